@@ -1,0 +1,277 @@
+"""Where the HDUs of a FITS file lie, and how one is put at the end or taken out without touching the others.
+
+Only headers are read: the data, however large, are passed over. A change either happens whole or leaves the file as it
+was. May import: standard library, `cards`, `errors`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gzip
+import math
+import os
+import stat
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Final, cast
+
+from provenance import cards
+from provenance.cards import BLOCK
+from provenance.errors import TagsError
+
+MAX_HEADER: Final = 20_000_000
+"""The longest header that is read, in bytes."""
+
+MAX_INFLATED: Final = 8 * 1024**3
+"""How far into a gzipped file is read, in bytes after inflating."""
+
+_COPY_CHUNK: Final = 4 * 1024**2
+
+
+@dataclass(frozen=True)
+class Hdu:
+    """A header and its data: `start`, `data` and `end` are byte offsets of the header, of the data, and behind both."""
+
+    index: int
+    start: int
+    data: int
+    end: int
+    header: bytes
+
+    @cached_property
+    def cards(self) -> Mapping[str, cards.Value]:
+        """The header's keywords and values."""
+        return cards.parse(self.header)
+
+    @cached_property
+    def name(self) -> str:
+        """EXTNAME in capitals, empty when there is none."""
+        return str(cards.find(self.header, "EXTNAME") or "").strip().upper()
+
+    @cached_property
+    def kind(self) -> str:
+        """XTENSION (IMAGE, TABLE, BINTABLE ...), empty for the primary HDU."""
+        return str(cards.find(self.header, "XTENSION") or "").strip().upper()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The complete HDUs of a file, where they end, and in words why the file does not end there (empty if it does)."""
+
+    hdus: tuple[Hdu, ...]
+    end: int
+    fault: str
+
+
+def scan(stream: IO[bytes], limit: int) -> Layout:
+    """Find the HDUs of a FITS file by their headers.
+
+    `limit` is the length of the file in bytes, or how far to read where the length is not known. Never raises for what
+    the file holds: `Layout.fault` says it.
+    """
+    found: list[Hdu] = []
+    start = 0
+    while start < limit:
+        stream.seek(start)
+        header, fault = _header(stream, "XTENSION=" if found else "SIMPLE  =")
+        if found and not (header or fault):
+            break
+        length, fault = (0, fault) if fault else _data_length(header)
+        if fault:
+            return Layout(tuple(found), start, f"at byte {start} {fault}")
+        data = start + len(header)
+        hdu = Hdu(len(found), start, data, data + -(-length // BLOCK) * BLOCK, header)
+        if hdu.end > limit or not _reaches(stream, hdu.end):
+            title = f"HDU {hdu.index} ({hdu.name})" if hdu.name else f"HDU {hdu.index}"
+            return Layout(tuple(found), start, f"{title} should end at byte {hdu.end} but the file ends before: "
+                                               "it was cut short")
+        found.append(hdu)
+        start = hdu.end
+    return Layout(tuple(found), start, "" if found else "the file is empty")
+
+
+def headers(path: str | Path) -> tuple[Mapping[str, cards.Value], ...]:
+    """The headers of a FITS file (gzipped or not), keyword -> value. Raises TagsError when it is no FITS file."""
+    with opened(Path(path)) as (stream, limit):
+        layout = scan(stream, limit)
+    if not layout.hdus:
+        raise TagsError(f"{path}: no FITS file: {layout.fault}")
+    return tuple(hdu.cards for hdu in layout.hdus)
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
+    """Open a file to read, inflating gzip on the way; yields it with the limit for `scan`.
+
+    Raises TagsError when it is no regular file or its gzip is damaged, OSError when it cannot be read.
+    """
+    _require_regular(path)
+    with path.open("rb") as plain:
+        if not _gzipped(plain):
+            yield plain, os.fstat(plain.fileno()).st_size
+            return
+        try:
+            with gzip.open(plain, "rb") as inflated:
+                yield cast("IO[bytes]", inflated), MAX_INFLATED
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise TagsError(f"{path}: the gzip is damaged: {error}") from error
+
+
+@contextlib.contextmanager
+def opened_to_change(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to read and write, alone: another writer of the same file waits.
+
+    Raises TagsError when it is no regular file, is gzipped, or may not be written.
+    """
+    _require_regular(path)
+    if not (path.stat().st_mode & 0o222 and os.access(path, os.W_OK)):
+        raise TagsError(f"{path}: the file is read-only; make it writable (chmod u+w) to tag it")
+    while True:
+        with path.open("r+b", buffering=0) as stream:
+            if _gzipped(stream):
+                raise TagsError(f"{path}: the file is gzipped and cannot be changed in place: gunzip it first")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+                yield stream
+                return
+        # the one before us replaced the file: what we opened is no longer it
+
+
+def append(stream: IO[bytes], at: int, block: bytes) -> None:
+    """Write `block` at the byte `at`, where the last HDU ends, and make it last.
+
+    Raises OSError when there is no room; the file then ends at `at` as before.
+    """
+    done = False
+    try:
+        stream.truncate(at)
+        stream.seek(at)
+        _write_all(stream, block)
+        os.fsync(stream.fileno())
+        done = True
+    finally:
+        if not done:
+            stream.truncate(at)
+
+
+def rewrite(stream: IO[bytes], path: Path, kept: Iterable[Hdu], block: bytes) -> None:
+    """Replace the file at `path` by the `kept` HDUs of `stream`, byte for byte, and `block` behind them.
+
+    The new file is written beside the old one and takes its place when it is whole; a symbolic link goes on pointing
+    to it, other hard links keep the old content. Raises OSError when there is no room; the old file then stays.
+    """
+    target = path.resolve()
+    descriptor, beside = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb", buffering=0) as new:
+            for hdu in kept:
+                _copy(stream, new, hdu)
+            _write_all(new, block)
+            os.fchmod(new.fileno(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode))
+            os.fsync(new.fileno())
+        Path(beside).replace(target)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def cut(stream: IO[bytes], at: int) -> None:
+    """End a file at the byte `at`."""
+    stream.truncate(at)
+    os.fsync(stream.fileno())
+
+
+def _header(stream: IO[bytes], opening: str) -> tuple[bytes, str]:
+    """The blocks of the header that begins here (nothing at the end of the file), or in words why it is none."""
+    blocks: list[bytes] = []
+    while len(blocks) * BLOCK < MAX_HEADER:
+        block = stream.read(BLOCK)
+        if not blocks and not block:
+            return b"", ""
+        if not blocks and not block.startswith(opening.encode("ascii")):
+            return b"", f"no header begins ({opening.rstrip('= ')} is expected, {block[:8]!r} came)"
+        if len(block) < BLOCK:
+            return b"", "a header has no END: the file was cut short"
+        blocks.append(block)
+        if any(block.startswith(b"END     ", at) for at in _ends(block)):
+            return b"".join(blocks), ""
+    return b"", f"a header is longer than {MAX_HEADER} bytes"
+
+
+def _ends(block: bytes) -> Iterator[int]:
+    """Where a card of a block may be END."""
+    at = block.find(b"END ")
+    while at >= 0:
+        if at % cards.SIZE == 0:
+            yield at
+        at = block.find(b"END ", at + 1)
+
+
+def _data_length(header: bytes) -> tuple[int, str]:
+    """The bytes of an HDU's data without padding (FITS Standard 4.0, equations 1, 2 and 4), or why they are unknown."""
+    naxis = cards.find(header, "NAXIS")
+    bitpix = cards.find(header, "BITPIX")
+    if type(naxis) is not int or not 0 <= naxis <= 999 or type(bitpix) is not int:
+        return 0, f"a header has BITPIX {bitpix!r} and NAXIS {naxis!r}; whole numbers are expected"
+    if naxis == 0:
+        return 0, ""
+    axes = [cards.find(header, f"NAXIS{number}") for number in range(1, naxis + 1)]
+    if axes[0] == 0 and cards.find(header, "GROUPS") is True:
+        axes = axes[1:]
+    counts = [cards.find(header, "PCOUNT"), cards.find(header, "GCOUNT")]
+    pcount, gcount = (default if count is None else count for count, default in zip(counts, (0, 1), strict=True))
+    sizes = [size for size in (*axes, pcount, gcount) if type(size) is int and size >= 0]
+    if len(sizes) != len(axes) + 2:
+        return 0, f"a header has axes {axes}, PCOUNT {pcount!r}, GCOUNT {gcount!r}; numbers from 0 are expected"
+    return abs(bitpix) // 8 * sizes[-1] * (sizes[-2] + math.prod(sizes[:-2])), ""
+
+
+def _require_regular(path: Path) -> None:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise TagsError(f"{path}: is no regular file")
+
+
+def _gzipped(stream: IO[bytes]) -> bool:
+    stream.seek(0)
+    magic = stream.read(2)
+    stream.seek(0)
+    return magic == b"\x1f\x8b"
+
+
+def _reaches(stream: IO[bytes], end: int) -> bool:
+    """Whether the file goes as far as the byte `end`."""
+    stream.seek(end - 1)
+    return bool(stream.read(1))
+
+
+def _write_all(stream: IO[bytes], block: bytes) -> None:
+    """Write all of a block; an unbuffered file may take less at a time."""
+    rest = memoryview(block)
+    while rest:
+        rest = rest[stream.write(rest) :]
+
+
+def _copy(stream: IO[bytes], new: IO[bytes], hdu: Hdu) -> None:
+    stream.seek(hdu.start)
+    rest = hdu.end - hdu.start
+    while rest:
+        chunk = stream.read(min(rest, _COPY_CHUNK))
+        if not chunk:
+            raise OSError("the file became shorter while it was read")
+        _write_all(new, chunk)
+        rest -= len(chunk)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

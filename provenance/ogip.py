@@ -1,0 +1,146 @@
+"""What the OGIP and HEASARC keywords of an X-ray product say, in the columns of ObsCore.
+
+Nothing is guessed: a keyword that is absent, or holds what it should not, leaves its column out. A keyword is looked up
+in the header of the science data, then in the primary one. May import: standard library, `headers`, `times`, `sky`.
+
+calib_level is 1 for events without an energy or PI column; 3 for what joins several cameras or exposures (INSTRUME
+EPIC, MERGED or a list) or has a background subtracted (HDUCLAS2 NET); otherwise 2: photon lists as the missions process
+them are calibrated in position, time and energy, and what is binned from them stays so. A file that says neither its
+type nor that it is OGIP has none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from provenance import sky, times
+from provenance.headers import Cards, Found, Product, one_bin, product
+
+KEV_METRE: Final = 12.398419843e-10
+"""Planck constant times speed of light over elementary charge, keV m (CODATA 2018)."""
+
+_FACILITIES: Final = {"XMM": "XMM-Newton"}
+_RANGE: Final = re.compile(r"\(?([\d.]+):([\d.]+)\)?")
+
+
+def columns(headers: Sequence[Mapping[str, Any]]) -> Found:
+    """Derive the ObsCore columns, by name, of a product with these headers (the primary one first).
+
+    Never raises for what the headers hold. The rules stand at the head of this module, of `times` and of `sky`.
+    """
+    found = product(headers)
+    if found is None:
+        return {}
+    parts = (_identity(found), _quality(found), sky.columns(found), times.columns(found), _spectral(found),
+             _observable(found))
+    return {name: value for part in parts for name, value in part.items() if value not in (None, "")}
+
+
+def _identity(product: Product) -> Found:
+    """Who, what, where from."""
+    facility = _FACILITIES.get(product.text("TELESCOP").upper(), product.text("TELESCOP"))
+    classes = [product.science.text(f"HDUCLAS{number}").lower() for number in (1, 2, 3)]
+    return {
+        "dataproduct_type": product.type,
+        "dataproduct_subtype": ".".join(name for name in classes if name),
+        "target_name": product.text("OBJECT"),
+        "obs_id": _obs_id(product),
+        "obs_collection": facility,
+        "facility_name": facility,
+        "instrument_name": product.text("INSTRUME"),
+        "obs_creation_date": times.timestamp(product.text("DATE")),
+        "obs_creator_name": product.text("ORIGIN") or product.text("CREATOR"),
+        "access_format": "application/fits",
+    }
+
+
+def _obs_id(product: Product) -> str:
+    """OBS_ID as text; XMM's has ten digits also where it was written as a number."""
+    number = product.number("OBS_ID")
+    if product.text("OBS_ID") or number is None:
+        return product.text("OBS_ID")
+    return f"{int(number):010d}" if product.is_xmm else f"{int(number)}"
+
+
+def _quality(product: Product) -> Found:
+    """The calibration level."""
+    science = product.science
+    if not product.type and product.text("HDUCLASS").upper() != "OGIP":
+        return {}
+    names = _column_names(science)
+    if product.type == "event" and names and not names & {"PI", "ENERGY"}:
+        return {"calib_level": 1}
+    instrument = product.text("INSTRUME").upper()
+    joined = instrument in ("EPIC", "MERGED") or "," in instrument
+    return {"calib_level": 3 if joined or science.text("HDUCLAS2").upper() == "NET" else 2}
+
+
+def _spectral(product: Product) -> Found:
+    """Channels and energy band."""
+    science = product.science
+    channels = science.count("DETCHANS") or science.count("NAXIS2")
+    band = next((band for cards in product.main if (band := _band_kev(cards, product.is_xmm))), None)
+    return {
+        "em_xel": channels if product.type == "spectrum" else one_bin(product, "timeseries", "image"),
+        "em_ucd": "em.energy" if product.type in ("spectrum", "event") else None,
+        "em_min": KEV_METRE / band[1] if band else None,
+        "em_max": KEV_METRE / band[0] if band else None,
+    }
+
+
+def _band_kev(cards: Cards, is_xmm: bool) -> tuple[float, float] | None:
+    """The energies (keV) to which a file's data subspace keeps PI or ENERGY; XMM's PI channels are eV."""
+    units = {"EV": 1000.0, "KEV": 1.0, **({"CHAN": 1000.0, "": 1000.0} if is_xmm else {})}
+    lows, highs = [], []
+    for number in range(1, 100):
+        name = cards.text(f"DSTYP{number}").upper()
+        if not name:
+            break
+        match = _RANGE.fullmatch(cards.text(f"DSVAL{number}"))
+        unit = units.get(cards.text(f"DSUNI{number}").upper())
+        if name in ("PI", "ENERGY") and match and unit:
+            low, high = (_float(text) / unit for text in match.groups())
+            lows.append(low)
+            highs.append(high)
+    band = (max(lows), min(highs)) if lows else (0.0, 0.0)
+    return band if 0 < band[0] < band[1] else None
+
+
+def _float(text: str) -> float:
+    """A number's text; 0 for what only looks like one ("1.2.3")."""
+    return float(text) if text.count(".") < 2 and text != "." else 0.0
+
+
+def _observable(product: Product) -> Found:
+    """What was measured, and that no X-ray camera here measures polarization."""
+    science = product.science
+    found: Found = {}
+    if product.type == "event":
+        found = {"o_ucd": "phot.count", "o_unit": "count"}
+    elif product.type in ("spectrum", "timeseries"):
+        found = _first_observable(science)
+    elif product.type in ("image", "cube"):
+        kind = science.text("HDUCLAS2").upper()
+        if kind == "EXPOSURE":
+            found = {"o_ucd": "time.duration;obs.exposure", "o_unit": "s"}
+        elif kind in ("TOTAL", "BKG", "NET"):
+            found = {"o_ucd": "phot.count", "o_unit": "count"}
+    return found if _column_names(science) >= {"Q", "U"} or not product.type else {**found, "pol_xel": 0}
+
+
+def _column_names(cards: Cards) -> set[str]:
+    """The names of a table's columns, in capitals."""
+    return {cards.text(f"TTYPE{number}").upper() for number in range(1, min(cards.count("TFIELDS") or 0, 999) + 1)}
+
+
+def _first_observable(science: Cards) -> Found:
+    """Counts or a rate, by HDUCLAS3 or the name of a column."""
+    names = _column_names(science)
+    kind = science.text("HDUCLAS3").upper()
+    if kind == "RATE" or (not kind and "RATE" in names):
+        return {"o_ucd": "arith.rate;phot.count", "o_unit": "count/s"}
+    if kind == "COUNT" or "COUNTS" in names:
+        return {"o_ucd": "phot.count", "o_unit": "count"}
+    return {}

@@ -1,0 +1,127 @@
+"""When a product was observed: its time keywords in the columns of ObsCore.
+
+Times are MJD on the scale TT, the one of X-ray missions: TSTART and TSTOP of the science header, else the earliest and
+latest of any header (its good time intervals), else DATE-OBS and DATE-END. May import: standard library, `headers`,
+astropy (only for the leap seconds of a UTC date).
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from datetime import date
+from typing import Final
+
+from provenance.headers import Cards, Found, Product, one_bin
+
+_TT_SCALES: Final = frozenset({"TT", "TDT", "ET", "TDB"})  # TDB is never 2 ms away from TT
+_DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(\.\d*)?)?Z?")
+_MJD_LIMITS: Final = (0.0, 200_000.0)
+
+
+def columns(product: Product) -> Found:
+    """Derive the columns of the time axis: start, end, exposure, resolution, bins."""
+    start, stop = _span(product)
+    is_series = product.type == "timeseries"
+    exposures = [product.number(keyword) for keyword in ("EXPOSURE", "LIVETIME", "ONTIME")]
+    return {
+        "t_min": start,
+        "t_max": stop,
+        "t_exptime": next((seconds for seconds in exposures if seconds is not None and seconds > 0), None),
+        "t_resolution": _resolution(product),
+        "t_xel": product.science.count("NAXIS2") if is_series else one_bin(product, "spectrum", "image"),
+    }
+
+
+def _span(product: Product) -> tuple[float | None, float | None]:
+    """Start and end of the data, MJD (TT)."""
+    spans = [(_mjd(cards, "TSTART", product), _mjd(cards, "TSTOP", product)) for cards in product.headers]
+    complete = [(start, stop) for start, stop in spans if start is not None and stop is not None and start <= stop]
+    if complete and complete[0] == spans[0]:
+        return complete[0]
+    if complete:
+        return min(start for start, _ in complete), max(stop for _, stop in complete)
+    start, stop = _date_mjd(product, "DATE-OBS"), _date_mjd(product, "DATE-END")
+    return (None, None) if start is not None and stop is not None and start > stop else (start, stop)
+
+
+def _mjd(cards: Cards, keyword: str, product: Product) -> float | None:
+    """A time keyword counted from the header's reference as MJD (TT); the reference may stand in a main header."""
+    time = cards.number(keyword)
+    origin = next((one for one in (cards, *product.main) if _reference(one) is not None), None)
+    if time is None or origin is None:
+        return None
+    unit = {"": 86400.0, "s": 86400.0, "d": 1.0}.get(origin.text("TIMEUNIT"))
+    reference = _reference(origin)
+    if unit is None or reference is None:
+        return None
+    return _terrestrial(reference + (time + (origin.number("TIMEZERO") or 0.0)) / unit, origin.text("TIMESYS") or "TT")
+
+
+def _reference(cards: Cards) -> float | None:
+    """MJDREF, whole or in two parts."""
+    whole, part = cards.number("MJDREFI"), cards.number("MJDREFF")
+    return cards.number("MJDREF") if whole is None else whole + (part or 0.0)
+
+
+def _date_mjd(product: Product, keyword: str) -> float | None:
+    """A calendar date as MJD (TT).
+
+    Its scale is TIMESYS, UTC where there is none (FITS Standard 4.0, 9.2.1); but XMM's are UTC although TIMESYS is TT:
+    in real products the first good time begins within seconds of DATE-OBS read as UTC, a minute off as TT.
+    """
+    match = _DATE.fullmatch(product.text(keyword))
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    try:
+        days = _day_number(year, month, day)
+    except ValueError:
+        return None
+    fraction = float(f"0{match[7]}") if match[7] else 0.0
+    mjd = days + (hour * 3600 + minute * 60 + second + fraction) / 86400
+    return _terrestrial(mjd, "UTC" if product.is_xmm else product.text("TIMESYS") or "UTC")
+
+
+def _terrestrial(mjd: float, scale: str) -> float | None:
+    """An MJD of some time scale as MJD (TT); None for a scale that is not known and for times of no century of ours."""
+    if not _MJD_LIMITS[0] < mjd < _MJD_LIMITS[1]:
+        return None
+    name = scale.upper()
+    if name in _TT_SCALES:
+        return mjd
+    offsets = {"TAI": 32.184, "IAT": 32.184, "GPS": 51.184}
+    if name in offsets:
+        return mjd + offsets[name] / 86400
+    return mjd + (_leap_seconds(mjd) + 32.184) / 86400 if name in ("UTC", "GMT", "UT") else None
+
+
+def _leap_seconds(mjd: float) -> float:
+    """TAI - UTC in seconds at an MJD (UTC), from the table of ERFA (in astropy); its first entry for earlier times."""
+    from astropy.utils.iers import LeapSeconds
+
+    table = LeapSeconds.from_erfa()
+    days = [_day_number(int(year), int(month), 1) for year, month in zip(table["year"], table["month"], strict=True)]
+    return float(table["tai_utc"][max(bisect_right(days, mjd) - 1, 0)])
+
+
+def _day_number(year: int, month: int, day: int) -> int:
+    """A calendar day as MJD. Raises ValueError for one that is in no calendar."""
+    return date(year, month, day).toordinal() - date(1858, 11, 17).toordinal()
+
+
+def _resolution(product: Product) -> float | None:
+    """TIMEDEL, or the frame time (milliseconds in XMM's headers), in seconds, where there is a time axis."""
+    if product.type not in ("event", "timeseries"):
+        return None
+    frame = product.number("FRMTIME") if product.is_xmm else None
+    return product.number("TIMEDEL") or (None if frame is None or frame <= 0 else frame / 1000)
+
+
+def timestamp(text: str) -> str:
+    """A FITS date as ObsCore writes it, YYYY-MM-DDThh:mm:ss; empty when it is none."""
+    match = _DATE.fullmatch(text)
+    if match is None:
+        return ""
+    year, month, day, *clock = (int(part or 0) for part in match.groups()[:6])
+    return f"{year:04d}-{month:02d}-{day:02d}T" + ":".join(f"{part:02d}" for part in clock)
