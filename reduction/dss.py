@@ -1,0 +1,212 @@
+"""The data subspace of a product: the DS keywords, GTI and REG tables that say which events are in it.
+
+May import numpy, `eventlist`, `fitswrite`, `gti`, `missions` and `selection`. The convention is that of the SAS and
+CIAO: DSTYPn names a quantity, DSVALn what is allowed, DSREFn a table; components per CCD have a number in front.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from reduction import fitswrite
+from reduction.eventlist import EventList
+from reduction.fitswrite import Cards, TableColumn
+from reduction.gti import GTI
+from reduction.missions import Ranges
+from reduction.selection import ALL_FLAG_BITS, Selection
+
+REGION_TABLE = "REG00101"
+
+MAX_DESCRIPTORS = 9
+"""Most quantities of a data subspace: their number has one digit, so that 12DSREF9 fits a keyword."""
+
+MAX_EXPRESSION = 2000
+"""Longest SLCTEXPR written, in characters; longer ones refer to the region table."""
+
+_TIME_KEYS = ("TIMESYS", "MJDREF", "MJDREFI", "MJDREFF", "TIMEZERO", "TIMEREF", "TASSIGN", "CLOCKAPP")
+
+
+class RegionRow(Protocol):
+    """A row of a region table: shape in capitals ('!' in front excludes), vectors X, Y, R, ROTANG."""
+
+    shape: str
+    x: list[float]
+    y: list[float]
+    r: list[float]
+    rotang: list[float]
+
+
+class TabledRegion(Protocol):
+    """A region that can be written as a table."""
+
+    def table_rows(self) -> Sequence[RegionRow]:
+        """Its rows."""
+
+    def components(self) -> Sequence[int]:
+        """The component of each row."""
+
+
+@dataclass(frozen=True)
+class DataSubspace:
+    """What a product holds, ready to be written: keywords for its header, and tables (as bytes) to stand behind it."""
+
+    cards: Cards
+    tables: tuple[bytes, ...]
+    expression: str
+
+
+def describe(events: EventList, selection: Selection, region: TabledRegion | None) -> DataSubspace:
+    """Describe the events that a selection and a region leave, on top of what the event list says of itself."""
+    mission = events.mission
+    by_ccd = dict(sorted(_numbered(selection.gtis)))
+    named = [(f"GTI{number:03d}01" if mission.is_xmm else f"GTI{ccd}", ccd, good)
+             for number, (ccd, good) in enumerate(by_ccd.items())]  # fmt: skip
+    common = selection.gtis.get(None)
+    gtis: list[tuple[str, int | None, GTI]] = [*named]
+    if common is not None:
+        gtis.append(("GTI", None, common))
+    entries = _earlier(events)
+    if by_ccd:
+        entries.append({"TYP": events.ccd.name if events.ccd else "CCDNR", "VAL": str(next(iter(by_ccd)))})
+    entries += _selected(events, selection)
+    entries.append({"TYP": events.time.name, "UNI": "s", "VAL": "TABLE", "REF": f":{gtis[0][0]}"})
+    if region is not None:
+        entries.append({"TYP": f"POS({mission.x},{mission.y})", "VAL": "TABLE", "REF": f":{REGION_TABLE}"})
+    entries = entries[-MAX_DESCRIPTORS:]
+    cards = list(_cards(entries))
+    types = [entry["TYP"] for entry in entries]
+    for component, (name, ccd, _) in enumerate(named[1:], start=2):
+        if component > 99:
+            break
+        ccd_number = types.index(events.ccd.name if events.ccd else "CCDNR") + 1
+        time_number = len(types) - (region is not None)
+        cards.append((f"{component}DSVAL{ccd_number}", str(ccd), "data subspace descriptor: value"))
+        cards.append((f"{component}DSREF{time_number}", f":{name}", "data subspace descriptor: reference"))
+    if region is not None:
+        cards += [("MTYPE1", "POS", "DM Keyword: Descriptor name"), ("MFORM1", f"{mission.x},{mission.y}", "")]
+    tables = [_gti_table(name, ccd, good, events.keywords) for name, ccd, good in gtis]
+    if region is not None:
+        tables.insert(1, _region_table(region, f"{mission.x},{mission.y}"))
+    return DataSubspace(cards, tuple(tables), expression(events, selection, region))
+
+
+def _numbered(gtis: Mapping[int | None, GTI]) -> Iterator[tuple[int, GTI]]:
+    return ((ccd, good) for ccd, good in gtis.items() if ccd is not None)
+
+
+def _earlier(events: EventList) -> list[dict[str, str]]:
+    """Descriptors of selections made before, tables, CCDs and what is about to be said anew apart."""
+    entries = []
+    skip = {"CCDNR", "CCD_ID", "TIME"}
+    for number in range(1, MAX_DESCRIPTORS + 1):
+        kind, value = (str(events.header.get(f"DS{part}{number}", "")).strip() for part in ("TYP", "VAL"))
+        if kind and value and value.upper() != "TABLE" and kind.upper() not in skip and not kind.startswith("POS"):
+            entry = {"TYP": kind, "VAL": value}
+            unit = events.header.get(f"DSUNI{number}", events.header.get(f"DSUNIT{number}"))
+            form = events.header.get(f"DSFORM{number}")
+            entries.append(entry | ({"UNI": str(unit)} if unit else {}) | ({"FORM": str(form)} if form else {}))
+    return entries[:3]
+
+
+def _selected(events: EventList, selection: Selection) -> list[dict[str, str]]:
+    """Descriptors of flag, pattern and energy."""
+    entries = []
+    if events.flag and selection.flag_mask == ALL_FLAG_BITS:
+        entries.append({"TYP": events.flag.name, "VAL": "0"})
+    elif events.flag and selection.flag_mask:
+        bits = f"{selection.flag_mask:b}".replace("0", "x").replace("1", "0")
+        entries.append({"TYP": events.flag.name, "FORM": "X", "VAL": f"b{bits}"})
+    if events.pattern and selection.patterns is not None:
+        entries.append({"TYP": events.pattern.name, "VAL": _ranges(selection.patterns)})
+    low, high = selection.stored_energies(events)
+    entry = {"TYP": events.energy.name, "VAL": f"{low:.10g}:{high:.10g}"}
+    return [*entries, entry | ({"UNI": events.energy.unit} if events.energy.unit else {})]
+
+
+def _ranges(ranges: Ranges) -> str:
+    """Ranges as the data subspace writes them: ``:4`` from the lowest, ``2:4``, ``6``."""
+    return ",".join(str(low) if low == high else f"{low or ''}:{high}" for low, high in ranges)
+
+
+def _cards(entries: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, Any, str]]:
+    words = {"TYP": "name", "UNI": "units", "FORM": "data type", "VAL": "value", "REF": "reference"}
+    for number, entry in enumerate(entries, start=1):
+        for part, word in words.items():
+            if part in entry:
+                yield f"DS{part}{number}", entry[part], f"data subspace descriptor: {word}"
+
+
+def _gti_table(name: str, ccd: int | None, good: GTI, keywords: Mapping[str, Any]) -> bytes:
+    """Good time intervals as the SAS writes them."""
+    columns = [TableColumn("START", good.start, "s", "lower GTI boundary"),
+               TableColumn("STOP", good.stop, "s", "upper GTI boundary")]  # fmt: skip
+    cards: Cards = [("CCDID", ccd, "CCD ID")]
+    cards += [
+        ("HDUCLASS", "OGIP", "format conforms to OGIP standard"),
+        ("HDUCLAS1", "GTI", "table contains Good Time Intervals"),
+        ("HDUCLAS2", "STANDARD", "standard Good Time Interval table"),
+        ("ONTIME", good.total, "[s] sum of all Good Time Intervals"),
+    ]
+    if len(good):
+        cards.append(("TSTART", float(good.start[0]), "[s] Lower bound of first GTI"))
+        cards.append(("TSTOP", float(good.stop[-1]), "[s] Upper bound of last GTI"))
+    cards.append(("TIMEUNIT", "s", "All times in s unless specified otherwise"))
+    cards += [(key, keywords.get(key), "") for key in _TIME_KEYS]
+    return fitswrite.table(name, columns, cards)
+
+
+def _region_table(region: TabledRegion, form: str) -> bytes:
+    """A region as the SAS writes it: vectors are as long as the longest, the rest is 0."""
+    rows = region.table_rows()
+    columns = [TableColumn("SHAPE", np.array([row.shape.encode("ascii") for row in rows], dtype="S16"))]
+    for name, values in (("X", [row.x for row in rows]), ("Y", [row.y for row in rows]), ("R", [row.r for row in rows]),
+                         ("ROTANG", [row.rotang for row in rows])):  # fmt: skip
+        length = max(map(len, values))
+        array = np.array([[*value, *[0.0] * (length - len(value))] for value in values], dtype=np.float32)
+        if length:
+            columns.append(TableColumn(name, array.ravel() if length == 1 else array))
+    columns.append(TableColumn("COMPONENT", np.asarray(region.components(), dtype=np.int16)))
+    cards: Cards = [("HDUCLASS", "ASC", ""), ("HDUCLAS1", "REGION", ""), ("HDUCLAS2", "STANDARD", ""),
+                    ("MTYPE1", "pos", ""), ("MFORM1", form, "")]  # fmt: skip
+    return fitswrite.table(REGION_TABLE, columns, cards)
+
+
+def expression(events: EventList, selection: Selection, region: TabledRegion | None) -> str:
+    """The selection as an expression of the SAS (evselect), for people to read."""
+    parts = []
+    if events.flag and selection.flag_mask == ALL_FLAG_BITS:
+        parts.append(f"{events.flag.name} == 0")
+    elif events.flag and selection.flag_mask:
+        parts.append(f"({events.flag.name} & {selection.flag_mask:#x}) == 0")
+    if events.pattern and selection.patterns is not None:
+        parts.append(f"({events.pattern.name} in [{_ranges(selection.patterns)}])")
+    low, high = selection.stored_energies(events)
+    parts.append(f"({events.energy.name} in [{low:.10g}:{high:.10g}])")
+    if region is not None:
+        shapes = " || ".join(_shapes(region, f"({events.mission.x},{events.mission.y})"))
+        text = " && ".join([*parts, f"({shapes})"])
+        if len(text) <= MAX_EXPRESSION:
+            return text
+        parts.append(f"region({REGION_TABLE})")
+    return " && ".join(parts)
+
+
+def _shapes(region: TabledRegion, position: str) -> Iterator[str]:
+    """Each component of a region: a shape, less those cut out of it."""
+    terms: list[str] = []
+    for row in region.table_rows():
+        numbers = [value for pair in zip(row.x, row.y, strict=True) for value in pair] + row.r + row.rotang[:1]
+        shape = re.sub(r"\W", "", row.shape).lower()
+        term = f"({position} IN {shape}({','.join(f'{number:.10g}' for number in numbers)}))"
+        if row.shape.startswith("!"):
+            terms.append(f"!{term}")
+            continue
+        if terms:
+            yield " && ".join(terms)
+        terms = [term]
+    yield " && ".join(terms)

@@ -1,0 +1,138 @@
+"""Writes a spectrum as an OGIP PHA file (OGIP/92-007, 92-007a) with the keywords of the XMM-Newton SAS.
+
+May import numpy, `atomic`, `dss`, `eventlist`, `fitswrite`, `missions` and `spectrum`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from reduction import fitswrite
+from reduction.atomic import write_bytes
+from reduction.dss import DataSubspace
+from reduction.eventlist import EventList
+from reduction.fitswrite import LONGSTRN, PRIMARY, Cards, TableColumn
+from reduction.spectrum import Spectrum
+
+CREATOR = "uws-server reduction"
+
+_CARRIED_NAME = re.compile(r"[A-Z0-9_-]{1,8}")
+
+_NOT_CARRIED = re.compile(
+    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|TFIELDS|THEAP|EXTNAME|EXTVER|EXTLEVEL|HDUNAME|HDUSPEC|HDUDOC"
+    r"|CHECKSUM|DATASUM|CREATOR|ORIGIN|DATE|LONGSTRN|HISTORY|COMMENT|CONTINUE|END|HDUCLA(SS|S\d)|HDUVERS\d?|CONTENT"
+    r"|\d*DS(TYP|VAL|FORM|UNIT?|REF)\d+|M(TYPE|FORM)\d+|XPROC\d*|XDAL\d*|SLCTEXPR|NEVENTS|NPIXSOU|TSORTKEY|FILIN\d+"
+    r"|T(TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM|LMIN|LMAX|DMIN|DMAX|CTYP|CRPX|CRVL|CDLT|CUNI|CROT|CNA|CTY)\d+"
+    r"|(LONP|LATP)\d+|EXPOSUR\w*|ONTIME\w*|LIVETI\w*|LIVTI\w*|XMMEA_\w+|"
+)
+"""Keywords of the event list that say nothing true of a product made from it."""
+
+
+def observation_cards(events: EventList) -> Cards:
+    """Keywords of the event list that hold for its products too, each once."""
+    comments: dict[str, str] = {}
+    for hdu in (events.events, events.hdus[0]):
+        for key, text in fitswrite.raw_cards(hdu.header_bytes()):
+            comments.setdefault(key, fitswrite.comment(text))
+    return [
+        (key, value, comments.get(key, ""))
+        for key, value in events.keywords.items()
+        if value is not None and _CARRIED_NAME.fullmatch(key) and not _NOT_CARRIED.fullmatch(key)
+        and (isinstance(value, str) or math.isfinite(value))
+    ]  # fmt: skip
+
+
+def primary_cards(events: EventList) -> Cards:
+    """Primary header of a product: who made it, and the observation."""
+    date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    made: Cards = [("CREATOR", CREATOR, "name of code which created this file"), ("DATE", date, "creation date (UTC)")]
+    return [*PRIMARY, *made, *LONGSTRN, *observation_cards(events)]
+
+
+def write_spectrum(
+    path: Path,
+    spectrum: Spectrum,
+    events: EventList,
+    subspace: DataSubspace,
+    kind: str = "TOTAL",
+    background_file: str = "NONE",
+) -> None:
+    """Write a spectrum as an OGIP PHA file, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file; one that is there is replaced.
+    spectrum
+        What to write; without grouping the columns GROUPING and QUALITY are left out.
+    events
+        The event list it came from, for the keywords of the observation.
+    subspace
+        Which events are in it, from `dss.describe`.
+    kind
+        HDUCLAS2: TOTAL (source and background) or BKG.
+    background_file
+        Name of the background spectrum in the same folder.
+    """
+    columns = [
+        TableColumn("CHANNEL", spectrum.channel.astype(np.int16), "", "pulse invariant channel"),
+        TableColumn("COUNTS", spectrum.counts.astype(np.int32), "count", "counts per channel"),
+    ]
+    if spectrum.grouping is not None and spectrum.quality is not None:
+        columns.append(TableColumn("GROUPING", spectrum.grouping, "", "1 starts a group, -1 continues it"))
+        columns.append(TableColumn("QUALITY", spectrum.quality, "", "Quality flag of this channel (0=good)"))
+    cards = _spectrum_cards(spectrum, events, subspace, kind, background_file)
+    parts = [fitswrite.header(primary_cards(events)), fitswrite.table("SPECTRUM", columns, cards), *subspace.tables]
+    write_bytes(path, b"".join(parts))
+
+
+def _spectrum_cards(
+    spectrum: Spectrum, events: EventList, subspace: DataSubspace, kind: str, background_file: str
+) -> Cards:
+    """Keywords of the SPECTRUM table."""
+    mission = spectrum.mission
+    keywords = events.keywords
+    cards: Cards = [
+        *LONGSTRN,
+        ("TELESCOP", keywords.get("TELESCOP", mission.telescope), "Telescope (mission) name"),
+        ("INSTRUME", keywords.get("INSTRUME", mission.instruments[0]), "Instrument name"),
+        ("FILTER", keywords.get("FILTER", "NONE"), "Filter ID"),
+        ("SLCTEXPR", subspace.expression, ""),
+        ("HDUCLASS", "OGIP", "Format conforms to OGIP/GSFC conventions"),
+        ("HDUCLAS1", "SPECTRUM", "File contains a spectrum"),
+        ("HDUCLAS2", kind, "gross counts" if kind == "TOTAL" else "background counts"),
+        ("HDUCLAS3", "COUNT", "Spectrum is stored as counts"),
+        ("HDUVERS", "1.2.1", "Version of format (OGIP/92-007a)"),
+        ("HDUVERS1", "1.1.0", "Version of format, for older readers"),
+        ("AREASCAL", 1.0, "Nominal scaling factor for data"),
+        ("CORRSCAL", 1.0, "Nominal scaling factor for correction file"),
+        ("POISSERR", True, "Poisson errors appropriate"),
+        ("SYS_ERR", 0, "Global systematic error"),
+        ("CHANTYPE", "PI", "Type of channel data"),
+        ("DETCHANS", len(spectrum.channel), "Total number of detector channels available"),
+    ]
+    if spectrum.grouping is None:
+        cards += [("QUALITY", 0, "All channels have good quality"), ("GROUPING", 0, "No data grouping done")]
+    if mission.channel_divisor > 1:
+        cards += [
+            ("SPECDELT", mission.channel_divisor, "Spectral channel size, ie the binning factor"),
+            ("SPECPIX", mission.first_channel, "Channel corresponding to SPECVAL"),
+            ("SPECVAL", (mission.channel_divisor - 1) / 2, "Original chan value at center of channel SPECPIX"),
+        ]
+    cards += [
+        *subspace.cards,
+        ("EXPOSURE", spectrum.exposure_s, "[s] Weighted live time of CCDs in the region"),
+        ("BACKSCAL", spectrum.backscal, "Scaling factor for background"),
+        ("BACKFILE", background_file, "Background FITS file"),
+        ("CORRFILE", "NONE", "Correction FITS file"),
+        ("RESPFILE", "NONE", "redistribution matrix"),
+        ("ANCRFILE", "NONE", "ancillary response"),
+        ("TLMIN1", mission.first_channel, "Lowest channel"),
+        ("TLMAX1", mission.last_channel, "Highest channel"),
+    ]
+    return cards

@@ -1,0 +1,209 @@
+"""Closed curves in a plane: what lies inside, how far they reach, where a level line cuts them; may import numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+Extent = tuple[float, float, float, float]
+
+
+class Outline(Protocol):
+    """What an area is made of; points are float arrays of shape (N,)."""
+
+    @property
+    def extent(self) -> Extent:
+        """(xmin, xmax, ymin, ymax)."""
+
+    @property
+    def size(self) -> float:
+        """Area enclosed."""
+
+    @property
+    def breaks(self) -> np.ndarray:
+        """Heights y at which the width of the curve is not smooth."""
+
+    def inside(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Whether points lie inside or on the border."""
+
+    def within(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Whether points lie inside, not on the border."""
+
+    def crossings(self, y: np.ndarray) -> np.ndarray:
+        """Where lines of height `y` (L,) cross the curve: sorted x (L, K), K even, NaN at the end."""
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """Ellipse with semi-axis `a` at `angle` (rad) anticlockwise from +x, and `b` across."""
+
+    x: float
+    y: float
+    a: float
+    b: float
+    angle: float
+
+    @cached_property
+    def extent(self) -> Extent:
+        """(xmin, xmax, ymin, ymax)."""
+        if self.a == self.b:
+            return self.x - self.a, self.x + self.a, self.y - self.a, self.y + self.a
+        half_x = float(np.hypot(self.a * np.cos(self.angle), self.b * np.sin(self.angle)))
+        half_y = float(np.hypot(self.a * np.sin(self.angle), self.b * np.cos(self.angle)))
+        return self.x - half_x, self.x + half_x, self.y - half_y, self.y + half_y
+
+    @property
+    def size(self) -> float:
+        """Area enclosed."""
+        return float(np.pi * self.a * self.b)
+
+    @property
+    def breaks(self) -> np.ndarray:
+        """Lowest and highest point."""
+        return np.array(self.extent[2:])
+
+    def inside(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Whether points lie inside or on the border."""
+        distance, limit = self._distance(x, y)
+        return np.asarray(distance <= limit)
+
+    def within(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Whether points lie inside, not on the border."""
+        distance, limit = self._distance(x, y)
+        return np.asarray(distance < limit)
+
+    def crossings(self, y: np.ndarray) -> np.ndarray:
+        """Both sides, from the quadratic equation of the rotated ellipse in x."""
+        dy = y - self.y
+        cos, sin = np.cos(self.angle), np.sin(self.angle)
+        square = (cos / self.a) ** 2 + (sin / self.b) ** 2
+        middle = -dy * cos * sin * (self.a**-2 - self.b**-2) / square
+        rest = middle**2 - (dy**2 * ((sin / self.a) ** 2 + (cos / self.b) ** 2) - 1) / square
+        half = np.sqrt(np.where(rest >= 0, rest, np.nan))
+        return np.stack([self.x + middle - half, self.x + middle + half], axis=1)
+
+    def _distance(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+        """A squared distance and the value it has on the border; a circle in whole pixels stays exact."""
+        dx, dy = x - self.x, y - self.y
+        if self.a == self.b:
+            return dx * dx + dy * dy, self.a * self.a
+        cos, sin = np.cos(self.angle), np.sin(self.angle)
+        return ((cos * dx + sin * dy) / self.a) ** 2 + ((cos * dy - sin * dx) / self.b) ** 2, 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Polygon:
+    """Polygon that does not cross itself, vertices `xs`, `ys` (V,) in either sense of rotation."""
+
+    xs: np.ndarray
+    ys: np.ndarray
+
+    @cached_property
+    def extent(self) -> Extent:
+        """(xmin, xmax, ymin, ymax)."""
+        return float(self.xs.min()), float(self.xs.max()), float(self.ys.min()), float(self.ys.max())
+
+    @property
+    def size(self) -> float:
+        """Area enclosed, by the shoelace formula about the first vertex."""
+        x, y = self.xs - self.xs[0], self.ys - self.ys[0]
+        return float(abs(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2)
+
+    @property
+    def breaks(self) -> np.ndarray:
+        """Heights of the vertices."""
+        return self.ys
+
+    def inside(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Whether points lie inside: an odd number of sides to their right; on the border either answer may come."""
+        odd = np.zeros(x.shape, dtype=bool)
+        for x0, y0, x1, y1 in self._sides:
+            beside = (y >= y0) & (y < y1)
+            beside &= x < x0 + (y - y0) * ((x1 - x0) / (y1 - y0))
+            odd ^= beside
+        return odd
+
+    def within(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """As `inside`."""
+        return self.inside(x, y)
+
+    def crossings(self, y: np.ndarray) -> np.ndarray:
+        """Every side that spans the height; a non-crossing polygon has an even number."""
+        x0, y0, x1, y1 = np.array(self._sides).T
+        line = y[:, None]
+        x = x0 + (line - y0) * ((x1 - x0) / (y1 - y0))
+        x = np.sort(np.where((line >= y0) & (line < y1), x, np.nan), axis=1)
+        used = int((~np.isnan(x)).sum(axis=1).max(initial=0))
+        return x[:, : used + used % 2]
+
+    @cached_property
+    def _sides(self) -> list[tuple[float, float, float, float]]:
+        """Sides that are not level, from the lower to the upper end, so that the sense of rotation cannot matter."""
+        ends = zip(self.xs, self.ys, np.roll(self.xs, -1), np.roll(self.ys, -1), strict=True)
+        return [
+            (float(x0), float(y0), float(x1), float(y1)) if y0 < y1 else (float(x1), float(y1), float(x0), float(y0))
+            for x0, y0, x1, y1 in ends
+            if y0 != y1
+        ]
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Rectangle with full `width` at `angle` (rad) anticlockwise from +x, and full `height` across."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    angle: float
+
+    @property
+    def extent(self) -> Extent:
+        """(xmin, xmax, ymin, ymax)."""
+        return self._polygon.extent
+
+    @property
+    def size(self) -> float:
+        """Area enclosed."""
+        return self.width * self.height
+
+    @property
+    def breaks(self) -> np.ndarray:
+        """Heights of the corners."""
+        return self._polygon.breaks
+
+    def inside(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Whether points lie inside or on the border."""
+        along, across = self._along_across(x, y)
+        return np.asarray((along <= self.width / 2) & (across <= self.height / 2))
+
+    def within(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Whether points lie inside, not on the border."""
+        along, across = self._along_across(x, y)
+        return np.asarray((along < self.width / 2) & (across < self.height / 2))
+
+    def crossings(self, y: np.ndarray) -> np.ndarray:
+        """Where lines cross the sides."""
+        return self._polygon.crossings(y)
+
+    def _along_across(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        dx, dy = x - self.x, y - self.y
+        cos, sin = np.cos(self.angle), np.sin(self.angle)
+        return np.abs(cos * dx + sin * dy), np.abs(cos * dy - sin * dx)
+
+    @cached_property
+    def _polygon(self) -> Polygon:
+        cos, sin = np.cos(self.angle), np.sin(self.angle)
+        u, v = np.array([-1, 1, 1, -1]) * self.width / 2, np.array([-1, -1, 1, 1]) * self.height / 2
+        return Polygon(self.x + u * cos - v * sin, self.y + u * sin + v * cos)
+
+
+def spans(outline: Outline, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and ends (L, K/2) of the intervals of x that lines of height `y` have inside; equal where none."""
+    x = outline.crossings(y)
+    starts, stops = x[:, 0::2], x[:, 1::2]
+    missing = np.isnan(stops)
+    return np.where(missing, outline.extent[0], starts), np.where(missing, outline.extent[0], stops)

@@ -1,0 +1,61 @@
+"""Reads region text of any of the three notations; may import the readers beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from reduction.errors import ReductionError
+from reduction.regions import ds9, json_text, stcs
+from reduction.regions.core import RegionSet
+from reduction.regions.shapes import Selection, ShapeError
+
+MAX_BYTES = 100_000
+MAX_SHAPES = 1_000
+
+
+def parse(text: str, parameter: str = "region") -> RegionSet:
+    """Read regions from DS9 text, STC-S or JSON (see the package's own description for what is understood).
+
+    Parameters
+    ----------
+    text
+        The text itself, not a file name.
+    parameter
+        Name of the job parameter, for the error.
+
+    Raises
+    ------
+    ReductionError
+        The text is empty, too long, or holds anything that is not understood; nothing is skipped.
+    """
+    try:
+        include, exclude = _read(text)
+    except ShapeError as error:
+        raise ReductionError(f"{parameter}: {error}", parameter) from error
+    return RegionSet(include, exclude, parameter)
+
+
+def _read(text: str) -> Selection:
+    size = len(text.encode("utf-8", "replace"))
+    if size > MAX_BYTES:
+        raise ShapeError(f"the region text has {size:,} bytes, at most {MAX_BYTES:,} are read")
+    if not text.strip():
+        raise ShapeError('the region text is empty; give for example: fk5; circle(148.97,69.65,40")')
+    control = re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", text)
+    if control:
+        raise ShapeError(
+            f"the region text holds the control character {control.group()!a} at position {control.start() + 1}; "
+            "give plain text"
+        )
+    include, exclude = _reader(text)(text)
+    count = len(include) + len(exclude)
+    if count > MAX_SHAPES:
+        raise ShapeError(f"the region text holds {count:,} shapes, at most {MAX_SHAPES:,} are read")
+    return include, exclude
+
+
+def _reader(text: str) -> Callable[[str], Selection]:
+    if text.lstrip()[0] in "{[":
+        return json_text.read
+    return stcs.read if stcs.looks_like(text) else ds9.read

@@ -1,0 +1,229 @@
+"""Makes and checks the six shapes as ``regions`` objects, from plain numbers, and takes them apart again.
+
+May import numpy, astropy and ``regions``. Every maker takes the frame first (one of `FRAMES`). In a sky frame positions
+are degrees and lengths are angle quantities; in the frame ``physical`` both are plain numbers of X,Y pixels. What makes
+no shape raises `ShapeError` with a sentence; the readers add where in the text it was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import astropy.units as u
+import numpy as np
+import regions
+from astropy.coordinates import SkyCoord
+
+Length: TypeAlias = "u.Quantity | float"
+Position: TypeAlias = tuple[float, float]
+Selection: TypeAlias = tuple[tuple[regions.Region, ...], tuple[regions.Region, ...]]
+"""What is included, what is excluded."""
+
+PHYSICAL = "physical"
+SKY_FRAMES = ("icrs", "fk5", "fk4", "galactic")
+FRAMES = (*SKY_FRAMES, PHYSICAL)
+MAX_PIXEL = 1e9
+"""Largest X or Y value and length in pixels; an event list's columns stay far below it."""
+
+
+class ShapeError(ValueError):
+    """Text or numbers that make no shape; the message says what came and what is allowed."""
+
+
+def shortened(text: str) -> str:
+    """Foreign text for a message: one line of printable ASCII, at most 60 characters."""
+    line = " ".join(text.split()).encode("ascii", "backslashreplace").decode()
+    return line if len(line) <= 60 else f"{line[:57]}..."
+
+
+def circle(frame: str, centre: Position, radius: Length) -> regions.Region:
+    """Circle of one radius."""
+    made = regions.CirclePixelRegion if frame == PHYSICAL else regions.CircleSkyRegion
+    return made(_position(frame, centre), _length(frame, radius, "radius"))
+
+
+def ellipse(frame: str, centre: Position, semi_axes: Sequence[Length], angle: u.Quantity) -> regions.Region:
+    """Ellipse with two semi-axes, the first at `angle` from the X axis of a north-up image."""
+    made = regions.EllipsePixelRegion if frame == PHYSICAL else regions.EllipseSkyRegion
+    a, b = (_length(frame, axis, "semi-axis") for axis in semi_axes)
+    return made(_position(frame, centre), 2 * a, 2 * b, _angle(angle))
+
+
+def annulus(frame: str, centre: Position, inner: Length, outer: Length) -> regions.Region:
+    """Ring between two radii; an inner radius of 0 makes it a circle."""
+    if inner == 0:
+        return circle(frame, centre, outer)
+    made = regions.CircleAnnulusPixelRegion if frame == PHYSICAL else regions.CircleAnnulusSkyRegion
+    small, large = _length(frame, inner, "inner radius"), _length(frame, outer, "outer radius")
+    _check_grows(small, large)
+    return made(_position(frame, centre), small, large)
+
+
+def ellipse_annulus(
+    frame: str, centre: Position, inner: Sequence[Length], outer: Sequence[Length], angle: u.Quantity
+) -> regions.Region:
+    """Ring between two ellipses of one centre and angle, given by semi-axes; inner ones of 0 make it an ellipse."""
+    if all(axis == 0 for axis in inner):
+        return ellipse(frame, centre, outer, angle)
+    made = regions.EllipseAnnulusPixelRegion if frame == PHYSICAL else regions.EllipseAnnulusSkyRegion
+    small = [_length(frame, axis, "inner semi-axis") for axis in inner]
+    large = [_length(frame, axis, "outer semi-axis") for axis in outer]
+    for one, other in zip(small, large, strict=True):
+        _check_grows(one, other)
+    return made(_position(frame, centre), 2 * small[0], 2 * large[0], 2 * small[1], 2 * large[1], _angle(angle))
+
+
+def box(frame: str, centre: Position, size: Sequence[Length], angle: u.Quantity) -> regions.Region:
+    """Rectangle with full width and height, its width at `angle` from the X axis of a north-up image."""
+    made = regions.RectanglePixelRegion if frame == PHYSICAL else regions.RectangleSkyRegion
+    width, height = (_length(frame, side, name) for side, name in zip(size, ("width", "height"), strict=True))
+    return made(_position(frame, centre), width, height, _angle(angle))
+
+
+def polygon(frame: str, vertices: Sequence[Position]) -> regions.Region:
+    """Polygon of three or more vertices in either sense of rotation, closed by itself; sky sides are great circles."""
+    corners = [vertex for i, vertex in enumerate(vertices) if i == 0 or vertex != vertices[i - 1]]
+    if len(corners) > 1 and corners[0] == corners[-1]:
+        corners.pop()
+    if len(corners) < 3:
+        raise ShapeError(f"a polygon needs at least 3 different vertices, this has {len(corners)}")
+    checked = np.array([_checked_position(frame, corner) for corner in corners])
+    if frame == PHYSICAL:
+        _check_simple(checked)
+        return regions.PolygonPixelRegion(regions.PixCoord(checked[:, 0].copy(), checked[:, 1].copy()))
+    _check_simple(_flattened(checked))
+    return regions.PolygonSkyRegion(SkyCoord(checked[:, 0] * u.deg, checked[:, 1] * u.deg, frame=frame))
+
+
+def frame_of(shape: regions.Region) -> str:
+    """Name of the frame the shape is given in, one of `FRAMES`."""
+    if isinstance(shape, regions.PixelRegion):
+        return PHYSICAL
+    position = shape.vertices if isinstance(shape, regions.PolygonSkyRegion) else shape.center
+    return str(position.frame.name)
+
+
+def centre_of(shape: regions.Region) -> Position:
+    """Centre in degrees, or in pixels."""
+    if isinstance(shape, regions.PixelRegion):
+        return float(shape.center.x), float(shape.center.y)
+    return float(shape.center.spherical.lon.deg), float(shape.center.spherical.lat.deg)
+
+
+def vertices_of(shape: regions.Region) -> list[Position]:
+    """Vertices in degrees, or in pixels."""
+    at = shape.vertices
+    if isinstance(shape, regions.PixelRegion):
+        return list(zip(np.asarray(at.x, float).tolist(), np.asarray(at.y, float).tolist(), strict=True))
+    return list(zip(at.spherical.lon.deg.tolist(), at.spherical.lat.deg.tolist(), strict=True))
+
+
+def sizes_of(shape: regions.Region) -> tuple[str, list[Length], u.Quantity | None]:
+    """DS9's name, lengths (radii, semi-axes or full sides) and angle of a shape with a centre."""
+    if isinstance(shape, (regions.CircleSkyRegion, regions.CirclePixelRegion)):
+        return "circle", [shape.radius], None
+    if isinstance(shape, (regions.CircleAnnulusSkyRegion, regions.CircleAnnulusPixelRegion)):
+        return "annulus", [shape.inner_radius, shape.outer_radius], None
+    if isinstance(shape, (regions.RectangleSkyRegion, regions.RectanglePixelRegion)):
+        return "box", [shape.width, shape.height], shape.angle
+    if isinstance(shape, (regions.EllipseSkyRegion, regions.EllipsePixelRegion)):
+        return "ellipse", [shape.width / 2, shape.height / 2], shape.angle
+    full = shape.inner_width, shape.inner_height, shape.outer_width, shape.outer_height
+    return "ellipse", [length / 2 for length in full], shape.angle
+
+
+def _position(frame: str, centre: Position) -> SkyCoord | regions.PixCoord:
+    lon, lat = _checked_position(frame, centre)
+    if frame == PHYSICAL:
+        return regions.PixCoord(lon, lat)
+    return SkyCoord(lon * u.deg, lat * u.deg, frame=frame)
+
+
+def _checked_position(frame: str, position: Position) -> Position:
+    lon, lat = position
+    if not (math.isfinite(lon) and math.isfinite(lat)):
+        raise ShapeError(f"a position must be two finite numbers, not {lon:g}, {lat:g}")
+    if frame == PHYSICAL:
+        if max(abs(lon), abs(lat)) > MAX_PIXEL:
+            raise ShapeError(f"X and Y must lie within ±{MAX_PIXEL:g}, not {lon:g}, {lat:g}")
+        return lon, lat
+    names = ("galactic longitude", "galactic latitude") if frame == "galactic" else ("right ascension", "declination")
+    if not -360 <= lon <= 360:
+        raise ShapeError(f"{names[0]} must lie between 0 and 360 degrees, not {lon:g}")
+    if not -90 <= lat <= 90:
+        raise ShapeError(f"{names[1]} must lie between -90 and 90 degrees, not {lat:g}")
+    wrapped = lon % 360.0
+    return (0.0 if wrapped == 360.0 else wrapped), lat
+
+
+def _length(frame: str, value: Length, name: str) -> Length:
+    number = float(value if frame == PHYSICAL else value.to_value(u.deg))  # type: ignore[union-attr]
+    limit, unit = (MAX_PIXEL, "pixels") if frame == PHYSICAL else (180.0, "degrees")
+    if not 0 < number <= limit:
+        raise ShapeError(f"the {name} must be greater than 0 and at most {limit:g} {unit}, not {number:g}")
+    return value
+
+
+def _angle(angle: u.Quantity) -> u.Quantity:
+    if not abs(angle.to_value(u.deg)) <= 1e6:
+        raise ShapeError(f"the angle must be a finite number of degrees, not {angle.to_value(u.deg):g}")
+    return angle
+
+
+def _check_grows(inner: Length, outer: Length) -> None:
+    if not inner < outer:
+        raise ShapeError(f"the inner radius ({inner:g}) must be smaller than the outer one ({outer:g})")
+
+
+def _flattened(vertices: np.ndarray) -> np.ndarray:
+    """Gnomonic projection about the mean direction (great circles become straight lines), shape (n, 2)."""
+    lon, lat = np.radians(vertices).T
+    xyz = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+    mean = xyz.mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    if length < 1e-6 or (xyz @ (mean / length)).min() < math.cos(math.radians(80)):
+        raise ShapeError("a polygon on the sky must fit within 80 degrees of its middle")
+    mean /= length
+    east = np.cross([0.0, 0.0, 1.0], mean)
+    if np.linalg.norm(east) < 1e-9:
+        east = np.array([1.0, 0.0, 0.0])
+    east /= np.linalg.norm(east)
+    flat = xyz / (xyz @ mean)[:, None]
+    return np.asarray(np.stack([flat @ east, flat @ np.cross(mean, east)], axis=1))
+
+
+def _check_simple(points: np.ndarray) -> None:
+    """Refuse a polygon without area, and one whose sides cross or touch each other."""
+    start = points - points.mean(axis=0)
+    side = np.roll(start, -1, axis=0) - start
+    farthest = start[np.argmax(np.abs(start).max(axis=1))]
+    if np.abs(_cross(start, farthest)).max() <= 1e-12 * np.abs(farthest).max() ** 2:
+        raise ShapeError("the vertices of a polygon must not lie on one line")
+    count = len(start)
+    for i in range(count - 1):
+        last = count - 1 if i == 0 else count
+        others = slice(i + 2, last)
+        if _meets(start[i], side[i], start[others], side[others]).any():
+            raise ShapeError(
+                f"the sides of a polygon must not cross or touch: the side after vertex {i + 1} meets another"
+            )
+        if _cross(side[i], side[i + 1]) == 0 and side[i] @ side[i + 1] < 0:
+            raise ShapeError(
+                f"the sides of a polygon must not cross or touch: it turns back on itself at vertex {i + 2}"
+            )
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.asarray(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0])
+
+
+def _meets(start: np.ndarray, side: np.ndarray, starts: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Whether one segment meets each of the others, ends included."""
+    ends = starts + sides
+    here = np.sign(_cross(side, starts - start)), np.sign(_cross(side, ends - start))
+    there = np.sign(_cross(sides, start - starts)), np.sign(_cross(sides, start + side - starts))
+    low, high = np.minimum(start, start + side), np.maximum(start, start + side)
+    overlap = ((np.minimum(starts, ends) <= high) & (np.maximum(starts, ends) >= low)).all(axis=1)
+    return np.asarray((here[0] * here[1] <= 0) & (there[0] * there[1] <= 0) & overlap)

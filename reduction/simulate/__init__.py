@@ -1,0 +1,31 @@
+"""Simulates an EPIC observation: event lists with the real layout of pn, MOS1 and MOS2, and the truth beside them.
+
+May import numpy, astropy and `reduction.errors`. A model for demonstrations and tests, not the calibration: round
+numbers that look like EPIC, written down in `cameras` and repeated in the truth file; no vignetting, no pile-up, no
+out-of-time events. The same observation gives the same bytes.
+
+>>> from reduction.simulate import small
+>>> small().obs_id
+'0999990101'
+"""
+
+from __future__ import annotations
+
+from reduction.simulate.cameras import CAMERAS, Camera
+from reduction.simulate.observation import Flare, Observation, Source, small
+from reduction.simulate.run import simulate, truth_path, with_pn_rows
+from reduction.simulate.spectra import BlackBody, PowerLaw
+
+__all__ = [
+    "CAMERAS",
+    "BlackBody",
+    "Camera",
+    "Flare",
+    "Observation",
+    "PowerLaw",
+    "Source",
+    "simulate",
+    "small",
+    "truth_path",
+    "with_pn_rows",
+]

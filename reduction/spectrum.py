@@ -1,0 +1,171 @@
+"""Spectra from an event list: source and background in one pass, with exposure, BACKSCAL and grouping.
+
+May import numpy, `area`, `eventlist`, `grouping`, `gti`, `missions`, `selection` and `errors`. Files are written by
+`ogip` and `filtered`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from reduction import grouping
+from reduction.area import CcdPlace, GoodArea, Sampler, SizedRegion, good_area, place_ccds, require_in_field
+from reduction.errors import ReductionError
+from reduction.eventlist import EventList
+from reduction.gti import of_ccd
+from reduction.missions import Mission
+from reduction.selection import Rows, Selection, Tally, Target, gather
+
+XMM_AREA_ARCSEC = 0.05
+"""BACKSCAL of XMM-Newton counts squares of this side, as in the SAS."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Counts by channel and what is needed to use them.
+
+    `channel` and `counts` have the shape (n,), as `grouping` and `quality` unless they are None. `exposure_s` is the
+    live time in the region; `backscal` its good area, in (0.05 arcsec)^2 for XMM-Newton and in squared sky pixels
+    elsewhere. `live_s` is the live time of each CCD, `shares` the weight it had in the exposure.
+    """
+
+    mission: Mission
+    channel: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.int64]
+    exposure_s: float
+    backscal: float
+    region: SizedRegion | None
+    live_s: Mapping[int | None, float]
+    shares: Mapping[int | None, float]
+    selected: int
+    no_time: int
+    bad_time: int
+    off_channels: int
+    notes: tuple[str, ...] = ()
+    grouping: npt.NDArray[np.int16] | None = None
+    quality: npt.NDArray[np.int16] | None = None
+
+    @property
+    def total(self) -> int:
+        """Counts in all channels."""
+        return int(self.counts.sum())
+
+    def channels_of(self, energy_kev: tuple[float, float]) -> tuple[int, int]:
+        """Indices of the first channel whose middle lies in an energy range, and of the one after the last."""
+        edges = self.mission.channel_energies()
+        first, last = np.searchsorted((edges[:-1] + edges[1:]) / 2, energy_kev)
+        return int(first), int(last)
+
+    def grouped_by_counts(self, minimum: int, energy_kev: tuple[float, float]) -> Spectrum:
+        """The same spectrum, its channels within the energies grouped to a minimum of counts."""
+        lo, hi = self.channels_of(energy_kev)
+        groups, quality = grouping.by_minimum_counts(self.counts, minimum, lo, hi)
+        return replace(self, grouping=groups, quality=quality)
+
+    def grouped_optimally(self, energy_kev: tuple[float, float]) -> Spectrum:
+        """The same spectrum, its channels within the energies grouped by the resolution of the instrument."""
+        lo, hi = self.channels_of(energy_kev)
+        groups, quality = grouping.optimal(self.counts, self.mission.fwhm_channels(), lo, hi)
+        return replace(self, grouping=groups, quality=quality)
+
+
+def extract(
+    events: EventList,
+    selection: Selection,
+    regions: Mapping[str, SizedRegion | None],
+    sinks: Mapping[str, Callable[[Rows], None]] | None = None,
+) -> dict[str, Spectrum]:
+    """Make the spectra of some regions in one pass over an event list.
+
+    Parameters
+    ----------
+    events
+        The open event list.
+    selection
+        What an event must be.
+    regions
+        Job parameter -> region in the plane of the X,Y columns, None for all events.
+    sinks
+        Job parameter -> what is called with the selected rows of that region, chunk by chunk.
+
+    Returns
+    -------
+    dict
+        Job parameter -> its spectrum, not grouped. A region without events gives a spectrum of zeros.
+
+    Raises
+    ------
+    ReductionError
+        A region needs sky columns that are not there, or lies outside the field (naming its parameter).
+    """
+    for parameter, region in regions.items():
+        if region is not None and (events.x is None or events.y is None):
+            raise ReductionError(f"a region is given, but {events.name} ({events.mission.name}) has no sky columns; "
+                                 "leave the region empty", parameter)  # fmt: skip
+    sampler = Sampler(events)
+    targets = [Target(region, (sinks or {}).get(parameter)) for parameter, region in regions.items()]
+    tallies = gather(events, selection, targets, [sampler] if events.x and events.y else [])
+    table = sampler.table
+    places = place_ccds(events, table)
+    spectra = {}
+    for (parameter, region), tally in zip(regions.items(), tallies, strict=True):
+        area = good_area(events, region, places, tally.per_ccd)
+        if region is not None and not tally.selected:
+            require_in_field(events, region, table, area.pixels > 0, parameter)
+        spectra[parameter] = _spectrum(events, selection, region, tally, area, places)
+    return spectra
+
+
+def _spectrum(
+    events: EventList, selection: Selection, region: SizedRegion | None, tally: Tally, area: GoodArea,
+    places: Mapping[int, CcdPlace],
+) -> Spectrum:  # fmt: skip
+    """Put together what the pass found in one region."""
+    live, live_notes = live_times(events, selection, tally, places)
+    shares = _shares(tally, area, live)
+    return Spectrum(
+        mission=events.mission, channel=events.mission.channels, counts=tally.counts,
+        exposure_s=sum(share * live[ccd] for ccd, share in shares.items()), backscal=backscal(events, area),
+        region=region, live_s=live, shares=shares, selected=tally.selected, no_time=tally.no_time,
+        bad_time=tally.bad_time, off_channels=tally.off_channels, notes=area.notes + live_notes,
+    )  # fmt: skip
+
+
+def backscal(events: EventList, area: GoodArea) -> float:
+    """BACKSCAL of an area: (0.05 arcsec)^2 for XMM-Newton, squared sky pixels elsewhere, 1 without a sky."""
+    if events.wcs is None:
+        return 1.0
+    if not events.mission.is_xmm:
+        return float(area.pixels)
+    steps = np.abs(events.wcs.wcs.cdelt) * 3600 / XMM_AREA_ARCSEC
+    return float(area.pixels * np.round(steps.prod(), 9))
+
+
+def live_times(
+    events: EventList, selection: Selection, tally: Tally, places: Mapping[int, CcdPlace]
+) -> tuple[dict[int | None, float], tuple[str, ...]]:
+    """Live time in seconds of each CCD that matters: its good time times its live fraction, and what to say of it."""
+    ccds: set[int | None] = {ccd for ccd in selection.gtis if ccd is not None} | set(tally.per_ccd) | set(places)
+    live: dict[int | None, float] = {}
+    origins: set[str] = set()
+    for ccd in ccds or {None}:
+        good = of_ccd(selection.gtis, ccd)
+        fraction, origin = events.mission.live_fraction(events.keywords, ccd)
+        live[ccd] = good.total * fraction if good else 0.0
+        origins.add(origin)
+    notes = tuple(f"live fraction: {origin}" for origin in sorted(origins) if origin.startswith("no "))
+    return live, notes
+
+
+def _shares(tally: Tally, area: GoodArea, live: Mapping[int | None, float]) -> dict[int | None, float]:
+    """Weight of each CCD in the exposure: its part of the area, else of the counts, else the same for all."""
+    weights: Mapping[int | None, float] = area.shares or tally.per_ccd
+    weights = {ccd: float(weight) for ccd, weight in weights.items() if ccd in live and weight > 0}
+    if not weights:
+        weights = {ccd: 1.0 for ccd, seconds in live.items() if seconds > 0} or dict.fromkeys(live, 1.0)
+    total = sum(weights.values())
+    return {ccd: weight / total for ccd, weight in weights.items()}

@@ -1,0 +1,172 @@
+"""Good area: whole circles against pi r^2 and the SAS, gaps and bad pixels against the true geometry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from reduction import regions
+from reduction.area import CcdPlace, Sampler, good_area, place_ccds
+from reduction.errors import ReductionError
+from reduction.eventlist import EventList, open_eventlist
+from reduction.selection import choose
+from reduction.spectrum import backscal, extract
+from synthetic import PIXEL, Epic, Geometry, write
+
+
+def placed(events: EventList) -> dict[int, CcdPlace]:
+    sampler = Sampler(events)
+    for rows in events.chunks(size_bytes=100_000):
+        sampler(rows)
+    return place_ccds(events, sampler.table)
+
+
+def circle(events: EventList, x: float, y: float, radius: float) -> regions.PixelRegionSet:
+    return regions.parse(f"physical; circle({x},{y},{radius})").on(events.wcs)
+
+
+def truth(geometry: Geometry, x: float, y: float, radius: float, bad: tuple[tuple[int, ...], ...] = ()) -> float:
+    """Good area of a circle, by two million points on the true geometry."""
+    rng = np.random.default_rng(3)
+    px, py = x + radius * rng.uniform(-1, 1, 2_000_000), y + radius * rng.uniform(-1, 1, 2_000_000)
+    inside = np.hypot(px - x, py - y) <= radius
+    ccd, rawx, rawy = geometry.pixel(px[inside], py[inside])
+    good = ccd > 0
+    for number, column, row, kind, extent in bad:
+        good &= ~((ccd == number) & (rawx == column) & (rawy >= row) & (rawy < row + extent) & (kind > 0))
+    return float(np.pi * radius**2 * good.mean())
+
+
+@pytest.fixture(scope="module")
+def pn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("area") / "pn.fits"
+    write(path, Epic(rows=60000))
+    return path
+
+
+def middle_of_ccd(number: int) -> tuple[float, float]:
+    x, y = Geometry().sky(np.array([number]), np.array([32.5]), np.array([100.5]))[:, 0]
+    return float(x), float(y)
+
+
+def test_ccds_are_placed_to_a_tenth_of_a_pixel(pn: Path) -> None:
+    rng = np.random.default_rng(0)
+    with open_eventlist(pn) as events:
+        places = placed(events)
+    assert set(places) == set(range(1, 13))
+    for ccd, place in places.items():
+        raw = np.stack((rng.uniform(1, 64, 500), rng.uniform(1, 200, 500)))
+        sky = Geometry().sky(np.full(500, ccd), raw[0], raw[1])
+        assert np.abs(place.matrix @ sky + place.offset[:, None] - raw).max() < 0.1
+        assert place.pixel_area == pytest.approx(PIXEL**2, rel=2e-3)
+
+
+@pytest.mark.parametrize("radius", [600, 800, 1200])
+def test_backscal_of_a_whole_circle_is_pi_r_squared_as_the_sas_has_it(pn: Path, shared: Path, radius: int) -> None:
+    with open_eventlist(pn) as events:
+        x, y = middle_of_ccd(4)
+        area = good_area(events, circle(events, x, y, radius), placed(events), {4: 10})
+        assert backscal(events, area) == pytest.approx(np.pi * radius**2, rel=1e-3)
+        assert area.shares == {4: pytest.approx(1.0)}
+        if radius == 800:
+            for name in ("PN_spectrum_grp20", "MOS1_spectrum_grp"):
+                header = fits.getheader(shared / f"real/xmm_ngc7793_ulx4/{name}.fits", 1)
+                assert backscal(events, area) == pytest.approx(header["BACKSCAL"], rel=1e-3)
+
+
+@pytest.mark.parametrize(("x", "y", "radius"), [(25921, 25921, 800), (24000, 27000, 2500), (30000, 36000, 4000)])
+def test_gaps_and_edges_are_taken_off(pn: Path, x: float, y: float, radius: float) -> None:
+    with open_eventlist(pn) as events:
+        area = good_area(events, circle(events, x, y, radius), placed(events), {})
+    expected = truth(Geometry(), x, y, radius)
+    assert expected < 0.98 * np.pi * radius**2
+    assert area.pixels == pytest.approx(expected, rel=5e-3)
+    assert sum(area.shares.values()) == pytest.approx(1.0)
+
+
+def test_bad_pixels_are_taken_off(tmp_path: Path) -> None:
+    bad = ((4, 30, 90, 1, 20), (4, 33, 100, 3, 1), (4, 35, 1, 2, 200), (4, 31, 95, 0, 9))
+    write(tmp_path / "pn.fits", Epic(rows=60000, bad=bad))
+    x, y = middle_of_ccd(4)
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        area = good_area(events, circle(events, x, y, 900), placed(events), {4: 1})
+    expected = truth(Geometry(), x, y, 900, bad)
+    assert expected < 0.95 * np.pi * 900**2
+    assert area.pixels == pytest.approx(expected, rel=5e-3)
+    assert area.notes == ()
+
+
+def test_all_events_have_the_area_of_all_ccds(tmp_path: Path) -> None:
+    write(tmp_path / "pn.fits", Epic(rows=60000, bad=((1, 1, 1, 1, 200),)))
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        area = good_area(events, None, placed(events), {})
+    assert area.pixels == pytest.approx((12 * 64 * 200 - 200) * PIXEL**2, rel=2e-3)
+    assert area.shares[1] < area.shares[2]
+
+
+def test_too_few_events_fall_back_on_the_size_of_the_region(tmp_path: Path) -> None:
+    write(tmp_path / "pn.fits", Epic(rows=300))
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        region = circle(events, 25921, 25921, 3000)
+        area = good_area(events, region, placed(events), {4: 3, 10: 2})
+    assert area.pixels == pytest.approx(region.area())
+    assert area.shares == {}
+    assert area.notes == ("too few events to place CCD 4, 10: gaps and bad pixels are not taken off the area",)
+
+
+def test_positions_that_have_nothing_to_do_with_pixels_place_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "pn.fits", Epic(rows=5000))
+    with fits.open(tmp_path / "pn.fits", mode="update") as hdus:
+        data = hdus["EVENTS"].data
+        data["X"] = np.random.default_rng(1).permutation(data["X"])
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        assert placed(events) == {}
+
+
+def test_a_few_wild_positions_do_not_move_a_ccd(tmp_path: Path) -> None:
+    write(tmp_path / "pn.fits", Epic(rows=30000))
+    with fits.open(tmp_path / "pn.fits", mode="update") as hdus:
+        data = hdus["EVENTS"].data
+        data["X"][::50] = -99999999
+    x, y = middle_of_ccd(9)
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        area = good_area(events, circle(events, x, y, 1000), placed(events), {9: 1})
+    assert area.pixels == pytest.approx(np.pi * 1000**2, rel=1e-3)
+
+
+def test_window_mode_has_the_area_of_the_window(tmp_path: Path) -> None:
+    write(tmp_path / "pn.fits", Epic(rows=60000))
+    with fits.open(tmp_path / "pn.fits") as hdus:
+        data = hdus["EVENTS"].data
+        hdus["EVENTS"].data = data[(data["CCDNR"] == 4) & (data["RAWY"] >= 138)]
+        hdus.writeto(tmp_path / "window.fits")
+    with open_eventlist(tmp_path / "window.fits") as events:
+        area = good_area(events, None, placed(events), {})
+    assert area.pixels == pytest.approx(64 * 63 * PIXEL**2, rel=2e-2)
+
+
+def test_lists_of_other_missions_have_the_size_of_the_region(shared: Path) -> None:
+    with open_eventlist(shared / "real/chandra_m82/acis_10027_events.fits") as events:
+        region = circle(events, 4200, 3900, 100)
+        area = good_area(events, region, placed(events), {7: 5})
+        assert backscal(events, area) == pytest.approx(np.pi * 1e4)
+        assert area.notes == ()
+
+
+@pytest.mark.parametrize(("name", "text", "centre"), [
+    ("chandra_m82/acis_10027_events.fits", 'icrs; circle(83.6,22.0,10")', r"centred on 149\.0"),
+    ("nustar_b1937/dummy_evt.evt", 'fk5; circle(295.3,21.583,30")', r"centred on 294.9\d* \+21.5"),
+])  # fmt: skip
+def test_region_outside_the_field_is_refused_with_the_field(shared: Path, name: str, text: str, centre: str) -> None:
+    with open_eventlist(shared / "real" / name) as events:
+        try:
+            region = regions.parse(text, parameter="background_region").on(events.wcs)
+        except ReductionError as error:
+            assert error.parameter == "background_region"
+            return
+        with pytest.raises(ReductionError, match=f"outside the field.*{centre}.*radius of .* arcmin") as caught:
+            extract(events, choose(events, "0.5 8"), {"background_region": region})
+    assert caught.value.parameter == "background_region"

@@ -1,0 +1,239 @@
+"""Opening event lists: real ones against astropy, and every way a file can be bad."""
+
+from __future__ import annotations
+
+import gzip
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from reduction import inflate
+from reduction.errors import ReductionError
+from reduction.eventlist import open_eventlist
+from reduction.missions import ACIS, EPN, FPMA, XTI
+from synthetic import PN, Epic, write
+
+REAL = {
+    "chandra_m82/acis_10027_events.fits": ACIS,
+    "nustar_b1937/dummy_evt.evt": FPMA,
+    "nicer/ngc300nicer_bary.evt": XTI,
+    "nicer/J0218_nicer_2070030405_cleanfilt_cut_bary.evt": XTI,
+}
+
+
+@pytest.fixture
+def epic(tmp_path: Path) -> Path:
+    path = tmp_path / "pn.fits"
+    write(path, Epic(rows=3000))
+    return path
+
+
+def refused(path: Path, words: str) -> None:
+    with pytest.raises(ReductionError, match=words) as caught, open_eventlist(path):
+        pass
+    assert caught.value.parameter == "eventlist"
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_lists_have_the_rows_that_astropy_reads(shared: Path, name: str) -> None:
+    path = shared / "real" / name
+    with open_eventlist(path) as events, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = fits.getdata(path, "EVENTS")
+        assert events.mission is REAL[name]
+        assert events.nrows == len(table)
+        for column in (events.time, events.energy, events.channel, events.pattern, events.x):
+            if column is None:
+                continue
+            ours = np.concatenate([column.values(rows) for rows in events.chunks(size_bytes=5000)])
+            assert np.array_equal(ours, np.asarray(table[column.name]), equal_nan=True)
+
+
+def test_nicer_has_no_sky_and_scaled_columns_are_scaled(shared: Path) -> None:
+    path = shared / "real/nicer/ngc300nicer_bary.evt"
+    with open_eventlist(path) as events:
+        assert events.wcs is None
+        assert events.x is None
+        assert events.clock.system == "TDB"
+
+
+@pytest.mark.parametrize("name", ["chandra_m82/acis_10027_events.fits", "nustar_b1937/dummy_evt.evt"])
+def test_sky_projection_equals_that_of_astropy_for_pixel_lists(shared: Path, name: str) -> None:
+    path = shared / "real" / name
+    with open_eventlist(path) as events:
+        assert events.x is not None
+        assert events.y is not None
+        assert events.wcs is not None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            header = fits.getheader(path, "EVENTS")
+            oracle = WCS(header, keysel=["pixel"], colsel=[events.x.index, events.y.index])
+        values = np.array([[4000.25, 3900.5], [450.0, 510.0]])
+        ours = events.wcs.wcs_pix2world(values, 0)
+        assert ours == pytest.approx(oracle.wcs_pix2world(values, 1), abs=1e-9)
+        assert events.wcs.wcs.radesys == {"ACIS": "ICRS", "FPMA": "FK5"}[events.mission.instruments[0]]
+
+
+def test_epic_frame_is_fk5_and_limits_of_a_bad_int16_are_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "pn.fits"
+    write(path, Epic(rows=10, cards=(("REFXLMAX", -13696), ("REFXCRPX", 1))))
+    with open_eventlist(path) as events:
+        assert events.mission is EPN
+        assert events.wcs is not None
+        assert events.wcs.wcs.radesys == "FK5"
+        assert events.wcs.wcs_pix2world([[25921, 25921]], 0)[0] == pytest.approx([150.0, 2.0])
+        assert events.dtype.itemsize == 45
+        assert set(events.gtis) == set(range(1, 13))
+
+
+def test_sky_projection_from_refx_keywords_alone(tmp_path: Path) -> None:
+    refx = (("REFXCTYP", "RA---TAN"), ("REFXCRPX", 25921), ("REFXCRVL", 10.0), ("REFXCDLT", -1.4e-5),
+            ("REFYCTYP", "DEC--TAN"), ("REFYCRPX", 25921), ("REFYCRVL", -30.0), ("REFYCDLT", 1.4e-5))  # fmt: skip
+    path = tmp_path / "pn.fits"
+    write(path, Epic(rows=10, cards=refx, sky=False))
+    with open_eventlist(path) as events:
+        assert events.wcs is not None
+        assert events.wcs.wcs_pix2world([[25921, 25921]], 0)[0] == pytest.approx([10.0, -30.0])
+    write(tmp_path / "none.fits", Epic(rows=10, sky=False))
+    with open_eventlist(tmp_path / "none.fits") as events:
+        assert events.wcs is None
+
+
+def test_chunks_give_every_row_once(epic: Path) -> None:
+    with open_eventlist(epic) as events:
+        sizes = [rows.size for rows in events.chunks(size_bytes=45 * 700)]
+        whole = b"".join(rows.tobytes() for rows in events.chunks(size_bytes=45 * 700))
+        assert len(events.dtype.names or ()) == len(PN)
+    assert sizes == [700, 700, 700, 700, 200]
+    assert whole == fits.getdata(epic, "EVENTS").tobytes()
+
+
+@pytest.mark.parametrize("ending", [".FTZ", ".fits.gz"])
+def test_gzipped_list_is_inflated_into_the_scratch_folder_and_removed(epic: Path, tmp_path: Path, ending: str) -> None:
+    packed = tmp_path / f"P0123456789PNS003PIEVLI0000{ending}"
+    packed.write_bytes(gzip.compress(epic.read_bytes()))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with open_eventlist(packed, scratch=scratch) as events:
+        assert events.name == packed.name
+        assert sum(rows.size for rows in events.chunks()) == 3000
+        assert any(scratch.rglob("*"))
+    assert not any(scratch.iterdir())
+
+
+def test_scaled_position_columns(tmp_path: Path) -> None:
+    x = np.arange(5, dtype=np.uint32) + 25000
+    header = fits.Header({"TELESCOP": "XMM", "INSTRUME": "EPN", "TSTART": 0.0, "TSTOP": 9.0})
+    columns = [fits.Column("TIME", "D", array=np.arange(5.0)), fits.Column("PI", "I", array=np.full(5, 999)),
+               fits.Column("X", "J", bzero=2**31, array=x),
+               fits.Column("Y", "E", bscale=2.0, array=np.arange(5.0))]  # fmt: skip
+    fits.BinTableHDU.from_columns(columns, header=header, name="EVENTS").writeto(tmp_path / "scaled.fits")
+    with open_eventlist(tmp_path / "scaled.fits") as events:
+        rows = next(events.chunks())
+        assert events.x is not None
+        assert events.y is not None
+        assert events.x.values(rows).tolist() == x.tolist()
+        assert events.y.values(rows) == pytest.approx(np.arange(5.0))
+        assert events.notes == ("no good time intervals: TSTART to TSTOP is taken as good",)
+        assert events.gtis[None].total == 9.0
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b"", r"not a FITS file \(it is empty\)"),
+    (b"SIMPLE but no FITS" * 300, "not a FITS file"),
+    (b"<html><body>404</body></html>", "web page"),
+    (b"BZh91AY&SY" + b"x" * 99, "bzip2"),
+    (b"SIMPLE  =                    T" + b" " * 50, "truncated: it ends inside the header"),
+])  # fmt: skip
+def test_no_fits_file(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "bad.fits"
+    path.write_bytes(content)
+    refused(path, words)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    refused(tmp_path / "absent.fits", "there is no file absent.fits")
+
+
+def test_truncated_rows(epic: Path) -> None:
+    epic.write_bytes(epic.read_bytes()[: 2880 * 12])
+    refused(epic, r"truncated: HDU 1 \(EVENTS\).*declares data up to byte .*fetch it again")
+
+
+def test_truncated_gzip(epic: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "P.FTZ"
+    packed.write_bytes(gzip.compress(epic.read_bytes())[:-3000])
+    refused(packed, r"P.FTZ cannot be inflated, it is truncated or broken")
+
+
+def test_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = tmp_path / "bomb.gz"
+    packed.write_bytes(gzip.compress(bytes(12_000_000)))
+    monkeypatch.setattr(inflate, "RATIO_FROM", 5_000_000)
+    refused(packed, "bomb.gz inflates to more than .* from 1")
+    monkeypatch.setattr(inflate, "RATIO_FROM", 10**12)
+    monkeypatch.setattr(inflate, "MAX_INFLATED", 5_000_000)
+    refused(packed, "at most 5000000 bytes")
+
+
+def test_no_event_table(tmp_path: Path) -> None:
+    path = tmp_path / "image.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.zeros((3, 3)), name="SKY")]).writeto(path)
+    refused(path, "image.fits has no table EVENTS, so it is no event list; it has PRIMARY, SKY")
+
+
+def test_missing_column(tmp_path: Path) -> None:
+    path = tmp_path / "e.fits"
+    header = fits.Header({"TELESCOP": "NuSTAR", "INSTRUME": "FPMA", "TSTART": 0.0, "TSTOP": 1.0})
+    columns = [fits.Column("TIME", "D", array=[1.0]), fits.Column("PI", "3J", array=[[1, 2, 3]])]
+    fits.BinTableHDU.from_columns(columns, header=header, name="EVENTS").writeto(path)
+    refused(path, "no column PI of numbers, which NuSTAR FPMA needs; it has TIME, PI")
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    (b"TFORM1  = 'D       '", b"TFORM1  = 'Z       '", "column TIME .* TFORM 'Z', which is no FITS format"),
+    (b"TFORM1  = 'D       '", b"TFORM1  = '9999999D'", "wider than"),
+    (b"TFORM2  = 'I       '", b"TFORM2  = 'D       '", "take 51 bytes, NAXIS1 says 45"),
+    (b"NAXIS1  =                   45", b"NAXIS1  =                  -45", "NAXIS1 = -45"),
+    (b"NAXIS2  =                 3000", b"NAXIS2  =  9000000000000000000", "NAXIS2 = 9000"),
+    (b"NAXIS2  =                 3000", b"NAXIS2  = 'many               ", "NAXIS2"),
+    (b"TFIELDS =                   15", b"TFIELDS =               999999", "TFIELDS = 999999"),
+    (b"BITPIX  =                    8", b"BITPIX  =                    7", "BITPIX = 7"),
+])  # fmt: skip
+def test_absurd_headers(epic: Path, old: bytes, new: bytes, words: str) -> None:
+    data = epic.read_bytes()
+    at = data.index(b"XTENSION")
+    assert old in data[at:]
+    epic.write_bytes(data[:at] + data[at:].replace(old, new, 1))
+    refused(epic, words)
+
+
+@pytest.mark.parametrize("card", [b"LIVETIME= .. what ? /", b"XMMEA_EP= 'never closed", b"TIMEREF = \xff\xfe\x00",
+                                  b"ZEROTIME= 1E999"])  # fmt: skip
+def test_broken_cards_that_do_not_matter_are_passed_over(epic: Path, card: bytes) -> None:
+    data = epic.read_bytes()
+    at = data.index(b"OBJECT  =")
+    epic.write_bytes(data[:at] + card.ljust(80)[:80] + data[at + 80 :])
+    with open_eventlist(epic) as events:
+        assert sum(rows.size for rows in events.chunks()) == 3000
+
+
+def test_file_cut_while_it_is_read(epic: Path) -> None:
+    with open_eventlist(epic) as events:
+        with epic.open("rb+") as file:
+            file.truncate(2880 * 12)
+        with pytest.raises(ReductionError, match="became shorter"):
+            list(events.chunks())
+
+
+def test_bad_pixels_are_read_by_ccd_and_type_zero_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "pn.fits"
+    write(path, Epic(rows=10, bad=((4, 10, 20, 1, 5), (4, 11, 21, 0, 1), (12, 1, 1, 3, 200))))
+    with open_eventlist(path) as events:
+        assert set(events.bad_pixels) == {4, 12}
+        assert events.bad_pixels[4].rawx.tolist() == [10]
+        assert events.bad_pixels[4].extent.tolist() == [5]

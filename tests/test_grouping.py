@@ -1,0 +1,87 @@
+"""Grouping: invariants for any counts, the formula of Kaastra & Bleeker, a real spectrum grouped by the SAS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reduction import grouping
+from reduction.errors import ReductionError
+from reduction.missions import EPN
+
+some_counts = st.lists(st.integers(0, 50), max_size=120).map(lambda numbers: np.array(numbers, dtype=np.int64))
+
+
+def groups(flags: np.ndarray) -> list[slice]:
+    """The groups that GROUPING flags describe."""
+    starts = np.flatnonzero(flags == 1)
+    return [slice(a, b) for a, b in zip(starts, [*starts[1:], len(flags)], strict=False)]
+
+
+@given(some_counts, st.integers(1, 60), st.integers(0, 130), st.integers(0, 130))
+def test_groups_hold_the_minimum_and_not_a_channel_more(counts: np.ndarray, minimum: int, lo: int, hi: int) -> None:
+    flags, quality = grouping.by_minimum_counts(counts, minimum, lo, hi)
+    assert flags.shape == quality.shape == counts.shape
+    assert set(np.unique(flags)) <= {-1, 1}
+    if counts.size:
+        assert flags[0] == 1
+    first, last = min(lo, counts.size), max(min(lo, counts.size), min(hi, counts.size))
+    for group in groups(flags):
+        assert len(set(quality[group])) == 1
+        if first <= group.start < last:
+            assert group.stop <= last
+            if quality[group.start] == 0:
+                assert counts[group].sum() >= minimum
+                assert counts[group][:-1].sum() < minimum
+            else:
+                assert quality[group.start] == 2
+                assert group.stop == last
+                assert counts[group].sum() < minimum
+        else:
+            assert group.stop - group.start == 1
+            assert quality[group.start] == 1
+
+
+@given(some_counts, st.floats(0.1, 40))
+def test_optimal_groups_are_no_wider_than_the_resolution(counts: np.ndarray, width: float) -> None:
+    flags, quality = grouping.optimal(counts, np.full(counts.size, width))
+    assert not quality.any()
+    assert sum(group.stop - group.start for group in groups(flags)) == counts.size
+    assert all(group.stop - group.start <= max(width, 1) for group in groups(flags))
+
+
+@pytest.mark.parametrize(("per_channel", "factor"), [(0, 1.0), (1, 0.6957), (100, 0.5057)])
+def test_width_follows_the_formula(per_channel: int, factor: float) -> None:
+    """Evenly filled, 100 elements of 100 channels: x = ln(100 n (1 + 0.2 ln 100)), the factor worked out by hand."""
+    flags, _ = grouping.optimal(np.full(10000, per_channel), np.full(10000, 100.0))
+    widths = [group.stop - group.start for group in groups(flags)][:-1]
+    assert set(widths) == {int(100 * factor)}
+
+
+def test_more_counts_make_finer_bins() -> None:
+    shape = np.exp(-np.arange(4096) / 600)
+    few, many = (len(groups(grouping.optimal((scale * shape).astype(int), EPN.fwhm_channels())[0]))
+                 for scale in (1, 100000))  # fmt: skip
+    assert many > 2 * few
+
+
+def test_a_real_spectrum_has_as_good_groups_as_the_sas_gives(shared: Path) -> None:
+    with fits.open(shared / "real/xmm_ngc7793_ulx4/PN_spectrum_grp20.fits") as hdus:
+        data = hdus["SPECTRUM"].data
+        counts, theirs, good = (np.asarray(data[name]).astype(int) for name in ("COUNTS", "GROUPING", "QUALITY"))
+    used = np.flatnonzero(good == 0)
+    ours, quality = grouping.by_minimum_counts(counts, 20, int(used[0]), int(used[-1]) + 1)
+    assert all(counts[group].sum() >= 20 for group in groups(ours) if quality[group.start] == 0)
+    assert (quality[: used[0]] == 1).all()
+    assert np.count_nonzero((ours == 1) & (quality == 0)) >= np.count_nonzero((theirs == 1) & (good == 0))
+
+
+def test_minimum_below_one_is_refused() -> None:
+    with pytest.raises(ReductionError, match="give 1 or more") as caught:
+        grouping.by_minimum_counts(np.ones(3, dtype=int), 0)
+    assert caught.value.parameter == "min_counts"

@@ -1,0 +1,257 @@
+"""Tasks: the spectrum job run as the server runs it, in a process of its own, and what it leaves behind."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from provenance import obscore, steps, votags
+from reduction.errors import ReductionError
+from reduction.task import Argument, Task, read_task, told
+from synthetic import Epic, write, write_gti
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = ROOT / "job_definitions/spectrum/run.py"
+FILES = ("eventlist", "gti")
+
+
+def prepare(folder: Path, job: dict[str, Any] | None = None, **values: Any) -> Path:
+    """A job's folder with its parameters.json."""
+    folder.mkdir(exist_ok=True)
+    about = {"id": "0a1b", "definition": "spectrum", "version": "1.0", "results_url": None, "store_url": None}
+    parameters = {}
+    for name, value in values.items():
+        entry = {"value": value, "editable": name != "eventlist", "description": f"the {name}", "unit": None}
+        entry["kind"] = "file" if name in FILES else "value"
+        if name in FILES and value is not None:
+            entry["value"], entry["source"] = str(value), Path(str(value)).name
+        parameters[name] = entry
+    document = {"job": {**about, **(job or {})}, "parameters": parameters}
+    (folder / "parameters.json").write_text(json.dumps(document), encoding="utf-8")
+    return folder
+
+
+def run(folder: Path, script: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
+    """Run a script in a job's folder; warnings are errors there too."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    return subprocess.run([sys.executable, str(script)], cwd=folder, env=environment, capture_output=True, text=True,
+                          check=False)  # fmt: skip
+
+
+def scripted(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
+    """Run a script whose main has this body."""
+    script = folder / "script.py"
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
+    script.write_text(f"from reduction import task\ndef main(job):\n{lines}\ntask.run(main, stages=3)\n")
+    return run(folder, script)
+
+
+@pytest.fixture(scope="module")
+def pn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pn") / "P0123456789PNS003PIEVLI0000.fits"
+    write(path, Epic(rows=30000))
+    return path
+
+
+SOURCE, BACKGROUND = "physical; circle(24000,27000,2500)", "physical; annulus(24000,27000,2600,5000)"
+
+
+def test_spectrum_job_makes_what_it_promises(pn: Path, tmp_path: Path) -> None:
+    folder = prepare(tmp_path / "job", eventlist=pn, source_region=SOURCE, background_region=BACKGROUND, gti=None,
+                     energy="0.3 10", min_counts=15)  # fmt: skip
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    stages = [line for line in done.stdout.splitlines() if line.startswith("[STAGE ")]
+    assert [line[:12] for line in stages] == [f"[STAGE {n}/5] "[:12] for n in range(1, 6)]
+    assert stages[1] == "[STAGE 2/5] Filtering events"
+    promised = json.loads((ROOT / "job_definitions/spectrum/job.json").read_text())["results"]
+    assert {path.name for path in (folder / "results").iterdir()} == {each["file"] for each in promised}
+    assert sorted(path.name for path in folder.iterdir()) == ["parameters.json", "results", "steps.json"]
+    with fits.open(folder / "results/source_spectrum.fits") as hdus:
+        counts, header = int(hdus["SPECTRUM"].data["COUNTS"].sum()), hdus["SPECTRUM"].header
+        assert header["BACKFILE"] == "background_spectrum.fits"
+        assert header["HDUCLAS2"] == "TOTAL"
+        assert f"source region: {counts} counts, exposure {header['EXPOSURE']:.1f} s" in done.stdout
+        assert f"BACKSCAL {header['BACKSCAL']:.0f}" in done.stdout
+        assert len(fits.getdata(folder / "results/events.fits", "EVENTS")) == counts
+    assert fits.getheader(folder / "results/background_spectrum.fits", 1)["HDUCLAS2"] == "BKG"
+
+
+def test_products_carry_tags_that_hold_and_the_steps(pn: Path, tmp_path: Path) -> None:
+    folder = prepare(tmp_path / "job", {"store_url": "https://host/store/0a1b"}, eventlist=pn, source_region=SOURCE)
+    assert run(folder).returncode == 0
+    told_steps = steps.parse((folder / "steps.json").read_bytes())
+    for name in ("source_spectrum.fits", "events.fits"):
+        path = folder / "results" / name
+        assert votags.check(path) == ()
+        tags = votags.read(path)
+        assert tags is not None
+        assert tags.steps == told_steps
+        assert tags.row["obs_id"] == "0123456789"
+        assert tags.row["access_url"] == tags.row["obs_publisher_did"] == f"https://host/store/0a1b/{name}"
+        assert tags.row["em_max"] == pytest.approx(obscore.wavelength_m(0.2))
+        exposure = fits.getval(folder / "results/source_spectrum.fits", "EXPOSURE", 1)
+        assert tags.row["t_exptime"] == pytest.approx(exposure)
+    (step,) = told_steps
+    assert [arg.index for arg in step.args] == list(range(5))
+    first = step.args[0]
+    assert isinstance(first, steps.InputData)
+    assert (first.path, first.editable) == (pn.name, False)
+    assert first.extra["sha256"] == hashlib.sha256(pn.read_bytes()).hexdigest()
+    assert [arg.path for arg in step.args if isinstance(arg, steps.OutputData)] == [
+        "events.fits", "source_spectrum.fits", "regions.reg"]  # fmt: skip
+    assert (step.extra["task"], step.extra["version"], step.extra["job"]) == ("spectrum", "1.0", "0a1b")
+    assert step.extra["software"]["numpy"] == np.__version__
+    text = (folder / "steps.json").read_text()
+    assert str(tmp_path) not in text
+    assert str(pn.parent) not in text
+
+
+def test_steps_of_the_input_come_first(pn: Path, tmp_path: Path) -> None:
+    first = prepare(tmp_path / "first", eventlist=pn, source_region=SOURCE)
+    assert run(first).returncode == 0
+    second = prepare(tmp_path / "second", {"id": "2c3d"}, eventlist=first / "results/events.fits", source_region=SOURCE)
+    assert run(second).returncode == 0
+    earlier, later = steps.parse((second / "steps.json").read_bytes())
+    assert earlier == steps.parse((first / "steps.json").read_bytes())[0]
+    assert later.extra["job"] == "2c3d"
+    counts = [fits.getdata(folder / "results/source_spectrum.fits", 1)["COUNTS"] for folder in (first, second)]
+    assert np.array_equal(*counts)
+
+
+def test_broken_tags_of_an_input_are_told_and_ignored(pn: Path, tmp_path: Path) -> None:
+    tagged = tmp_path / "tagged.fits"
+    with fits.open(pn) as hdus:
+        cell = fits.TableHDU.from_columns([fits.Column("provenance", "A9", array=["{broken"])], name="VO-TAGS")
+        fits.HDUList([*hdus, cell]).writeto(tagged)
+    folder = prepare(tmp_path / "job", eventlist=tagged, source_region=SOURCE)
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    assert "Note: the VO-TAGS of tagged.fits cannot be read and are ignored" in done.stdout
+    assert str(tmp_path) not in done.stdout
+    assert len(steps.parse((folder / "steps.json").read_bytes())) == 1
+
+
+def test_gzipped_input_and_all_events(pn: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "P0123456789PNS003PIEVLI0000.FTZ"
+    packed.write_bytes(gzip.compress(pn.read_bytes()))
+    folder = prepare(tmp_path / "job", eventlist=packed, grouping="none")
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "scratch").exists()
+    (step,) = steps.parse((folder / "steps.json").read_bytes())
+    assert step.args[0].extra["sha256"] == hashlib.sha256(packed.read_bytes()).hexdigest()
+    assert fits.getdata(folder / "results/source_spectrum.fits", 1).names == ["CHANNEL", "COUNTS"]
+    assert "all events" in (folder / "results/regions.reg").read_text()
+
+
+@pytest.mark.parametrize(("name", "text", "energy"), [
+    ("chandra_m82/acis_10027_events.fits", 'icrs; circle(148.96,69.68,20")', "0.5 8"),
+    ("nustar_b1937/dummy_evt.evt", 'fk5; circle(294.91,21.583,30")', "3 79"),
+    ("nicer/ngc300nicer_bary.evt", "", "0.3 10"),
+])  # fmt: skip
+def test_real_lists_of_other_missions(shared: Path, tmp_path: Path, name: str, text: str, energy: str) -> None:
+    folder = prepare(tmp_path / "job", eventlist=shared / "real" / name, source_region=text, energy=energy,
+                     grouping="optimal")  # fmt: skip
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    assert votags.check(folder / "results/source_spectrum.fits") == ()
+    assert fits.getdata(folder / "results/source_spectrum.fits", 1)["COUNTS"].sum() > 100
+
+
+@pytest.mark.parametrize(("values", "words"), [
+    ({"energy": "0.2 keV"}, r"\[ERROR\] energy: '0.2 keV' is no energy range; give two numbers in keV"),
+    ({"pattern": "4:0"}, r"\[ERROR\] pattern: 4:0 is no range of patterns"),
+    ({"flag": "lax"}, r"\[ERROR\] flag: 'lax' is no choice of flags"),
+    ({"grouping": "some"}, r"\[ERROR\] grouping: 'some' is no grouping"),
+    ({"min_counts": 0}, r"\[ERROR\] min_counts: 0 is no minimum of counts"),
+    ({"source_region": "circle(1,2,3"}, r"\[ERROR\] source_region: "),
+    ({"source_region": "image; circle(10,20,3)"}, r"\[ERROR\] source_region: .*image"),
+    ({"background_region": 'icrs; circle(152.5,2.0,10")'}, r"\[ERROR\] background_region: .*outside the field"),
+    ({"eventlist": "absent.fits"}, r"\[ERROR\] eventlist: there is no file absent.fits"),
+    ({"eventlist": None}, r"\[ERROR\] eventlist: no file is given"),
+])  # fmt: skip
+def test_bad_parameters_are_named(
+    pn: Path, tmp_path: Path, values: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """In this process, for speed: the same script, run as a main program in the folder of the job."""
+    folder = prepare(tmp_path / "job", **{"eventlist": pn, "source_region": SOURCE, **values})
+    monkeypatch.chdir(folder)
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert caught.value.code == 1
+    assert not (folder / "steps.json").exists()
+    assert not list(folder.glob("results/*"))
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert re.match(words, lines[0]), lines[0]
+    assert lines[0].count(next(iter(values)) + ":") == 1
+
+
+def test_gti_that_leaves_nothing_is_named(pn: Path, tmp_path: Path) -> None:
+    folder = prepare(tmp_path / "job", eventlist=pn, gti=write_gti(tmp_path / "g.fits", [1.0], [2.0]))
+    done = run(folder)
+    assert done.returncode == 1
+    assert done.stderr.startswith("[ERROR] gti: it leaves no good time: event list from 100000000.000")
+
+
+def test_missing_and_odd_parameter_files(tmp_path: Path) -> None:
+    done = run(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("[ERROR] there is no parameters.json here")
+    for content, words in (("{", "cannot be read"), ("[]", "must be an object"), ('{"job": {}}', "must be an object"),
+                           ('{"job": {}, "parameters": {"energy": 3}}', "must be an object with a value")):  # fmt: skip
+        (tmp_path / "parameters.json").write_text(content)
+        with pytest.raises(ReductionError, match=words):
+            read_task(tmp_path, 1)
+
+
+def test_an_unexpected_exception_is_told_with_its_traceback(tmp_path: Path) -> None:
+    done = scripted(prepare(tmp_path / "job"), "job.stage('Dividing')\n1 / 0")
+    assert done.returncode == 1
+    assert "[STAGE 1/3] Dividing" in done.stdout
+    assert "Traceback" in done.stderr
+    assert done.stderr.strip().splitlines()[-1] == "[ERROR] internal error: ZeroDivisionError: division by zero"
+
+
+def test_a_product_that_was_not_written_is_an_error(tmp_path: Path) -> None:
+    done = scripted(prepare(tmp_path / "job"), "job.output('nothing.fits', 'never written')")
+    assert done.returncode == 1
+    assert "announced nothing.fits but did not write it" in done.stderr
+    assert "is no name of a result file" in scripted(tmp_path / "job", "job.output('../up.fits', '')").stderr
+
+
+def test_values_and_defaults(tmp_path: Path) -> None:
+    folder = prepare(tmp_path / "job", energy=None, min_counts=7)
+    job = read_task(folder, 2)
+    assert isinstance(job, Task)
+    assert (job.value("min_counts", 20), job.value("energy", "0.2 12.0"), job.value("absent")) == (7, "0.2 12.0", None)
+    job.close()
+
+
+@pytest.mark.parametrize(("value", "source", "said"), [
+    ("/srv/jobs/1/upload-7.fits", "P0123.FITS", "P0123.FITS"), ("/srv/jobs/1/upload-7.fits", None, "upload-7.fits"),
+    ("inputs/a.fits", "2001/0123456789/PN.FTZ", "2001/0123456789/PN.FTZ"), ("a.fits", "/private/a.fits", "a.fits"),
+    ("a.fits", "https://host/x/a.fits", "https://host/x/a.fits"),
+])  # fmt: skip
+def test_inputs_are_told_as_the_user_named_them(value: str, source: str | None, said: str) -> None:
+    assert Argument("eventlist", value, "file", False, "", None, source).said == said
+
+
+def test_errors_name_their_parameter_once() -> None:
+    assert told(ReductionError("is odd", "gti")) == "gti: is odd"
+    assert told(ReductionError("gti: is odd", "gti")) == "gti: is odd"
+    assert told(ReductionError("is\n odd")) == "is odd"
