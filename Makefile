@@ -1,0 +1,69 @@
+# Everything a fresh machine needs, one command each; `make` alone lists them.
+# What is installed is remembered in stamp files inside .venv, so that a second run does nothing and removing .venv
+# removes what is known of it.
+
+PYTHON ?= python3
+# FRONT_END=no does without npm: the pages then show pictures made by the server
+FRONT_END ?= yes
+# e.g. make test PYTEST_ARGS='-k spectrum'
+PYTEST_ARGS ?=
+# e.g. make serve SERVE_ARGS='--port 8081'
+SERVE_ARGS ?=
+
+BIN := .venv/bin
+VENDORED := templates/static/vendor/versions.json
+FRONT_END_PARTS := $(if $(filter yes,$(FRONT_END)),$(VENDORED))
+
+.NOTPARALLEL:
+.PHONY: help demo serve test lint bench dist system front-end clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+demo: .venv/.installed $(FRONT_END_PARTS)  ## simulate an observation, run the spectrum job over HTTP, show its products
+	@$(BIN)/uws-server demo
+
+serve: .venv/.installed $(FRONT_END_PARTS)  ## start the server
+	@$(BIN)/uws-server serve $(SERVE_ARGS)
+
+test: system .venv/.installed-test $(FRONT_END_PARTS) lint  ## install what the tests need, then run the linters and the tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/.installed-test  ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: .venv/.installed-test  ## run every benchmark of bench/
+	@scripts/setup-system test bench
+	@set -e; for file in $(sort $(filter-out bench/_%,$(wildcard bench/*.py))); do \
+		echo "== $$file"; $(BIN)/python $$file; done
+
+dist: .venv/.installed-test $(FRONT_END_PARTS)  ## build the source archive and the wheel into dist/
+	@$(BIN)/python -m build --no-isolation
+
+system:  ## the Debian packages that the tests need, where they may be installed
+	@scripts/setup-system test
+
+front-end: $(VENDORED)  ## the plotting library and sampjs, into templates/static/vendor/
+
+clean:  ## remove everything that the commands above made here
+	rm -rf .venv .make build dist node_modules templates/static/vendor *.egg-info
+	rm -rf .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.made:
+	@scripts/make-venv $(PYTHON) .venv
+	@touch $@
+
+.venv/.installed: .venv/.made setup.cfg pyproject.toml
+	@echo "Installing uws-server into .venv (the first time takes a minute)"
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/.installed-test: .venv/.made setup.cfg pyproject.toml
+	@echo "Installing uws-server and what its tests need into .venv (the first time takes a minute)"
+	@$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch .venv/.installed $@
+
+$(VENDORED): package.json package-lock.json scripts/vendor_front_end.py | .venv/.made
+	@$(BIN)/python scripts/vendor_front_end.py

@@ -1,0 +1,117 @@
+"""Spectrum of a region: reads the parameters of the job, goes once through the event list, writes the products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from provenance.obscore import wavelength_m
+from reduction import dss, gti, regions, task
+from reduction.atomic import write_bytes
+from reduction.errors import ReductionError
+from reduction.eventlist import EventList, open_eventlist
+from reduction.filtered import writing_events
+from reduction.grouping import check_minimum
+from reduction.ogip import write_spectrum
+from reduction.selection import Selection, choose
+from reduction.spectrum import Spectrum, extract
+
+SOURCE, BACKGROUND = "source_region", "background_region"
+
+
+def main(job: task.Task) -> None:
+    """Make the spectra, the filtered event list and the region file."""
+    job.stage("Opening the event list")
+    with open_eventlist(job.path("eventlist")) as events:
+        job.log(f"{events.mission.name}, {events.nrows} events")
+        given = {name: regions.parse(text, parameter=name)
+                 for name in (SOURCE, BACKGROUND) if (text := job.value(name, "").strip())}  # fmt: skip
+        selection = select(job, events)
+        grouped = grouper(job, selection.energy_kev)
+        placed: dict[str, Any] = {SOURCE: None} | {name: shape.on(events.wcs) for name, shape in given.items()}
+        subspaces = {name: dss.describe(events, selection, region) for name, region in placed.items()}
+
+        job.stage("Filtering events")
+        known = {name: columns(given.get(name), selection) for name in placed}
+        filtered = job.output("events.fits", "events of the source region", **known[SOURCE], dataproduct_type="event")
+        with writing_events(filtered, events, subspaces[SOURCE], selection.gtis) as sink:
+            spectra = extract(events, selection, placed, {SOURCE: sink})
+        job.tell(filtered.name, t_exptime=spectra[SOURCE].exposure_s)
+
+        job.stage("Grouping channels")
+        spectra = {name: grouped(spectrum) for name, spectrum in spectra.items()}
+
+        job.stage("Writing spectra")
+        files = {SOURCE: "source_spectrum.fits", BACKGROUND: "background_spectrum.fits"}
+        for name, spectrum in spectra.items():
+            report(job, name, spectrum)
+            word = name.removesuffix("_region")
+            path = job.output(files[name], f"spectrum of the {word} region", **known[name],
+                              dataproduct_type="spectrum", t_exptime=spectrum.exposure_s)  # fmt: skip
+            write_spectrum(path, spectrum, events, subspaces[name], "TOTAL" if name == SOURCE else "BKG",
+                           files[BACKGROUND] if name == SOURCE and BACKGROUND in spectra else "NONE")  # fmt: skip
+        write_bytes(job.output("regions.reg", "regions as DS9 text"), region_file(given).encode())
+    job.stage("Writing the provenance")
+
+
+def select(job: task.Task, events: EventList) -> Selection:
+    """What the parameters ask of an event."""
+    user_gti = gti.read_file(job.path("gti"), events.clock) if job.value("gti") else None
+    selection = choose(events, job.value("energy", "0.2 12.0"), job.value("pattern", "default"),
+                       job.value("flag", "default"), user_gti)  # fmt: skip
+    for note in (*events.notes, *selection.notes):
+        job.log(f"Note: {note}")
+    return selection
+
+
+def grouper(job: task.Task, energy_kev: tuple[float, float]) -> Callable[[Spectrum], Spectrum]:
+    """How the parameters ask to group the channels of a spectrum."""
+    word, minimum = job.value("grouping", "mincounts"), int(job.value("min_counts", 20))
+    if word == "mincounts":
+        check_minimum(minimum)
+        return lambda spectrum: spectrum.grouped_by_counts(minimum, energy_kev)
+    if word == "optimal":
+        return lambda spectrum: spectrum.grouped_optimally(energy_kev)
+    if word == "none":
+        return lambda spectrum: spectrum
+    raise ReductionError(f"{word!r} is no grouping; write mincounts, optimal or none", "grouping")
+
+
+def report(job: task.Task, name: str, spectrum: Spectrum) -> None:
+    """Tell the log what a spectrum holds."""
+    job.log(f"{name.replace('_', ' ')}: {spectrum.total} counts, exposure {spectrum.exposure_s:.1f} s, "
+            f"BACKSCAL {spectrum.backscal:.0f}")  # fmt: skip
+    dropped = ((spectrum.no_time, "without a time"), (spectrum.bad_time, "outside the good times"),
+               (spectrum.off_channels, "outside the channels"))  # fmt: skip
+    for number, why in dropped:
+        if number:
+            job.log(f"Note: {name.replace('_', ' ')}: {number} events {why} dropped")
+    for note in spectrum.notes:
+        job.log(f"Note: {name.replace('_', ' ')}: {note}")
+
+
+def columns(region: regions.RegionSet | None, selection: Selection) -> dict[str, Any]:
+    """Columns of ObsCore that the parameters tell."""
+    low, high = selection.energy_kev
+    known: dict[str, Any] = {"calib_level": 2, "em_min": wavelength_m(high), "em_max": wavelength_m(low)}
+    circle = region.centre_and_radius() if region else None
+    if region and circle:
+        centre, radius = circle
+        known |= {"s_ra": float(centre.ra.deg), "s_dec": float(centre.dec.deg), "s_fov": 2 * float(radius.deg),
+                  "s_region": region.to_stcs()}  # fmt: skip
+    return known
+
+
+def region_file(given: Mapping[str, regions.RegionSet]) -> str:
+    """The regions as DS9 text, those of the background marked as such."""
+    lines = ["# Region file format: DS9"] if given else ["# Region file format: DS9", "# all events"]
+    for name, region in given.items():
+        for line in region.to_ds9().splitlines():
+            if line.startswith("#") or not line.strip():
+                continue
+            lines.append(f"{line} # background" if name == BACKGROUND and "(" in line else line)
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    task.run(main, stages=5)

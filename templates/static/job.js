@@ -1,0 +1,94 @@
+// The page of a job: follows it to its end, then shows its results in place. Plots and SAMP are modules of their own.
+
+import { Clock, closeConfirmations, poll, refreshParts } from "./live.js";
+import { drawPlots } from "./plot.js";
+import { offerSamp } from "./samp-send.js";
+
+const MOST_LINES = 5000;
+const PARTS = ["head", "error", "progress", "outcome"];
+
+const article = document.getElementById("job");
+const log = document.getElementById("log");
+const away = document.getElementById("away");
+const announce = document.getElementById("announce");
+const clock = new Clock();
+let offset = Number(log.dataset.offset);
+let phase = document.querySelector("#head .phase").textContent.trim();
+
+log.scrollTop = log.scrollHeight;
+closeConfirmations();
+offerCopies();
+dress();
+if (article.dataset.ended === "no") follow();
+
+function dress() {
+  const elapsed = document.getElementById("elapsed");
+  if (phase === "Executing" && elapsed.dataset.seconds) clock.run(elapsed, Number(elapsed.dataset.seconds));
+  drawPlots(document);
+  offerSamp(document);
+}
+
+function follow() {
+  poll(() => `${article.dataset.state}?log=${offset}`, tell, (seconds) => {
+    away.hidden = seconds === 0;
+    if (seconds > 0) away.textContent = `The server does not answer; trying again in ${seconds} s. The job goes on.`;
+    if (seconds < 0) away.textContent = "This job is no longer there: it was deleted.";
+  });
+}
+
+async function tell(state) {
+  const grown = state.log.offset !== offset;
+  append(state.log.lines);
+  offset = state.log.offset;
+  const name = state.phase.charAt(0) + state.phase.slice(1).toLowerCase();
+  if (name !== phase || (state.ended && !grown)) {
+    phase = name;
+    announce.textContent = `The job is ${name.toLowerCase()}.${state.error ? ` ${state.error}` : ""}`;
+    await refreshParts(PARTS);
+    dress();
+    if (state.ended && !grown) { article.dataset.ended = "yes"; return "stop"; }
+    return "changed";
+  }
+  const changed = showStage(state);
+  return grown || changed || name === "Executing" ? "changed" : "same";
+}
+
+function showStage(state) {
+  if (state.phase !== "EXECUTING") return false;
+  const stage = document.getElementById("stage"), count = document.getElementById("count");
+  const text = state.stage || "Running", counted = state.total ? `${state.number}/${state.total}` : "";
+  clock.run(document.getElementById("elapsed"), state.elapsed);
+  if (stage.textContent.trim() === text && count.textContent.trim() === counted) return false;
+  stage.textContent = text;
+  count.textContent = counted;
+  announce.textContent = counted ? `${text}, ${counted}` : text;
+  const bar = document.getElementById("bar");
+  bar.max = state.total || 1;
+  bar.value = state.total ? Math.max(0, state.number - 0.5) : 0;
+  return true;
+}
+
+function append(lines) {
+  if (!lines.length) return;
+  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  for (const [kind, text] of lines) {
+    const line = document.createElement("span");
+    if (kind) line.className = kind;
+    line.textContent = `${text}\n`;
+    log.append(line);
+  }
+  while (log.childElementCount > MOST_LINES) log.firstElementChild.remove();
+  if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+function offerCopies() {
+  if (!navigator.clipboard) return;
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const text = document.getElementById(button.dataset.copy).textContent;
+      try { await navigator.clipboard.writeText(text); button.textContent = "Copied"; } catch { button.textContent = "Select it"; }
+      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    });
+  }
+}

@@ -1,0 +1,81 @@
+// What the live pages share: asking the server again and again, times that tick, pieces of a page put in place.
+
+/** Ask for JSON each second, slower while nothing changes or the server is away, not at all while nobody looks.
+ *  `ask` returns the address; `tell` gets each answer and returns "changed", "same" or "stop"; `away` is told of
+ *  failures: (seconds until the next try), or (0) when the server is back. */
+export function poll(ask, tell, away) {
+  let pause = 1, failures = 0, timer = 0, stopped = false;
+
+  async function once() {
+    clearTimeout(timer);
+    if (stopped || document.hidden) return;
+    try {
+      const response = await fetch(ask(), { headers: { Accept: "application/json" }, cache: "no-store" });
+      if (response.status === 404) { stopped = true; away(-1); return; }
+      if (!response.ok) throw new Error(`HTTP ${response.status}`);
+      const state = await response.json();
+      if (failures) { failures = 0; away(0); }
+      const said = await tell(state);
+      if (said === "stop") { stopped = true; return; }
+      pause = said === "changed" ? 1 : Math.min(pause * 1.25, 5);
+    } catch {
+      failures += 1;
+      pause = Math.min(2 ** failures, 30);
+      if (failures > 1) away(pause);
+    }
+    timer = setTimeout(once, 1000 * pause);
+  }
+
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) { pause = 1; once(); } });
+  timer = setTimeout(once, 1000);
+  return () => { pause = 1; once(); };
+}
+
+export function span(seconds) {
+  const whole = Math.floor(seconds), two = (n) => String(n).padStart(2, "0");
+  return `${two(Math.floor(whole / 3600))}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+}
+
+/** Lets the times below a node run on from what the server said, until `hold` gives them another value. */
+export class Clock {
+  #since = new Map();
+
+  constructor() { setInterval(() => this.#tick(), 250); }
+
+  run(node, seconds) { this.#since.set(node, performance.now() - 1000 * seconds); this.#tick(); }
+
+  hold(node, seconds) { this.#since.delete(node); if (seconds !== null) node.textContent = span(seconds); }
+
+  #tick() {
+    for (const [node, since] of this.#since) {
+      if (!node.isConnected) { this.#since.delete(node); continue; }
+      const text = span((performance.now() - since) / 1000);
+      if (node.textContent !== text) node.textContent = text;
+    }
+  }
+}
+
+/** Fetch this page again and put its parts of these ids in the place of ours; the focus stays where it was. */
+export async function refreshParts(ids, address = location.href) {
+  const response = await fetch(address, { headers: { Accept: "text/html" }, cache: "no-store" });
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const focused = document.activeElement?.id;
+  for (const id of ids) {
+    const fresh = page.getElementById(id), old = document.getElementById(id);
+    if (fresh && old) old.replaceWith(document.adoptNode(fresh));
+  }
+  if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus({ preventScroll: true });
+}
+
+/** Confirmations close with Escape and with a press elsewhere. */
+export function closeConfirmations() {
+  const open = () => document.querySelectorAll("details.confirm[open]");
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const details of open()) { details.open = false; details.querySelector("summary").focus(); }
+  });
+  document.addEventListener("click", (event) => {
+    for (const details of open()) if (!details.contains(event.target)) details.open = false;
+  });
+}

@@ -1,0 +1,78 @@
+"""A real server process for a test: started on a free port, stopped at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND = [sys.executable, "-c", "import sys; from uws_server.cli import main; sys.exit(main())"]
+LISTENING = "Listening on "
+
+
+@dataclass
+class Served:
+    """A running server: its address, its process, and where its log goes."""
+
+    url: str
+    process: subprocess.Popen[str]
+    log: Path
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would; its jobs go on."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        """Ask the server to end, as an operator would."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+
+
+def start_server(data: Path, *options: str, **settings: object) -> Served:
+    """Start a server on a free port; `settings` are keys of the configuration."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("UWS_SERVER_")}
+    environment |= {f"UWS_SERVER_{key.upper()}": str(value) for key, value in settings.items()}
+    data.mkdir(parents=True, exist_ok=True)
+    log = data / "server.log"
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            [*COMMAND, "serve", "--port", "0", "--data", str(data), "--verbose", *options],
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            text=True,
+            env=environment,
+        )
+    watchdog = threading.Timer(60, process.kill)
+    watchdog.start()
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    watchdog.cancel()
+    if not line.startswith(LISTENING):
+        process.kill()
+        process.wait()
+        raise AssertionError(f"the server did not start: {line!r}\n{log.read_text(errors='replace')}")
+    return Served(line.removeprefix(LISTENING).strip(), process, log)
+
+
+@contextmanager
+def running_server(data: Path, *options: str, **settings: object) -> Iterator[Served]:
+    """A server for as long as the block lasts."""
+    served = start_server(data, *options, **settings)
+    try:
+        yield served
+    finally:
+        served.stop()
+        if served.process.stdout is not None:
+            served.process.stdout.close()

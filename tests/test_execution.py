@@ -1,0 +1,467 @@
+"""Running jobs, seen over HTTP: the queue, abort, time limits, and what survives a killed server or keeper."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from lxml import etree
+
+from processes import carrying, kill_all, state, until
+from serving import Served, running_server
+from uws_server import config
+from uws_server.execution import local, shepherd, staging
+from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
+from uws_server.jobs.library import Library
+from uws_server.jobs.phases import Phase
+from uws_server.storage.files import JobFiles
+from uws_server.storage.jobstore import JobStore
+
+SOAK = os.environ.get("UWS_SOAK") == "1"
+UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
+ENDED = ("COMPLETED", "ERROR", "ABORTED")
+PAST = "2001-01-01T00:00:00Z"
+
+# `track` notes in a file that all jobs share when it began and ended; it waits for the file `gate` if one is named
+TRACK = """
+echo "begin $label" >> "$track"
+echo "$label" > results/out.txt
+sleep "$seconds"
+while [ "$gate" ] && [ ! -e "$gate" ]; do sleep 0.05; done
+echo "end $label" >> "$track"
+exit "$code"
+"""
+# a tree that does not want to end, one part of it in another session
+STUBBORN = """
+import os, pathlib, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork() == 0:
+    os.setsid()
+    os.fork()
+pathlib.Path("results", f"part{os.getpid()}.txt").touch()
+time.sleep(600)
+"""
+ODD = """
+mkdir results/below
+echo plain > results/below/plain.txt
+echo named > "results/ä b&<c>.txt"
+echo bytes > results/$'\\xff\\xfe.txt'
+mkfifo results/pipe
+ln -s /etc/passwd results/link.txt
+printf '\\033[31mred\\033[0m\\001 \\n[STAGE 1/2] \\033[1mbold\\033[0m\\001\\n'
+"""
+FAILS = r"printf '\033[31m[ERROR] first\033[0m\n[ERROR] radius: \001\377 came\n' >&2; exit 3"
+PARAMETERS = [
+    {"name": "label", "type": "string", "default": "one"},
+    {"name": "track", "type": "string", "default": "/dev/null"},
+    {"name": "gate", "type": "string"},
+    {"name": "seconds", "type": "float", "default": 0},
+    {"name": "code", "type": "integer", "default": 0},
+]
+OUT = {"name": "out", "file": "out.txt", "mime": "text/plain"}
+
+
+def define(folder: Path, name: str, script: str, kind: str = "shell", **more: Any) -> None:
+    """Write a job definition."""
+    entry = {"type": kind, "script": "run.sh" if kind == "shell" else "run.py"}
+    content = {"name": name, "version": "1", "title": name, "entry": entry, "parameters": PARAMETERS, **more}
+    (folder / name).mkdir(parents=True)
+    (folder / name / "job.json").write_text(json.dumps(content), encoding="utf-8")
+    (folder / name / entry["script"]).write_text(script, encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A job on a server."""
+
+    url: str
+    session: requests.Session
+
+    @property
+    def id(self) -> str:
+        return self.url.rpartition("/")[2]
+
+    def post(self, **form: Any) -> requests.Response:
+        return self.session.post(self.url, data=form, timeout=30)
+
+    def document(self) -> etree._Element:
+        answer = self.session.get(self.url, timeout=30)
+        assert answer.status_code == 200, answer.text
+        return etree.fromstring(answer.content)
+
+    def text(self, name: str) -> str:
+        return self.document().findtext(f".//{UWS}{name}") or ""
+
+    def phase(self) -> str:
+        answer = self.session.get(f"{self.url}/phase", timeout=30)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def ended(self, seconds: float = 20) -> str:
+        """The last phase of the job, once it has ended."""
+        until(lambda: self.phase() in ENDED, seconds, f"{self.url} has ended", every=0.05)
+        return self.phase()
+
+    def results(self) -> dict[str, str]:
+        """Names of the results and their types."""
+        found = self.document().iterfind(f".//{UWS}result")
+        return {str(item.get("id")): str(item.get("mime-type")) for item in found}
+
+    def processes(self) -> list[int]:
+        return carrying("UWS_JOB_ID", self.id)
+
+
+class Lab:
+    """A data folder, job definitions, and whatever server runs on them at the moment."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.data, self.track = root, root / "data", root / "track"
+        self.definitions = root / "definitions"
+        define(self.definitions, "track", TRACK, results=[OUT])
+        define(self.definitions, "stubborn", STUBBORN, "python")
+        define(self.definitions, "odd", ODD)
+        define(self.definitions, "fails", FAILS)
+        define(self.definitions, "forgetful", "exit 0", results=[OUT])
+        self.session = requests.Session()
+        self.served: Served | None = None
+
+    @contextmanager
+    def serving(self, data: Path | None = None, **settings: Any) -> Iterator[Served]:
+        """A server on the folders of the lab for the time of a block."""
+        settings = {"definitions": self.definitions, "max_running": 3} | settings
+        with running_server(data or self.data, **settings) as self.served:
+            yield self.served
+        self.served = None
+
+    def create(self, name: str, **form: Any) -> Remote:
+        assert self.served is not None
+        answer = self.session.post(f"{self.served.url}/rest/{name}", data=form, allow_redirects=False, timeout=30)
+        assert answer.status_code == 303, answer.text
+        return Remote(answer.headers["Location"], self.session)
+
+    def run(self, name: str = "track", **form: Any) -> Remote:
+        return self.create(name, PHASE="RUN", track=str(self.track), **form)
+
+    def again(self, job: Remote) -> Remote:
+        """The same job on the server that runs now."""
+        assert self.served is not None
+        return Remote(self.served.url + job.url[job.url.index("/rest/") :], self.session)
+
+    def tracked(self) -> list[str]:
+        return self.track.read_text(encoding="utf-8").splitlines() if self.track.exists() else []
+
+    def folder(self, job: Remote) -> Path:
+        return JobFiles(self.data).folder(job.id)
+
+    def close(self) -> None:
+        """End every keeper, and what a failed test left."""
+        self.session.close()
+        for folder in self.data.glob("jobs/*/*"):
+            handle = local.find(folder)
+            if handle is not None:
+                os.kill(handle.pid, signal.SIGKILL)
+                handle.close()
+            kill_all(carrying("UWS_JOB_ID", folder.name))
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    made = Lab(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab whose server runs two jobs at a time and stays up for all tests that do not kill it."""
+    made = Lab(tmp_path_factory.mktemp("shop"))
+    with made.serving(max_running=2):
+        yield made
+    made.close()
+
+
+@pytest.fixture
+def open_shop(shop: Lab) -> Iterator[Lab]:
+    shop.track.unlink(missing_ok=True)
+    yield shop
+    assert shop.served is not None and shop.served.process.poll() is None, "the server goes on"
+
+
+# --- the queue -----------------------------------------------------------------------------------------
+
+
+def test_jobs_start_in_order_and_no_more_than_allowed(open_shop: Lab) -> None:
+    jobs = [open_shop.run(label=str(i), seconds="0.2") for i in range(6)]
+    assert [job.ended() for job in jobs] == ["COMPLETED"] * 6
+    starts = [job.text("startTime") for job in jobs]
+    assert starts == sorted(starts)
+    running, most = 0, 0
+    for line in open_shop.tracked():
+        running += 1 if line.startswith("begin") else -1
+        most = max(most, running)
+    assert (most, running) == (2, 0)
+    assert len(open_shop.tracked()) == 12
+
+
+def test_thirty_quick_jobs_leave_nothing_but_results(open_shop: Lab) -> None:
+    assert open_shop.served is not None
+    server = open_shop.served.process.pid
+    open_shop.run().ended()
+    descriptors, threads = descriptors_of(server), threads_of(server)
+    with ThreadPoolExecutor(4) as pool:
+        jobs = list(pool.map(lambda i: open_shop.run(label=f"quick{i}"), range(30)))
+        assert list(pool.map(Remote.ended, jobs)) == ["COMPLETED"] * 30
+    assert sorted(open_shop.tracked()) == sorted(["begin one", "end one"] + [
+        f"{what} quick{i}" for i in range(30) for what in ("begin", "end")
+    ])  # fmt: skip
+    assert jobs[7].results() == {"out": "text/plain", "log": "text/plain"}
+    until(lambda: not [pid for pid in children_of(server) if state(pid) == "Z"], 5, "no zombies")
+    until(lambda: descriptors_of(server) <= descriptors + 12, 5, "descriptors do not grow with the jobs")
+    assert threads_of(server) <= threads + 16  # the workers of the front; not one for each job
+
+
+def descriptors_of(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def threads_of(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+def children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+# --- ends ----------------------------------------------------------------------------------------------
+
+
+def test_abort_of_queued_and_of_running_jobs(open_shop: Lab) -> None:
+    running = [open_shop.run(label="runs", seconds=600), open_shop.run("stubborn")]
+    queued = open_shop.run(label="waits")
+    until(lambda: "begin runs" in open_shop.tracked())
+    until(lambda: len(running[1].processes()) == 3)
+    assert queued.phase() == "QUEUED"
+    assert queued.post(PHASE="ABORT").ok
+    assert queued.phase() == "ABORTED"
+    for job in running:
+        assert job.post(PHASE="ABORT").ok
+        assert job.phase() == "ABORTED"
+        assert job.processes() == []
+    assert open_shop.tracked() == ["begin runs"]
+    assert open_shop.session.get(f"{running[0].url}/results/out", timeout=30).text == "runs\n", "what it made is kept"
+    assert not (open_shop.folder(queued) / "launch.json").exists()
+    assert queued.post(PHASE="ABORT").status_code == 403
+    assert open_shop.run().ended() == "COMPLETED", "their places are free again"
+
+
+def test_abort_at_any_moment_of_the_start(open_shop: Lab) -> None:
+    for delay in (0, 0, 0, 0.005, 0.01, 0.02, 0.03, 0.05):
+        job = open_shop.run(seconds=600)
+        time.sleep(delay)
+        assert job.post(PHASE="ABORT").ok
+        assert job.ended(5) == "ABORTED", f"abort {delay} s after the start"
+        assert job.processes() == []
+
+
+def test_execution_duration_is_enforced(open_shop: Lab) -> None:
+    job = open_shop.run(seconds=600, EXECUTIONDURATION=1)
+    assert job.ended() == "ABORTED"
+    assert "executionDuration" in job.text("message") and " 1 s " in job.text("message")
+    assert job.processes() == []
+    assert "out" in job.results()
+
+
+def test_deleted_while_it_runs(open_shop: Lab) -> None:
+    job = open_shop.run("stubborn")
+    until(lambda: len(job.processes()) == 3)
+    handle = local.find(open_shop.folder(job))
+    assert handle is not None
+    answer = open_shop.session.delete(job.url, allow_redirects=False, timeout=30)
+    assert answer.status_code == 303
+    assert open_shop.session.get(job.url, timeout=30).status_code == 404
+    assert job.processes() == []
+    until(lambda: state(handle.pid) == "", 5, "the keeper is gone and buried")
+    handle.close()
+    assert not open_shop.folder(job).exists()
+    assert list((open_shop.data / "incoming").iterdir()) == []
+
+
+def test_deleted_right_after_it_was_started(open_shop: Lab) -> None:
+    for delay in (0, 0, 0.005, 0.01, 0.03):
+        job = open_shop.run(seconds=600)
+        time.sleep(delay)
+        assert open_shop.session.delete(job.url, allow_redirects=False, timeout=30).status_code == 303
+        assert job.processes() == [], f"deletion {delay} s after the start"
+        assert not open_shop.folder(job).exists()
+
+
+def test_reason_of_a_script_that_fails(open_shop: Lab) -> None:
+    job = open_shop.run("fails")
+    assert job.ended() == "ERROR"
+    assert job.text("message") == "radius: \ufffd came"
+    silent = open_shop.run(code=7)
+    assert silent.ended() == "ERROR"
+    assert silent.text("message") == "the script ended with status 7 and gave no reason"
+
+
+def test_declared_result_that_is_missing(open_shop: Lab) -> None:
+    job = open_shop.run("forgetful")
+    assert job.ended() == "ERROR"
+    assert "out.txt" in job.text("message")
+
+
+def test_odd_files_do_not_lose_the_job(open_shop: Lab) -> None:
+    job = open_shop.run("odd")
+    assert job.ended() == "COMPLETED", job.text("message")
+    results = job.results()
+    assert results.pop("plain") == "text/plain"
+    assert "log" in results and len(results) >= 2, "the file with the strange name is there too"
+    assert not any("pipe" in name or "link" in name for name in results)
+    log = open_shop.session.get(f"{job.url}/results/log", timeout=30).text
+    assert "pipe" in log and "link.txt" in log and log.count("is not a plain file") == 2
+
+
+def test_killed_keeper_is_reported_and_leaves_nothing_running(open_shop: Lab) -> None:
+    job = open_shop.run("stubborn")
+    until(lambda: len(list((open_shop.folder(job) / "results").iterdir())) == len(job.processes()) == 3)
+    handle = local.find(open_shop.folder(job))
+    assert handle is not None
+    os.kill(handle.pid, signal.SIGKILL)
+    handle.close()
+    assert job.ended() == "ERROR"
+    assert "killed" in job.text("message")
+    assert job.document().find(f"{UWS}errorSummary").get("type") == "transient"
+    assert job.processes() == []
+    assert len(job.results()) == 4, "three parts and the log"
+
+
+# --- a server that is killed ---------------------------------------------------------------------------
+
+
+def test_jobs_go_on_without_the_server_and_are_found_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(lab.root)  # the first server's folders are relative, as the default is
+    with lab.serving(Path("data"), definitions="definitions", max_running=5) as server:
+        zero = lab.run(label="zero", gate=str(lab.root / "open"))
+        seven = lab.run(label="seven", gate=str(lab.root / "open"), code=7)
+        while_down = lab.run(label="down", gate=str(lab.root / "down"), code=5)
+        limited = lab.run(label="limited", seconds=600, EXECUTIONDURATION=4)
+        aborted = lab.run(label="aborted", seconds=600)
+        queued = lab.run(label="queued")
+        until(lambda: len(lab.tracked()) == 5)
+        server.kill()
+    assert all(job.processes() for job in (zero, seven, aborted))
+    (lab.root / "down").touch()
+    until(lambda: local.status(lab.folder(while_down)), what="a job ends while no server runs")
+    with lab.serving(max_running=5):
+        assert lab.again(zero).phase() == lab.again(seven).phase() == "EXECUTING", "adopted"
+        assert lab.again(while_down).ended() == "ERROR"
+        assert "status 5" in lab.again(while_down).text("message")
+        assert lab.again(queued).ended() == "COMPLETED"
+        assert lab.again(aborted).post(PHASE="ABORT").ok
+        assert lab.again(aborted).ended() == "ABORTED"
+        (lab.root / "open").touch()
+        assert lab.again(zero).ended() == "COMPLETED"
+        assert lab.again(zero).results().keys() == {"out", "log"}
+        assert lab.again(seven).ended() == "ERROR"
+        assert "status 7" in lab.again(seven).text("message")
+        assert lab.again(limited).ended() == "ABORTED"
+        assert "executionDuration" in lab.again(limited).text("message")
+    assert aborted.processes() == limited.processes() == []
+    begun = sorted(line for line in lab.tracked() if line.startswith("begin"))
+    assert begun == [f"begin {label}" for label in ("aborted", "down", "limited", "queued", "seven", "zero")]
+
+
+def test_killed_between_the_phase_and_the_claim(lab: Lab) -> None:
+    """Whatever a killed server had done to start a job, it runs once: after a start that never came to be, anew."""
+    settings = config.load(None, {}, data=lab.data, definitions=lab.definitions)
+    files, store = JobFiles(lab.data), JobStore(settings.database_url())
+    library = Library(lab.definitions, lambda definition: None)
+    names = ("nothing done", "launch written", "keeper about to claim", "keeper lost and found")
+    nothing, written, late, found = jobs = [
+        add_queued_job(lab, files, store, label=name, seconds=0.3) for name in names
+    ]
+    for job in (nothing, written, late):
+        store.move(job, [Phase.QUEUED], Phase.EXECUTING, started=utcnow())
+    for job in (written, late, found):
+        staging.prepare(store.get(job), library.get("track"), files.folder(job), settings, "http://localhost")
+    store.close()
+    keeper = [sys.executable, "-I", "-S", shepherd.__file__]
+    with (
+        # put back into the queue because its keeper was slow to claim it; then it did
+        subprocess.Popen([*keeper, str(files.folder(found))]) as slow,
+        subprocess.Popen(["/bin/sh", "-c", 'sleep 1; exec "$@"', "sh", *keeper, str(files.folder(late))]) as slower,
+    ):
+        until(lambda: local.claimed(files.folder(found)))
+        with lab.serving() as server:
+            for job in jobs:
+                remote = Remote(f"{server.url}/rest/track/{job}", lab.session)
+                assert remote.ended() == "COMPLETED", remote.text("message")
+    assert slow.returncode == slower.returncode == 0
+    assert sorted(lab.tracked()) == sorted(f"{what} {name}" for what in ("begin", "end") for name in names)
+
+
+def add_queued_job(lab: Lab, files: JobFiles, store: JobStore, **values: str | float) -> str:
+    """Put a job of the definition `track` into the data folder, as the server does it; returns its id."""
+    texts = {"track": str(lab.track), "code": 0} | values
+    job_id, now = new_id(), utcnow()
+    parameters = {name: ParameterValue(str(value), value) for name, value in texts.items()}
+    files.create(job_id, {})
+    store.add(Job(job_id, "track", "1", Phase.PENDING, now, 60, parameters=parameters))
+    store.move(job_id, [Phase.PENDING], Phase.QUEUED, queued=now)
+    return job_id
+
+
+def test_expired_jobs_are_swept_by_the_next_server_with_what_runs(lab: Lab) -> None:
+    with lab.serving() as server:
+        done, running, kept = lab.run(), lab.run(seconds=600), lab.run()
+        until(running.processes)
+        assert done.ended() == kept.ended() == "COMPLETED"
+        for job in (done, running):
+            assert job.post(DESTRUCTION=PAST).ok
+            assert job.text("destruction").startswith("2001-01-01")
+        server.kill()
+    with lab.serving():
+        assert is_gone(lab, done)
+        until(lambda: is_gone(lab, running) or lab.again(running).phase() == "ABORTED", 15)
+        assert running.processes() == []
+        assert lab.again(kept).phase() == "COMPLETED"
+    with lab.serving():  # a server that stays up does this within two minutes
+        until(lambda: is_gone(lab, running), 5)
+        assert lab.again(kept).phase() == "COMPLETED"
+
+
+def is_gone(lab: Lab, job: Remote) -> bool:
+    answer = lab.session.get(lab.again(job).url, timeout=30)
+    return answer.status_code == 404 and not lab.folder(job).exists()
+
+
+def test_every_job_runs_once_through_many_kills(lab: Lab) -> None:
+    """The server is killed at random moments while jobs come, wait, run and end."""
+    dice = random.Random(20)
+    jobs: list[Remote] = []
+    for _ in range(50 if SOAK else 2):
+        with lab.serving(max_running=2) as server:
+            for _ in range(3):
+                jobs.append(lab.run(label=f"job{len(jobs)}", seconds="0.1", code=len(jobs) % 2 * 7))
+            time.sleep(dice.uniform(0, 0.3))
+            server.kill()
+    with lab.serving(max_running=2):
+        for number, job in enumerate(jobs):
+            assert lab.again(job).ended(60) == ("ERROR" if number % 2 else "COMPLETED")
+            assert number % 2 == 0 or "status 7" in lab.again(job).text("message")
+    expected = [f"{what} job{number}" for number in range(len(jobs)) for what in ("begin", "end")]
+    assert sorted(lab.tracked()) == sorted(expected)

@@ -1,0 +1,101 @@
+"""Builds the WSGI application from the services; turns errors into responses. Imports both doors."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import bottle
+from bottle import Bottle, HTTPError, HTTPResponse, request
+
+from uws_server.errors import ServerError
+from uws_server.protocol.uws import TEXT, UWS
+from uws_server.services import Services
+from uws_server.web.pages import Pages
+
+LOG = logging.getLogger(__name__)
+_HEADERS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin"))
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+Application = Callable[[Any, Any], Iterable[bytes]]
+"""A WSGI application."""
+
+
+def build(services: Services) -> Application:
+    """The application: the programs' door under /rest and /store, the people's door everywhere else."""
+    app = Bottle()
+    pages = Pages(services)
+    UWS(services).routes(app)
+    pages.routes(app)
+    app.add_hook("before_request", _refuse_other_sites)
+    app.install(_Errors(pages))
+    app.default_error_handler = lambda error: _plain_or_page(pages, error.status_code, _sentence(error))
+    return _with_headers(app)
+
+
+def _with_headers(app: Bottle) -> Application:
+    """Every response says that its type is meant, and keeps its address from other sites."""
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            return start_response(status, [*headers, *_HEADERS], *rest)
+
+        answer: Iterable[bytes] = app(environ, start)
+        return answer
+
+    return application
+
+
+class _Errors:
+    """Bottle plugin: an error raised by a handler becomes a response with one sentence."""
+
+    name = "errors"
+    api = 2
+
+    def __init__(self, pages: Pages) -> None:
+        self.pages = pages
+
+    def apply(self, callback: Any, _route: Any) -> Any:
+        def handle(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return callback(*args, **kwargs)
+            except HTTPResponse:
+                raise
+            except ServerError as error:
+                if error.status >= 500:
+                    return self._unexpected(error)
+                return _plain_or_page(self.pages, error.status, str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an id, the log the rest
+                return self._unexpected(error)
+
+        return handle
+
+    def _unexpected(self, error: Exception) -> HTTPResponse:
+        number = secrets.token_hex(4)
+        LOG.error("error %s at %s %s", number, request.method, request.path, exc_info=error)
+        return _plain_or_page(self.pages, 500, f"the server failed; its log tells more under the number {number}")
+
+
+def _plain_or_page(pages: Pages, status: int, sentence: str) -> HTTPResponse:
+    """The sentence as a page for a browser that looks at pages, as text for everyone else."""
+    program = request.path.startswith(("/rest/", "/store/"))
+    if not program and "text/html" in request.get_header("Accept", ""):
+        return pages.error(status, sentence)
+    return HTTPResponse(sentence + "\n", status, {"Content-Type": TEXT})
+
+
+def _sentence(error: HTTPError) -> str:
+    if error.status_code == 404:
+        return f"there is nothing at {request.path[:200]}"
+    if error.status_code == 405:
+        return f"{request.method} is not possible at {request.path[:200]}"
+    return str(error.body)
+
+
+def _refuse_other_sites() -> None:
+    """A page of another site must not change anything here in the name of its reader."""
+    if request.method not in _SAFE_METHODS and request.get_header("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        raise bottle.HTTPResponse("requests from pages of other sites are refused\n", 403, {"Content-Type": TEXT})

@@ -1,0 +1,1 @@
+"""The observations: which event lists there are. Imports storage and the region values."""

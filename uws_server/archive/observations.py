@@ -1,0 +1,115 @@
+"""Event lists below the archive's folder, by id or by path. Imports the errors only.
+
+An id is a file's name without its suffixes, such as P0123456701PNS003PIEVLI0000. A path is taken below the
+folder and never leads out of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_SUFFIXES = (".fits", ".fit", ".ftz", ".evt", ".fits.gz", ".fit.gz", ".evt.gz", ".evt.ftz")
+_RESCAN_S = 30.0
+
+
+@dataclass(frozen=True)
+class ArchiveFile:
+    """One file of the archive: its id, its place below the folder, and where it lies on disk."""
+
+    id: str
+    place: str
+    path: Path
+
+
+class Archive:
+    """The FITS files below a folder; the folder is read again when a name is not found and some time has passed."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder.resolve() if folder else None
+        self._index: Mapping[str, tuple[ArchiveFile, ...]] = {}
+        self._read_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def find(self, text: str) -> ArchiveFile:
+        """The file named by an id or a path; ValueError says why there is none."""
+        if self._folder is None:
+            raise ValueError(f"{text[:80]!r} names a file of the archive, but this server has none; upload the file")
+        wanted = text.strip()
+        return self._by_place(wanted) or self._by_id(wanted)
+
+    def list(self) -> tuple[ArchiveFile, ...]:
+        """Every file there is, by place."""
+        files = [file for found in self._current(fresh=True).values() for file in found]
+        return tuple(sorted(files, key=lambda file: file.place))
+
+    def _by_place(self, wanted: str) -> ArchiveFile | None:
+        assert self._folder is not None
+        if "\0" in wanted or len(wanted) > 1000:
+            raise ValueError("not a path: it has a NUL character or more than 1000 characters")
+        try:
+            path = (self._folder / wanted).resolve()
+            inside = path.is_relative_to(self._folder) and path.is_file() and _is_text(str(path))
+        except (OSError, RuntimeError):  # RuntimeError: links in a ring
+            return None
+        if not inside:
+            return None
+        return ArchiveFile(_id(path.name), path.relative_to(self._folder).as_posix(), path)
+
+    def _by_id(self, wanted: str) -> ArchiveFile:
+        found = self._there(wanted, fresh=False) or self._there(wanted, fresh=True)
+        if found and len(found) == 1:
+            return found[0]
+        if found:
+            places = ", ".join(file.place for file in found[:5])
+            raise ValueError(f"{wanted!r} is the id of {len(found)} files; give the path of one of {places}")
+        near = difflib.get_close_matches(wanted.lower(), self._index, n=1)
+        hint = f"; did you mean {self._index[near[0]][0].id}?" if near else ""
+        raise ValueError(
+            f"{wanted[:80]!r} is neither a file to upload, nor an id or a path below the folder of the archive{hint}"
+        )
+
+    def _there(self, wanted: str, fresh: bool) -> tuple[ArchiveFile, ...]:
+        """The files of that id that are still there."""
+        return tuple(file for file in self._current(fresh).get(wanted.lower(), ()) if file.path.is_file())
+
+    def _current(self, fresh: bool) -> Mapping[str, tuple[ArchiveFile, ...]]:
+        with self._lock:
+            age = time.monotonic() - self._read_at
+            if self._folder is not None and age > (1.0 if fresh else _RESCAN_S):
+                self._index = _scan(self._folder)
+                self._read_at = time.monotonic()
+            return self._index
+
+
+def _scan(folder: Path) -> dict[str, tuple[ArchiveFile, ...]]:
+    index: dict[str, list[ArchiveFile]] = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent) / name
+            if name.lower().endswith(_SUFFIXES) and _is_text(str(path)) and not _leads_out(path, folder):
+                file = ArchiveFile(_id(name), path.relative_to(folder).as_posix(), path)
+                index.setdefault(file.id.lower(), []).append(file)
+    return {key: tuple(files) for key, files in index.items()}
+
+
+def _leads_out(path: Path, folder: Path) -> bool:
+    """Whether a path is a link to a place outside the folder, or to none."""
+    try:
+        return path.is_symlink() and not path.resolve(strict=True).is_relative_to(folder)
+    except (OSError, RuntimeError):
+        return True
+
+
+def _is_text(path: str) -> bool:
+    """Whether a path can stand in a document: one with control characters, or bytes that are no UTF-8, cannot."""
+    return path.isprintable()
+
+
+def _id(name: str) -> str:
+    return name.split(".", 1)[0]

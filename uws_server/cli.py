@@ -1,0 +1,98 @@
+"""The command `uws-server`. Imports everything below."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from reduction.errors import ReductionError
+from uws_server import config
+from uws_server.client import ClientError
+from uws_server.errors import ServerError
+from uws_server.version import VERSION
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except (ServerError, ClientError, ReductionError) as error:
+        print(f"uws-server: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="uws-server",
+        description="A UWS 1.1 job server for X-ray photon lists.",
+        epilog="uws-server COMMAND --help tells more of a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"uws-server {VERSION}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="serve jobs until it is told to stop (Ctrl-C)")
+    _server_options(serve)
+    serve.set_defaults(run=_serve)
+    demo = commands.add_parser("demo", help="simulate an observation and run the spectrum job on it")
+    demo.add_argument("--data", type=Path, default=Path("demo-data"), help="folder for all of it (default demo-data)")
+    demo.add_argument("--serve", action="store_true", help="leave the server up until Ctrl-C")
+    demo.set_defaults(run=_demo)
+    simulate = commands.add_parser("simulate", help="write the event lists of a small XMM observation, and its truth")
+    simulate.add_argument("folder", type=Path, help="where to write them")
+    simulate.add_argument("--seed", type=int, help="another seed gives other photons of the same sources")
+    simulate.add_argument("--exposure", type=float, metavar="S", help="seconds to observe (default 12000)")
+    simulate.add_argument("--pn-rows", type=int, metavar="N", help="scale the background until pn has N events")
+    simulate.set_defaults(run=_simulate)
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from uws_server import demo
+
+    demo.run(options.data.absolute(), options.serve)
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    from reduction.simulate import simulate, small, with_pn_rows
+
+    observation = small()
+    changes = {"seed": options.seed, "exposure_s": options.exposure}
+    observation = replace(observation, **{name: value for name, value in changes.items() if value is not None})
+    if options.pn_rows is not None:
+        observation = with_pn_rows(observation, options.pn_rows)
+    for path in simulate(observation, options.folder):
+        print(path)
+
+
+def _server_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on; 0 takes a free one (default 8080)")
+    parser.add_argument("--data", type=Path, help="folder for the database and the jobs (default uws-data)")
+    parser.add_argument("--archive", type=Path, help="folder of event lists that jobs may name")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration in TOML")
+    parser.add_argument("--verbose", action="store_true", help="log what the server does, not only what goes wrong")
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from uws_server.server import serve  # here: --help and other commands need not load astropy
+
+    logging.basicConfig(
+        level=logging.INFO if options.verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    settings = config.load(
+        options.config,
+        os.environ,
+        host=options.host,
+        port=options.port,
+        data=options.data,
+        archive=options.archive,
+    )
+    serve(settings, lambda url: print(f"Listening on {url}", flush=True))

@@ -1,0 +1,75 @@
+"""The errors of the server: each knows its HTTP status and says what to do. Imports nothing of ours.
+
+A message is one sentence for the person who sent the request. What only an operator may know (paths,
+tracebacks) goes to the log, never into a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class ServerError(Exception):
+    """Root of what this server raises on purpose; a subclass gives the HTTP status."""
+
+    status = 500
+
+
+class NotFound(ServerError):
+    """No such job, definition, result or page."""
+
+    status = 404
+
+
+class Forbidden(ServerError):
+    """Not allowed: by the phase of the job, by the rights of the caller, or by a quota."""
+
+    status = 403
+
+
+class Conflict(ServerError):
+    """The thing changed while the request was on its way; ask again."""
+
+    status = 409
+
+
+class TooLarge(ServerError):
+    """The request is larger than the server takes."""
+
+    status = 413
+
+
+class BadRequest(ServerError):
+    """The request cannot be understood."""
+
+    status = 400
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one parameter: its name, and a sentence with what came and what is allowed."""
+
+    parameter: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.parameter}: {self.message}"
+
+
+class InvalidParameters(BadRequest):
+    """Every problem found in a set of parameter values, at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class DefinitionError(ServerError):
+    """A job definition that cannot be used: the message names the file, the place and the reason."""
+
+    status = 500
+
+
+class ConfigurationError(ServerError):
+    """A setting that cannot be used: the message names the key, what came and what is allowed."""

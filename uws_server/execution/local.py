@@ -1,0 +1,156 @@
+"""Jobs on this machine: starts keepers, finds them again, ends them. Imports the keeper's own helpers only.
+
+A keeper is known by pid, start time and boot id together, so a recycled pid is never mistaken for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uws_server.execution import shepherd
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a script ended: `reason` is 'exit', 'abort' or 'timeout'; `code` is negative for a signal."""
+
+    reason: str
+    code: int
+    start: float
+    end: float
+    cpu_s: float
+    max_rss_kib: int
+
+
+class Handle:
+    """A living keeper; `fd` becomes readable when it ends."""
+
+    def __init__(self, pid: int, process: subprocess.Popen[bytes] | None = None) -> None:
+        self.pid = pid
+        self.fd = os.pidfd_open(pid)
+        self._process = process
+
+    def abort(self) -> None:
+        """Ask the keeper to end the whole tree of its job."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.fd, signal.SIGTERM)
+
+    def close(self) -> None:
+        """Let go of a keeper that has ended."""
+        os.close(self.fd)
+        if self._process is not None:
+            self._process.wait()
+
+
+def start(folder: Path) -> Handle:
+    """Start the keeper of the job whose `launch.json` lies in the folder."""
+    folder = folder.resolve()
+    with (folder / "shepherd.err").open("ab") as errors, _term_blocked():
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", shepherd.__file__, str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            cwd=folder,
+            start_new_session=True,
+        )
+    try:
+        return Handle(process.pid, process)
+    except OSError:  # no descriptor left: a keeper that nobody watches must not go on
+        process.kill()
+        process.wait()
+        raise
+
+
+@contextlib.contextmanager
+def _term_blocked() -> Iterator[None]:
+    """The keeper inherits a blocked SIGTERM, so that an abort waits until it can act on it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def find(folder: Path) -> Handle | None:
+    """The living keeper of a folder (from an earlier run of the server, say), or None."""
+    claim = _read(folder / "shepherd.json")
+    try:
+        pid, start_time, boot = int(claim["pid"]), claim["start"], claim["boot"]
+        handle = Handle(pid)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    except OSError as error:
+        if error.errno in (errno.ESRCH, errno.EINVAL):  # no such process, no such pid
+            return None
+        raise  # no descriptor left, say: the keeper may be alive
+    with contextlib.suppress(OSError):
+        # asked after the descriptor was opened: from then on the pid cannot pass to another process unseen
+        if boot == shepherd.boot_id() and shepherd.start_time(pid) == start_time:
+            return handle
+    handle.close()
+    return None
+
+
+def end_orphans(job_id: str) -> int:
+    """Kill what a killed keeper left of its job: every process that carries the job's id; say how many there were."""
+    mark = f"UWS_JOB_ID={job_id}".encode()
+    killed: set[int] = set()
+    for _ in range(100):
+        found = [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit() and _carries(entry, mark)]
+        if not found:
+            break
+        for pid in found:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        killed.update(found)
+        time.sleep(0.01)
+    return len(killed)
+
+
+def _carries(process: os.DirEntry[str], mark: bytes) -> bool:
+    try:
+        return mark in Path(process.path, "environ").read_bytes().split(b"\0")
+    except OSError:  # it ended, or is another user's
+        return False
+
+
+def claimed(folder: Path) -> bool:
+    """Whether a keeper has ever taken the folder."""
+    return (folder / "shepherd.json").exists()
+
+
+def status(folder: Path) -> Status | None:
+    """How the script ended, or None while it runs (or where its keeper was killed)."""
+    try:
+        return Status(**_read(folder / "status.json"))
+    except TypeError:
+        return None
+
+
+def complaint(folder: Path) -> str:
+    """What a keeper that failed said, for the log of the server."""
+    try:
+        return (folder / "shepherd.err").read_text(encoding="utf-8", errors="replace")[-2000:]
+    except OSError:
+        return ""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The content of a file; empty where there is none or it is spoiled."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

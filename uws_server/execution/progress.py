@@ -1,0 +1,71 @@
+"""How far a job is, read from its log from where the last reading stopped. Imports storage.
+
+A script says where it is with lines such as `[STAGE 2/5] Filtering events`, or `[STAGE] Running rmfgen`.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+
+from uws_server.jobs.job import Progress
+from uws_server.storage.files import JobFiles
+
+_STAGE = re.compile(rb"^\[STAGE(?: (\d{1,6})/(\d{1,6}))?\]([^\r\n]*)", re.MULTILINE)
+_ERROR = re.compile(rb"^\[ERROR\]([^\r\n]*)", re.MULTILINE)
+_UNPRINTABLE = re.compile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]")
+"""Colours of a terminal, and what no XML document can hold."""
+_CHUNK = 1 << 20
+_LONGEST = 300
+_LONGEST_REASON = 2000
+
+
+class ProgressReader:
+    """Remembers, for each job that is asked for, how much of its log was read and what it said last."""
+
+    def __init__(self, files: JobFiles) -> None:
+        self._files = files
+        self._seen: dict[str, tuple[int, Progress]] = {}
+        self._lock = threading.Lock()
+
+    def read(self, job_id: str) -> Progress:
+        """The progress of a job now."""
+        with self._lock:
+            offset, progress = self._seen.get(job_id, (0, Progress()))
+            while data := self._files.log(job_id, "job.log", offset, _CHUNK):
+                whole = data.rfind(b"\n") + 1 or (len(data) if len(data) == _CHUNK else 0)
+                if whole == 0:
+                    break  # half a line: read it again when it is whole
+                progress = latest(data[:whole], progress)
+                offset += whole
+            self._seen[job_id] = offset, progress
+            return progress
+
+    def forget(self, job_id: str) -> None:
+        """Drop what is remembered of a job that ended."""
+        with self._lock:
+            self._seen.pop(job_id, None)
+
+
+def latest(log: bytes, before: Progress) -> Progress:
+    """The last stage in a piece of log, or `before` where there is none."""
+    stages = list(_STAGE.finditer(log))
+    if not stages:
+        return before
+    found = stages[-1]
+    text = _readable(found[3], _LONGEST)
+    return Progress(text, int(found[1] or before.number), int(found[2] or before.total))
+
+
+def error_sentence(log: bytes) -> str:
+    """What a script gave as its reason: its last `[ERROR]` line, else its last line; '' for an empty log."""
+    for lines in (_ERROR.findall(log), log.splitlines()):
+        sentences = (_readable(line, _LONGEST_REASON) for line in reversed(lines))
+        if sentence := next(filter(None, sentences), ""):
+            return sentence
+    return ""
+
+
+def _readable(line: bytes, most: int) -> str:
+    """A line of a log as it may stand in a page or a document: printable, without colours, at most so long."""
+    return _UNPRINTABLE.sub("", line.decode("utf-8", "replace")).strip()[:most]

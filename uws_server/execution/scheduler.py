@@ -1,0 +1,253 @@
+"""The queue: takes jobs in order, runs so many side by side, notices every end. Imports storage and its neighbours.
+
+One thread waits, without polling, for jobs queued, keepers ended and deadlines; a few others finish jobs
+(hashes and tags take a moment). A server that starts again adopts the keepers that went on without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from uws_server.config import Config
+from uws_server.errors import NotFound
+from uws_server.execution import local, products, staging
+from uws_server.execution.progress import ProgressReader, error_sentence
+from uws_server.jobs.job import Job, JobError, utcnow
+from uws_server.jobs.library import Library
+from uws_server.jobs.phases import ENDED, Phase
+from uws_server.storage.files import JobFiles
+from uws_server.storage.jobstore import JobStore
+
+LOG = logging.getLogger(__name__)
+_CLAIM_WAIT_S = 3.0
+"""How long a restarted server waits for the keeper of a job that was being started when it was killed."""
+_IDLE_S = 60.0
+"""How often the queue is looked at and expired jobs are destroyed when nothing happens."""
+_TAIL = 64_000
+
+
+class Scheduler:
+    """Runs the queued jobs of a server."""
+
+    def __init__(self, store: JobStore, files: JobFiles, library: Library, config: Config, base_url: str) -> None:
+        self.progress = ProgressReader(files)
+        self.on_idle: Callable[[], None] = lambda: None
+        self.on_change: Callable[[str], None] = lambda job_id: None
+        self._store, self._files, self._library = store, files, library
+        self._config, self._base_url = config, base_url
+        self._running: dict[str, local.Handle] = {}
+        self._to_abort: set[str] = set()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._selector = selectors.DefaultSelector()
+        self._wake_out, self._wake_in = os.pipe()
+        os.set_blocking(self._wake_in, False)
+        self._selector.register(self._wake_out, selectors.EVENT_READ, None)
+        self._finishers = ThreadPoolExecutor(2, "finish")
+        self._tidier = ThreadPoolExecutor(1, "tidy")
+        self._stopping = False
+        self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
+
+    def start(self) -> None:
+        """Adopt what still runs from before, then begin to take jobs."""
+        for job_id in self._store.in_phase(Phase.EXECUTING):
+            self._adopt(job_id)
+        self._thread.start()
+        self.wake()
+
+    def stop(self) -> None:
+        """Take no more jobs; those that run go on under their keepers."""
+        self._stopping = True
+        self.wake()
+        self._thread.join()
+        self._finishers.shutdown()
+        self._tidier.shutdown()
+
+    def wake(self) -> None:
+        """Look at the queue now."""
+        with contextlib.suppress(BlockingIOError):  # enough wake-ups are waiting already
+            os.write(self._wake_in, b".")
+
+    def abort(self, job_id: str) -> None:
+        """Ask the keeper of an executing job to end it, or note the wish until its keeper is there."""
+        with self._lock:
+            handle = self._running.get(job_id)
+            if handle is not None:
+                handle.abort()
+            else:
+                self._to_abort.add(job_id)
+
+    def wait_for_end(self, job_id: str, seconds: float) -> Job:
+        """The job, once it has ended or after so many seconds."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while (job := self._store.get(job_id)).phase not in ENDED and time.monotonic() < deadline:
+                self._changed.wait(min(0.5, max(0.01, deadline - time.monotonic())))
+        return job
+
+    def announce(self, job_id: str) -> None:
+        """Tell those who wait that a job changed."""
+        with self._changed:
+            self._changed.notify_all()
+        self.on_change(job_id)
+
+    def _loop(self) -> None:
+        looked = -_IDLE_S
+        while not self._stopping:
+            try:
+                for key, _ in self._selector.select(_IDLE_S):
+                    if key.data is None:
+                        os.read(self._wake_out, 4096)
+                    else:
+                        self._ended(key.data)
+                if not self._stopping:
+                    self._take()
+                if time.monotonic() - looked > _IDLE_S:
+                    looked = time.monotonic()
+                    self._tidier.submit(self._tidy)
+            except Exception:
+                LOG.exception("the queue stumbled")
+                time.sleep(1.0)
+                self.wake()
+
+    def _tidy(self) -> None:
+        """In a thread of its own: destroying a job that runs waits for its end, which the loop must notice."""
+        try:
+            self.on_idle()
+        except Exception:
+            LOG.exception("jobs whose time has come could not be destroyed")
+
+    def _ended(self, job_id: str) -> None:
+        """A keeper ended, and its job with it: unless it found that another keeper has the folder.
+
+        That one was started by a server that was killed, and was slow to claim the folder.
+        """
+        handle = self._running[job_id]
+        self._selector.unregister(handle.fd)
+        folder = self._files.folder(job_id)
+        other = local.find(folder) if local.status(folder) is None else None
+        if other is not None and other.pid != handle.pid:
+            LOG.info("job %s is run by the keeper %d of an earlier server: adopted", job_id, other.pid)
+            handle.close()
+            self._watch(job_id, other)
+            return
+        if other is not None:
+            other.close()
+        self._finishers.submit(self._finish, job_id)
+
+    def _take(self) -> None:
+        """Start queued jobs while there is room."""
+        free = self._config.max_running - len(self._running)
+        for job_id in self._store.in_phase(Phase.QUEUED)[: max(0, free)]:
+            if self._store.move(job_id, [Phase.QUEUED], Phase.EXECUTING, started=utcnow()):
+                self._launch(job_id)
+                self.announce(job_id)
+
+    def _launch(self, job_id: str) -> None:
+        folder = self._files.folder(job_id)
+        try:
+            job = self._store.get(job_id)
+            installed = self._library.get(job.definition)
+            staging.prepare(job, installed, folder, self._config, self._base_url)
+            self._watch(job_id, local.start(folder))
+        except Exception as error:
+            LOG.exception("job %s cannot be started", job_id)
+            reason = str(error) if isinstance(error, NotFound) else "the server could not start the script"
+            self._store.end(job_id, Phase.ERROR, utcnow(), JobError(reason, fatal=False), [])
+            self.wake()  # its place is free
+
+    def _watch(self, job_id: str, handle: local.Handle) -> None:
+        with self._lock:
+            self._running[job_id] = handle
+            if job_id in self._to_abort:
+                handle.abort()
+        self._selector.register(handle.fd, selectors.EVENT_READ, job_id)
+
+    def _adopt(self, job_id: str) -> None:
+        """Find again a job that was running when an earlier server stopped."""
+        folder = self._files.folder(job_id)
+        deadline = time.monotonic() + _CLAIM_WAIT_S
+        while (folder / "launch.json").exists() and not local.claimed(folder) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        handle = local.find(folder)
+        if handle is not None:
+            LOG.info("job %s still runs: adopted", job_id)
+            self._watch(job_id, handle)
+        elif local.claimed(folder) or not folder.exists():
+            self._finishers.submit(self._finish, job_id)
+        else:
+            self._store.move(job_id, [Phase.EXECUTING], Phase.QUEUED, started=None)
+
+    def _finish(self, job_id: str) -> None:
+        """Register what a job left and set its last phase."""
+        try:
+            self._register(job_id)
+        except Exception:
+            LOG.exception("job %s could not be registered", job_id)
+            self._store.end(job_id, Phase.ERROR, utcnow(), JobError("the server could not register the results"), [])
+        finally:
+            with self._lock:
+                handle = self._running.pop(job_id, None)
+                self._to_abort.discard(job_id)
+            if handle is not None:
+                handle.close()
+            self.progress.forget(job_id)
+            self.announce(job_id)
+            self.wake()
+
+    def _register(self, job_id: str) -> None:
+        try:
+            job = self._store.get(job_id)
+        except NotFound:
+            return  # deleted while it ran
+        folder = self._files.folder(job_id)
+        definition = self._library.get(job.definition).definition
+        status = local.status(folder)
+        if status is None:
+            left = local.end_orphans(job_id)
+            LOG.error("job %s: its keeper left no status (%d processes): %s", job_id, left, local.complaint(folder))
+        ended = datetime.fromtimestamp(status.end, UTC) if status else utcnow()
+        url = f"{self._base_url}/rest/{job.definition}/{job.id}/results"
+        found = products.collect(job, definition, folder, url, ended)
+        phase, error = self._verdict(job, status, found, folder)
+        if self._store.end(job_id, phase, ended, error, found.results):
+            LOG.info("job %s %s: %s %s", job.definition, job_id, phase, error.message if error else "")
+            for note in found.notes:
+                LOG.warning("job %s: %s", job_id, note)
+
+    def _verdict(
+        self, job: Job, status: local.Status | None, found: products.Products, folder: Path
+    ) -> tuple[Phase, JobError | None]:
+        if status is None:
+            return Phase.ERROR, JobError("the process that kept the job was killed; run the job again", fatal=False)
+        if status.reason == "abort":
+            return Phase.ABORTED, None
+        if status.reason == "timeout":
+            limit = job.execution_duration
+            return Phase.ABORTED, JobError(f"executionDuration: the job ran for its limit of {limit} s and was ended")
+        if status.code != 0:
+            return Phase.ERROR, JobError(_reason(folder, status.code))
+        if found.missing:
+            return Phase.ERROR, JobError(f"the script ended well but left no {', '.join(found.missing)}")
+        return Phase.COMPLETED, None
+
+
+def _reason(folder: Path, code: int) -> str:
+    """One sentence for a script that ended badly."""
+    how = f"the script was ended by signal {-code}" if code < 0 else f"the script ended with status {code}"
+    try:
+        with (folder / "stderr.log").open("rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
+            sentence = error_sentence(stream.read())
+    except OSError:
+        sentence = ""
+    return sentence or f"{how} and gave no reason"

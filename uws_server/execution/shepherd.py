@@ -1,0 +1,309 @@
+"""The keeper of one job: a small detached process that starts the script, watches it and says how it ended.
+
+    python -I -S shepherd.py JOB_FOLDER
+
+Uses the standard library only and imports nothing of ours, so that it starts in a few hundredths of a second.
+It reads `launch.json`, claims the folder with `shepherd.json` (so that a job never runs twice), copies what
+the script prints to `job.log` (and to `stdout.log`, `stderr.log`), and leaves `status.json`. SIGTERM aborts.
+Nothing the script started outlives it, not even what called setsid: the keeper is the subreaper of the tree.
+It needs no server: one that was killed and started again reads `status.json`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+GRACE_S = 2.0
+"""Seconds between the request to end (SIGTERM) and the end (SIGKILL)."""
+_GIVE_UP_S = 10.0
+"""How long the keeper tries to end what cannot be killed: a process stuck in the kernel, or another user's."""
+_LONGEST_LINE = 1 << 13
+
+
+def start_time(pid: int) -> str:
+    """When a process started, in clock ticks since boot: with the pid and the boot id it names one process."""
+    return _stat(pid)[19]
+
+
+def _stat(pid: int | str) -> list[str]:
+    """The words of /proc/PID/stat after the command's name: state, parent, ..."""
+    text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    return text.rpartition(")")[2].split()
+
+
+def boot_id() -> str:
+    """The id of this boot of the machine."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def groups_below(root: int) -> set[int]:
+    """The process groups of all processes below `root`; those of the dead that nobody buried yet count too."""
+    children: dict[int, list[tuple[int, int]]] = {}
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            _, parent, group = _stat(entry.name)[:3]
+            children.setdefault(int(parent), []).append((int(entry.name), int(group)))
+    found: set[int] = set()
+    todo = [root]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found.update(group for _, group in below)
+        todo += [pid for pid, _ in below]
+    return found
+
+
+def kill_tree(sign: int) -> None:
+    """Send a signal to everything below this process.
+
+    A group gets it all at once: one by one, a chain of processes that fork and end would always be a step ahead.
+    """
+    for group in groups_below(os.getpid()) - {os.getpgrp()}:
+        with contextlib.suppress(OSError):
+            os.killpg(group, sign)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write beside, fsync, rename."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("w", encoding="utf-8") as stream:
+        json.dump(content, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(path)
+
+
+def claim(folder: Path) -> bool:
+    """Take the folder for this keeper; False if another one has it."""
+    me = {"pid": os.getpid(), "start": start_time(os.getpid()), "boot": boot_id()}
+    beside = folder / f"shepherd.{os.getpid()}"
+    write_json(beside, me)
+    try:
+        os.link(beside, folder / "shepherd.json")  # fails where it exists; never half-written
+    except FileExistsError:
+        return False
+    finally:
+        beside.unlink()
+    return True
+
+
+class Logs:
+    """What the script prints, apart and together, up to a limit. A full disk costs the log, not the job."""
+
+    def __init__(self, folder: Path, most: int) -> None:
+        self.left = most
+        self.full = False
+        self.all: BinaryIO = (folder / "job.log").open("ab", buffering=0)
+        self.each = {name: (folder / f"{name}.log").open("ab", buffering=0) for name in ("stdout", "stderr")}
+        self.begun = dict.fromkeys(self.each, b"")
+
+    def add(self, name: str, data: bytes) -> None:
+        """Append what came from `name`; past the limit it is dropped, and a line says so once."""
+        kept = data[: self.left]
+        self.left -= len(kept)
+        self.write(self.each[name], kept)
+        # job.log takes whole lines, so that one stream does not come in the middle of the other's
+        begun = self.begun[name] + kept
+        end = max(begun.rfind(b"\n"), begun.rfind(b"\r")) + 1
+        if len(begun) - end > _LONGEST_LINE:
+            end = len(begun)
+        self.write(self.all, begun[:end])
+        self.begun[name] = begun[end:]
+        if len(kept) < len(data) and not self.full:
+            self.full = True
+            self.finish()
+            self.write(self.all, b"\n[WARNING] the log is full: what the script prints from here on is dropped\n")
+
+    def finish(self) -> None:
+        """Write the lines that were begun and got no end."""
+        for name, begun in self.begun.items():
+            self.write(self.all, begun)
+            self.begun[name] = b""
+
+    def write(self, stream: BinaryIO, data: bytes) -> None:
+        """Write what fits on the disk."""
+        with contextlib.suppress(OSError):
+            stream.write(data)
+
+
+class Keeper:
+    """Runs one command to its end."""
+
+    def __init__(self, folder: Path, launch: dict[str, Any]) -> None:
+        self.folder = folder
+        self.launch = launch
+        self.pid = os.getpid()
+        self.reason: str | None = None
+        self.code: int | None = None
+        self.ending_since = 0.0
+        self.started = time.time()
+        self.deadline = time.monotonic() + launch["duration"] if launch["duration"] else float("inf")
+        self.logs = Logs(folder, launch["max_log"])
+        self.selector = selectors.DefaultSelector()
+
+    def run(self) -> None:
+        """Start the script, wait for its end, leave nothing behind, write status.json."""
+        self.listen()
+        try:
+            process = self.start()
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            self.logs.add("stderr", f"[ERROR] the script cannot be started: {error}\n".encode())
+            self.finish(127)
+            return
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        try:
+            self.watch(process)
+        finally:
+            self.end_tree()
+        self.drain()
+        assert self.code is not None
+        process.returncode = self.code
+        self.finish(self.code)
+
+    def listen(self) -> None:
+        """Let SIGTERM and the end of a child wake the keeper."""
+        wake_out, wake_in = os.pipe()
+        os.set_blocking(wake_in, False)
+        signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, lambda *_: self.end("abort"))
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.selector.register(wake_out, selectors.EVENT_READ, lambda: os.read(wake_out, 512))
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the script in a session of its own, its output in two pipes."""
+        return subprocess.Popen(
+            self.launch["command"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.folder,
+            env=self.launch["environment"],
+            start_new_session=True,
+            preexec_fn=self.limits,
+        )
+
+    def limits(self) -> None:
+        """In the child, before the script: die with the keeper, and bounds on what one process may take."""
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != self.pid:
+            os._exit(1)  # the keeper died before the line above
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        memory = self.launch["max_memory"]
+        if memory:
+            hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+            most = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        os.nice(5)
+
+    def watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Copy the output and keep the deadlines until the script ends."""
+        for name, stream in (("stdout", process.stdout), ("stderr", process.stderr)):
+            assert stream is not None
+            self.selector.register(stream, selectors.EVENT_READ, self.reader(name, stream.fileno()))
+        while self.bury(process.pid) and self.code is None:
+            self.step()
+
+    def bury(self, script: int = 0) -> bool:
+        """Reap the children that ended, orphans of the script too; False if no child is left, alive or dead."""
+        try:
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return True
+                if pid == script:
+                    self.code = os.waitstatus_to_exitcode(status)
+        except ChildProcessError:
+            return False
+
+    def end_tree(self) -> None:
+        """Kill all that is left of the script.
+
+        Whatever lost its parent became a child of the keeper, so nothing is left once the keeper has no child.
+        """
+        give_up = time.monotonic() + _GIVE_UP_S
+        while self.bury() and time.monotonic() < give_up:
+            kill_tree(signal.SIGKILL)
+            time.sleep(0.002)
+
+    def reader(self, name: str, fd: int) -> Callable[[], None]:
+        """What to do when a pipe has something: copy it to the logs, or let go of a closed one."""
+
+        def read() -> None:
+            data = os.read(fd, 1 << 16)
+            if data:
+                self.logs.add(name, data)
+            else:
+                self.selector.unregister(fd)
+
+        return read
+
+    def step(self) -> None:
+        """Wait for output, a signal or the next deadline, and act on it."""
+        now = time.monotonic()
+        if self.reason is None and now >= self.deadline:
+            self.end("timeout")
+        if self.reason is not None and now - self.ending_since > GRACE_S:
+            kill_tree(signal.SIGKILL)
+        wait = 0.1 if self.reason else min(self.deadline - now, 3600.0)
+        for key, _ in self.selector.select(max(0.0, wait)):
+            key.data()
+
+    def end(self, reason: str) -> None:
+        """Ask the whole tree to end, once."""
+        if self.reason is None:
+            self.reason = reason
+            self.ending_since = time.monotonic()
+            kill_tree(signal.SIGTERM)
+
+    def drain(self) -> None:
+        """Read what is left in the pipes."""
+        while events := self.selector.select(0):
+            for key, _ in events:
+                key.data()
+
+    def finish(self, code: int) -> None:
+        """Write how the script ended and what it used."""
+        self.logs.finish()
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        status = {
+            "reason": self.reason or "exit",
+            "code": code,
+            "start": self.started,
+            "end": time.time(),
+            "cpu_s": used.ru_utime + used.ru_stime,
+            "max_rss_kib": used.ru_maxrss,
+        }
+        write_json(self.folder / "status.json", status)
+
+
+def main() -> None:
+    """Keep the job whose folder is the only argument."""
+    # until the script runs, a request to end it waits: the keeper must not die of it and leave no status
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    folder = Path(sys.argv[1])
+    with contextlib.suppress(PermissionError):  # it leads a group, or a session, already
+        os.setsid()
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    launch = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
+    if claim(folder):
+        Keeper(folder, launch).run()
+
+
+if __name__ == "__main__":
+    main()

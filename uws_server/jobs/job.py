@@ -1,0 +1,113 @@
+"""The job as a value, with its parameters, results and error; how ids are made. Imports the phases only."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from uws_server.jobs.phases import Phase
+
+ParameterKind = Literal["value", "upload", "archive"]
+
+
+@dataclass(frozen=True)
+class ParameterValue:
+    """One parameter of a job as it was accepted.
+
+    `text` is what the user sees (for a file: the name it was given or its place in the archive); `value` is
+    what the script gets (for a file: its path, below the job's folder for an upload, absolute for the archive).
+    """
+
+    text: str
+    value: str | int | float | bool | None
+    kind: ParameterKind = "value"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the script gets a file."""
+        return self.kind != "value"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One file that a job made; `id` is its own 128-bit random name, so that a link to it needs no cookie."""
+
+    id: str
+    name: str
+    file: str
+    mime: str
+    size: int
+    sha256: str
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The last stage a script named: `number` of `total` (0 of 0 where it did not count)."""
+
+    stage: str = ""
+    number: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Why a job ended in ERROR; `fatal` means that running it again unchanged would fail again."""
+
+    message: str
+    fatal: bool = True
+
+
+@dataclass(frozen=True)
+class Job:
+    """A UWS job. Times are aware UTC; durations in seconds, 0 for unlimited."""
+
+    id: str
+    definition: str
+    version: str
+    phase: Phase
+    created: datetime
+    execution_duration: int
+    destruction: datetime | None = None
+    owner: str | None = None
+    run_id: str | None = None
+    quote: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    error: JobError | None = None
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    results: tuple[Result, ...] = ()
+
+    def result(self, name: str) -> Result | None:
+        """The result of that name, or whose file has that name; None if there is none."""
+        by_file = (result for result in self.results if result.file.rpartition("/")[2] == name)
+        return next((result for result in self.results if result.name == name), None) or next(by_file, None)
+
+    def elapsed(self, now: datetime) -> float | None:
+        """Seconds since the job started (until it ended), or None before it starts."""
+        if self.started is None:
+            return None
+        return max(0.0, ((self.ended or now) - self.started).total_seconds())
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which jobs a list shows: UWS 1.1, section 2.2.2.1. Empty `phases` means all but ARCHIVED."""
+
+    definition: str | None = None
+    phases: tuple[Phase, ...] = ()
+    after: datetime | None = None
+    last: int | None = None
+
+
+def new_id() -> str:
+    """A new 128-bit random id, as 32 hexadecimal digits: never guessed, never the same twice."""
+    return secrets.token_hex(16)
+
+
+def utcnow() -> datetime:
+    """The time now, aware, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,196 @@
+"""Which preview a file has, made once and kept while there is room. Imports the other previews and reduction.
+
+Nothing here raises for a bad file: a preview then says why there is none.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from reduction.errors import ReductionError
+from reduction.fitsfile import Hdu, scan
+from uws_server.previews import svg
+from uws_server.previews.plot import Plot, make_plot, plot_json
+from uws_server.previews.sky import picture_of_events, picture_of_image
+from uws_server.previews.spectra import NoPreview, is_spectrum
+
+LOG = logging.getLogger(__name__)
+Kind = Literal["spectrum", "events", "image", "table", "text", "votable", "other"]
+
+_TEXT_BYTES = 4096
+_TEXT_LINES = 12
+_SLOW_S = 3.0
+
+
+@dataclass(frozen=True)
+class Product:
+    """A file to show: `key` names its content for ever, `beside` the files its header may refer to, by name."""
+
+    key: str
+    path: Path
+    beside: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a file is and what can be shown of it; `reason` says why nothing can be."""
+
+    kind: Kind
+    text: str = ""
+    plot: Plot | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture to be sent: its bytes and their media type; `ok` is whether it shows the file or a reason."""
+
+    data: bytes
+    mime: str
+    ok: bool = True
+
+
+class Previews:
+    """Previews of the files of ended jobs, kept in memory up to `room_bytes`."""
+
+    def __init__(self, room_bytes: int = 32_000_000) -> None:
+        self._room = room_bytes
+        self._kept: OrderedDict[tuple[str, str], tuple[int, Preview | Drawing]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._large = threading.Lock()
+
+    def look(self, product: Product) -> Preview:
+        """What the file is, with its plot or its first lines."""
+        found = self._kept_or_made(product, "look", lambda: _look(product))
+        assert isinstance(found, Preview)
+        return found
+
+    def plot_picture(self, product: Product) -> Drawing:
+        """The plot of a spectrum as SVG."""
+        return self._drawn(product, "plot", lambda: svg.draw(self._plot(product)))
+
+    def thumbnail(self, product: Product) -> Drawing:
+        """The plot of a spectrum as a small SVG."""
+        return self._drawn(product, "thumbnail", lambda: svg.draw_thumbnail(self._plot(product)))
+
+    def plot_data(self, product: Product) -> Drawing:
+        """The plot of a spectrum as JSON."""
+        return self._drawn(product, "data", lambda: json.dumps(plot_json(self._plot(product))), "application/json")
+
+    def sky_picture(self, product: Product) -> Drawing:
+        """The sky in an event list or an image, as PNG; one at a time, as it may take seconds."""
+        with self._large:
+            return self._drawn(product, "sky", lambda: _sky(product.path), "image/png")
+
+    def _plot(self, product: Product) -> Plot:
+        preview = self.look(product)
+        if preview.plot is None:
+            raise NoPreview(preview.reason or "the file is no spectrum")
+        return preview.plot
+
+    def _drawn(
+        self, product: Product, what: str, draw: Callable[[], str | bytes], mime: str = "image/svg+xml"
+    ) -> Drawing:
+        def make() -> Drawing:
+            try:
+                drawn = draw()
+            except NoPreview as reason:
+                return Drawing(svg.say(f"No preview: {reason}").encode(), "image/svg+xml", ok=False)
+            except Exception:
+                LOG.exception("the picture of %s failed", product.path)
+                return Drawing(svg.say("No preview: the picture failed").encode(), "image/svg+xml", ok=False)
+            return Drawing(drawn.encode() if isinstance(drawn, str) else drawn, mime)
+
+        found = self._kept_or_made(product, what, make)
+        assert isinstance(found, Drawing)
+        return found
+
+    def _kept_or_made(self, product: Product, what: str, make: Callable[[], Preview | Drawing]) -> Preview | Drawing:
+        key = product.key, what
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key][1]
+        made = make()
+        with self._lock:
+            self._kept[key] = _weight(made), made
+            while len(self._kept) > 1 and sum(size for size, _ in self._kept.values()) > self._room:
+                self._kept.popitem(last=False)
+        return made
+
+
+def _look(product: Product) -> Preview:
+    try:
+        with product.path.open("rb") as stream:
+            head = stream.read(_TEXT_BYTES)
+        if head.startswith(b"\x1f\x8b"):
+            return Preview("other", reason="the file is compressed")
+        return _look_at_fits(product) if head.startswith(b"SIMPLE  = ") else _look_at_text(head)
+    except (OSError, ReductionError, NoPreview) as error:
+        return Preview("other", reason=str(error))
+    except Exception:
+        LOG.exception("the preview of %s failed", product.path)
+        return Preview("other", reason="the file cannot be understood")
+
+
+def _look_at_fits(product: Product) -> Preview:
+    began = time.monotonic()
+    hdus = scan(product.path, "")
+    if any(is_spectrum(hdu) for hdu in hdus):
+        try:
+            preview = Preview("spectrum", plot=make_plot(product.path, product.beside))
+        except NoPreview as error:
+            preview = Preview("table", reason=str(error))
+    elif any(hdu.name in ("EVENTS", "STDEVT") for hdu in hdus):
+        preview = Preview("events")
+    elif _first_image(hdus) is not None:
+        preview = Preview("image")
+    else:
+        preview = Preview("table", reason="a FITS table that is neither a spectrum nor an event list")
+    if time.monotonic() - began > _SLOW_S:
+        LOG.warning("looking at %s took %.1f s", product.path, time.monotonic() - began)
+    return preview
+
+
+def _look_at_text(head: bytes) -> Preview:
+    text = head.decode("utf-8", "ignore")
+    if "\x00" in text or len(text.encode()) < len(head) - 3:
+        return Preview("other", reason="the file is not text")
+    if "<VOTABLE" in text:
+        return Preview("votable", reason="a VOTable: send it to TOPCAT")
+    lines = text.splitlines()
+    more = len(lines) > _TEXT_LINES or len(head) == _TEXT_BYTES
+    return Preview("text", text="\n".join(lines[:_TEXT_LINES]) + ("\n…" if more else ""))
+
+
+def _sky(path: Path) -> bytes:
+    try:
+        hdus = scan(path, "")
+    except (OSError, ReductionError) as error:
+        raise NoPreview(str(error)) from error
+    if any(hdu.name in ("EVENTS", "STDEVT") for hdu in hdus):
+        return picture_of_events(path)
+    image = _first_image(hdus)
+    if image is None:
+        raise NoPreview("the file has no image and no events")
+    return picture_of_image(image)
+
+
+def _first_image(hdus: tuple[Hdu, ...]) -> Hdu | None:
+    return next((hdu for hdu in hdus if not hdu.is_table and hdu.header.get("NAXIS") == 2 and hdu.data_size), None)
+
+
+def _weight(made: Preview | Drawing) -> int:
+    """About how many bytes an entry holds."""
+    if isinstance(made, Drawing):
+        return len(made.data) + 500
+    points = sum(len(series.points.rate) for series in made.plot.series) if made.plot else 0
+    return 2000 + len(made.text) + 40 * points

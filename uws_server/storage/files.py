@@ -1,0 +1,135 @@
+"""The folders of the jobs on disk: inputs, logs, results. Imports the errors only.
+
+    <data>/jobs/<ab>/<id>/parameters.json   what the script gets
+                          inputs/           uploaded files
+                          results/          what the script made
+                          job.log           what it printed (stdout.log and stderr.log: each alone)
+    <data>/incoming/                        uploads on their way
+
+A folder is complete before its job is in the database; one without a job is left from a crash and is swept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from uws_server.errors import NotFound
+
+_SAFE = re.compile(r"[^A-Za-z0-9._+-]")
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class JobFiles:
+    """The job folders below the data folder."""
+
+    def __init__(self, data: Path) -> None:
+        data = data.absolute()  # scripts run in other folders
+        self.jobs = data / "jobs"
+        self.incoming = data / "incoming"
+        for folder in (self.jobs, self.incoming):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def folder(self, job_id: str) -> Path:
+        """The folder of a job, whether or not it is there."""
+        if not _ID.fullmatch(job_id):
+            raise NotFound(f"no job {job_id[:40]!r}")
+        return self.jobs / job_id[:2] / job_id
+
+    def create(self, job_id: str, uploads: Mapping[str, Path]) -> Path:
+        """Make a job's folder and move uploads into it; `uploads` maps places below the folder to files."""
+        folder = self.folder(job_id)
+        for place in ("inputs", "results"):
+            (folder / place).mkdir(parents=True)
+        for place, path in uploads.items():
+            path.rename(folder / place)
+        return folder
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job's folder: out of sight at once, then from disk."""
+        doomed = self.incoming / f"deleted-{job_id}-{time.monotonic_ns()}"
+        with contextlib.suppress(FileNotFoundError):  # deleted already, or by another thread meanwhile
+            self.folder(job_id).rename(doomed)
+            _remove(doomed)
+
+    def spool(self) -> Path:
+        """A new empty file for an upload on its way."""
+        handle, name = tempfile.mkstemp(dir=self.incoming, prefix="upload-")
+        os.close(handle)
+        return Path(name)
+
+    def log(self, job_id: str, name: str, offset: int, most: int) -> bytes:
+        """At most `most` bytes of a log from `offset` on; empty where there is nothing (yet)."""
+        try:
+            with (self.folder(job_id) / name).open("rb") as stream:
+                stream.seek(offset)
+                return stream.read(most)
+        except FileNotFoundError:
+            return b""
+
+    def sweep(self, known: Collection[str], older_than: float) -> int:
+        """Remove folders and uploads that belong to no job and are older than `older_than` seconds; count them.
+
+        Anything that is not named as a job's folder is left alone: somebody else put it there.
+        """
+        limit = time.time() - older_than
+        orphans = [path for path in self._folders() if path.name not in known and _changed(path) < limit]
+        stale = [path for path in self.incoming.iterdir() if _changed(path) < limit]
+        return sum(_remove(path) for path in orphans + stale)
+
+    def _folders(self) -> Iterator[Path]:
+        for part in self.jobs.glob("[0-9a-f][0-9a-f]"):
+            if part.is_dir():
+                yield from (path for path in part.iterdir() if _ID.fullmatch(path.name))
+
+
+def _changed(path: Path) -> float:
+    """When a path was last changed; infinity for one that has gone."""
+    try:
+        return path.lstat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
+
+
+def _remove(path: Path) -> bool:
+    """Remove a file or a folder, also one that a script made read-only; say whether it has gone."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return True
+    _open_up(path)
+    for parent, folders, _ in os.walk(path):
+        for name in folders:  # before the walk goes into it
+            _open_up(Path(parent, name))
+    shutil.rmtree(path, ignore_errors=True)
+    return not path.exists()
+
+
+def _open_up(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        if not folder.is_symlink():
+            folder.chmod(0o700)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON so that a reader finds the old file or the whole new one: beside, fsync, rename."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("w", encoding="utf-8") as stream:
+        json.dump(content, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(path)
+
+
+def safe_name(name: str) -> str:
+    """A file name from elsewhere made fit for this disk: no folders, no control characters, not hidden."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    cleaned = _SAFE.sub("_", last).lstrip(".-")
+    return cleaned[-120:].lstrip(".-") or "upload"  # the end of a long name is kept: it says what the file is

@@ -1,0 +1,1 @@
+"""The people's door: pages from `templates/`. Imports the services and the values."""

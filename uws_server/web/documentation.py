@@ -1,0 +1,28 @@
+"""The README of a job definition as HTML. Imports nothing of ours.
+
+Markdown is read by markdown-it, which drops HTML that stands in the text and links that are no web addresses.
+"""
+
+from __future__ import annotations
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+_LOWER_BY = 2
+
+
+def as_html(markdown: str) -> str:
+    """The text as HTML for the inside of a page: without its title, headings two levels lower, no images."""
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    tokens = _without_title(reader.parse(markdown))
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1:]) + _LOWER_BY)}"
+    return str(reader.renderer.render(tokens, reader.options, {}))
+
+
+def _without_title(tokens: list[Token]) -> list[Token]:
+    """Drop a heading of the first level that begins the text: the page has its own."""
+    if len(tokens) > 2 and tokens[0].type == "heading_open" and tokens[0].tag == "h1":
+        return tokens[3:]
+    return tokens

@@ -1,0 +1,193 @@
+"""The page of one job, its state as JSON for the live part, and its buttons. Imports the services and the previews."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bottle import HTTPResponse, request
+
+from uws_server import forms
+from uws_server.errors import BadRequest, NotFound
+from uws_server.jobs.definition import Definition
+from uws_server.jobs.job import Job, Progress, Result, utcnow
+from uws_server.jobs.phases import ENDED, Phase
+from uws_server.previews.cache import Preview
+from uws_server.services import Services
+from uws_server.web import logtext, texts
+from uws_server.web.joblist import read_view
+from uws_server.web.pictures import Pictures
+from uws_server.web.render import Renderer
+
+_RUNNABLE = frozenset({Phase.PENDING, Phase.HELD})
+_MTYPES = {
+    "spectrum": "table.load.fits",
+    "events": "table.load.fits",
+    "table": "table.load.fits",
+    "image": "image.load.fits",
+    "votable": "table.load.votable",
+}
+"""SAMP message that sends a product of each kind to another application."""
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """A result in the table: its file, its preview, its addresses, the SAMP message that sends it ('' for none)."""
+
+    result: Result
+    file: str
+    preview: Preview
+    picture: str
+    large: str
+    url: str
+    mtype: str
+
+
+@dataclass(frozen=True)
+class ParameterRow:
+    """A parameter in the table."""
+
+    name: str
+    text: str
+    unit: str
+    about: str
+    url: str
+    kind: str
+
+
+class JobPage:
+    """The page of a job over one set of services."""
+
+    def __init__(self, services: Services, render: Renderer, pictures: Pictures) -> None:
+        self.services = services
+        self.render = render
+        self.pictures = pictures
+
+    def page(self, job_id: str) -> HTTPResponse:
+        """GET the page."""
+        job = self.services.store.get(job_id)
+        definition = self.definition(job)
+        ended = job.phase in ENDED
+        log = logtext.tail(self.services, job, whole=ended)
+        results = self.results(job)
+        return self.render.page(
+            "job.html",
+            job=job,
+            definition=definition,
+            title=definition.title if definition else job.definition,
+            progress=self.services.progress(job) or Progress(),
+            elapsed=job.elapsed(utcnow()),
+            ended=ended,
+            can_run=job.phase in _RUNNABLE,
+            log=log,
+            results=results,
+            plots=[row for row in results if row.preview.kind == "spectrum" and not _is_background(row, results)],
+            parameters=self.parameters(job, definition),
+            whole_log=self.whole_log(job),
+            uws=f"{self.services.base_url}/rest/{job.definition}/{job.id}",
+        )
+
+    def state(self, job_id: str) -> HTTPResponse:
+        """GET what changes while a job runs; `log` in the query is how many bytes of the log are known."""
+        offset = request.query.get("log", "0")
+        if not re.fullmatch(r"[0-9]{1,12}", offset):
+            raise BadRequest(f"log: {offset[:40]!r} came; a number of bytes is allowed")
+        job = self.services.store.get(job_id)  # before the log: the log of an ended job is whole
+        ended = job.phase in ENDED
+        progress = self.services.progress(job) or Progress()
+        piece, after = logtext.piece(self.services, job, int(offset), whole=ended)
+        state: dict[str, Any] = {
+            "phase": job.phase.value,
+            "ended": ended,
+            "stage": progress.stage,
+            "number": progress.number,
+            "total": progress.total,
+            "started": texts.iso(job.started) if job.started else None,
+            "elapsed": job.elapsed(utcnow()),
+            "error": job.error.message if job.error else None,
+            "log": {"offset": after, "lines": [[line.kind, line.text] for line in piece]},
+            "results": [
+                {"name": result.name, "size": result.size, "url": self.stored(result)} for result in job.results
+            ],
+        }
+        return HTTPResponse(json.dumps(state), 200, {"Content-Type": "application/json", "Cache-Control": "no-store"})
+
+    def act(self, job_id: str, action: Literal["run", "abort", "delete"]) -> HTTPResponse:
+        """POST one of the buttons: back to the job, or to the list it was deleted from."""
+        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+            self.render.require_token(form)
+            back = form.take("_back")
+            view = read_view({key: form.take(key) or "" for key in ("definition", "phase", "page")})
+        job = self.services.store.get(job_id)
+        if action == "run":
+            self.services.run(job)
+        elif action == "abort":
+            self.services.abort(job)
+        else:
+            self.services.delete(job)
+        if back == "list" or action == "delete":
+            return self.render.go(self.render.link(**view.query()))
+        return self.render.go(self.render.link("jobs", job_id))
+
+    def definition(self, job: Job) -> Definition | None:
+        """The definition of a job; None if it is not installed any more."""
+        try:
+            return self.services.definition(job.definition).definition
+        except NotFound:
+            return None
+
+    def results(self, job: Job) -> list[ResultRow]:
+        """The results with their previews."""
+        products = self.pictures.products(job)
+        rows = []
+        for result in job.results:
+            product = products.get(result.name)
+            preview = self.pictures.previews.look(product) if product else Preview("other", reason="the file is gone")
+            picture = large = ""
+            if preview.kind == "spectrum":
+                picture = self.render.link("jobs", job.id, "thumbnail", f"{result.name}.svg")
+                large = self.render.link("jobs", job.id, "preview", f"{result.name}.svg")
+            elif preview.kind in ("events", "image"):
+                picture = large = self.render.link("jobs", job.id, "preview", f"{result.name}.png")
+            rows.append(
+                ResultRow(
+                    result,
+                    Path(result.file).name,
+                    preview,
+                    picture,
+                    large,
+                    self.stored(result),
+                    _MTYPES.get(preview.kind, ""),
+                )
+            )
+        return rows
+
+    def parameters(self, job: Job, definition: Definition | None) -> list[ParameterRow]:
+        """The parameters with their units and descriptions; an uploaded file with its address."""
+        rows = []
+        for name, value in job.parameters.items():
+            spec = definition.parameter(name) if definition else None
+            url = ""
+            if value.kind == "upload":
+                url = self.render.link("rest", job.definition, job.id, "parameters", name)
+            unit, about = (spec.unit, spec.description) if spec else ("", "")
+            rows.append(ParameterRow(name, value.text, unit, about, url, value.kind))
+        return rows
+
+    def whole_log(self, job: Job) -> str:
+        """The address of everything the script printed: the result `log`, before it is there the standard output."""
+        result = job.result("log")
+        return self.stored(result) if result else self.render.link("rest", job.definition, job.id, "stdout")
+
+    def stored(self, result: Result) -> str:
+        """The address of a result that needs no cookie and ends with the name of its file."""
+        return self.render.link("store", result.id, Path(result.file).name)
+
+
+def _is_background(row: ResultRow, rows: list[ResultRow]) -> bool:
+    """Whether another spectrum is drawn with this one as its background."""
+    others = [other.preview.plot for other in rows if other is not row and other.preview.plot]
+    return any(row.file == facts.file for plot in others for facts in plot.facts[1:])

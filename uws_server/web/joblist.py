@@ -1,0 +1,126 @@
+"""The first page: all jobs, newest first, filtered and in pages; also as JSON for its live rows. Imports the services.
+
+`Create test job` and the buttons of a row are plain forms; they work without JavaScript.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from bottle import HTTPResponse, request
+
+from uws_server import forms
+from uws_server.errors import BadRequest, NotFound
+from uws_server.jobs.job import Filter, Job, Progress, utcnow
+from uws_server.jobs.phases import ACTIVE, Phase
+from uws_server.services import Request, Services
+from uws_server.web.fields import has_all_defaults
+from uws_server.web.render import Renderer
+
+PER_PAGE = 50
+MOST_PAGES = 200
+
+
+@dataclass(frozen=True)
+class Row:
+    """A job in the list."""
+
+    job: Job
+    title: str
+    progress: Progress | None
+    elapsed: float | None
+
+
+@dataclass(frozen=True)
+class View:
+    """What part of the list is shown: definition and phase ('' for all), and the page from 1 on."""
+
+    definition: str
+    phase: str
+    page: int
+
+    def query(self, **changes: object) -> dict[str, object]:
+        """The query that shows it, without what is as usual."""
+        query: dict[str, object] = {"definition": self.definition, "phase": self.phase, "page": self.page, **changes}
+        return {name: value for name, value in query.items() if value and (name, value) != ("page", 1)}
+
+
+class JobList:
+    """The job list over one set of services."""
+
+    def __init__(self, services: Services, render: Renderer) -> None:
+        self.services = services
+        self.render = render
+
+    def page(self) -> HTTPResponse:
+        """GET the list."""
+        view = read_view(dict(forms.query(request.environ)))
+        rows, more = self.rows(view)
+        return self.render.page(
+            "list.html",
+            view=view,
+            rows=rows,
+            more=more and view.page < MOST_PAGES,
+            phases=[phase.value for phase in Phase if phase is not Phase.ARCHIVED],
+            testable=[found.definition for found in self.services.library if has_all_defaults(found.definition)],
+            problems=self.services.library.problems,
+            live=any(row.job.phase in ACTIVE for row in rows),
+        )
+
+    def state(self) -> HTTPResponse:
+        """GET phase, stage and elapsed time of the rows that the same query shows as a page."""
+        rows, _ = self.rows(read_view(dict(forms.query(request.environ))))
+        state = {"rows": [row_state(row) for row in rows]}
+        return HTTPResponse(json.dumps(state), 200, {"Content-Type": "application/json", "Cache-Control": "no-store"})
+
+    def create_test(self, name: str) -> HTTPResponse:
+        """POST: a job with the defaults of its definition, run at once."""
+        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+            self.render.require_token(form)
+        job = self.services.create(name, Request())
+        self.services.run(job)
+        return self.render.go(self.render.link("jobs", job.id))
+
+    def rows(self, view: View) -> tuple[list[Row], bool]:
+        """The jobs of a page, and whether there are older ones."""
+        wanted = Filter(
+            definition=view.definition or None,
+            phases=(Phase(view.phase),) if view.phase else (),
+            last=view.page * PER_PAGE + 1,
+        )
+        jobs = self.services.jobs(wanted)
+        first = (view.page - 1) * PER_PAGE
+        now = utcnow()
+        titles = {name: found.definition.title for name, found in self.services.library.by_name().items()}
+        shown = [
+            Row(job, titles.get(job.definition, job.definition), self.services.progress(job), job.elapsed(now))
+            for job in jobs[first : first + PER_PAGE]
+        ]
+        return shown, len(jobs) > first + PER_PAGE
+
+
+def read_view(query: dict[str, str]) -> View:
+    """The view that a query asks for; NotFound and BadRequest say what is allowed."""
+    phase = query.get("phase", "")
+    if phase and phase not in Phase.__members__:
+        raise BadRequest(f"phase: {phase[:40]!r} is not one of {', '.join(Phase)}")
+    page = query.get("page") or "1"
+    if not re.fullmatch(r"[0-9]{1,4}", page) or not 1 <= int(page) <= MOST_PAGES:
+        raise NotFound(f"there is no page {page[:10]!r} of the list; narrow it by definition or phase")
+    return View(query.get("definition", ""), phase, int(page))
+
+
+def row_state(row: Row) -> dict[str, Any]:
+    """What changes in a row while its job runs."""
+    progress = row.progress or Progress()
+    return {
+        "id": row.job.id,
+        "phase": row.job.phase.value,
+        "stage": progress.stage,
+        "number": progress.number,
+        "total": progress.total,
+        "elapsed": row.elapsed,
+    }

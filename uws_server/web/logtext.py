@@ -1,0 +1,79 @@
+"""The log of a job as lines for a page: its end, and the pieces that come later. Imports the services."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from uws_server.jobs.job import Job
+from uws_server.services import Services
+
+LineKind = Literal["", "stage", "warning", "error"]
+
+TAIL_BYTES = 200_000
+PIECE_BYTES = 100_000
+_READ = 1 << 20
+_KIND = re.compile(r"\[(STAGE|WARNING|ERROR)\b", re.ASCII)
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the log and what it is by its first word."""
+
+    kind: LineKind
+    text: str
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The end of a log: its lines, where it stops (in bytes), and how many bytes before it are not shown."""
+
+    lines: list[Line]
+    offset: int
+    skipped: int
+
+
+def tail(services: Services, job: Job, whole: bool) -> Tail:
+    """The last TAIL_BYTES of the log; `whole` is whether its last line is taken although nothing ends it."""
+    held, offset = b"", 0
+    while piece := services.log(job, "job.log", offset, _READ):
+        offset += len(piece)
+        held = (held + piece)[-TAIL_BYTES:]
+    cut = held.rfind(b"\n") + 1
+    if not whole:
+        offset -= len(held) - cut
+        held = held[:cut]
+    skipped = offset - len(held)
+    if skipped:
+        begin = held.find(b"\n") + 1
+        held, skipped = held[begin:], skipped + begin
+    return Tail(as_lines(held), offset, skipped)
+
+
+def piece(services: Services, job: Job, offset: int, whole: bool) -> tuple[list[Line], int]:
+    """The lines that came after `offset`, and the new offset; half a line waits until it is whole."""
+    data = services.log(job, "job.log", offset, PIECE_BYTES)
+    if not whole or len(data) == PIECE_BYTES:
+        cut = data.rfind(b"\n") + 1
+        data = data[:cut] if cut or len(data) < PIECE_BYTES else data
+    return as_lines(data), offset + len(data)
+
+
+def as_lines(data: bytes) -> list[Line]:
+    """Lines for a page: what a terminal would have hidden (colours, overwritten progress) left out."""
+    lines = []
+    for text in data.decode("utf-8", "replace").removesuffix("\n").split("\n") if data else []:
+        shown = _TERMINAL.sub("", text.rstrip("\r")).rpartition("\r")[2]
+        shown = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", shown)
+        lines.append(Line(kind_of(shown), shown))
+    return lines
+
+
+def kind_of(text: str) -> LineKind:
+    """What a line is by the word in brackets that it begins with."""
+    found = _KIND.match(text)
+    kinds: dict[str, LineKind] = {"STAGE": "stage", "WARNING": "warning", "ERROR": "error"}
+    return kinds[found[1]] if found else ""

@@ -1,0 +1,132 @@
+"""The form of a new job: shown, filled from an address or an earlier job, read and checked. Imports the services."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from bottle import HTTPResponse, request
+
+from uws_server import forms
+from uws_server.errors import BadRequest, InvalidParameters, NotFound, Problem
+from uws_server.forms import Form
+from uws_server.jobs.definition import Definition
+from uws_server.services import Request, Services, Upload
+from uws_server.web import documentation
+from uws_server.web.fields import FILE_TYPES, Filled, from_job, groups
+from uws_server.web.render import Renderer
+
+MOST_LISTED = 1000
+"""Files of the archive that the form proposes; others are typed."""
+LONGEST_RUN_ID = 255
+
+
+class NewJob:
+    """The form of a new job over one set of services."""
+
+    def __init__(self, services: Services, render: Renderer) -> None:
+        self.services = services
+        self.render = render
+
+    def page(self, name: str) -> HTTPResponse:
+        """GET the form: with the defaults, over them the earlier job `_from`, over that the values of the query."""
+        definition = self.services.definition(name).definition
+        query = dict(forms.query(request.environ))
+        earlier = query.pop("_from", "")
+        filled = from_job(definition, self.services.job(name, earlier)) if earlier else Filled()
+        values = dict(filled.values)
+        for key, text in query.items():
+            spec = definition.parameter(key)
+            if spec is not None:
+                values[spec.name] = text
+        run_id = query.get("RUNID", filled.run_id)
+        return self.show(
+            definition,
+            Filled(values, kept=filled.kept, earlier=earlier, run_id=run_id, duration=filled.duration),
+        )
+
+    def create(self, name: str) -> HTTPResponse:
+        """POST the form: 303 to the new job; with status 400 the form again, its values kept, its problems told."""
+        definition = self.services.definition(name).definition
+        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+            self.render.require_token(form)
+            run = form.take("PHASE") == "RUN"
+            run_id = (form.take("RUNID") or "").strip()
+            duration = (form.take("EXECUTIONDURATION") or "").strip()
+            earlier = form.take("_earlier") or ""
+            problems = _control_problems(run_id, duration)
+            kept = self._keep(definition, form, earlier, problems)
+            for spec in definition.parameters:
+                if spec.type == "boolean":
+                    form.values.setdefault(spec.name, ["false"])  # what a browser sends of an empty box
+            given = {spec.name: form.values.get(spec.name, [""])[-1] for spec in definition.parameters}
+            wanted = Request(form.values, form.uploads, run_id or None, int(duration) if duration.isdigit() else None)
+            try:
+                if problems:
+                    raise InvalidParameters(problems)
+                job = self.services.create(name, wanted)
+            except BadRequest as error:
+                told = error.problems if isinstance(error, InvalidParameters) else (Problem("", str(error)),)
+                filled = Filled(given, told, kept, earlier, run_id, duration)
+                return self.show(definition, filled, status=400, lost=[u.filename for u in form.uploads.values()])
+        if run:
+            self.services.run(job)
+        return self.render.go(self.render.link("jobs", job.id))
+
+    def show(self, definition: Definition, filled: Filled, status: int = 200, **more: Any) -> HTTPResponse:
+        """The page with the form."""
+        archive = self.services.archive.list()
+        config = self.services.config
+        return self.render.page(
+            "new.html",
+            status,
+            definition=definition,
+            filled=filled,
+            groups=groups(definition, filled),
+            files=_proposed([(file.id, file.place) for file in archive]),
+            unlisted=max(0, len(archive) - MOST_LISTED),
+            has_archive=config.archive is not None,
+            max_upload=config.max_upload,
+            longest=min(definition.duration.max, config.max_duration),
+            documentation=documentation.as_html(self.services.definition(definition.name).readme()),
+            lost=more.get("lost", []),
+        )
+
+    def _keep(self, definition: Definition, form: Form, earlier: str, problems: list[Problem]) -> Mapping[str, str]:
+        """Take over uploads of an earlier job, where its box is ticked and no other file came."""
+        kept: dict[str, str] = {}
+        for spec in definition.parameters:
+            ticked = form.take(f"_keep.{spec.name}") is not None
+            other = spec.name in form.uploads or any(text.strip() for text in form.values.get(spec.name, []))
+            if not ticked or other or spec.type not in FILE_TYPES:
+                continue
+            try:
+                job = self.services.job(definition.name, earlier)
+                source = self.services.input_path(job, spec.name)
+            except NotFound:
+                problems.append(Problem(spec.name, "the file of the earlier job is gone; choose it again"))
+                continue
+            spool = self.services.spool()
+            shutil.copyfile(source, spool)
+            form.uploads[spec.name] = Upload(spool, job.parameters[spec.name].text)
+            kept[spec.name] = job.parameters[spec.name].text
+        return kept
+
+
+def _control_problems(run_id: str, duration: str) -> list[Problem]:
+    problems = []
+    if len(run_id) > LONGEST_RUN_ID or not run_id.isprintable():
+        problems.append(Problem("RUNID", f"printable text of at most {LONGEST_RUN_ID} characters is allowed"))
+    if duration and not re.fullmatch(r"[0-9]{1,9}", duration):
+        problems.append(Problem("EXECUTIONDURATION", f"{duration[:40]!r} came; whole seconds are allowed"))
+    return problems
+
+
+def _proposed(files: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What the form proposes for the files of the archive, of which id and place are given: the id, or the place
+    where two files have one id; each with the place."""
+    ids = Counter(name.lower() for name, _ in files)
+    return [(name if ids[name.lower()] == 1 else place, place) for name, place in files[:MOST_LISTED]]

@@ -1,0 +1,58 @@
+"""Every page and where it is. Imports the services and the other modules of the people's door."""
+
+from __future__ import annotations
+
+from bottle import Bottle, HTTPResponse
+
+from uws_server.resources import templates_folder
+from uws_server.services import Services
+from uws_server.web import texts
+from uws_server.web.job import JobPage
+from uws_server.web.joblist import JobList
+from uws_server.web.newjob import NewJob
+from uws_server.web.pictures import Pictures
+from uws_server.web.render import Renderer
+
+_ID = "<job_id:re:[0-9a-f]{32}>"
+_TITLES = {
+    400: "The request cannot be understood",
+    403: "Not allowed",
+    404: "Nothing here",
+    409: "Changed meanwhile",
+    413: "Too large",
+}
+
+
+class Pages:
+    """Every page over one set of services."""
+
+    def __init__(self, services: Services) -> None:
+        self.render = Renderer(services, templates_folder())
+        self.pictures = Pictures(services)
+        self.list = JobList(services, self.render)
+        self.job = JobPage(services, self.render, self.pictures)
+        self.new = NewJob(services, self.render)
+
+    def routes(self, app: Bottle) -> None:
+        """Add every page to the application."""
+        for method, path, handler in (
+            ("GET", "/", self.list.page),
+            ("GET", "/jobs", self.list.page),
+            ("GET", "/jobs/state", self.list.state),
+            ("GET", "/new/<name>", self.new.page),
+            ("POST", "/new/<name>", self.new.create),
+            ("POST", "/new/<name>/test", self.list.create_test),
+            ("GET", f"/jobs/{_ID}", self.job.page),
+            ("GET", f"/jobs/{_ID}/state", self.job.state),
+            ("POST", f"/jobs/{_ID}/<action:re:run|abort|delete>", self.job.act),
+            ("GET", f"/jobs/{_ID}/all.tar", self.pictures.archive),
+            ("GET", f"/jobs/{_ID}/preview/<name>.<suffix:re:svg|png|json>", self.pictures.preview),
+            ("GET", f"/jobs/{_ID}/thumbnail/<name>.svg", self.pictures.thumbnail),
+            ("GET", "/static/<name:path>", self.render.assets.send),
+        ):
+            app.route(path, method, handler)
+
+    def error(self, status: int, sentence: str) -> HTTPResponse:
+        """A page that says what went wrong."""
+        title = _TITLES.get(status, "The server failed" if status >= 500 else "It did not work")
+        return self.render.page("error.html", status, title=title, text=texts.sentence(sentence))

@@ -1,0 +1,106 @@
+"""Previews and the archive of a job's files over HTTP, with an ETag each. Imports the services and the previews."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bottle import HTTPResponse, request
+
+from uws_server.errors import NotFound
+from uws_server.jobs.job import Job, Result
+from uws_server.jobs.phases import ENDED
+from uws_server.previews.cache import Drawing, Previews, Product
+from uws_server.services import Services
+from uws_server.version import VERSION
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""For a drawing opened by itself: its own style sheet and nothing else."""
+_CHUNK = 1 << 18
+
+
+class Pictures:
+    """Pictures of the results of jobs."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.previews = Previews()
+
+    def preview(self, job_id: str, name: str, suffix: str) -> HTTPResponse:
+        """GET a result as a picture (svg, png) or as the data of its plot (json)."""
+        draw: dict[str, Callable[[Product], Drawing]] = {
+            "svg": self.previews.plot_picture,
+            "png": self.previews.sky_picture,
+            "json": self.previews.plot_data,
+        }
+        return self._send(job_id, name, draw[suffix])
+
+    def thumbnail(self, job_id: str, name: str) -> HTTPResponse:
+        """GET a spectrum as a small picture."""
+        return self._send(job_id, name, self.previews.thumbnail)
+
+    def products(self, job: Job) -> dict[str, Product]:
+        """The results of a job whose files are there, by the name of the result."""
+        there: dict[str, tuple[Result, Path]] = {}
+        for result in job.results:
+            try:
+                there[result.name] = result, self.services.result_path(job, result)
+            except NotFound:
+                continue
+        beside = {path.name: path for _, path in there.values()}
+        return {name: Product(result.id, path, beside) for name, (result, path) in there.items()}
+
+    def archive(self, job_id: str) -> HTTPResponse:
+        """GET all files of an ended job as one tar file, made as it is sent."""
+        job = self.services.store.get(job_id)
+        products = self.products(job)
+        if job.phase not in ENDED or not products:
+            raise NotFound(f"job {job.id} has no files yet; it is {job.phase}")
+        folder = f"{job.definition}-{job.id[:8]}"
+        members = [(_header(folder, product.path), product.path) for product in products.values()]
+        size = sum(len(header) + _padded(path.stat().st_size) for header, path in members) + 2 * tarfile.BLOCKSIZE
+        headers = {
+            "Content-Type": "application/x-tar",
+            "Content-Length": str(size),
+            "Content-Disposition": f'attachment; filename="{folder}.tar"',
+        }
+        return HTTPResponse(_tar(members), 200, headers)
+
+    def _send(self, job_id: str, name: str, draw: Callable[[Product], Drawing]) -> HTTPResponse:
+        job = self.services.store.get(job_id)
+        product = self.products(job).get(name)
+        if product is None:
+            raise NotFound(f"job {job.id} has no result {name[:64]!r}")
+        tag = f'"{product.key}-{draw.__name__}-{VERSION}"'
+        headers = {"ETag": tag, "Cache-Control": "private, max-age=3600", "Content-Security-Policy": _POLICY}
+        if tag in request.get_header("If-None-Match", ""):
+            return HTTPResponse("", 304, headers)
+        drawing = draw(product)
+        if not drawing.ok:
+            headers = {"Cache-Control": "no-store", "Content-Security-Policy": _POLICY}
+        kind = drawing.mime if drawing.mime != "image/svg+xml" else "image/svg+xml; charset=UTF-8"
+        return HTTPResponse(drawing.data, 200, {"Content-Type": kind, **headers})
+
+
+def _header(folder: str, path: Path) -> bytes:
+    member = tarfile.TarInfo(f"{folder}/{path.name}")
+    member.size = path.stat().st_size
+    member.mtime = int(path.stat().st_mtime)
+    return member.tobuf(tarfile.PAX_FORMAT)
+
+
+def _padded(size: int) -> int:
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+
+
+def _tar(members: list[tuple[bytes, Path]]) -> Iterator[bytes]:
+    for header, path in members:
+        yield header
+        size = 0
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                size += len(chunk)
+                yield chunk
+        yield bytes(_padded(size) - size)
+    yield bytes(2 * tarfile.BLOCKSIZE)

@@ -1,0 +1,107 @@
+"""Turns a template into a response: what every page has, its headers, the token of its forms. Imports the services."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from bottle import HTTPResponse, SimpleTemplate, request
+
+from uws_server.errors import Forbidden
+from uws_server.forms import Form
+from uws_server.services import Services
+from uws_server.version import VERSION
+from uws_server.web import texts
+from uws_server.web.assets import Assets
+from uws_server.web.tokens import COOKIE, Tokens
+
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self'",
+        "connect-src 'self' http://localhost:21012",
+        "img-src 'self' data:",
+        "style-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Content-Security-Policy of every page; port 21012 is the SAMP hub on the reader's own machine."""
+
+_LONGEST_COOKIE_S = 30 * 86400
+
+
+class Renderer:
+    """Renders the templates of a folder for one set of services."""
+
+    def __init__(self, services: Services, folder: Path) -> None:
+        self.services = services
+        address = urlsplit(services.base_url)
+        self.root = address.path.rstrip("/")
+        """What every address within the server begins with: '' or the prefix of the base URL."""
+        self.assets = Assets(folder / "static", self.root)
+        self._secure = address.scheme == "https"
+        self._tokens = Tokens(services.config.data)
+        self._folder = folder
+        self._templates = {
+            path.name: SimpleTemplate(name=path.name, lookup=[str(folder)], encoding="utf8")
+            for path in sorted(folder.glob("*.html"))
+        }
+
+    def page(self, template: str, status: int = 200, **values: Any) -> HTTPResponse:
+        """A page; its template also knows the names below."""
+        cookie = self._tokens.cookie(request.get_cookie(COOKIE))
+        text = self._templates[template].render(
+            root=self.root,
+            asset=self.assets.url,
+            installed_part=self.assets.has,
+            link=self.link,
+            installed=self.services.library,
+            token=self._tokens.token(cookie),
+            version=VERSION,
+            when=texts.when,
+            iso=texts.iso,
+            span=texts.span,
+            size=texts.size,
+            sentence=texts.sentence,
+            **values,
+        )
+        response = HTTPResponse(
+            text,
+            status,
+            {
+                "Content-Type": "text/html; charset=UTF-8",
+                "Content-Security-Policy": POLICY,
+                "Cache-Control": "private, no-cache",
+            },
+        )
+        response.set_cookie(
+            COOKIE,
+            cookie,
+            path=self.root or "/",
+            httponly=True,
+            samesite="lax",
+            secure=self._secure,
+            max_age=_LONGEST_COOKIE_S,
+        )
+        return response
+
+    def link(self, *parts: str, **query: object) -> str:
+        """An address within the server; every part is quoted, empty query values are left out."""
+        path = "".join(f"/{quote(part, safe='')}" for part in parts) or "/"
+        asked = urlencode({name: value for name, value in query.items() if value})
+        return self.root + path + (f"?{asked}" if asked else "")
+
+    def go(self, address: str) -> HTTPResponse:
+        """303 to another page."""
+        return HTTPResponse("", 303, {"Location": address})
+
+    def require_token(self, form: Form) -> None:
+        """Refuse a form that is not one of ours; its token is taken out."""
+        if not self._tokens.valid(request.get_cookie(COOKIE), form.take("_token")):
+            raise Forbidden(
+                "this form was not sent from a page of this server, or the browser did not send its cookie: "
+                "go back, reload the page and send it again (programs use /rest, which needs no form)"
+            )
