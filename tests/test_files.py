@@ -120,7 +120,8 @@ folder = files.create("a" * 32, {})
 (folder / "results/deep/deeper/file").write_text("x")
 for path in ("results/deep/deeper", "results/deep", "results"):
     (folder / path).chmod(0o500)
-(folder / "inputs").chmod(0)
+for path in (folder / "inputs", folder):
+    path.chmod(0)
 """
 
 

@@ -88,6 +88,11 @@ def test_a_unit_is_converted(text: str, value: float) -> None:
     assert float(accepted.text) == accepted.value
 
 
+def test_a_converted_number_shows_no_noise() -> None:
+    assert (2.01 * u.keV).to_value("eV") != 2010
+    assert accept("2.01 keV", "float", unit="eV") == ParameterValue("2010", 2010.0)
+
+
 @given(st.floats(0.1, 100), st.sampled_from(["eV", "keV", "Angstrom", "nm", "Hz", "J", "MeV"]))
 def test_energies_in_any_unit_agree_with_astropy(number: float, unit: str) -> None:
     accepted = accept(f"{number!r} {unit}", "float", unit="keV")
@@ -97,7 +102,24 @@ def test_energies_in_any_unit_agree_with_astropy(number: float, unit: str) -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["x", "", "1,5", "0x10", "1 2", "1 10 arcsec", "--1", "nan", "inf", "1e", "1 keV", "1 s", "1 arcmin/s/s", "1 *"],
+    [
+        "x",
+        "",
+        "1,5",
+        "0x10",
+        "1 2",
+        "1 10 arcsec",
+        "1 (10 arcmin)",
+        "1 arcmin*10",
+        "--1",
+        "nan",
+        "inf",
+        "1e",
+        "1 keV",
+        "1 s",
+        "1 arcmin/s/s",
+        "1 *",
+    ],
 )
 def test_what_is_no_radius_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a number; allowed is 0 to 5 arcmin|converts to arcmin"):

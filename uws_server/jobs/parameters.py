@@ -212,18 +212,10 @@ def _in_unit(number: float, unit: str, spec: ParameterSpec) -> float:
     try:
         # a wavelength of 0 is an infinite energy, which the bounds refuse
         with np.errstate(all="ignore"):
-            quantity = u.Quantity(number, _unit(unit))
+            quantity = u.Quantity(number, u.Unit(unit))
             return float(quantity.to_value(u.Unit(spec.unit), equivalencies=u.spectral()))
     except (ValueError, TypeError, ArithmeticError, u.UnitConversionError) as error:
         raise ValueError(f"unit {shorten(unit)} is not one that converts to {spec.unit}") from error
-
-
-def _unit(text: str) -> u.UnitBase:
-    """The unit of that name; ValueError for one that holds a number of its own ('10 keV')."""
-    unit = u.Unit(text)
-    if unit.scale != 1.0:
-        raise ValueError("a unit with a scale")
-    return unit
 
 
 def _within(value: float, text: str, spec: ParameterSpec) -> None:

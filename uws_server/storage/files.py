@@ -56,8 +56,10 @@ class JobFiles:
     def delete(self, job_id: str) -> None:
         """Remove a job's folder: out of sight at once, then from disk."""
         doomed = self.incoming / f"deleted-{job_id}-{time.monotonic_ns()}"
+        folder = self.folder(job_id)
+        _open_up(folder)  # a folder that is read-only cannot be moved
         with contextlib.suppress(FileNotFoundError):  # deleted already, or by another thread meanwhile
-            self.folder(job_id).rename(doomed)
+            folder.rename(doomed)
             _remove(doomed)
 
     def spool(self) -> Path:

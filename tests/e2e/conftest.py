@@ -1,0 +1,92 @@
+"""A real Chromium on real pages: what goes wrong in a page fails its test, and nothing is fetched from elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from checkout import ROOT
+from serving import Served, running_server
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+HUB = "localhost:21012"
+VENDOR = ROOT / "templates" / "static" / "vendor"
+
+NewPage = Callable[..., Any]
+"""Makes a page; keyword arguments are those of a browser context."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, driven by playwright."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install playwright")
+    if not Path(CHROMIUM).exists():
+        pytest.skip("no Chromium: apt-get install chromium, or set CHROMIUM to where one is")
+    with playwright.sync_playwright() as driver:
+        # --no-sandbox: tests may run as root, where Chromium refuses its sandbox
+        launched = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def new_page(browser: Any) -> Iterator[NewPage]:
+    """Makes pages whose errors fail the test; requests to other hosts than this machine are refused and fail it too.
+
+    `expected` in `page.expected` are pieces of messages that the test provokes on purpose.
+    """
+    contexts: list[Any] = []
+    problems: list[str] = []
+    expected: list[str] = []
+
+    def make(**options: Any) -> Any:
+        context = browser.new_context(**options)
+        contexts.append(context)
+
+        def guard(route: Any) -> None:
+            host = urlsplit(route.request.url)
+            if host.hostname == "127.0.0.1" or host.netloc == HUB:
+                route.continue_()
+            else:
+                problems.append(f"the page asked for {route.request.url}")
+                route.abort()
+
+        context.route("**/*", guard)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: problems.append(f"error in the page: {error}"))
+        page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+        page.expected = expected
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert [text for text in problems if not any(piece in text for piece in expected)] == []
+
+
+@pytest.fixture
+def vendored() -> None:
+    """The plotting library and sampjs; the test is skipped without them."""
+    if not (VENDOR / "versions.json").exists():
+        pytest.skip("no front-end parts: make front-end")
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server with the test job and without an archive."""
+    with running_server(tmp_path_factory.mktemp("data")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def observed(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator[Served]:
+    """A server whose archive is the real Chandra list of M82."""
+    folder = shared / "real" / "chandra_m82"
+    with running_server(tmp_path_factory.mktemp("data"), "--archive", str(folder)) as server:
+        yield server

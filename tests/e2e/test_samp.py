@@ -1,0 +1,139 @@
+"""Products go from a page to another application: through pyvo's hub to a client, and through TOPCAT's own hub."""
+
+from __future__ import annotations
+
+import io
+import os
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from astropy.io import fits
+from playwright.sync_api import expect
+
+from samphub import port_is_taken, running_hub
+from serving import Served
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture
+def web_port() -> None:
+    """The port of the web profile, which can be used by one hub of a machine."""
+    if port_is_taken():
+        pytest.skip("another SAMP hub has port 21012: close TOPCAT or Aladin")
+
+
+@pytest.fixture(scope="module")
+def address(observed: Served) -> str:
+    """The page of a spectrum job that has ended."""
+    job = requests.post(
+        f"{observed.url}/rest/spectrum", data={"eventlist": "acis_10027_events", "PHASE": "RUN"}, timeout=30
+    ).url
+    end = time.monotonic() + 30
+    while (phase := requests.get(f"{job}/phase", timeout=30).text) != "COMPLETED":
+        assert phase in ("QUEUED", "EXECUTING") and time.monotonic() < end, phase
+        time.sleep(0.1)
+    return f"{observed.url}/jobs/{job.rsplit('/', 1)[1]}"
+
+
+@contextmanager
+def receiver(hub: Any, name: str, mtype: str) -> Iterator[queue.Queue[dict[str, str]]]:
+    """A client of the hub that takes one kind of message; what it was sent."""
+    from pyvo.samp import SAMPIntegratedClient
+
+    received: queue.Queue[dict[str, str]] = queue.Queue()
+    client = SAMPIntegratedClient(name=name, addr="127.0.0.1")
+    client.connect(hub=hub)
+    client.bind_receive_notification(mtype, lambda _key, _sender, _mtype, params, _extra: received.put(params))
+    try:
+        yield received
+    finally:
+        client.disconnect()
+
+
+def send_button(page: Any, row: str) -> Any:
+    return page.locator("tr", has_text=row).get_by_role("button", name="Send to TOPCAT / Aladin")
+
+
+def test_a_click_brings_the_file_to_a_client(new_page: Any, address: str, vendored: None, web_port: None) -> None:
+    page = new_page()
+    with (
+        running_hub() as (hub, consent),
+        receiver(hub, "Catalogue tool", "table.load.fits") as tables,
+        receiver(hub, "Picture tool", "image.load.fits") as images,
+    ):
+        page.goto(address)
+        assert consent.asked == []  # nothing is asked before a click
+        send_button(page, "source_spectrum.fits").click()
+        expect(page.locator("#samp-status")).to_have_text("Sent source_spectrum.fits to Catalogue tool.")
+        message = tables.get(timeout=10)
+        assert message["name"] == "source_spectrum.fits"
+        assert re.search(r"^http://127\.0\.0\.1:\d+/store/[0-9a-f]{32}/source_spectrum\.fits$", message["url"])
+        with fits.open(io.BytesIO(requests.get(message["url"], timeout=30).content)) as opened:
+            assert opened["SPECTRUM"].data["COUNTS"].sum() > 1000
+        page.get_by_label("Send to").select_option("Catalogue tool")
+        send_button(page, "events.fits").click()
+        # this also lets the browser's requests through, which wait for this thread
+        expect(page.locator("#samp-status")).to_have_text("Sent events.fits to Catalogue tool.")
+        assert tables.get(timeout=10)["name"] == "events.fits"
+        assert consent.asked == ["uws-server"]  # one registration serves all clicks
+        assert images.empty()
+
+
+def test_applications_can_be_looked_for_first(new_page: Any, address: str, vendored: None, web_port: None) -> None:
+    page = new_page()
+    with running_hub() as (hub, _), receiver(hub, "Catalogue tool", "table.load.fits") as tables:
+        page.goto(address)
+        page.get_by_role("button", name="Find applications").click()
+        expect(page.locator("#samp-status")).to_have_text("Found Catalogue tool.")
+        assert page.get_by_label("Send to").locator("option").all_text_contents() == [
+            "all applications",
+            "Catalogue tool",
+        ]
+        assert tables.empty()
+
+
+def test_the_page_signs_off_when_it_is_left(new_page: Any, address: str, vendored: None, web_port: None) -> None:
+    from pyvo.samp import SAMPIntegratedClient
+
+    page = new_page()
+    with running_hub() as (hub, _):
+        watcher = SAMPIntegratedClient(name="Watcher", addr="127.0.0.1")
+        watcher.connect(hub=hub)
+        before = set(watcher.get_registered_clients())
+        page.goto(address)
+        page.get_by_role("button", name="Find applications").click()
+        expect(page.locator("#samp-status")).to_contain_text("no application that takes these files")
+        (own,) = set(watcher.get_registered_clients()) - before
+        page.goto("about:blank")
+        end = time.monotonic() + 10
+        while own in watcher.get_registered_clients():
+            assert time.monotonic() < end, "the page is still registered"
+            time.sleep(0.1)
+        watcher.disconnect()
+
+
+def test_without_a_hub_the_page_says_what_to_do(new_page: Any, address: str, vendored: None, web_port: None) -> None:
+    page = new_page()
+    page.expected.append("ERR_CONNECTION_REFUSED")
+    page.goto(address)
+    send_button(page, "events.fits").click()
+    expect(page.locator("#samp-status")).to_have_text("No SAMP hub found: start TOPCAT or Aladin, then try again.")
+
+
+def test_a_refusal_is_told(new_page: Any, address: str, vendored: None, web_port: None) -> None:
+    page = new_page()
+    with running_hub(allow=False):
+        page.goto(address)
+        send_button(page, "events.fits").click()
+        expect(page.locator("#samp-status")).to_contain_text("The hub refused this page")
