@@ -18,6 +18,9 @@ from checkout import ROOT, project_files
 GROUND = ("uws_server", "uws_server.errors", "uws_server.version", "uws_server.resources", "uws_server.config")
 """What any room of the server may import. Among themselves only the errors may be imported."""
 
+COUNTER = ("uws_server.services", "uws_server.intake", "uws_server.jobs")
+"""What both doors go to: the use cases, what is handed in, and the values."""
+
 
 @dataclass(frozen=True)
 class Room:
@@ -33,10 +36,11 @@ ROOMS: dict[str, Room] = {
     "uws_server.__main__": Room(7),
     "uws_server.server": Room(7),
     "uws_server.app": Room(6),
-    "uws_server.web": Room(5, ("uws_server.services", "uws_server.previews", "uws_server.jobs", "provenance", *GROUND)),
-    "uws_server.protocol": Room(5, ("uws_server.services", "uws_server.jobs", "provenance", *GROUND)),
-    "uws_server.forms": Room(5, ("uws_server.services", "uws_server.jobs", *GROUND)),
+    "uws_server.web": Room(5, (*COUNTER, "uws_server.previews", "provenance", *GROUND)),
+    "uws_server.protocol": Room(5, (*COUNTER, "provenance", *GROUND)),
+    "uws_server.forms": Room(5, ("uws_server.intake", "uws_server.jobs", *GROUND)),
     "uws_server.services": Room(4),
+    "uws_server.intake": Room(4),
     "uws_server.previews": Room(4, ("uws_server.jobs", "reduction", "provenance", *GROUND)),
     "uws_server.archive": Room(3, ("uws_server.storage", "uws_server.jobs", "reduction.regions", *GROUND)),
     "uws_server.execution": Room(3, ("uws_server.storage", "uws_server.jobs", "provenance", *GROUND)),
@@ -60,6 +64,7 @@ SAME_FLOOR = {
     ("uws_server.demo", "uws_server.server"),
     ("uws_server.protocol", "uws_server.forms"),
     ("uws_server.web", "uws_server.forms"),
+    ("uws_server.services", "uws_server.intake"),
 }
 """The arrows along a floor: a command may be a module of its own, and both doors read forms."""
 

@@ -19,11 +19,12 @@ from astropy.io import fits
 
 from processes import carrying, until
 from uws_server.config import Config
-from uws_server.errors import BadRequest, Conflict, Forbidden, InvalidParameters, NotFound
+from uws_server.errors import BadRequest, Conflict, Forbidden, InvalidParameters, NotFound, problems_of
+from uws_server.intake import Request, Upload, discard
 from uws_server.jobs.job import Filter, Job, JobError, Progress, utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.resources import definitions_folder
-from uws_server.services import Request, Services, Upload, discard, problems_of
+from uws_server.services import Services
 
 BASE = "http://x.org/uws"
 DISC = 'fk5; circle(149.0, 69.7, 40")'
@@ -185,7 +186,8 @@ from pathlib import Path
 from uws_server.config import Config
 from uws_server.jobs.job import utcnow
 from uws_server.resources import definitions_folder
-from uws_server.services import Request, Services
+from uws_server.intake import Request
+from uws_server.services import Services
 services = Services(Config(data=Path(sys.argv[1])), "http://x.org/uws", definitions_folder())
 services.start()
 waiting = services.create("dummy", Request())

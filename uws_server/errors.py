@@ -65,6 +65,11 @@ class InvalidParameters(BadRequest):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+def problems_of(error: BadRequest) -> tuple[Problem, ...]:
+    """The problems of a refused request, each with the parameter it belongs to ('' for the request itself)."""
+    return error.problems if isinstance(error, InvalidParameters) else (Problem("", str(error)),)
+
+
 class DefinitionError(ServerError):
     """A job definition that cannot be used: the message names the file, the place and the reason."""
 

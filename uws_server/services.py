@@ -7,51 +7,27 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from reduction import regions
-from reduction.errors import ReductionError
 from uws_server.archive.observations import Archive
 from uws_server.config import Config
-from uws_server.errors import BadRequest, Conflict, Forbidden, InvalidParameters, NotFound, Problem
+from uws_server.errors import BadRequest, Conflict, Forbidden, NotFound
 from uws_server.execution.scheduler import Scheduler
+from uws_server.intake import Intake, Request, Upload
 from uws_server.jobs import parameters
-from uws_server.jobs.definition import Definition, ParameterSpec
-from uws_server.jobs.job import Filter, Job, ParameterValue, Progress, Result, new_id, utcnow
+from uws_server.jobs.definition import Definition
+from uws_server.jobs.job import Filter, Job, Progress, Result, new_id, utcnow
 from uws_server.jobs.library import Installed, Library
 from uws_server.jobs.phases import ENDED, Phase
-from uws_server.storage.files import JobFiles, safe_name
+from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 
 LOG = logging.getLogger(__name__)
 _ABORT_WAIT_S = 10.0
 _ORPHAN_AGE_S = 3600.0
-_HEAD = 1 << 16
-"""Bytes at the beginning of a file that tell whether it is FITS: a gzip file may be made to inflate without end."""
-_MOST_TEXT = 4_000_000
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file that came with a request: where it was spooled, and the name it was given."""
-
-    path: Path
-    filename: str
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a client asks of a new job: parameter values and files by name, and the control parameters."""
-
-    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    uploads: Mapping[str, Upload] = field(default_factory=dict)
-    run_id: str | None = None
-    execution_duration: int | None = None
-    destruction: datetime | None = None
 
 
 class Services:
@@ -143,7 +119,7 @@ class Services:
         """Check a request against the definition and keep the new job, PENDING."""
         definition = self.library.get(definition_name).definition
         job_id = new_id()
-        intake = _Intake(self, request.uploads)
+        intake = Intake(self.archive, request.uploads)
         values = intake.accept(definition, request.values)
         now = utcnow()
         job = Job(
@@ -165,7 +141,7 @@ class Services:
         """Change some parameters of a job that is still PENDING."""
         self._must_be(job, "its parameters can be changed", Phase.PENDING)
         definition = self.library.get(job.definition).definition
-        intake = _Intake(self, uploads, job)
+        intake = Intake(self.archive, uploads, job)
         accepted = intake.accept(definition, values)
         changed = replace(job, parameters=accepted)
         folder = self.files.folder(job.id)
@@ -212,7 +188,7 @@ class Services:
     # --- checks ----------------------------------------------------------------------------------------
 
     def _check_definition(self, definition: Definition) -> None:
-        parameters.check_defaults(definition, _Intake(self, {}).types)
+        parameters.check_defaults(definition, Intake(self.archive, {}).types)
 
     def _must_be(self, job: Job, what: str, *phases: Phase) -> None:
         if job.phase not in phases:
@@ -254,119 +230,6 @@ class Services:
         return path
 
 
-class _Intake:
-    """Accepts the parameters of one request: types that need the archive, the uploads or the sky are here."""
-
-    def __init__(self, services: Services, uploads: Mapping[str, Upload], before: Job | None = None) -> None:
-        self._archive = services.archive
-        self._uploads = {name.lower(): upload for name, upload in uploads.items()}
-        self._before = before.parameters if before else {}
-        # a changed file gets a place of its own: the job may be starting with the old one
-        self._mark = f"{new_id()[:8]}-" if before else ""
-        self._places: dict[str, str] = {}
-        self.placed: dict[str, Path] = {}
-        texts = {**parameters.TYPES, "region": _region}
-        self.types: Mapping[str, parameters.Check] = {
-            **{name: self._inline(check) for name, check in texts.items()},
-            "file": self._file,
-            "eventlist": self._event_list,
-        }
-
-    def accept(self, definition: Definition, values: Mapping[str, Sequence[str]]) -> dict[str, ParameterValue]:
-        """Every value of the request (over those of the job as it was), accepted; or every problem."""
-        given = {name: list(texts) for name, texts in values.items()}
-        named = {_reference(text) for texts in given.values() for text in texts}
-        for name in self._uploads.keys() - named:
-            # a page has a text field and a file field of one name: the text is then empty
-            key = next((key for key in given if key.lower() == name), name)
-            given[key] = [text for text in given.get(key, []) if text.strip()] + [f"param:{name}"]
-        return parameters.validate(definition, given, self.types, self._before)
-
-    def _inline(self, check: parameters.Check) -> parameters.Check:
-        """A check of a text, which may also have come as a file (UWS 1.1, section 2.2.3.1.1)."""
-
-        def checked(text: str, spec: ParameterSpec) -> ParameterValue:
-            upload = self._uploads.get(_reference(text) or "")
-            return check(text if upload is None else _text_of(upload), spec)
-
-        return checked
-
-    def _event_list(self, text: str, spec: ParameterSpec) -> ParameterValue:
-        value = self._file(text, spec)
-        path = self.placed.get(str(value.value)) or Path(str(value.value))
-        _must_be_fits(path, value.text)
-        return value
-
-    def _file(self, text: str, spec: ParameterSpec) -> ParameterValue:
-        reference = _reference(text)
-        if reference is None:
-            found = self._archive.find(text)
-            return ParameterValue(found.place, str(found.path), "archive")
-        upload = self._uploads.get(reference)
-        if upload is None:
-            raise ValueError(f"{text[:80]!r} refers to a file that did not come with the request")
-        if upload.path.stat().st_size == 0:
-            raise ValueError(f"the uploaded file {upload.filename[:80]!r} is empty")
-        name = safe_name(upload.filename)
-        place = self._places.setdefault(reference, f"inputs/{spec.name}-{self._mark}{name}")
-        self.placed[place] = upload.path
-        return ParameterValue(name, place, "upload")
-
-
 def _places(job: Job) -> set[str]:
     """Where the uploaded files of a job lie, below its folder."""
     return {str(value.value) for value in job.parameters.values() if value.kind == "upload"}
-
-
-def _reference(text: str) -> str | None:
-    """The name of the part that `param:<name>` refers to, in lower case; None for any other text."""
-    return text[6:].strip().lower() if text[:6].lower() == "param:" else None
-
-
-def _text_of(upload: Upload) -> str:
-    """The content of a file that came for a parameter whose value is text."""
-    name = upload.filename[:80]
-    with upload.path.open("rb") as stream:
-        content = stream.read(_MOST_TEXT + 1)
-    if len(content) > _MOST_TEXT:
-        raise ValueError(f"the file {name!r} came; a text of at most {_MOST_TEXT:,} bytes is expected")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"the file {name!r} came; it is not UTF-8 text, which is expected") from error
-    parameters.require_printable(text)
-    return text
-
-
-def _region(text: str, spec: ParameterSpec) -> ParameterValue:
-    try:
-        regions.parse(text, spec.name)
-    except ReductionError as error:
-        raise ValueError(str(error).removeprefix(f"{spec.name}: ")) from error
-    return ParameterValue(text, text)
-
-
-def _must_be_fits(path: Path, name: str) -> None:
-    """Refuse at once what is certainly no FITS file; the rest of the checks need the job."""
-    try:
-        with path.open("rb") as stream:
-            first = stream.read(_HEAD)
-        if first[:2] == b"\x1f\x8b":
-            first = zlib.decompressobj(wbits=31).decompress(first, 30)
-    except OSError as error:
-        raise ValueError(f"{name!r} cannot be read: {error.strerror}") from error
-    except zlib.error as error:
-        raise ValueError(f"{name!r} is a gzip file that cannot be read: {error}") from error
-    if not first.startswith(b"SIMPLE  = "):
-        raise ValueError(f"{name!r} is not a FITS file: it begins with {first[:10]!r}; a FITS event list is expected")
-
-
-def problems_of(error: BadRequest) -> tuple[Problem, ...]:
-    """The problems of a refused request, each with the parameter it belongs to ('' for the request itself)."""
-    return error.problems if isinstance(error, InvalidParameters) else (Problem("", str(error)),)
-
-
-def discard(uploads: Mapping[str, Upload]) -> None:
-    """Remove uploads that no job took."""
-    for upload in uploads.values():
-        upload.path.unlink(missing_ok=True)

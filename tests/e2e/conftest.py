@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from checkout import ROOT
+from samphub import port_is_taken
 from serving import Served, running_server
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -90,3 +93,23 @@ def observed(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator
     folder = shared / "real" / "chandra_m82"
     with running_server(tmp_path_factory.mktemp("data"), "--archive", str(folder)) as server:
         yield server
+
+
+@pytest.fixture
+def web_port() -> None:
+    """The port of the web profile, which can be used by one hub of a machine."""
+    if port_is_taken():
+        pytest.skip("another SAMP hub has port 21012: close TOPCAT or Aladin")
+
+
+@pytest.fixture(scope="session")
+def spectrum_address(observed: Served) -> str:
+    """The page of a spectrum job that has ended."""
+    job = requests.post(
+        f"{observed.url}/rest/spectrum", data={"eventlist": "acis_10027_events", "PHASE": "RUN"}, timeout=30
+    ).url
+    end = time.monotonic() + 30
+    while (phase := requests.get(f"{job}/phase", timeout=30).text) != "COMPLETED":
+        assert phase in ("QUEUED", "EXECUTING") and time.monotonic() < end, phase
+        time.sleep(0.1)
+    return f"{observed.url}/jobs/{job.rsplit('/', 1)[1]}"

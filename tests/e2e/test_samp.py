@@ -1,18 +1,13 @@
-"""Products go from a page to another application: through pyvo's hub to a client, and through TOPCAT's own hub."""
+"""Products go from a page to another application, through pyvo's hub to a client of it."""
 
 from __future__ import annotations
 
 import io
-import os
 import queue
 import re
-import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,30 +15,9 @@ import requests
 from astropy.io import fits
 from playwright.sync_api import expect
 
-from samphub import port_is_taken, running_hub
-from serving import Served
+from samphub import running_hub
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest.fixture
-def web_port() -> None:
-    """The port of the web profile, which can be used by one hub of a machine."""
-    if port_is_taken():
-        pytest.skip("another SAMP hub has port 21012: close TOPCAT or Aladin")
-
-
-@pytest.fixture(scope="module")
-def address(observed: Served) -> str:
-    """The page of a spectrum job that has ended."""
-    job = requests.post(
-        f"{observed.url}/rest/spectrum", data={"eventlist": "acis_10027_events", "PHASE": "RUN"}, timeout=30
-    ).url
-    end = time.monotonic() + 30
-    while (phase := requests.get(f"{job}/phase", timeout=30).text) != "COMPLETED":
-        assert phase in ("QUEUED", "EXECUTING") and time.monotonic() < end, phase
-        time.sleep(0.1)
-    return f"{observed.url}/jobs/{job.rsplit('/', 1)[1]}"
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("vendored")]
 
 
 @contextmanager
@@ -65,14 +39,14 @@ def send_button(page: Any, row: str) -> Any:
     return page.locator("tr", has_text=row).get_by_role("button", name="Send to TOPCAT / Aladin")
 
 
-def test_a_click_brings_the_file_to_a_client(new_page: Any, address: str, vendored: None, web_port: None) -> None:
+def test_a_click_brings_the_file_to_a_client(new_page: Any, spectrum_address: str, web_port: None) -> None:
     page = new_page()
     with (
         running_hub() as (hub, consent),
         receiver(hub, "Catalogue tool", "table.load.fits") as tables,
         receiver(hub, "Picture tool", "image.load.fits") as images,
     ):
-        page.goto(address)
+        page.goto(spectrum_address)
         assert consent.asked == []  # nothing is asked before a click
         send_button(page, "source_spectrum.fits").click()
         expect(page.locator("#samp-status")).to_have_text("Sent source_spectrum.fits to Catalogue tool.")
@@ -90,10 +64,10 @@ def test_a_click_brings_the_file_to_a_client(new_page: Any, address: str, vendor
         assert images.empty()
 
 
-def test_applications_can_be_looked_for_first(new_page: Any, address: str, vendored: None, web_port: None) -> None:
+def test_applications_can_be_looked_for_first(new_page: Any, spectrum_address: str, web_port: None) -> None:
     page = new_page()
     with running_hub() as (hub, _), receiver(hub, "Catalogue tool", "table.load.fits") as tables:
-        page.goto(address)
+        page.goto(spectrum_address)
         page.get_by_role("button", name="Find applications").click()
         expect(page.locator("#samp-status")).to_have_text("Found Catalogue tool.")
         assert page.get_by_label("Send to").locator("option").all_text_contents() == [
@@ -103,7 +77,7 @@ def test_applications_can_be_looked_for_first(new_page: Any, address: str, vendo
         assert tables.empty()
 
 
-def test_the_page_signs_off_when_it_is_left(new_page: Any, address: str, vendored: None, web_port: None) -> None:
+def test_the_page_signs_off_when_it_is_left(new_page: Any, spectrum_address: str, web_port: None) -> None:
     from pyvo.samp import SAMPIntegratedClient
 
     page = new_page()
@@ -111,7 +85,7 @@ def test_the_page_signs_off_when_it_is_left(new_page: Any, address: str, vendore
         watcher = SAMPIntegratedClient(name="Watcher", addr="127.0.0.1")
         watcher.connect(hub=hub)
         before = set(watcher.get_registered_clients())
-        page.goto(address)
+        page.goto(spectrum_address)
         page.get_by_role("button", name="Find applications").click()
         expect(page.locator("#samp-status")).to_contain_text("no application that takes these files")
         (own,) = set(watcher.get_registered_clients()) - before
@@ -123,17 +97,17 @@ def test_the_page_signs_off_when_it_is_left(new_page: Any, address: str, vendore
         watcher.disconnect()
 
 
-def test_without_a_hub_the_page_says_what_to_do(new_page: Any, address: str, vendored: None, web_port: None) -> None:
+def test_without_a_hub_the_page_says_what_to_do(new_page: Any, spectrum_address: str, web_port: None) -> None:
     page = new_page()
     page.expected.append("ERR_CONNECTION_REFUSED")
-    page.goto(address)
+    page.goto(spectrum_address)
     send_button(page, "events.fits").click()
     expect(page.locator("#samp-status")).to_have_text("No SAMP hub found: start TOPCAT or Aladin, then try again.")
 
 
-def test_a_refusal_is_told(new_page: Any, address: str, vendored: None, web_port: None) -> None:
+def test_a_refusal_is_told(new_page: Any, spectrum_address: str, web_port: None) -> None:
     page = new_page()
     with running_hub(allow=False):
-        page.goto(address)
+        page.goto(spectrum_address)
         send_button(page, "events.fits").click()
         expect(page.locator("#samp-status")).to_contain_text("The hub refused this page")

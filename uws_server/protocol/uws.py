@@ -18,10 +18,11 @@ from bottle import Bottle, HTTPResponse, request, static_file
 from uws_server import forms
 from uws_server.errors import BadRequest, Forbidden, NotFound
 from uws_server.forms import Form
+from uws_server.intake import Request
 from uws_server.jobs.job import Filter, Job
 from uws_server.jobs.phases import Phase
 from uws_server.protocol import parking, uws_xml
-from uws_server.services import Request, Services
+from uws_server.services import Services
 
 XML = "text/xml; charset=UTF-8"
 TEXT = "text/plain; charset=UTF-8"

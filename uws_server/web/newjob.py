@@ -13,8 +13,9 @@ from bottle import HTTPResponse, request
 from uws_server import forms
 from uws_server.errors import BadRequest, InvalidParameters, NotFound, Problem
 from uws_server.forms import Form
+from uws_server.intake import Request, Upload
 from uws_server.jobs.definition import Definition
-from uws_server.services import Request, Services, Upload
+from uws_server.services import Services
 from uws_server.web import documentation
 from uws_server.web.fields import FILE_TYPES, Filled, from_job, groups
 from uws_server.web.render import Renderer
