@@ -10,6 +10,8 @@ from urllib.parse import urljoin
 import requests
 from lxml import html
 
+from serving import Served
+
 TIMEOUT_S = 30
 
 
@@ -70,3 +72,12 @@ def wait_for_end(page: Page) -> Page:
         time.sleep(0.1)
         page = visit(page.url, page.session)
     return page
+
+
+def create(served: Served, definition: str = "dummy", **values: str) -> Page:
+    """A job made with the form and run; its page."""
+    return visit(f"{served.url}/new/{definition}").send(f"/new/{definition}", {"PHASE": "RUN", **values})
+
+
+def token_of(page: Page) -> str:
+    return str(page.all("//input[@name='_token']")[0].get("value"))

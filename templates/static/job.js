@@ -41,13 +41,17 @@ async function tell(state) {
   append(state.log.lines);
   offset = state.log.offset;
   const name = state.phase.charAt(0) + state.phase.slice(1).toLowerCase();
-  if (name !== phase || (state.ended && !grown)) {
+  if (name !== phase) {
+    await refreshParts(PARTS);
     phase = name;
     announce.textContent = `The job is ${name.toLowerCase()}.${state.error ? ` ${state.error}` : ""}`;
-    await refreshParts(PARTS);
     dress();
-    if (state.ended && !grown) { article.dataset.ended = "yes"; return "stop"; }
     return "changed";
+  }
+  if (state.ended) {
+    if (grown) return "changed"; // the end of a long log comes in pieces
+    article.dataset.ended = "yes";
+    return "stop";
   }
   const changed = showStage(state);
   return grown || changed || name === "Executing" ? "changed" : "same";

@@ -4,11 +4,12 @@
  *  `ask` returns the address; `tell` gets each answer and returns "changed", "same" or "stop"; `away` is told of
  *  failures: (seconds until the next try), or (0) when the server is back. */
 export function poll(ask, tell, away) {
-  let pause = 1, failures = 0, timer = 0, stopped = false;
+  let pause = 1, failures = 0, timer = 0, stopped = false, asking = false;
 
   async function once() {
     clearTimeout(timer);
-    if (stopped || document.hidden) return;
+    if (stopped || asking || document.hidden) return;
+    asking = true;
     try {
       const response = await fetch(ask(), { headers: { Accept: "application/json" }, cache: "no-store" });
       if (response.status === 404) { stopped = true; away(-1); return; }
@@ -22,13 +23,14 @@ export function poll(ask, tell, away) {
       failures += 1;
       pause = Math.min(2 ** failures, 30);
       if (failures > 1) away(pause);
+    } finally {
+      asking = false;
     }
     timer = setTimeout(once, 1000 * pause);
   }
 
   document.addEventListener("visibilitychange", () => { if (!document.hidden) { pause = 1; once(); } });
   timer = setTimeout(once, 1000);
-  return () => { pause = 1; once(); };
 }
 
 export function span(seconds) {
@@ -65,6 +67,7 @@ export async function refreshParts(ids, address = location.href) {
     const fresh = page.getElementById(id), old = document.getElementById(id);
     if (fresh && old) old.replaceWith(document.adoptNode(fresh));
   }
+  document.title = page.title;
   if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from bottle import HTTPResponse, request
 
 from uws_server import forms
-from uws_server.errors import BadRequest, InvalidParameters, NotFound, Problem
+from uws_server.errors import BadRequest, InvalidParameters, NotFound, Problem, problems_of
 from uws_server.forms import Form
 from uws_server.intake import Request, Upload
 from uws_server.jobs.definition import Definition
@@ -64,21 +63,23 @@ class NewJob:
                 if spec.type == "boolean":
                     form.values.setdefault(spec.name, ["false"])  # what a browser sends of an empty box
             given = {spec.name: form.values.get(spec.name, [""])[-1] for spec in definition.parameters}
-            wanted = Request(form.values, form.uploads, run_id or None, int(duration) if duration.isdigit() else None)
             try:
                 if problems:
                     raise InvalidParameters(problems)
-                job = self.services.create(name, wanted)
+                seconds = int(duration) if duration else None
+                job = self.services.create(name, Request(form.values, form.uploads, run_id or None, seconds))
             except BadRequest as error:
-                told = error.problems if isinstance(error, InvalidParameters) else (Problem("", str(error)),)
-                filled = Filled(given, told, kept, earlier, run_id, duration)
-                return self.show(definition, filled, status=400, lost=[u.filename for u in form.uploads.values()])
+                filled = Filled(given, problems_of(error), kept, earlier, run_id, duration)
+                lost = [upload.filename for field, upload in form.uploads.items() if field not in kept]
+                return self.show(definition, filled, status=400, lost=lost)
         if run:
             self.services.run(job)
         return self.render.go(self.render.link("jobs", job.id))
 
-    def show(self, definition: Definition, filled: Filled, status: int = 200, **more: Any) -> HTTPResponse:
-        """The page with the form."""
+    def show(
+        self, definition: Definition, filled: Filled, status: int = 200, lost: Sequence[str] = ()
+    ) -> HTTPResponse:
+        """The page with the form; `lost` are files that came and must be chosen again."""
         archive = self.services.archive.list()
         config = self.services.config
         return self.render.page(
@@ -93,7 +94,7 @@ class NewJob:
             max_upload=config.max_upload,
             longest=min(definition.duration.max, config.max_duration),
             documentation=documentation.as_html(self.services.definition(definition.name).readme()),
-            lost=more.get("lost", []),
+            lost=lost,
         )
 
     def _keep(self, definition: Definition, form: Form, earlier: str, problems: list[Problem]) -> Mapping[str, str]:

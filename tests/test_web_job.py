@@ -1,0 +1,177 @@
+"""The page of a job, its state, its pictures and its buttons, over HTTP against a real server."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import requests
+from astropy.io import fits
+
+from checkout import ROOT
+from pagereader import AS_BROWSER, Page, create, token_of, visit, wait_for_end
+from serving import Served, running_server
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server without an archive."""
+    with running_server(tmp_path_factory.mktemp("data")) as server:
+        yield server
+
+
+def test_a_running_job_refreshes_itself_and_can_be_aborted(served: Served) -> None:
+    page = create(served, seconds="600")
+    assert page.all("//head/noscript/meta[@http-equiv='refresh'][@content='5']")
+    page = wait_for_end(page.send("/abort"))
+    assert "Aborted" in page.text("//h1")
+    assert "what was made so far is kept" in page.text("//section[@id='progress']")
+    assert not page.all("//form[contains(@action, '/abort')]")
+    assert not page.all("//meta[@http-equiv='refresh']")
+    late = page.session.post(f"{page.url}/abort", data={"_token": token_of(page)}, headers=AS_BROWSER, timeout=30)
+    assert (late.status_code, "can no longer be aborted" in late.text) == (403, True)
+
+
+def test_a_deleted_job_is_gone(served: Served) -> None:
+    page = wait_for_end(create(served))
+    assert "Delete this job and all its files?" in page.text("//details[@class='confirm']")
+    after = page.send("/delete")
+    assert (after.status, after.url.rstrip("/")) == (200, served.url)
+    assert visit(page.url).status == 404
+
+
+def test_deleting_from_the_list_comes_back_to_the_same_part_of_it(served: Served) -> None:
+    job = create(served, PHASE="")
+    page = visit(f"{served.url}/?definition=dummy&phase=PENDING", job.session)
+    after = page.send(f"{job.url.rsplit('/', 1)[1]}/delete")
+    assert after.url == f"{served.url}/?definition=dummy&phase=PENDING"
+
+
+def test_the_error_sentence_is_on_the_page(served: Served) -> None:
+    page = wait_for_end(create(served, fail="true"))
+    assert "fail: the job was asked to fail" in page.text("//section[@aria-label='Error']")
+    assert page.all("//pre[@id='log']/span[@class='error']")
+
+
+def test_the_state_gives_the_log_from_where_it_was_read(served: Served) -> None:
+    page = wait_for_end(create(served))
+    whole = requests.get(f"{page.url}/state", timeout=30).json()
+    assert (whole["phase"], whole["ended"], whole["error"]) == ("COMPLETED", True, None)
+    assert [text for _, text in whole["log"]["lines"]] == [f"[STAGE {n}/5] Working" for n in range(1, 6)]
+    assert {kind for kind, _ in whole["log"]["lines"]} == {"stage"}
+    length = len(b"[STAGE 1/5] Working\n")
+    rest = requests.get(f"{page.url}/state?log={3 * length}", timeout=30).json()["log"]
+    assert [text for _, text in rest["lines"]] == ["[STAGE 4/5] Working", "[STAGE 5/5] Working"]
+    assert rest["offset"] == 5 * length == whole["log"]["offset"]
+    assert [result["name"] for result in whole["results"]] == ["result", "log"]
+    assert requests.get(f"{page.url}/state?log=-1", timeout=30).status_code == 400
+
+
+def test_all_files_in_one(served: Served) -> None:
+    page = wait_for_end(create(served, text="in a tar file"))
+    response = requests.get(f"{page.url}/all.tar", timeout=30)
+    assert int(response.headers["Content-Length"]) == len(response.content)
+    with tarfile.open(fileobj=io.BytesIO(response.content)) as opened:
+        names = {Path(name).name for name in opened.getnames()}
+        member = next(name for name in opened.getnames() if name.endswith("result.txt"))
+        assert opened.extractfile(member).read() == b"in a tar file\n"
+    assert names == {"result.txt", "job.log"}
+    waiting = create(served, PHASE="")
+    assert requests.get(f"{waiting.url}/all.tar", timeout=30).status_code == 404
+
+
+def test_a_job_whose_definition_is_gone_can_still_be_seen(tmp_path: Path) -> None:
+    definitions = tmp_path / "definitions"
+    for name in ("dummy", "spectrum"):
+        shutil.copytree(ROOT / "job_definitions" / name, definitions / name)
+    with running_server(tmp_path / "data", definitions=definitions) as served:
+        page = wait_for_end(create(served))
+    shutil.rmtree(definitions / "dummy")
+    with running_server(tmp_path / "data", definitions=definitions) as served:
+        again = visit(f"{served.url}/jobs/{page.url.rsplit('/', 1)[1]}")
+        assert "Completed" in again.text("//h1")
+        assert not again.all("//a[text()='Run again with changes']")
+        assert again.url.rsplit("/", 1)[1] in visit(served.url).response.text
+
+
+@pytest.fixture(scope="module")
+def spectrum(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator[Page]:
+    """The page of a job on the real Chandra list of M82."""
+    folder = shared / "real" / "chandra_m82"
+    with running_server(tmp_path_factory.mktemp("data"), "--archive", str(folder)) as served:
+        yield wait_for_end(
+            create(
+                served,
+                "spectrum",
+                eventlist="acis_10027_events",
+                source_region='fk5; circle(148.965, 69.680, 40")',
+                background_region='fk5; annulus(148.965, 69.680, 60", 120")',
+            )
+        )
+
+
+def fetch(page: Page, place: str) -> requests.Response:
+    return requests.get(f"{page.url}/{place}", timeout=30)
+
+
+def test_a_spectrum_has_a_plot_and_its_numbers(spectrum: Page) -> None:
+    base = spectrum.url.partition("/jobs/")[0]
+    results = fetch(spectrum, "state").json()["results"]
+    files = {item["name"]: requests.get(base + item["url"], timeout=30).content for item in results}
+    assert len(spectrum.all("//figure[@data-plot]")) == 1  # the background is drawn with its source
+    rows = [[cell.text_content() for cell in row] for row in spectrum.all("//figure//tbody/tr")]
+    for row, name in zip(rows, ("source_spectrum", "background_spectrum"), strict=True):
+        with fits.open(io.BytesIO(files[name])) as opened:
+            table = opened["SPECTRUM"]
+            assert row[1] == f"{name}.fits"
+            assert row[2] == f"{table.header['EXPOSURE']:,.1f} s"
+            assert row[3] == f"{table.data['COUNTS'].sum():,}"
+            assert float(row[4].replace(",", "")) == pytest.approx(table.header["BACKSCAL"], rel=1e-4)
+
+
+def test_the_plot_as_data_and_as_picture_has_the_groups_of_the_file(spectrum: Page) -> None:
+    base = spectrum.url.partition("/jobs/")[0]
+    stored = {item["name"]: base + item["url"] for item in fetch(spectrum, "state").json()["results"]}
+    with fits.open(io.BytesIO(requests.get(stored["source_spectrum"], timeout=30).content)) as opened:
+        data = opened["SPECTRUM"].data
+        starts = np.flatnonzero(data["GROUPING"] == 1)
+        good = np.maximum.reduceat(data["QUALITY"], starts) == 0
+        lit = np.add.reduceat(data["COUNTS"], starts) > 0
+    plot = fetch(spectrum, "preview/source_spectrum.json").json()
+    assert len(plot["series"][0]["rate"]) == np.count_nonzero(good & lit)
+    picture = ElementTree.fromstring(fetch(spectrum, "preview/source_spectrum.svg").content)
+    circles = picture.findall(".//{http://www.w3.org/2000/svg}circle")
+    assert len(circles) == np.count_nonzero(good & lit) + 1  # and one in the key
+    (image,) = spectrum.all("//figure//img")
+    assert "Counts / s / keV against Energy (keV)" in image.get("alt")
+
+
+def test_previews_have_types_and_tags(spectrum: Page) -> None:
+    for place, kind in (
+        ("preview/source_spectrum.svg", "image/svg+xml; charset=UTF-8"),
+        ("thumbnail/source_spectrum.svg", "image/svg+xml; charset=UTF-8"),
+        ("preview/events.png", "image/png"),
+    ):
+        response = fetch(spectrum, place)
+        assert (response.status_code, response.headers["Content-Type"]) == (200, kind)
+        tag = response.headers["ETag"]
+        again = requests.get(f"{spectrum.url}/{place}", headers={"If-None-Match": tag}, timeout=30)
+        assert (again.status_code, again.content) == (304, b"")
+        assert "sandbox" in response.headers["Content-Security-Policy"]
+    assert "the file is no spectrum" in fetch(spectrum, "preview/events.svg").text
+    assert fetch(spectrum, "preview/nothing.svg").status_code == 404
+
+
+def test_products_can_be_sent_and_texts_cannot(spectrum: Page) -> None:
+    buttons = {button.get("data-name"): button.get("data-samp") for button in spectrum.all("//button[@data-samp]")}
+    assert buttons == {
+        "source_spectrum.fits": "table.load.fits",
+        "background_spectrum.fits": "table.load.fits",
+        "events.fits": "table.load.fits",
+    }
