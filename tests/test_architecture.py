@@ -18,7 +18,7 @@ from checkout import ROOT, project_files
 GROUND = ("uws_server", "uws_server.errors", "uws_server.version", "uws_server.resources", "uws_server.config")
 """What any room of the server may import. Among themselves only the errors may be imported."""
 
-COUNTER = ("uws_server.services", "uws_server.intake", "uws_server.jobs")
+COUNTER = ("uws_server.counter", "uws_server.services", "uws_server.rights", "uws_server.intake", "uws_server.jobs")
 """What both doors go to: the use cases, what is handed in, and the values."""
 
 
@@ -39,7 +39,11 @@ ROOMS: dict[str, Room] = {
     "uws_server.web": Room(5, (*COUNTER, "uws_server.previews", "provenance", *GROUND)),
     "uws_server.protocol": Room(5, (*COUNTER, "provenance", *GROUND)),
     "uws_server.forms": Room(5, ("uws_server.intake", "uws_server.jobs", *GROUND)),
+    "uws_server.counter": Room(4),
     "uws_server.services": Room(4),
+    "uws_server.accounts": Room(4),
+    "uws_server.rights": Room(4),
+    "uws_server.callers": Room(5, ("uws_server.counter", "uws_server.services", "uws_server.rights", *GROUND)),
     "uws_server.intake": Room(4),
     "uws_server.previews": Room(4, ("uws_server.jobs", "reduction", "provenance", *GROUND)),
     "uws_server.archive": Room(3, ("uws_server.storage", "uws_server.jobs", "reduction.regions", *GROUND)),
@@ -64,7 +68,15 @@ SAME_FLOOR = {
     ("uws_server.demo", "uws_server.server"),
     ("uws_server.protocol", "uws_server.forms"),
     ("uws_server.web", "uws_server.forms"),
+    ("uws_server.counter", "uws_server.services"),
+    ("uws_server.counter", "uws_server.rights"),
+    ("uws_server.counter", "uws_server.intake"),
+    ("uws_server.services", "uws_server.accounts"),
+    ("uws_server.services", "uws_server.rights"),
     ("uws_server.services", "uws_server.intake"),
+    ("uws_server.accounts", "uws_server.rights"),
+    ("uws_server.protocol", "uws_server.callers"),
+    ("uws_server.web", "uws_server.callers"),
 }
 """The arrows along a floor: a command may be a module of its own, and both doors read forms."""
 

@@ -337,7 +337,7 @@ def test_odd_files_do_not_lose_the_job(open_shop: Lab) -> None:
 
 def test_killed_keeper_is_reported_and_leaves_nothing_running(open_shop: Lab) -> None:
     job = open_shop.run("stubborn")
-    until(lambda: len(list((open_shop.folder(job) / "results").iterdir())) == len(job.processes()) == 3)
+    until(lambda: len(list(open_shop.folder(job).glob("results/*"))) == len(job.processes()) == 3)
     handle = local.find(open_shop.folder(job))
     assert handle is not None
     os.kill(handle.pid, signal.SIGKILL)

@@ -125,7 +125,7 @@ for path in (folder / "inputs", folder):
 """
 
 
-@pytest.mark.parametrize("use", ["files.delete('a' * 32)", "assert files.sweep([], -10) == 1"])
+@pytest.mark.parametrize("use", ["files.delete('a' * 32)", "assert files.sweep(set().intersection, -10) == 1"])
 def test_what_a_script_made_read_only_is_removed_all_the_same(use: str) -> None:
     with tempfile.TemporaryDirectory() as name:  # not tmp_path, which only its owner may enter
         Path(name).chmod(0o777)
@@ -144,10 +144,10 @@ def test_only_old_folders_without_a_job_are_swept(files: JobFiles) -> None:
     stale, fresh = files.spool(), files.spool()
     for path in (files.folder(known), files.folder(old), stale):
         age(path, 7200)
-    assert files.sweep({known}, 3600) == 2
+    assert files.sweep({known}.intersection, 3600) == 2
     assert [files.folder(job_id).exists() for job_id in (known, old, young)] == [True, False, True]
     assert [path.exists() for path in (stale, fresh)] == [False, True]
-    assert files.sweep({known}, 3600) == 0
+    assert files.sweep({known}.intersection, 3600) == 0
 
 
 def test_what_somebody_else_put_there_is_left_alone(files: JobFiles) -> None:
@@ -160,14 +160,14 @@ def test_what_somebody_else_put_there_is_left_alone(files: JobFiles) -> None:
     before = sorted(files.jobs.rglob("*"))
     for path in before:
         age(path, 7200)
-    assert files.sweep([], 3600) == 0
+    assert files.sweep(set().intersection, 3600) == 0
     assert sorted(files.jobs.rglob("*")) == before
 
 
 def test_a_dead_link_among_the_uploads_is_swept(files: JobFiles) -> None:
     (files.incoming / "upload-x").symlink_to("gone")
     age(files.incoming / "upload-x", 7200)
-    assert files.sweep([], 3600) == 1
+    assert files.sweep(set().intersection, 3600) == 1
     assert list(files.incoming.iterdir()) == []
 
 
@@ -193,8 +193,8 @@ def test_a_kill_between_folder_and_database_leaves_what_the_sweep_finds(tmp_path
     assert done.returncode == -9
     files, store = JobFiles(tmp_path), JobStore(f"sqlite:///{tmp_path / 'jobs.sqlite'}")
     assert files.folder(crashed).exists()
-    assert store.ids() == {finished}
-    assert files.sweep(store.ids(), -10) == 2
+    assert store.known([finished, crashed]) == {finished}
+    assert files.sweep(store.known, -10) == 2
     assert files.folder(finished).exists()
     assert not files.folder(crashed).exists()
     assert list(files.incoming.iterdir()) == []

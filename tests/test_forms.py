@@ -13,7 +13,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from uws_server.errors import BadRequest, TooLarge
+from uws_server.errors import BadRequest, TooLarge, UnsupportedMedia
 from uws_server.forms import query, reading
 from uws_server.storage.files import JobFiles
 
@@ -64,8 +64,8 @@ def encoded(**how: Any) -> tuple[bytes, str]:
     return (body.encode("ascii") if isinstance(body, str) else body), prepared.headers.get("Content-Type", "")
 
 
-def refusal(files: JobFiles, made: dict[str, Any], most: int = MOST) -> str:
-    with pytest.raises(BadRequest) as caught, reading(made, files.spool, most):
+def refusal(files: JobFiles, made: dict[str, Any], most: int = MOST, error: type[Exception] = BadRequest) -> str:
+    with pytest.raises(error) as caught, reading(made, files.spool, most):
         raise AssertionError("the form was read")
     return str(caught.value)
 
@@ -259,8 +259,6 @@ PART = b'--x\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n--x--\r\n
     [
         (b"a=\xff", "application/x-www-form-urlencoded", "the body is not UTF-8 text"),
         (b"a=%FF", "", "the body is not UTF-8 text"),
-        (b"{}", "application/json", "Content-Type 'application/json' came; application/x-www-form-urlencoded and"),
-        (b"{}", "a" * 500, "Content-Type"),
         (b"", "multipart/form-data", "came without a boundary"),
         (b"", 'multipart/form-data; boundary=""', "came without a boundary"),
         (b"", "multipart/form-data; boundary=x", "cannot be read"),
@@ -280,6 +278,13 @@ def test_a_body_that_is_no_form_is_refused_with_the_reason(
 ) -> None:
     sentence = refusal(files, environ(body, content_type))
     assert said in sentence
+    assert len(sentence) < 300
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "a" * 500])
+def test_a_body_of_another_type_is_unsupported(files: JobFiles, content_type: str) -> None:
+    sentence = refusal(files, environ(b"{}", content_type), error=UnsupportedMedia)
+    assert sentence.startswith(f"Content-Type '{content_type[:80]}' came; application/x-www-form-urlencoded and")
     assert len(sentence) < 300
 
 

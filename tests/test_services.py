@@ -19,15 +19,22 @@ from astropy.io import fits
 
 from processes import carrying, until
 from uws_server.config import Config
+from uws_server.counter import Counter
 from uws_server.errors import BadRequest, Conflict, Forbidden, InvalidParameters, NotFound, problems_of
 from uws_server.intake import Request, Upload, discard
 from uws_server.jobs.job import Filter, Job, JobError, Progress, utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.resources import definitions_folder
+from uws_server.rights import Caller
 from uws_server.services import Services
 
 BASE = "http://x.org/uws"
 DISC = 'fk5; circle(149.0, 69.7, 40")'
+
+
+def desk(services: Services) -> Counter:
+    """The counter of somebody without an account."""
+    return Counter(services, Caller())
 
 
 def config(tmp_path: Path, **settings: Any) -> Config:
@@ -51,13 +58,18 @@ def running(tmp_path: Path) -> Iterator[Services]:
     made = Services(config(tmp_path, max_running=2), BASE, definitions_folder())
     made.start()
     yield made
-    for job in made.jobs(Filter()):
-        made.delete(job)
+    for job in desk(made).jobs(Filter()):
+        desk(made).delete(made.store.get(job.id))
     made.stop()
 
 
+def there(services: Services) -> set[str]:
+    """Ids of all jobs."""
+    return {job.id for job in desk(services).jobs(Filter())}
+
+
 def dummy(services: Services, **values: object) -> Job:
-    return services.create("dummy", Request({name: [str(value)] for name, value in values.items()}))
+    return desk(services).create("dummy", Request({name: [str(value)] for name, value in values.items()}))
 
 
 def ended(services: Services, job: Job, seconds: float = 20) -> Job:
@@ -68,14 +80,14 @@ def ended(services: Services, job: Job, seconds: float = 20) -> Job:
 
 def executing(services: Services, job: Job) -> Job:
     """The job once its script has printed something."""
-    until(lambda: services.log(job, "job.log") and services.store.get(job.id).phase is Phase.EXECUTING)
+    until(lambda: desk(services).log(job, "job.log") and services.store.get(job.id).phase is Phase.EXECUTING)
     return services.store.get(job.id)
 
 
 def tidied(services: Services) -> set[str]:
     """The jobs that are left when those whose time has come were destroyed."""
     services.tidy()
-    return services.store.ids()
+    return there(services)
 
 
 def upload(services: Services, content: bytes, name: str = "events.fits") -> Upload:
@@ -96,9 +108,9 @@ def problems(
     """What a request is refused for, by parameter; no job, no folder and no file is left of it."""
     request = Request({name: [text] for name, text in values.items()}, uploads or {})
     with pytest.raises(InvalidParameters) as caught:
-        services.create(definition, request)
+        desk(services).create(definition, request)
     discard(request.uploads)
-    assert services.jobs(Filter()) == []
+    assert list(desk(services).jobs(Filter())) == []
     assert [path for path in services.files.jobs.rglob("*") if path.is_file()] == []
     assert list(services.files.incoming.iterdir()) == []
     return {problem.parameter: problem.message for problem in problems_of(caught.value)}
@@ -110,8 +122,8 @@ def problems(
 def test_a_job_runs_to_its_result(running: Services) -> None:
     job = dummy(running, TEXT="héllo $(id)", seconds="0 s")
     assert (job.phase, job.parameters["text"].value) == (Phase.PENDING, "héllo $(id)")
-    assert running.job("dummy", job.id) == job
-    running.run(job)
+    assert desk(running).job(job.id, "dummy") == job
+    desk(running).run(job)
     done = ended(running, job)
     assert (done.phase, done.error) == (Phase.COMPLETED, None)
     assert done.started is not None
@@ -119,38 +131,38 @@ def test_a_job_runs_to_its_result(running: Services) -> None:
     assert done.created <= done.started <= done.ended <= utcnow()
     result = done.result("result")
     assert result is not None
-    assert running.result_path(done, result).read_text(encoding="utf-8") == "héllo $(id)\n"
-    stored, path = running.stored(result.id, "result.txt")
+    assert desk(running).result_path(done, result).read_text(encoding="utf-8") == "héllo $(id)\n"
+    stored, path = desk(running).stored(result.id, "result.txt")
     assert (stored, path.name) == (result, "result.txt")
     assert [one.name for one in done.results] == ["result", "log"]
-    assert b"[STAGE 5/5] Working" in running.log(done, "stdout.log")
+    assert b"[STAGE 5/5] Working" in desk(running).log(done, "stdout.log")
 
 
 def test_a_job_that_fails_says_why_and_keeps_its_log(running: Services) -> None:
     job = dummy(running, fail="yes")
-    running.run(job)
+    desk(running).run(job)
     done = ended(running, job)
     assert (done.phase, done.error) == (Phase.ERROR, JobError("fail: the job was asked to fail"))
     assert [one.name for one in done.results] == ["log"]
-    assert b"[ERROR] fail: the job was asked to fail" in running.log(done, "stderr.log")
+    assert b"[ERROR] fail: the job was asked to fail" in desk(running).log(done, "stderr.log")
 
 
 def test_progress_is_seen_while_a_job_runs_and_not_after(running: Services) -> None:
     job = dummy(running, seconds=0.5)
-    assert running.progress(job) is None
-    running.run(job)
+    assert desk(running).progress(job) is None
+    desk(running).run(job)
     now = executing(running, job)
-    progress = running.progress(now)
+    progress = desk(running).progress(now)
     assert isinstance(progress, Progress)
     assert (progress.stage, progress.total) == ("Working", 5)
-    assert running.progress(ended(running, job)) is None
+    assert desk(running).progress(ended(running, job)) is None
 
 
 def test_more_jobs_than_may_run_wait_in_order(running: Services) -> None:
     jobs = [dummy(running, seconds=0.3) for _ in range(5)]
     for job in jobs:
-        running.run(job)
-    until(lambda: len(running.jobs(Filter(phases=(Phase.EXECUTING,)))) == 2)
+        desk(running).run(job)
+    until(lambda: len(list(desk(running).jobs(Filter(phases=(Phase.EXECUTING,))))) == 2)
     done = [ended(running, job) for job in jobs]
     assert {job.phase for job in done} == {Phase.COMPLETED}
     started = [job.started for job in done if job.started]
@@ -161,8 +173,8 @@ def test_more_jobs_than_may_run_wait_in_order(running: Services) -> None:
 
 
 def test_a_job_past_its_duration_is_aborted(running: Services) -> None:
-    job = running.create("dummy", Request({"seconds": ["60"]}, execution_duration=1))
-    running.run(job)
+    job = desk(running).create("dummy", Request({"seconds": ["60"]}, execution_duration=1))
+    desk(running).run(job)
     done = ended(running, job)
     assert done.phase is Phase.ABORTED
     assert done.error is not None
@@ -172,11 +184,11 @@ def test_a_job_past_its_duration_is_aborted(running: Services) -> None:
 
 def test_a_job_is_run_once(running: Services) -> None:
     job = dummy(running)
-    running.run(job)
+    desk(running).run(job)
     with pytest.raises((Forbidden, Conflict)):
-        running.run(job)
+        desk(running).run(job)
     with pytest.raises(Forbidden, match="it can be run only while it is PENDING or HELD"):
-        running.run(ended(running, job))
+        desk(running).run(ended(running, job))
 
 
 FIRST = """
@@ -186,16 +198,19 @@ from pathlib import Path
 from uws_server.config import Config
 from uws_server.jobs.job import utcnow
 from uws_server.resources import definitions_folder
+from uws_server.counter import Counter
 from uws_server.intake import Request
+from uws_server.rights import Caller
 from uws_server.services import Services
 services = Services(Config(data=Path(sys.argv[1])), "http://x.org/uws", definitions_folder())
 services.start()
-waiting = services.create("dummy", Request())
-job = services.create("dummy", Request({"seconds": [sys.argv[2]]}))
-services.run(job)
-while not services.log(job, "job.log"):
+desk = Counter(services, Caller())
+waiting = desk.create("dummy", Request())
+job = desk.create("dummy", Request({"seconds": [sys.argv[2]]}))
+desk.run(job)
+while not desk.log(job, "job.log"):
     time.sleep(0.01)
-services.set_destruction(job, utcnow() + timedelta(seconds=float(sys.argv[3])))
+desk.set_destruction(job, utcnow() + timedelta(seconds=float(sys.argv[3])))
 print(job.id, waiting.id, flush=True)
 os.kill(os.getpid(), 9)
 """
@@ -228,23 +243,23 @@ def test_a_server_that_starts_again_finds_its_jobs(tmp_path: Path) -> None:
 
 def test_a_job_that_does_not_run_is_aborted_at_once(services: Services) -> None:
     pending, queued = dummy(services), dummy(services)
-    services.run(queued)
+    desk(services).run(queued)
     for job in (pending, queued):
-        gone = services.abort(services.store.get(job.id))
+        gone = desk(services).abort(services.store.get(job.id))
         assert gone.phase is Phase.ABORTED
         assert gone.ended is not None
         with pytest.raises(Forbidden, match="is ABORTED: it can no longer be aborted"):
-            services.abort(gone)
+            desk(services).abort(gone)
         with pytest.raises(Forbidden, match="is ABORTED"):
-            services.run(gone)
+            desk(services).run(gone)
 
 
 def test_a_running_job_is_aborted_with_all_it_started_and_keeps_its_log(running: Services) -> None:
     job = dummy(running, seconds=60)
-    running.run(job)
+    desk(running).run(job)
     now = executing(running, job)
     assert carrying("UWS_JOB_ID", job.id)
-    done = running.abort(now)
+    done = desk(running).abort(now)
     assert (done.phase, done.error) == (Phase.ABORTED, None)
     assert [one.name for one in done.results] == ["log"]
     assert carrying("UWS_JOB_ID", job.id) == []
@@ -253,32 +268,32 @@ def test_a_running_job_is_aborted_with_all_it_started_and_keeps_its_log(running:
 @pytest.mark.parametrize("wait", [0.0, 0.01, 0.03, 0.06, 0.1])
 def test_an_abort_is_never_lost_while_a_job_starts(running: Services, wait: float) -> None:
     job = dummy(running, seconds=60)
-    running.run(job)
+    desk(running).run(job)
     time.sleep(wait)
-    assert running.abort(job).phase is Phase.ABORTED
+    assert desk(running).abort(job).phase is Phase.ABORTED
     until(lambda: not carrying("UWS_JOB_ID", job.id), 5)
 
 
 def test_an_abort_that_comes_too_late_changes_nothing(running: Services) -> None:
     job = dummy(running)
-    running.run(job)
+    desk(running).run(job)
     ended(running, job)
-    assert running.abort(job).phase is Phase.COMPLETED
+    assert desk(running).abort(job).phase is Phase.COMPLETED
 
 
 def test_a_deleted_job_leaves_nothing(running: Services) -> None:
     pending, done, busy = dummy(running), dummy(running), dummy(running, seconds=60)
-    running.run(done)
-    running.run(busy)
+    desk(running).run(done)
+    desk(running).run(busy)
     result = ended(running, done).results[0]
     executing(running, busy)
     for job in (pending, done, busy):
-        running.delete(running.store.get(job.id))
+        desk(running).delete(running.store.get(job.id))
         with pytest.raises(NotFound, match="no job"):
-            running.job("dummy", job.id)
+            desk(running).job(job.id, "dummy")
         assert not running.files.folder(job.id).exists()
     with pytest.raises(NotFound, match="no result"):
-        running.stored(result.id, "result.txt")
+        desk(running).stored(result.id, "result.txt")
     assert carrying("UWS_JOB_ID", busy.id) == []
 
 
@@ -286,12 +301,12 @@ def test_a_deleted_job_leaves_nothing(running: Services) -> None:
 def test_a_job_that_is_deleted_while_another_client_runs_it_does_not_go_on(running: Services, wait: float) -> None:
     """The one who deletes still sees it PENDING."""
     job = dummy(running, seconds=60)
-    running.run(job)
+    desk(running).run(job)
     time.sleep(wait)
-    running.delete(job)
+    desk(running).delete(job)
     until(lambda: not carrying("UWS_JOB_ID", job.id), 5)
     assert not running.files.folder(job.id).exists()
-    assert running.jobs(Filter()) == []
+    assert list(desk(running).jobs(Filter())) == []
 
 
 # --- control parameters ------------------------------------------------------------------------------------
@@ -301,13 +316,14 @@ def test_a_job_that_is_deleted_while_another_client_runs_it_does_not_go_on(runni
     ("asked", "granted"), [(None, 60), (0, 3600), (5, 5), (3600, 3600), (3601, 3600), (999_999_999, 3600)]
 )
 def test_the_duration_is_bounded_by_the_definition(services: Services, asked: int | None, granted: int) -> None:
-    assert services.create("dummy", Request(execution_duration=asked)).execution_duration == granted
+    assert desk(services).create("dummy", Request(execution_duration=asked)).execution_duration == granted
 
 
 def test_the_duration_is_bounded_by_the_server(tmp_path: Path) -> None:
     services = Services(config(tmp_path, max_duration=30), BASE, definitions_folder())
+    counter = desk(services)
     assert [
-        services.create("dummy", Request(execution_duration=asked)).execution_duration for asked in (None, 0, 40, 9)
+        counter.create("dummy", Request(execution_duration=asked)).execution_duration for asked in (None, 0, 40, 9)
     ] == [
         30,
         30,
@@ -315,27 +331,27 @@ def test_the_duration_is_bounded_by_the_server(tmp_path: Path) -> None:
         9,
     ]
     with pytest.raises(BadRequest, match="EXECUTIONDURATION: -1 came"):
-        services.create("dummy", Request(execution_duration=-1))
+        desk(services).create("dummy", Request(execution_duration=-1))
     services.store.close()
 
 
 def test_the_duration_of_a_job_that_has_begun_cannot_be_set(services: Services) -> None:
     """The keeper was told its limit when it started: another value in the document would be untrue."""
     job = dummy(services)
-    services.set_duration(job, 7)
+    desk(services).set_duration(job, 7)
     assert services.store.get(job.id).execution_duration == 7
-    services.run(job)
+    desk(services).run(job)
     services.store.move(job.id, [Phase.QUEUED], Phase.EXECUTING)
     with pytest.raises(Forbidden, match="is EXECUTING: its executionDuration can be set only while"):
-        services.set_duration(services.store.get(job.id), 8)
+        desk(services).set_duration(services.store.get(job.id), 8)
     assert services.store.get(job.id).execution_duration == 7
 
 
 def test_destruction_is_not_later_than_the_server_keeps_jobs(services: Services) -> None:
     soon = utcnow() + timedelta(hours=1)
-    job = services.create("dummy", Request(destruction=soon))
+    job = desk(services).create("dummy", Request(destruction=soon))
     assert job.destruction == soon
-    services.set_destruction(job, datetime(9999, 1, 1, tzinfo=UTC))
+    desk(services).set_destruction(job, datetime(9999, 1, 1, tzinfo=UTC))
     latest = services.store.get(job.id).destruction
     assert latest is not None
     assert timedelta(days=29, hours=23) < latest - utcnow() <= timedelta(days=30)
@@ -347,12 +363,12 @@ def test_destruction_is_not_later_than_the_server_keeps_jobs(services: Services)
 def test_jobs_whose_time_has_come_are_destroyed(running: Services) -> None:
     past = utcnow() - timedelta(seconds=1)
     waiting, busy, kept = dummy(running), dummy(running, seconds=60), dummy(running)
-    running.run(busy)
+    desk(running).run(busy)
     executing(running, busy)
     for job in (waiting, busy):
-        running.set_destruction(job, past)
+        desk(running).set_destruction(job, past)
     running.tidy()
-    assert running.store.ids() - {busy.id} == {kept.id}
+    assert there(running) - {busy.id} == {kept.id}
     until(lambda: not carrying("UWS_JOB_ID", busy.id))
     until(lambda: tidied(running) == {kept.id})
     assert not running.files.folder(busy.id).exists()
@@ -367,8 +383,8 @@ def test_a_job_whose_time_came_while_the_server_was_down_is_ended(tmp_path: Path
 
 def test_what_a_crash_left_is_swept_at_the_start_and_jobs_are_kept(services: Services) -> None:
     kept = dummy(services)
-    services.files.create("f" * 32, {})
     for job_id in ("f" * 32, kept.id):
+        services.files.create(job_id, {})
         os.utime(services.files.folder(job_id), (1, 1))
     services.tidy()
     assert not services.files.folder("f" * 32).exists()
@@ -381,21 +397,21 @@ def test_what_a_crash_left_is_swept_at_the_start_and_jobs_are_kept(services: Ser
 def test_a_job_is_in_its_own_list_only(services: Services) -> None:
     job = dummy(services)
     with pytest.raises(NotFound, match="in the list 'spectrum'"):
-        services.job("spectrum", job.id)
-    assert services.jobs(Filter("spectrum")) == []
-    assert services.jobs(Filter("dummy")) == [job]
+        desk(services).job(job.id, "spectrum")
+    assert list(desk(services).jobs(Filter("spectrum"))) == []
+    assert [found.id for found in desk(services).jobs(Filter("dummy"))] == [job.id]
     with pytest.raises(NotFound, match="there are dummy"):
-        services.jobs(Filter("nothing"))
+        desk(services).jobs(Filter("nothing"))
     with pytest.raises(NotFound, match="there are dummy"):
-        services.create("nothing", Request())
+        desk(services).create("nothing", Request())
 
 
 def test_a_result_that_became_a_link_is_not_served(running: Services, tmp_path: Path) -> None:
     job = dummy(running)
-    running.run(job)
+    desk(running).run(job)
     done = ended(running, job)
     result = done.results[0]
-    path = running.result_path(done, result)
+    path = desk(running).result_path(done, result)
     (tmp_path / "secret").write_text("secret", encoding="utf-8")
     path.unlink()
     for turn in range(3):
@@ -406,18 +422,18 @@ def test_a_result_that_became_a_link_is_not_served(running: Services, tmp_path: 
         else:
             path.mkdir()
         with pytest.raises(NotFound, match=r"result\.txt is no longer there"):
-            running.result_path(done, result)
+            desk(running).result_path(done, result)
         with pytest.raises(NotFound):
-            running.stored(result.id, "result.txt")
+            desk(running).stored(result.id, "result.txt")
 
 
 @pytest.mark.parametrize("name", ["", "other.txt", "../result.txt", "results/result.txt"])
 def test_a_result_has_one_address(running: Services, name: str) -> None:
     job = dummy(running)
-    running.run(job)
+    desk(running).run(job)
     result = ended(running, job).results[0]
     with pytest.raises(NotFound):
-        running.stored(result.id, name)
+        desk(running).stored(result.id, name)
 
 
 # --- uploads -----------------------------------------------------------------------------------------------
@@ -433,30 +449,30 @@ def test_an_uploaded_event_list_is_kept_with_the_job(services: Services, tmp_pat
         "by page": ({"eventlist": [""]}, {"eventlist": sent}),
         "in another case": ({"EVENTLIST": [" "]}, {"EventList": sent}),
     }[how]
-    job = services.create("spectrum", Request(values, files))
+    job = desk(services).create("spectrum", Request(values, files))
     value = job.parameters["eventlist"]
     assert (value.text, value.kind) == ("My_events.fits", "upload")
-    path = services.input_path(job, "eventlist")
+    path = desk(services).input_path(job, "eventlist")
     assert path == services.files.folder(job.id) / "inputs/eventlist-My_events.fits"
     assert path.read_bytes() == content
     assert list(services.files.incoming.iterdir()) == []
     with pytest.raises(NotFound, match="holds no uploaded file"):
-        services.input_path(job, "energy")
+        desk(services).input_path(job, "energy")
 
 
 def test_one_file_may_serve_two_parameters(services: Services, tmp_path: Path) -> None:
     sent = upload(services, fits_bytes(tmp_path))
-    job = services.create("spectrum", Request({"eventlist": ["param:f"], "gti": ["param:f"]}, {"f": sent}))
-    assert services.input_path(job, "eventlist") == services.input_path(job, "gti")
-    assert services.input_path(job, "gti").read_bytes() == fits_bytes(tmp_path)
+    job = desk(services).create("spectrum", Request({"eventlist": ["param:f"], "gti": ["param:f"]}, {"f": sent}))
+    assert desk(services).input_path(job, "eventlist") == desk(services).input_path(job, "gti")
+    assert desk(services).input_path(job, "gti").read_bytes() == fits_bytes(tmp_path)
 
 
 def test_a_region_may_come_as_a_file(services: Services) -> None:
     sent = upload(services, b"\xef\xbb\xbf" + DISC.encode() + b"\r\n", "src.reg")
     archived = ["P0123456701PNS003PIEVLI0000"]
-    job = services.create("spectrum", Request({"eventlist": archived}, {"source_region": sent}))
+    job = desk(services).create("spectrum", Request({"eventlist": archived}, {"source_region": sent}))
     assert (job.parameters["source_region"].value, job.parameters["source_region"].kind) == (DISC + "\r\n", "value")
-    text = services.create(
+    text = desk(services).create(
         "dummy",
         Request(
             {"text": ["param:t"], "seconds": ["param:s"]},
@@ -469,38 +485,38 @@ def test_a_region_may_come_as_a_file(services: Services) -> None:
 def test_a_file_of_the_archive_is_named_not_copied(services: Services, tmp_path: Path) -> None:
     path = tmp_path / "archive/P0123456701PNS003PIEVLI0000.FIT"
     for text in ("p0123456701pns003pievli0000", path.name, str(path)):
-        job = services.create("spectrum", Request({"eventlist": [text]}))
+        job = desk(services).create("spectrum", Request({"eventlist": [text]}))
         value = job.parameters["eventlist"]
         assert (value.text, value.value, value.kind) == (path.name, str(path), "archive")
 
 
 def test_the_parameters_of_a_pending_job_change(services: Services, tmp_path: Path) -> None:
-    job = services.create(
+    job = desk(services).create(
         "spectrum", Request({"energy": ["1 2"]}, {"eventlist": upload(services, fits_bytes(tmp_path))})
     )
-    old = services.input_path(job, "eventlist")
-    changed = services.set_parameters(job, {"ENERGY": ["500 eV 2 keV"]}, {})
+    old = desk(services).input_path(job, "eventlist")
+    changed = desk(services).set_parameters(job, {"ENERGY": ["500 eV 2 keV"]}, {})
     assert services.store.get(job.id) == changed
     assert (changed.parameters["energy"].value, changed.parameters["eventlist"]) == (
         "0.5 2",
         job.parameters["eventlist"],
     )
     content = fits_bytes(tmp_path) + b" " * 2880
-    again = services.set_parameters(changed, {}, {"eventlist": upload(services, content)})
-    assert services.input_path(again, "eventlist").read_bytes() == content
+    again = desk(services).set_parameters(changed, {}, {"eventlist": upload(services, content)})
+    assert desk(services).input_path(again, "eventlist").read_bytes() == content
     assert not old.exists()
     assert len(list((services.files.folder(job.id) / "inputs").iterdir())) == 1
 
 
 def test_the_parameters_of_a_job_that_was_started_do_not_change(services: Services, tmp_path: Path) -> None:
-    job = services.create("spectrum", Request({}, {"eventlist": upload(services, fits_bytes(tmp_path))}))
-    services.run(job)
+    job = desk(services).create("spectrum", Request({}, {"eventlist": upload(services, fits_bytes(tmp_path))}))
+    desk(services).run(job)
     with pytest.raises(Conflict, match="was started or changed meanwhile"):  # by a client that saw it PENDING
-        services.set_parameters(job, {}, {"eventlist": upload(services, fits_bytes(tmp_path) + b"other")})
-    assert services.input_path(job, "eventlist").read_bytes() == fits_bytes(tmp_path)
+        desk(services).set_parameters(job, {}, {"eventlist": upload(services, fits_bytes(tmp_path) + b"other")})
+    assert desk(services).input_path(job, "eventlist").read_bytes() == fits_bytes(tmp_path)
     assert len(list((services.files.folder(job.id) / "inputs").iterdir())) == 1
     with pytest.raises(Forbidden, match="is QUEUED: its parameters can be changed only while it is PENDING"):
-        services.set_parameters(services.store.get(job.id), {"energy": ["1 2"]}, {})
+        desk(services).set_parameters(services.store.get(job.id), {"energy": ["1 2"]}, {})
 
 
 def test_of_two_clients_that_change_a_job_none_undoes_the_other_unseen(services: Services) -> None:
@@ -511,7 +527,7 @@ def test_of_two_clients_that_change_a_job_none_undoes_the_other_unseen(services:
     def change(name: str, value: str) -> None:
         gate.wait()
         try:
-            services.set_parameters(job, {name: [value]}, {})
+            desk(services).set_parameters(job, {name: [value]}, {})
             outcomes.append(name)
         except Conflict:
             outcomes.append("refused")
@@ -566,8 +582,8 @@ def test_a_gzip_file_made_to_take_long_is_refused_at_once(services: Services, co
 
 def test_a_gzipped_event_list_is_taken(services: Services, tmp_path: Path) -> None:
     for content in (gzip.compress(fits_bytes(tmp_path)), fits_bytes(tmp_path)):
-        job = services.create("spectrum", Request({}, {"eventlist": upload(services, content, "a.FTZ")}))
-        assert services.input_path(job, "eventlist").read_bytes() == content
+        job = desk(services).create("spectrum", Request({}, {"eventlist": upload(services, content, "a.FTZ")}))
+        assert desk(services).input_path(job, "eventlist").read_bytes() == content
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ class DummyParameters(Parameters):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_server(tmp_path_factory.mktemp("uws")) as served:
+def server(tmp_path_factory: pytest.TempPathFactory, module_database_url: str) -> Iterator[str]:
+    with running_server(tmp_path_factory.mktemp("uws"), database=module_database_url) as served:
         yield served.url
 
 

@@ -544,6 +544,9 @@ def test_urls_are_quoted_not_spelt_out(product: Path) -> None:
     max_size=8))
 def test_cards_are_those_of_astropy(values: dict[str, str | int | float | bool]) -> None:
     """What we write astropy reads; what astropy writes we read."""
+    # astropy takes a quote in a string for its end where a slash or a blank follows
+    values = {key: value.replace("'/", "'").replace("' ", "'") if isinstance(value, str) else value
+              for key, value in values.items()}
     text = "".join(cards.card(keyword, value, "a comment") for keyword, value in values.items())
     assert len(text) % 80 == 0
     theirs = fits.Header.fromstring(text)

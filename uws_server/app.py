@@ -11,7 +11,9 @@ import bottle
 from bottle import Bottle, HTTPError, HTTPResponse, request
 
 from uws_server.errors import ServerError
+from uws_server.protocol import dali
 from uws_server.protocol.uws import TEXT, UWS
+from uws_server.protocol.vosi import VOSI
 from uws_server.services import Services
 from uws_server.web.pages import Pages
 
@@ -29,10 +31,11 @@ def build(services: Services) -> Application:
     app = Bottle()
     pages = Pages(services)
     UWS(services).routes(app)
+    VOSI(services).routes(app)
     pages.routes(app)
     app.add_hook("before_request", _refuse_other_sites)
     app.install(_Errors(pages))
-    app.default_error_handler = lambda error: _plain_or_page(pages, error.status_code, _sentence(error))
+    app.default_error_handler = lambda error: _of_bottle(pages, error)
     return _with_headers(app)
 
 
@@ -67,7 +70,7 @@ class _Errors:
             except ServerError as error:
                 if error.status >= 500:
                     return self._unexpected(error)
-                return _plain_or_page(self.pages, error.status, str(error))
+                return _answer(self.pages, error.status, str(error))
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an id, the log the rest
                 return self._unexpected(error)
 
@@ -76,15 +79,29 @@ class _Errors:
     def _unexpected(self, error: Exception) -> HTTPResponse:
         number = secrets.token_hex(4)
         LOG.error("error %s at %s %s", number, request.method, request.path, exc_info=error)
-        return _plain_or_page(self.pages, 500, f"the server failed; its log tells more under the number {number}")
+        return _answer(self.pages, 500, f"the server failed; its log tells more under the number {number}")
 
 
-def _plain_or_page(pages: Pages, status: int, sentence: str) -> HTTPResponse:
-    """The sentence as a page for a browser that looks at pages, as text for everyone else."""
+def _answer(pages: Pages, status: int, sentence: str) -> HTTPResponse:
+    """The sentence as a page for a browser that looks at pages, as VOTable or text for everyone else."""
     program = request.path.startswith(("/rest/", "/store/"))
     if not program and "text/html" in request.get_header("Accept", ""):
-        return pages.error(status, sentence)
-    return HTTPResponse(sentence + "\n", status, {"Content-Type": TEXT})
+        response = pages.error(status, sentence)
+    elif dali.wants_votable(request.query, request.get_header("Accept", "")):
+        response = HTTPResponse(dali.error_document(sentence), status, {"Content-Type": dali.VOTABLE})
+    else:
+        response = HTTPResponse(sentence + "\n", status, {"Content-Type": TEXT})
+    if status == 401:
+        response.set_header("WWW-Authenticate", 'Basic realm="uws-server", charset="UTF-8"')
+    return response
+
+
+def _of_bottle(pages: Pages, error: HTTPError) -> HTTPResponse:
+    """The answer to what no handler takes; its Allow stays."""
+    response = _answer(pages, error.status_code, _sentence(error))
+    if "Allow" in error.headers:
+        response.set_header("Allow", ", ".join(sorted(error.headers["Allow"].split(","))))
+    return response
 
 
 def _sentence(error: HTTPError) -> str:
@@ -97,5 +114,6 @@ def _sentence(error: HTTPError) -> str:
 
 def _refuse_other_sites() -> None:
     """A page of another site must not change anything here in the name of its reader."""
-    if request.method not in _SAFE_METHODS and request.get_header("Sec-Fetch-Site") in ("cross-site", "same-site"):
+    changes = request.method not in _SAFE_METHODS or request.path.endswith("/sync")  # a GET there makes a job
+    if changes and request.get_header("Sec-Fetch-Site") in ("cross-site", "same-site"):
         raise bottle.HTTPResponse("requests from pages of other sites are refused\n", 403, {"Content-Type": TEXT})

@@ -25,7 +25,7 @@ _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*(?:([kKMGT])(i?)B?|B)", re.ASCII)
 _POWER = {"k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 _BOUNDS = {"port": (0, 65535), "max_duration": (1, 10**9), "keep_days": (1, 36500), "max_log": (0, 10**15)}
-_BOUNDS |= {"max_memory": (0, 10**15)}
+_BOUNDS |= {"max_memory": (0, 10**15), "max_active": (0, 10**9), "max_stored": (0, 10**15)}
 _OTHER_BOUNDS = (1, 10**15)
 """Lowest and highest value of a number that is not named in _BOUNDS."""
 
@@ -47,6 +47,12 @@ class Config:
     keep_days: Annotated[int, "days until a job is destroyed, where the client asks for no earlier date"] = 30
     max_log: Annotated[int, "bytes kept of what a script prints; the rest is dropped with a note"] = 50 * 10**6
     max_memory: Annotated[int, "address space of a process of a job, as bytes or like '16 GB'"] = 16 * 10**9
+    anonymous: Annotated[str, "callers without account: listed, unlisted, refused; empty: by the address"] = ""
+    max_active: Annotated[int, "jobs that one account may have queued or running; 0: any number"] = 0
+    max_stored: Annotated[int, "bytes that the jobs of one account may take on disk; 0: any number"] = 0
+    proxies: Annotated[str, "addresses, with commas, of proxies whose X-Forwarded-For is believed"] = ""
+    downtime: Annotated[Path | None, "TOML file that announces a downtime: down_at, back_at, note"] = None
+    destroyed: Annotated[str, "what is left of a job at its destruction time: nothing, or its record"] = "nothing"
 
     def database_url(self) -> str:
         """The database's URL: the configured one, else SQLite in the data folder."""
@@ -83,7 +89,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 def _convert(name: str, value: Any) -> Any:
     kind = get_type_hints(Config)[name]
     if kind is int:
-        return _number(name, value)
+        return number(name, value)
     if not isinstance(value, str | Path):
         raise ConfigurationError(f"{name} = {value!r}: text is expected")
     if kind is str:
@@ -93,7 +99,8 @@ def _convert(name: str, value: Any) -> Any:
     return Path(value).expanduser().absolute() if str(value) else None
 
 
-def _number(name: str, value: Any) -> int:
+def number(name: str, value: Any) -> int:
+    """The whole number or size (such as '2 GB') of a key, within its bounds."""
     text = str(value).strip()
     lowest, highest = _BOUNDS.get(name, _OTHER_BOUNDS)
     if _WHOLE.fullmatch(text):

@@ -22,6 +22,12 @@ class NotFound(ServerError):
     status = 404
 
 
+class Unauthorized(ServerError):
+    """The caller must say who it is, or said it wrongly."""
+
+    status = 401
+
+
 class Forbidden(ServerError):
     """Not allowed: by the phase of the job, by the rights of the caller, or by a quota."""
 
@@ -38,6 +44,18 @@ class TooLarge(ServerError):
     """The request is larger than the server takes."""
 
     status = 413
+
+
+class TooMany(ServerError):
+    """The same caller asks too often."""
+
+    status = 429
+
+
+class UnsupportedMedia(ServerError):
+    """The body of the request is of a type that is not read."""
+
+    status = 415
 
 
 class BadRequest(ServerError):

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from uws_server.errors import BadRequest, TooLarge
+from uws_server.errors import BadRequest, TooLarge, UnsupportedMedia
 from uws_server.intake import Upload, discard
 
 Spool = Callable[[], Path]
@@ -37,10 +37,12 @@ class Form:
 
     def take(self, name: str) -> str | None:
         """The last value of a name in any case, removed from the form; None if it did not come."""
-        found = None
-        for key in [key for key in self.values if key.lower() == name.lower()]:
-            found = self.values.pop(key)[-1]
-        return found
+        return next(reversed(self.take_all(name)), None)
+
+    def take_all(self, name: str) -> list[str]:
+        """Every value of a name in any case, removed from the form."""
+        keys = [key for key in self.values if key.lower() == name.lower()]
+        return [value for key in keys for value in self.values.pop(key)]
 
     def add(self, name: str, value: str) -> None:
         """One more value of a name."""
@@ -58,6 +60,26 @@ def reading(environ: Mapping[str, Any], spool: Spool, most: int) -> Iterator[For
         yield form
     finally:
         discard(form.uploads)
+
+
+@contextlib.contextmanager
+def receiving(environ: Mapping[str, Any], spool: Spool, most: int, name: str) -> Iterator[Upload]:
+    """The body of a request as one file, removed at the end if nobody took it.
+
+    The file has the name that Content-Disposition gives, else `name`.
+    """
+    kind, _ = parse_options_header(environ.get("CONTENT_TYPE", ""))
+    if kind.startswith("multipart/"):
+        raise UnsupportedMedia(f"Content-Type {kind[:80]!r} came; the body of a PUT is the value itself, text or file")
+    _, options = parse_options_header(environ.get("HTTP_CONTENT_DISPOSITION", ""))
+    body = _Body(environ["wsgi.input"], _length(environ, most), most)
+    path = spool()
+    try:
+        with path.open("wb") as stream:
+            stream.writelines(body.chunks())
+        yield Upload(path, options.get("filename") or name)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def query(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -84,7 +106,7 @@ def _read_body(form: Form, environ: Mapping[str, Any], spool: Spool, most: int) 
         for name, value in _decode(text, "body"):
             form.add(name, value)
     else:
-        raise BadRequest(
+        raise UnsupportedMedia(
             f"Content-Type {content_type[:80]!r} came; "
             "application/x-www-form-urlencoded and multipart/form-data are read"
         )

@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import resource
 import socket
 from collections.abc import Callable
 from typing import Any, cast
 
 import uvicorn
-from a2wsgi import WSGIMiddleware
 
 from uws_server import app
+from uws_server.callers import address_of
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError
-from uws_server.protocol.parking import Bell, Front
+from uws_server.protocol.bell import Bell
+from uws_server.protocol.gateway import Gateway, Scope
+from uws_server.protocol.parking import Front, peer_address
 from uws_server.resources import definitions_folder
 from uws_server.services import Services
 
 LOG = logging.getLogger(__name__)
 _THREADS = 16
 _BACKLOG = 4096
+_QUICK = re.compile(r"/rest/[^/]+/[0-9a-f]{32}(/phase|/executionduration|/destruction|/quote|/owner)?")
 
 
 def serve(config: Config, ready: Callable[[str], None]) -> None:
@@ -35,31 +39,59 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     services = Services(config, base_url, config.definitions or definitions_folder())
     bell = Bell()
     services.scheduler.on_change = bell.ring
+    services.scheduler.on_missed = bell.ring_all
     services.start()
+    gateway = Gateway(app.build(services), _THREADS, _is_quick)
     try:
-        # a2wsgi and uvicorn spell the ASGI messages as typed dictionaries, each its own
-        front = Front(cast(Any, WSGIMiddleware(app.build(services), workers=_THREADS)), bell)
+        front = Front(gateway, bell, address=lambda scope: _client_address(services, scope))
         settings = _uvicorn_settings(front)
         with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
-            runner.run(_run(settings, listener, lambda: ready(base_url)))
+            runner.run(_run(_Server(settings, front), listener, lambda: ready(base_url)))
     finally:
+        gateway.close()
         services.stop()
         listener.close()
 
 
+def _client_address(services: Services, scope: Scope) -> str:
+    """Where a request comes from, as the application has it."""
+    forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
+    return address_of(services, {"REMOTE_ADDR": peer_address(scope), "HTTP_X_FORWARDED_FOR": forwarded})
+
+
+def _is_quick(scope: Scope) -> bool:
+    """Whether a request asks for nothing but what the database says of one job."""
+    return scope["method"] in ("GET", "HEAD") and _QUICK.fullmatch(scope["path"]) is not None
+
+
 def _uvicorn_settings(front: Front) -> uvicorn.Config:
     return uvicorn.Config(
-        cast(Any, front),
+        cast(Any, front),  # uvicorn spells the ASGI messages as typed dictionaries of its own
         log_config=None,
         access_log=False,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=3,
+        ws="none",
+        # else uvicorn believes what any client on this machine says its address is
+        proxy_headers=False,
     )
 
 
-async def _run(settings: uvicorn.Config, listener: socket.socket, ready: Callable[[], None]) -> None:
-    server = uvicorn.Server(settings)
+class _Server(uvicorn.Server):
+    """Answers those who wait when it is told to stop, rather than hanging up on them."""
+
+    def __init__(self, settings: uvicorn.Config, front: Front) -> None:
+        super().__init__(settings)
+        self._front = front
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, finish what was begun, close."""
+        self._front.close()
+        await super().shutdown(sockets)
+
+
+async def _run(server: uvicorn.Server, listener: socket.socket, ready: Callable[[], None]) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
@@ -74,6 +106,11 @@ def _listen(config: Config) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # without it every answer waits 40 ms for the client's acknowledgement of its headers
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # a client that waits and vanishes without a word (a laptop that sleeps) is noticed after two minutes
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
     try:
         listener.bind((config.host, config.port))
     except OSError as error:

@@ -46,6 +46,16 @@ class Handle:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.fd, signal.SIGTERM)
 
+    def suspend(self) -> None:
+        """Ask the keeper to stop the whole tree of its job for a while."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.fd, signal.SIGUSR1)
+
+    def resume(self) -> None:
+        """Ask the keeper to let the tree go on."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.fd, signal.SIGUSR2)
+
     def close(self) -> None:
         """Let go of a keeper that has ended."""
         os.close(self.fd)
@@ -53,12 +63,16 @@ class Handle:
             self._process.wait()
 
 
+_KEEPER = f"import sys; sys.path.append({str(Path(shepherd.__file__).parent)!r}); import shepherd; shepherd.main()"
+"""As a module it comes from the cache: a script is compiled at each start."""
+
+
 def start(folder: Path) -> Handle:
     """Start the keeper of the job whose `launch.json` lies in the folder."""
     folder = folder.resolve()
     with (folder / "shepherd.err").open("ab") as errors, _term_blocked():
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", shepherd.__file__, str(folder)],
+            [sys.executable, "-I", "-S", "-c", _KEEPER, str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
@@ -76,7 +90,7 @@ def start(folder: Path) -> Handle:
 @contextlib.contextmanager
 def _term_blocked() -> Iterator[None]:
     """The keeper inherits a blocked SIGTERM, so that an abort waits until it can act on it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, shepherd.SIGNALS)
     try:
         yield
     finally:
@@ -129,6 +143,13 @@ def _carries(process: os.DirEntry[str], mark: bytes) -> bool:
 def claimed(folder: Path) -> bool:
     """Whether a keeper has ever taken the folder."""
     return (folder / "shepherd.json").exists()
+
+
+def is_elsewhere(folder: Path) -> bool:
+    """Whether the keeper is on another machine, where it may live, and has not said how the script ended."""
+    claim = _read(folder / "shepherd.json")
+    another = claim.get("host", os.uname().nodename) != os.uname().nodename and claim.get("boot") != shepherd.boot_id()
+    return another and status(folder) is None
 
 
 def status(folder: Path) -> Status | None:

@@ -1,7 +1,8 @@
 """The queue: takes jobs in order, runs so many side by side, notices every end. Imports storage and its neighbours.
 
 One thread waits, without polling, for jobs queued, keepers ended and deadlines; a few others finish jobs
-(hashes and tags take a moment). A server that starts again adopts the keepers that went on without it.
+(hashes and tags take a moment). A server that starts again adopts the keepers that went on without it; several servers
+on one database and one data folder share the queue, and adopt the keepers of one that died.
 """
 
 from __future__ import annotations
@@ -20,18 +21,23 @@ from pathlib import Path
 from uws_server.config import Config
 from uws_server.errors import NotFound
 from uws_server.execution import local, products, staging
+from uws_server.execution.peers import BEAT_S, Peers
 from uws_server.execution.progress import ProgressReader, error_sentence
 from uws_server.jobs.job import Job, JobError, utcnow
 from uws_server.jobs.library import Library
 from uws_server.jobs.phases import ENDED, Phase
-from uws_server.storage.files import JobFiles
-from uws_server.storage.jobstore import JobStore
+from uws_server.storage import changes
+from uws_server.storage.files import JobFiles, size_of
+from uws_server.storage.jobstore import JobStore, Run
+from uws_server.storage.servers import ServerStore
 
 LOG = logging.getLogger(__name__)
 _CLAIM_WAIT_S = 3.0
 """How long a restarted server waits for the keeper of a job that was being started when it was killed."""
 _IDLE_S = 60.0
-"""How often the queue is looked at and expired jobs are destroyed when nothing happens."""
+"""How often expired jobs are destroyed."""
+_OVERDUE_S = 60.0
+"""How long after its limit a job whose keeper cannot be seen is given up."""
 _TAIL = 64_000
 
 
@@ -42,10 +48,12 @@ class Scheduler:
         self.progress = ProgressReader(files)
         self.on_idle: Callable[[], None] = lambda: None
         self.on_change: Callable[[str], None] = lambda job_id: None
+        self.on_missed: Callable[[], None] = lambda: None
         self._store, self._files, self._library = store, files, library
         self._config, self._base_url = config, base_url
         self._running: dict[str, local.Handle] = {}
-        self._to_abort: set[str] = set()
+        self._peers = Peers(ServerStore(store.engine), store.server)
+        self._watching = changes.watch(store.engine, store.server, self._heard, self._missed)
         self._lock = threading.Lock()
         self._changed = threading.Condition()
         self._selector = selectors.DefaultSelector()
@@ -55,12 +63,14 @@ class Scheduler:
         self._finishers = ThreadPoolExecutor(2, "finish")
         self._tidier = ThreadPoolExecutor(1, "tidy")
         self._stopping = False
+        self._look_at_peers = False
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
 
     def start(self) -> None:
         """Adopt what still runs from before, then begin to take jobs."""
-        for job_id in self._store.in_phase(Phase.EXECUTING):
-            self._adopt(job_id)
+        self._peers.join()
+        self._watching.start()
+        self._look_after_jobs()
         self._thread.start()
         self.wake()
 
@@ -71,6 +81,8 @@ class Scheduler:
         self._thread.join()
         self._finishers.shutdown()
         self._tidier.shutdown()
+        self._watching.stop()
+        self._peers.leave()
 
     def wake(self) -> None:
         """Look at the queue now."""
@@ -78,13 +90,30 @@ class Scheduler:
             os.write(self._wake_in, b".")
 
     def abort(self, job_id: str) -> None:
-        """Ask the keeper of an executing job to end it, or note the wish until its keeper is there."""
+        """Have a job that runs, here or elsewhere, ended by its keeper, or as soon as it has one."""
+        # noted first: a server that is about to start the keeper, or dies before it has asked it, finds the note
+        if self._store.ask_abort(job_id):
+            self._ask_keeper(job_id, local.Handle.abort)
+
+    def suspend(self, job_id: str) -> None:
+        """Ask the keeper of a job to stop it for a while."""
+        self._ask_keeper(job_id, local.Handle.suspend)
+
+    def resume(self, job_id: str) -> None:
+        """Ask the keeper of a suspended job to let it go on."""
+        self._ask_keeper(job_id, local.Handle.resume)
+
+    def _ask_keeper(self, job_id: str, ask: Callable[[local.Handle], None]) -> None:
+        """Ask something of a keeper on this machine, whichever server started it."""
         with self._lock:
             handle = self._running.get(job_id)
             if handle is not None:
-                handle.abort()
-            else:
-                self._to_abort.add(job_id)
+                ask(handle)
+                return
+        handle = local.find(self._files.folder(job_id))
+        if handle is not None:
+            ask(handle)
+            handle.close()
 
     def wait_for_end(self, job_id: str, seconds: float) -> Job:
         """The job, once it has ended or after so many seconds."""
@@ -100,24 +129,48 @@ class Scheduler:
             self._changed.notify_all()
         self.on_change(job_id)
 
+    def _heard(self, job_id: str, what: str) -> None:
+        """Another server changed a job, or came, or went."""
+        if job_id:
+            self.announce(job_id)
+        if what in (changes.SERVERS, changes.ABORT):
+            self._look_at_peers = True
+        if what in (changes.SERVERS, changes.ABORT, Phase.QUEUED):
+            self.wake()
+
+    def _missed(self) -> None:
+        """Other servers may have changed anything."""
+        with self._changed:
+            self._changed.notify_all()
+        self.on_missed()
+        self._look_at_peers = True
+        self.wake()
+
     def _loop(self) -> None:
-        looked = -_IDLE_S
+        tidied, looked = -_IDLE_S, time.monotonic()
         while not self._stopping:
             try:
-                for key, _ in self._selector.select(_IDLE_S):
-                    if key.data is None:
-                        os.read(self._wake_out, 4096)
-                    else:
-                        self._ended(key.data)
+                self._wait(max(0.0, looked + BEAT_S - time.monotonic()))
+                if self._look_at_peers or time.monotonic() >= looked + BEAT_S:
+                    looked, self._look_at_peers = time.monotonic(), False
+                    self._look_after_jobs()
                 if not self._stopping:
                     self._take()
-                if time.monotonic() - looked > _IDLE_S:
-                    looked = time.monotonic()
+                if time.monotonic() - tidied > _IDLE_S:
+                    tidied = time.monotonic()
                     self._tidier.submit(self._tidy)
             except Exception:
                 LOG.exception("the queue stumbled")
                 time.sleep(1.0)
                 self.wake()
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for a wake-up or the end of a keeper."""
+        for key, _ in self._selector.select(seconds):
+            if key.data is None:
+                os.read(self._wake_out, 4096)
+            else:
+                self._ended(key.data)
 
     def _tidy(self) -> None:
         """In a thread of its own: destroying a job that runs waits for its end, which the loop must notice."""
@@ -145,35 +198,51 @@ class Scheduler:
         self._finishers.submit(self._finish, job_id)
 
     def _take(self) -> None:
-        """Start queued jobs while there is room."""
-        free = self._config.max_running - len(self._running)
-        for job_id in self._store.in_phase(Phase.QUEUED)[: max(0, free)]:
-            if self._store.move(job_id, [Phase.QUEUED], Phase.EXECUTING, started=utcnow()):
-                self._launch(job_id)
-                self.announce(job_id)
+        """Start queued jobs while there is room; other servers may be faster."""
+        while (free := self._config.max_running - len(self._running)) > 0:
+            queued = self._store.queued(free)
+            if not queued:
+                return
+            for job_id in queued:
+                if self._store.take(job_id, utcnow()):
+                    self._launch(job_id)
+                    self.announce(job_id)
+                    if self._store.abort_asked(job_id):
+                        self._ask_keeper(job_id, local.Handle.abort)
 
     def _launch(self, job_id: str) -> None:
         folder = self._files.folder(job_id)
         try:
             job = self._store.get(job_id)
             installed = self._library.get(job.definition)
+            self._files.create(job_id, {})
             staging.prepare(job, installed, folder, self._config, self._base_url)
             self._watch(job_id, local.start(folder))
         except Exception as error:
             LOG.exception("job %s cannot be started", job_id)
             reason = str(error) if isinstance(error, NotFound) else "the server could not start the script"
             self._store.end(job_id, Phase.ERROR, utcnow(), JobError(reason, fatal=False), [])
-            self.wake()  # its place is free
 
     def _watch(self, job_id: str, handle: local.Handle) -> None:
         with self._lock:
             self._running[job_id] = handle
-            if job_id in self._to_abort:
-                handle.abort()
         self._selector.register(handle.fd, selectors.EVENT_READ, job_id)
 
+    def _look_after_jobs(self) -> None:
+        """Take over the jobs of servers that are no more; end those that another server was asked to end."""
+        taken = self._store.taken()  # before the servers: one that takes a job now is known by then
+        living = self._peers.beat()
+        for run in taken:
+            if run.server not in living:
+                if self._store.take_over(run.job_id, run.server):
+                    self._adopt(run.job_id)
+            elif run.phase is Phase.UNKNOWN:
+                self._look_for(run)
+        for job_id in self._store.to_abort():
+            self._ask_keeper(job_id, local.Handle.abort)
+
     def _adopt(self, job_id: str) -> None:
-        """Find again a job that was running when an earlier server stopped."""
+        """Find again a job that was running when its server ended."""
         folder = self._files.folder(job_id)
         deadline = time.monotonic() + _CLAIM_WAIT_S
         while (folder / "launch.json").exists() and not local.claimed(folder) and time.monotonic() < deadline:
@@ -182,10 +251,39 @@ class Scheduler:
         if handle is not None:
             LOG.info("job %s still runs: adopted", job_id)
             self._watch(job_id, handle)
-        elif local.claimed(folder) or not folder.exists():
+        elif local.is_elsewhere(folder):
+            if self._store.move(job_id, [Phase.EXECUTING, Phase.SUSPENDED], Phase.UNKNOWN):
+                LOG.warning("job %s: its keeper is on another machine, whose server is silent", job_id)
+                self.announce(job_id)
+        elif local.claimed(folder):
             self._finishers.submit(self._finish, job_id)
         else:
-            self._store.move(job_id, [Phase.EXECUTING], Phase.QUEUED, started=None)
+            self._store.move(job_id, [Phase.EXECUTING], Phase.QUEUED, started=None, server=None)
+            self.wake()
+
+    def _look_for(self, run: Run) -> None:
+        """Look again for a job whose keeper was on a machine without a server: it may be this one, or be done."""
+        folder = self._files.folder(run.job_id)
+        mine = run.server == self._store.server
+        handle = local.find(folder)
+        if handle is None and not (mine and (local.status(folder) is not None or self._is_overdue(run.job_id))):
+            return
+        if (mine or self._store.take_over(run.job_id, run.server)) and self._store.move(
+            run.job_id, [Phase.UNKNOWN], Phase.EXECUTING
+        ):
+            self.announce(run.job_id)
+            if handle is None:
+                self._finishers.submit(self._finish, run.job_id)
+            else:
+                self._watch(run.job_id, handle)
+        elif handle is not None:
+            handle.close()
+
+    def _is_overdue(self, job_id: str) -> bool:
+        """Whether a job must have ended, wherever it runs."""
+        job = self._store.get(job_id)
+        elapsed = job.elapsed(utcnow()) or 0.0
+        return bool(job.execution_duration) and elapsed > job.execution_duration + _OVERDUE_S
 
     def _finish(self, job_id: str) -> None:
         """Register what a job left and set its last phase."""
@@ -197,7 +295,6 @@ class Scheduler:
         finally:
             with self._lock:
                 handle = self._running.pop(job_id, None)
-                self._to_abort.discard(job_id)
             if handle is not None:
                 handle.close()
             self.progress.forget(job_id)
@@ -219,7 +316,7 @@ class Scheduler:
         url = f"{self._base_url}/rest/{job.definition}/{job.id}/results"
         found = products.collect(job, definition, folder, url, ended)
         phase, error = self._verdict(job, status, found, folder)
-        if self._store.end(job_id, phase, ended, error, found.results):
+        if self._store.end(job_id, phase, ended, error, found.results, size=size_of(folder)):
             LOG.info("job %s %s: %s %s", job.definition, job_id, phase, error.message if error else "")
             for note in found.notes:
                 LOG.warning("job %s: %s", job_id, note)

@@ -3,8 +3,9 @@
     python -I -S shepherd.py JOB_FOLDER
 
 Uses the standard library only and imports nothing of ours, so that it starts in a few hundredths of a second.
-It reads `launch.json`, claims the folder with `shepherd.json` (so that a job never runs twice), copies what
-the script prints to `job.log` (and to `stdout.log`, `stderr.log`), and leaves `status.json`. SIGTERM aborts.
+It reads `launch.json`, claims the folder with `shepherd.json` (so that a job never runs twice), copies what the
+script prints to `job.log` (and to `stdout.log`, `stderr.log`), and leaves `status.json`. SIGTERM aborts, SIGUSR1
+suspends, SIGUSR2 resumes.
 Nothing the script started outlives it, not even what called setsid: the keeper is the subreaper of the tree.
 It needs no server: one that was killed and started again reads `status.json`.
 """
@@ -27,6 +28,9 @@ from typing import Any, BinaryIO
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+SIGNALS = frozenset({signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2})
+"""What a keeper is told by: blocked from before it starts until it can act on them."""
+
 GRACE_S = 2.0
 """Seconds between the request to end (SIGTERM) and the end (SIGKILL)."""
 _GIVE_UP_S = 10.0
@@ -90,7 +94,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def claim(folder: Path) -> bool:
     """Take the folder for this keeper; False if another one has it."""
-    me = {"pid": os.getpid(), "start": start_time(os.getpid()), "boot": boot_id()}
+    me = {"pid": os.getpid(), "start": start_time(os.getpid()), "boot": boot_id(), "host": os.uname().nodename}
     beside = folder / f"shepherd.{os.getpid()}"
     write_json(beside, me)
     try:
@@ -151,6 +155,7 @@ class Keeper:
         self.reason: str | None = None
         self.code: int | None = None
         self.ending_since = 0.0
+        self.paused_since: float | None = None
         self.started = time.time()
         self.deadline = time.monotonic() + launch["duration"] if launch["duration"] else float("inf")
         self.logs = Logs(folder, launch["max_log"])
@@ -165,7 +170,7 @@ class Keeper:
             self.logs.add("stderr", f"[ERROR] the script cannot be started: {error}\n".encode())
             self.finish(127)
             return
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         try:
             self.watch(process)
         finally:
@@ -176,11 +181,13 @@ class Keeper:
         self.finish(self.code)
 
     def listen(self) -> None:
-        """Let SIGTERM and the end of a child wake the keeper."""
+        """Let the signals and the end of a child wake the keeper."""
         wake_out, wake_in = os.pipe()
         os.set_blocking(wake_in, False)
         signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, lambda *_: self.end("abort"))
+        signal.signal(signal.SIGUSR1, lambda *_: self.pause())
+        signal.signal(signal.SIGUSR2, lambda *_: self.go_on())
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.selector.register(wake_out, selectors.EVENT_READ, lambda: os.read(wake_out, 512))
 
@@ -202,7 +209,7 @@ class Keeper:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != self.pid:
             os._exit(1)  # the keeper died before the line above
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         memory = self.launch["max_memory"]
         if memory:
@@ -256,11 +263,11 @@ class Keeper:
     def step(self) -> None:
         """Wait for output, a signal or the next deadline, and act on it."""
         now = time.monotonic()
-        if self.reason is None and now >= self.deadline:
+        if self.reason is None and self.paused_since is None and now >= self.deadline:
             self.end("timeout")
         if self.reason is not None and now - self.ending_since > GRACE_S:
             kill_tree(signal.SIGKILL)
-        wait = 0.1 if self.reason else min(self.deadline - now, 3600.0)
+        wait = 0.1 if self.reason else 3600.0 if self.paused_since else min(self.deadline - now, 3600.0)
         for key, _ in self.selector.select(max(0.0, wait)):
             key.data()
 
@@ -270,6 +277,20 @@ class Keeper:
             self.reason = reason
             self.ending_since = time.monotonic()
             kill_tree(signal.SIGTERM)
+            kill_tree(signal.SIGCONT)  # what is stopped could not act on it
+
+    def pause(self) -> None:
+        """Stop the whole tree; its time limit stands still."""
+        if self.reason is None and self.paused_since is None:
+            self.paused_since = time.monotonic()
+            kill_tree(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let a stopped tree go on."""
+        if self.paused_since is not None:
+            self.deadline += time.monotonic() - self.paused_since
+            self.paused_since = None
+            kill_tree(signal.SIGCONT)
 
     def drain(self) -> None:
         """Read what is left in the pipes."""
@@ -295,7 +316,7 @@ class Keeper:
 def main() -> None:
     """Keep the job whose folder is the only argument."""
     # until the script runs, a request to end it waits: the keeper must not die of it and leave no status
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     folder = Path(sys.argv[1])
     with contextlib.suppress(PermissionError):  # it leads a group, or a session, already
         os.setsid()
@@ -303,6 +324,8 @@ def main() -> None:
     launch = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
     if claim(folder):
         Keeper(folder, launch).run()
+    # all is written: the server waits for the end of the process, which the interpreter would put off by 10 ms
+    os._exit(0)
 
 
 if __name__ == "__main__":

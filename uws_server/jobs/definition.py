@@ -21,7 +21,10 @@ _MIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9!#$&^_.+-]+(; ?[
 _LONGEST_MIME = 120
 _LONGEST_VERSION = 64
 
-CONTROL_NAMES = frozenset({"phase", "action", "runid", "executionduration", "destruction", "wait", "upload", "quote"})
+CONTROL_NAMES = frozenset(
+    {"phase", "action", "runid", "executionduration", "destruction", "wait", "upload", "quote"}
+    | {"responseformat", "share"}
+)
 """Request parameters that UWS and DALI keep for themselves, in lower case."""
 
 RESERVED_NAMES = frozenset(

@@ -80,6 +80,8 @@ class Job:
     error: JobError | None = None
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     results: tuple[Result, ...] = ()
+    share: str | None = None
+    size: int = 0
 
     def result(self, name: str) -> Result | None:
         """The result of that name, or whose file has that name; None if there is none."""
@@ -88,19 +90,45 @@ class Job:
 
     def elapsed(self, now: datetime) -> float | None:
         """Seconds since the job started (until it ended), or None before it starts."""
-        if self.started is None:
-            return None
-        return max(0.0, ((self.ended or now) - self.started).total_seconds())
+        return elapsed(self.started, self.ended, now)
+
+
+@dataclass(frozen=True)
+class JobSummary:
+    """What a list shows of a job."""
+
+    id: str
+    definition: str
+    phase: Phase
+    created: datetime
+    owner: str | None = None
+    run_id: str | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    destruction: datetime | None = None
+
+    def elapsed(self, now: datetime) -> float | None:
+        """Seconds since the job started (until it ended), or None before it starts."""
+        return elapsed(self.started, self.ended, now)
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which jobs a list shows: UWS 1.1, section 2.2.2.1. Empty `phases` means all but ARCHIVED."""
+    """Which jobs a list shows: UWS 1.1, section 2.2.2.1. Empty `phases` means all but ARCHIVED.
+
+    `owners` are those whose jobs are shown, None among them for jobs of nobody; None instead for all.
+    """
 
     definition: str | None = None
     phases: tuple[Phase, ...] = ()
     after: datetime | None = None
     last: int | None = None
+    owners: tuple[str | None, ...] | None = None
+
+
+def elapsed(started: datetime | None, ended: datetime | None, now: datetime) -> float | None:
+    """Seconds from the start to the end, or to now; None before the start."""
+    return None if started is None else max(0.0, ((ended or now) - started).total_seconds())
 
 
 def new_id() -> str:

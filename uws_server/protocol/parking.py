@@ -1,18 +1,24 @@
-"""The front that lets clients WAIT: an ASGI application around the WSGI one. Imports nothing of ours.
+"""The front that lets clients WAIT: an ASGI application around another one. Imports the bell.
 
-A request with WAIT is put to the WSGI application like any other. Where that answers with the header `X-Park`
-(seconds and phase), nothing is sent yet: the request waits here, in the event loop, without a thread, a database
-connection or a lock, until its job changes or its time is over; then the application is asked again.
+A request that may wait is put to the application like any other. Where that answers with the header `X-Park`,
+nothing is sent yet: the client waits here, in the event loop, without a thread, a database connection or a lock,
+until its job changes or its time is over; then the application is asked again. Who sent the same request is
+served by the same answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
+import math
+import random
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from uws_server.protocol.bell import Bell
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -20,125 +26,297 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+LOG = logging.getLogger(__name__)
 HEADER = "X-Park"
-"""What the application answers with to have a request wait: `<seconds at most> <phase now>`."""
+"""What the application answers with to have a request wait: `<seconds at most> <state now> [<owner>]`.
 
-_JOB = re.compile(r"/rest/[^/]+/([0-9a-f]{32})")
-_RECHECK_S = 20.0
-"""How long a request waits at most before the database is read again, should a change have gone unheard."""
-_CROWDED_S = 1.5
+The state is a word that the next answer is compared with: another one ends the wait (the phase, say). The owner is
+who is counted; without one, it is the client's address.
+"""
+
+_NAME = HEADER.lower().encode()
+_JOB = re.compile(r"/rest/[^/]+/(?:sync/)?([0-9a-f]{32})(/sync)?")
+"""A request that may wait: for a job with a query string, or for the answer to a synchronous call."""
+_TELLS_NOTHING = frozenset(
+    b"accept-encoding accept-language cache-control connection dnt forwarded keep-alive pragma priority referer te "
+    b"traceparent tracestate upgrade-insecure-requests user-agent via x-forwarded-for x-forwarded-host "
+    b"x-forwarded-port x-forwarded-proto x-real-ip x-request-id".split()
+)
+"""Headers on which the answer to a GET of a job does not depend; requests that differ elsewhere are not the same."""
+_RECHECKS_PER_S = 50
+"""With many waiting, the rechecks take no more than this of the application's time: they come later then."""
+_TURNS = 4
+"""How many crowds ask the application at the same time: other requests must not queue behind all of them."""
+_CROWDED_S = (1.0, 2.0)
 """How long a request waits when too many wait already: some clients ask again at once, without a pause."""
 
 
-class Bell:
-    """Wakes those who wait for a job; rung from any thread."""
+class Places:
+    """How many wait: in all, and of each owner."""
 
-    def __init__(self) -> None:
-        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
+    def __init__(self, most: int, most_each: int) -> None:
+        self.taken = 0
+        self._each: Counter[str] = Counter()
+        self._most, self._most_each = most, most_each
 
-    def ring(self, job_id: str) -> None:
-        """Wake everyone who waits for this job."""
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(self._wake, job_id)
+    def take(self, owner: str) -> bool:
+        """Take a place for this owner if one is free."""
+        if self.taken >= self._most or self._each[owner] >= self._most_each:
+            return False
+        self.taken += 1
+        self._each[owner] += 1
+        return True
 
-    def listen(self, job_id: str) -> asyncio.Future[None]:
-        """A future that is done at the next ring for this job."""
-        self._loop = asyncio.get_running_loop()
-        future = self._loop.create_future()
-        self._waiting.setdefault(job_id, set()).add(future)
-        return future
+    def free(self, owner: str) -> None:
+        """Give a place back."""
+        self.taken -= 1
+        self._each[owner] -= 1
+        if not self._each[owner]:
+            del self._each[owner]  # owners come and go
 
-    def leave(self, job_id: str, future: asyncio.Future[None]) -> None:
-        """Wait no longer."""
-        future.cancel()
-        waiting = self._waiting.get(job_id, set())
-        waiting.discard(future)
-        if not waiting:
-            self._waiting.pop(job_id, None)
 
-    def _wake(self, job_id: str) -> None:
-        for future in self._waiting.pop(job_id, ()):
-            if not future.done():
-                future.set_result(None)
+@dataclass(frozen=True)
+class _Wish:
+    """What our own header says; `owner` is empty for nobody."""
+
+    seconds: float
+    state: str
+    owner: str
 
 
 @dataclass
 class _Answer:
-    """What the application answered, held back."""
+    """What the application answered, held back; `wish` is None if it is to be sent at once."""
 
     messages: list[Message] = field(default_factory=list)
+    wish: _Wish | None = None
 
     async def keep(self, message: Message) -> None:
         self.messages.append(message)
 
-    def wish(self) -> tuple[float, str] | None:
-        """For how long the request shall wait, and the job's phase now; None if this is its answer."""
+    def open(self) -> None:
+        """Take our own header out, and read it."""
         headers = self.messages[0].get("headers", [])
-        found = [value.decode() for name, value in headers if name.lower() == HEADER.lower().encode()]
-        if not found:
-            return None
-        seconds, _, phase = found[0].partition(" ")
-        return float(seconds), phase
+        for text in [value.decode("latin-1") for name, value in headers if name.lower() == _NAME]:
+            seconds, state, owner = [*text.split(" ", 2), ""][:3]
+            self.wish = _Wish(float(seconds), state, owner)
+            self.messages[0]["headers"] = [pair for pair in headers if pair[0].lower() != _NAME]
 
     async def release(self, send: Send) -> None:
-        """Send what was held back, without our own header."""
-        start = self.messages[0]
-        start["headers"] = [pair for pair in start["headers"] if pair[0].lower() != HEADER.lower().encode()]
+        """Send what was held back."""
         for message in self.messages:
             await send(message)
 
 
-class Front:
-    """The ASGI application: WAIT requests are parked here, all others go straight to `application`."""
+def peer_address(scope: Scope) -> str:
+    """The address at the other end of the connection; '' where there is none."""
+    host, _ = scope.get("client") or ("", 0)
+    return str(host)
 
-    def __init__(self, application: Application, bell: Bell, most: int = 12_000) -> None:
-        self._application = application
-        self._bell = bell
-        self._most = most
-        self.parked = 0
+
+class _Waiter:
+    """One client that waits. A class with slots: there are thousands."""
+
+    __slots__ = ("address", "deadline", "owner", "send", "since", "state")
+
+    def __init__(self, address: str, send: Send, now: float) -> None:
+        self.address = address
+        self.send = send
+        self.since = now
+        self.deadline = now
+        self.state: str | None = None
+        self.owner: str | None = None
+
+
+class _Crowd:
+    """Those who sent the same request: one answer serves them all.
+
+    Nothing runs for a crowd that waits. A ring, a newcomer or the clock starts a task that asks the application,
+    again as long as there was another reason meanwhile. An answer is only for those who came before it was asked for.
+    """
+
+    def __init__(self, front: Front, key: object, job_id: str, scope: Scope) -> None:
+        self._front, self._key, self._job_id, self._scope = front, key, job_id, scope
+        self._loop = asyncio.get_running_loop()
+        self._waiting: set[_Waiter] = set()
+        self._fresh: list[_Waiter] = []
+        self._rung = False
+        self._due = math.inf
+        self._asking: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        front.bell.listen(job_id, self.stir)  # before the application reads the database: no ring is lost
+
+    def join(self, waiter: _Waiter) -> None:
+        """One more waits."""
+        self._waiting.add(waiter)
+        self._fresh.append(waiter)
+        self._ask()
+
+    def leave(self, waiter: _Waiter) -> None:
+        """A client waits no longer: it was answered, or hung up."""
+        if waiter not in self._waiting:
+            return
+        self._waiting.remove(waiter)
+        if waiter.owner is not None:
+            self._front.places.free(waiter.owner)
+        if not self._waiting and self._asking is None:
+            self._close()
+
+    def stir(self) -> None:
+        """Look whether the answer has changed for anyone."""
+        self._rung = True
+        self._ask()
+
+    def _ask(self) -> None:
+        if self._asking is None:
+            self._asking = self._loop.create_task(self._answer())
+
+    async def _answer(self) -> None:
+        while self._waiting and (self._rung or self._fresh):
+            asked_for = self._fresh
+            if self._rung:
+                asked_for, self._due = list(self._waiting), math.inf
+            self._rung, self._fresh = False, []
+            self._serve(asked_for, await self._front.ask(self._scope))
+        self._asking = None
+        if self._waiting:
+            self._set_timer()
+        else:
+            self._close()
+
+    def _serve(self, asked_for: Iterable[_Waiter], answer: _Answer) -> None:
+        now = self._loop.time()
+        for waiter in asked_for:
+            if waiter not in self._waiting:
+                continue  # hung up meanwhile
+            if answer.wish is not None and waiter.state is None:
+                self._front.admit(waiter, answer.wish)
+            if _is_for(waiter, answer, now) or self._front.closing:
+                self.leave(waiter)
+                self._front.deliver(answer, waiter.send)
+            else:
+                self._due = min(self._due, waiter.deadline)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(min(self._due, self._loop.time() + self._front.recheck_s()), self.stir)
+
+    def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._front.bell.leave(self._job_id, self.stir)
+        self._front.forget(self._key, self)
+
+
+def _is_for(waiter: _Waiter, answer: _Answer, now: float) -> bool:
+    """Whether this is the answer that a client has waited for."""
+    return answer.wish is None or answer.wish.state != waiter.state or now >= waiter.deadline
+
+
+class Front:
+    """The ASGI application: requests that may wait are kept here, all others go straight to `application`.
+
+    At most `most` wait, `most_each` of one owner; who comes then is held for a second or two and answered. Every
+    `recheck_s` seconds the application is asked again, should a change have gone unheard. `address` says where a
+    request comes from.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        bell: Bell,
+        most: int = 12_000,
+        most_each: int = 500,
+        recheck_s: float = 20.0,
+        address: Callable[[Scope], str] = peer_address,
+    ) -> None:
+        self._application, self._recheck_s, self._address = application, recheck_s, address
+        self._crowds: dict[object, _Crowd] = {}
+        self._deliveries: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(_TURNS)
+        self.bell = bell
+        self.places = Places(most, most_each)
+        self.closing = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        job = _JOB.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "GET" else None
-        if job is None or b"WAIT=" not in scope["query_string"].upper():
+        job = _JOB.fullmatch(scope["path"]) if scope["type"] == "http" else None
+        if job is None or scope["method"] not in ("GET", "HEAD") or not (job[2] or scope["query_string"]):
             await self._application(scope, receive, send)
-            return
-        gone = asyncio.ensure_future(_disconnected(receive))
-        try:
-            await self._wait(job[1], scope, send, gone)
-        finally:
-            gone.cancel()
+        elif scope["method"] == "HEAD":  # UWS 1.1, section 2.2.1.2: only GET waits
+            await (await self.ask(scope)).release(send)
+        else:
+            await self._wait(job[1], scope, receive, send)
 
-    async def _wait(self, job_id: str, scope: Scope, send: Send, gone: asyncio.Future[None]) -> None:
-        loop = asyncio.get_running_loop()
-        first: str | None = None
-        deadline = 0.0
-        while True:
-            bell = self._bell.listen(job_id)  # before the application reads the database: no ring is lost
-            try:
-                answer = _Answer()
+    def close(self) -> None:
+        """Answer everyone with what there is: the server stops."""
+        self.closing = True
+        for crowd in tuple(self._crowds.values()):
+            crowd.stir()
+
+    async def _wait(self, job_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+        tells = tuple(pair for pair in scope["headers"] if pair[0] not in _TELLS_NOTHING)
+        address = self._address(scope)
+        # who shows an account may be refused for what came from the same address
+        known = any(name == b"authorization" for name, _ in tells)
+        key = scope["path"], scope["query_string"], tells, address if known else ""
+        crowd = self._crowds.get(key)
+        if crowd is None:
+            crowd = self._crowds[key] = _Crowd(self, key, job_id, scope)
+        waiter = _Waiter(address, send, asyncio.get_running_loop().time())
+        crowd.join(waiter)
+        try:
+            # says so when the client has gone, and when its answer is out
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            crowd.leave(waiter)
+
+    async def ask(self, scope: Scope) -> _Answer:
+        """The application's answer to a request without a body."""
+        answer = _Answer()
+        try:
+            async with self._turns:
                 await self._application(dict(scope), _no_body(), answer.keep)
-                wish = answer.wish()
-                if wish is not None and first is None:
-                    seconds, first = wish
-                    deadline = loop.time() + (seconds if self.parked < self._most else min(seconds, _CROWDED_S))
-                if wish is None or wish[1] != first or loop.time() >= deadline:
-                    await answer.release(send)
-                    return
-                await self._park({bell, gone}, min(deadline - loop.time(), _RECHECK_S))
-                if gone.done():
-                    return
-            finally:
-                self._bell.leave(job_id, bell)
+            answer.open()
+        except Exception:
+            LOG.exception("no answer to %s %s", scope["method"], scope["path"])
+            headers = [(b"content-type", b"text/plain; charset=UTF-8")]
+            start = {"type": "http.response.start", "status": 500, "headers": headers}
+            return _Answer([start, {"type": "http.response.body", "body": b"the server failed; its log tells more\n"}])
+        return answer
 
-    async def _park(self, until: set[asyncio.Future[None]], seconds: float) -> None:
-        self.parked += 1
-        try:
-            await asyncio.wait(until, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self.parked -= 1
+    def admit(self, waiter: _Waiter, wish: _Wish) -> None:
+        """Grant a newcomer its time, or a second or two if too many wait."""
+        owner = f"owner {wish.owner}" if wish.owner else f"address {waiter.address}"
+        seconds = wish.seconds
+        if self.places.take(owner):
+            waiter.owner = owner
+        else:
+            seconds = min(seconds, random.uniform(*_CROWDED_S))
+        waiter.state = wish.state
+        waiter.deadline = waiter.since + seconds
+
+    def deliver(self, answer: _Answer, send: Send) -> None:
+        """Send an answer; a client that reads slowly keeps nobody else waiting."""
+        task = asyncio.get_running_loop().create_task(answer.release(send))
+        self._deliveries.add(task)
+        task.add_done_callback(self._delivered)
+
+    def _delivered(self, task: asyncio.Task[None]) -> None:
+        self._deliveries.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            LOG.error("an answer could not be sent", exc_info=task.exception())
+
+    def recheck_s(self) -> float:
+        """How long until the application is asked again without a ring."""
+        return max(self._recheck_s, len(self._crowds) / _RECHECKS_PER_S)
+
+    def forget(self, key: object, crowd: _Crowd) -> None:
+        """A crowd has gone."""
+        if self._crowds.get(key) is crowd:
+            del self._crowds[key]
 
 
 def _no_body() -> Receive:
@@ -153,8 +331,3 @@ def _no_body() -> Receive:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     return receive
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

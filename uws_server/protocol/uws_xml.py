@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from lxml import etree
 
-from uws_server.jobs.job import Job, Progress
+from uws_server.jobs.job import Job, JobSummary, Progress
 
 UWS = "http://www.ivoa.net/xml/UWS/v1.0"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -30,8 +30,8 @@ def timestamp(when: datetime) -> str:
     return when.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def job_document(job: Job, url: str, progress: Progress | None) -> bytes:
-    """The document of one job; `url` is the job's own, absolute and without a slash at the end."""
+def job_document(job: Job, url: str, progress: Progress | None, style: str) -> bytes:
+    """The document of one job; `url` is its own, absolute and without a slash at the end, `style` that of the XSLT."""
     root = etree.Element(f"{{{UWS}}}job", {"version": "1.1"}, _ROOTS)
     _text(root, "jobId", job.id)
     if job.run_id is not None:
@@ -56,6 +56,7 @@ def job_document(job: Job, url: str, progress: Progress | None) -> bytes:
         element.set("n", str(progress.number))
         element.set("m", str(progress.total))
         element.text = progress.stage
+    root.addprevious(etree.ProcessingInstruction("xml-stylesheet", f'type="text/xsl" href={quoteattr(style)}'))
     return _serialize(root)
 
 
@@ -69,23 +70,30 @@ def results_document(job: Job, url: str) -> bytes:
     return _serialize(_results(job, url))
 
 
-def list_document(jobs: Iterable[Job], base: str) -> Iterator[bytes]:
+def list_document(jobs: Iterable[JobSummary], base: str, style: str) -> Iterator[bytes]:
     """The job list in pieces of some tens of kilobytes.
 
     Text, because building elements for thousands of jobs takes far longer; large pieces, because each one goes
     from a thread to the event loop.
     """
     names = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in _ROOTS.items())
-    lines = [f'<?xml version="1.0" encoding="UTF-8"?>\n<uws:jobs {names} version="1.1">\n']
+    lines = [
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<?xml-stylesheet type="text/xsl" href={quoteattr(style)}?>\n',
+        f'<uws:jobs {names} version="1.1">\n',
+    ]
+    lists: dict[str, str] = {}
     for job in jobs:
-        href = quoteattr(f"{base}/rest/{job.definition}/{job.id}")
+        address = lists.get(job.definition)
+        if address is None:
+            address = lists[job.definition] = escape(f"{base}/rest/{job.definition}", {'"': "&quot;"})
         run_id = "" if job.run_id is None else f"<uws:runId>{escape(job.run_id)}</uws:runId>"
         owner = "" if job.owner is None else f"<uws:ownerId>{escape(job.owner)}</uws:ownerId>"
         lines.append(
-            f'<uws:jobref id="{job.id}" xlink:type="simple" xlink:href={href}><uws:phase>{job.phase}</uws:phase>'
+            f'<uws:jobref id="{job.id}" xlink:type="simple" xlink:href="{address}/{job.id}">'
+            f"<uws:phase>{job.phase.value}</uws:phase>"
             f"{run_id}{owner}<uws:creationTime>{timestamp(job.created)}</uws:creationTime></uws:jobref>\n"
         )
-        if len(lines) == _JOBS_A_PIECE:
+        if len(lines) >= _JOBS_A_PIECE:
             yield "".join(lines).encode()
             lines.clear()
     lines.append("</uws:jobs>\n")
@@ -126,4 +134,4 @@ def _time(parent: etree._Element, name: str, when: datetime | None) -> None:
 
 
 def _serialize(root: etree._Element) -> bytes:
-    return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+    return etree.tostring(root.getroottree(), xml_declaration=True, encoding="UTF-8", pretty_print=True)

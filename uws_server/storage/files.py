@@ -6,19 +6,22 @@
                           job.log           what it printed (stdout.log and stderr.log: each alone)
     <data>/incoming/                        uploads on their way
 
-A folder is complete before its job is in the database; one without a job is left from a crash and is swept.
+A job has a folder from its first upload on, at the latest when it is started: most of the time that it takes to make a
+job would go into three empty folders. A folder is complete before its job is in the database; one without a job is left
+from a crash and is swept.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ from uws_server.errors import NotFound
 
 _SAFE = re.compile(r"[^A-Za-z0-9._+-]")
 _ID = re.compile(r"[0-9a-f]{32}")
+_AT_ONCE = 500
+"""Folders that the database is asked about at once."""
 
 
 class JobFiles:
@@ -45,10 +50,10 @@ class JobFiles:
         return self.jobs / job_id[:2] / job_id
 
     def create(self, job_id: str, uploads: Mapping[str, Path]) -> Path:
-        """Make a job's folder and move uploads into it; `uploads` maps places below the folder to files."""
+        """Make a job's folder, if need be, and move uploads into it; `uploads` maps places below it to files."""
         folder = self.folder(job_id)
         for place in ("inputs", "results"):
-            (folder / place).mkdir(parents=True)
+            (folder / place).mkdir(parents=True, exist_ok=True)
         for place, path in uploads.items():
             path.rename(folder / place)
         return folder
@@ -77,20 +82,24 @@ class JobFiles:
         except FileNotFoundError:
             return b""
 
-    def sweep(self, known: Collection[str], older_than: float) -> int:
+    def sweep(self, known: Callable[[Collection[str]], Collection[str]], older_than: float) -> int:
         """Remove folders and uploads that belong to no job and are older than `older_than` seconds; count them.
 
-        Anything that is not named as a job's folder is left alone: somebody else put it there.
+        `known` says which of some ids are jobs. Anything that is not named as a job's folder is left alone: somebody
+        else put it there.
         """
         limit = time.time() - older_than
-        orphans = [path for path in self._folders() if path.name not in known and _changed(path) < limit]
-        stale = [path for path in self.incoming.iterdir() if _changed(path) < limit]
-        return sum(_remove(path) for path in orphans + stale)
+        removed = sum(_remove(path) for path in list(self.incoming.iterdir()) if _changed(path) < limit)
+        folders = self._folders()
+        while some := {path.name: path for path in itertools.islice(folders, _AT_ONCE)}:
+            orphans = some.keys() - set(known(some.keys()))
+            removed += sum(_remove(some[name]) for name in orphans if _changed(some[name]) < limit)
+        return removed
 
     def _folders(self) -> Iterator[Path]:
         for part in self.jobs.glob("[0-9a-f][0-9a-f]"):
             if part.is_dir():
-                yield from (path for path in part.iterdir() if _ID.fullmatch(path.name))
+                yield from (Path(entry) for entry in os.scandir(part) if _ID.fullmatch(entry.name))
 
 
 def _changed(path: Path) -> float:
@@ -128,6 +137,16 @@ def write_json(path: Path, content: Any) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     beside.replace(path)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the plain files below a folder; what goes away meanwhile does not count."""
+    size = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += (Path(parent) / name).lstat().st_size
+    return size
 
 
 def safe_name(name: str) -> str:

@@ -1,92 +1,131 @@
 """The jobs in the database: the one place where a job's phase changes. Imports the jobs' values and the tables.
 
-Every change of phase is a compare-and-set, so two processes (or two threads) can never both win.
+Every change of phase is a compare-and-set, so two processes (or two threads) can never both win; the other processes
+hear of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from uws_server.errors import NotFound
-from uws_server.jobs.job import Filter, Job, JobError, Result
+from uws_server.jobs.job import Filter, Job, JobError, JobSummary, Result, new_id
 from uws_server.jobs.phases import ENDED, Phase, may
-from uws_server.storage.tables import dump_parameters, job_row, jobs, metadata, read_job, read_result, results
+from uws_server.storage import changes, lists, migrate
+from uws_server.storage.database import engine_for, reading
+from uws_server.storage.tables import (
+    BUSY,
+    LISTED,
+    dump_parameters,
+    job_row,
+    jobs,
+    read_job,
+    read_result,
+    result_row,
+    results,
+    stored,
+)
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_TAKEN = jobs.c.phase.in_([phase.value for phase in (Phase.EXECUTING, Phase.SUSPENDED, Phase.UNKNOWN)])
+"""Condition: a server has taken the job."""
+# built once: to build such a statement takes as long as to execute it
+_ONE = jobs.select().where(jobs.c.id == sa.bindparam("wanted"))
+_RESULTS_OF_ONE = results.select().where(results.c.job_id == sa.bindparam("wanted")).order_by(results.c.position)
+
+
+class Run(NamedTuple):
+    """A job that a server has taken, and which one; None if that is not known."""
+
+    job_id: str
+    phase: Phase
+    server: str | None
 
 
 class JobStore:
-    """All jobs of a server, in SQLite or PostgreSQL."""
+    """All jobs of a server, in SQLite or PostgreSQL. `server` is the id of this process among those that share them."""
 
     def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
-        metadata.create_all(self.engine)
+        self.server = new_id()
+        self.engine = engine_for(url)
+        try:
+            migrate.require_current(self.engine)
+        except BaseException:
+            self.engine.dispose()
+            raise
+        self._reading = reading(self.engine)
 
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
 
+    # --- one job ---------------------------------------------------------------------------------------
+
     def add(self, job: Job) -> None:
         """Keep a new job, which must be PENDING."""
         with self.engine.begin() as connection:
-            connection.execute(jobs.insert().values(job_row(job)))
+            connection.execute(jobs.insert(), job_row(job))
 
     def get(self, job_id: str) -> Job:
         """The job with that id; NotFound if there is none."""
-        with self.engine.connect() as connection:
-            row = connection.execute(jobs.select().where(jobs.c.id == job_id)).one_or_none()
+        _require_id("job", job_id)
+        with self._reading.connect() as connection:
+            row = connection.execute(_ONE, {"wanted": job_id}).one_or_none()
             if row is None:
-                raise NotFound(f"no job {job_id[:40]!r}")
+                raise _no("job", job_id)
             return read_job(row, self._results(connection, row))
 
-    def select(self, wanted: Filter) -> list[Job]:
-        """The jobs that a filter lets through, newest first; without their results."""
-        query = jobs.select().order_by(jobs.c.created.desc(), jobs.c.id)
-        if wanted.definition is not None:
-            query = query.where(jobs.c.definition == wanted.definition)
-        if wanted.phases:
-            query = query.where(jobs.c.phase.in_([phase.value for phase in wanted.phases]))
-        else:
-            query = query.where(jobs.c.phase != Phase.ARCHIVED.value)
-        if wanted.after is not None:
-            # clients know creation times to the millisecond: a job is not after the time that its own document shows
-            after = wanted.after.replace(microsecond=wanted.after.microsecond // 1000 * 1000)
-            query = query.where(jobs.c.created >= after + timedelta(milliseconds=1))
-        if wanted.last is not None:
-            query = query.limit(wanted.last)
-        with self.engine.connect() as connection:
-            return [read_job(row, []) for row in connection.execute(query)]
-
-    def in_phase(self, phase: Phase) -> Sequence[str]:
-        """Ids of the jobs in a phase, longest queued first."""
-        query = sa.select(jobs.c.id).where(jobs.c.phase == phase.value).order_by(jobs.c.queued, jobs.c.created)
-        with self.engine.connect() as connection:
-            return connection.execute(query).scalars().all()
-
-    def move(self, job_id: str, before: Iterable[Phase], after: Phase, **changes: Any) -> bool:
+    def move(self, job_id: str, before: Iterable[Phase], after: Phase, **columns: Any) -> bool:
         """Set the phase to `after` if it is one of `before` and the step is legal; say whether it happened.
 
-        `changes` are columns set in the same statement (such as `started`).
+        `columns` are set in the same statement (such as `started`).
         """
-        legal = [phase.value for phase in before if may(phase, after)]
-        statement = jobs.update().where(jobs.c.id == job_id, jobs.c.phase.in_(legal))
+        statement = _step(job_id, before, after).values(**columns)
         with self.engine.begin() as connection:
-            return connection.execute(statement.values(phase=after.value, **changes)).rowcount == 1
+            return self._happened(connection, statement, job_id, after)
 
-    def end(self, job_id: str, after: Phase, ended: datetime, error: JobError | None, found: Sequence[Result]) -> bool:
-        """Bring a job to its end with its results, in one transaction; say whether it happened."""
-        legal = [phase.value for phase in Phase if phase not in ENDED and may(phase, after)]
-        statement = jobs.update().where(jobs.c.id == job_id, jobs.c.phase.in_(legal))
-        changes: dict[str, Any] = {"phase": after.value, "ended": ended}
-        if error is not None:
-            changes |= {"error": error.message, "error_fatal": error.fatal}
+    def take(self, job_id: str, started: datetime) -> bool:
+        """Have this process run a QUEUED job; say whether no other one was faster."""
+        return self.move(job_id, [Phase.QUEUED], Phase.EXECUTING, started=started, server=self.server)
+
+    def take_over(self, job_id: str, server: str | None) -> bool:
+        """Have this process run a job that another one has taken; say whether it was still that one's."""
+        theirs = jobs.c.server.is_(None) if server is None else jobs.c.server == server
         with self.engine.begin() as connection:
-            if connection.execute(statement.values(changes)).rowcount != 1:
+            statement = jobs.update().where(jobs.c.id == job_id, theirs, _TAKEN).values(server=self.server)
+            return connection.execute(statement).rowcount == 1
+
+    def end(
+        self, job_id: str, after: Phase, ended: datetime, error: JobError | None, found: Sequence[Result], size: int = 0
+    ) -> bool:
+        """Bring a job that no other process runs to its end, in one transaction; say whether it happened.
+
+        `found` are its results, `size` is what it holds on disk, in bytes.
+        """
+        statement = _step(job_id, [phase for phase in Phase if phase not in ENDED], after)
+        statement = statement.where(sa.or_(jobs.c.server.is_(None), jobs.c.server == self.server))
+        statement = statement.values(ended=ended, size=size)
+        if error is not None:
+            statement = statement.values(error=error.message, error_fatal=error.fatal)
+        with self.engine.begin() as connection:
+            if not self._happened(connection, statement, job_id, after):
                 return False
             if found:
-                connection.execute(results.insert(), [_result_row(job_id, i, item) for i, item in enumerate(found)])
+                connection.execute(results.insert(), [result_row(job_id, i, item) for i, item in enumerate(found)])
+            return True
+
+    def archive(self, job_id: str) -> bool:
+        """Keep of an ended job its record only, not its results; say whether it had ended."""
+        statement = _step(job_id, ENDED, Phase.ARCHIVED).values(size=0)
+        with self.engine.begin() as connection:
+            if not self._happened(connection, statement, job_id, Phase.ARCHIVED):
+                return False
+            connection.execute(results.delete().where(results.c.job_id == job_id))
             return True
 
     def update_pending(self, before: Job, after: Job) -> bool:
@@ -96,69 +135,109 @@ class JobStore:
         with self.engine.begin() as connection:
             return connection.execute(statement.values(parameters=dump_parameters(after))).rowcount == 1
 
-    def change(self, job_id: str, **changes: Any) -> None:
-        """Set columns that no phase depends on (destruction, execution_duration)."""
+    def change(self, job_id: str, **columns: Any) -> None:
+        """Set columns that no phase depends on (destruction, execution_duration, share, size)."""
+        _require_id("job", job_id)
         with self.engine.begin() as connection:
-            if connection.execute(jobs.update().where(jobs.c.id == job_id).values(**changes)).rowcount != 1:
-                raise NotFound(f"no job {job_id[:40]!r}")
+            if connection.execute(jobs.update().where(jobs.c.id == job_id).values(**columns)).rowcount != 1:
+                raise _no("job", job_id)
+
+    def ask_abort(self, job_id: str) -> bool:
+        """Note that a job which a server has taken shall be ended, and tell that server; say whether there is one."""
+        statement = jobs.update().where(jobs.c.id == job_id, _TAKEN).values(abort_asked=True)
+        with self.engine.begin() as connection:
+            return self._happened(connection, statement, job_id, changes.ABORT)
+
+    def abort_asked(self, job_id: str) -> bool:
+        """Whether the job shall be ended."""
+        with self._reading.connect() as connection:
+            return bool(connection.execute(sa.select(jobs.c.abort_asked).where(jobs.c.id == job_id)).scalar())
 
     def delete(self, job_id: str) -> None:
-        """Forget a job."""
-        with self.engine.begin() as connection:
-            connection.execute(results.delete().where(results.c.job_id == job_id))
-            connection.execute(jobs.delete().where(jobs.c.id == job_id))
-
-    def expired(self, now: datetime) -> Sequence[str]:
-        """Ids of the jobs whose destruction time has passed."""
-        query = sa.select(jobs.c.id).where(jobs.c.destruction <= now, jobs.c.phase != Phase.ARCHIVED.value)
-        with self.engine.connect() as connection:
-            return connection.execute(query).scalars().all()
+        """Forget a job and, by their foreign key, its results."""
+        if _ID.fullmatch(job_id):
+            with self.engine.begin() as connection:
+                self._happened(connection, jobs.delete().where(jobs.c.id == job_id), job_id, changes.DELETED)
 
     def result(self, result_id: str) -> tuple[str, Result]:
         """The job's id and the result of a result id; NotFound if there is none."""
-        with self.engine.connect() as connection:
+        _require_id("result", result_id)
+        with self._reading.connect() as connection:
             row = connection.execute(results.select().where(results.c.id == result_id)).one_or_none()
         if row is None:
-            raise NotFound(f"no result {result_id[:40]!r}")
+            raise _no("result", result_id)
         return row.job_id, read_result(row)
 
-    def ids(self) -> set[str]:
-        """Ids of all jobs (to find folders that belong to none)."""
-        with self.engine.connect() as connection:
-            return set(connection.execute(sa.select(jobs.c.id)).scalars())
+    # --- many jobs -------------------------------------------------------------------------------------
+
+    def summaries(self, wanted: Filter) -> Iterator[JobSummary]:
+        """The jobs that a filter lets through, newest first; holds nothing of the database between two of them."""
+        return lists.summaries(self._reading, wanted)
+
+    def queued(self, most: int) -> Sequence[str]:
+        """Ids of the jobs that wait to be run, longest queued first."""
+        query = sa.select(jobs.c.id).where(BUSY, jobs.c.phase == Phase.QUEUED.value)
+        return self._ids(query.order_by(jobs.c.queued, jobs.c.created).limit(most))
+
+    def taken(self) -> list[Run]:
+        """The jobs that servers run."""
+        query = sa.select(jobs.c.id, jobs.c.phase, jobs.c.server).where(BUSY, _TAKEN)
+        with self._reading.connect() as connection:
+            return [Run(job_id, Phase(phase), server) for job_id, phase, server in connection.execute(query)]
+
+    def to_abort(self) -> Sequence[str]:
+        """Ids of the jobs that this process runs and that shall be ended."""
+        return self._ids(sa.select(jobs.c.id).where(BUSY, _TAKEN, jobs.c.server == self.server, jobs.c.abort_asked))
+
+    def expired(self, now: datetime) -> Sequence[str]:
+        """Ids of the jobs whose destruction time has passed."""
+        return self._ids(sa.select(jobs.c.id).where(LISTED, jobs.c.destruction <= now))
+
+    def known(self, ids: Collection[str]) -> set[str]:
+        """Those of some ids (a few hundred) that are jobs."""
+        return set(self._ids(sa.select(jobs.c.id).where(jobs.c.id.in_(ids))))
+
+    def active_count(self, owner: str | None) -> int:
+        """How many jobs of an owner wait or run."""
+        query = sa.select(sa.func.count()).select_from(jobs).where(BUSY, jobs.c.owner == (owner or ""))
+        with self._reading.connect() as connection:
+            return connection.execute(query).scalar_one()
+
+    def stored_bytes(self, owner: str | None) -> int:
+        """How many bytes the jobs of an owner hold on disk."""
+        query = sa.select(stored.c.bytes).where(stored.c.owner == (owner or ""))
+        with self._reading.connect() as connection:
+            return connection.execute(query).scalar() or 0
+
+    # --- parts -----------------------------------------------------------------------------------------
+
+    def _ids(self, query: sa.Select[Any]) -> Sequence[str]:
+        with self._reading.connect() as connection:
+            return connection.execute(query).scalars().all()
+
+    def _happened(self, connection: sa.Connection, statement: sa.UpdateBase, job_id: str, what: str) -> bool:
+        """Execute a change of one job; if it was possible, the other processes hear of it."""
+        if connection.execute(statement).rowcount != 1:
+            return False
+        changes.tell(connection, self.server, job_id, what)
+        return True
 
     def _results(self, connection: sa.Connection, row: sa.Row[Any]) -> list[sa.Row[Any]]:
         if Phase(row.phase) not in ENDED:
             return []
-        query = results.select().where(results.c.job_id == row.id).order_by(results.c.position)
-        return list(connection.execute(query))
+        return list(connection.execute(_RESULTS_OF_ONE, {"wanted": row.id}))
 
 
-def _result_row(job_id: str, position: int, result: Result) -> dict[str, Any]:
-    return {
-        "id": result.id,
-        "job_id": job_id,
-        "position": position,
-        "name": result.name,
-        "file": result.file,
-        "mime": result.mime,
-        "size": result.size,
-        "sha256": result.sha256,
-        "description": result.description,
-    }
+def _step(job_id: str, before: Iterable[Phase], after: Phase) -> sa.Update:
+    """The change of phase, from those of `before` from which it is legal."""
+    legal = [phase.value for phase in before if may(phase, after)]
+    return jobs.update().where(jobs.c.id == job_id, jobs.c.phase.in_(legal)).values(phase=after.value)
 
 
-def _engine(url: str) -> sa.Engine:
-    if not url.startswith("sqlite"):
-        return sa.create_engine(url, pool_pre_ping=True)
-    engine = sa.create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+def _require_id(kind: str, text: str) -> None:
+    if not _ID.fullmatch(text):
+        raise _no(kind, text)
 
-    @sa.event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        # WAL lets readers go on while one writes; NORMAL loses nothing that was committed when a process is
-        # killed (only a power cut can cost the last commits).
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA foreign_keys=ON")
 
-    return engine
+def _no(kind: str, text: str) -> NotFound:
+    return NotFound(f"no {kind} {text[:40]!r}")

@@ -1,15 +1,20 @@
-"""The tables of the database and how a row becomes a Job. Imports the jobs' values."""
+"""The tables of the database and how a row becomes a Job. Imports the jobs' values.
+
+The database itself is made by the migrations; a test holds these tables to what they make.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from uws_server.jobs.job import Job, JobError, ParameterValue, Result
-from uws_server.jobs.phases import Phase
+from uws_server.jobs.job import Job, JobError, JobSummary, ParameterValue, Result
+from uws_server.jobs.phases import ACTIVE, Phase
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,7 +43,8 @@ jobs = sa.Table(
     sa.Column("definition", sa.String(64), nullable=False),
     sa.Column("version", sa.String(64), nullable=False),
     sa.Column("phase", sa.String(16), nullable=False),
-    sa.Column("owner", sa.String(128)),
+    # '' for nobody: no database puts NULL and a name into one order that an index could give
+    sa.Column("owner", sa.String(128), nullable=False, server_default=""),
     sa.Column("run_id", sa.Text),
     sa.Column("created", UTCTime, nullable=False),
     sa.Column("queued", UTCTime),
@@ -50,10 +56,32 @@ jobs = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("error_fatal", sa.Boolean),
     sa.Column("parameters", sa.Text, nullable=False),
-    sa.Index("jobs_by_definition", "definition", "created"),
-    sa.Index("jobs_by_phase", "phase", "queued"),
-    sa.Index("jobs_by_time", "created"),
+    sa.Column("share", sa.String(32)),
+    sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("server", sa.String(64)),
+    sa.Column("abort_asked", sa.Boolean, nullable=False, server_default=sa.false()),
 )
+
+# A partial index serves only a query that holds the very words of its condition: no bound parameters here.
+LISTED = jobs.c.phase != sa.literal_column(f"'{Phase.ARCHIVED}'")
+"""Condition: the job is in lists that name no phase."""
+
+BUSY = jobs.c.phase.in_([sa.literal_column(f"'{phase}'") for phase in sorted(ACTIVE)])
+"""Condition: the server has work to do with the job."""
+
+
+def _index(name: str, columns: str, where: sa.ColumnElement[bool] | None = None) -> None:
+    sa.Index(name, *(jobs.c[column] for column in columns.split()), sqlite_where=where, postgresql_where=where)
+
+
+# every stream of a list (uws_server.storage.lists) is one range of one of the first four, already in order
+_index("jobs_listed", "definition created id", LISTED)
+_index("jobs_by_phase", "definition phase created id")
+_index("jobs_of_owner_listed", "definition owner created id", LISTED)
+_index("jobs_of_owner_by_phase", "definition owner phase created id")
+_index("jobs_busy", "phase queued", BUSY)
+_index("jobs_of_owner_busy", "owner", BUSY)
+_index("jobs_by_destruction", "destruction", LISTED)
 
 results = sa.Table(
     "results",
@@ -69,6 +97,54 @@ results = sa.Table(
     sa.Column("description", sa.Text, nullable=False),
 )
 
+# What the jobs of an owner hold on disk: the sum of jobs.size, kept right by triggers of the database.
+stored = sa.Table(
+    "stored",
+    metadata,
+    sa.Column("owner", sa.String(128), primary_key=True),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+)
+
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("token_hash", sa.Text, nullable=False),
+    sa.Column("is_admin", sa.Boolean, nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.Column("created", UTCTime, nullable=False),
+    sa.Column("max_active", sa.Integer),
+    sa.Column("max_bytes", sa.BigInteger),
+)
+
+# The server processes that use the database.
+servers = sa.Table(
+    "servers",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("place", sa.String(128), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("start", sa.String(32), nullable=False),
+    sa.Column("seen", UTCTime, nullable=False),
+)
+
+# What a server process tells the others: in SQLite only; PostgreSQL says it with NOTIFY.
+changes = sa.Table(
+    "changes",
+    metadata,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
+    sa.Column("job_id", sa.String(32), nullable=False),
+    sa.Column("what", sa.String(16), nullable=False),
+    sa.Column("server", sa.String(64), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+SUMMARY = [jobs.c[field.name] for field in fields(JobSummary)]
+"""The columns of a JobSummary, in its order."""
+
+_PHASES = {phase.value: phase for phase in Phase}
+
 
 def job_row(job: Job) -> dict[str, Any]:
     """The row of the table `jobs` for a new job."""
@@ -77,19 +153,36 @@ def job_row(job: Job) -> dict[str, Any]:
         "definition": job.definition,
         "version": job.version,
         "phase": job.phase.value,
-        "owner": job.owner,
+        "owner": job.owner or "",
         "run_id": job.run_id,
         "created": job.created,
         "execution_duration": job.execution_duration,
         "destruction": job.destruction,
         "quote": job.quote,
         "parameters": dump_parameters(job),
+        "share": job.share,
+        "size": job.size,
     }
 
 
 def dump_parameters(job: Job) -> str:
     """The parameters of a job as JSON."""
     return json.dumps({name: [value.text, value.value, value.kind] for name, value in job.parameters.items()})
+
+
+def result_row(job_id: str, position: int, result: Result) -> dict[str, Any]:
+    """The row of the table `results` for a result of a job."""
+    return {
+        "id": result.id,
+        "job_id": job_id,
+        "position": position,
+        "name": result.name,
+        "file": result.file,
+        "mime": result.mime,
+        "size": result.size,
+        "sha256": result.sha256,
+        "description": result.description,
+    }
 
 
 def read_job(row: sa.Row[Any], result_rows: list[sa.Row[Any]]) -> Job:
@@ -102,7 +195,7 @@ def read_job(row: sa.Row[Any], result_rows: list[sa.Row[Any]]) -> Job:
         created=row.created,
         execution_duration=row.execution_duration,
         destruction=row.destruction,
-        owner=row.owner,
+        owner=row.owner or None,
         run_id=row.run_id,
         quote=row.quote,
         started=row.started,
@@ -110,7 +203,15 @@ def read_job(row: sa.Row[Any], result_rows: list[sa.Row[Any]]) -> Job:
         error=None if row.error is None else JobError(row.error, bool(row.error_fatal)),
         parameters={name: ParameterValue(*content) for name, content in json.loads(row.parameters).items()},
         results=tuple(read_result(result) for result in result_rows),
+        share=row.share,
+        size=row.size,
     )
+
+
+def read_summary(row: Iterable[Any]) -> JobSummary:
+    """The JobSummary of a row of the columns SUMMARY; by their names it would take four times as long."""
+    job_id, definition, phase, created, owner, run_id, started, ended, destruction = row
+    return JobSummary(job_id, definition, _PHASES[phase], created, owner or None, run_id, started, ended, destruction)
 
 
 def read_result(row: sa.Row[Any]) -> Result:

@@ -11,7 +11,13 @@ from pathlib import Path
 
 from bottle import HTTPResponse, request, static_file
 
-_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json"}
+_TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+    ".xsl": "text/xsl",
+}
 _YEAR_S = 31_536_000
 
 
@@ -37,7 +43,7 @@ class Assets:
 
     def send(self, name: str) -> HTTPResponse:
         """The file, with an ETag."""
-        kind = _TYPES.get(Path(name).suffix, "auto")
+        kind = _TYPES.get(Path(name).suffix, True)
         response = static_file(name, root=str(self._folder), mimetype=kind, etag=self._versions.get(name))
         asked_for = request.query.get("v")
         fixed = asked_for is not None and asked_for == self._versions.get(name)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from bottle import HTTPResponse, request
 
 from uws_server import forms
+from uws_server.callers import SHARE
 from uws_server.errors import BadRequest, NotFound
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, Progress, Result, utcnow
@@ -19,6 +20,7 @@ from uws_server.previews.cache import Preview
 from uws_server.services import Services
 from uws_server.web import logtext, texts
 from uws_server.web.joblist import read_view
+from uws_server.web.page import Page
 from uws_server.web.pictures import Pictures
 from uws_server.web.render import Renderer
 
@@ -58,30 +60,32 @@ class ParameterRow:
     kind: str
 
 
-class JobPage:
+class JobPage(Page):
     """The page of a job over one set of services."""
 
     def __init__(self, services: Services, render: Renderer, pictures: Pictures) -> None:
-        self.services = services
+        super().__init__(services)
         self.render = render
         self.pictures = pictures
 
     def page(self, job_id: str) -> HTTPResponse:
         """GET the page."""
-        job = self.services.store.get(job_id)
+        job = self.counter.job(job_id)
         definition = self.definition(job)
         ended = job.phase in ENDED
-        log = logtext.tail(self.services, job, whole=ended)
+        log = logtext.tail(self.counter, job, whole=ended)
         results = self.results(job)
         return self.render.page(
             "job.html",
             job=job,
             definition=definition,
             title=definition.title if definition else job.definition,
-            progress=self.services.progress(job) or Progress(),
+            progress=self.counter.progress(job) or Progress(),
             elapsed=job.elapsed(utcnow()),
             ended=ended,
             can_run=job.phase in _RUNNABLE,
+            can_change=self.counter.may_change(job),
+            share=self.share_link(job),
             log=log,
             results=results,
             plots=[row for row in results if row.preview.kind == "spectrum" and not _is_background(row, results)],
@@ -95,10 +99,10 @@ class JobPage:
         offset = request.query.get("log", "0")
         if not re.fullmatch(r"[0-9]{1,12}", offset):
             raise BadRequest(f"log: {offset[:40]!r} came; a number of bytes is allowed")
-        job = self.services.store.get(job_id)  # before the log: the log of an ended job is whole
+        job = self.counter.job(job_id)  # before the log: the log of an ended job is whole
         ended = job.phase in ENDED
-        progress = self.services.progress(job) or Progress()
-        piece, after = logtext.piece(self.services, job, int(offset), whole=ended)
+        progress = self.counter.progress(job) or Progress()
+        piece, after = logtext.piece(self.counter, job, int(offset), whole=ended)
         state: dict[str, Any] = {
             "phase": job.phase.value,
             "ended": ended,
@@ -115,27 +119,37 @@ class JobPage:
         }
         return HTTPResponse(json.dumps(state), 200, {"Content-Type": "application/json", "Cache-Control": "no-store"})
 
-    def act(self, job_id: str, action: Literal["run", "abort", "delete"]) -> HTTPResponse:
+    def act(self, job_id: str, action: Literal["run", "abort", "delete", "share", "unshare"]) -> HTTPResponse:
         """POST one of the buttons: back to the job, or to the list it was deleted from."""
         with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
             self.render.require_token(form)
             back = form.take("_back")
             view = read_view({key: form.take(key) or "" for key in ("definition", "phase", "page")})
-        job = self.services.store.get(job_id)
+        job = self.counter.job(job_id)
         if action == "run":
-            self.services.run(job)
+            self.counter.run(job)
         elif action == "abort":
-            self.services.abort(job)
+            self.counter.abort(job)
+        elif action == "share":
+            self.counter.share(job)
+        elif action == "unshare":
+            self.counter.unshare(job)
         else:
-            self.services.delete(job)
+            self.counter.delete(job)
         if back == "list" or action == "delete":
             return self.render.go(self.render.link(**view.query()))
         return self.render.go(self.render.link("jobs", job_id))
 
+    def share_link(self, job: Job) -> str:
+        """The link that shows a shared job to whom it is given; '' for a job that is not shared."""
+        if not job.share:
+            return ""
+        return f"{self.services.base_url}/jobs/{job.id}?{SHARE}={job.share}"
+
     def definition(self, job: Job) -> Definition | None:
         """The definition of a job; None if it is not installed any more."""
         try:
-            return self.services.definition(job.definition).definition
+            return self.services.library.get(job.definition).definition
         except NotFound:
             return None
 

@@ -15,10 +15,11 @@ from bottle import HTTPResponse, request
 from uws_server import forms
 from uws_server.errors import BadRequest, NotFound
 from uws_server.intake import Request
-from uws_server.jobs.job import Filter, Job, Progress, utcnow
+from uws_server.jobs.job import Filter, JobSummary, Progress, utcnow
 from uws_server.jobs.phases import ACTIVE, Phase
 from uws_server.services import Services
 from uws_server.web.fields import has_all_defaults
+from uws_server.web.page import Page
 from uws_server.web.render import Renderer
 
 PER_PAGE = 50
@@ -29,7 +30,7 @@ MOST_PAGES = 200
 class Row:
     """A job in the list."""
 
-    job: Job
+    job: JobSummary
     title: str
     progress: Progress | None
     elapsed: float | None
@@ -49,11 +50,11 @@ class View:
         return {name: value for name, value in query.items() if value and (name, value) != ("page", 1)}
 
 
-class JobList:
+class JobList(Page):
     """The job list over one set of services."""
 
     def __init__(self, services: Services, render: Renderer) -> None:
-        self.services = services
+        super().__init__(services)
         self.render = render
 
     def page(self) -> HTTPResponse:
@@ -81,8 +82,8 @@ class JobList:
         """POST: a job with the defaults of its definition, run at once."""
         with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
             self.render.require_token(form)
-        job = self.services.create(name, Request())
-        self.services.run(job)
+        job = self.counter.create(name, Request())
+        self.counter.run(job)
         return self.render.go(self.render.link("jobs", job.id))
 
     def rows(self, view: View) -> tuple[list[Row], bool]:
@@ -92,12 +93,12 @@ class JobList:
             phases=(Phase(view.phase),) if view.phase else (),
             last=view.page * PER_PAGE + 1,
         )
-        jobs = self.services.jobs(wanted)
+        jobs = list(self.counter.jobs(wanted))
         first = (view.page - 1) * PER_PAGE
         now = utcnow()
         titles = {name: found.definition.title for name, found in self.services.library.by_name().items()}
         shown = [
-            Row(job, titles.get(job.definition, job.definition), self.services.progress(job), job.elapsed(now))
+            Row(job, titles.get(job.definition, job.definition), self.counter.progress(job), job.elapsed(now))
             for job in jobs[first : first + PER_PAGE]
         ]
         return shown, len(jobs) > first + PER_PAGE

@@ -1,4 +1,4 @@
-"""The log of a job as lines for a page: its end, and the pieces that come later. Imports the services."""
+"""The log of a job as lines for a page: its end, and the pieces that come later. Imports the counter."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from uws_server.counter import Counter
 from uws_server.jobs.job import Job
-from uws_server.services import Services
 
 LineKind = Literal["", "stage", "warning", "error"]
 
@@ -36,10 +36,10 @@ class Tail:
     skipped: int
 
 
-def tail(services: Services, job: Job, whole: bool) -> Tail:
+def tail(counter: Counter, job: Job, whole: bool) -> Tail:
     """The last TAIL_BYTES of the log; `whole` is whether its last line is taken although nothing ends it."""
     held, offset = b"", 0
-    while piece := services.log(job, "job.log", offset, _READ):
+    while piece := counter.log(job, "job.log", offset, _READ):
         offset += len(piece)
         held = (held + piece)[-TAIL_BYTES:]
     cut = held.rfind(b"\n") + 1
@@ -53,9 +53,9 @@ def tail(services: Services, job: Job, whole: bool) -> Tail:
     return Tail(as_lines(held), offset, skipped)
 
 
-def piece(services: Services, job: Job, offset: int, whole: bool) -> tuple[list[Line], int]:
+def piece(counter: Counter, job: Job, offset: int, whole: bool) -> tuple[list[Line], int]:
     """The lines that came after `offset`, and the new offset; half a line waits until it is whole."""
-    data = services.log(job, "job.log", offset, PIECE_BYTES)
+    data = counter.log(job, "job.log", offset, PIECE_BYTES)
     if not whole or len(data) == PIECE_BYTES:
         cut = data.rfind(b"\n") + 1
         data = data[:cut] if cut or len(data) < PIECE_BYTES else data

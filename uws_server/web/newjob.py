@@ -17,6 +17,7 @@ from uws_server.jobs.definition import Definition
 from uws_server.services import Services
 from uws_server.web import documentation
 from uws_server.web.fields import FILE_TYPES, Filled, from_job, groups
+from uws_server.web.page import Page
 from uws_server.web.render import Renderer
 
 MOST_LISTED = 1000
@@ -24,19 +25,19 @@ MOST_LISTED = 1000
 LONGEST_RUN_ID = 255
 
 
-class NewJob:
+class NewJob(Page):
     """The form of a new job over one set of services."""
 
     def __init__(self, services: Services, render: Renderer) -> None:
-        self.services = services
+        super().__init__(services)
         self.render = render
 
     def page(self, name: str) -> HTTPResponse:
         """GET the form: with the defaults, over them the earlier job `_from`, over that the values of the query."""
-        definition = self.services.definition(name).definition
+        definition = self.services.library.get(name).definition
         query = dict(forms.query(request.environ))
         earlier = query.pop("_from", "")
-        filled = from_job(definition, self.services.job(name, earlier)) if earlier else Filled()
+        filled = from_job(definition, self.counter.job(earlier, name)) if earlier else Filled()
         values = dict(filled.values)
         for key, text in query.items():
             spec = definition.parameter(key)
@@ -50,7 +51,7 @@ class NewJob:
 
     def create(self, name: str) -> HTTPResponse:
         """POST the form: 303 to the new job; with status 400 the form again, its values kept, its problems told."""
-        definition = self.services.definition(name).definition
+        definition = self.services.library.get(name).definition
         with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
             self.render.require_token(form)
             run = form.take("PHASE") == "RUN"
@@ -67,13 +68,13 @@ class NewJob:
                 if problems:
                     raise InvalidParameters(problems)
                 seconds = int(duration) if duration else None
-                job = self.services.create(name, Request(form.values, form.uploads, run_id or None, seconds))
+                job = self.counter.create(name, Request(form.values, form.uploads, run_id or None, seconds))
             except BadRequest as error:
                 filled = Filled(given, problems_of(error), kept, earlier, run_id, duration)
                 lost = [upload.filename for field, upload in form.uploads.items() if field not in kept]
                 return self.show(definition, filled, status=400, lost=lost)
         if run:
-            self.services.run(job)
+            self.counter.run(job)
         return self.render.go(self.render.link("jobs", job.id))
 
     def show(
@@ -93,7 +94,7 @@ class NewJob:
             has_archive=config.archive is not None,
             max_upload=config.max_upload,
             longest=min(definition.duration.max, config.max_duration),
-            documentation=documentation.as_html(self.services.definition(definition.name).readme()),
+            documentation=documentation.as_html(self.services.library.get(definition.name).readme()),
             lost=lost,
         )
 
@@ -106,8 +107,8 @@ class NewJob:
             if not ticked or other or spec.type not in FILE_TYPES:
                 continue
             try:
-                job = self.services.job(definition.name, earlier)
-                source = self.services.input_path(job, spec.name)
+                job = self.counter.job(earlier, definition.name)
+                source = self.counter.input_path(job, spec.name)
             except NotFound:
                 problems.append(Problem(spec.name, "the file of the earlier job is gone; choose it again"))
                 continue

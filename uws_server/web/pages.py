@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from bottle import Bottle, HTTPResponse
+from bottle import Bottle, HTTPResponse, request
 
+from uws_server.callers import counter_of
+from uws_server.errors import Unauthorized
 from uws_server.resources import templates_folder
 from uws_server.services import Services
 from uws_server.web import texts
@@ -16,6 +18,7 @@ from uws_server.web.render import Renderer
 _ID = "<job_id:re:[0-9a-f]{32}>"
 _TITLES = {
     400: "The request cannot be understood",
+    401: "Who are you?",
     403: "Not allowed",
     404: "Nothing here",
     409: "Changed meanwhile",
@@ -44,13 +47,21 @@ class Pages:
             ("POST", "/new/<name>/test", self.list.create_test),
             ("GET", f"/jobs/{_ID}", self.job.page),
             ("GET", f"/jobs/{_ID}/state", self.job.state),
-            ("POST", f"/jobs/{_ID}/<action:re:run|abort|delete>", self.job.act),
+            ("POST", f"/jobs/{_ID}/<action:re:run|abort|delete|share|unshare>", self.job.act),
             ("GET", f"/jobs/{_ID}/all.tar", self.pictures.archive),
             ("GET", f"/jobs/{_ID}/preview/<name>.<suffix:re:svg|png|json>", self.pictures.preview),
             ("GET", f"/jobs/{_ID}/thumbnail/<name>.svg", self.pictures.thumbnail),
+            ("GET", "/login", self.login),
             ("GET", "/static/<name:path>", self.render.assets.send),
         ):
             app.route(path, method, handler)
+
+    def login(self) -> HTTPResponse:
+        """GET the first page as an account: the browser asks for name and token."""
+        caller = counter_of(self.render.services, request.environ).caller
+        if caller.name is None:
+            raise Unauthorized("give the name and the token of your account")
+        return self.render.go(self.render.link())
 
     def error(self, status: int, sentence: str) -> HTTPResponse:
         """A page that says what went wrong."""

@@ -14,17 +14,18 @@ from uws_server.jobs.phases import ENDED
 from uws_server.previews.cache import Drawing, Previews, Product
 from uws_server.services import Services
 from uws_server.version import VERSION
+from uws_server.web.page import Page
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """For a drawing opened by itself: its own style sheet and nothing else."""
 _CHUNK = 1 << 18
 
 
-class Pictures:
+class Pictures(Page):
     """Pictures of the results of jobs."""
 
     def __init__(self, services: Services) -> None:
-        self.services = services
+        super().__init__(services)
         self.previews = Previews()
 
     def preview(self, job_id: str, name: str, suffix: str) -> HTTPResponse:
@@ -45,7 +46,7 @@ class Pictures:
         there: dict[str, tuple[Result, Path]] = {}
         for result in job.results:
             try:
-                there[result.name] = result, self.services.result_path(job, result)
+                there[result.name] = result, self.counter.result_path(job, result)
             except NotFound:
                 continue
         beside = {path.name: path for _, path in there.values()}
@@ -53,7 +54,7 @@ class Pictures:
 
     def archive(self, job_id: str) -> HTTPResponse:
         """GET all files of an ended job as one tar file, made as it is sent."""
-        job = self.services.store.get(job_id)
+        job = self.counter.job(job_id)
         products = self.products(job)
         if job.phase not in ENDED or not products:
             raise NotFound(f"job {job.id} has no files yet; it is {job.phase}")
@@ -68,7 +69,7 @@ class Pictures:
         return HTTPResponse(_tar(members), 200, headers)
 
     def _send(self, job_id: str, name: str, draw: Callable[[Product], Drawing]) -> HTTPResponse:
-        job = self.services.store.get(job_id)
+        job = self.counter.job(job_id)
         product = self.products(job).get(name)
         if product is None:
             raise NotFound(f"job {job.id} has no result {name[:64]!r}")

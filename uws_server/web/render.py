@@ -8,7 +8,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from bottle import HTTPResponse, SimpleTemplate, request
 
-from uws_server.errors import Forbidden
+from uws_server.callers import SHARE, counter_of
+from uws_server.errors import Forbidden, ServerError
 from uws_server.forms import Form
 from uws_server.services import Services
 from uws_server.version import VERSION
@@ -61,6 +62,7 @@ class Renderer:
             installed=self.services.library,
             token=self._tokens.token(cookie),
             version=VERSION,
+            reader=self._reader(),
             when=texts.when,
             iso=texts.iso,
             span=texts.span,
@@ -88,10 +90,21 @@ class Renderer:
         )
         return response
 
+    def _reader(self) -> str | None:
+        """The account that reads the page, if any; a page that says the token was wrong has none."""
+        try:
+            return counter_of(self.services, request.environ).caller.name
+        except ServerError:
+            return None
+
     def link(self, *parts: str, **query: object) -> str:
-        """An address within the server; every part is quoted, empty query values are left out."""
+        """An address within the server; every part is quoted, empty query values are left out.
+
+        Within a job the token of a share link goes along.
+        """
         path = "".join(f"/{quote(part, safe='')}" for part in parts) or "/"
-        asked = urlencode({name: value for name, value in query.items() if value})
+        shared = request.query.get(SHARE) if parts[:1] == ("jobs",) and len(parts) > 1 else None
+        asked = urlencode({name: value for name, value in {**query, SHARE: shared}.items() if value})
         return self.root + path + (f"?{asked}" if asked else "")
 
     def go(self, address: str) -> HTTPResponse:

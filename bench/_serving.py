@@ -1,0 +1,58 @@
+"""Our own server as a process of its own, for the benchmarks that measure it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server: its address, its process id, its data folder."""
+
+    url: str
+    pid: int
+    data: Path
+
+    def rss_kib(self) -> int:
+        """Memory that the process holds."""
+        lines = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+    def cpu_s(self) -> float:
+        """CPU time that the process has used."""
+        words = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+    def until_idle(self, seconds: float = 120) -> None:
+        """Wait until the process has nothing to do."""
+        deadline = time.monotonic() + seconds
+        before = -1.0
+        while self.cpu_s() - before > 0.02 and time.monotonic() < deadline:
+            before = self.cpu_s()
+            time.sleep(0.5)
+
+
+@contextlib.contextmanager
+def own_server(data: Path | None = None) -> Iterator[Served]:
+    """A server on a free port, with a new data folder unless one is given."""
+    with contextlib.ExitStack() as stack:
+        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        command = [sys.executable, "-m", "uws_server", "serve", "--port", "0", "--data", str(folder)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line.startswith("Listening on "):
+                sys.exit("the server did not start")
+            yield Served(line.removeprefix("Listening on ").strip(), process.pid, folder)
+        finally:
+            process.terminate()
+            process.wait()

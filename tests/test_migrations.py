@@ -1,0 +1,248 @@
+"""The history of the tables, on both databases: a new one, one of the first version with rows in it, a newer one."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from postgres import Cluster
+from uws_server.errors import ConfigurationError
+from uws_server.jobs.job import Filter, JobError, ParameterValue, Result
+from uws_server.jobs.phases import Phase
+from uws_server.storage import migrate
+from uws_server.storage.database import engine_for
+from uws_server.storage.jobstore import JobStore
+from uws_server.storage.tables import metadata
+
+# as the first version made it (it did not use Alembic), taken from a file that it wrote
+FIRST = """
+CREATE TABLE jobs (id VARCHAR(32) NOT NULL, definition VARCHAR(64) NOT NULL, version VARCHAR(64) NOT NULL,
+    phase VARCHAR(16) NOT NULL, owner VARCHAR(128), run_id TEXT, created BIGINT NOT NULL, queued BIGINT, started BIGINT,
+    ended BIGINT, execution_duration INTEGER NOT NULL, destruction BIGINT, quote BIGINT, error TEXT,
+    error_fatal BOOLEAN, parameters TEXT NOT NULL, PRIMARY KEY (id));
+CREATE INDEX jobs_by_time ON jobs (created);
+CREATE INDEX jobs_by_phase ON jobs (phase, queued);
+CREATE INDEX jobs_by_definition ON jobs (definition, created);
+CREATE TABLE results (id VARCHAR(32) NOT NULL, job_id VARCHAR(32) NOT NULL, position INTEGER NOT NULL,
+    name VARCHAR(128) NOT NULL, file TEXT NOT NULL, mime VARCHAR(128) NOT NULL, size BIGINT NOT NULL,
+    sha256 VARCHAR(64) NOT NULL, description TEXT NOT NULL, PRIMARY KEY (id),
+    FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE);
+CREATE INDEX ix_results_job_id ON results (job_id);
+INSERT INTO jobs VALUES ('11111111111111111111111111111111', 'dummy', '1.0', 'COMPLETED', NULL, 'été', 1700000000123456,
+    1700000001000000, 1700000002000000, 1700000003000000, 60, 1800000000000000, NULL, NULL, NULL,
+    '{"text": ["a", "a", "value"]}');
+INSERT INTO jobs VALUES ('22222222222222222222222222222222', 'dummy', '1.0', 'ERROR', NULL, NULL, 1700000000500000,
+    1700000001000000, 1700000002000000, 1700000003000000, 60, NULL, NULL, 'no counts', FALSE, '{}');
+INSERT INTO jobs VALUES ('33333333333333333333333333333333', 'dummy', '1.0', 'EXECUTING', NULL, NULL, 1700000000600000,
+    1700000001000000, 1700000002000000, NULL, 60, NULL, NULL, NULL, NULL, '{}');
+INSERT INTO results VALUES ('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', '11111111111111111111111111111111', 0, 'result',
+    'results/result.txt', 'text/plain', 40, 'ff', 'Text.');
+INSERT INTO results VALUES ('bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb', '11111111111111111111111111111111', 1, 'log',
+    'job.log', 'text/plain', 2, 'ee', '');
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without any table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'jobs 100%.sqlite'}"
+        return
+    cluster: Cluster = request.getfixturevalue("postgres")
+    url = cluster.database()
+    yield url
+    cluster.drop(url)
+
+
+@pytest.fixture
+def first_url(empty_url: str) -> str:
+    """The URL of a database that the first version made and wrote to."""
+    execute(empty_url, *filter(str.strip, FIRST.split(";\n")))
+    return empty_url
+
+
+def execute(url: str, *statements: str) -> list[Any]:
+    """Execute statements without any code of ours; returns the rows of the last."""
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        for statement in statements:
+            answer = connection.exec_driver_sql(statement)
+        rows = list(answer.all()) if answer.returns_rows else []
+    engine.dispose()
+    return rows
+
+
+def inventory(connection: sa.Connection) -> dict[str, Any]:
+    """Everything about the tables that the database itself can tell, in an order that does not matter."""
+    inspector = sa.inspect(connection)
+    return {
+        name: {
+            "columns": sorted(
+                (column["name"], repr(column["type"]), column["nullable"], str(column["default"]))
+                for column in inspector.get_columns(name)
+            ),
+            "key": inspector.get_pk_constraint(name)["constrained_columns"],
+            "indexes": sorted(
+                (index["name"], index["column_names"], {str(part) for part in index["dialect_options"].values()})
+                for index in inspector.get_indexes(name)
+            ),
+            "foreign": [(key["referred_table"], key["options"]) for key in inspector.get_foreign_keys(name)],
+        }
+        for name in sorted(inspector.get_table_names())
+        if name != "alembic_version"
+    }
+
+
+# --- models and migrations -----------------------------------------------------------------------------
+
+
+def test_the_tables_of_the_code_are_those_of_the_migrations(empty_url: str) -> None:
+    migrate.upgrade(empty_url)
+    engine = engine_for(empty_url)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        migrated = inventory(connection)
+    with engine.begin() as connection:
+        for name in migrated:
+            connection.exec_driver_sql(f"DROP TABLE {name} {'CASCADE' if engine.name == 'postgresql' else ''}")
+        metadata.create_all(connection)
+        assert inventory(connection) == migrated
+    engine.dispose()
+
+
+def test_every_step_is_known_without_alembic() -> None:
+    scripts = ScriptDirectory(str(Path(migrate.__file__).with_name("migrations")))
+    assert tuple(step.revision for step in scripts.walk_revisions())[::-1] == migrate.REVISIONS
+
+
+def test_a_start_on_a_database_that_is_up_to_date_does_not_load_alembic(tmp_path: Path) -> None:
+    code = "import sys; from uws_server.storage.jobstore import JobStore as S; S(sys.argv[1]); print(*sys.modules)"
+    command = [sys.executable, "-c", code, f"sqlite:///{tmp_path / 'jobs.sqlite'}"]
+    first, second = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
+    assert " alembic " in first
+    assert " alembic" not in second
+
+
+# --- a new database ------------------------------------------------------------------------------------
+
+
+def test_a_server_makes_the_tables_of_a_new_database(empty_url: str) -> None:
+    assert migrate.current(empty_url) is None
+    JobStore(empty_url).close()
+    assert migrate.current(empty_url) == migrate.HEAD
+
+
+def test_servers_that_start_at_once_make_the_tables_once(empty_url: str) -> None:
+    failures: list[BaseException] = []
+    gate = threading.Barrier(4)
+
+    def start() -> None:
+        gate.wait()
+        try:
+            JobStore(empty_url).close()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the test must see it
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert migrate.current(empty_url) == migrate.HEAD
+
+
+# --- a database of the first version -------------------------------------------------------------------
+
+
+def test_rows_of_the_first_version_are_there_after_the_upgrade(first_url: str) -> None:
+    assert migrate.current(first_url) == "0001"
+    migrate.upgrade(first_url)
+    assert migrate.current(first_url) == migrate.HEAD
+    store = JobStore(first_url)
+    done = store.get("1" * 32)
+    assert (done.phase, done.owner, done.run_id, done.size, done.share) == (Phase.COMPLETED, None, "été", 42, None)
+    assert done.created == datetime(2023, 11, 14, 22, 13, 20, 123456, UTC)
+    assert done.parameters == {"text": ParameterValue("a", "a")}
+    assert done.results == (
+        Result("a" * 32, "result", "results/result.txt", "text/plain", 40, "ff", "Text."),
+        Result("b" * 32, "log", "job.log", "text/plain", 2, "ee", ""),
+    )
+    assert store.get("2" * 32).error == JobError("no counts", fatal=False)
+    assert [job.id[0] for job in store.summaries(Filter("dummy", owners=(None,)))] == ["3", "2", "1"]
+    assert store.taken() == [("3" * 32, Phase.EXECUTING, None)]
+    assert store.stored_bytes(None) == 42
+    store.delete("1" * 32)
+    assert store.stored_bytes(None) == 0
+    store.close()
+    assert execute(first_url, "SELECT count(*) FROM results") == [(0,)]
+    migrate.upgrade(first_url)  # nothing to do
+
+
+def test_an_upgrade_that_fails_changes_nothing(first_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    execute(first_url, "CREATE TABLE accounts (name TEXT)")  # in the way of the second step
+    with pytest.raises(sa.exc.DBAPIError, match="accounts"):
+        migrate.upgrade(first_url)
+    assert migrate.current(first_url) == "0001"
+    assert execute(first_url, "SELECT count(*) FROM jobs WHERE owner IS NULL") == [(3,)]
+    execute(first_url, "DROP TABLE accounts")
+    migrate.upgrade(first_url)
+    assert migrate.current(first_url) == migrate.HEAD
+
+
+def test_sqlite_upgrades_itself_and_keeps_a_copy(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "jobs.sqlite"
+    url = f"sqlite:///{path}"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(FIRST)
+    connection.close()
+    JobStore(url).close()
+    assert migrate.current(url) == migrate.HEAD
+    copy = tmp_path / "jobs.sqlite.0001"
+    assert str(copy) in caplog.text
+    assert migrate.current(f"sqlite:///{copy}") == "0001"
+    assert execute(f"sqlite:///{copy}", "SELECT count(*) FROM jobs") == [(3,)]
+    JobStore(url).close()
+    assert not [name for name in tmp_path.iterdir() if name.suffix == ".new"]
+
+
+def test_a_server_leaves_an_old_postgresql_to_the_operator(postgres: Cluster) -> None:
+    url = postgres.database()
+    execute(url, *filter(str.strip, FIRST.split(";\n")))
+    with pytest.raises(ConfigurationError, match="run `uws-server db upgrade`"):
+        JobStore(url)
+    assert migrate.current(url) == "0001"
+    migrate.upgrade(url)
+    JobStore(url).close()
+    postgres.drop(url)
+
+
+# --- what cannot be used -------------------------------------------------------------------------------
+
+
+def test_a_newer_database_is_refused(empty_url: str) -> None:
+    migrate.upgrade(empty_url)
+    execute(empty_url, "UPDATE alembic_version SET version_num = '9999'")
+    for use in (JobStore, migrate.upgrade):
+        with pytest.raises(ConfigurationError, match=r"newer version \(revision 9999"):
+            use(empty_url)
+    assert migrate.current(empty_url) == "9999"
+
+
+@pytest.mark.parametrize("url", ["jobs.sqlite", "mysql://localhost/x", "sqlite://", "postgres://localhost/x", ""])
+def test_what_is_no_database_url_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape("postgresql://USER:PASSWORD@HOST/NAME is expected")):
+        JobStore(url)

@@ -1,0 +1,277 @@
+"""Owners over HTTP: policies for anonymous callers, accounts, share links, quotas, proxies."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+from lxml import etree
+
+from serving import running_server
+from uws_server.config import Config
+from uws_server.errors import ConfigurationError
+from uws_server.rights import rights_of
+
+UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
+XLINK = "{http://www.w3.org/1999/xlink}"
+
+
+def account(data: Path, name: str, *options: str) -> tuple[str, str]:
+    """Make an account with the command; returns name and token."""
+    command = [sys.executable, "-m", "uws_server", "accounts", "add", name, "--data", str(data), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    told, token = done.stdout.split()
+    assert told == name
+    return name, token
+
+
+def create(url: str, who: tuple[str, str] | None, **values: str) -> str:
+    answer = requests.post(f"{url}/rest/dummy", data=values, auth=who, allow_redirects=False, timeout=30)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["Location"]
+
+
+def listed(url: str, who: tuple[str, str] | None) -> set[str]:
+    answer = requests.get(f"{url}/rest/dummy", auth=who, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return {str(ref.get(f"{XLINK}href")) for ref in etree.fromstring(answer.content).iterfind(f"{UWS}jobref")}
+
+
+def ended(job: str, who: tuple[str, str] | None) -> str:
+    deadline = time.monotonic() + 20
+    while (phase := requests.get(f"{job}/phase", auth=who, timeout=30).text) in ("QUEUED", "EXECUTING"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return phase
+
+
+@dataclass(frozen=True)
+class House:
+    """A server with three accounts."""
+
+    url: str
+    ann: tuple[str, str]
+    bob: tuple[str, str]
+    admin: tuple[str, str]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    data = tmp_path_factory.mktemp("owners")
+    with running_server(data) as served:
+        yield House(served.url, account(data, "ann"), account(data, "bob"), account(data, "root", "--admin"))
+
+
+def test_a_job_is_seen_by_its_owner_and_admins_only(house: House) -> None:
+    job = create(house.url, house.ann, text="secret of ann", PHASE="RUN")
+    assert ended(job, house.ann) == "COMPLETED"
+    document = etree.fromstring(requests.get(job, auth=house.ann, timeout=30).content)
+    assert document.findtext(f"{UWS}ownerId") == "ann"
+    page = f"{house.url}/jobs/{job[-32:]}"
+    private = [job, f"{job}/phase", f"{job}/parameters", f"{job}/parameters/text", f"{job}/results"]
+    private += [
+        f"{job}/results/result",
+        f"{job}/stdout",
+        f"{job}/results/log",
+        page,
+        f"{page}/state",
+        f"{page}/all.tar",
+    ]
+    for address in private:
+        assert requests.get(address, auth=house.ann, timeout=30).status_code == 200, address
+        assert requests.get(address, auth=house.admin, timeout=30).status_code == 200, address
+        for who, status in ((house.bob, 403), (None, 401)):
+            answer = requests.get(address, auth=who, timeout=30)
+            assert answer.status_code == status, address
+            assert "secret of ann" not in answer.text
+            assert job[-32:] in answer.text  # the sentence says which job
+            assert ("WWW-Authenticate" in answer.headers) == (status == 401)
+    assert job in listed(house.url, house.ann)
+    assert job in listed(house.url, house.admin)
+    assert job not in listed(house.url, house.bob)
+    assert job not in listed(house.url, None)
+
+
+def test_only_the_owner_and_admins_change_a_job(house: House) -> None:
+    job = create(house.url, house.ann)
+    for who, status in ((house.bob, 403), (None, 401)):
+        for change in ({"text": "mine now"}, {"PHASE": "RUN"}, {"PHASE": "ABORT"}, {"ACTION": "DELETE"}):
+            answer = requests.post(job, data=change, auth=who, allow_redirects=False, timeout=30)
+            assert answer.status_code == status, change
+        assert requests.delete(job, auth=who, allow_redirects=False, timeout=30).status_code == status
+    assert requests.get(f"{job}/phase", auth=house.ann, timeout=30).text == "PENDING"
+    assert requests.get(f"{job}/parameters/text", auth=house.ann, timeout=30).text == "hello"
+    assert requests.delete(job, auth=house.admin, allow_redirects=False, timeout=30).status_code == 303
+
+
+def test_bearer_and_basic_mean_the_same(house: House) -> None:
+    job = create(house.url, house.ann)
+    bearer = {"Authorization": f"Bearer {'.'.join(house.ann)}"}
+    assert requests.get(job, headers=bearer, timeout=30).status_code == 200
+    nobody = {"Authorization": "Basic " + base64.b64encode(b":").decode()}
+    assert requests.get(f"{house.url}/rest/dummy", headers=nobody, timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("Basic !!", 400),
+        ("Digest x", 400),
+        ("Bearer ann.wrong", 401),
+        ("Basic YW5uOndyb25n", 401),
+        ("Bearer nobody.x", 401),
+    ],
+)
+def test_wrong_credentials_are_refused_with_a_sentence(house: House, header: str, status: int) -> None:
+    answer = requests.get(f"{house.url}/rest/dummy", headers={"Authorization": header}, timeout=30)
+    assert answer.status_code == status
+    assert answer.text.count("\n") == 1
+    assert ("WWW-Authenticate" in answer.headers) == (status == 401)
+
+
+def test_a_share_link_shows_the_job_and_no_more(house: House) -> None:
+    job = create(house.url, house.ann, text="shared", PHASE="RUN")
+    ended(job, house.ann)
+    page = f"{house.url}/jobs/{job[-32:]}"
+    session = requests.Session()
+    session.auth = house.ann
+    form = session.get(page, timeout=30).text
+    token = form.partition('name="_token" value="')[2].partition('"')[0]
+    assert session.post(f"{page}/share", data={"_token": token}, timeout=30).status_code == 200
+    link = session.get(page, timeout=30).text.partition('id="share-link">')[2].partition("<")[0]
+    assert link.startswith(f"{page}?share=")
+    shared = requests.get(link, timeout=30)
+    assert shared.status_code == 200
+    assert "shared" in shared.text
+    assert 'id="delete-' not in shared.text
+    share = {"share": link.partition("share=")[2]}
+    assert requests.get(f"{job}/results/result", params=share, timeout=30).text == "shared\n"
+    assert requests.post(f"{job}/phase", params={**share, "PHASE": "ABORT"}, timeout=30).status_code == 403
+    assert requests.get(job, params={"share": "0" * 32}, timeout=30).status_code == 401
+    assert session.post(f"{page}/unshare", data={"_token": token}, timeout=30).status_code == 200
+    assert requests.get(link, timeout=30).status_code == 401
+
+
+def test_a_new_token_makes_the_old_one_void_at_once(tmp_path: Path) -> None:
+    with running_server(tmp_path) as served:
+        who = account(tmp_path, "eve")
+        job = create(served.url, who)
+        assert requests.get(job, auth=who, timeout=30).status_code == 200
+        command = [sys.executable, "-m", "uws_server", "accounts", "token", "eve", "--data", str(tmp_path)]
+        token = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+        assert requests.get(job, auth=who, timeout=30).status_code == 401
+        assert requests.get(job, auth=("eve", token), timeout=30).status_code == 200
+
+
+def test_listed_anonymous_callers_see_each_others_jobs(house: House) -> None:
+    job = create(house.url, None)
+    assert job in listed(house.url, None)
+    assert job in listed(house.url, house.bob)
+
+
+def test_unlisted_anonymous_jobs_are_found_by_their_id_only(tmp_path: Path) -> None:
+    with running_server(tmp_path, anonymous="unlisted") as served:
+        job = create(served.url, None)
+        assert requests.get(job, timeout=30).status_code == 200
+        assert listed(served.url, None) == set()
+        assert requests.delete(job, allow_redirects=False, timeout=30).status_code == 303
+
+
+def test_refused_anonymous_callers_get_nothing(tmp_path: Path) -> None:
+    with running_server(tmp_path, anonymous="refused") as served:
+        who = account(tmp_path, "ann")
+        assert requests.post(f"{served.url}/rest/dummy", timeout=30).status_code == 401
+        assert requests.get(f"{served.url}/rest/dummy", timeout=30).status_code == 401
+        assert requests.get(f"{served.url}/", timeout=30).status_code == 401
+        job = create(served.url, who)
+        assert requests.get(job, timeout=30).status_code == 401
+        assert listed(served.url, who) == {job}
+
+
+@pytest.mark.parametrize(
+    ("host", "anonymous", "policy"),
+    [("127.0.0.1", "", "listed"), ("::1", "", "listed"), ("localhost", "", "listed"), ("0.0.0.0", "", "unlisted"),
+     ("192.0.2.7", "", "unlisted"), ("192.0.2.7", "listed", "listed"), ("127.0.0.1", "refused", "refused")],
+)  # fmt: skip
+def test_the_policy_follows_the_address_unless_it_is_configured(host: str, anonymous: str, policy: str) -> None:
+    assert rights_of(Config(host=host, anonymous=anonymous)).anonymous == policy
+
+
+def test_an_unknown_policy_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="one of listed, unlisted, refused"):
+        rights_of(Config(anonymous="perhaps"))
+
+
+def test_quotas_are_told_with_their_figures(tmp_path: Path) -> None:
+    with running_server(tmp_path, max_active=1, max_stored="1 MB", max_running=1) as served:
+        who = account(tmp_path, "ann")
+        rich = account(tmp_path, "rich", "--max-active", "2", "--max-stored", "4MB")
+        create(served.url, who, seconds="30", PHASE="RUN")
+        second = create(served.url, who)
+        refused = requests.post(f"{second}/phase", data={"PHASE": "RUN"}, auth=who, timeout=30)
+        assert refused.status_code == 403
+        assert "1 active jobs, 1 are allowed" in refused.text
+        for _ in range(2):
+            create(served.url, rich, seconds="30", PHASE="RUN")
+        # what comes first is what is stored: the upload itself
+        content = b"SIMPLE  = " + b" " * 1_500_000
+        for owner, status in ((who, 403), (rich, 303)):
+            answer = requests.post(
+                f"{served.url}/rest/spectrum",
+                files={"eventlist": content},
+                auth=owner,
+                allow_redirects=False,
+                timeout=30,
+            )
+            assert answer.status_code == status, answer.text
+        assert (
+            requests.post(
+                f"{served.url}/rest/spectrum",
+                files={"eventlist": content},
+                auth=rich,
+                allow_redirects=False,
+                timeout=30,
+            ).status_code
+            == 303
+        )
+        full = requests.post(
+            f"{served.url}/rest/spectrum", files={"eventlist": content}, auth=rich, allow_redirects=False, timeout=30
+        )
+        assert full.status_code == 403
+        assert "4.0 MB are allowed" in full.text
+        assert list((tmp_path / "incoming").glob("upload-*")) == []
+
+
+def test_too_many_wrong_tokens_from_one_address_have_to_wait(tmp_path: Path) -> None:
+    with running_server(tmp_path, proxies="127.0.0.1") as served:
+        account(tmp_path, "ann")
+
+        def attempt(address: str) -> int:
+            headers = {"X-Forwarded-For": f"10.0.0.9, {address}"}
+            return requests.get(f"{served.url}/rest/dummy", auth=("ann", "no"), headers=headers, timeout=30).status_code
+
+        assert [attempt("192.0.2.1") for _ in range(22)] == [401] * 20 + [429] * 2
+        assert attempt("192.0.2.2") == 401
+
+
+def test_a_forwarding_header_is_not_believed_from_just_anyone(tmp_path: Path) -> None:
+    with running_server(tmp_path) as served:
+        account(tmp_path, "ann")
+        codes = [
+            requests.get(
+                f"{served.url}/rest/dummy",
+                auth=("ann", "no"),
+                headers={"X-Forwarded-For": f"192.0.2.{number}"},
+                timeout=30,
+            ).status_code
+            for number in range(21)
+        ]
+        assert codes == [401] * 20 + [429]

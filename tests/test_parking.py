@@ -1,0 +1,602 @@
+"""Waiting: the front over a real WSGI application in an event loop, then over HTTP against the real server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from serving import Served, running_server
+from uws_server.protocol.bell import Bell
+from uws_server.protocol.gateway import Gateway
+from uws_server.protocol.parking import HEADER, Front
+
+SOAK = bool(os.environ.get("UWS_SOAK"))
+JOB = "0123456789abcdef0123456789abcdef"
+
+
+class Jobs:
+    """A WSGI application with nothing but phases: a stand-in for no code of ours, but for any that parks."""
+
+    def __init__(self) -> None:
+        self.bell = Bell()
+        self.phases: dict[str, str] = {}
+        self.asked: Counter[str] = Counter()
+
+    def set(self, job: str, phase: str) -> None:
+        self.phases[job] = phase
+        self.bell.ring(job)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        job = environ["PATH_INFO"].rpartition("/")[2]
+        phase = self.phases.get(job, "PENDING")
+        self.asked[job] += 1
+        query = {name.upper(): values[-1] for name, values in parse_qs(environ["QUERY_STRING"]).items()}
+        who = environ.get("HTTP_AUTHORIZATION", "")
+        headers = [("Content-Type", "text/plain")]
+        if phase == "BROKEN":
+            raise RuntimeError("the application is broken")
+        if "WAIT" in query and phase not in ("COMPLETED", "ABORTED"):
+            headers.append((HEADER, f"{query['WAIT']} {phase} {who}".strip()))
+        start_response("200 OK", headers)
+        return [f"{phase} {who}".strip().encode()]
+
+
+class Client:
+    """One request put to the front, as a server would put it."""
+
+    def __init__(self, front: Front, query: str = "WAIT=60", method: str = "GET", **options: Any) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = b""
+        self.complete = self._gone = False
+        self._happened = asyncio.Event()
+        self._happened.set()
+        self.slow: Awaitable[object] | None = options.get("slow")
+        headers = [(b"user-agent", options.get("agent", "test").encode())]
+        headers += [(b"authorization", options["who"].encode())] if "who" in options else []
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": f"/rest/dummy/{options.get('job', JOB)}",
+            "query_string": query.encode(),
+            "headers": headers,
+            "http_version": "1.1",
+            "client": (options.get("address", "192.0.2.1"), 1),
+        }
+        self.task = asyncio.get_running_loop().create_task(front(scope, self.receive, self.send))
+
+    async def receive(self) -> dict[str, Any]:
+        while not self._happened.is_set():
+            await self._happened.wait()
+        if self.complete or self._gone:
+            return {"type": "http.disconnect"}
+        self._happened.clear()
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(self, message: Any) -> None:
+        if self.slow is not None:
+            await self.slow
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {name.decode().lower(): value.decode() for name, value in message["headers"]}
+            return
+        self.body += message["body"]
+        if not message.get("more_body"):
+            self.complete = True
+            self._happened.set()
+
+    def hang_up(self) -> None:
+        self._gone = True
+        self._happened.set()
+
+    async def answer(self, seconds: float = 10) -> str:
+        await asyncio.wait_for(asyncio.shield(self.task), seconds)
+        assert self.complete
+        return self.body.decode()
+
+
+async def parked(front: Front, count: int) -> None:
+    """Wait until so many clients have a place."""
+    async with asyncio.timeout(10):
+        while front.places.taken != count:
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def jobs() -> Jobs:
+    return Jobs()
+
+
+@pytest.fixture
+def gateway(jobs: Jobs) -> Iterator[Gateway]:
+    gateway = Gateway(jobs, threads=4)
+    yield gateway
+    gateway.close()
+
+
+# --- the front --------------------------------------------------------------------------------------------
+
+
+def test_a_wait_ends_when_the_job_changes(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell)
+        client = Client(front)
+        await parked(front, 1)
+        await asyncio.to_thread(jobs.set, JOB, "EXECUTING")
+        assert await client.answer() == "EXECUTING"
+        assert HEADER.lower() not in client.headers
+        assert front.places.taken == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_wait_ends_when_its_time_is_over(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        started = time.monotonic()
+        assert await Client(Front(gateway, jobs.bell), "WAIT=1").answer() == "PENDING"
+        assert 0.95 < time.monotonic() - started < 3
+
+    asyncio.run(scenario())
+
+
+def test_a_ring_without_a_change_ends_no_wait(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell)
+        client = Client(front)
+        await parked(front, 1)
+        for _ in range(5):
+            jobs.bell.ring(JOB)
+            await asyncio.sleep(0.02)
+        assert not client.task.done()
+        assert jobs.asked[JOB] > 1
+        jobs.set(JOB, "ABORTED")
+        assert await client.answer() == "ABORTED"
+
+    asyncio.run(scenario())
+
+
+def test_a_change_that_nobody_rang_for_is_found(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell, recheck_s=0.2)
+        client = Client(front)
+        await parked(front, 1)
+        jobs.phases[JOB] = "COMPLETED"
+        assert await client.answer(3) == "COMPLETED"
+
+    asyncio.run(scenario())
+
+
+def test_who_may_have_missed_rings_asks_again(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell)
+        clients = [Client(front, job=f"{number:032x}") for number in range(5)]
+        await parked(front, 5)
+        jobs.phases |= {f"{number:032x}": "COMPLETED" for number in range(5)}
+        jobs.bell.ring_all()
+        assert [await client.answer() for client in clients] == ["COMPLETED"] * 5
+
+    asyncio.run(scenario())
+
+
+def test_no_ring_is_lost_in_a_thousand_races(jobs: Jobs, gateway: Gateway) -> None:
+    """A job changes at about the moment at which somebody begins to wait for it; a lost ring would cost 20 s."""
+
+    async def race(front: Front, number: int) -> str:
+        job = f"{number:032x}"
+        timer = threading.Timer(random.uniform(0, 0.003), jobs.set, (job, "COMPLETED"))
+        timer.start()
+        await asyncio.sleep(random.uniform(0, 0.003))
+        answer = await Client(front, job=job).answer(8)
+        timer.join()
+        return answer
+
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell)
+        for start in range(0, 1000, 20):
+            answers = await asyncio.gather(*(race(front, start + n) for n in range(20)))
+            assert answers == ["COMPLETED"] * 20
+        assert front.places.taken == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_storm_of_rings_is_not_lost_either(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell)
+        clients = [Client(front) for _ in range(50)]
+
+        def storm() -> None:
+            for _ in range(1000):
+                jobs.bell.ring(JOB)
+            jobs.set(JOB, "COMPLETED")
+
+        await asyncio.to_thread(storm)
+        assert {await client.answer() for client in clients} == {"COMPLETED"}
+
+    asyncio.run(scenario())
+
+
+def test_one_answer_serves_all_who_asked_the_same(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell)
+        clients = [Client(front, agent=f"client {n}", address=f"192.0.2.{n}") for n in range(200)]
+        await parked(front, 200)
+        before = jobs.asked[JOB]
+        jobs.set(JOB, "COMPLETED")
+        assert {await client.answer() for client in clients} == {"COMPLETED"}
+        assert jobs.asked[JOB] - before <= 2
+
+    asyncio.run(scenario())
+
+
+def test_nobody_gets_the_answer_for_someone_else(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell)
+        clients = {who: Client(front, who=who) for who in ("ann", "ben", "cleo")}
+        await parked(front, 3)
+        jobs.set(JOB, "COMPLETED")
+        for who, client in clients.items():
+            assert await client.answer() == f"COMPLETED {who}"
+
+    asyncio.run(scenario())
+
+
+def test_a_newcomer_is_not_answered_with_what_was_asked_before_it_came(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell)
+        first = Client(front, "WAIT=1")
+        await asyncio.sleep(0.5)
+        second = Client(front, "WAIT=1")
+        await first.answer()
+        assert not second.task.done()
+        jobs.set(JOB, "COMPLETED")
+        assert await second.answer() == "COMPLETED"
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_hangs_up_leaves_nothing(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell)
+        clients = [Client(front, who=str(number % 7)) for number in range(100)]
+        await parked(front, 100)
+        for client in clients:
+            client.hang_up()
+        await asyncio.wait([client.task for client in clients], timeout=5)
+        assert front.places.taken == 0
+        asked = jobs.asked[JOB]
+        jobs.set(JOB, "COMPLETED")
+        await asyncio.sleep(0.1)
+        assert jobs.asked[JOB] == asked  # nobody listens any more
+        assert not any(client.status for client in clients)
+
+    asyncio.run(scenario())
+
+
+def test_no_thread_is_held_while_clients_wait(jobs: Jobs) -> None:
+    async def scenario() -> None:
+        gateway = Gateway(jobs, threads=1)
+        front = Front(gateway, jobs.bell)
+        clients = [Client(front, job=f"{number:032x}") for number in range(300)]
+        await parked(front, 300)
+        assert await Client(front, "", job="f" * 32).answer(2) == "PENDING"
+        front.close()
+        assert {await client.answer() for client in clients} == {"PENDING"}
+        gateway.close()
+
+    asyncio.run(scenario())
+
+
+def test_beyond_an_owners_places_a_wait_takes_a_second_or_two(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell, most_each=2)
+        waiting = [Client(front, who="ann") for _ in range(2)]
+        await parked(front, 2)
+        started = time.monotonic()
+        third = Client(front, who="ann")
+        other = Client(front, who="ben")
+        await third.answer()
+        assert 0.95 < time.monotonic() - started < 3
+        assert not other.task.done()
+        assert not any(client.task.done() for client in waiting)
+        waiting[0].hang_up()
+        await waiting[0].task
+        fourth = Client(front, who="ann")
+        await parked(front, 3)
+        jobs.set(JOB, "ABORTED")
+        assert await fourth.answer() == "ABORTED ann"
+        assert {await client.answer() for client in (waiting[1], other)} == {"ABORTED ann", "ABORTED ben"}
+
+    asyncio.run(scenario())
+
+
+def test_who_has_no_account_is_counted_by_address(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell, most_each=1)
+        first = Client(front, address="192.0.2.1")
+        await parked(front, 1)
+        started = time.monotonic()
+        await Client(front, address="192.0.2.1").answer()
+        assert 0.95 < time.monotonic() - started < 3
+        elsewhere = Client(front, address="192.0.2.2")
+        await parked(front, 2)
+        jobs.set(JOB, "COMPLETED")
+        assert {await client.answer() for client in (first, elsewhere)} == {"COMPLETED"}
+
+    asyncio.run(scenario())
+
+
+def test_when_all_places_are_taken_those_who_are_held_take_none(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell, most=3, most_each=2)
+        waiting = [Client(front, who=who) for who in ("ann", "ann", "ben")]
+        await parked(front, 3)
+        held = [Client(front, who=f"guest {number}") for number in range(20)]
+        await asyncio.sleep(0.3)
+        assert front.places.taken == 3
+        assert not any(client.task.done() for client in held)
+        assert {(await client.answer(4)).split()[0] for client in held} == {"PENDING"}
+        assert not any(client.task.done() for client in waiting)
+        front.close()
+        await asyncio.gather(*(client.answer() for client in waiting))
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_reads_slowly_keeps_nobody_waiting(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell)
+        reads = asyncio.Event()
+        slow = Client(front, slow=reads.wait())
+        others = [Client(front) for _ in range(20)]
+        await parked(front, 21)
+        jobs.set(JOB, "COMPLETED")
+        assert {await client.answer(2) for client in others} == {"COMPLETED"}
+        assert not slow.complete
+        reads.set()
+        slow.slow = None
+        await asyncio.sleep(0)
+
+    asyncio.run(scenario())
+
+
+def test_everyone_is_told_when_the_application_fails(
+    jobs: Jobs, gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell)
+        clients = [Client(front) for _ in range(5)]
+        await parked(front, 5)
+        jobs.set(JOB, "BROKEN")
+        answers = {await client.answer() for client in clients}
+        assert answers == {"the server failed; its log tells more\n"}
+        assert {client.status for client in clients} == {500}
+        jobs.set(JOB, "PENDING")
+        again = Client(front)  # the front itself goes on
+        await parked(front, 1)
+        jobs.set(JOB, "COMPLETED")
+        assert await again.answer() == "COMPLETED"
+
+    asyncio.run(scenario())
+    assert "the application is broken" in caplog.text
+
+
+@pytest.mark.parametrize("query", ["wait=60", "%57AIT=60", "Wait=%36%30", "WAIT=1&WAIT=60", "PHASE=PENDING&WAIT=60"])
+def test_wait_is_understood_however_it_is_written(jobs: Jobs, gateway: Gateway, query: str) -> None:
+    async def scenario() -> None:
+        front = Front(gateway, jobs.bell)
+        client = Client(front, query)
+        await parked(front, 1)
+        await asyncio.sleep(0.05)
+        assert not client.task.done()
+        jobs.set(JOB, "COMPLETED")
+        assert await client.answer() == "COMPLETED"
+
+    asyncio.run(scenario())
+
+
+def test_head_does_not_wait(jobs: Jobs, gateway: Gateway) -> None:
+    async def scenario() -> None:
+        client = Client(Front(gateway, jobs.bell), "WAIT=60", "HEAD")
+        await client.answer(2)
+        assert (client.status, HEADER.lower() in client.headers) == (200, False)
+
+    asyncio.run(scenario())
+
+
+# --- over HTTP --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with running_server(tmp_path_factory.mktemp("parking"), max_running=1) as served:
+        yield served
+
+
+def create(served: Served, **values: str) -> str:
+    answer = requests.post(f"{served.url}/rest/dummy", data=values, allow_redirects=False, timeout=30)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["Location"]
+
+
+def abort(job: str) -> None:
+    answer = requests.post(f"{job}/phase", data={"PHASE": "ABORT"}, allow_redirects=False, timeout=30)
+    assert answer.status_code == 303, answer.text
+
+
+def request_for(job: str, query: str = "WAIT=-1", method: str = "GET") -> bytes:
+    parts = urlsplit(job)
+    return f"{method} {parts.path}?{query} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
+
+
+def connection_to(served: Served) -> socket.socket:
+    parts = urlsplit(served.url)
+    return socket.create_connection((str(parts.hostname), int(str(parts.port))), timeout=30)
+
+
+def read_answer(stream: Any) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of the next answer of a connection."""
+    status = int(stream.readline().split()[1])
+    headers = {}
+    while (line := stream.readline().strip()) != b"":
+        name, _, value = line.decode().partition(":")
+        headers[name.lower()] = value.strip()
+    return status, headers, stream.read(int(headers["content-length"]))
+
+
+def descriptors(served: Served) -> int:
+    return len(list(Path(f"/proc/{served.process.pid}/fd").iterdir()))
+
+
+def test_a_connection_is_used_again_after_a_wait(served: Served) -> None:
+    job = create(served)
+    with connection_to(served) as connection, connection.makefile("rb") as stream:
+        connection.sendall(request_for(job))
+        time.sleep(0.2)
+        abort(job)
+        status, headers, body = read_answer(stream)
+        assert (status, HEADER.lower() in headers) == (200, False)
+        assert b"<uws:phase>ABORTED" in body
+        connection.sendall(request_for(f"{job}/phase", ""))
+        assert read_answer(stream)[2] == b"ABORTED"
+
+
+def test_requests_sent_at_once_are_answered_in_their_order(served: Served) -> None:
+    job, other = create(served), create(served)
+    with connection_to(served) as connection, connection.makefile("rb") as stream:
+        connection.sendall(request_for(job) + request_for(f"{job}/phase", "") + request_for(other, "WAIT=1"))
+        time.sleep(0.2)
+        abort(job)
+        assert b"<uws:phase>ABORTED" in read_answer(stream)[2]
+        assert read_answer(stream)[2] == b"ABORTED"
+        assert b"<uws:phase>PENDING" in read_answer(stream)[2]
+
+
+def test_head_over_http_answers_at_once_and_has_no_body(served: Served) -> None:
+    job = create(served)
+    with connection_to(served) as connection, connection.makefile("rb") as stream:
+        connection.sendall(request_for(job, "WAIT=60", "HEAD") + request_for(f"{job}/phase", ""))
+        assert stream.readline().split()[1] == b"200"
+        while stream.readline().strip():
+            pass
+        assert read_answer(stream)[2] == b"PENDING"
+
+
+def test_clients_that_hang_up_leave_no_descriptor(served: Served) -> None:
+    job = create(served)
+    before = descriptors(served)
+    connections = [connection_to(served) for _ in range(50)]
+    for connection in connections:
+        connection.sendall(request_for(job))
+    time.sleep(0.3)
+    assert descriptors(served) >= before + 50
+    for connection in connections:
+        connection.close()
+    deadline = time.monotonic() + 5
+    while descriptors(served) > before + 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert descriptors(served) <= before + 2
+
+
+def test_a_server_that_stops_answers_those_who_wait(tmp_path: Path) -> None:
+    with running_server(tmp_path) as served:
+        job = create(served)
+        with connection_to(served) as connection, connection.makefile("rb") as stream:
+            connection.sendall(request_for(job))
+            time.sleep(0.3)
+            started = time.monotonic()
+            served.stop()
+            assert time.monotonic() - started < 5
+            status, headers, body = read_answer(stream)
+            assert (status, headers["connection"]) == (200, "close")
+            assert b"<uws:phase>PENDING" in body
+
+
+class Waiting(asyncio.Protocol):
+    """A connection that waits for a job; `answer` is what came."""
+
+    def __init__(self, request: bytes) -> None:
+        self.request = request
+        self.answer = b""
+        self.done = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        self.answer += data
+        if b"</uws:job>" in self.answer and not self.done.done():
+            self.done.set_result(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.cancel()
+
+
+def test_many_wait_while_others_go_on(served: Served) -> None:
+    """1,100 clients on 10 jobs, more than select() takes descriptors; with UWS_SOAK=1, 10,000 on 50, and their cost."""
+    jobs = [create(served) for _ in range(50 if SOAK else 10)]
+    each = 200 if SOAK else 110
+    target = urlsplit(served.url)
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        waiting: dict[str, list[Waiting]] = {}
+        for number, job in enumerate(jobs):
+            # an address for each job: the server bounds how many of one address may wait
+            made = [
+                loop.create_connection(
+                    lambda job=job: Waiting(request_for(job)),  # type: ignore[misc]
+                    target.hostname,
+                    target.port,
+                    local_addr=(f"127.0.2.{number + 1}", 0),
+                )
+                for _ in range(each)
+            ]
+            waiting[job] = [protocol for _, protocol in await asyncio.gather(*made)]
+        await asyncio.sleep(5 if SOAK else 1)
+        everyone = [client for clients in waiting.values() for client in clients]
+        assert not any(client.done.done() for client in everyone)
+        times = await asyncio.to_thread(plain_requests, served, 300)
+        assert sorted(times)[-4] < (0.05 if SOAK else 0.5)
+        if SOAK:
+            assert memory_mib(served) < 250
+        for job, clients in waiting.items():
+            await asyncio.to_thread(abort, job)
+            await asyncio.wait_for(asyncio.gather(*(client.done for client in clients)), 10)
+            assert all(b"<uws:phase>ABORTED" in client.answer for client in clients)
+        for client in everyone:
+            client.transport.close()
+
+    asyncio.run(scenario())
+    assert " ERROR " not in served.log.read_text(encoding="utf-8")
+
+
+def plain_requests(served: Served, count: int) -> list[float]:
+    """Seconds of so many GETs of a job, one after the other."""
+    job = create(served)
+    times = []
+    with requests.Session() as session:
+        for _ in range(count):
+            started = time.perf_counter()
+            assert session.get(job, timeout=30).status_code == 200
+            times.append(time.perf_counter() - started)
+    return times
+
+
+def memory_mib(served: Served) -> float:
+    lines = Path(f"/proc/{served.process.pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024

@@ -1,0 +1,115 @@
+"""Accounts: made with a token that is shown once, checked by their argon2 hash. Imports storage and the errors.
+
+Checking a hash takes tens of milliseconds by intention. A token that was found right is therefore remembered, by its
+digest, together with the hash it fits: as long as the account has that hash, a client pays once and not each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+from uws_server.errors import BadRequest, TooMany, Unauthorized
+from uws_server.jobs.job import utcnow
+from uws_server.rights import Caller
+from uws_server.storage.accounts import Account, AccountStore
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_@-]{0,63}")
+_MOST_REMEMBERED = 10_000
+_MINUTE_S = 60.0
+_MOST_WRONG = 20
+"""Wrong tokens from one address in a minute, after which none is looked at."""
+
+
+class Accounts:
+    """The accounts of a server."""
+
+    def __init__(self, store: AccountStore) -> None:
+        self._store = store
+        self._hasher = PasswordHasher()
+        self._found: dict[bytes, str] = {}
+        self._wrong: dict[str, list[float]] = {}
+        self._lock = threading.Lock()
+        self._nobody = self._hasher.hash(secrets.token_hex(16))
+
+    def create(
+        self, name: str, is_admin: bool = False, max_active: int | None = None, max_bytes: int | None = None
+    ) -> str:
+        """Make an account; returns its token, which is kept nowhere."""
+        if not _NAME.fullmatch(name):
+            raise BadRequest(f"name: {name[:80]!r} is not 1 to 64 letters, digits, '_', '-' and '@'")
+        token = secrets.token_urlsafe(24)
+        self._store.add(
+            Account(
+                name=name,
+                token_hash=self._hasher.hash(token),
+                is_admin=is_admin,
+                disabled=False,
+                created=utcnow(),
+                max_active=max_active,
+                max_bytes=max_bytes,
+            )
+        )
+        return token
+
+    def renew(self, name: str) -> str:
+        """Give an account a new token; the old one is void."""
+        token = secrets.token_urlsafe(24)
+        self._store.set_token_hash(name, self._hasher.hash(token))
+        return token
+
+    def all(self) -> Sequence[Account]:
+        """Every account, by name."""
+        return self._store.list()
+
+    def remove(self, name: str) -> None:
+        """Forget an account; its jobs stay, for admins to see."""
+        self._store.remove(name)
+
+    def check(self, name: str, token: str, address: str) -> Caller:
+        """The caller that a name and a token stand for; Unauthorized if they do not go together.
+
+        TooMany for an address from which too many wrong ones came in the last minute.
+        """
+        self._require_patience(address)
+        account = self._store.get(name) if _NAME.fullmatch(name) else None
+        # a hash is checked for an unknown name too: how long it takes must not tell which names there are
+        right = self._fits(account.token_hash if account else self._nobody, name, token)
+        if not right or account is None or account.disabled:
+            with self._lock:
+                self._wrong.setdefault(address, []).append(time.monotonic())
+            raise Unauthorized("the name and the token do not go together")
+        return Caller(account.name, account.is_admin, None, "", account.max_active, account.max_bytes)
+
+    def _require_patience(self, address: str) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if len(self._wrong) >= _MOST_REMEMBERED:
+                self._wrong.clear()
+            recent = [then for then in self._wrong.pop(address, []) if now - then < _MINUTE_S]
+            if recent:
+                self._wrong[address] = recent
+        if len(recent) >= _MOST_WRONG:
+            raise TooMany("too many wrong tokens came from your address: try again in a minute")
+
+    def _fits(self, token_hash: str, name: str, token: str) -> bool:
+        digest = hashlib.sha256(f"{name}\0{token}".encode("utf-8", "surrogatepass")).digest()
+        with self._lock:
+            if self._found.get(digest) == token_hash:
+                return True
+        try:
+            self._hasher.verify(token_hash, token)
+        except VerifyMismatchError:
+            return False
+        with self._lock:
+            if len(self._found) >= _MOST_REMEMBERED:
+                self._found.clear()
+            self._found[digest] = token_hash
+        return True

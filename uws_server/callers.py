@@ -1,0 +1,69 @@
+"""Who sent a request: reads Authorization, the share token and the address. Imports the services and the rights.
+
+Both doors use it. Accounts send HTTP Basic with name and token, or `Bearer name.token`. An empty name is nobody, not a
+wrong one. The client's address is believed from X-Forwarded-For only where the request came from a configured proxy.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qs
+
+from uws_server.counter import Counter
+from uws_server.errors import BadRequest
+from uws_server.rights import Caller
+from uws_server.services import Services
+
+_KEPT = "uws_server.counter"
+"""Where the counter of a request is kept while the request lasts."""
+
+SHARE = "share"
+"""The query parameter that carries the token of a share link."""
+
+
+def counter_of(services: Services, environ: dict[str, Any]) -> Counter:
+    """The counter for the caller of a request; Unauthorized if it names an account wrongly."""
+    kept = environ.get(_KEPT)
+    if isinstance(kept, Counter):
+        return kept
+    address = address_of(services, environ)
+    caller = _account(services, environ.get("HTTP_AUTHORIZATION", ""), address)
+    share = parse_qs(environ.get("QUERY_STRING", "")).get(SHARE, [""])[-1]
+    counter = Counter(services, replace(caller, share=share or None, address=address))
+    environ[_KEPT] = counter
+    return counter
+
+
+def address_of(services: Services, environ: Mapping[str, Any]) -> str:
+    """The client's address: the last one that no configured proxy has."""
+    address = str(environ.get("REMOTE_ADDR", ""))
+    proxies = {proxy.strip() for proxy in services.config.proxies.split(",") if proxy.strip()}
+    forwarded = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
+    while address in proxies and forwarded:
+        address = forwarded.pop()
+    return address
+
+
+def _account(services: Services, header: str, address: str) -> Caller:
+    scheme, _, credentials = header.strip().partition(" ")
+    match scheme.lower():
+        case "":
+            return Caller()
+        case "basic":
+            name, _, token = _decoded(credentials).partition(":")
+        case "bearer":
+            name, _, token = credentials.strip().partition(".")
+        case _:
+            raise BadRequest(f"Authorization: {scheme[:40]!r} came; Basic and Bearer are understood")
+    return services.accounts.check(name, token, address) if name else Caller()
+
+
+def _decoded(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).decode("utf-8")
+    except (binascii.Error, ValueError) as error:
+        raise BadRequest("Authorization: what follows Basic is not base64 of name:token in UTF-8") from error

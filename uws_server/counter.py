@@ -1,0 +1,263 @@
+"""The one counter that both doors go to: every use case once, for one caller, knowing no HTTP.
+
+Create, change, run, abort, delete, look at: the pages and the UWS resources call the same methods, and each checks the
+caller's right first. Imports the services and everything below.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from uws_server.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
+from uws_server.intake import Intake, Request, Upload
+from uws_server.jobs.definition import Definition
+from uws_server.jobs.job import Filter, Job, JobSummary, ParameterValue, Progress, Result, new_id, utcnow
+from uws_server.jobs.phases import ENDED, Phase
+from uws_server.rights import Caller
+from uws_server.services import Services
+from uws_server.storage.files import size_of
+
+_ABORT_WAIT_S = 10.0
+
+
+class Counter:
+    """What one caller can do."""
+
+    def __init__(self, services: Services, caller: Caller) -> None:
+        self.caller = caller
+        self._services = services
+        self._rights = services.rights
+        self._store, self._files, self._config = services.store, services.files, services.config
+
+    # --- looking ---------------------------------------------------------------------------------------
+
+    def job(self, job_id: str, definition: str | None = None) -> Job:
+        """The job of that id (in that job list, where one is named), if the caller may see it."""
+        job = self._store.get(job_id)
+        if definition is not None and job.definition != definition:
+            raise NotFound(f"no job {job_id[:40]!r} in the list {definition[:64]!r}")
+        self._rights.require_look(self.caller, job)
+        return job
+
+    def jobs(self, wanted: Filter) -> Iterator[JobSummary]:
+        """The jobs that a filter lets through and the caller may see listed, newest first."""
+        if wanted.definition is not None:
+            self._services.library.get(wanted.definition)
+        owners = self._rights.listed_owners(self.caller)
+        return self._store.summaries(replace(wanted, owners=owners))
+
+    def progress(self, job: Job | JobSummary) -> Progress | None:
+        """How far a running job is; None if it does not run."""
+        return self._services.scheduler.progress.read(job.id) if job.phase is Phase.EXECUTING else None
+
+    def log(self, job: Job, name: str, offset: int = 0, most: int = 1 << 20) -> bytes:
+        """A piece of what the script printed: of `job.log`, `stdout.log` or `stderr.log`."""
+        return self._files.log(job.id, name, offset, most)
+
+    def result_path(self, job: Job, result: Result) -> Path:
+        """Where a result lies; NotFound if its file is gone."""
+        return self._plain_file(job.id, result.file)
+
+    def stored(self, result_id: str, file_name: str) -> tuple[Result, Path]:
+        """The result with that id, whose file has that name: who knows the id may have it."""
+        job_id, result = self._store.result(result_id)
+        if Path(result.file).name != file_name:
+            raise NotFound(f"result {result_id[:40]!r} has no file {file_name[:80]!r}")
+        return result, self._plain_file(job_id, result.file)
+
+    def input_path(self, job: Job, name: str) -> Path:
+        """Where the uploaded file of a parameter lies."""
+        value = job.parameters.get(name)
+        if value is None or value.kind != "upload":
+            raise NotFound(f"parameter {name[:64]!r} holds no uploaded file")
+        return self._plain_file(job.id, str(value.value))
+
+    # --- doing -----------------------------------------------------------------------------------------
+
+    def create(self, definition_name: str, request: Request) -> Job:
+        """Check a request against the definition and keep the new job, PENDING."""
+        self._rights.require_entry(self.caller)
+        definition = self._services.library.get(definition_name).definition
+        intake = Intake(self._services.archive, request.uploads)
+        values = intake.accept(definition, request.values)
+        size = sum(path.stat().st_size for path in set(intake.placed.values()))
+        self._require_room(size)
+        now = utcnow()
+        job = Job(
+            id=new_id(),
+            definition=definition.name,
+            version=definition.version,
+            phase=Phase.PENDING,
+            created=now,
+            execution_duration=self._duration(definition, request.execution_duration),
+            destruction=self._destruction(now, request.destruction),
+            owner=self.caller.name,
+            run_id=request.run_id,
+            parameters=values,
+            size=size,
+        )
+        if intake.placed:
+            self._files.create(job.id, intake.placed)
+        self._store.add(job)
+        return job
+
+    def set_parameters(self, job: Job, values: Mapping[str, Sequence[str]], uploads: Mapping[str, Upload]) -> Job:
+        """Change some parameters of a job that is still PENDING."""
+        self._rights.require_change(self.caller, job)
+        _must_be(job, "its parameters can be changed", Phase.PENDING)
+        definition = self._services.library.get(job.definition).definition
+        intake = Intake(self._services.archive, uploads, job)
+        accepted: Mapping[str, ParameterValue] = intake.accept(definition, values)
+        self._require_room(sum(path.stat().st_size for path in set(intake.placed.values())))
+        changed = replace(job, parameters=accepted)
+        folder = self._files.folder(job.id)
+        if intake.placed:
+            self._files.create(job.id, intake.placed)
+        won = self._store.update_pending(job, changed)
+        before, after = _places(job), _places(changed)
+        for place in before - after if won else after - before:
+            (folder / place).unlink(missing_ok=True)
+        if not won:
+            raise Conflict(f"job {job.id} was started or changed meanwhile; look at it and try again")
+        if intake.placed:
+            self._store.change(job.id, size=size_of(folder))
+        return changed
+
+    def run(self, job: Job) -> None:
+        """Put a PENDING or HELD job into the queue."""
+        self._rights.require_change(self.caller, job)
+        _must_be(job, "it can be run", Phase.PENDING, Phase.HELD)
+        self._require_turn(job)
+        if not self._store.move(job.id, [Phase.PENDING, Phase.HELD], Phase.QUEUED, queued=utcnow()):
+            raise Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
+        self._services.scheduler.wake()
+        self._services.scheduler.announce(job.id)
+
+    def hold(self, job: Job) -> None:
+        """Keep a job from starting until it is run again."""
+        self._rights.require_change(self.caller, job)
+        self._step(job, [Phase.PENDING, Phase.QUEUED], Phase.HELD, "it can be held")
+
+    def suspend(self, job: Job) -> None:
+        """Stop a running job for a while; its time limit stands still."""
+        self._rights.require_change(self.caller, job)
+        self._step(job, [Phase.EXECUTING], Phase.SUSPENDED, "it can be suspended")
+        self._services.scheduler.suspend(job.id)
+
+    def resume(self, job: Job) -> None:
+        """Let a suspended job go on."""
+        self._rights.require_change(self.caller, job)
+        self._step(job, [Phase.SUSPENDED], Phase.EXECUTING, "it can be resumed")
+        self._services.scheduler.resume(job.id)
+
+    def _step(self, job: Job, before: Sequence[Phase], after: Phase, what: str) -> None:
+        _must_be(job, what, *before)
+        if not self._store.move(job.id, before, after):
+            raise Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
+        self._services.scheduler.announce(job.id)
+
+    def abort(self, job: Job) -> Job:
+        """End a job; what it made so far is kept. Returns the job as it is then."""
+        self._rights.require_change(self.caller, job)
+        if job.phase in ENDED:
+            raise Forbidden(f"job {job.id} is {job.phase}: it can no longer be aborted")
+        if self._services.end(job):
+            return self._store.get(job.id)
+        return self._services.scheduler.wait_for_end(job.id, _ABORT_WAIT_S)
+
+    def delete(self, job: Job) -> None:
+        """Destroy a job: end it if it runs, remove its files, forget it."""
+        self._rights.require_change(self.caller, job)
+        if not self._services.end(job):
+            self._services.scheduler.wait_for_end(job.id, _ABORT_WAIT_S)
+        self._services.forget(job.id)
+
+    def set_duration(self, job: Job, seconds: int) -> None:
+        """Set executionDuration, bounded by the definition and the server, of a job that has not begun."""
+        self._rights.require_change(self.caller, job)
+        _must_be(job, "its executionDuration can be set", Phase.PENDING, Phase.HELD, Phase.QUEUED)
+        definition = self._services.library.get(job.definition).definition
+        self._store.change(job.id, execution_duration=self._duration(definition, seconds))
+
+    def set_destruction(self, job: Job, when: datetime) -> None:
+        """Set the time at which the job is destroyed."""
+        self._rights.require_change(self.caller, job)
+        self._store.change(job.id, destruction=self._destruction(utcnow(), when))
+
+    def may_change(self, job: Job) -> bool:
+        """Whether the caller may change the job, not only look at it."""
+        try:
+            self._rights.require_change(self.caller, job)
+        except (Forbidden, Unauthorized):
+            return False
+        return True
+
+    def share(self, job: Job) -> str:
+        """The token of the job's share link; who shows it may see the job. Made when there is none."""
+        self._rights.require_change(self.caller, job)
+        token = job.share or secrets.token_hex(16)
+        if job.share is None:
+            self._store.change(job.id, share=token)
+        return token
+
+    def unshare(self, job: Job) -> None:
+        """Make the share link void."""
+        self._rights.require_change(self.caller, job)
+        self._store.change(job.id, share=None)
+
+    # --- checks ----------------------------------------------------------------------------------------
+
+    def _require_room(self, coming: int) -> None:
+        """Refuse an upload that does not fit into what the account may store."""
+        most = self._config.max_stored if self.caller.max_bytes is None else self.caller.max_bytes
+        if not most:
+            return
+        held = self._store.stored_bytes(self.caller.name)
+        if held + coming > most:
+            raise Forbidden(
+                f"your jobs hold {held / 1e6:,.1f} MB and {coming / 1e6:,.1f} MB would come; "
+                f"{most / 1e6:,.1f} MB are allowed: delete jobs you no longer need"
+            )
+
+    def _require_turn(self, job: Job) -> None:
+        """Refuse a job more than the account may have active."""
+        most = self._config.max_active if self.caller.max_active is None else self.caller.max_active
+        if not most or self.caller.is_admin:
+            return
+        active = self._store.active_count(job.owner)
+        if active >= most:
+            raise Forbidden(f"you have {active} active jobs, {most} are allowed: wait for one to end, or abort one")
+
+    def _duration(self, definition: Definition, asked: int | None) -> int:
+        """Seconds granted: the definition's default, or what was asked for (0 is as long as possible), bounded."""
+        most = min(definition.duration.max, self._config.max_duration)
+        if asked is None:
+            return min(definition.duration.default, most)
+        if asked < 0:
+            raise BadRequest(f"EXECUTIONDURATION: {asked} came, seconds from 0 (as long as possible) on are allowed")
+        return min(asked or most, most)
+
+    def _destruction(self, now: datetime, asked: datetime | None) -> datetime:
+        latest = now + timedelta(days=self._config.keep_days)
+        return min(asked, latest) if asked is not None else latest
+
+    def _plain_file(self, job_id: str, place: str) -> Path:
+        path = self._files.folder(job_id) / place
+        if path.is_symlink() or not path.is_file():
+            raise NotFound(f"the file {Path(place).name} is no longer there")
+        return path
+
+
+def _must_be(job: Job, what: str, *phases: Phase) -> None:
+    if job.phase not in phases:
+        wanted = " or ".join(phases)
+        raise Forbidden(f"job {job.id} is {job.phase}: {what} only while it is {wanted}")
+
+
+def _places(job: Job) -> set[str]:
+    """Where the uploaded files of a job lie, below its folder."""
+    return {str(value.value) for value in job.parameters.values() if value.kind == "upload"}

@@ -1,0 +1,265 @@
+"""Runs a WSGI application in threads behind an event loop (ASGI). Imports nothing of ours.
+
+A request takes a thread only while the application works on it: small bodies are read before, and an answer of any
+length is sent piece by piece, each made when the client has taken the one before. So clients that send or read slowly
+hold no thread; who sends much slowly holds one of those kept for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Environ = dict[str, Any]
+WSGI = Callable[[Any, Any], Iterable[bytes]]
+Headers = list[tuple[bytes, bytes]]
+
+_SMALL = 1 << 16
+"""Bytes of a request body that are read before the application is called."""
+_QUICK = 4
+_PIECE = 1 << 18
+"""Bytes of an answer that are sent at a time."""
+_LOOK_S = 1.0
+_NO_BODY = frozenset({204, 304})
+
+
+class _ClientGone(BaseException):
+    """The client hung up while its request was read; no Exception, because nobody is to answer it."""
+
+
+def _none(_scope: Scope) -> bool:
+    return False
+
+
+class Gateway:
+    """The ASGI application that hands each request to `application` in one of `threads` threads.
+
+    Requests of which `is_quick` says that they never wait for anything have few threads of their own: more would
+    only contend for the interpreter (with 16 instead of 4, they take a quarter longer). What the application returns
+    is iterated over as the client takes it, not always in the same thread.
+    """
+
+    def __init__(self, application: WSGI, threads: int, is_quick: Callable[[Scope], bool] = _none) -> None:
+        self._application, self._is_quick = application, is_quick
+        self._workers = ThreadPoolExecutor(threads, "request")
+        self._quick = ThreadPoolExecutor(_QUICK, "quick")
+        self._uploaders = ThreadPoolExecutor(threads, "upload")
+
+    def close(self) -> None:
+        """Wait until the threads have done what they were at."""
+        for pool in (self._workers, self._quick, self._uploaders):
+            pool.shutdown(cancel_futures=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        loop = asyncio.get_running_loop()
+        try:
+            body, whole = await _beginning(scope["headers"], receive)
+        except _ClientGone:
+            return
+        source = io.BytesIO(body) if whole else io.BufferedReader(_Rest(body, receive, loop), _SMALL)
+        exchange = _Exchange(self._application, _environ(scope, source))
+        try:
+            piece = await loop.run_in_executor(self._pool(scope, whole), exchange.begin)
+            if piece is None:
+                return
+            headers = exchange.headers
+            if piece.last and scope["method"] != "HEAD" and exchange.status not in _NO_BODY:
+                headers = _with_length(headers, len(piece.data))
+            await send({"type": "http.response.start", "status": exchange.status, "headers": headers})
+            await send({"type": "http.response.body", "body": piece.data, "more_body": not piece.last})
+            if not piece.last:
+                await self._send_rest(exchange, receive, send)
+        finally:
+            if not exchange.closed:
+                with contextlib.suppress(RuntimeError):  # the server stops
+                    loop.run_in_executor(self._workers, exchange.close)
+
+    def _pool(self, scope: Scope, whole: bool) -> ThreadPoolExecutor:
+        if not whole:
+            return self._uploaders
+        return self._quick if self._is_quick(scope) else self._workers
+
+    async def _send_rest(self, exchange: _Exchange, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        gone = loop.create_task(_disconnected(receive))
+        try:
+            last = False
+            while not last and not gone.done():
+                piece = await loop.run_in_executor(self._workers, exchange.next)
+                last = piece.last
+                await send({"type": "http.response.body", "body": piece.data, "more_body": not last})
+        finally:
+            gone.cancel()
+
+
+@dataclass(frozen=True)
+class _Piece:
+    data: bytes
+    last: bool
+
+
+class _Exchange:
+    """One call of the application: its status and headers, then its body in pieces."""
+
+    def __init__(self, application: WSGI, environ: Environ) -> None:
+        self.status = 0
+        self.headers: Headers = []
+        self.closed = False
+        self._application, self._environ = application, environ
+        self._body: Iterable[bytes] = ()
+        self._chunks: Iterator[bytes] = iter(())
+        self._written: list[bytes] = []
+        self._lock = threading.Lock()  # a server that stops may close while a piece is made
+
+    def begin(self) -> _Piece | None:
+        """Call the application; the first piece, or None if the client has gone."""
+        with self._lock:
+            try:
+                self._body = self._application(self._environ, self._start)
+            except _ClientGone:
+                self.closed = True
+                return None
+            self._chunks = iter(self._body)
+            return self._gather()
+
+    def next(self) -> _Piece:
+        """The next piece."""
+        with self._lock:
+            return self._gather()
+
+    def close(self) -> None:
+        """Tell what the application returned that no more is wanted."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            getattr(self._body, "close", lambda: None)()
+
+    def _gather(self) -> _Piece:
+        gathered, size = self._written, 0
+        self._written = []
+        for chunk in self._chunks:
+            gathered.append(chunk)
+            size += len(chunk)
+            if size >= _PIECE:
+                return _Piece(b"".join(gathered), last=False)
+        self._close()
+        return _Piece(b"".join(gathered), last=True)
+
+    def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
+        """PEP 3333's start_response; what comes again, with an error, counts as long as nothing is sent."""
+        self.status = int(status.split(" ", 1)[0])
+        self.headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        return self._written.append
+
+
+class _Rest(io.RawIOBase):
+    """A request body that is still coming, read from a thread."""
+
+    def __init__(self, begun: bytes, receive: Receive, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._left = begun
+        self._more = True
+        self._receive, self._loop = receive, loop
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left and self._more:
+            message = self._message()
+            self._left, self._more = message["body"], message["more_body"]
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
+
+    def _message(self) -> Message:
+        """The next part, from the event loop; a loop that has ended means that the client has gone."""
+        coming = asyncio.run_coroutine_threadsafe(_received(self._receive), self._loop)
+        while not self._loop.is_closed():
+            with contextlib.suppress(TimeoutError):
+                return coming.result(_LOOK_S)
+        raise _ClientGone
+
+
+async def _beginning(headers: Headers, receive: Receive) -> tuple[bytes, bool]:
+    """The request body if it is small, else how it begins; and whether that is all of it."""
+    announced = next((value for name, value in headers if name == b"content-length"), b"")
+    chunked = any(name == b"transfer-encoding" for name, _ in headers)
+    if not chunked and announced in (b"", b"0"):
+        return b"", True
+    if not chunked and (len(announced) > len(str(_SMALL)) or int(announced) > _SMALL):
+        return b"", False  # the application may refuse it unread
+    body, more = bytearray(), True
+    while more and len(body) <= _SMALL:
+        message = await _received(receive)
+        body += message["body"]
+        more = message["more_body"]
+    return bytes(body), not more
+
+
+async def _received(receive: Receive) -> Message:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise _ClientGone
+    return {"body": message.get("body", b""), "more_body": message.get("more_body", False)}
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _with_length(headers: Headers, length: int) -> Headers:
+    """The headers with the length of the body, so that it need not be sent in chunks."""
+    if any(name == b"content-length" for name, _ in headers):
+        return headers
+    return [*headers, (b"content-length", b"%d" % length)]
+
+
+def _environ(scope: Scope, body: Any) -> Environ:
+    """The request as PEP 3333 has it: bytes disguised as Latin-1 text."""
+    server, port = scope.get("server") or ("localhost", 80)
+    address, client_port = scope.get("client") or ("", 0)
+    environ: Environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope["path"].encode("utf-8").decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_NAME": server,
+        "SERVER_PORT": str(port or 0),
+        "REMOTE_ADDR": address,
+        "REMOTE_PORT": str(client_port),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": body,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope["headers"]:
+        if b"_" in name:  # X_Forwarded_For would pass for X-Forwarded-For
+            continue
+        key = name.decode("latin-1").upper().replace("-", "_")
+        key = key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{key}"
+        text = value.decode("latin-1")
+        if key in environ:
+            text = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + text
+        environ[key] = text
+    return environ

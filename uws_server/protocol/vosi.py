@@ -1,0 +1,126 @@
+"""VOSI: whether the server is up, and what it can do. Imports the services and the values.
+
+`/availability` follows VOSIAvailability 1.0, `/capabilities` VOSICapabilities 1.0. A planned downtime is read from its
+file at each request, so that it is announced without a restart.
+"""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bottle import Bottle, HTTPResponse
+from lxml import etree
+
+from uws_server.jobs.job import utcnow
+from uws_server.protocol.uws_xml import XSI, timestamp
+from uws_server.services import Services
+
+LOG = logging.getLogger(__name__)
+_XML = {"Content-Type": "text/xml; charset=UTF-8"}
+_AVAILABILITY = "http://www.ivoa.net/xml/VOSIAvailability/v1.0"
+_CAPABILITIES = "http://www.ivoa.net/xml/VOSICapabilities/v1.0"
+_RESOURCE = "http://www.ivoa.net/xml/VOResource/v1.0"
+_DATA_SERVICE = "http://www.ivoa.net/xml/VODataService/v1.1"
+_UWS_STANDARD = "ivo://ivoa.net/std/UWS#rest-1.1"
+_BASIC = "ivo://ivoa.net/sso#BasicAA"
+
+
+@dataclass(frozen=True)
+class Downtime:
+    """A planned downtime; aware times."""
+
+    down_at: datetime | None = None
+    back_at: datetime | None = None
+    note: str = ""
+
+    def over(self, now: datetime) -> bool:
+        """Whether it lies behind."""
+        return self.back_at is not None and self.back_at <= now
+
+    def holds(self, now: datetime) -> bool:
+        """Whether the server is down by it."""
+        return self.down_at is not None and self.down_at <= now and not self.over(now)
+
+
+class VOSI:
+    """The support interfaces over one set of services."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.up_since = utcnow()
+
+    def routes(self, app: Bottle) -> None:
+        """Add the resources to the application."""
+        app.get("/availability", callback=self.availability)
+        app.get("/capabilities", callback=self.capabilities)
+
+    def availability(self) -> HTTPResponse:
+        """GET whether jobs are taken, since when, and which downtime is planned."""
+        return HTTPResponse(self.availability_document(utcnow()), 200, _XML)
+
+    def availability_document(self, now: datetime) -> bytes:
+        """The availability document at a moment."""
+        downtime = read_downtime(self.services.config.downtime)
+        root = etree.Element(f"{{{_AVAILABILITY}}}availability", nsmap={"vosi": _AVAILABILITY})
+
+        def add(name: str, text: str) -> None:
+            etree.SubElement(root, f"{{{_AVAILABILITY}}}{name}").text = text
+
+        add("available", "false" if downtime.holds(now) else "true")
+        add("upSince", timestamp(self.up_since))
+        if downtime.down_at is not None and not downtime.over(now):
+            add("downAt", timestamp(downtime.down_at))
+            if downtime.back_at is not None:
+                add("backAt", timestamp(downtime.back_at))
+            if downtime.note:
+                add("note", downtime.note)
+        return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+
+    def capabilities(self) -> HTTPResponse:
+        """GET what the server offers: VOSI itself, and a UWS job list for each definition."""
+        names = {"vosi": _CAPABILITIES, "vr": _RESOURCE, "vs": _DATA_SERVICE, "xsi": XSI}
+        root = etree.Element(f"{{{_CAPABILITIES}}}capabilities", nsmap=names)
+        base = self.services.base_url
+        for what in ("capabilities", "availability"):
+            interface = _interface(root, f"ivo://ivoa.net/std/VOSI#{what}", "")
+            etree.SubElement(interface, "accessURL", {"use": "full"}).text = f"{base}/{what}"
+        for installed in self.services.library:
+            definition = installed.definition
+            interface = _interface(root, _UWS_STANDARD, definition.title)
+            etree.SubElement(interface, "accessURL", {"use": "base"}).text = f"{base}/rest/{definition.name}"
+            etree.SubElement(interface, "securityMethod", {"standardID": _BASIC})
+        document = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+        return HTTPResponse(document, 200, _XML)
+
+
+def read_downtime(path: Path | None) -> Downtime:
+    """What a downtime file says; none where there is no file. A broken one is told in the log and does not count."""
+    if path is None or not path.exists():
+        return Downtime()
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Downtime(_time(content.get("down_at")), _time(content.get("back_at")), str(content.get("note", "")))
+    except (OSError, ValueError) as error:
+        LOG.error("the downtime file %s cannot be used: %s", path, error)
+        return Downtime()
+
+
+def _time(value: Any) -> datetime | None:
+    """A TOML date-time; one without an offset is UTC."""
+    if value is None:
+        return None
+    if not isinstance(value, datetime):
+        raise ValueError(f"{value!r} is not a date and time such as 2026-11-20T12:00:00Z")
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _interface(root: etree._Element, standard: str, description: str) -> etree._Element:
+    capability = etree.SubElement(root, "capability", {"standardID": standard})
+    if description:
+        etree.SubElement(capability, "description").text = description
+    return etree.SubElement(capability, "interface", {f"{{{XSI}}}type": "vs:ParamHTTP", "role": "std"})

@@ -1,0 +1,103 @@
+"""Who may do what: the one place that decides it. Imports the jobs' values, the configuration and the errors.
+
+A job belongs to the account that made it, or to nobody. What nobody owns follows the policy for anonymous callers:
+
+listed    they see each other's jobs (the default on a loopback address)
+unlisted  a job is reachable by its unguessable id only (the default on any other address)
+refused   they may do nothing
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from dataclasses import dataclass
+from enum import StrEnum
+
+from uws_server.config import Config
+from uws_server.errors import ConfigurationError, Forbidden, Unauthorized
+from uws_server.jobs.job import Job
+
+
+class Anonymous(StrEnum):
+    """What callers without an account may do."""
+
+    LISTED = "listed"
+    UNLISTED = "unlisted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: an account's name (None for nobody known), the share token shown, the address asked from."""
+
+    name: str | None = None
+    is_admin: bool = False
+    share: str | None = None
+    address: str = ""
+    max_active: int | None = None
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Rights:
+    """The rules of one server."""
+
+    anonymous: Anonymous
+
+    def require_entry(self, caller: Caller) -> None:
+        """Refuse callers without an account where the policy says so."""
+        if caller.name is None and self.anonymous is Anonymous.REFUSED:
+            raise Unauthorized("this server is for accounts: send name and token (HTTP Basic, or Bearer name.token)")
+
+    def require_look(self, caller: Caller, job: Job) -> None:
+        """Refuse to show a job, its parameters, logs and results to who has no right to them."""
+        if self._owns(caller, job) or _shows_token(caller, job):
+            return
+        self.require_entry(caller)
+        if caller.name is None:
+            raise Unauthorized(f"job {job.id} belongs to an account: sign in, or use its share link")
+        raise Forbidden(f"job {job.id} belongs to another account; ask its owner for the share link")
+
+    def require_change(self, caller: Caller, job: Job) -> None:
+        """Refuse to change a job for anyone but its owner and admins; a share link only shows."""
+        if self._owns(caller, job):
+            return
+        self.require_look(caller, job)
+        raise Forbidden(f"job {job.id} is only shared with you: its owner can change it")
+
+    def listed_owners(self, caller: Caller) -> tuple[str | None, ...] | None:
+        """The owners whose jobs a list shows to a caller; None for all of them."""
+        self.require_entry(caller)
+        if caller.is_admin:
+            return None
+        public: tuple[str | None, ...] = (None,) if self.anonymous is Anonymous.LISTED else ()
+        return public if caller.name is None else (caller.name, *public)
+
+    def _owns(self, caller: Caller, job: Job) -> bool:
+        if caller.is_admin:
+            return True
+        if job.owner is None:
+            return self.anonymous is not Anonymous.REFUSED
+        return caller.name == job.owner
+
+
+def rights_of(config: Config) -> Rights:
+    """The rules that a configuration asks for."""
+    if not config.anonymous:
+        return Rights(Anonymous.LISTED if is_loopback(config.host) else Anonymous.UNLISTED)
+    if config.anonymous not in list(Anonymous):
+        raise ConfigurationError(f"anonymous = {config.anonymous!r}: one of {', '.join(Anonymous)} is expected")
+    return Rights(Anonymous(config.anonymous))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _shows_token(caller: Caller, job: Job) -> bool:
+    return bool(caller.share and job.share) and hmac.compare_digest(str(caller.share).encode(), str(job.share).encode())

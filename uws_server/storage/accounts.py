@@ -1,0 +1,72 @@
+"""The accounts in the database. Imports the tables and the errors; knows tokens as hashes only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from uws_server.errors import Conflict, NotFound
+from uws_server.storage.tables import accounts
+
+
+@dataclass(frozen=True)
+class Account:
+    """Someone who may use the server. Limits: active jobs, bytes on disk; None for those of the configuration."""
+
+    name: str
+    token_hash: str
+    is_admin: bool
+    disabled: bool
+    created: datetime
+    max_active: int | None = None
+    max_bytes: int | None = None
+
+
+class AccountStore:
+    """All accounts of a server."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def add(self, account: Account) -> None:
+        """Keep a new account; Conflict if the name is taken."""
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(accounts.insert().values(asdict(account)))
+        except sa.exc.IntegrityError as error:
+            raise Conflict(f"there is an account {account.name!r} already") from error
+
+    def get(self, name: str) -> Account | None:
+        """The account of that name, or None."""
+        with self._engine.connect() as connection:
+            row = connection.execute(accounts.select().where(accounts.c.name == name)).one_or_none()
+        return None if row is None else Account(*row)
+
+    def list(self) -> Sequence[Account]:
+        """Every account, by name."""
+        with self._engine.connect() as connection:
+            return [Account(*row) for row in connection.execute(accounts.select().order_by(accounts.c.name))]
+
+    def set_token_hash(self, name: str, token_hash: str) -> None:
+        """Replace the token of an account; NotFound if there is none of that name."""
+        self._change(name, accounts.update().values(token_hash=token_hash))
+
+    def disable(self, name: str) -> None:
+        """Let an account in no more."""
+        self._change(name, accounts.update().values(disabled=True))
+
+    def enable(self, name: str) -> None:
+        """Let an account in again."""
+        self._change(name, accounts.update().values(disabled=False))
+
+    def remove(self, name: str) -> None:
+        """Forget an account; its jobs stay."""
+        self._change(name, accounts.delete())
+
+    def _change(self, name: str, statement: sa.Update | sa.Delete) -> None:
+        with self._engine.begin() as connection:
+            if connection.execute(statement.where(accounts.c.name == name)).rowcount != 1:
+                raise NotFound(f"no account {name[:64]!r}")

@@ -1,0 +1,53 @@
+"""How a database is opened: one engine a process. Imports the errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from uws_server.errors import ConfigurationError
+
+_POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 10}
+"""A connection for each thread of the front and of the scheduler: none is opened for one question and closed again."""
+
+_ALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""A connection to a host that has gone is noticed after a minute."""
+
+_ALLOWED = "sqlite:///FOLDER/FILE or postgresql://USER:PASSWORD@HOST/NAME is expected"
+
+
+def engine_for(url: str) -> sa.Engine:
+    """The engine of a database URL; ConfigurationError where it cannot be one."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise ConfigurationError(f"database: this is no database URL; {_ALLOWED}") from error
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        return _sqlite(parsed)
+    if parsed.get_backend_name() != "postgresql":
+        raise ConfigurationError(f"database: {parsed.drivername!r} came; {_ALLOWED}")
+    try:
+        url_of_driver = parsed.set(drivername="postgresql+psycopg")
+        return sa.create_engine(url_of_driver, pool_pre_ping=True, connect_args=_ALIVE, **_POOL)
+    except ImportError as error:
+        raise ConfigurationError("database: for PostgreSQL install uws-server[postgres]") from error
+
+
+def reading(engine: sa.Engine) -> sa.Engine:
+    """The engine for single looks: in PostgreSQL without BEGIN and ROLLBACK, two messages of four, around each."""
+    return engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, **_POOL)
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        # WAL lets readers go on while one writes; NORMAL loses nothing that was committed when a process is
+        # killed (only a power cut can cost the last commits).
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    return engine
