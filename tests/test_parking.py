@@ -9,7 +9,8 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -129,6 +130,12 @@ def gateway(jobs: Jobs) -> Iterator[Gateway]:
 # --- the front --------------------------------------------------------------------------------------------
 
 
+def apart(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run in a thread of its own: the browser tests may have left an event loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(scenario())).result()
+
+
 def test_a_wait_ends_when_the_job_changes(jobs: Jobs, gateway: Gateway) -> None:
     async def scenario() -> None:
         front = Front(gateway, jobs.bell)
@@ -139,7 +146,7 @@ def test_a_wait_ends_when_the_job_changes(jobs: Jobs, gateway: Gateway) -> None:
         assert HEADER.lower() not in client.headers
         assert front.places.taken == 0
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_a_wait_ends_when_its_time_is_over(jobs: Jobs, gateway: Gateway) -> None:
@@ -148,7 +155,7 @@ def test_a_wait_ends_when_its_time_is_over(jobs: Jobs, gateway: Gateway) -> None
         assert await Client(Front(gateway, jobs.bell), "WAIT=1").answer() == "PENDING"
         assert 0.95 < time.monotonic() - started < 3
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_a_ring_without_a_change_ends_no_wait(jobs: Jobs, gateway: Gateway) -> None:
@@ -164,7 +171,7 @@ def test_a_ring_without_a_change_ends_no_wait(jobs: Jobs, gateway: Gateway) -> N
         jobs.set(JOB, "ABORTED")
         assert await client.answer() == "ABORTED"
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_a_change_that_nobody_rang_for_is_found(jobs: Jobs, gateway: Gateway) -> None:
@@ -175,7 +182,7 @@ def test_a_change_that_nobody_rang_for_is_found(jobs: Jobs, gateway: Gateway) ->
         jobs.phases[JOB] = "COMPLETED"
         assert await client.answer(3) == "COMPLETED"
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_who_may_have_missed_rings_asks_again(jobs: Jobs, gateway: Gateway) -> None:
@@ -187,7 +194,7 @@ def test_who_may_have_missed_rings_asks_again(jobs: Jobs, gateway: Gateway) -> N
         jobs.bell.ring_all()
         assert [await client.answer() for client in clients] == ["COMPLETED"] * 5
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_no_ring_is_lost_in_a_thousand_races(jobs: Jobs, gateway: Gateway) -> None:
@@ -209,7 +216,7 @@ def test_no_ring_is_lost_in_a_thousand_races(jobs: Jobs, gateway: Gateway) -> No
             assert answers == ["COMPLETED"] * 20
         assert front.places.taken == 0
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_a_storm_of_rings_is_not_lost_either(jobs: Jobs, gateway: Gateway) -> None:
@@ -225,7 +232,7 @@ def test_a_storm_of_rings_is_not_lost_either(jobs: Jobs, gateway: Gateway) -> No
         await asyncio.to_thread(storm)
         assert {await client.answer() for client in clients} == {"COMPLETED"}
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_one_answer_serves_all_who_asked_the_same(jobs: Jobs, gateway: Gateway) -> None:
@@ -238,7 +245,7 @@ def test_one_answer_serves_all_who_asked_the_same(jobs: Jobs, gateway: Gateway) 
         assert {await client.answer() for client in clients} == {"COMPLETED"}
         assert jobs.asked[JOB] - before <= 2
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_nobody_gets_the_answer_for_someone_else(jobs: Jobs, gateway: Gateway) -> None:
@@ -250,7 +257,7 @@ def test_nobody_gets_the_answer_for_someone_else(jobs: Jobs, gateway: Gateway) -
         for who, client in clients.items():
             assert await client.answer() == f"COMPLETED {who}"
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_a_newcomer_is_not_answered_with_what_was_asked_before_it_came(jobs: Jobs, gateway: Gateway) -> None:
@@ -264,7 +271,7 @@ def test_a_newcomer_is_not_answered_with_what_was_asked_before_it_came(jobs: Job
         jobs.set(JOB, "COMPLETED")
         assert await second.answer() == "COMPLETED"
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_a_client_that_hangs_up_leaves_nothing(jobs: Jobs, gateway: Gateway) -> None:
@@ -282,7 +289,7 @@ def test_a_client_that_hangs_up_leaves_nothing(jobs: Jobs, gateway: Gateway) -> 
         assert jobs.asked[JOB] == asked  # nobody listens any more
         assert not any(client.status for client in clients)
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_no_thread_is_held_while_clients_wait(jobs: Jobs) -> None:
@@ -296,7 +303,7 @@ def test_no_thread_is_held_while_clients_wait(jobs: Jobs) -> None:
         assert {await client.answer() for client in clients} == {"PENDING"}
         gateway.close()
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_beyond_an_owners_places_a_wait_takes_a_second_or_two(jobs: Jobs, gateway: Gateway) -> None:
@@ -319,7 +326,7 @@ def test_beyond_an_owners_places_a_wait_takes_a_second_or_two(jobs: Jobs, gatewa
         assert await fourth.answer() == "ABORTED ann"
         assert {await client.answer() for client in (waiting[1], other)} == {"ABORTED ann", "ABORTED ben"}
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_who_has_no_account_is_counted_by_address(jobs: Jobs, gateway: Gateway) -> None:
@@ -335,7 +342,7 @@ def test_who_has_no_account_is_counted_by_address(jobs: Jobs, gateway: Gateway) 
         jobs.set(JOB, "COMPLETED")
         assert {await client.answer() for client in (first, elsewhere)} == {"COMPLETED"}
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_when_all_places_are_taken_those_who_are_held_take_none(jobs: Jobs, gateway: Gateway) -> None:
@@ -352,7 +359,7 @@ def test_when_all_places_are_taken_those_who_are_held_take_none(jobs: Jobs, gate
         front.close()
         await asyncio.gather(*(client.answer() for client in waiting))
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_a_client_that_reads_slowly_keeps_nobody_waiting(jobs: Jobs, gateway: Gateway) -> None:
@@ -369,7 +376,7 @@ def test_a_client_that_reads_slowly_keeps_nobody_waiting(jobs: Jobs, gateway: Ga
         slow.slow = None
         await asyncio.sleep(0)
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_everyone_is_told_when_the_application_fails(
@@ -389,7 +396,7 @@ def test_everyone_is_told_when_the_application_fails(
         jobs.set(JOB, "COMPLETED")
         assert await again.answer() == "COMPLETED"
 
-    asyncio.run(scenario())
+    apart(scenario)
     assert "the application is broken" in caplog.text
 
 
@@ -404,7 +411,7 @@ def test_wait_is_understood_however_it_is_written(jobs: Jobs, gateway: Gateway, 
         jobs.set(JOB, "COMPLETED")
         assert await client.answer() == "COMPLETED"
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 def test_head_does_not_wait(jobs: Jobs, gateway: Gateway) -> None:
@@ -413,7 +420,7 @@ def test_head_does_not_wait(jobs: Jobs, gateway: Gateway) -> None:
         await client.answer(2)
         assert (client.status, HEADER.lower() in client.headers) == (200, False)
 
-    asyncio.run(scenario())
+    apart(scenario)
 
 
 # --- over HTTP --------------------------------------------------------------------------------------------
@@ -581,7 +588,7 @@ def test_many_wait_while_others_go_on(served: Served) -> None:
         for client in everyone:
             client.transport.close()
 
-    asyncio.run(scenario())
+    apart(scenario)
     assert " ERROR " not in served.log.read_text(encoding="utf-8")
 
 
