@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from uws_server.jobs.phases import Phase
 
@@ -93,9 +93,8 @@ class Job:
         return elapsed(self.started, self.ended, now)
 
 
-@dataclass(frozen=True)
-class JobSummary:
-    """What a list shows of a job."""
+class JobSummary(NamedTuple):
+    """What a list shows of a job; a named tuple, because a list makes thousands of them."""
 
     id: str
     definition: str

@@ -27,7 +27,8 @@ _NIL = f"{{{XSI}}}nil"
 
 def timestamp(when: datetime) -> str:
     """ISO 8601 in UTC, to the millisecond, with Z."""
-    return when.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    utc = when if when.tzinfo is UTC else when.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def job_document(job: Job, url: str, progress: Progress | None, style: str) -> bytes:

@@ -7,6 +7,7 @@ hear of it.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -52,6 +53,7 @@ class JobStore:
 
     def __init__(self, url: str) -> None:
         self.server = new_id()
+        self._turn = threading.Lock()
         self.engine = engine_for(url)
         try:
             migrate.require_current(self.engine)
@@ -172,7 +174,7 @@ class JobStore:
 
     def summaries(self, wanted: Filter) -> Iterator[JobSummary]:
         """The jobs that a filter lets through, newest first; holds nothing of the database between two of them."""
-        return lists.summaries(self._reading, wanted)
+        return lists.summaries(self._reading, wanted, self._turn)
 
     def queued(self, most: int) -> Sequence[str]:
         """Ids of the jobs that wait to be run, longest queued first."""

@@ -11,6 +11,7 @@ import heapq
 import itertools
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from threading import Lock
 
 import sqlalchemy as sa
 
@@ -20,9 +21,13 @@ from uws_server.storage.tables import LISTED, SUMMARY, jobs, read_summary
 _PAGE = 500
 
 
-def summaries(engine: sa.Engine, wanted: Filter) -> Iterator[JobSummary]:
-    """The jobs that a filter lets through, newest first; a job that comes or goes meanwhile may be in it or not."""
-    streams = [_stream(engine, conditions, wanted.last) for conditions in _ranges(engine, wanted)]
+def summaries(engine: sa.Engine, wanted: Filter, turn: Lock) -> Iterator[JobSummary]:
+    """The jobs that a filter lets through, newest first; a job that comes or goes meanwhile may be in it or not.
+
+    `turn` is held while a page is read: SQLite lets go of the interpreter at each row, and sixteen lists at once would
+    spend most of their time on getting it back.
+    """
+    streams = [_stream(engine, conditions, wanted.last, turn) for conditions in _ranges(engine, wanted)]
     merged = heapq.merge(*streams, key=lambda job: (job.created, job.id), reverse=True)
     return itertools.islice(merged, wanted.last)
 
@@ -52,18 +57,20 @@ def _definitions(engine: sa.Engine) -> Sequence[str]:
         return connection.execute(sa.select(found.c.name).where(found.c.name.is_not(None))).scalars().all()
 
 
-def _stream(engine: sa.Engine, conditions: list[sa.ColumnElement[bool]], most: int | None) -> Iterator[JobSummary]:
+def _stream(
+    engine: sa.Engine, conditions: list[sa.ColumnElement[bool]], most: int | None, turn: Lock
+) -> Iterator[JobSummary]:
     size = min(most or _PAGE, _PAGE)
     query = sa.select(*SUMMARY).where(*conditions).order_by(jobs.c.created.desc(), jobs.c.id.desc()).limit(size)
-    page = _page(engine, query)
+    page = _page(engine, query, turn)
     yield from page
     while len(page) == size:
         last = page[-1]
         place = sa.tuple_(sa.literal(last.created, jobs.c.created.type), sa.literal(last.id))
-        page = _page(engine, query.where(sa.tuple_(jobs.c.created, jobs.c.id) < place))
+        page = _page(engine, query.where(sa.tuple_(jobs.c.created, jobs.c.id) < place), turn)
         yield from page
 
 
-def _page(engine: sa.Engine, query: sa.Select[tuple[object, ...]]) -> list[JobSummary]:
-    with engine.connect() as connection:
+def _page(engine: sa.Engine, query: sa.Select[tuple[object, ...]], turn: Lock) -> list[JobSummary]:
+    with turn, engine.connect() as connection:
         return [read_summary(row) for row in connection.execute(query)]
