@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import socket
@@ -503,14 +504,15 @@ def test_head_over_http_answers_at_once_and_has_no_body(served: Served) -> None:
 
 def test_clients_that_hang_up_leave_no_descriptor(served: Served) -> None:
     job = create(served)
+    time.sleep(0.5)  # until the connections of what was asked before are closed on the server's side too
     before = descriptors(served)
-    connections = [connection_to(served) for _ in range(50)]
-    for connection in connections:
-        connection.sendall(request_for(job))
-    time.sleep(0.3)
-    assert descriptors(served) >= before + 50
-    for connection in connections:
-        connection.close()
+    with contextlib.ExitStack() as opened:
+        for _ in range(50):
+            opened.enter_context(connection_to(served)).sendall(request_for(job))
+        deadline = time.monotonic() + 5
+        while descriptors(served) < before + 50 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert descriptors(served) >= before + 50
     deadline = time.monotonic() + 5
     while descriptors(served) > before + 2 and time.monotonic() < deadline:
         time.sleep(0.05)

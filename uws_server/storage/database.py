@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +12,9 @@ from uws_server.errors import ConfigurationError
 
 _POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 10}
 """A connection for each thread of the front and of the scheduler: none is opened for one question and closed again."""
+
+_BUSY_S = 30.0
+"""How long a write to SQLite waits for another one."""
 
 _ALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """A connection to a host that has gone is noticed after a minute."""
@@ -40,14 +45,27 @@ def reading(engine: sa.Engine) -> sa.Engine:
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, **_POOL)
+    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_S, "check_same_thread": False}, **_POOL)
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         # WAL lets readers go on while one writes; NORMAL loses nothing that was committed when a process is
         # killed (only a power cut can cost the last commits).
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
 
     return engine
+
+
+def _use_wal(connection: Any) -> None:
+    """Set the journal mode; SQLite itself does not wait here while another server that starts does the same."""
+    give_up = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
