@@ -81,6 +81,7 @@ def test_abort_and_delete(new_page: Any, served: Served) -> None:
     address = page.url
     page.get_by_role("button", name="Abort").click()
     expect(page.locator(".phase")).to_have_text("Aborted")
+    page.wait_for_load_state("load")  # the key is heard by the page's script
     page.locator("summary", has_text="Delete").click()
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Delete the job")).to_be_hidden()
