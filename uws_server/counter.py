@@ -84,7 +84,7 @@ class Counter:
         definition = self._services.library.get(definition_name).definition
         intake = Intake(self._services.archive, request.uploads)
         values = intake.accept(definition, request.values)
-        size = sum(path.stat().st_size for path in set(intake.placed.values()))
+        size = intake.size()
         self._require_room(size)
         now = utcnow()
         job = Job(
@@ -112,7 +112,7 @@ class Counter:
         definition = self._services.library.get(job.definition).definition
         intake = Intake(self._services.archive, uploads, job)
         accepted: Mapping[str, ParameterValue] = intake.accept(definition, values)
-        self._require_room(sum(path.stat().st_size for path in set(intake.placed.values())))
+        self._require_room(intake.size())
         changed = replace(job, parameters=accepted)
         folder = self._files.folder(job.id)
         if intake.placed:

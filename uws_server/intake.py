@@ -71,6 +71,10 @@ class Intake:
             given[key] = [text for text in given.get(key, []) if text.strip()] + [f"param:{name}"]
         return parameters.validate(definition, given, self.types, self._before)
 
+    def size(self) -> int:
+        """Bytes of the files that came for the job."""
+        return sum(path.stat().st_size for path in set(self.placed.values()))
+
     def _inline(self, check: parameters.Check) -> parameters.Check:
         """A check of a text, which may also have come as a file (UWS 1.1, section 2.2.3.1.1)."""
 
