@@ -44,7 +44,7 @@ dist: .venv/.installed-test $(FRONT_END_PARTS)  ## build the source archive and 
 system:  ## the Debian packages that the tests need, where they may be installed
 	@scripts/setup-system test
 
-front-end: $(VENDORED)  ## the plotting library and sampjs, into templates/static/vendor/
+front-end: $(VENDORED)  ## the plotting library, sampjs and CodeMirror, into templates/static/vendor/
 
 clean:  ## remove everything that the commands above made here
 	rm -rf .venv .make build dist node_modules templates/static/vendor *.egg-info

@@ -1,12 +1,23 @@
 """What a FITS product is and how it was made, kept in the product itself.
 
 A library of its own (standard library, numpy, astropy): `steps` is the list of tasks that made a file, `obscore` its
-ObsCore 1.1 row, `votags` the FITS extension VO-TAGS that carries both, `errors` what goes wrong.
+ObsCore 1.1 row and the columns of the draft high-energy extension, `votags` the FITS extension VO-TAGS that carries
+both, `table` many rows as VOTable or ECSV, `errors` what goes wrong. Whatever a file holds, only a `ProvenanceError`
+(or OSError, where it cannot be opened) is raised.
+
+``obscore.from_file(path, **known)``     a row from a file's own headers, good time intervals and region
+``obscore.problems(row)``                what is wrong with a row, in words
+``votags.read(path)``                    the `Tags` (row, steps) of a file, None where it has none
+``votags.read_row(path)``                the row only
+``votags.write(path, row, steps)``       append them, or put them in the place of those there are
+``votags.check(path)``, ``strip(path)``  what is wrong with them; take them out
+``steps.parse(json)``, ``dump(steps)``   a step list from its JSON, and to it
+``table.votable(rows)``, ``ecsv(rows)``  a table of rows, piece by piece
 
 >>> import tempfile
 >>> from pathlib import Path
 >>> from astropy.io import fits
->>> from provenance import hdus, obscore, steps, votags
+>>> from provenance import obscore, steps, table, votags
 >>> spectrum = Path(tempfile.mkdtemp()) / "spectrum.fits"
 >>> header = fits.Header({"TELESCOP": "XMM", "INSTRUME": "EPN", "OBS_ID": "0693760101", "HDUCLAS1": "SPECTRUM"})
 >>> fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(header=header)]).writeto(spectrum)
@@ -14,11 +25,13 @@ ObsCore 1.1 row, `votags` the FITS extension VO-TAGS that carries both, `errors`
 ...     (steps.InputData(0, "event list", True, "/data", "PN.fits"), steps.Parameter(1, "radius, arcsec", True, 40)),
 ...     {"task": "spectrum", "version": "1.0"},
 ... )
->>> row = obscore.from_science(hdus.headers(spectrum), obs_publisher_did="ivo://example/spectrum?1")
+>>> row = obscore.from_file(spectrum, obs_publisher_did="ivo://example/spectrum?1")
 >>> votags.write(spectrum, row, [step])
 >>> tags = votags.read(spectrum)
 >>> tags.row["dataproduct_type"], tags.row["instrument_name"], tags.steps[0].args[1].value
 ('spectrum', 'EPN', 40)
 >>> votags.check(spectrum)
 ()
+>>> b"".join(table.ecsv([tags.row])).decode().splitlines()[-1][:40]
+'spectrum,spectrum,2,,,0693760101,,XMM-Ne'
 """

@@ -5,7 +5,8 @@ May import: standard library, numpy (and the error of astropy's headers, when it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
@@ -53,6 +54,12 @@ class Cards:
         if isinstance(value, bool) or not isinstance(value, Real) or not abs(value) < 1e300:
             return None
         return float(value)
+
+    def texts(self, keywords: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+        """The keywords that match as a whole and hold text, with the text."""
+        for keyword in list(self._header):
+            if isinstance(keyword, str) and keywords.fullmatch(keyword) and (text := self.text(keyword)):
+                yield keyword, text
 
     def count(self, keyword: str) -> int | None:
         """The whole number from 0 of a keyword; None when it is absent or none."""

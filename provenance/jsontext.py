@@ -6,6 +6,7 @@ May import: standard library, `errors`.
 from __future__ import annotations
 
 import json
+import re
 import reprlib
 from typing import Any, Final, TypeAlias
 
@@ -20,7 +21,10 @@ MAX_BYTES: Final = 20_000_000
 MAX_DEPTH: Final = 32
 """How deep a value of ours may be nested."""
 
-_WRITER: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False)
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+"""Where half of a character may be: as an escape, or in a text that was no UTF-8."""
+
+_WRITER: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, check_circular=False)
 _CANONICAL: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":"))
 
 
@@ -30,7 +34,12 @@ def read(text: str | bytes) -> Json:
         raise StepsError(f"has {len(text)} bytes; at most {MAX_BYTES} are read", "the document")
     try:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff")
-        return json.loads(decoded, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(decoded, object_pairs_hook=_unique, parse_constant=_no_constant)
+        if _SURROGATE.search(decoded):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeEncodeError as error:
+        raise StepsError("holds half of a character (a lone surrogate), which no text has", "the document") from error
     except UnicodeDecodeError as error:
         raise StepsError(f"is not UTF-8 text: {error.reason} at byte {error.start}", "the document") from error
     except json.JSONDecodeError as error:

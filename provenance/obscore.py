@@ -1,7 +1,8 @@
-"""An ObsCore row: its values, what is wrong with them, and how it is had from the headers of a FITS file.
+"""An ObsCore row: its values, what is wrong with them, and how it is had from a FITS file.
 
-`from_tags` reads a VO-TAGS header, `from_science` a product's own OGIP keywords. May import: standard library, numpy,
-`columns`, `headers`, `times`, `ogip`, `errors`.
+`from_tags` reads a VO-TAGS header, `from_science` a product's own OGIP keywords, `from_file` these and the tables of
+good time intervals and regions behind them. May import: standard library, numpy, `columns`, `footprint`, `hdus`,
+`headers`, `intervals`, `obscore_hea`, `ogip`, `times`, `errors`.
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from provenance import ogip
+from provenance import footprint, hdus, intervals, obscore_hea, ogip
 from provenance.columns import COLUMNS, ENUMERATIONS, NOT_NULL, Column
-from provenance.errors import ObsCoreError
-from provenance.headers import Cards
+from provenance.errors import ObsCoreError, TagsError
+from provenance.headers import Cards, product
 from provenance.times import timestamp
 
-__all__ = ["COLUMNS", "ENUMERATIONS", "NOT_NULL", "Column", "ObsCoreRow", "Value", "from_science", "from_tags",
-           "invalid", "missing", "problems", "wavelength_m"]
+__all__ = ["ALL_COLUMNS", "COLUMNS", "ENUMERATIONS", "NOT_NULL", "Column", "ObsCoreRow", "Value", "from_file",
+           "from_science", "from_tags", "invalid", "missing", "problems", "wavelength_m"]
 
 Value: TypeAlias = str | int | float
 """What a column holds."""
@@ -29,15 +31,18 @@ Value: TypeAlias = str | int | float
 Given: TypeAlias = Value | np.generic | None
 """What a column may be given: also a number of numpy, or None for what is not known."""
 
-_BY_NAME: Final = {column.name: column for column in COLUMNS}
+ALL_COLUMNS: Final = (*COLUMNS, *obscore_hea.COLUMNS)
+"""The columns of the standard, and behind them those of the draft high-energy extension."""
+
+_BY_NAME: Final = {column.name: column for column in ALL_COLUMNS}
 _TIMESTAMP: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)")
 _FROM_ZERO: Final = frozenset(
     {"access_estsize", "s_fov", "s_resolution", "s_resolution_min", "s_resolution_max", "s_stat_error", "s_pixel_scale",
      "t_exptime", "t_resolution", "t_stat_error", "em_min", "em_max", "em_res_power", "em_resolution", "em_stat_error",
-     "o_stat_error", "pol_xel"}
+     "o_stat_error", "pol_xel", "ev_xel", "energy_min", "energy_max"}
 )
 _ORDERED: Final = (("t_min", "t_max"), ("em_min", "em_max"), ("s_resolution_min", "s_resolution_max"),
-                   ("em_res_power_min", "em_res_power_max"))
+                   ("em_res_power_min", "em_res_power_max"), ("energy_min", "energy_max"))
 _RANGES: Final = {"calib_level": (0, 4), "s_ra": (0.0, 360.0), "s_dec": (-90.0, 90.0)}
 _OLD_KEYWORDS: Final = {"obs_release_date": "RELEA_DAT"}
 _OLD_VALUES: Final = {"events": "event"}
@@ -119,7 +124,7 @@ def from_tags(header: Mapping[str, Any]) -> ObsCoreRow:
     left out.
     """
     cards = Cards(header)
-    return ObsCoreRow({column.name: _tag(column, cards) for column in COLUMNS})
+    return ObsCoreRow({column.name: _tag(column, cards) for column in ALL_COLUMNS})
 
 
 def from_science(headers: Sequence[Mapping[str, Any]], **known: Given) -> ObsCoreRow:
@@ -128,10 +133,49 @@ def from_science(headers: Sequence[Mapping[str, Any]], **known: Given) -> ObsCor
     `known` are columns by name; they win over the headers. The rules are those of `ogip.columns`. Never raises for what
     the headers hold; raises ObsCoreError for a column that does not exist.
     """
-    derived = {name: value for name, value in ogip.columns(headers).items() if value is not None}
-    sound = {name: value for name, value in derived.items() if not _trouble(name, value)}
+    sound = _sound(ogip.columns(headers))
     given = {name: value for name, value in known.items() if value is not None}
-    return ObsCoreRow({**sound, **given})
+    row = ObsCoreRow({**sound, **given})
+    return row.filled(**_sound(_followed(headers, row)))
+
+
+def from_file(path: str | Path, **known: Given) -> ObsCoreRow:
+    """Derive the ObsCore row of a FITS file, gzipped or not, from its headers and tables and what the caller knows.
+
+    As `from_science`; besides, start and end are those of its good time intervals, position and s_region those of the
+    region table that its data subspace names, and access_estsize is its size. Raises TagsError when it is no FITS file.
+    """
+    path = Path(path)
+    with hdus.opened(path) as (stream, limit):
+        layout = hdus.scan(stream, limit)
+        if not layout.hdus:
+            raise TagsError(f"{path}: no FITS file: {layout.fault}")
+        headers = [hdu.cards for hdu in layout.hdus]
+        found = product(headers)
+        measured: dict[str, Any] = {"access_estsize": max(1, round(path.stat().st_size / 1000))}
+        if found is not None:
+            measured |= intervals.columns(stream, layout.hdus, found) | footprint.columns(stream, layout.hdus, found)
+    given = {name: value for name, value in known.items() if value is not None}
+    return from_science(headers, **{**_sound(measured), **given})
+
+
+def _sound(found: Mapping[str, Any]) -> dict[str, Value]:
+    """What may stand in a row, of what was derived."""
+    return {name: value for name, value in found.items() if value is not None and not _trouble(name, value)}
+
+
+def _followed(headers: Sequence[Mapping[str, Any]], row: ObsCoreRow) -> dict[str, Any]:
+    """What follows from other columns: energies and resolving power from the band, resolution from the exposure.
+
+    A product of one bin in time resolves no less than its exposure (ObsCore 1.1, section 4.10).
+    """
+    low, high = row.get("em_min"), row.get("em_max")
+    found: dict[str, Any] = dict(obscore_hea.energies(row))
+    if isinstance(low, float) and isinstance(high, float):
+        found |= ogip.resolution(headers, low, high)
+    if row.get("t_xel") == 1:
+        found["t_resolution"] = row.get("t_exptime")
+    return found
 
 
 def wavelength_m(energy_kev: float) -> float:

@@ -1,7 +1,8 @@
 """What the OGIP and HEASARC keywords of an X-ray product say, in the columns of ObsCore.
 
 Nothing is guessed: a keyword that is absent, or holds what it should not, leaves its column out. A keyword is looked up
-in the header of the science data, then in the primary one. May import: standard library, `headers`, `times`, `sky`.
+in the header of the science data, then in the primary one. May import: standard library, `headers`, `instruments`,
+`obscore_hea`, `sky`, `times`.
 
 calib_level is 1 for events without an energy or PI column; 3 for what joins several cameras or exposures (INSTRUME
 EPIC, MERGED or a list) or has a background subtracted (HDUCLAS2 NET); otherwise 2: photon lists as the missions process
@@ -11,17 +12,20 @@ type nor that it is OGIP has none.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from provenance import sky, times
+from provenance import instruments, obscore_hea, sky, times
 from provenance.headers import Cards, Found, Product, one_bin, product
 
 KEV_METRE: Final = 12.398419843e-10
 """Planck constant times speed of light over elementary charge, keV m (CODATA 2018)."""
 
 _FACILITIES: Final = {"XMM": "XMM-Newton"}
+_MEASURED: Final = frozenset({"event", "image", "cube", "spectrum", "timeseries"})
+_ENERGIES: Final = frozenset({"PI", "ENERGY"})
 _RANGE: Final = re.compile(r"\(?([\d.]+):([\d.]+)\)?")
 
 
@@ -34,7 +38,7 @@ def columns(headers: Sequence[Mapping[str, Any]]) -> Found:
     if found is None:
         return {}
     parts = (_identity(found), _quality(found), sky.columns(found), times.columns(found), _spectral(found),
-             _observable(found))
+             _observable(found), obscore_hea.columns(found))
     return {name: value for part in parts for name, value in part.items() if value not in (None, "")}
 
 
@@ -47,6 +51,9 @@ def _identity(product: Product) -> Found:
         "dataproduct_subtype": ".".join(name for name in classes if name),
         "target_name": product.text("OBJECT"),
         "obs_id": _obs_id(product),
+        "obs_title": _title(product),
+        "proposal_id": _proposal(product),
+        "bib_reference": product.text("REFERENC"),
         "obs_collection": facility,
         "facility_name": facility,
         "instrument_name": product.text("INSTRUME"),
@@ -64,13 +71,34 @@ def _obs_id(product: Product) -> str:
     return f"{int(number):010d}" if product.is_xmm else f"{int(number)}"
 
 
+def _title(product: Product) -> str:
+    """TITLE, which the missions give an observation; else what is in the file, in one line."""
+    names = [product.text(keyword) for keyword in ("TELESCOP", "INSTRUME", "OBJECT")]
+    telescope, instrument, target = (_FACILITIES.get(names[0].upper(), names[0]), *names[1:])
+    if product.text("TITLE") or not (product.type and telescope and target):
+        return product.text("TITLE")
+    kind = {"event": "events", "timeseries": "light curve", "measurements": "response"}.get(product.type, product.type)
+    observation = f", observation {number}" if (number := _obs_id(product)) else ""
+    return f"{' '.join(part for part in (telescope, instrument, kind) if part)} of {target}{observation}"
+
+
+def _proposal(product: Product) -> str:
+    """PROP_ID or PROPOSAL; the first six of the ten digits of an XMM-Newton observation are those of its proposal."""
+    for keyword in ("PROP_ID", "PROPOSAL"):
+        number = product.number(keyword)
+        if text := product.text(keyword) or (f"{int(number)}" if number is not None else ""):
+            return text
+    observation = _obs_id(product)
+    return observation[:6] if product.is_xmm and re.fullmatch(r"\d{10}", observation, re.ASCII) else ""
+
+
 def _quality(product: Product) -> Found:
     """The calibration level."""
     science = product.science
     if not product.type and product.text("HDUCLASS").upper() != "OGIP":
         return {}
     names = _column_names(science)
-    if product.type == "event" and names and not names & {"PI", "ENERGY"}:
+    if product.type == "event" and names and not names & _ENERGIES:
         return {"calib_level": 1}
     instrument = product.text("INSTRUME").upper()
     joined = instrument in ("EPIC", "MERGED") or "," in instrument
@@ -78,16 +106,55 @@ def _quality(product: Product) -> Found:
 
 
 def _spectral(product: Product) -> Found:
-    """Channels and energy band."""
-    science = product.science
-    channels = science.count("DETCHANS") or science.count("NAXIS2")
+    """Channels, energy band and resolution; where no band is told, it is that of the instrument."""
+    instrument = instruments.find(product)
     band = next((band for cards in product.main if (band := _band_kev(cards, product.is_xmm))), None)
+    if band is None and instrument and product.type in _MEASURED:
+        band = instrument.band_kev
+    found: Found = {"em_xel": _channels(product)}
+    if product.type in ("spectrum", "event"):
+        found |= {"em_ucd": "em.energy", "em_unit": "eV" if product.is_xmm else _energy_unit(product.science)}
+        is_calibrated = product.science.text("CHANTYPE").upper() == "PI" or _column_names(product.science) & _ENERGIES
+        found["em_calib_status"] = "calibrated" if is_calibrated else None
+    if band:
+        found |= {"em_min": KEV_METRE / band[1], "em_max": KEV_METRE / band[0]}
+    return found
+
+
+def resolution(headers: Sequence[Mapping[str, Any]], em_min: float, em_max: float) -> Found:
+    """The resolving power of a product's instrument between two wavelengths (m): typical, lowest and highest.
+
+    Typical is at the geometric mean of the energies; the resolution there is also told in metres. Nothing for products
+    that are no spectra and no events, or of an instrument that is not known.
+    """
+    found = product(headers)
+    instrument = instruments.find(found) if found else None
+    if found is None or instrument is None or found.type not in ("spectrum", "event") or not 0 < em_min <= em_max:
+        return {}
+    low, high = KEV_METRE / em_max, KEV_METRE / em_min
+    middle = math.sqrt(low * high)
+    typical = instrument.resolving_power(middle)
     return {
-        "em_xel": channels if product.type == "spectrum" else one_bin(product, "timeseries", "image"),
-        "em_ucd": "em.energy" if product.type in ("spectrum", "event") else None,
-        "em_min": KEV_METRE / band[1] if band else None,
-        "em_max": KEV_METRE / band[0] if band else None,
+        "em_res_power": typical,
+        "em_res_power_min": instrument.resolving_power(low),
+        "em_res_power_max": instrument.resolving_power(high),
+        "em_resolution": KEV_METRE / middle / typical,
     }
+
+
+def _channels(product: Product) -> int | None:
+    """Bins along the spectral axis; -1 for events, which are in none of them."""
+    if product.type == "spectrum":
+        return product.science.count("DETCHANS") or product.science.count("NAXIS2")
+    return -1 if product.type == "event" else one_bin(product, "timeseries", "image")
+
+
+def _energy_unit(cards: Cards) -> str | None:
+    """The unit of the column ENERGY of an event table."""
+    for number in range(1, min(cards.count("TFIELDS") or 0, 999) + 1):
+        if cards.text(f"TTYPE{number}").upper() == "ENERGY":
+            return {"EV": "eV", "KEV": "keV"}.get(cards.text(f"TUNIT{number}").upper())
+    return None
 
 
 def _band_kev(cards: Cards, is_xmm: bool) -> tuple[float, float] | None:

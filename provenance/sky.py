@@ -1,32 +1,82 @@
 """Where on the sky a product lies: its position keywords in the columns of ObsCore.
 
 s_ra, s_dec are the centre of an image, the pointing of events, and otherwise the target, turned to ICRS. May import:
-standard library, numpy, `headers`, astropy (only when there is a position to turn, or an image's).
+standard library, numpy, `headers`, `instruments`, astropy (only when there is a position to turn, or an image's).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from provenance import instruments
 from provenance.headers import Cards, Found, Product
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+
+_FK5_MAS: Final = (-19.9, -9.1, 22.9)
+"""Rotations about x, y and z from FK5 (J2000) to ICRS, milliarcseconds (Hilton & Hohenkerk 2004, A&A 413, 765)."""
 
 
 def columns(product: Product) -> Found:
-    """Derive the columns of the spatial axis: the position in ICRS, and an image's extent and pixels."""
-    pixels = _pixels(product.science) if product.type in ("image", "cube") else {}
-    centre = _image_centre(product.science) if pixels else None
+    """Derive the columns of the spatial axis: the position in ICRS, extent, outline, pixels and resolution.
+
+    Where the headers tell no extent, events, and products of an instrument that makes no image, are from its whole
+    field of view.
+    """
+    pixels = _pixels(product.science) if product.type in ("image", "cube") else _bins(product)
+    image = _image(product.science) if product.type in ("image", "cube") and "s_fov" in pixels else None
     names = ("PNT", "NOM", "OBJ") if product.type in ("event", "image", "cube") else ("OBJ", "PNT", "NOM")
-    places = [(product.science, *centre)] if centre else []
+    places = [(product.science, *image[0])] if image else []
     for name in names:
         for cards in product.main:
             ra, dec = cards.number(f"RA_{name}"), cards.number(f"DEC_{name}")
             if ra is not None and dec is not None:
                 places.append((cards, ra, dec))
-    position = next((found for place in places if (found := _icrs(product, *place))), (None, None))
-    return {"s_ra": position[0], "s_dec": position[1], **pixels}
+    position = next((turned for place in places if (turned := _icrs(product, *place))), None)
+    found: Found = {**_field(product, position), **pixels}
+    if position:
+        found |= {"s_ra": position[0], "s_dec": position[1]}
+    if image and (corners := to_icrs(product, product.science, *image[1])):
+        pairs = " ".join(f"{ra:.10g} {dec:.10g}" for ra, dec in zip(*corners, strict=True))
+        found["s_region"] = f"Polygon ICRS {pairs}"
+    return found
+
+
+def _bins(product: Product) -> Found:
+    """Bins along the axes of the sky: one, or for events -1, which is that they are in none (ObsCore 1.1)."""
+    if product.type in ("spectrum", "timeseries"):
+        return {"s_xel1": 1, "s_xel2": 1}
+    if product.type != "event":
+        return {}
+    scale = _column_scale(product.science)
+    axes: Found = {"s_ucd": "pos.eq", "s_unit": "deg", "s_calib_status": "calibrated", "s_pixel_scale": scale}
+    return {"s_xel1": -1, "s_xel2": -1, **(axes if scale else {})}
+
+
+def _column_scale(cards: Cards) -> float | None:
+    """The pixel of the sky columns of an event table, arcseconds."""
+    for number in range(1, min(cards.count("TFIELDS") or 0, 999) + 1):
+        if cards.text(f"TCTYP{number}").startswith("RA--"):
+            return 3600 * abs(cards.number(f"TCDLT{number}") or 0.0) or None
+    return 3600 * abs(cards.number("REFXCDLT") or 0.0) or None
+
+
+def _field(product: Product, position: tuple[float, float] | None) -> Found:
+    """The resolution of the instrument, and its field of view for a product of the whole of it."""
+    instrument = instruments.find(product)
+    if instrument is None or product.type not in ("event", "image", "cube", "spectrum", "timeseries"):
+        return {}
+    found: Found = {"s_resolution": instrument.psf_arcsec}
+    is_whole = product.type == "event" or instrument.psf_arcsec is None
+    kinds = (product.science.text(f"DSTYP{number}").upper() for number in range(1, 100))
+    if is_whole and not any(kind.startswith("POS") for kind in kinds):
+        found["s_fov"] = instrument.fov_deg
+        if instrument.is_round and position:
+            found["s_region"] = f"Circle ICRS {position[0]:.10g} {position[1]:.10g} {instrument.fov_deg / 2:.6g}"
+    return found
 
 
 def _pixels(cards: Cards) -> Found:
@@ -44,6 +94,7 @@ def _pixels(cards: Cards) -> Found:
         "s_xel2": shape[1],
         "s_ucd": "pos.eq",
         "s_unit": "deg",
+        "s_calib_status": "calibrated",
     }
 
 
@@ -66,8 +117,8 @@ def _matrix(cards: Cards) -> np.ndarray[Any, np.dtype[np.float64]] | None:
     return np.array([[x * p11, x * p12], [y * p21, y * p22]])
 
 
-def _image_centre(cards: Cards) -> tuple[float, float] | None:
-    """Right ascension and declination of an image's centre, degrees, in its own frame; None without a sound WCS."""
+def _image(cards: Cards) -> tuple[tuple[float, float], tuple[Array, Array]] | None:
+    """Centre and corners (shape (4,), in order) of an image in its own frame, degrees; None without a sound WCS."""
     from astropy.wcs import WCS, WcsError
 
     numbers = [cards.number(keyword) for keyword in ("NAXIS1", "NAXIS2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")]
@@ -78,17 +129,28 @@ def _image_centre(cards: Cards) -> tuple[float, float] | None:
     wcs.wcs.ctype = [cards.text("CTYPE1"), cards.text("CTYPE2")]
     wcs.wcs.crpix, wcs.wcs.crval = known[2:4], known[4:6]
     wcs.wcs.cd = _matrix(cards)
+    width, height = known[:2]
+    x = np.array([(width + 1) / 2, 0.5, width + 0.5, width + 0.5, 0.5])
+    y = np.array([(height + 1) / 2, 0.5, 0.5, height + 0.5, height + 0.5])
     try:
-        ra, dec = wcs.wcs_pix2world((known[0] + 1) / 2, (known[1] + 1) / 2, 1)
+        ra, dec = wcs.wcs_pix2world(x, y, 1)
     except (WcsError, ValueError):
         return None
-    return (float(ra), float(dec)) if np.isfinite(ra) and np.isfinite(dec) else None
+    if not (np.isfinite(ra).all() and np.isfinite(dec).all()):
+        return None
+    return (float(ra[0]), float(dec[0])), (ra[1:], dec[1:])
 
 
 def _icrs(product: Product, cards: Cards, ra: float, dec: float) -> tuple[float, float] | None:
     """A position of a header, degrees, in ICRS; None for a frame that is not known or angles that cannot be."""
     if not (-360 <= ra <= 360 and -90 <= dec <= 90):
         return None
+    turned = to_icrs(product, cards, np.array([ra]), np.array([dec]))
+    return None if turned is None else (float(turned[0][0]), float(turned[1][0]))
+
+
+def to_icrs(product: Product, cards: Cards, ra: Array, dec: Array) -> tuple[Array, Array] | None:
+    """Positions in the frame of a header, degrees, shape (n,), in ICRS; None for a frame that is not known."""
     frames = (one.text(keyword) for one in (cards, *product.main) for keyword in ("RADESYS", "RADECSYS"))
     frame = next((name for name in frames if name), "").upper()
     equinoxes = (one.number("EQUINOX") for one in (cards, *product.main))
@@ -100,8 +162,28 @@ def _icrs(product: Product, cards: Cards, ra: float, dec: float) -> tuple[float,
     year = equinox if equinox is not None else 1950.0 if frame == "FK4" else 2000.0
     if frame not in ("FK4", "FK5") or not 1800 <= year <= 2200:
         return None
+    if (frame, year) == ("FK5", 2000.0):
+        return _from_fk5(ra, dec)
     from astropy.coordinates import SkyCoord
 
     letter = "B" if frame == "FK4" else "J"
     turned = SkyCoord(ra, dec, unit="deg", frame=frame.lower(), equinox=f"{letter}{year}").icrs
-    return float(turned.ra.deg), float(turned.dec.deg)
+    return np.asarray(turned.ra.deg), np.asarray(turned.dec.deg)
+
+
+def _from_fk5(ra: Array, dec: Array) -> tuple[Array, Array]:
+    """Positions in FK5 (J2000), degrees, in ICRS: a rotation by thousandths of an arcsecond."""
+    lon, lat = np.radians(ra), np.radians(dec)
+    place = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    turns = np.radians(np.array(_FK5_MAS) / 3.6e6)
+    place = _turn(2, turns[2]) @ _turn(1, turns[1]) @ _turn(0, turns[0]) @ place
+    return np.degrees(np.arctan2(place[1], place[0])) % 360, np.degrees(np.arctan2(place[2], np.hypot(*place[:2])))
+
+
+def _turn(axis: int, angle: float) -> Array:
+    """The matrix that turns the frame about an axis."""
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    matrix = np.eye(3)
+    matrix[first, first] = matrix[second, second] = math.cos(angle)
+    matrix[first, second], matrix[second, first] = math.sin(angle), -math.sin(angle)
+    return matrix

@@ -1,145 +1,48 @@
 """The step list: how a product was made, as the sequence of tasks of VO-TAGS, read from JSON and written to it.
 
-A step is a task's arguments in order: files that went in, parameters, files that came out. The values check themselves
-when they are made, so a list that exists can be written. May import: standard library, `jsontext`,
-`errors`.
+A step is a task's arguments in order: files that went in, parameters, files that came out. May import: standard
+library, `args`, `jsontext`, `errors`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from operator import itemgetter
+from typing import Final
 
 from provenance import jsontext
+from provenance.args import (
+    ARG_KEYS,
+    FILE_FIELDS,
+    FLAT,
+    PARAMETER_FIELDS,
+    Arg,
+    InputData,
+    OutputData,
+    Parameter,
+    Scalar,
+    Step,
+    each_of,
+)
 from provenance.errors import StepsError
-from provenance.jsontext import MAX_BYTES, MAX_DEPTH, Json, shown
+from provenance.jsontext import MAX_BYTES, Json, shown
 
-Scalar: TypeAlias = str | int | float | bool | None
-"""What JSON holds in one place."""
+__all__ = ["Arg", "InputData", "OutputData", "Parameter", "Scalar", "Step", "digest", "dump", "merge", "parse"]
 
-Made = TypeVar("Made")
-
-
-@dataclass(frozen=True, slots=True)
-class InputData:
-    """A file that went into a task.
-
-    `location` is the folder or base URL, `path` the name below it. `extra` is what else stands beside the description
-    (`sha256`, `size`, `name` ...), `beside` what stands beside `index`. A value of the wrong type is a StepsError.
-    """
-
-    index: int
-    description: str
-    editable: bool
-    location: str
-    path: str
-    extra: Mapping[str, Json] = field(default_factory=dict, hash=False)
-    beside: Mapping[str, Json] = field(default_factory=dict, hash=False)
-
-    def __post_init__(self) -> None:
-        _check_head(self)
-        _check_text(self.location, "location")
-        _check_text(self.path, "path")
-        _check_extra(self, "extra", _FILE_KEYS)
-        _check_extra(self, "beside", _ARG_KEYS)
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of a task: `value` is a scalar or a tuple of scalars. Otherwise as `InputData`."""
-
-    index: int
-    description: str
-    editable: bool
-    value: Scalar | tuple[Scalar, ...]
-    extra: Mapping[str, Json] = field(default_factory=dict, hash=False)
-    beside: Mapping[str, Json] = field(default_factory=dict, hash=False)
-
-    def __post_init__(self) -> None:
-        _check_head(self)
-        if isinstance(self.value, (list, tuple)):
-            object.__setattr__(self, "value", tuple(self.value))
-            for number, each in enumerate(self.value):
-                _check_scalar(each, f"value[{number}]")
-        else:
-            _check_scalar(self.value, "value")
-        _check_extra(self, "extra", _PARAMETER_KEYS)
-        _check_extra(self, "beside", _ARG_KEYS)
-
-
-@dataclass(frozen=True, slots=True)
-class OutputData:
-    """A file that came out of a task, or a collection: then `path` is a tuple of names. Otherwise as `InputData`."""
-
-    index: int
-    description: str
-    editable: bool
-    location: str
-    path: str | tuple[str, ...]
-    extra: Mapping[str, Json] = field(default_factory=dict, hash=False)
-    beside: Mapping[str, Json] = field(default_factory=dict, hash=False)
-
-    def __post_init__(self) -> None:
-        _check_head(self)
-        _check_text(self.location, "location")
-        if isinstance(self.path, (list, tuple)):
-            object.__setattr__(self, "path", tuple(self.path))
-            for number, name in enumerate(self.path):
-                _check_text(name, f"path[{number}]")
-        else:
-            _check_text(self.path, "path")
-        _check_extra(self, "extra", _FILE_KEYS)
-        _check_extra(self, "beside", _ARG_KEYS)
-
-
-Arg: TypeAlias = InputData | Parameter | OutputData
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One task: its arguments, numbered from 0, and in `extra` what else is known (`task`, `version`, `started` ...).
-
-    Raises StepsError when the indices are not 0, 1, 2 ... or `extra` holds what JSON cannot.
-    """
-
-    args: tuple[Arg, ...]
-    extra: Mapping[str, Json] = field(default_factory=dict, hash=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "args", tuple(self.args))
-        for number, arg in enumerate(self.args):
-            if not isinstance(arg, (InputData, Parameter, OutputData)):
-                raise StepsError(f"an argument is expected, not {shown(arg)}", f"args[{number}]")
-            if arg.index != number:
-                raise StepsError(f"{number} is expected, not {arg.index}: indices count from 0 without gaps",
-                                 f"args[{number}].index")
-        _check_extra(self, "extra", _STEP_KEYS)
-
-
-class _Headed(Protocol):
-    """What the three kinds of argument share."""
-
-    @property
-    def index(self) -> int: ...
-    @property
-    def description(self) -> str: ...
-    @property
-    def editable(self) -> bool: ...
-
-
-_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
-_STEP_KEYS: Final = frozenset({"args"})
-_FILE_KEYS: Final = frozenset({"description", "editable", "location", "path"})
-_PARAMETER_KEYS: Final = frozenset({"description", "editable", "value"})
-_KINDS: Final[dict[str, tuple[Callable[..., Arg], frozenset[str]]]] = {
-    "inputdata": (InputData, _FILE_KEYS),
-    "parameter": (Parameter, _PARAMETER_KEYS),
-    "outputdata": (OutputData, _FILE_KEYS),
+_KINDS: Final[dict[str, tuple[Callable[..., Arg], tuple[str, ...], Callable[[Json], tuple[Json, ...]]]]] = {
+    "inputdata": (InputData, FILE_FIELDS, itemgetter(*FILE_FIELDS)),
+    "parameter": (Parameter, PARAMETER_FIELDS, itemgetter(*PARAMETER_FIELDS)),
+    "outputdata": (OutputData, FILE_FIELDS, itemgetter(*FILE_FIELDS)),
 }
-_ARG_KEYS: Final = frozenset({"index", *_KINDS})
+_NEW: Final = object.__new__
+_FILLED: Final = {
+    kind: tuple(getattr(kind, each.name).__set__ for each in fields(kind))
+    for kind in (InputData, Parameter, OutputData)
+}
+"""What puts a value into each field of an argument past its checks."""
 
 
 def parse(text: str | bytes) -> tuple[Step, ...]:
@@ -155,7 +58,7 @@ def parse(text: str | bytes) -> tuple[Step, ...]:
     steps = document["provenance"]
     if not isinstance(steps, list):
         raise StepsError(f"a list of steps is expected, not {shown(steps)}", "provenance")
-    return tuple(_each(_step, steps, "provenance"))
+    return tuple(each_of(_step, steps, "provenance"))
 
 
 def dump(steps: Iterable[Step]) -> str:
@@ -183,17 +86,6 @@ def digest(step: Step) -> str:
     return hashlib.sha256(jsontext.canonical(_step_json(step)).encode("ascii")).hexdigest()
 
 
-def _each(make: Callable[[Json], Made], values: Iterable[Json], place: str) -> list[Made]:
-    """Make something of every element of a list; an error says of which."""
-    made: list[Made] = []
-    try:
-        for value in values:
-            made.append(make(value))
-    except StepsError as error:
-        raise error.within(f"{place}[{len(made)}]") from error
-    return made
-
-
 def _step(value: Json) -> Step:
     """One element of `provenance`."""
     step = _object(value)
@@ -202,28 +94,110 @@ def _step(value: Json) -> Step:
         came = shown(args) if "args" in step else "nothing"
         raise StepsError(f"a list of arguments is expected, not {came}", "args")
     del step["args"]
-    return Step(tuple(_each(_arg, args, "args")), step)
+    return Step(tuple(each_of(_arg, args, "args")), step)
 
 
 def _arg(value: Json) -> Arg:
     """One element of `args`."""
     arg = _object(value)
-    kinds = arg.keys() & _KINDS.keys()
-    if len(kinds) != 1:
-        raise StepsError(f"exactly one of inputdata, parameter, outputdata is expected, not {len(kinds)}")
+    usual = _usual(arg)
+    if usual is not None:
+        return usual
+    kind = ""
+    for key in arg:
+        if key in _KINDS:
+            if kind:
+                count = len(arg.keys() & _KINDS.keys())
+                raise StepsError(f"exactly one of inputdata, parameter, outputdata is expected, not {count}")
+            kind = key
+    if not kind:
+        raise StepsError("exactly one of inputdata, parameter, outputdata is expected, not 0")
     if "index" not in arg:
         raise StepsError("is missing", "index")
-    kind = kinds.pop()
-    make, keys = _KINDS[kind]
+    make, keys, values = _KINDS[kind]
     try:
         inner = _object(arg[kind])
-        if absent := keys - inner.keys():
-            raise StepsError("is missing", min(absent))
-        known = {key: inner.pop(key) for key in keys}
-        beside = {key: arg[key] for key in arg if key not in _ARG_KEYS} if len(arg) > 2 else {}
-        return make(index=arg["index"], extra=inner, beside=beside, **known)
+        try:
+            known = values(inner)
+        except KeyError:
+            raise StepsError("is missing", min(set(keys) - inner.keys())) from None
+        for key in keys:
+            del inner[key]
+        beside = {key: arg[key] for key in arg if key not in ARG_KEYS} if len(arg) > 2 else {}
+        return make(arg["index"], *known, inner, beside)
     except StepsError as error:
         raise error if error.place.startswith(("index", "beside")) else error.within(kind) from error
+
+
+def _usual(arg: dict[str, Json]) -> Arg | None:
+    """An argument of JSON that is as nearly all are, made past its checks: the types of its values say enough.
+
+    None for any other, which is then made by its checks, so that they tell what is wrong and where.
+    """
+    index = arg.get("index")
+    if len(arg) != 2 or type(index) is not int or index < 0:
+        return None
+    inner = arg.get("parameter")
+    if type(inner) is dict:
+        return _usual_parameter(index, inner)
+    inner = arg.get("inputdata")
+    if type(inner) is dict:
+        return _usual_file(InputData, index, inner)
+    inner = arg.get("outputdata")
+    return _usual_file(OutputData, index, inner) if type(inner) is dict else None
+
+
+def _usual_parameter(index: int, inner: dict[str, Json]) -> Parameter | None:
+    try:
+        description, editable, value = inner["description"], inner["editable"], inner["value"]
+    except KeyError:
+        return None
+    kind = type(value)
+    if type(description) is not str or type(editable) is not bool:
+        return None
+    if kind not in FLAT and (kind is not float or not math.isfinite(value)):
+        return None
+    extra = {}
+    if len(inner) > len(PARAMETER_FIELDS):
+        extra = inner.copy()
+        del extra["description"], extra["editable"], extra["value"]
+        if not FLAT.issuperset(map(type, extra.values())):
+            return None
+    made = _NEW(Parameter)
+    put_index, put_description, put_editable, put_value, put_extra, put_beside = _FILLED[Parameter]
+    put_index(made, index)
+    put_description(made, description)
+    put_editable(made, editable)
+    put_value(made, value)
+    put_extra(made, extra)
+    put_beside(made, {})
+    return made
+
+
+def _usual_file(make: type[InputData | OutputData], index: int, inner: dict[str, Json]) -> Arg | None:
+    try:
+        description, editable, location = inner["description"], inner["editable"], inner["location"]
+        path = inner["path"]
+    except KeyError:
+        return None
+    if type(description) is not str or type(editable) is not bool or type(location) is not str or type(path) is not str:
+        return None
+    extra = {}
+    if len(inner) > len(FILE_FIELDS):
+        extra = inner.copy()
+        del extra["description"], extra["editable"], extra["location"], extra["path"]
+        if not FLAT.issuperset(map(type, extra.values())):
+            return None
+    made = _NEW(make)
+    put_index, put_description, put_editable, put_location, put_path, put_extra, put_beside = _FILLED[make]
+    put_index(made, index)
+    put_description(made, description)
+    put_editable(made, editable)
+    put_location(made, location)
+    put_path(made, path)
+    put_extra(made, extra)
+    put_beside(made, {})
+    return made
 
 
 def _step_json(step: Step) -> dict[str, Json]:
@@ -239,66 +213,6 @@ def _arg_json(arg: Arg) -> dict[str, Json]:
     made = {"description": arg.description, "editable": arg.editable, "location": arg.location, "path": arg.path,
             **arg.extra}
     return {"index": arg.index, "inputdata" if isinstance(arg, InputData) else "outputdata": made, **arg.beside}
-
-
-def _check_head(arg: _Headed) -> None:
-    """Check what the three kinds of argument share."""
-    if type(arg.index) is not int or arg.index < 0:
-        raise StepsError(f"a whole number from 0 is expected, not {shown(arg.index)}", "index")
-    if not isinstance(arg.description, str):
-        raise StepsError(f"text is expected, not {shown(arg.description)}", "description")
-    if not isinstance(arg.editable, bool):
-        raise StepsError(f"true or false is expected, not {shown(arg.editable)}", "editable")
-
-
-def _check_text(value: object, place: str) -> None:
-    if not isinstance(value, str):
-        raise StepsError(f"text is expected, not {shown(value)}", place)
-
-
-def _check_scalar(value: object, place: str) -> None:
-    if type(value) is float and not math.isfinite(value):
-        raise StepsError(f"is {value}, which is no JSON number", place)
-    if type(value) not in _SCALARS:
-        raise StepsError(f"text, a number, true, false, null or a list of them is expected, not {shown(value)}", place)
-
-
-def _check_extra(holder: Step | Arg, name: str, taken: frozenset[str]) -> None:
-    """Check the unknown keys of a step or an argument (`name` is their field), and keep a copy of our own."""
-    value: Mapping[str, Json] = getattr(holder, name)
-    if type(value) is dict and not value:
-        object.__setattr__(holder, name, {})
-        return
-    if not isinstance(value, Mapping):
-        raise StepsError(f"a mapping is expected, not {shown(value)}", name)
-    if clash := taken & value.keys():
-        raise StepsError(f"the key {shown(min(clash))} has a place of its own", name)
-    try:
-        object.__setattr__(holder, name, _plain(value, 1))
-    except StepsError as error:
-        raise error.within(name) from error
-
-
-def _plain(value: Json, depth: int) -> Json:
-    """A copy of a JSON value in plain dicts and lists; what is none is refused."""
-    if type(value) in _SCALARS:
-        _check_scalar(value, "")
-        return value
-    if depth > MAX_DEPTH:
-        raise StepsError(f"is nested too deep; {MAX_DEPTH} levels are allowed")
-    if isinstance(value, (list, tuple)):
-        return _each(lambda each: _plain(each, depth + 1), value, "")
-    if not isinstance(value, Mapping):
-        _check_scalar(value, "")
-    made = {}
-    for key, each in value.items():
-        if type(key) is not str:
-            raise StepsError(f"has the key {shown(key)}; keys are text")
-        try:
-            made[key] = each if type(each) is str else _plain(each, depth + 1)
-        except StepsError as error:
-            raise error.within(shown(key)[1:-1]) from error
-    return made
 
 
 def _object(value: Json) -> dict[str, Json]:

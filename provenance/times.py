@@ -20,17 +20,25 @@ _MJD_LIMITS: Final = (0.0, 200_000.0)
 
 
 def columns(product: Product) -> Found:
-    """Derive the columns of the time axis: start, end, exposure, resolution, bins."""
+    """Derive the columns of the time axis: start, end, exposure, resolution, bins (-1 for events, in none of them)."""
     start, stop = _span(product)
-    is_series = product.type == "timeseries"
+    is_timed = any(_reference(cards) is not None for cards in product.headers) and product.type != "measurements"
     exposures = [product.number(keyword) for keyword in ("EXPOSURE", "LIVETIME", "ONTIME")]
     return {
         "t_min": start,
         "t_max": stop,
         "t_exptime": next((seconds for seconds in exposures if seconds is not None and seconds > 0), None),
         "t_resolution": _resolution(product),
-        "t_xel": product.science.count("NAXIS2") if is_series else one_bin(product, "spectrum", "image"),
+        "t_xel": _bins(product),
+        "t_calib_status": "calibrated" if is_timed and start is not None else None,
     }
+
+
+def _bins(product: Product) -> int | None:
+    """Bins along the time axis."""
+    if product.type == "timeseries":
+        return product.science.count("NAXIS2")
+    return -1 if product.type == "event" else one_bin(product, "spectrum", "image")
 
 
 def _span(product: Product) -> tuple[float | None, float | None]:
@@ -46,10 +54,15 @@ def _span(product: Product) -> tuple[float | None, float | None]:
 
 
 def _mjd(cards: Cards, keyword: str, product: Product) -> float | None:
-    """A time keyword counted from the header's reference as MJD (TT); the reference may stand in a main header."""
+    """A time keyword as MJD (TT)."""
     time = cards.number(keyword)
+    return None if time is None else mjd(cards, time, product)
+
+
+def mjd(cards: Cards, time: float, product: Product) -> float | None:
+    """A time counted from a header's reference, in its unit, as MJD (TT); the reference may stand in a main header."""
     origin = next((one for one in (cards, *product.main) if _reference(one) is not None), None)
-    if time is None or origin is None:
+    if origin is None:
         return None
     unit = {"": 86400.0, "s": 86400.0, "d": 1.0}.get(origin.text("TIMEUNIT"))
     reference = _reference(origin)

@@ -18,7 +18,7 @@ from provenance.cards import BLOCK
 from provenance.errors import ObsCoreError, StepsError, TagsError
 from provenance.hdus import Hdu, Layout
 from provenance.jsontext import MAX_BYTES
-from provenance.obscore import COLUMNS, Column, ObsCoreRow
+from provenance.obscore import ALL_COLUMNS, Column, ObsCoreRow
 from provenance.steps import Step, dump, parse
 
 EXTNAME: Final = "VO-TAGS"
@@ -80,18 +80,21 @@ def read(path: str | Path) -> Tags | None:
     """
     path = Path(path)
     with hdus.opened(path) as (stream, limit):
-        layout = hdus.scan(stream, limit)
-        tagged = _tagged(layout)
-        if not layout.hdus or (layout.fault and not tagged):
-            raise TagsError(f"{path}: {'no whole' if layout.hdus else 'no'} FITS file: {layout.fault}")
-        if not tagged:
+        hdu = _only(path, hdus.scan(stream, limit))
+        if hdu is None:
             return None
-        if len(tagged) > 1:
-            raise TagsError(f"{path}: has {len(tagged)} extensions {EXTNAME}, HDUs {_numbers(tagged)}; one is expected")
         try:
-            return Tags(obscore.from_tags(tagged[0].cards), _steps(stream, tagged[0]))
+            return Tags(obscore.from_tags(hdu.cards), _steps(stream, hdu))
         except (StepsError, TagsError) as error:
             raise TagsError(f"{path}: {EXTNAME}: {error}") from error
+
+
+def read_row(path: str | Path) -> ObsCoreRow | None:
+    """Read the ObsCore row only, whatever the step list is; None when the file has no VO-TAGS. Raises as `read`."""
+    path = Path(path)
+    with hdus.opened(path) as (stream, limit):
+        hdu = _only(path, hdus.scan(stream, limit))
+    return None if hdu is None else obscore.from_tags(hdu.cards)
 
 
 def check(path: str | Path) -> tuple[str, ...]:
@@ -148,7 +151,7 @@ def _extension(row: ObsCoreRow, steps: Iterable[Step]) -> bytes:
     if troubles:
         raise ObsCoreError(f"the row may not be written: {'; '.join(troubles)}")
     cell = dump(steps).encode("ascii")
-    values = [(column, row[column.name]) for column in COLUMNS if column.name in row]
+    values = [(column, row[column.name]) for column in ALL_COLUMNS if column.name in row]
     tags = [text for column, value in values if (text := _card(column, value))]
     is_long = any(len(text) > cards.SIZE for text in tags)
     header = "".join((
@@ -227,6 +230,16 @@ def _own_layout(path: Path, stream: IO[bytes]) -> Layout:
     return layout
 
 
+def _only(path: Path, layout: Layout) -> Hdu | None:
+    """The one extension of this name, None where there is none; TagsError for several, or for no FITS."""
+    tagged = _tagged(layout)
+    if not layout.hdus or (layout.fault and not tagged):
+        raise TagsError(f"{path}: {'no whole' if layout.hdus else 'no'} FITS file: {layout.fault}")
+    if len(tagged) > 1:
+        raise TagsError(f"{path}: has {len(tagged)} extensions {EXTNAME}, HDUs {_numbers(tagged)}; one is expected")
+    return tagged[0] if tagged else None
+
+
 def _tagged(layout: Layout) -> list[Hdu]:
     """The extensions of this name."""
     return [hdu for hdu in layout.hdus if hdu.kind and hdu.name == EXTNAME]
@@ -276,7 +289,7 @@ def _troubles(stream: IO[bytes], hdu: Hdu) -> list[str]:
         found.append(f"TTYPE1 is {header.get('TTYPE1')!r}; {COLUMN!r} is expected")
     if b"CONTINUE  " in hdu.header and header.get("LONGSTRN") is None:
         found.append("long strings are used without LONGSTRN")
-    known = {column.keyword: column for column in COLUMNS}
+    known = {column.keyword: column for column in ALL_COLUMNS}
     row = obscore.from_tags(header)
     for keyword, value in header.items():
         column = known.get(keyword)

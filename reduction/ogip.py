@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -48,9 +47,11 @@ def observation_cards(events: EventList) -> Cards:
 
 
 def primary_cards(events: EventList) -> Cards:
-    """Primary header of a product: who made it, and the observation."""
-    date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    made: Cards = [("CREATOR", CREATOR, "name of code which created this file"), ("DATE", date, "creation date (UTC)")]
+    """Primary header of a product: who made it, and the observation.
+
+    Without DATE, so that the same run gives the same bytes: when a product was made stands in its VO-TAGS (CREA_DAT).
+    """
+    made: Cards = [("CREATOR", CREATOR, "name of code which created this file")]
     return [*PRIMARY, *made, *LONGSTRN, *observation_cards(events)]
 
 

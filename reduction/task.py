@@ -1,69 +1,50 @@
 """What the script of a job calls: parameters in, stages and log lines out, products tagged with how they were made.
 
-May import `provenance`, `atomic`, `inflate` and `errors`. A script is ``task.run(main, stages=5)``
+May import `provenance`, `arguments`, `atomic`, `inflate` and `errors`. A script is ``task.run(main, stages=5)``
 with a ``main(job)`` that gets a `Task`; it works in the folder of the job, the current one:
 
 - ``parameters.json`` comes in;
 - ``[STAGE 2/5] Filtering events`` goes to the log for each stage, ``[ERROR] gti: ...`` to stderr with exit status 1;
 - ``results/`` takes the products, each FITS file with a VO-TAGS extension;
-- ``steps.json`` tells how they were made: the steps found in the inputs' own VO-TAGS, then this one.
+- ``steps.json`` tells how they were made: the steps found in the inputs' own VO-TAGS, those that the script tells with
+  `Task.also`, then this one.
 
-An input is told in the provenance by what the user named, never by a path of this machine, and by its SHA-256. Products
-have no SHA-256 there: a file cannot hold its own.
+A definition may name a function of its script instead of calling `run`: ``python -m reduction SCRIPT FUNCTION``.
+
+An input is told in the provenance by what the user named, never by a path of this machine, and by its SHA-256; a
+product by the SHA-256 of its science, without its VO-TAGS (`provenance.digests`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import re
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib import metadata
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-import astropy
-import numpy as np
-
-from provenance import hdus, obscore, steps, votags
+from provenance import making, obscore, steps, votags
+from provenance.digests import Digests, digests
 from provenance.errors import ProvenanceError
+from reduction.arguments import PARAMETERS_FILE, Argument, read_argument
 from reduction.atomic import write_bytes
 from reduction.errors import ReductionError
 from reduction.inflate import inflate, is_gzip
 
-PARAMETERS_FILE = "parameters.json"
 STEPS_FILE = "steps.json"
 RESULTS_FOLDER = "results"
 SCRATCH_FOLDER = "scratch"
+MADE_FROM_CALIBRATED = 2
+"""ObsCore calib_level of a product that does not say its own."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
-
-
-@dataclass(frozen=True)
-class Argument:
-    """A parameter of the job as the server wrote it."""
-
-    name: str
-    value: Any
-    kind: str
-    editable: bool
-    description: str
-    unit: str | None
-    source: str | None
-
-    @property
-    def said(self) -> str:
-        """How the user named a file: never a path of this machine."""
-        named = self.source if self.source is not None else str(self.value)
-        if "://" in named:
-            return named
-        return PurePosixPath(named).name if named.startswith(("/", "~", "..")) or self.source is None else named
 
 
 @dataclass(frozen=True)
@@ -90,7 +71,11 @@ class Task:
     _stage: int = 0
     _outputs: list[Output] = field(default_factory=list)
     _earlier: list[tuple[steps.Step, ...]] = field(default_factory=list)
-    _digests: dict[str, Future[str]] = field(default_factory=dict)
+    _digests: dict[str, Future[Digests]] = field(default_factory=dict)
+    _has_scratch: bool = False
+    _inflated: dict[str, Path] = field(default_factory=dict)
+    _between: list[steps.Step] = field(default_factory=list)
+    _since: datetime = field(default_factory=lambda: datetime.now(UTC))
     _workers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
 
     @property
@@ -98,6 +83,7 @@ class Task:
         """A folder for what nobody needs afterwards; it goes when the job ends."""
         folder = self.folder / SCRATCH_FOLDER
         folder.mkdir(exist_ok=True)
+        self._has_scratch = True
         return folder
 
     def stage(self, text: str) -> None:
@@ -123,18 +109,45 @@ class Task:
         argument = self.arguments.get(name)
         if argument is None or not argument.value:
             raise ReductionError("no file is given", name)
+        if len(argument.each) > 1:
+            raise ReductionError(f"{len(argument.each)} files are given; this script takes one", name)
+        return self._opened(argument.each[0])
+
+    def paths(self, name: str) -> list[Path]:
+        """The files of a parameter that may have several, each as `path` gives it; none where it was not given."""
+        argument = self.arguments.get(name)
+        return [] if argument is None or not argument.value else [self._opened(each) for each in argument.each]
+
+    def values(self, name: str) -> list[Any]:
+        """The values of a parameter that may have several; none where it was not given."""
+        argument = self.arguments.get(name)
+        return [] if argument is None or argument.value is None else [each.value for each in argument.each]
+
+    def _opened(self, argument: Argument) -> Path:
+        """One file, readable and plain."""
         path = self.folder / str(argument.value)
         if not path.is_file():
-            raise ReductionError(f"there is no file {argument.said}", name)
-        if name not in self._digests:
-            self._digests[name] = self._workers.submit(_sha256, path)
+            raise ReductionError(f"there is no file {argument.said}", argument.name)
+        key = str(argument.value)
+        self._hash(key, path)
         plain = path
         if is_gzip(path):
-            plain = self.scratch / (re.sub(r"(?i)\.(gz|ftz)$", "", path.name) or "inflated")
+            plain = self._room_for(key, re.sub(r"(?i)\.(gz|ftz)$", "", path.name) or "inflated")
             if not plain.is_file():
-                inflate(path, plain, name)
+                inflate(path, plain, argument.name)
         self._read_steps(plain, argument)
         return plain
+
+    def _hash(self, key: str, path: Path) -> None:
+        if key not in self._digests:
+            self._digests[key] = self._workers.submit(digests, path)
+
+    def _room_for(self, key: str, name: str) -> Path:
+        """Where a file is inflated to; two files of one name get a place each."""
+        if key not in self._inflated:
+            taken = name in {path.name for path in self._inflated.values()}
+            self._inflated[key] = self.scratch / (f"{len(self._inflated)}-{name}" if taken else name)
+        return self._inflated[key]
 
     def _read_steps(self, path: Path, argument: Argument) -> None:
         """Keep the steps of an input's own tags; tags that cannot be read are told in the log and ignored."""
@@ -167,62 +180,135 @@ class Task:
         self._outputs = [replace(output, known={**output.known, **known}) if output.name == name else output
                          for output in self._outputs]  # fmt: skip
 
+    def also(
+        self,
+        task: str,
+        inputs: Sequence[str | Path] = (),
+        outputs: Sequence[str | Path] = (),
+        parameters: Mapping[str, Any] | None = None,
+        version: str = "",
+        started: datetime | None = None,
+    ) -> steps.Step:
+        """Tell a step of several, once it is done: it comes before the one of the whole job.
+
+        `inputs` and `outputs` are files, named from the folder of the job. What is known of them, and of `parameters`,
+        from the job's own parameters is told with them. It began when the one before ended, unless `started` says more.
+        Raises ReductionError for an input that is not there.
+        """
+        given = [making.Given(name, *self._known_of(name), value) for name, value in (parameters or {}).items()]
+        files = [self.folder / path for path in outputs]
+        made = [making.Made(path.name, "", digests(path) if path.is_file() else None) for path in files]
+        ended = datetime.now(UTC)
+        circumstances = making.Circumstances(task, version, self.about.get("id"), self.about.get("parent"),
+                                             started or self._since, ended, 0)  # fmt: skip
+        place = str(self.about.get("results_url") or RESULTS_FOLDER)
+        step = making.make_step([self._used_by_step(path) for path in inputs], given, made, place, circumstances,
+                                self._machine_folders())  # fmt: skip
+        self._since = ended
+        self._between.append(step)
+        return step
+
+    @property
+    def told_steps(self) -> tuple[steps.Step, ...]:
+        """The steps of the files that were opened, and those that `also` told."""
+        return steps.merge(*self._earlier, self._between)
+
+    def _known_of(self, name: str) -> tuple[str, bool]:
+        argument = self.arguments.get(name)
+        return (argument.description, argument.editable) if argument else ("", False)
+
+    def _used_by_step(self, named: str | Path) -> making.Used:
+        """A file that went into a step: of the job's parameters, or made by a step before."""
+        path = self.folder / named
+        if not path.is_file():
+            raise ReductionError(f"there is no file {path.name} to be the input of a step")
+        for argument in self._files():
+            if path in (self.folder / str(argument.value), self._inflated.get(str(argument.value))):
+                self._hash(str(argument.value), self.folder / str(argument.value))
+                self._read_steps(path, argument)
+                return self._used(argument)
+        found = digests(path)
+        return making.Used(path.name, "", False, path.name, found.whole, found.science)
+
     def finish(self) -> None:
         """Write ``steps.json`` and tag the FITS products."""
         for output in self._outputs:
             if not (self.folder / RESULTS_FOLDER / output.name).is_file():
                 raise FileNotFoundError(f"the script announced {output.name} but did not write it")
-        everything = steps.merge(*self._earlier, (self._step(),))
+        everything = steps.merge(self.told_steps, (self._step(),))
         write_bytes(self.folder / STEPS_FILE, steps.dump(everything).encode("ascii") + b"\n")
         for output in self._outputs:
             path = self.folder / RESULTS_FOLDER / output.name
             if _starts_as_fits(path):
-                known = {**self._identity(output.name), **output.known}
-                votags.write(path, obscore.from_science(hdus.headers(path), **known), everything)
+                known = {**self._identity(output.name), **self._making(), **output.known}
+                row = obscore.from_file(path, **known).filled(calib_level=MADE_FROM_CALIBRATED)
+                votags.write(path, row, everything)
+
+    def _making(self) -> dict[str, Any]:
+        """When and how the products were made, in the columns of ObsCore."""
+        mode = " ".join(str(self.about.get(key) or "") for key in ("definition", "version")).strip()
+        return {"obs_creation_date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "analysis_mode": mode}
 
     def _identity(self, name: str) -> dict[str, Any]:
         """Where a product will be had and what makes it unique."""
         base = self.about.get("store_url") or self.about.get("results_url")
+        unique = f"urn:uws-server:{self.about.get('id') or 'no-job'}:{name}"
         if isinstance(base, str) and "://" in base:
             url = f"{base.rstrip('/')}/{name}"
-            return {"access_url": url, "obs_publisher_did": url}
-        return {"obs_publisher_did": f"urn:uws-server:{self.about.get('id') or 'no-job'}:{name}"}
+            return {"access_url": url, "obs_publisher_did": url, "obs_creator_did": unique}
+        return {"obs_publisher_did": unique, "obs_creator_did": unique}
 
     def _step(self) -> steps.Step:
         """This run as a step: inputs, then parameters, then products."""
         given = [argument for argument in self.arguments.values() if argument.value is not None]
-        args: list[steps.Arg] = []
-        for argument in (each for each in given if each.kind == "file"):
-            location, path = _located(argument.said)
-            digest = self._digests.get(argument.name)
-            extra = {"name": argument.name} | ({"sha256": digest.result()} if digest else {})
-            args.append(steps.InputData(len(args), argument.description, argument.editable, location, path, extra))
-        for argument in (each for each in given if each.kind != "file"):
-            extra = {"name": argument.name} | ({"unit": argument.unit} if argument.unit else {})
-            value = argument.value
-            args.append(steps.Parameter(len(args), argument.description, argument.editable, value, extra))
-        place = self.about.get("results_url") or RESULTS_FOLDER
-        for output in self._outputs:
-            args.append(steps.OutputData(len(args), output.description, False, str(place), output.name))
-        return steps.Step(tuple(args), self._circumstances())
+        globs = self.about.get("globs") or {}
+        place = str(self.about.get("results_url") or RESULTS_FOLDER)
+        return making.make_step(
+            [self._used(each) for each in self._files()],
+            [making.Given(each.name, each.description, each.editable, each.value, each.unit or "")
+             for each in given if each.kind != "file"],
+            [making.Made(each.name, each.description, digests(self.folder / RESULTS_FOLDER / each.name),
+                         making.collection_of(each.name, globs)) for each in self._outputs],
+            place, self._circumstances(), self._machine_folders(),
+        )  # fmt: skip
 
-    def _circumstances(self) -> dict[str, Any]:
-        """Name and version of the task, job, times and software."""
-        return {
-            "task": str(self.about.get("definition") or "unnamed"),
-            "version": str(self.about.get("version") or ""),
-            "job": self.about.get("id"),
-            "started": self.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "ended": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "exit_status": 0,
-            "software": {"uws-server": _own_version(), "astropy": astropy.__version__, "numpy": np.__version__,
-                         "python": sys.version.split()[0]},
-        }  # fmt: skip
+    def _files(self) -> list[Argument]:
+        """The files that were given, one by one."""
+        files = (argument for argument in self.arguments.values() if argument.kind == "file")
+        return [each for argument in files for each in argument.each if each.value]
+
+    def _machine_folders(self) -> list[Path]:
+        files = [(str(each.value), str(each.source)) for each in self._files() if each.source]
+        return list(making.machine_folders(self.folder, files))
+
+    def _used(self, argument: Argument) -> making.Used:
+        hashed = self._digests.get(str(argument.value))
+        found = hashed.result() if hashed else None
+        return making.Used(argument.name, argument.description, argument.editable, argument.said,
+                           found.whole if found else "", found.science if found else "")  # fmt: skip
+
+    def _circumstances(self) -> making.Circumstances:
+        """Name and version of the task, job, times, and the calibration files that are named."""
+        scratch = sorted(self.folder.glob(f"{SCRATCH_FOLDER}/*"))
+        inputs = [self.folder / str(each.value) for each in self._files()]
+        products = [self.folder / RESULTS_FOLDER / output.name for output in self._outputs]
+        return making.Circumstances(
+            task=str(self.about.get("definition") or "unnamed"),
+            version=str(self.about.get("version") or ""),
+            job=self.about.get("id"),
+            parent=self.about.get("parent"),
+            started=self.started,
+            ended=datetime.now(UTC),
+            exit_status=0,
+            calibration=making.calibration([*inputs, *scratch, *products], os.environ),
+            more={"note": notes} if (notes := self.about.get("notes")) else {},
+        )
 
     def close(self) -> None:
         """Let go of threads and scratch files."""
         self._workers.shutdown(cancel_futures=True)
-        shutil.rmtree(self.folder / SCRATCH_FOLDER, ignore_errors=True)
+        if self._has_scratch:
+            shutil.rmtree(self.folder / SCRATCH_FOLDER, ignore_errors=True)
 
 
 def run(main: Callable[[Task], None], stages: int) -> None:
@@ -276,38 +362,9 @@ def read_task(folder: Path, stages: int) -> Task:
     about, given = (document.get(key) if isinstance(document, dict) else None for key in ("job", "parameters"))
     if not isinstance(about, dict) or not isinstance(given, dict):
         raise ReductionError(f"{PARAMETERS_FILE} must be an object with the objects job and parameters")
-    return Task(folder, {name: _argument(name, entry) for name, entry in given.items()}, about, stages)
-
-
-def _argument(name: str, entry: Any) -> Argument:
-    if not isinstance(entry, dict):
-        raise ReductionError(f"its entry in {PARAMETERS_FILE} must be an object with a value", name)
-    unit, source = entry.get("unit"), entry.get("source")
-    return Argument(
-        name=name, value=entry.get("value"), kind=str(entry.get("kind") or "value"),
-        editable=bool(entry.get("editable", False)), description=str(entry.get("description") or ""),
-        unit=str(unit) if unit is not None else None, source=str(source) if source is not None else None,
-    )  # fmt: skip
-
-
-def _located(said: str) -> tuple[str, str]:
-    """Location and path of an input: the base of a URL or the folder the user named, and the name below it."""
-    location, _, name = said.rpartition("/")
-    return (location, name) if name else ("", said)
+    return Task(folder, {name: read_argument(name, entry) for name, entry in given.items()}, about, stages)
 
 
 def _starts_as_fits(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(9) == b"SIMPLE  ="
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _own_version() -> str:
-    try:
-        return metadata.version("uws-server")
-    except metadata.PackageNotFoundError:
-        return "not installed"

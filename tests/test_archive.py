@@ -1,16 +1,23 @@
-"""Event lists of the archive: found by id and by path, and nothing that lies outside."""
+"""Event lists of the archive: found by id, by path and by observation, and nothing that lies outside; and names of
+objects, looked up at a real server of this machine."""
 
 from __future__ import annotations
 
+import http.server
 import os
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from uws_server.archive.observations import Archive
+from uws_server.archive.resolver import Resolver
+from uws_server.errors import ConfigurationError
 
 PN = "P0123456701PNS003PIEVLI0000"
 
@@ -170,3 +177,128 @@ def test_any_text_is_a_file_inside_or_a_sentence(folder: Path, text: str) -> Non
     else:
         assert found.path.resolve().is_relative_to(folder.resolve())
         assert found.path.read_bytes() != b"secret"
+
+
+# --- observations ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "observation"),
+    [
+        ("P0693760101PNS003PIEVLI0000.FTZ", "0693760101"),
+        ("P0693760101M1S001MIEVLI0000.FTZ", "0693760101"),
+        ("P0693760101M2U002MIEVLI0000.FTZ", "0693760101"),
+        ("P0124710801PNS003TIEVLI0000.fits.gz", "0124710801"),
+        ("acisf10027N003_evt2.fits.gz", "10027"),
+        ("acisf10027_repro_evt2.fits", "10027"),
+        ("nu30101031002A01_cl.evt.gz", "30101031002"),
+        ("ni1013010110_0mpu7_cl.evt.gz", "1013010110"),
+        ("P0693760101PNX000FBKTSR0000.FTZ", None),  # a light curve
+        ("P0693760101R1S004EVENLI0000.FTZ", None),  # of a grating
+        ("P0693760101EPX000OIMAGE8000.FTZ", None),  # an image
+        ("P069376010PNS003PIEVLI0000.FTZ", None),
+        ("nu30101031002A01_uf.evt.gz", None),
+        ("acisf10027N003_evt1.fits.gz", None),
+    ],
+)
+def test_the_name_of_an_event_list_says_its_observation(tmp_path: Path, name: str, observation: str | None) -> None:
+    (tmp_path / name).write_bytes(b"1")
+    archive = Archive(tmp_path)
+    assert {key: [file.place for file in files] for key, files in archive.observations().items()} == (
+        {observation: [name]} if observation else {}
+    )
+    if observation:
+        assert [file.path for file in archive.observation(observation)] == [tmp_path / name]
+
+
+def test_an_observation_has_its_files_by_place_wherever_they_lie(tmp_path: Path) -> None:
+    for place in (
+        "b/P0693760101PNS003PIEVLI0000.FTZ",
+        "a/P0693760101M1S001MIEVLI0000.FTZ",
+        "P0000000001PNS003PIEVLI0000.FTZ",
+    ):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_bytes(b"1")
+    archive = Archive(tmp_path)
+    assert [file.place[:1] for file in archive.observation(" 0693760101\n")] == ["a", "b"]
+    (tmp_path / "a/P0693760101M1S001MIEVLI0000.FTZ").unlink()
+    assert [file.place[:1] for file in archive.observation("0693760101")] == ["b"]
+
+
+def test_an_event_list_that_is_there_twice_is_not_taken_twice(folder: Path) -> None:
+    (folder / f"{PN}.fits").write_bytes(b"again")
+    with pytest.raises(ValueError, match=r"has one event list twice, 0123456701/pps/.* and P.*give the paths instead"):
+        Archive(folder).observation("0123456701")
+
+
+@pytest.mark.parametrize("text", ["0123456702", "", "x" * 100_000, "../0123456701", "0123456701\0"])
+def test_what_is_no_observation_is_told(folder: Path, text: str) -> None:
+    archive = Archive(folder)
+    with pytest.raises(ValueError, match="is neither an observation nor an event list of the archive") as caught:
+        archive.observation(text)
+    assert len(str(caught.value)) < 600
+    with pytest.raises(ValueError, match="this server has no archive"):
+        Archive(None).observation("0123456701")
+
+
+# --- names of objects --------------------------------------------------------------------------------------
+
+SESAME = """# M 82 #Q1234
+#=Sc=Simbad (CDS, via client/server):    1     0ms (from cache)
+%@ 1575544
+%C.0 AGN
+%J 148.96845833 +69.67970278 = 09 55 52.43 +69 40 46.9
+%J.E [~ ~ 0] C 2006AJ....131.1163S
+"""
+XML = "<Sesame><Target><name>M 82</name><Resolver><jradeg>148.96845833</jradeg>\n<jdedeg>+69.67970278</jdedeg>"
+ANSWERS = {"M 82": SESAME, "xml": XML, "none": "# none #Q1\n#!SIMBAD: No object found\n", "junk": "%J here there ="}
+
+
+@pytest.fixture(scope="module")
+def names() -> Iterator[tuple[str, list[str]]]:
+    """The address of a service like Sesame, and the names that it was asked for."""
+    asked: list[str] = []
+
+    class Service(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(unquote(self.path.partition("?")[2]))
+            self.send_response(200 if asked[-1] in ANSWERS else 500)
+            self.end_headers()
+            self.wfile.write(ANSWERS.get(asked[-1], "").encode())
+
+        def log_message(self, *_: object) -> None:
+            """Tests print nothing."""
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Service)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/-oI/SNV?{{name}}", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_name_is_looked_up_once(names: tuple[str, list[str]]) -> None:
+    resolver = Resolver(names[0])
+    for name in ("M 82", "m  82", " M 82 "):
+        assert resolver(name) == (148.96845833, 69.67970278)
+    assert resolver("xml") == (148.96845833, 69.67970278)
+    assert names[1] == ["M 82", "xml"]
+
+
+@pytest.mark.parametrize("address", ["https://x.org/", "file:///{name}", "{name}"])
+def test_an_address_that_looks_nothing_up_is_refused_at_the_start(address: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"an http or https URL with \{name\} in it is expected"):
+        Resolver(address)
+
+
+def test_a_name_that_nobody_knows_is_told(names: tuple[str, list[str]]) -> None:
+    resolver = Resolver(names[0])
+    for name in ("none", "junk"):
+        with pytest.raises(ValueError, match=f"'{name}' is not a position, nor the name of an object"):
+            resolver(name)
+    with pytest.raises(ValueError, match="'a&b=c' cannot be looked up now: the service does not answer"):
+        resolver("a&b=c")
+    assert names[1][-1] == "a&b=c"
+    with pytest.raises(ValueError, match="cannot be looked up now"):
+        Resolver("http://127.0.0.1:9/{name}")("M 82")

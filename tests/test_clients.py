@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import io
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -21,7 +20,7 @@ from pyvo.dal import AsyncTAPJob, DALQueryError, DALServiceError
 from pyvo.io.uws import parse_job, parse_job_list
 from vo_models.uws import Jobs, JobSummary, Parameter, Parameters
 
-from serving import running_server
+from serving import connected, running_server
 from uwsjobs import change, create, listed, phase, reached, write_definitions
 
 
@@ -171,8 +170,7 @@ def test_stilts_notices_that_a_job_failed(server: str) -> None:
 
 def exchange(server: str, request: bytes) -> tuple[int, dict[str, str], bytes]:
     """Send bytes as they are; the status, the headers and the body that come back."""
-    address = urlsplit(server)
-    with socket.create_connection((str(address.hostname), int(address.port or 80)), 20) as connection:
+    with connected(server) as connection:
         connection.sendall(request)
         response = http.client.HTTPResponse(connection)
         response.begin()

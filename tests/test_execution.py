@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,18 @@ import pytest
 import requests
 from lxml import etree
 
+import uwsjobs
 from processes import carrying, kill_all, state, until
 from serving import Served, running_server
 from uws_server import config
-from uws_server.execution import local, shepherd, staging
+from uws_server.execution import local, sandbox, shepherd, staging
 from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
-from uws_server.jobs.library import Library
 from uws_server.jobs.phases import Phase
+from uws_server.storage.drafts import DefinitionStore
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
+from uws_server.storage.library import Library
+from uws_server.storage.revisions import Revisions
 
 SOAK = os.environ.get("UWS_SOAK") == "1"
 UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
@@ -63,6 +66,13 @@ mkfifo results/pipe
 ln -s /etc/passwd results/link.txt
 printf '\\033[31mred\\033[0m\\001 \\n[STAGE 1/2] \\033[1mbold\\033[0m\\001\\n'
 """
+GREEDY = """
+import os
+try:
+    bytearray(900_000_000)
+except MemoryError:
+    raise SystemExit(f"[ERROR] no memory on {os.environ['OMP_NUM_THREADS']} cores")
+"""
 FAILS = r"printf '\033[31m[ERROR] first\033[0m\n[ERROR] radius: \001\377 came\n' >&2; exit 3"
 PARAMETERS = [
     {"name": "label", "type": "string", "default": "one"},
@@ -74,13 +84,7 @@ PARAMETERS = [
 OUT = {"name": "out", "file": "out.txt", "mime": "text/plain"}
 
 
-def define(folder: Path, name: str, script: str, kind: str = "shell", **more: Any) -> None:
-    """Write a job definition."""
-    entry = {"type": kind, "script": "run.sh" if kind == "shell" else "run.py"}
-    content = {"name": name, "version": "1", "title": name, "entry": entry, "parameters": PARAMETERS, **more}
-    (folder / name).mkdir(parents=True)
-    (folder / name / "job.json").write_text(json.dumps(content), encoding="utf-8")
-    (folder / name / entry["script"]).write_text(script, encoding="utf-8")
+define = partial(uwsjobs.define, parameters=PARAMETERS)
 
 
 @dataclass(frozen=True)
@@ -125,9 +129,10 @@ class Remote:
 
 
 class Lab:
-    """A data folder, job definitions, and whatever server runs on them at the moment."""
+    """A data folder, job definitions, a database, and whatever server runs on them at the moment."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, database: str) -> None:
+        self.database = database
         self.root, self.data, self.track = root, root / "data", root / "track"
         self.definitions = root / "definitions"
         define(self.definitions, "track", TRACK, results=[OUT])
@@ -135,13 +140,16 @@ class Lab:
         define(self.definitions, "odd", ODD)
         define(self.definitions, "fails", FAILS)
         define(self.definitions, "forgetful", "exit 0", results=[OUT])
+        define(self.definitions, "beside", "echo made > out.txt; echo not declared > other.txt", results=[OUT])
+        define(self.definitions, "greedy", GREEDY, "python", control={"memory": 600_000_000, "cpus": 2})
+        define(self.definitions, "bulky", "head -c 2000000 /dev/zero > results/x; exit 0", control={"disk": 1_000_000})
         self.session = requests.Session()
         self.served: Served | None = None
 
     @contextmanager
     def serving(self, data: Path | None = None, **settings: Any) -> Iterator[Served]:
         """A server on the folders of the lab for the time of a block."""
-        settings = {"definitions": self.definitions, "max_running": 3} | settings
+        settings = {"definitions": self.definitions, "database": self.database, "max_running": 3} | settings
         with running_server(data or self.data, **settings) as self.served:
             yield self.served
         self.served = None
@@ -178,16 +186,17 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    made = Lab(tmp_path)
+def lab(tmp_path: Path, database_url: str) -> Iterator[Lab]:
+    """A lab over each kind of database."""
+    made = Lab(tmp_path, database_url)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def shop(tmp_path_factory: pytest.TempPathFactory, module_database_url: str) -> Iterator[Lab]:
     """A lab whose server runs two jobs at a time and stays up for all tests that do not kill it."""
-    made = Lab(tmp_path_factory.mktemp("shop"))
+    made = Lab(tmp_path_factory.mktemp("shop"), module_database_url)
     with made.serving(max_running=2):
         yield made
     made.close()
@@ -324,6 +333,35 @@ def test_declared_result_that_is_missing(open_shop: Lab) -> None:
     assert "out.txt" in job.text("message")
 
 
+def test_a_declared_result_may_lie_beside_the_results(open_shop: Lab) -> None:
+    job = open_shop.run("beside")
+    assert job.ended() == "COMPLETED", job.text("message")
+    assert sorted(path.name for path in (open_shop.folder(job) / "results").iterdir()) == ["out.txt"]
+
+
+def test_limits_of_a_definition_hold_and_are_named(open_shop: Lab) -> None:
+    bulky, greedy = open_shop.run("bulky"), open_shop.run("greedy")
+    assert bulky.ended() == "ERROR"
+    assert bulky.text("message") == "disk: the job wrote more than its limit of 1,000,000 bytes and was ended"
+    assert greedy.ended() == "ERROR"
+    assert greedy.text("message") == "no memory on 2 cores"
+
+
+@pytest.mark.skipif(bool(sandbox.obstacle()), reason=f"no sandbox here: {sandbox.obstacle()}")
+def test_every_job_can_be_shut_in(lab: Lab) -> None:
+    define(lab.definitions, "curious", "ls -A $(dirname $(dirname $PWD)); touch /etc/uws-was-here", results=[])
+    with lab.serving(sandbox="all"):
+        first, second = lab.run(seconds=60), lab.run("curious")
+        assert second.ended() == "ERROR"
+        assert "Read-only file system" in second.text("message")
+        listed = (lab.folder(second) / "stdout.log").read_text(encoding="utf-8").split()
+        assert listed == [second.id[:2]]
+        until(lambda: first.phase() == "EXECUTING" and len(first.processes()) > 1)
+        first.session.post(f"{first.url}/phase", data={"PHASE": "ABORT"}, timeout=30)
+        assert first.ended() == "ABORTED"
+        assert first.processes() == []
+
+
 def test_odd_files_do_not_lose_the_job(open_shop: Lab) -> None:
     job = open_shop.run("odd")
     assert job.ended() == "COMPLETED", job.text("message")
@@ -387,9 +425,9 @@ def test_jobs_go_on_without_the_server_and_are_found_again(lab: Lab, monkeypatch
 
 def test_killed_between_the_phase_and_the_claim(lab: Lab) -> None:
     """Whatever a killed server had done to start a job, it runs once: after a start that never came to be, anew."""
-    settings = config.load(None, {}, data=lab.data, definitions=lab.definitions)
-    files, store = JobFiles(lab.data), JobStore(settings.database_url())
-    library = Library(lab.definitions, lambda definition: None)
+    settings = config.load(None, {}, data=lab.data, definitions=lab.definitions, database=lab.database)
+    files, store = JobFiles(lab.data), JobStore(lab.database)
+    library = Library(lab.definitions, lambda definition: None, Revisions(lab.data), DefinitionStore(store.engine))
     names = ("nothing done", "launch written", "keeper about to claim", "keeper lost and found")
     nothing, written, late, found = jobs = [
         add_queued_job(lab, files, store, label=name, seconds=0.3) for name in names
@@ -435,7 +473,7 @@ def test_expired_jobs_are_swept_by_the_next_server_with_what_runs(lab: Lab) -> N
             assert job.text("destruction").startswith("2001-01-01")
         server.kill()
     with lab.serving():
-        assert is_gone(lab, done)
+        until(lambda: is_gone(lab, done), 15)
         until(lambda: is_gone(lab, running) or lab.again(running).phase() == "ABORTED", 15)
         assert running.processes() == []
         assert lab.again(kept).phase() == "COMPLETED"

@@ -5,6 +5,8 @@ Requests go over a raw socket, so that nothing sets them right on the way. UWS_S
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import socket
 import subprocess
@@ -21,7 +23,7 @@ import requests
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from serving import running_server
+from serving import connected, running_server
 from uwsjobs import change, create, listed, reached, write_definitions
 
 SOAK = bool(os.environ.get("UWS_SOAK"))
@@ -48,6 +50,8 @@ class Target:
     owned: str
     before: tuple[bytes, ...]
     ended: str
+    author: tuple[str, str] = ("", "")
+    kept: tuple[bytes, ...] = ()
     made: set[str] = field(default_factory=set)
     _pending: str = ""
 
@@ -58,6 +62,11 @@ class Target:
             self._pending = create(self.url, "files", Note="as it was")
             self.made.add(self._pending)
         return self._pending
+
+    def definitions(self) -> tuple[bytes, ...]:
+        """What is live, and the draft that nobody else may change."""
+        kept = requests.get(f"{self.url}/definitions/kept/draft/json", auth=self.owner, timeout=PATIENCE_S)
+        return requests.get(f"{self.url}/jdl", timeout=PATIENCE_S).content, kept.content
 
     def state(self) -> tuple[bytes, ...]:
         """What its owner sees of the owned job."""
@@ -73,6 +82,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         account = [sys.executable, "-m", "uws_server", "accounts", "add", "ann", "--admin", "--data", str(data)]
         name, token = subprocess.run(account, capture_output=True, text=True, check=True, timeout=60).stdout.split()
         owner = (name, token)
+        account[5:7] = ["ben", "--role", "author"]
+        said = subprocess.run(account, capture_output=True, text=True, check=True, timeout=60).stdout.split()
         form = {"text": SECRET, "PHASE": "RUN"}
         made = requests.post(f"{served.url}/rest/dummy", data=form, auth=owner, allow_redirects=False, timeout=30)
         owned = made.headers["Location"]
@@ -83,10 +94,25 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         found = Target(served.url, served.log, owner, owned, (), ended)
         found.before = found.state()
         assert SECRET.encode() in found.before[3]
+        found.author = (said[0], said[1])
+        session, form = signed_in(found.url, owner)
+        form |= {"name": "kept", "version": "1", "title": SECRET, "_do": "save", "control.cpus": "1"}
+        form |= {"entry.type": "shell", "entry.script": "run.sh", "script": "true"}
+        assert session.post(f"{found.url}/definitions/_new", data=form, allow_redirects=False).status_code == 303
+        found.kept = found.definitions()
+        assert b"kept" in found.kept[1]
         yield found
         for definition in ("dummy", "files", "table", "tree", "loud"):  # what runs would outlive the server
             for job in listed(served.url, "", definition):
                 requests.delete(job, auth=owner, allow_redirects=False, timeout=30)
+
+
+def signed_in(url: str, account: tuple[str, str]) -> tuple[requests.Session, dict[str, str]]:
+    """A session of an author's browser, and the hidden field of its forms."""
+    session = requests.Session()
+    session.auth = account
+    page = session.get(f"{url}/definitions/_new", timeout=30).text
+    return session, {"_token": page.partition('name="_token" value="')[2].partition('"')[0]}
 
 
 class Budget:
@@ -106,9 +132,8 @@ def budget() -> Budget:
 
 def send(server: str, request: bytes, is_whole: bool = True) -> tuple[int, bytes]:
     """Send bytes; the status and all that came back. 0: the server hung up, which it may if the request was broken."""
-    address = urlsplit(server)
     answer = b""
-    with socket.create_connection((str(address.hostname), int(address.port or 80)), PATIENCE_S) as connection:
+    with connected(server, PATIENCE_S) as connection:
         started = time.monotonic()
         try:
             connection.sendall(request)
@@ -127,12 +152,12 @@ def send(server: str, request: bytes, is_whole: bool = True) -> tuple[int, bytes
     return (int(final[9:12]) if final.startswith(b"HTTP/1.1 ") else 0), final
 
 
-def check(target: Target, request: bytes, is_whole: bool = True) -> int:
-    """Send a request of nobody; what must hold for every one of them."""
+def check(target: Target, request: bytes, is_whole: bool = True, is_author: bool = False) -> int:
+    """Send a request of nobody, or of an author; what must hold for every one of them."""
     status, answer = send(target.url, request, is_whole)
     assert status < 500, f"{answer[:500]!r} came for {request[:1000]!r}"
     assert status or not is_whole, f"the server hung up on {request[:1000]!r}"
-    assert SECRET.encode() not in answer
+    assert is_author or SECRET.encode() not in answer
     assert b"Traceback" not in answer
     location = answer.partition(b"\r\n\r\n")[0].lower().partition(b"\r\nlocation: ")[2].partition(b"\r\n")[0]
     if status == 303 and b"/rest/" in location:
@@ -150,18 +175,31 @@ ROUTES = [
     "/rest/files", "/rest/nothing", "/rest/dummy/sync", "/rest/dummy/{id}", "/rest/dummy/{id}/sync",
     *(f"/rest/dummy/{{id}}/{name}" for name in (
         "phase", "executionduration", "destruction", "quote", "owner", "error", "parameters", "parameters/text",
-        "parameters/none", "results", "results/result", "results/log", "results/none", "stdout", "stderr")),
+        "parameters/none", "results", "results/result", "results/log", "results/none", "stdout", "stderr",
+        "rerun", "rerun/sync", "provjson", "provxml", "provn", "provsvg", "parameters/text/1")),
+    "/jdl", "/jdl/schema.json", "/jdl/dummy", "/jdl/nothing", *(f"/jdl/spectrum/{name}" for name in (
+        "json", "wadl", "votable", "par", "script", "readme", "none")),
+    "/definitions", "/definitions/_new", "/definitions/dummy", "/definitions/dummy/diff", "/definitions/kept/edit",
+    *(f"/definitions/dummy/{name}" for name in ("edit", "preview", "draft", "restore", "remove", "draft/json")),
+    "/definitions/dummy/versions/" + "0" * 64, "/rerun", "/reprocessing", "/reprocessing/{id}",
+    "/reprocessing/{id}/status", "/reprocessing/{id}/preview", "/datalink", "/provsap", "/obscore",
+    "/jobs/{id}/provenance", "/jobs/{id}/compare/{id}", "/jobs/{id}/compare/{id}/result.svg",
 ]  # fmt: skip
 METHODS = ["HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND", "get", "Wait"]
 NAMES = [
     "PHASE", "phase", "ACTION", "RUNID", "EXECUTIONDURATION", "DESTRUCTION", "UPLOAD", "AFTER", "LAST", "WAIT",
     "RESPONSEFORMAT", "share", "text", "TEXT", "seconds", "fail", "table", "Note", "page", "definition", "_token", "v",
+    "ID", "id", "DEPTH", "DIRECTION", "MODEL", "MEMBERS", "MAXREC", "job", "before", "after", "said", "revision",
+    "_why", "from", "target", "accept_changed", "provenance", "file", "0.text", "_do", "_job", "_from",
 ]  # fmt: skip
 VALUES = [
     "RUN", "ABORT", "HOLD", "SUSPEND", "RESUME", "DELETE", "COMPLETED", "param:x", "param:", "table,param:part", ";;,",
     "0", "1", "-1", "1e400", "nan", "inf", "0x10", "1 keV", "9999-12-31T23:59:59.999999", "0001-01-01", "2015",
     "2026-02-30", "votable", "application/x-votable+xml", "\x00", "\r\n", "\ufffe", "x" * 5000, "9" * 400, "../../x",
-    "<a>&]]>", "%", "%zz", "true",
+    "<a>&]]>", "%", "%zz", "true", "ALL", "BACK", "FORWARD", "W3C", "PROV-XML", "PROV-N", "ecsv", "run", "yes",
+    "9" * 64, "0" * 64, "0" * 32, "urn:uws-server:" + "0" * 32 + ":x",
+    "http://x/rest/dummy/" + "0" * 32 + "/results/result",
+    '{"provenance": []}', "[" * 3000, '{"provenance": [{"args": [], "task": "dummy"}], "parameters": {"text": "x"}}',
 ]  # fmt: skip
 
 
@@ -325,6 +363,111 @@ def test_what_is_refused_changes_nothing(
         assert requests.get(job, timeout=PATIENCE_S).content == before
 
 
+LEAVES: list[Any] = [
+    "", "x", "dummy", "\ud800", "\0", "../" * 30 + "etc/passwd", "result.txt", "0" * 32, "9" * 400, "param:table", None,
+    True, -1, 2**70, 1e300, [], {}, [1, "x"], {"a": {}}, "text", "seconds", "é" * 500, "1.0",
+]  # fmt: skip
+leaves = st.sampled_from(LEAVES) | st.text(max_size=10)
+
+
+@st.composite
+def arguments(draw: st.DrawFn, number: int) -> dict[str, Any]:
+    """An argument of a step, mostly sound."""
+    kind = draw(st.sampled_from(["parameter", "inputdata", "outputdata"]))
+    about: dict[str, Any] = {"description": draw(mostly(st.just(""), leaves)), "editable": draw(st.booleans())}
+    if kind == "parameter":
+        about["value"] = draw(leaves)
+    else:
+        about |= {"location": draw(mostly(st.just(""), leaves)), "path": draw(mostly(st.just("result.txt"), leaves))}
+    for key in draw(st.sets(st.sampled_from(["name", "sha256", "science_sha256", "unit", "more"]))):
+        about[key] = draw(mostly(st.just("text"), leaves))
+    return {"index": number, kind: about}
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> Any:
+    """What /reprocessing reads, mostly sound."""
+    listed = []
+    for _ in range(draw(st.integers(0, 3))):
+        args = [draw(arguments(number)) for number in range(draw(st.integers(0, 3)))]
+        each: dict[str, Any] = {"args": args, "task": draw(mostly(st.just("dummy"), leaves))}
+        for key in draw(st.sets(st.sampled_from(["job", "version", "parent", "started", "host", "exit_status"]))):
+            each[key] = draw(leaves)
+        listed.append(each)
+    document: dict[str, Any] = {"provenance": listed}
+    for key in draw(st.sets(st.sampled_from(["parameters", "target", "from", "accept_changed", "PHASE", "RUNID"]))):
+        document[key] = draw(mostly(st.just({"text": "x"}) if key == "parameters" else st.just("0"), leaves))
+    return draw(mostly(st.just(document), leaves))
+
+
+@fuzzing
+@given(documents(), st.sampled_from([None, None, "multipart", "form"]))
+@example({"provenance": [{"task": "dummy", "args": [
+    {"index": 0, "parameter": {"description": "", "editable": True, "value": "", "name": []}}]}]}, None)  # fmt: skip
+def test_any_step_list_is_answered(target: Target, budget: Budget, document: Any, how: str | None) -> None:
+    if budget.spent():
+        return
+    text = json.dumps(document).encode()
+    body = ("application/json", text)
+    if how == "form":
+        body = ("application/x-www-form-urlencoded", urlencoded([("provenance", text.decode())]))
+    elif how == "multipart":
+        part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + text + b"\r\n--b--\r\n"
+        body = ("multipart/form-data; boundary=b", part)
+    check(target, request_of("POST", "/reprocessing", [], body))
+    assert not list((target.log.parent / "incoming").glob("upload-*"))
+
+
+TYPED = [
+    "name", "version", "title", "description", "documentation", "contact.email", "roles", "entry.type", "entry.script",
+    "entry.function", "script", "readme", "control.cpus", "control.memory", "control.duration.max", "_edit", "_base",
+    "_checked", "_why", "_why.request", "_document", "revision",
+    *(f"parameters[{number}].{name}" for number in (0, 1, 99999) for name in (
+        "name", "type", "default", "test", "max_values", "options", "pattern", "min", "url", "max_length")),
+    "results[0].name", "results[0].file", "results[0].mime", "results[00000].name", "before", "after",
+]  # fmt: skip
+BUTTONS = ["save", "check", "try", "request", "import", "take", "withdraw", "discard", "accept", "refuse", "", "x"]
+BUTTONS += ["save.over.1", "parameters.add.file", "parameters.remove.0", "results.up.1", "parameters.down.99999"]
+TEXTS = ["boolean", "integer", "file", "eventlist", "simulated:pn", "simulated:x", "a\nb", "echo", "if", "(a+)+$"]
+TEXTS += ['{"job.json": "\\ud800"}', "[]", "{", "x" * 300, "9" * 12, "-9", "1 GiB", "http://x/$ID", "text/plain"]
+TEXTS += ["python", "shell", "(", "*"]
+PLACES = ["_new", "_new", "mine", "mine", "kept", "dummy", "nothing", "x" * 65, "%00", "%ff"]
+TAILS = ["", "/edit", "/edit", "/preview", "/draft", "/restore", "/remove", "/draft/wadl", "/draft/votable", "/diff"]
+
+
+@fuzzing
+@given(
+    methods, st.sampled_from(PLACES), st.sampled_from(TAILS), st.sampled_from(BUTTONS),
+    st.lists(st.tuples(st.sampled_from(TYPED), st.sampled_from(TEXTS) | values), max_size=4), st.booleans(),
+)  # fmt: skip
+def test_anything_that_an_author_types_is_answered_and_nothing_goes_live(
+    target: Target,
+    budget: Budget,
+    method: str,
+    name: str,
+    tail: str,
+    button: str,
+    typed: list[tuple[str, str]],
+    is_sound: bool,
+) -> None:
+    if budget.spent():
+        return
+    session, form = signed_in(target.url, target.author)
+    if is_sound:
+        form |= {"name": "mine", "version": "1", "title": "Mine", "entry.type": "shell", "entry.script": "run.sh"}
+        form |= {"script": "true", "control.cpus": "1", "parameters[0].name": "text", "parameters[0].type": "string"}
+    form |= dict(typed) | {"_do": button}
+    if name == "kept":  # any author may edit it; that nobody else does is looked at elsewhere
+        form["_token"] = "none"
+    basic = base64.b64encode(":".join(target.author).encode()).decode()
+    headers = [("Authorization", f"Basic {basic}"), ("Cookie", f"uws_form={session.cookies['uws_form']}")]
+    body = ("application/x-www-form-urlencoded", urlencoded(list(form.items())))
+    where = f"/definitions/{name}{tail}"
+    query = f"?{urlencoded(typed).decode()}" if method == "GET" else ""
+    check(target, request_of(method, where + query, headers, body if method == "POST" else ("", b"")), is_author=True)
+    assert target.definitions() == target.kept
+
+
 FRAMES = [
     b"Content-Length: 5\r\n\r\nab",
     b"Content-Length: 2\r\n\r\nabcdef",
@@ -376,6 +519,7 @@ def test_broken_http_gets_an_answer_or_a_closed_connection(
 def test_after_all_that_nothing_is_lost_and_nothing_was_made_unseen(target: Target) -> None:
     """Runs last: the server still serves, its log has no traceback, and each job there is was told of by a 303."""
     assert target.state() == target.before
+    assert target.definitions() == target.kept
     known = target.made | {target.owned, target.ended}
     started = time.monotonic()
     for definition in ("dummy", "files", "table", "tree", "loud", "spectrum"):

@@ -15,6 +15,7 @@ import requests
 import uvicorn
 
 from processes import until
+from serving import connected
 from uws_server.protocol.gateway import Gateway
 
 Start = Callable[..., Any]
@@ -117,11 +118,6 @@ def url(application: Application) -> Iterator[str]:
         yield url
 
 
-def connection_to(url: str) -> socket.socket:
-    host, _, port = url.removeprefix("http://").partition(":")
-    return socket.create_connection((host, int(port)), timeout=20)
-
-
 def test_a_request_and_its_answer_keep_their_headers(application: Application, url: str) -> None:
     headers = {"X-Own": "grüße".encode().decode("latin-1"), "Cookie": "a=1; b=2"}
     answer = requests.get(f"{url}/hello?a=%20b&c", headers=headers, timeout=20)
@@ -137,7 +133,7 @@ def test_a_request_and_its_answer_keep_their_headers(application: Application, u
 def test_headers_that_come_twice_or_with_an_underscore(application: Application, url: str) -> None:
     lines = ["GET /hello HTTP/1.1", "Host: x", "Cookie: a=1", "Cookie: b=2", "X-Way: one", "X-Way: two"]
     lines += ["X-Forwarded-For: 192.0.2.1", "X_Forwarded_For: 198.51.100.1", "Connection: close"]
-    with connection_to(url) as connection:
+    with connected(url) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 200")
     seen = application.environ
@@ -146,7 +142,7 @@ def test_headers_that_come_twice_or_with_an_underscore(application: Application,
 
 
 def test_bytes_that_are_no_ascii_in_a_query_reach_the_application(application: Application, url: str) -> None:
-    with connection_to(url) as connection:
+    with connected(url) as connection:
         connection.sendall(b"GET /hello?text=gr\xfc\xc3\xbc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert connection.recv(1000).split()[1] in (b"200", b"400")
 
@@ -164,14 +160,14 @@ def test_a_body_in_chunks_arrives(application: Application, url: str, size: int)
 
 
 def test_a_large_body_may_be_refused_unread(url: str) -> None:
-    with connection_to(url) as connection:
+    with connected(url) as connection:
         connection.sendall(b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 413")
 
 
 @pytest.mark.parametrize("begun", [b"3e8\r\n" + b"x" * 500, b"186a0\r\n" + b"x" * 100_000 + b"\r\n"])
 def test_a_body_that_breaks_off_never_seems_to_end(application: Application, url: str, begun: bytes) -> None:
-    with connection_to(url) as connection:
+    with connected(url) as connection:
         connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + begun)
         time.sleep(0.3)
     time.sleep(0.3)
@@ -189,7 +185,7 @@ def test_a_long_answer_is_whole(url: str) -> None:
 def test_clients_that_read_slowly_hold_no_thread(application: Application) -> None:
     with running(application, threads=1) as url, contextlib.ExitStack() as stack:
         for _ in range(5):
-            connection = stack.enter_context(connection_to(url))
+            connection = stack.enter_context(connected(url))
             connection.sendall(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
         time.sleep(0.5)
         started = time.monotonic()
@@ -198,7 +194,7 @@ def test_clients_that_read_slowly_hold_no_thread(application: Application) -> No
 
 
 def test_a_client_that_goes_ends_its_answer(application: Application, url: str) -> None:
-    with connection_to(url) as connection:
+    with connected(url) as connection:
         connection.sendall(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
         connection.recv(100_000)
         assert not application.closed.is_set()
@@ -219,9 +215,9 @@ def test_quick_requests_do_not_queue_behind_slow_ones(application: Application, 
 def test_slow_uploads_hold_only_each_other(application: Application, url: str) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(6):
-            connection = stack.enter_context(connection_to(url))
+            connection = stack.enter_context(connected(url))
             connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nbegun")
-            small = stack.enter_context(connection_to(url))
+            small = stack.enter_context(connected(url))
             small.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nbegun")
         time.sleep(0.3)
         assert requests.get(f"{url}/", timeout=5).text == "hello"

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
@@ -23,7 +25,9 @@ from uws_server.errors import ConfigurationError
 from uws_server.jobs.job import Filter, JobError, ParameterValue, Result
 from uws_server.jobs.phases import Phase
 from uws_server.storage import migrate
+from uws_server.storage.accounts import Account, AccountStore
 from uws_server.storage.database import engine_for
+from uws_server.storage.drafts import DefinitionStore
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.tables import metadata
 
@@ -177,6 +181,7 @@ def test_rows_of_the_first_version_are_there_after_the_upgrade(first_url: str) -
     assert (done.phase, done.owner, done.run_id, done.size, done.share) == (Phase.COMPLETED, None, "été", 42, None)
     assert done.created == datetime(2023, 11, 14, 22, 13, 20, 123456, UTC)
     assert done.parameters == {"text": ParameterValue("a", "a")}
+    assert (done.revision, done.trial, done.parent, done.after) == ("", False, None, None)
     assert done.results == (
         Result("a" * 32, "result", "results/result.txt", "text/plain", 40, "ff", "Text."),
         Result("b" * 32, "log", "job.log", "text/plain", 2, "ee", ""),
@@ -190,6 +195,45 @@ def test_rows_of_the_first_version_are_there_after_the_upgrade(first_url: str) -
     store.close()
     assert execute(first_url, "SELECT count(*) FROM results") == [(0,)]
     migrate.upgrade(first_url)  # nothing to do
+
+
+def test_rows_of_the_second_version_are_there_after_the_upgrade(first_url: str) -> None:
+    upgrade_to(first_url, "0002")
+    job = f"('{'4' * 32}', 'dummy', '1.0', 'PENDING', 'ada', 1700000000123456, 60, '{{}}', 7)"
+    execute(
+        first_url,
+        "INSERT INTO accounts VALUES ('ada', 'hash', TRUE, FALSE, 1700000000123456, 3, NULL)",
+        "INSERT INTO jobs (id, definition, version, phase, owner, created, execution_duration, parameters, size) "
+        f"VALUES {job}",
+    )
+    assert migrate.current(first_url) == "0002"
+    migrate.upgrade(first_url)
+    store = JobStore(first_url)
+    made = datetime(2023, 11, 14, 22, 13, 20, 123456, UTC)
+    assert AccountStore(store.engine).get("ada") == Account("ada", "hash", True, False, made, 3, None, "")
+    kept = store.get("4" * 32)
+    assert (kept.owner, kept.created, kept.size, kept.revision, kept.trial) == ("ada", made, 7, "", False)
+    assert len(store.get("1" * 32).results) == 2
+    assert store.stored_bytes("ada") == 7
+    store.delete(kept.id)
+    assert store.stored_bytes("ada") == 0, "the triggers are there still"
+    drafts = DefinitionStore(store.engine)
+    assert (drafts.all(), drafts.drafts(), drafts.history("dummy")) == ({}, [], [])
+    drafts.install("dummy", "0" * 64)
+    assert [change.action for change in drafts.history("dummy")] == ["install"]
+    store.close()
+
+
+def upgrade_to(url: str, revision: str) -> None:
+    """Bring a database of the first version to a later one that is not the newest."""
+    steps = Config()
+    steps.set_main_option("script_location", str(Path(migrate.__file__).with_name("migrations")).replace("%", "%%"))
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        steps.attributes["connection"] = connection
+        command.stamp(steps, "0001")
+        command.upgrade(steps, revision)
+    engine.dispose()
 
 
 def test_an_upgrade_that_fails_changes_nothing(first_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,9 +18,27 @@ from astropy.wcs import WCS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provenance import hdus, obscore
-from provenance.errors import ObsCoreError
-from provenance.obscore import COLUMNS, NOT_NULL, ObsCoreRow, Value, from_science, from_tags, problems, wavelength_m
+from provenance import hdus, headers, instruments, intervals, obscore
+from provenance.errors import ObsCoreError, ProvenanceError
+from provenance.obscore import (
+    ALL_COLUMNS,
+    COLUMNS,
+    NOT_NULL,
+    ObsCoreRow,
+    Value,
+    from_file,
+    from_science,
+    from_tags,
+    problems,
+    wavelength_m,
+)
+from reduction import dss, missions, regions
+from reduction.eventlist import open_eventlist
+from reduction.ogip import write_spectrum
+from reduction.selection import choose
+from reduction.spectrum import extract
+from synthetic import Epic
+from synthetic import write as write_events
 
 relaxed = settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 
@@ -161,7 +180,7 @@ def test_a_real_sas_spectrum(shared: Path, camera: str) -> None:
         "spectrum", "0693760101", "XMM-Newton", "CXOU J235750.9-3237", 2)
     assert row.get("obs_creator_name") != primary["OBSERVER"]
     assert row["o_ucd"] == "phot.count"
-    assert "t_resolution" not in row
+    assert row["t_resolution"] == row["t_exptime"], "one bin in time"
     assert problems(row) == ()
 
 
@@ -277,4 +296,206 @@ def test_no_header_is_too_weird(headers: list[Mapping[str, object]]) -> None:
 
 
 def test_examples_in_the_docstrings() -> None:
-    assert doctest.testmod(obscore).failed == 0
+    assert doctest.testmod(obscore).failed == doctest.testmod(intervals).failed == 0
+
+
+def test_instruments_agree_with_the_missions() -> None:
+    """The resolution of an instrument stands in two packages, of which neither may import the other."""
+    for mission in missions.MISSIONS:
+        header = {"TELESCOP": mission.telescope, "INSTRUME": mission.instruments[0], "HDUCLAS1": "EVENTS"}
+        found = headers.product([header])
+        assert found is not None
+        instrument = instruments.find(found)
+        assert instrument is not None, mission.name
+        assert instrument.fwhm_ev == mission.fwhm_ev
+        energy_kev = 5.0
+        channel = int((energy_kev - mission.channel_zero_kev) / mission.channel_width_kev) - mission.first_channel
+        fwhm_kev = mission.fwhm_channels()[channel] * mission.channel_width_kev
+        assert instrument.resolving_power(energy_kev) == pytest.approx(energy_kev / fwhm_kev, rel=0.02)
+
+
+def test_what_follows_from_the_band() -> None:
+    row = from_science([{**EPIC, "HDUCLAS1": "SPECTRUM"}], em_min=wavelength_m(12), em_max=wavelength_m(0.2),
+                       t_exptime=1000.0)  # fmt: skip
+    assert (row["energy_min"], row["energy_max"]) == (200.0, 12000.0)
+    assert (row["t_xel"], row["t_resolution"], row["s_xel1"], row["s_xel2"]) == (1, 1000.0, 1, 1)
+    assert row["em_res_power_min"] < row["em_res_power"] < row["em_res_power_max"]
+    middle = math.sqrt(wavelength_m(12) * wavelength_m(0.2))
+    assert row["em_resolution"] == pytest.approx(middle / row["em_res_power"])
+    assert row["s_resolution"] == 6.6
+    nominal = from_science([{**EPIC, "HDUCLAS1": "SPECTRUM"}])
+    assert (nominal["energy_min"], nominal["energy_max"]) == (150.0, 15000.0)
+    assert "em_min" not in from_science([{"TELESCOP": "HUBBLE", "INSTRUME": "ACS", "HDUCLAS1": "SPECTRUM"}])
+
+
+def test_events_are_in_no_bins_and_of_the_whole_field() -> None:
+    header = {**EPIC, "HDUCLAS1": "EVENTS", "NAXIS2": 1234, "RA_PNT": 10.0, "DEC_PNT": 20.0, "RADECSYS": "ICRS",
+              "DATAMODE": "IMAGING", "SUBMODE": "PrimeFullWindow", "CREATOR": "epproc 2.1", "TFIELDS": 2, "TTYPE1": "X",
+              "TCTYP1": "RA---TAN", "TCDLT1": -0.05 / 3600, "TTYPE2": "PI"}  # fmt: skip
+    row = from_science([{"NAXIS": 0}, header])
+    assert [row[name] for name in ("s_xel1", "s_xel2", "t_xel", "em_xel")] == [-1] * 4
+    assert (row["ev_xel"], row["obs_mode"], row["analysis_mode"]) == (1234, "IMAGING PrimeFullWindow", "epproc 2.1")
+    assert (row["s_region"], row["s_fov"]) == ("Circle ICRS 10 20 0.25", 0.5)
+    assert row["s_pixel_scale"] == pytest.approx(0.05)
+    assert (row["s_calib_status"], row["em_calib_status"], row["s_ucd"]) == ("calibrated", "calibrated", "pos.eq")
+    assert problems(row.filled(**SOUND)) == ()
+    chosen = from_science([{"NAXIS": 0}, {**header, "DSTYP1": "POS(X,Y)", "DSVAL1": "TABLE", "DSREF1": ":REG00101"}])
+    assert "s_region" not in chosen, "a region that cannot be read is not the field"
+
+
+def test_proposals_and_titles() -> None:
+    def row(**cards: object) -> ObsCoreRow:
+        return from_science([{**EPIC, "HDUCLAS1": "SPECTRUM", **cards}])
+
+    assert row(OBS_ID="0693760101")["proposal_id"] == "069376"
+    assert row(OBS_ID="0693760101", PROP_ID="12")["proposal_id"] == "12"
+    assert row(PROPOSAL=17)["proposal_id"] == "17"
+    assert "proposal_id" not in row(OBS_ID="17")
+    assert row(OBJECT="M82", TITLE="Weighing M82")["obs_title"] == "Weighing M82"
+    assert row(OBJECT="M82")["obs_title"] == "XMM-Newton EPN spectrum of M82"
+    assert "obs_title" not in row()
+
+
+@pytest.mark.parametrize(("name", "pixels"), [("MOS1_spectrum_grp", 800), ("MOS1background_spectrum", 1200),
+                                              ("PN_spectrum_grp20", 800)])  # fmt: skip
+def test_the_region_of_a_real_sas_product(shared: Path, name: str, pixels: float) -> None:
+    """The circle of the region table, placed on the sky with astropy; times from the rows of its good times."""
+    path = shared / f"real/xmm_ngc7793_ulx4/{name}.fits"
+    row = from_file(path)
+    with fits.open(path) as opened:
+        primary = opened[0].header
+        table = next(hdu.data for hdu in opened if hdu.name.startswith("REG"))
+        starts = [float(hdu.data["START"].min()) for hdu in opened if hdu.name.startswith("GTI")]
+        stops = [float(hdu.data["STOP"].max()) for hdu in opened if hdu.name.startswith("GTI")]
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = [primary["REFXCTYP"], primary["REFYCTYP"]]
+    wcs.wcs.crpix = [primary["REFXCRPX"], primary["REFYCRPX"]]
+    wcs.wcs.crval = [primary["REFXCRVL"], primary["REFYCRVL"]]
+    wcs.wcs.cdelt = [primary["REFXCDLT"], primary["REFYCDLT"]]
+    ra, dec = wcs.wcs_pix2world(float(table["X"][0]), float(table["Y"][0]), 1)
+    place = SkyCoord(ra, dec, unit="deg", frame="fk5").icrs
+    assert place.separation(SkyCoord(row["s_ra"], row["s_dec"], unit="deg")).mas < 0.01
+    assert row["s_fov"] == pytest.approx(2 * pixels * 0.05 / 3600)
+    circle = regions.parse(str(row["s_region"]), parameter="s_region")
+    centre, radius = circle.centre_and_radius() or (None, None)
+    assert centre is not None
+    assert place.separation(centre).mas < 1
+    assert radius.deg == pytest.approx(pixels * 0.05 / 3600)
+    reference = Time("1998-01-01T00:00:00", scale="tt").mjd
+    assert row["t_min"] == pytest.approx(reference + min(starts) / 86400, abs=1e-9)
+    assert row["t_max"] == pytest.approx(reference + max(stops) / 86400, abs=1e-9)
+    assert row["access_estsize"] == round(path.stat().st_size / 1000)
+    assert row["event_type"].startswith("FLAG b0")
+    assert from_file(path, t_min=1.0, s_fov=2.0)["s_fov"] == 2.0
+    assert problems(row.filled(**SOUND)) == ()
+
+
+REGIONS = ["circle(150, 2, 40\")", "annulus(150, 2, 60\", 120\")", "ellipse(150, 2, 60\", 30\", 40)",
+           "box(150.01, 2, 60\", 30\", 25)", "polygon(150,2, 150.02,2, 150.02,2.01, 150.0,2.02)",
+           "circle(150, 2, 40\"); circle(150.02, 2.01, 20\")", "circle(150, 2, 60\"); -circle(150.003, 2, 20\")"]
+PROJECTION = (("REFXCTYP", "RA---TAN"), ("REFXCRPX", 25921.0), ("REFXCRVL", 150.0), ("REFXCDLT", -1.38888888888889e-5),
+              ("REFYCTYP", "DEC--TAN"), ("REFYCRPX", 25921.0), ("REFYCRVL", 2.0), ("REFYCDLT", 1.38888888888889e-5))
+
+
+@pytest.mark.parametrize("text", REGIONS)
+def test_regions_that_we_write_are_read_back(tmp_path: Path, text: str) -> None:
+    """Points of the sky are inside the region of the row where they are inside the region that was asked for."""
+    path = tmp_path / "pn.fits"
+    write_events(path, Epic(rows=5000, cards=PROJECTION))
+    asked = regions.parse(f"icrs; {text}", parameter="source_region")
+    with open_eventlist(path) as events:
+        selection = choose(events, "0.2 12.0")
+        placed = asked.on(events.wcs)
+        subspace = dss.describe(events, selection, placed)
+        spectrum = extract(events, selection, {"source_region": placed})["source_region"]
+        write_spectrum(tmp_path / "spectrum.fits", spectrum, events, subspace)
+        row = from_file(tmp_path / "spectrum.fits")
+        read = regions.parse(str(row["s_region"]), parameter="s_region").on(events.wcs)
+        x0, x1, y0, y1 = placed.bounds
+        x, y = np.random.default_rng(1).uniform([x0 - 99, y0 - 99], [x1 + 99, y1 + 99], (20_000, 2)).T
+        differ = placed.contains(x, y) != read.contains(x, y)
+        assert placed.contains(x, y).mean() > 0.1
+        assert differ.mean() < 0.002, "but for the 36 sides that an ellipse is written with"
+        away = SkyCoord(row["s_ra"], row["s_dec"], unit="deg").separation(
+            SkyCoord(*events.wcs.wcs_pix2world(x, y, 0), unit="deg", frame="fk5"))  # fmt: skip
+        assert (away.deg[placed.contains(x, y)] <= row["s_fov"] / 2 * 1.0001).all()
+
+
+def test_good_times_as_a_moc(shared: Path) -> None:
+    """mocpy builds the same from the rows of the tables."""
+    from astropy.time import TimeDelta
+    from mocpy import TimeMOC
+
+    path = shared / "real/nustar_b1937/dummy_evt.evt"
+    with fits.open(path) as opened:
+        header, rows = opened["GTI"].header, opened["GTI"].data
+    reference = header["MJDREFI"] + header["MJDREFF"]
+    edges = [Time(reference, rows[name].astype(float) / 86400, format="mjd", scale="tt") for name in ("START", "STOP")]
+    expected = TimeMOC.from_time_ranges(*edges, delta_t=TimeDelta(1.0, format="sec"), order=41)
+    found = TimeMOC.from_string(str(from_file(path)["t_intervals"]))
+    coarser = int(str(from_file(path)["t_intervals"]).split("/")[-2].split()[-1])
+    assert found == expected.degrade_to_order(coarser)
+    exact = intervals.tmoc(np.array([[61100.0, 61100.1], [61100.2, 61100.3]]))
+    times = [Time([61100.0, 61100.2], format="mjd", scale="tt"), Time([61100.1, 61100.3], format="mjd", scale="tt")]
+    second = TimeDelta(1.0, format="sec")
+    assert TimeMOC.from_string(exact) == TimeMOC.from_time_ranges(*times, delta_t=second, order=41)
+
+
+def test_tables_that_lie_are_passed_over(tmp_path: Path) -> None:
+    """Times and regions that cannot be: the row is that of the headers."""
+    science = fits.BinTableHDU.from_columns([fits.Column("PI", "J", array=[1])], name="EVENTS", header=fits.Header(
+        {**EPIC, "HDUCLAS1": "EVENTS", "MJDREF": 50814.0, "TSTART": 0.0, "TSTOP": 86400.0, "DSTYP1": "POS(X,Y)",
+         "DSREF1": ":REG00101", "DSVAL1": "TABLE", "REFXCTYP": "RA---TAN", "REFXCRPX": 1.0, "REFXCRVL": 10.0,
+         "REFXCDLT": -1e-5, "REFYCTYP": "DEC--TAN", "REFYCRPX": 1.0, "REFYCRVL": 20.0, "REFYCDLT": 1e-5}))  # fmt: skip
+    for shape, x in (("CIRCLE", np.nan), ("HEART", 1.0), ("CIRCLE", 1e9), ("!CIRCLE", 1.0), ("CIRCLE", np.inf)):
+        region = fits.BinTableHDU.from_columns(
+            [fits.Column("SHAPE", "16A", array=[shape]), fits.Column("X", "D", array=[x]),
+             fits.Column("Y", "D", array=[1.0]), fits.Column("R", "D", array=[5.0])], name="REG00101")  # fmt: skip
+        gti = fits.BinTableHDU.from_columns(
+            [fits.Column("START", "D", array=[np.nan, 9.0]), fits.Column("STOP", "D", array=[5.0, 3.0])], name="GTI")
+        path = tmp_path / "odd.fits"
+        fits.HDUList([fits.PrimaryHDU(), science, region, gti]).writeto(path, overwrite=True)
+        row = from_file(path)
+        assert (row["t_min"], row["t_max"]) == (50814.0, 50815.0)
+        assert "s_region" not in row
+        assert "t_intervals" not in row
+        assert obscore.invalid(row) == ()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A product with good time intervals and a region."""
+    folder = tmp_path_factory.mktemp("product")
+    path = folder / "pn.fits"
+    write_events(path, Epic(rows=5000, cards=PROJECTION))
+    with open_eventlist(path) as events:
+        selection = choose(events, "0.2 12.0")
+        placed = regions.parse("icrs; circle(150, 2, 40\")", parameter="source_region").on(events.wcs)
+        spectrum = extract(events, selection, {"source_region": placed})["source_region"]
+        write_spectrum(folder / "s.fits", spectrum, events, dss.describe(events, selection, placed))
+    return (folder / "s.fits").read_bytes()
+
+
+@relaxed
+@given(st.binary(min_size=1, max_size=60), st.integers(0, 200_000))
+def test_no_file_is_too_damaged(tmp_path_factory: pytest.TempPathFactory, whole: bytes, noise: bytes, at: int) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged_product.fits"
+    at %= len(whole)
+    path.write_bytes(whole[:at] + noise + whole[at + len(noise) :])
+    try:
+        assert obscore.invalid(from_file(path)) == ()
+    except ProvenanceError as error:
+        assert str(error)
+
+
+def test_the_high_energy_columns() -> None:
+    assert [column.name for column in ALL_COLUMNS[60:]] == [
+        "ev_xel", "energy_min", "energy_max", "obs_mode", "analysis_mode", "event_type", "t_intervals"]
+    keywords = [column.keyword for column in ALL_COLUMNS]
+    assert len(set(keywords)) == len(keywords) == 67
+    assert all(len(keyword) <= 8 and re.fullmatch(r"[A-Z0-9_]+", keyword) for keyword in keywords)
+    row = ObsCoreRow(SOUND, ev_xel=5, energy_min=200.0, energy_max=12000.0)
+    assert problems(row) == ()
+    assert problems(row.replaced(energy_min=13000.0)) == (
+        "energy_min is 13000.0, above energy_max, which is 12000.0",)
+    assert problems(row.replaced(ev_xel=-1))[0].startswith("ev_xel is -1")

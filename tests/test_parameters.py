@@ -229,6 +229,9 @@ SPECS = {
     "float": CIRCLE,
     "choice": ParameterSpec("p", "choice", options=("a", "B")),
     "energy_range": ENERGY,
+    "datetime": ParameterSpec("p", "datetime"),
+    "time_range": ParameterSpec("p", "time_range"),
+    "position": ParameterSpec("p", "position"),
 }
 odd = st.text(max_size=40) | st.text("0123456789.eE+-keVtoarcmin'/ \t,:()*^", max_size=30)
 
@@ -239,6 +242,9 @@ odd = st.text(max_size=40) | st.text("0123456789.eE+-keVtoarcmin'/ \t,:()*^", ma
 @example("1 keV^-1", "energy_range")
 @example("5 ()", "float")
 @example("1 1e400 arcmin", "float")
+@example("1 arcmin/10**999999999", "float")
+@example("0001-01-01 00:00+23:59", "datetime")
+@example("JD 0", "datetime")
 def test_any_text_is_a_value_or_a_sentence(text: str, type_: str) -> None:
     try:
         accepted = TYPES[type_](text, SPECS[type_])

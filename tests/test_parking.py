@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import random
-import socket
 import threading
 import time
 from collections import Counter
@@ -19,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from serving import Served, running_server
+from serving import Served, connected, running_server
 from uws_server.protocol.bell import Bell
 from uws_server.protocol.gateway import Gateway
 from uws_server.protocol.parking import HEADER, Front
@@ -449,11 +448,6 @@ def request_for(job: str, query: str = "WAIT=-1", method: str = "GET") -> bytes:
     return f"{method} {parts.path}?{query} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
 
 
-def connection_to(served: Served) -> socket.socket:
-    parts = urlsplit(served.url)
-    return socket.create_connection((str(parts.hostname), int(str(parts.port))), timeout=30)
-
-
 def read_answer(stream: Any) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of the next answer of a connection."""
     status = int(stream.readline().split()[1])
@@ -470,7 +464,7 @@ def descriptors(served: Served) -> int:
 
 def test_a_connection_is_used_again_after_a_wait(served: Served) -> None:
     job = create(served)
-    with connection_to(served) as connection, connection.makefile("rb") as stream:
+    with connected(served.url) as connection, connection.makefile("rb") as stream:
         connection.sendall(request_for(job))
         time.sleep(0.2)
         abort(job)
@@ -483,7 +477,7 @@ def test_a_connection_is_used_again_after_a_wait(served: Served) -> None:
 
 def test_requests_sent_at_once_are_answered_in_their_order(served: Served) -> None:
     job, other = create(served), create(served)
-    with connection_to(served) as connection, connection.makefile("rb") as stream:
+    with connected(served.url) as connection, connection.makefile("rb") as stream:
         connection.sendall(request_for(job) + request_for(f"{job}/phase", "") + request_for(other, "WAIT=1"))
         time.sleep(0.2)
         abort(job)
@@ -494,7 +488,7 @@ def test_requests_sent_at_once_are_answered_in_their_order(served: Served) -> No
 
 def test_head_over_http_answers_at_once_and_has_no_body(served: Served) -> None:
     job = create(served)
-    with connection_to(served) as connection, connection.makefile("rb") as stream:
+    with connected(served.url) as connection, connection.makefile("rb") as stream:
         connection.sendall(request_for(job, "WAIT=60", "HEAD") + request_for(f"{job}/phase", ""))
         assert stream.readline().split()[1] == b"200"
         while stream.readline().strip():
@@ -508,7 +502,7 @@ def test_clients_that_hang_up_leave_no_descriptor(served: Served) -> None:
     before = descriptors(served)
     with contextlib.ExitStack() as opened:
         for _ in range(50):
-            opened.enter_context(connection_to(served)).sendall(request_for(job))
+            opened.enter_context(connected(served.url)).sendall(request_for(job))
         deadline = time.monotonic() + 5
         while descriptors(served) < before + 50 and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -522,7 +516,7 @@ def test_clients_that_hang_up_leave_no_descriptor(served: Served) -> None:
 def test_a_server_that_stops_answers_those_who_wait(tmp_path: Path) -> None:
     with running_server(tmp_path) as served:
         job = create(served)
-        with connection_to(served) as connection, connection.makefile("rb") as stream:
+        with connected(served.url) as connection, connection.makefile("rb") as stream:
             connection.sendall(request_for(job))
             time.sleep(0.3)
             started = time.monotonic()

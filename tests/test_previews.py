@@ -222,3 +222,14 @@ def test_previews_are_kept_while_there_is_room(tmp_path: Path) -> None:
     for number in range(10):
         previews.look(Product(f"other-{number}", path, {}))
     assert previews.look(product(path)) is not first
+
+
+def test_a_table_with_vo_tags_is_no_image(tmp_path: Path) -> None:
+    columns = [fits.Column("TIME", "D", array=np.arange(3.0)), fits.Column("RATE", "E", array=np.ones(3))]
+    tags = fits.TableHDU.from_columns([fits.Column("TAGS", "A40", array=["{}"])], name="VO-TAGS")
+    curve = fits.BinTableHDU.from_columns(columns, name="RATE")
+    fits.HDUList([fits.PrimaryHDU(), curve, tags]).writeto(tmp_path / "lightcurve.fits")
+    assert Previews().look(product(tmp_path / "lightcurve.fits")).kind == "table"
+    fits.HDUList([fits.PrimaryHDU(), curve, tags, fits.ImageHDU(np.ones((4, 6)))]).writeto(tmp_path / "both.fits")
+    assert Previews().look(product(tmp_path / "both.fits")).kind == "image"
+    assert png_size(Previews().sky_picture(product(tmp_path / "both.fits")).data) == (6, 4)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -18,10 +20,15 @@ import pytest
 from astropy.io import fits
 
 from provenance import obscore, steps, votags
+from provenance.digests import digests
+from reduction import task
+from uws_server.execution import staging
 from uws_server.execution.products import Products, collect
 from uws_server.jobs.definition import Definition, Entry, ParameterSpec, ResultSpec
 from uws_server.jobs.job import Job, ParameterValue, new_id
 from uws_server.jobs.phases import Phase
+from uws_server.storage.library import Installed
+from uws_server.storage.uses import Use
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 URL = "http://x.org/rest/spectrum/1/results"
@@ -142,19 +149,155 @@ def test_a_fits_result_is_tagged_and_its_science_stays_as_it_was(folder: Path) -
     assert (tags.row["access_url"], tags.row["dataproduct_type"]) == (f"{URL}/source.fits", "spectrum")
     (step,) = tags.steps
     assert (step.extra["task"], step.extra["job"]) == ("spectrum", of.id)
-    assert [type(arg).__name__ for arg in step.args] == ["Parameter", "InputData", "OutputData"]
-    radius, event_list, output = step.args
+    assert [type(arg).__name__ for arg in step.args] == ["InputData", "Parameter", "OutputData"]
+    event_list, radius, output = step.args
     assert isinstance(radius, steps.Parameter)
-    assert (radius.value, radius.editable, radius.description) == ("40", True, "Radius.")
+    assert (radius.value, radius.editable, radius.description) == (40.0, True, "Radius.")
     assert isinstance(event_list, steps.InputData)
     assert event_list.path == "a.FTZ"
     assert isinstance(output, steps.OutputData)
     assert output.path == "source.fits"
+    assert (output.location, output.description) == (URL, "Source spectrum.")
+    assert output.extra["sha256"] == hashlib.sha256(before).hexdigest()
+    assert output.extra["sha256_of"] == "science HDUs"
     with fits.open(path) as hdus:
         assert [hdu.name for hdu in hdus] == ["PRIMARY", "SPECTRUM", "VO-TAGS"]
     if shutil.which("fitsverify"):
         said = subprocess.run(["fitsverify", "-q", str(path)], capture_output=True, text=True, check=False).stdout
         assert said.startswith("verification OK"), said
+
+
+def test_the_hash_of_a_product_is_verified_by_stripping_it(folder: Path) -> None:
+    spectrum(folder / "results/source.fits")
+    collected(folder)
+    path = folder / "results/source.fits"
+    assert digests(path).whole == hashlib.sha256(path.read_bytes()).hexdigest()
+    (step,) = steps.parse((folder / "steps.json").read_bytes())
+    (output,) = (arg for arg in step.args if isinstance(arg, steps.OutputData))
+    assert digests(path).science == output.extra["sha256"]
+    assert votags.strip(path)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == output.extra["sha256"]
+
+
+def test_files_of_one_glob_are_told_as_one_collection(folder: Path) -> None:
+    contents = [spectrum(folder / f"results/back_{number}.fits", number) for number in (1, 2)]
+    spectrum(folder / "results/source.fits")
+    (folder / "results/notes.txt").write_text("3", encoding="utf-8")
+    collected(folder)
+    (step,) = steps.parse((folder / "steps.json").read_bytes())
+    assert [arg.path for arg in step.args if isinstance(arg, steps.OutputData)] == [
+        "source.fits", ("back_1.fits", "back_2.fits"), "notes.txt"]  # fmt: skip
+    backs = step.args[1]
+    assert backs.extra["name"] == "background"
+    assert backs.extra["sha256"] == [hashlib.sha256(content).hexdigest() for content in contents]
+    assert step.args[2].extra["sha256_of"] == "file"
+
+
+def test_the_circumstances_are_told_and_no_name_of_the_machine(folder: Path) -> None:
+    spectrum(folder / "results/source.fits")
+    status = {"reason": "exit", "code": 3, "start": 1.0, "end": 2.0, "cpu_s": 0.1, "max_rss_kib": 9}
+    (folder / "status.json").write_text(json.dumps(status), encoding="utf-8")
+    environment = {"SAS_CCF": "/opt/sas/run7/ccf.cif", "CALDB": "/opt/CALDB"}
+    (folder / "launch.json").write_text(json.dumps({"environment": environment}), encoding="utf-8")
+    collected(folder, replace(job(), parent="f" * 32))
+    (step,) = steps.parse((folder / "steps.json").read_bytes())
+    assert step.extra["started"] == step.extra["ended"] == "2026-11-20T12:00:00Z"
+    assert (step.extra["exit_status"], step.extra["parent"]) == (3, "f" * 32)
+    assert step.extra["host"] == f"{platform.system()} {platform.machine()}"
+    assert step.extra["software"]["numpy"] == np.__version__
+    assert step.extra["calibration"] == [{"name": "ccf.cif", "from": "SAS_CCF"}, {"name": "CALDB", "from": "CALDB"}]
+    text = (folder / "steps.json").read_text(encoding="ascii")
+    assert platform.node() not in text
+    assert "/opt" not in text
+
+
+def test_calibration_files_are_those_that_headers_name(folder: Path) -> None:
+    spectrum(folder / "results/source.fits")
+    with fits.open(folder / "results/source.fits", mode="update") as hdus:
+        hdus[1].header.update(RESPFILE="/data/rmf/epn_ff20.rmf", ANCRFILE="NONE", CALDBVER="xti20190516")
+    collected(folder)
+    (step,) = steps.parse((folder / "steps.json").read_bytes())
+    assert step.extra["calibration"] == [
+        {"name": "xti20190516", "from": "CALDBVER"}, {"name": "epn_ff20.rmf", "from": "RESPFILE"}]  # fmt: skip
+
+
+def test_no_secret_and_no_local_path_enters_the_steps(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    archive = tmp_path_factory.mktemp("archive")
+    spectrum(archive / "2001/events.fits")
+    spectrum(folder / "results/source.fits")
+    url = ParameterValue("https://ann:hunter2@x.org/a/b.fits?token=s3cret&n=1", "inputs/b.fits", "url")
+    spectrum(folder / "inputs/b.fits")
+    collected(
+        folder,
+        job(
+            eventlist=ParameterValue("2001/events.fits", str(archive / "2001/events.fits"), "archive"),
+            web=url,
+            radius=ParameterValue("", f"see {folder}/notes and {archive}/list.txt"),
+            home=ParameterValue("", str(Path(sys.executable))),
+            api_token=ParameterValue("", "abcdef"),
+            several=ParameterValue.several([ParameterValue("a", f"{folder}/x"), ParameterValue("2", 2)]),
+        ),
+    )
+    text = (folder / "steps.json").read_text(encoding="ascii")
+    for secret in ("hunter2", "s3cret", "abcdef", str(folder), str(archive), sys.executable):
+        assert secret not in text
+    (step,) = steps.parse(text)
+    inputs = [arg for arg in step.args if isinstance(arg, steps.InputData)]
+    assert [(arg.location, arg.path) for arg in inputs] == [
+        ("2001", "events.fits"), ("https://(hidden)@x.org/a", "b.fits?token=(hidden)&n=1")]  # fmt: skip
+    values = {arg.extra["name"]: arg.value for arg in step.args if isinstance(arg, steps.Parameter)}
+    assert values["radius"] == "see notes and list.txt"
+    assert values["home"] == Path(sys.executable).name
+    assert values["api_token"] == "(hidden)"
+    assert values["several"] == ("x", 2)
+
+
+def test_a_script_that_tells_its_steps_and_one_that_does_not_are_told_alike(folder: Path, tmp_path: Path) -> None:
+    given = {
+        "radius": ParameterValue("40", 40.0),
+        "eventlist": ParameterValue("a.fits", "inputs/eventlist-a.fits", "upload"),
+    }
+    of = replace(job(**given), parent="e" * 32)
+    spectrum(folder / "inputs/eventlist-a.fits")
+    shutil.copytree(folder, tmp_path / "told")
+    installed = Installed(DEFINITION, tmp_path, "", "")
+    document = staging.parameters_document(of, installed, "http://x.org")
+    (tmp_path / "told/parameters.json").write_text(json.dumps(document), encoding="utf-8")
+    run = task.read_task(tmp_path / "told", 1)
+    run.path("eventlist")
+    spectrum(run.output("source.fits", "Source spectrum."))
+    spectrum(run.output("back_1.fits", ""))
+    run.finish()
+    run.close()
+    spectrum(folder / "results/source.fits")
+    spectrum(folder / "results/back_1.fits")
+    collected(folder, of)
+    told, made = (steps.parse((place / "steps.json").read_bytes())[0] for place in (tmp_path / "told", folder))
+    changing = {"started", "ended", "exit_status"}
+    assert told.extra.keys() == made.extra.keys() | {"exit_status"}
+    assert {key: told.extra[key] for key in made.extra.keys() - changing} == {
+        key: made.extra[key] for key in made.extra.keys() - changing
+    }
+    places = {f"http://x.org/rest/spectrum/{of.id}/results": URL}
+    assert [replace(arg, location=places.get(arg.location, arg.location)) if hasattr(arg, "location") else arg
+            for arg in told.args] == list(made.args)  # fmt: skip
+
+
+def test_what_a_job_used_is_told_with_its_hash(folder: Path) -> None:
+    spectrum(folder / "results/source.fits")
+    content = spectrum(folder / "inputs/eventlist-a.fits")
+    found = collected(folder, job(eventlist=ParameterValue("a.fits", "inputs/eventlist-a.fits", "upload")))
+    assert found.used == (Use("eventlist", "a.fits", hashlib.sha256(content).hexdigest()),)
+
+
+def test_a_tagged_input_is_told_by_both_its_hashes(folder: Path) -> None:
+    before = spectrum(folder / "inputs/eventlist-a.fits")
+    votags.write(folder / "inputs/eventlist-a.fits", obscore.ObsCoreRow({"calib_level": 2}), [])
+    spectrum(folder / "results/source.fits")
+    collected(folder, job(eventlist=ParameterValue("a.fits", "inputs/eventlist-a.fits", "upload")))
+    (step,) = steps.parse((folder / "steps.json").read_bytes())
+    assert step.args[0].extra["science_sha256"] == hashlib.sha256(before).hexdigest()
+    assert step.args[0].extra["sha256"] == digests(folder / "inputs/eventlist-a.fits").whole
 
 
 def test_the_steps_of_an_input_come_before_our_own(folder: Path) -> None:

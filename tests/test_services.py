@@ -45,17 +45,17 @@ def config(tmp_path: Path, **settings: Any) -> Config:
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    """Services without a scheduler that runs: jobs are created and wait."""
-    made = Services(config(tmp_path), BASE, definitions_folder())
+def services(tmp_path: Path, database_url: str) -> Iterator[Services]:
+    """Services without a scheduler that runs: jobs are created and wait. Over each kind of database."""
+    made = Services(config(tmp_path, database=database_url), BASE, definitions_folder())
     yield made
     made.store.close()
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Services]:
-    """Services that run two jobs side by side."""
-    made = Services(config(tmp_path, max_running=2), BASE, definitions_folder())
+def running(tmp_path: Path, database_url: str) -> Iterator[Services]:
+    """Services that run two jobs side by side. Over each kind of database."""
+    made = Services(config(tmp_path, database=database_url, max_running=2), BASE, definitions_folder())
     made.start()
     yield made
     for job in desk(made).jobs(Filter()):
@@ -600,7 +600,7 @@ def test_a_gzipped_event_list_is_taken(services: Services, tmp_path: Path) -> No
         ({"energy": "everything"}, "energy", "is not an energy range; expected are two numbers such as '0.2 12.0'"),
         ({"pattern": "0-4"}, "pattern", "'0-4' is not allowed; expected is default, all, or a list such as 0:4"),
         ({"flag": "best"}, "flag", "'best' is not one of default, strict, none"),
-        ({"min_counts": "0"}, "min_counts", "'0' is out of range; allowed is 1 to 1e+06"),
+        ({"min_counts": "0"}, "min_counts", "'0' is out of range; allowed is 1 to 1,000,000"),
         ({"min_counts": "2.5"}, "min_counts", "'2.5' is not a whole number"),
         ({"source_region": "the bright one"}, "source_region", "the bright one"),
         ({"source_region": "fk5; circle(149, 69.7)"}, "source_region", "circle"),

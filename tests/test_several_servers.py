@@ -87,7 +87,7 @@ class Town:
 
 @pytest.fixture
 def town(tmp_path: Path, database_url: str) -> Iterator[Town]:
-    made = Lab(tmp_path)
+    made = Lab(tmp_path, database_url)
     yield Town(made, database_url)
     made.close()
 
@@ -168,7 +168,7 @@ def test_many_jobs_at_two_servers_run_once_each(town: Town) -> None:
 def test_a_client_hears_of_a_change_that_its_server_could_not_hear(tmp_path: Path, postgres_url: str) -> None:
     """The connection that listens breaks; by the time there is a new one the job has ended."""
     empty(postgres_url)
-    lab = Lab(tmp_path)
+    lab = Lab(tmp_path, postgres_url)
     town = Town(lab, postgres_url)
     with town.two() as (one, other), ThreadPoolExecutor(1) as pool:
         jobs = [town.run(one, f"job{number}", "a") for number in range(2)]

@@ -493,3 +493,51 @@ def test_handles_leave_no_descriptor_and_no_zombie(prepare: Prepare) -> None:
         assert state(handle.pid) == ""
         assert local.find(kept.folder) is None
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+# --- what it may write ---------------------------------------------------------------------------------
+
+TOLD = "[ERROR] disk: the job wrote more than its limit of 1,000,000 bytes and was ended"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        # one file, which the system stops at the limit; the script takes no notice
+        "head -c 3000000 /dev/zero > large; exit 0",
+        # many small ones
+        "mkdir below; for i in $(seq 30); do head -c 50000 /dev/zero > below/$i; done; exit 0",
+    ],
+)
+def test_a_job_that_wrote_too_much_fails_and_is_told_the_limit(prepare: Prepare, script: str) -> None:
+    kept = prepare(script, max_disk=10**6)
+    status = kept.run()
+    assert (status["reason"], status["code"]) == ("disk", 1)
+    assert kept.lines("stderr.log")[-1] == TOLD
+    assert kept.lines("job.log")[-1] == TOLD
+    assert shepherd.written(kept.folder) < 2 * 10**6
+
+
+def test_a_job_is_ended_while_it_fills_the_disk(prepare: Prepare) -> None:
+    fill = "i=0; while :; do i=$((i+1)); head -c 9999 /dev/zero > $i; done"
+    script = f"trap 'echo [ERROR] asked to end >&2; exit 0' TERM; {fill}"
+    kept = prepare(script, max_disk=10**6, duration=60)
+    before = time.monotonic()
+    status = kept.run(30)
+    assert time.monotonic() - before < 15
+    assert (status["reason"], status["code"]) == ("disk", 1)
+    assert kept.lines("stderr.log")[-1] == TOLD
+    assert kept.living() == []
+
+
+def test_what_was_there_before_does_not_count(prepare: Prepare) -> None:
+    kept = prepare("head -c 900000 /dev/zero > out; cat in | wc -c", max_disk=10**6)
+    (kept.folder / "in").write_bytes(bytes(5_000_000))
+    assert kept.run()["reason"] == "exit"
+    assert kept.text("stdout.log").strip() == "5000000"
+
+
+def test_the_limit_is_told_even_where_the_log_is_full(prepare: Prepare) -> None:
+    kept = prepare("echo 0123456789; head -c 3000000 /dev/zero > large", max_disk=10**6, max_log=5)
+    assert kept.run()["reason"] == "disk"
+    assert kept.lines("stderr.log")[-1] == TOLD

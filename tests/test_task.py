@@ -18,8 +18,9 @@ import pytest
 from astropy.io import fits
 
 from provenance import obscore, steps, votags
+from reduction.arguments import Argument
 from reduction.errors import ReductionError
-from reduction.task import Argument, Task, read_task, told
+from reduction.task import Task, read_task, told
 from synthetic import Epic, write, write_gti
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -255,3 +256,71 @@ def test_errors_name_their_parameter_once() -> None:
     assert told(ReductionError("is odd", "gti")) == "gti: is odd"
     assert told(ReductionError("gti: is odd", "gti")) == "gti: is odd"
     assert told(ReductionError("is\n odd")) == "is odd"
+
+
+# --- several values, several steps ---------------------------------------------------------------------
+
+
+def test_a_parameter_with_several_files_gives_them_all(pn: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "packed" / f"{pn.name}.gz"
+    packed.parent.mkdir()
+    packed.write_bytes(gzip.compress(pn.read_bytes()))
+    second = tmp_path / "other" / packed.name
+    second.parent.mkdir()
+    second.write_bytes(gzip.compress(b"SIMPLE  = other"))
+    folder = prepare(tmp_path / "job", eventlist=None, energy=None)
+    document = json.loads((folder / "parameters.json").read_text())
+    entry = document["parameters"]["eventlist"]
+    entry |= {"value": [str(pn), str(packed), str(second)], "source": ["a/PN.FITS", "b/PN.FTZ", "c/PN.FTZ"]}
+    document["parameters"]["energy"] |= {"value": [0.5, 2.0]}
+    (folder / "parameters.json").write_text(json.dumps(document))
+    job = read_task(folder, 1)
+    first, inflated, other = job.paths("eventlist")
+    assert first == pn
+    assert inflated.read_bytes() == pn.read_bytes()
+    assert other.read_bytes() == b"SIMPLE  = other"
+    assert job.paths("eventlist") == [first, inflated, other]
+    assert (job.values("energy"), job.values("absent"), job.paths("absent")) == ([0.5, 2.0], [], [])
+    with pytest.raises(ReductionError, match="3 files are given; this script takes one"):
+        job.path("eventlist")
+    job.finish()
+    job.close()
+    (step,) = steps.parse((folder / "steps.json").read_bytes())
+    used = [arg for arg in step.args if isinstance(arg, steps.InputData)]
+    assert [(arg.location, arg.path) for arg in used] == [("a", "PN.FITS"), ("b", "PN.FTZ"), ("c", "PN.FTZ")]
+    assert [arg.extra["sha256"] for arg in used] == [
+        hashlib.sha256(path.read_bytes()).hexdigest() for path in (pn, packed, second)
+    ]
+    (energy,) = [arg for arg in step.args if isinstance(arg, steps.Parameter)]
+    assert energy.value == (0.5, 2.0)
+
+
+def test_a_script_may_tell_several_steps(pn: Path, tmp_path: Path) -> None:
+    body = """
+import pathlib
+source = job.path("eventlist")
+pathlib.Path("between.txt").write_text("x")
+job.also("evselect", [source], ["between.txt"], {"energy": "0.2 12", "mode": "fast"}, version="3.7")
+job.output("out.txt", "the end").write_text("y")
+job.also("specgroup", ["between.txt"], ["results/out.txt"])
+"""
+    folder = prepare(tmp_path / "job", eventlist=pn, energy="0.2 12")
+    done = scripted(folder, body.strip())
+    assert done.returncode == 0, done.stderr
+    first, second, whole = steps.parse((folder / "steps.json").read_bytes())
+    assert [step.extra["task"] for step in (first, second, whole)] == ["evselect", "specgroup", "spectrum"]
+    assert first.extra["version"] == "3.7"
+    assert [type(arg).__name__ for arg in first.args] == ["InputData", "Parameter", "Parameter", "OutputData"]
+    used, energy, mode, made = first.args
+    assert isinstance(used, steps.InputData)
+    assert (used.path, used.extra["name"], used.description) == (pn.name, "eventlist", "the eventlist")
+    assert (energy.description, energy.editable, mode.editable) == ("the energy", True, False)
+    again = second.args[0]
+    assert isinstance(again, steps.InputData)
+    assert (again.path, again.extra["sha256"]) == ("between.txt", made.extra["sha256"])
+    assert first.extra["ended"] <= second.extra["ended"]
+
+
+def test_an_input_of_a_step_must_be_there(tmp_path: Path) -> None:
+    done = scripted(prepare(tmp_path / "job"), "job.also('evselect', ['absent.fits'])")
+    assert done.stderr.strip() == "[ERROR] there is no file absent.fits to be the input of a step"

@@ -181,7 +181,7 @@ def test_every_wrong_parameter_is_named_at_once_and_no_job_is_made(server: str) 
     assert response.status_code == 400
     assert response.text.splitlines() == [
         "secnds: no such parameter; did you mean seconds? dummy takes text, seconds, fail",
-        "seconds: '4000' is out of range; allowed is 0 to 3600 s",
+        "seconds: '4000' is out of range; allowed is 0 to 3,600 s",
         "fail: 'perhaps' is neither true nor false",
     ]
     assert requests.get(f"{server}/rest/dummy", timeout=30).text.count("jobref ") == before

@@ -24,7 +24,7 @@ from pyvo.io.uws import parse_job
 from vo_models.uws import Jobs, JobSummary, Parameter, Parameters
 
 from processes import carrying, state, until
-from serving import running_server, start_server
+from serving import connected, running_server, start_server
 from uwsjobs import (
     ENDED,
     NIL,
@@ -886,7 +886,7 @@ def test_who_changes_what_another_has_changed_meanwhile_is_told_so(server: str) 
         body = b'--b\r\nContent-Disposition: form-data; name="table"; filename="t"\r\n\r\n' + b"x" * 200_000
         body += b"\r\n--b--\r\n"
         address = urlsplit(job)
-        with socket.create_connection((str(address.hostname), int(address.port or 80)), 20) as connection:
+        with connected(job) as connection:
             head = f"POST {address.path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
             kind = "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
             connection.sendall((head + kind).encode() + body[:100_000])

@@ -10,6 +10,7 @@ import pytest
 import requests
 from lxml import etree
 
+from checkout import ROOT
 from serving import running_server
 from uws_server.protocol.vosi import Downtime, read_downtime
 
@@ -90,12 +91,15 @@ def test_capabilities_are_valid_and_name_every_job_list(server: str, shared: Pat
         (capability.get("standardID"), capability.findtext("interface/accessURL"))
         for capability in document.iterfind("capability")
     }
+    names = sorted(path.parent.name for path in (ROOT / "job_definitions").glob("*/job.json"))
     assert found == {
         ("ivo://ivoa.net/std/VOSI#capabilities", f"{server}/capabilities"),
         ("ivo://ivoa.net/std/VOSI#availability", f"{server}/availability"),
-        ("ivo://ivoa.net/std/UWS#rest-1.1", f"{server}/rest/dummy"),
-        ("ivo://ivoa.net/std/UWS#rest-1.1", f"{server}/rest/spectrum"),
+        ("ivo://ivoa.net/std/DataLink#links-1.1", f"{server}/datalink"),
+        *(("ivo://ivoa.net/std/UWS#rest-1.1", f"{server}/rest/{name}") for name in names),
     }
+    links = requests.get(f"{server}/datalink", timeout=30)
+    assert links.headers["Content-Type"] == "application/x-votable+xml;content=datalink"
 
 
 def test_a_downtime_without_offset_is_utc(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import doctest
 import gzip
 import multiprocessing
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import provenance
-from provenance import cards, hdus, votags
+from provenance import cards, hdus, obscore_hea, votags
 from provenance.columns import COLUMNS, ENUMERATIONS
 from provenance.errors import ObsCoreError, ProvenanceError, TagsError
 from provenance.obscore import ObsCoreRow, from_science
@@ -354,6 +355,37 @@ def test_the_listing_of_the_slides(product: Path) -> None:
     assert product.read_bytes().startswith(original)
 
 
+def test_the_whole_listing_of_the_slides(shared: Path, product: Path) -> None:
+    """Every card that the slides print, and every keyword of their table, from the text they were given in."""
+    text = next(text for path in sorted(shared.glob("seeds/*.txt")) if "TIYPE1" in (text := path.read_text()))
+    listing = re.search(r"```\n(XTENSION= 'TABLE'.*?)```", text, re.DOTALL)
+    assert listing is not None
+    lines = [re.sub(r"^(.{10})\s*(\d+)\s*/", r"\1\2 /", line) for line in listing[1].splitlines()]
+    assert len(lines) == 43
+    cell = dump(STEPS).ljust(406)
+    sized = [line.replace("406", f"{len(cell)}") for line in lines]
+    product.write_bytes(product.read_bytes() + raw_extension(sized, cell.encode("ascii")))
+    tags = votags.read(product)
+    assert tags is not None
+    assert tags.steps == STEPS
+    assert dict(tags.row) == {
+        "dataproduct_type": "spectrum", "access_format": "application/fits", "s_unit": "deg",
+        "s_calib_status": "calibrated", "t_calib_status": "calibrated"}
+    found = votags.check(product)
+    words = [line[:9].partition("=")[0].strip() for line in lines if "'NotSet'" in line]
+    assert len(words) == 26
+    for word in words:
+        told = "is no keyword of VO-TAGS" if word == "RELEA_DAT" else "a value that is not known is left out"
+        assert any(line.startswith(f"{word} ") and told in line for line in found), word
+    table = re.findall(r"^([A-Z_]{2,8})\t(\w+):? ", text, re.MULTILINE)
+    names = {"dataprodct_type": "dataproduct_type", "dataprodct_subtype": "dataproduct_subtype",
+             "obs_publisher_id": "publisher_id"}  # fmt: skip
+    ours = {column.keyword: column.name for column in COLUMNS}
+    assert {keyword: ours.get(keyword) for keyword, _ in table} == {
+        keyword: None if keyword == "DISC_TYP" else names.get(name, name) for keyword, name in table}
+    assert len(table) == 14
+
+
 def test_two_of_them(product: Path) -> None:
     original = product.read_bytes()
     votags.write(product, ROW, STEPS)
@@ -370,6 +402,11 @@ def test_two_of_them(product: Path) -> None:
     (ascii_table('{"provenance": [{"args": [{"index": 0, "parameter": {"description": 1}}]}]}'),
      r"provenance\[0\]\.args\[0\]\.parameter\.editable: is missing"),
     (ascii_table('{"provenance": ['), "not JSON: Expecting value at character 16 of 16"),
+    (ascii_table(dump(STEPS).replace('"index": 1', '"index": 7')),
+     r"provenance\[0\]\.args\[1\]\.index: 1 is expected, not 7: indices count from 0"),
+    (ascii_table("[" * 100_000), "nested too deep"),
+    (ascii_table('{"provenance": 1, "provenance": []}'), "has the key 'provenance' twice"),
+    (ascii_table("x").replace(b"NAXIS1  =                    1", b"NAXIS1  =                   -1"), "numbers from 0"),
     (ascii_table("x").replace(b"NAXIS2  =                    1", b"NAXIS2  =                    9"), "9 rows"),
     (ascii_table("x").replace(b"TFIELDS =                    1", b"TFIELDS =                    3"), "3 columns"),
     (ascii_table("x").replace(b"TFORM1  = 'A1'", b"TFORM1  = 'I1'"), "A<n> is expected"),
@@ -382,6 +419,50 @@ def test_cells_that_are_no_step_list(product: Path, extension: bytes, words: str
         votags.read(product)
     assert str(product) in str(caught.value)
     assert any(trouble in str(caught.value) for trouble in votags.check(product))
+
+
+def test_ten_megabytes_of_steps(product: Path) -> None:
+    """A list of 10 MB is read; a cell beyond the limit is refused before it is read, and nothing is lost by either."""
+    original = product.read_bytes()
+    long = (Step((Parameter(0, "x" * 1000, False, 1),)),) * 9_500
+    votags.write(product, ROW, long)
+    assert product.stat().st_size > 10_000_000
+    tags = votags.read(product)
+    assert tags is not None
+    assert tags.steps == long
+    assert product.read_bytes().startswith(original)
+    assert votags.strip(product)
+    assert product.read_bytes() == original
+    product.write_bytes(original + ascii_table(" " * 20_000_001))
+    with pytest.raises(TagsError, match="has a row of 20000001 bytes; at most 20000000 are read"):
+        votags.read(product)
+    assert votags.read_row(product) == ObsCoreRow()
+    assert product.read_bytes().startswith(original)
+
+
+def test_the_row_is_read_whatever_the_steps_are(product: Path) -> None:
+    assert votags.read_row(product) is None
+    original = product.read_bytes()
+    product.write_bytes(original + ascii_table('{"provenance": [', "CAL_LV  = 2", "EV_XEL  = 5", "T_INTVS = '3/1-2'"))
+    assert votags.read_row(product) == ObsCoreRow(calib_level=2, ev_xel=5, t_intervals="3/1-2")
+    product.write_bytes(original + ascii_table("", "CAL_LV  = 2") * 2)
+    with pytest.raises(TagsError, match="2 extensions VO-TAGS"):
+        votags.read_row(product)
+
+
+def test_the_high_energy_columns_beside_the_sixty(product: Path, fitsverify: Callable[[Path], str]) -> None:
+    more = {"ev_xel": 20421, "energy_min": 200.0, "energy_max": 12000.0, "obs_mode": "IMAGING PrimeFullWindow",
+            "analysis_mode": "spectrum 1.0", "event_type": "PATTERN :4", "t_intervals": "30/1-5 41/7 " * 40}
+    assert more.keys() == {column.name for column in obscore_hea.COLUMNS}
+    row = ROW.replaced(**more)
+    votags.write(product, row, STEPS)
+    assert votags.read(product) == votags.Tags(row, STEPS)
+    assert votags.check(product) == ()
+    header = fits.getheader(product, "VO-TAGS")
+    for column in obscore_hea.COLUMNS:
+        expected = more[column.name]
+        assert header[column.keyword] == (expected.strip() if isinstance(expected, str) else expected)
+    assert fitsverify(product) == "verification OK: product.fits"
 
 
 def test_a_foreign_extension_of_this_name_is_not_destroyed(product: Path) -> None:

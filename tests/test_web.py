@@ -191,7 +191,7 @@ def test_run_again_keeps_archive_files_and_uploads(served: Served, tmp_path: Pat
         {"PHASE": "", "gti": "M82", "energy": "1 2", "RUNID": "again", "EXECUTIONDURATION": "77"},
         {"eventlist": upload},
     )
-    form = visit(served.url + first.all("//a[text()='Run again with changes']")[0].get("href"), first.session)
+    form = visit(served.url + first.all("//a[text()='New job like this']")[0].get("href"), first.session)
     assert form.field("gti").get("value") == "obs/M82.evt"
     assert form.field("energy").get("value") == "1 2"
     assert form.field("RUNID").get("value") == "again"
@@ -208,7 +208,7 @@ def test_an_upload_of_a_deleted_job_must_be_chosen_again(served: Served, tmp_pat
     upload = tmp_path / "mine.fits"
     fits.PrimaryHDU().writeto(upload)
     first = visit(f"{served.url}/new/spectrum").send("/new/spectrum", {"PHASE": ""}, {"eventlist": upload})
-    form = visit(served.url + first.all("//a[text()='Run again with changes']")[0].get("href"), first.session)
+    form = visit(served.url + first.all("//a[text()='New job like this']")[0].get("href"), first.session)
     first.send("/delete")
     page = form.send("/new/spectrum", {"PHASE": ""})
     assert page.status == 400

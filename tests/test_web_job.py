@@ -96,7 +96,7 @@ def test_a_job_whose_definition_is_gone_can_still_be_seen(tmp_path: Path) -> Non
     with running_server(tmp_path / "data", definitions=definitions) as served:
         again = visit(f"{served.url}/jobs/{page.url.rsplit('/', 1)[1]}")
         assert "Completed" in again.text("//h1")
-        assert not again.all("//a[text()='Run again with changes']")
+        assert not again.all("//a[text()='New job like this']")
         assert again.url.rsplit("/", 1)[1] in visit(served.url).response.text
 
 

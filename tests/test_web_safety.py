@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import socket
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import requests
 from checkout import ROOT
 from pagereader import AS_BROWSER, create, token_of, visit, wait_for_end
 from serving import Served, running_server
+from uwsjobs import define
 
 HOSTILE = "<script>alert('x')</script>&amp;\""
 SCRIPT = """
@@ -41,20 +41,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server whose definition, script and values try to get HTML into its pages; it also has a broken definition."""
     folder = tmp_path_factory.mktemp("definitions")
-    (folder / "hostile").mkdir()
-    definition = {
-        "name": "hostile",
-        "version": "1",
-        "title": "<em>Title</em>",
-        "description": HOSTILE,
-        "entry": {"type": "python", "script": "run.py"},
-        "parameters": [
-            {"name": "text", "type": "string", "default": HOSTILE, "description": HOSTILE, "annotation": HOSTILE}
-        ],
-    }
-    (folder / "hostile" / "job.json").write_text(json.dumps(definition))
-    (folder / "hostile" / "run.py").write_text(SCRIPT)
-    (folder / "hostile" / "README.md").write_text(
+    text = {"name": "text", "type": "string", "default": HOSTILE, "description": HOSTILE, "annotation": HOSTILE}
+    about = {"title": "<em>Title</em>", "description": HOSTILE}
+    place = define(folder, "hostile", SCRIPT, "python", parameters=[text], **about)
+    (place / "README.md").write_text(
         "# Title\n\n<script>alert(2)</script> [press](javascript:alert(3)) **bold** [site](https://example.org)\n"
     )
     (folder / "broken").mkdir()
@@ -69,7 +59,7 @@ def jobs_of(served: Served, definition: str = "dummy") -> list[str]:
 
 
 def test_broken_definitions_are_told(hostile: Served) -> None:
-    assert "broken/job.json: not JSON" in visit(hostile.url).text("//section[@aria-labelledby='broken']")
+    assert "broken/job.json line 1: not JSON" in visit(hostile.url).text("//section[@aria-labelledby='broken']")
 
 
 @pytest.mark.parametrize("place", ["/new/dummy", "/new/dummy/test", "/jobs/{id}/delete", "/jobs/{id}/abort"])

@@ -57,19 +57,21 @@ def write_definitions(folder: Path) -> Path:
     for name in ("dummy", "spectrum"):
         shutil.copytree(ROOT / "job_definitions" / name, folder / name)
     for name, (parameters, script, mime) in DEFINITIONS.items():
-        (folder / name).mkdir()
-        definition = {
-            "name": name,
-            "version": "1",
-            "title": name,
-            "entry": {"type": "shell", "script": "run.sh"},
-            "control": {"duration": {"default": 60, "max": 600}},
-            "parameters": parameters,
-            "results": [{"name": "result", "file": "result", "mime": mime, "optional": True}],
-        }
-        (folder / name / "job.json").write_text(json.dumps(definition))
-        (folder / name / "run.sh").write_text(script + "\n")
+        results = [{"name": "result", "file": "result", "mime": mime, "optional": True}]
+        control = {"duration": {"default": 60, "max": 600}}
+        define(folder, name, f"{script}\n", control=control, parameters=parameters, results=results)
     return folder
+
+
+def define(folder: Path, name: str, script: str, kind: str = "shell", /, **more: Any) -> Path:
+    """Write a definition, `more` over what every one has, into a folder of definitions; returns its own folder."""
+    entry = {"type": kind, "script": {"shell": "run.sh", "python": "run.py"}[kind]}
+    document = {"name": name, "version": "1", "title": name, "entry": entry, **more}
+    place = folder / name
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "job.json").write_text(json.dumps(document), encoding="utf-8")
+    (place / entry["script"]).write_text(script, encoding="utf-8")
+    return place
 
 
 def create(server: str, name: str = "dummy", **values: str) -> str:

@@ -11,7 +11,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
@@ -22,6 +22,8 @@ from uws_server.rights import Caller
 from uws_server.storage.accounts import Account, AccountStore
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_@-]{0,63}")
+_ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_MOST_ROLES = 100
 _MOST_REMEMBERED = 10_000
 _MINUTE_S = 60.0
 _MOST_WRONG = 20
@@ -40,11 +42,17 @@ class Accounts:
         self._nobody = self._hasher.hash(secrets.token_hex(16))
 
     def create(
-        self, name: str, is_admin: bool = False, max_active: int | None = None, max_bytes: int | None = None
+        self,
+        name: str,
+        is_admin: bool = False,
+        max_active: int | None = None,
+        max_bytes: int | None = None,
+        roles: Iterable[str] = (),
     ) -> str:
         """Make an account; returns its token, which is kept nowhere."""
         if not _NAME.fullmatch(name):
             raise BadRequest(f"name: {name[:80]!r} is not 1 to 64 letters, digits, '_', '-' and '@'")
+        words = _roles(roles)
         token = secrets.token_urlsafe(24)
         self._store.add(
             Account(
@@ -55,9 +63,14 @@ class Accounts:
                 created=utcnow(),
                 max_active=max_active,
                 max_bytes=max_bytes,
+                roles=words,
             )
         )
         return token
+
+    def set_roles(self, name: str, roles: Iterable[str]) -> None:
+        """Give an account these roles and no others."""
+        self._store.set_roles(name, _roles(roles))
 
     def renew(self, name: str) -> str:
         """Give an account a new token; the old one is void."""
@@ -86,7 +99,8 @@ class Accounts:
             with self._lock:
                 self._wrong.setdefault(address, []).append(time.monotonic())
             raise Unauthorized("the name and the token do not go together")
-        return Caller(account.name, account.is_admin, None, "", account.max_active, account.max_bytes)
+        roles = frozenset(account.roles.split())
+        return Caller(account.name, account.is_admin, None, "", account.max_active, account.max_bytes, roles)
 
     def _require_patience(self, address: str) -> None:
         now = time.monotonic()
@@ -113,3 +127,16 @@ class Accounts:
                 self._found.clear()
             self._found[digest] = token_hash
         return True
+
+
+def _roles(words: Iterable[str]) -> str:
+    """Roles as an account keeps them: each once, in order, with blanks between them."""
+    roles = sorted(set(words))
+    for role in roles:
+        if role == "admin":
+            raise BadRequest("roles: 'admin' is no role: make the account with --admin")
+        if not _ROLE.fullmatch(role):
+            raise BadRequest(f"roles: {role[:80]!r} is not a small letter, then small letters, digits, '_' and '-'")
+    if len(roles) > _MOST_ROLES:
+        raise BadRequest(f"roles: {len(roles)} came, at most {_MOST_ROLES} are allowed")
+    return " ".join(roles)

@@ -12,6 +12,11 @@ from bottle import Bottle, HTTPError, HTTPResponse, request
 
 from uws_server.errors import ServerError
 from uws_server.protocol import dali
+from uws_server.protocol.datalink import DataLink
+from uws_server.protocol.definitions import JDL
+from uws_server.protocol.obscore import ObsCore
+from uws_server.protocol.provenance import Provenance
+from uws_server.protocol.reruns import Reprocessing
 from uws_server.protocol.uws import TEXT, UWS
 from uws_server.protocol.vosi import VOSI
 from uws_server.services import Services
@@ -32,6 +37,11 @@ def build(services: Services) -> Application:
     pages = Pages(services)
     UWS(services).routes(app)
     VOSI(services).routes(app)
+    JDL(services).routes(app)
+    Reprocessing(services).routes(app)
+    ObsCore(services).routes(app)
+    Provenance(services).routes(app)
+    DataLink(services).routes(app)
     pages.routes(app)
     app.add_hook("before_request", _refuse_other_sites)
     app.install(_Errors(pages))
@@ -84,7 +94,8 @@ class _Errors:
 
 def _answer(pages: Pages, status: int, sentence: str) -> HTTPResponse:
     """The sentence as a page for a browser that looks at pages, as VOTable or text for everyone else."""
-    program = request.path.startswith(("/rest/", "/store/"))
+    sentence = sentence.encode("utf-8", "replace").decode()  # JSON can bring halves of characters
+    program = request.path.startswith(("/rest/", "/store/", "/jdl"))
     if not program and "text/html" in request.get_header("Accept", ""):
         response = pages.error(status, sentence)
     elif dali.wants_votable(request.query, request.get_header("Accept", "")):
@@ -114,6 +125,7 @@ def _sentence(error: HTTPError) -> str:
 
 def _refuse_other_sites() -> None:
     """A page of another site must not change anything here in the name of its reader."""
-    changes = request.method not in _SAFE_METHODS or request.path.endswith("/sync")  # a GET there makes a job
+    # a GET at .../sync makes a job; a line end behind it would not keep its route from matching
+    changes = request.method not in _SAFE_METHODS or request.path.rstrip("\n").endswith("/sync")
     if changes and request.get_header("Sec-Fetch-Site") in ("cross-site", "same-site"):
         raise bottle.HTTPResponse("requests from pages of other sites are refused\n", 403, {"Content-Type": TEXT})

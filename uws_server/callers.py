@@ -32,7 +32,8 @@ def counter_of(services: Services, environ: dict[str, Any]) -> Counter:
         return kept
     address = address_of(services, environ)
     caller = _account(services, environ.get("HTTP_AUTHORIZATION", ""), address)
-    share = parse_qs(environ.get("QUERY_STRING", "")).get(SHARE, [""])[-1]
+    query = environ.get("QUERY_STRING", "")
+    share = parse_qs(query).get(SHARE, [""])[-1] if SHARE in query else ""
     counter = Counter(services, replace(caller, share=share or None, address=address))
     environ[_KEPT] = counter
     return counter
@@ -41,6 +42,8 @@ def counter_of(services: Services, environ: dict[str, Any]) -> Counter:
 def address_of(services: Services, environ: Mapping[str, Any]) -> str:
     """The client's address: the last one that no configured proxy has."""
     address = str(environ.get("REMOTE_ADDR", ""))
+    if not services.config.proxies:
+        return address
     proxies = {proxy.strip() for proxy in services.config.proxies.split(",") if proxy.strip()}
     forwarded = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     while address in proxies and forwarded:

@@ -9,16 +9,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reduction.errors import ReductionError
 from uws_server import config
 from uws_server.client import ClientError
+from uws_server.commands import accounts, check, rerun, run, tag
 from uws_server.errors import ServerError
 from uws_server.version import VERSION
-
-if TYPE_CHECKING:
-    from uws_server.accounts import Accounts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,31 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--exposure", type=float, metavar="S", help="seconds to observe (default 12000)")
     simulate.add_argument("--pn-rows", type=int, metavar="N", help="scale the background until pn has N events")
     simulate.set_defaults(run=_simulate)
-    _accounts_commands(commands)
+    run.add(commands)
+    rerun.add(commands)
+    check.add(commands)
+    tag.add(commands)
+    accounts.add(commands)
     _database_commands(commands)
     return parser
-
-
-def _accounts_commands(commands: Any) -> None:
-    accounts = commands.add_parser("accounts", help="make, list and remove accounts")
-    actions = accounts.add_subparsers(required=True, metavar="ACTION")
-    add = actions.add_parser("add", help="make an account; its token is shown once")
-    add.add_argument("name", help="1 to 64 letters, digits, '_', '-' and '@'")
-    add.add_argument("--admin", action="store_true", help="may see and change every job")
-    add.add_argument("--max-active", type=int, metavar="N", help="jobs queued or running (default: max_active)")
-    add.add_argument("--max-stored", metavar="SIZE", help="what its jobs may take on disk, such as 5GB")
-    add.set_defaults(act=_add_account)
-    token = actions.add_parser("token", help="give an account a new token; the old one is void")
-    token.add_argument("name")
-    token.set_defaults(act=lambda accounts, options: print(accounts.renew(options.name)))
-    remove = actions.add_parser("remove", help="forget an account; its jobs stay, for admins to see")
-    remove.add_argument("name")
-    remove.set_defaults(act=lambda accounts, options: accounts.remove(options.name))
-    listing = actions.add_parser("list", help="every account")
-    listing.set_defaults(act=_list_accounts)
-    for action in (add, token, remove, listing):
-        _database_options(action)
-        action.set_defaults(run=_with_accounts)
 
 
 def _database_commands(commands: Any) -> None:
@@ -95,34 +75,6 @@ def _database_commands(commands: Any) -> None:
 def _database_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="folder of the server (default uws-data)")
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration in TOML")
-
-
-def _with_accounts(options: argparse.Namespace) -> None:
-    from uws_server.accounts import Accounts
-    from uws_server.storage.accounts import AccountStore
-    from uws_server.storage.jobstore import JobStore
-
-    settings = config.load(options.config, os.environ, data=options.data)
-    settings.data.mkdir(parents=True, exist_ok=True)
-    store = JobStore(settings.database_url())
-    try:
-        options.act(Accounts(AccountStore(store.engine)), options)
-    finally:
-        store.close()
-
-
-def _add_account(accounts: Accounts, options: argparse.Namespace) -> None:
-    most = None if options.max_stored is None else config.number("--max-stored", options.max_stored)
-    token = accounts.create(options.name, options.admin, options.max_active, most)
-    print(f"{options.name} {token}")
-    print("Keep the token: it is not shown again.", file=sys.stderr)
-
-
-def _list_accounts(accounts: Accounts, _options: argparse.Namespace) -> None:
-    for account in accounts.all():
-        words = ["admin"] if account.is_admin else []
-        words += ["disabled"] if account.disabled else []
-        print(f"{account.name:32} {account.created:%Y-%m-%d}  {' '.join(words)}".rstrip())
 
 
 def _upgrade(options: argparse.Namespace) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
 
 import requests
 from lxml import etree
@@ -18,7 +20,15 @@ from lxml import etree
 _UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
 _XLINK = "{http://www.w3.org/1999/xlink}"
 _TIMEOUT_S = 60
-_ENDED = frozenset({"COMPLETED", "ERROR", "ABORTED", "ARCHIVED"})
+ENDED = frozenset({"COMPLETED", "ERROR", "ABORTED", "ARCHIVED"})
+"""Phases after which nothing more happens."""
+_ACTIVE = frozenset({"PENDING", "QUEUED", "EXECUTING"})
+"""Phases in which a server keeps an answer back when it is asked to WAIT (UWS 1.1, section 2.2.1.1)."""
+_NOT_BEGUN = frozenset({"PENDING", "HELD"})
+_WAIT_S = 1
+
+Credentials = tuple[str, str] | None
+"""Name and token of an account, sent as HTTP Basic; None to be nobody."""
 
 
 class ClientError(Exception):
@@ -49,77 +59,139 @@ class JobState:
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen."""
-        return self.phase in _ENDED
+        return self.phase in ENDED
 
 
-def create(job_list: str, values: Mapping[str, str], files: Mapping[str, Path] | None = None) -> str:
-    """Create a job in the list at that address and run it; returns the job's address.
+def create(
+    job_list: str,
+    values: Mapping[str, str | Sequence[str]],
+    files: Mapping[str, Path | Sequence[Path]] | None = None,
+    who: Credentials = None,
+) -> str:
+    """Create a job in the list at that address and run it (unless PHASE says otherwise); returns the job's address.
 
-    `files` are uploaded as the parameters of their names.
+    A value may be several, which are sent one by one. `files` are uploaded as the parameters of their names.
     """
-    opened = {name: path.open("rb") for name, path in (files or {}).items()}
+    to_run = not any(name.upper() == "PHASE" for name in values)
+    sent = {**values, "PHASE": "RUN"} if to_run else dict(values)
+    opened = [(name, path.open("rb")) for name, path in _one_by_one(files or {})]
     try:
-        response = _ask("POST", job_list, data={**values, "PHASE": "RUN"}, files=opened or None)
+        response = ask("POST", job_list, who, data=sent, files=opened or None)
     finally:
-        for stream in opened.values():
+        for _, stream in opened:
             stream.close()
-    if response.status_code != 303:
-        raise ClientError(f"{job_list} answered {response.status_code}: {response.text.strip()[:2000]}")
-    return response.headers["Location"]
+    if response.status_code not in (302, 303) or "Location" not in response.headers:
+        raise refusal(job_list, response)
+    job = urljoin(job_list, response.headers["Location"])
+    # a server may make the job without running it: UWS lets PHASE in the first request be ignored
+    if to_run and state(job, who).phase in _NOT_BEGUN:
+        set_phase(job, "RUN", who)
+    return job
 
 
-def state(job: str) -> JobState:
-    """The job at that address, now."""
-    response = _ask("GET", job)
+def _one_by_one(files: Mapping[str, Path | Sequence[Path]]) -> list[tuple[str, Path]]:
+    return [
+        (name, path) for name, paths in files.items() for path in ([paths] if isinstance(paths, Path) else list(paths))
+    ]
+
+
+def set_phase(job: str, phase: str, who: Credentials = None) -> None:
+    """Ask for a phase: RUN or ABORT."""
+    response = ask("POST", f"{job}/phase", who, data={"PHASE": phase})
+    if response.status_code not in (200, 302, 303):
+        raise refusal(f"{job}/phase", response)
+
+
+def state(job: str, who: Credentials = None, wait_s: int = 0) -> JobState:
+    """The job at that address: now, or when its phase changes, or after so many seconds."""
+    response = ask("GET", job, who, params={"WAIT": str(wait_s)} if wait_s else None)
+    if response.status_code in (302, 303) and "Location" in response.headers:
+        # UWS lets a server send who waits to the address with the rest of the time
+        response = ask("GET", urljoin(job, response.headers["Location"]), who)
     if response.status_code != 200:
-        raise ClientError(f"{job} answered {response.status_code}: {response.text.strip()[:2000]}")
+        raise refusal(job, response)
     return read_state(job, response.content)
 
 
-def follow(job: str, seen: Callable[[JobState], None], every_s: float = 0.1) -> JobState:
-    """Wait until a job has ended; `seen` is called with each state on the way. Returns the last one."""
-    while not (current := state(job)).ended:
+def follow(
+    job: str, seen: Callable[[JobState], None], every_s: float = 0.1, who: Credentials = None, wait_s: int = 0
+) -> JobState:
+    """Wait until a job has ended; `seen` is called with each state on the way. Returns the last one.
+
+    With `wait_s` the server is asked to keep its answer back until the phase changes, so that the end is known at once
+    and few requests are sent. One that knows no WAIT, or tells how far the job is, is asked every `every_s` seconds.
+    """
+    current = state(job, who)
+    while not current.ended:
         seen(current)
-        time.sleep(every_s)
+        asked = time.monotonic()
+        waiting = wait_s if current.phase in _ACTIVE and not current.stage else 0
+        before, current = current, state(job, who, waiting)
+        if current.phase == before.phase:
+            time.sleep(max(0.0, every_s - (time.monotonic() - asked)))
     seen(current)
     return current
 
 
-def download(result: RemoteResult, folder: Path) -> Path:
-    """Fetch a result into a folder, under the file name that the server gives it: written beside, then renamed."""
-    with requests.get(result.url, stream=True, timeout=_TIMEOUT_S) as response:
-        if response.status_code != 200:
-            raise ClientError(f"{result.url} answered {response.status_code}")
-        path = folder / _file_name(response, result.name)
-        beside = path.with_name(f"{path.name}.part")
-        with beside.open("wb") as stream:
-            for chunk in response.iter_content(1 << 20):
-                stream.write(chunk)
-    return beside.replace(path)
+def download(result: RemoteResult, folder: Path, who: Credentials = None, taken: Collection[str] = ()) -> Path:
+    """Fetch a result into a folder, under the file name that the server gives it: written beside, then renamed.
+
+    The name is made plain, so that it never leads out of the folder, and another one than those `taken`.
+    """
+    try:
+        with requests.get(result.url, stream=True, timeout=_TIMEOUT_S, auth=who) as response:
+            if response.status_code != 200:
+                raise ClientError(f"{result.url} answered {response.status_code}")
+            path = folder / _free(_file_name(response, result.name), taken)
+            beside = path.with_name(f".{path.name}.part")
+            try:
+                with beside.open("wb") as stream:
+                    for chunk in response.iter_content(1 << 20):
+                        stream.write(chunk)
+                return beside.replace(path)
+            finally:
+                beside.unlink(missing_ok=True)
+    except requests.RequestException as error:
+        raise ClientError(f"{result.url} could not be fetched: {error}") from error
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """The name, or the name with a number where it is taken."""
+    stem, dot, rest = name.partition(".")
+    number = 1
+    while name in taken:
+        number += 1
+        name = f"{stem}_{number}{dot}{rest}"
+    return name
 
 
 def _file_name(response: requests.Response, otherwise: str) -> str:
     """The name in Content-Disposition where it is a plain one, else the result's name made plain."""
     said = re.search(r'filename="?([^";]+)', response.headers.get("Content-Disposition", ""))
-    plain = re.sub(r"[^A-Za-z0-9._+-]", "_", said[1] if said else otherwise).lstrip(".")
+    plain = re.sub(r"[^A-Za-z0-9._+-]", "_", said[1] if said else otherwise).lstrip(".-")
     return plain[:120] or "result"
 
 
 def read_state(url: str, document: bytes) -> JobState:
     """What a job's document says."""
-    root = etree.fromstring(document, etree.XMLParser(resolve_entities=False, no_network=True))
+    try:
+        root = etree.fromstring(document, etree.XMLParser(resolve_entities=False, no_network=True))
+    except etree.XMLSyntaxError as error:
+        raise ClientError(f"{url} is no job of a UWS: it answers with something that is no XML") from error
+    if root.tag != f"{_UWS}job":
+        raise ClientError(f"{url} is no job of a UWS: it answers with {etree.QName(root).localname}")
     progress = root.find(f"{_UWS}jobInfo/{{urn:uws-server:progress}}progress")
     message = root.findtext(f"{_UWS}errorSummary/{_UWS}message")
     results = [
-        RemoteResult(str(item.get("id")), str(item.get(f"{_XLINK}href")), _size(item.get("size")))
+        RemoteResult(str(item.get("id")), urljoin(url, str(item.get(f"{_XLINK}href"))), _size(item.get("size")))
         for item in root.iterfind(f"{_UWS}results/{_UWS}result")
     ]
     return JobState(
         url=url,
         phase=root.findtext(f"{_UWS}phase") or "UNKNOWN",
         stage="" if progress is None else progress.text or "",
-        number=0 if progress is None else int(progress.get("n", "0")),
-        total=0 if progress is None else int(progress.get("m", "0")),
+        number=0 if progress is None else _size(progress.get("n")) or 0,
+        total=0 if progress is None else _size(progress.get("m")) or 0,
         error=message,
         results=tuple(results),
     )
@@ -129,8 +201,16 @@ def _size(text: str | None) -> int | None:
     return int(text) if text and text.isdigit() else None
 
 
-def _ask(method: str, url: str, **content: object) -> requests.Response:
+def ask(
+    method: str, url: str, who: Credentials = None, timeout_s: int = _TIMEOUT_S, **content: Any
+) -> requests.Response:
+    """Send one request, following no redirection; ClientError where no answer comes."""
     try:
-        return requests.request(method, url, timeout=_TIMEOUT_S, allow_redirects=False, **content)  # type: ignore[arg-type]
+        return requests.request(method, url, timeout=timeout_s, allow_redirects=False, auth=who, **content)
     except requests.RequestException as error:
         raise ClientError(f"no answer from {url}: {error}") from error
+
+
+def refusal(url: str, response: requests.Response) -> ClientError:
+    """The error of an answer that is not the one expected, with what it says."""
+    return ClientError(f"{url} answered {response.status_code}: {response.text.strip()[:2000]}")

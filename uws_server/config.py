@@ -25,7 +25,7 @@ _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*(?:([kKMGT])(i?)B?|B)", re.ASCII)
 _POWER = {"k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 _BOUNDS = {"port": (0, 65535), "max_duration": (1, 10**9), "keep_days": (1, 36500), "max_log": (0, 10**15)}
-_BOUNDS |= {"max_memory": (0, 10**15), "max_active": (0, 10**9), "max_stored": (0, 10**15)}
+_BOUNDS |= {"max_memory": (0, 10**15), "max_disk": (0, 10**15), "max_active": (0, 10**9), "max_stored": (0, 10**15)}
 _OTHER_BOUNDS = (1, 10**15)
 """Lowest and highest value of a number that is not named in _BOUNDS."""
 
@@ -43,10 +43,18 @@ class Config:
     definitions: Annotated[Path | None, "folder of job definitions; empty: those that come with the server"] = None
     max_running: Annotated[int, "jobs that run side by side; more wait in the queue"] = max(1, os.cpu_count() or 1)
     max_upload: Annotated[int, "largest request body, as bytes or like '2 GB'"] = 2 * 10**9
+    max_fetch: Annotated[int, "largest file fetched from a URL, as bytes or like '2 GB'"] = 2 * 10**9
+    url_schemes: Annotated[str, "schemes, with commas, of URLs that jobs may name: https, http"] = "https"
+    url_hosts: Annotated[str, "hosts of such URLs, with commas, such as *.esac.esa.int or x.org:8443; empty: none"] = ""
+    url_private: Annotated[str, "those of them that may lie at a private address, such as localhost; empty: none"] = ""
+    resolver: Annotated[str, "URL with {name} that looks objects up, such as one of Sesame; empty: no names"] = ""
     max_duration: Annotated[int, "longest a job may run, in seconds; a definition may say less"] = 86400
     keep_days: Annotated[int, "days until a job is destroyed, where the client asks for no earlier date"] = 30
     max_log: Annotated[int, "bytes kept of what a script prints; the rest is dropped with a note"] = 50 * 10**6
     max_memory: Annotated[int, "address space of a process of a job, as bytes or like '16 GB'"] = 16 * 10**9
+    max_disk: Annotated[int, "bytes that one job may write; a definition may say less; 0: any number"] = 100 * 10**9
+    environment: Annotated[str, "further variables of the server's environment, with commas, that scripts get"] = ""
+    sandbox: Annotated[str, "which jobs bubblewrap shuts in: trials (of drafts), all, or none"] = "trials"
     anonymous: Annotated[str, "callers without account: listed, unlisted, refused; empty: by the address"] = ""
     max_active: Annotated[int, "jobs that one account may have queued or running; 0: any number"] = 0
     max_stored: Annotated[int, "bytes that the jobs of one account may take on disk; 0: any number"] = 0

@@ -6,6 +6,7 @@ caller's right first. Imports the services and everything below.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,15 +14,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from uws_server.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
-from uws_server.intake import Intake, Request, Upload
+from uws_server.intake import Request, Upload
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Filter, Job, JobSummary, ParameterValue, Progress, Result, new_id, utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.rights import Caller
 from uws_server.services import Services
+from uws_server.storage import following
 from uws_server.storage.files import size_of
+from uws_server.storage.library import Installed
 
 _ABORT_WAIT_S = 10.0
+TRIAL = "trial"
+"""The run id of a job that tries a draft: such a job stands in the list of its owner, and of admins, like others."""
 
 
 class Counter:
@@ -50,6 +55,10 @@ class Counter:
         owners = self._rights.listed_owners(self.caller)
         return self._store.summaries(replace(wanted, owners=owners))
 
+    def waits(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """Of jobs that the caller was shown, those that wait for another one, with the id of that one."""
+        return following.held_back(self._store.engine, ids) if ids else {}
+
     def progress(self, job: Job | JobSummary) -> Progress | None:
         """How far a running job is; None if it does not run."""
         return self._services.scheduler.progress.read(job.id) if job.phase is Phase.EXECUTING else None
@@ -69,23 +78,47 @@ class Counter:
             raise NotFound(f"result {result_id[:40]!r} has no file {file_name[:80]!r}")
         return result, self._plain_file(job_id, result.file)
 
-    def input_path(self, job: Job, name: str) -> Path:
-        """Where the uploaded file of a parameter lies."""
+    def input_path(self, job: Job, name: str, number: int = 1) -> Path:
+        """Where the uploaded file of a parameter lies, or the one of that number (from 1 on) of several values."""
         value = job.parameters.get(name)
-        if value is None or value.kind != "upload":
+        parts = value.each if value is not None else ()
+        if not 1 <= number <= len(parts) or parts[number - 1].kind != "upload":
             raise NotFound(f"parameter {name[:64]!r} holds no uploaded file")
-        return self._plain_file(job.id, str(value.value))
+        return self._plain_file(job.id, str(parts[number - 1].value))
 
     # --- doing -----------------------------------------------------------------------------------------
 
     def create(self, definition_name: str, request: Request) -> Job:
         """Check a request against the definition and keep the new job, PENDING."""
         self._rights.require_entry(self.caller)
-        definition = self._services.library.get(definition_name).definition
-        intake = Intake(self._services.archive, request.uploads)
+        library, again = self._services.library, request.again
+        installed = library.revision(again.revision) if again.revision else library.get(definition_name)
+        # a revision that never was live is that of a draft: to run a trial again is a trial, too
+        trial = bool(again.revision) and not self._services.definitions.was_live(definition_name, again.revision)
+        if again.revision and not trial:
+            library.get(definition_name)  # of a definition that was taken out of use no old version makes jobs, either
+        self._require_run(installed, trial)
+        return self._make(installed, request, trial)
+
+    def try_out(self, installed: Installed, request: Request) -> Job:
+        """Make a job that tries a draft and run it."""
+        self._require_run(installed, trial=True)
+        job = self._make(installed, replace(request, run_id=request.run_id or TRIAL), trial=True)
+        try:
+            self.run(job)
+        except Forbidden:  # of a trial that may not run now nothing is left
+            self._services.forget(job.id)
+            raise
+        return self._store.get(job.id)
+
+    def _make(self, installed: Installed, request: Request, trial: bool) -> Job:
+        """Take in a request and keep the new job, PENDING."""
+        definition, again = installed.definition, request.again
+        intake = self._services.intake(request.uploads)
+        intake.types = again.types(intake.types)
         values = intake.accept(definition, request.values)
-        size = intake.size()
-        self._require_room(size)
+        size = intake.size() + again.size()
+        self.require_room(size)
         now = utcnow()
         job = Job(
             id=new_id(),
@@ -99,9 +132,13 @@ class Counter:
             run_id=request.run_id,
             parameters=values,
             size=size,
+            revision=installed.revision,
+            trial=trial,
+            parent=again.parent,
+            after=again.after,
         )
-        if intake.placed:
-            self._files.create(job.id, intake.placed)
+        if intake.placed or again.placed:
+            self._files.create(job.id, {**intake.placed, **again.placed})
         self._store.add(job)
         return job
 
@@ -109,10 +146,10 @@ class Counter:
         """Change some parameters of a job that is still PENDING."""
         self._rights.require_change(self.caller, job)
         _must_be(job, "its parameters can be changed", Phase.PENDING)
-        definition = self._services.library.get(job.definition).definition
-        intake = Intake(self._services.archive, uploads, job)
+        definition = self._services.library.of(job).definition
+        intake = self._services.intake(uploads, job)
         accepted: Mapping[str, ParameterValue] = intake.accept(definition, values)
-        self._require_room(intake.size())
+        self.require_room(intake.size())
         changed = replace(job, parameters=accepted)
         folder = self._files.folder(job.id)
         if intake.placed:
@@ -131,6 +168,8 @@ class Counter:
         """Put a PENDING or HELD job into the queue."""
         self._rights.require_change(self.caller, job)
         _must_be(job, "it can be run", Phase.PENDING, Phase.HELD)
+        self._require_run(self._services.library.of(job), job.trial)
+        self._require_predecessor(job)
         self._require_turn(job)
         if not self._store.move(job.id, [Phase.PENDING, Phase.HELD], Phase.QUEUED, queued=utcnow()):
             raise Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
@@ -180,7 +219,7 @@ class Counter:
         """Set executionDuration, bounded by the definition and the server, of a job that has not begun."""
         self._rights.require_change(self.caller, job)
         _must_be(job, "its executionDuration can be set", Phase.PENDING, Phase.HELD, Phase.QUEUED)
-        definition = self._services.library.get(job.definition).definition
+        definition = self._services.library.of(job).definition
         self._store.change(job.id, execution_duration=self._duration(definition, seconds))
 
     def set_destruction(self, job: Job, when: datetime) -> None:
@@ -211,7 +250,7 @@ class Counter:
 
     # --- checks ----------------------------------------------------------------------------------------
 
-    def _require_room(self, coming: int) -> None:
+    def require_room(self, coming: int) -> None:
         """Refuse an upload that does not fit into what the account may store."""
         most = self._config.max_stored if self.caller.max_bytes is None else self.caller.max_bytes
         if not most:
@@ -222,6 +261,28 @@ class Counter:
                 f"your jobs hold {held / 1e6:,.1f} MB and {coming / 1e6:,.1f} MB would come; "
                 f"{most / 1e6:,.1f} MB are allowed: delete jobs you no longer need"
             )
+
+    def _require_run(self, installed: Installed, trial: bool) -> None:
+        """Refuse to make or run a job without a role that its definition asks for: as it is live now, and as it was."""
+        if trial:
+            self._rights.require_draft(self.caller)
+            return
+        self._rights.require_run(self.caller, installed.definition)
+        live = self._services.library.by_name().get(installed.definition.name)
+        if live is not None:
+            self._rights.require_run(self.caller, live.definition)
+
+    def _require_predecessor(self, job: Job) -> None:
+        """Refuse to run a job before the one that it waits for, which then has it run."""
+        if job.after is None:
+            return
+        with contextlib.suppress(NotFound):
+            before = self._store.get(job.after)
+            if before.phase not in ENDED:
+                raise Forbidden(
+                    f"job {job.id} waits for job {before.id}, which is {before.phase}: "
+                    "run that one, and this one follows"
+                )
 
     def _require_turn(self, job: Job) -> None:
         """Refuse a job more than the account may have active."""
@@ -234,9 +295,9 @@ class Counter:
 
     def _duration(self, definition: Definition, asked: int | None) -> int:
         """Seconds granted: the definition's default, or what was asked for (0 is as long as possible), bounded."""
-        most = min(definition.duration.max, self._config.max_duration)
+        most = min(definition.control.duration.max, self._config.max_duration)
         if asked is None:
-            return min(definition.duration.default, most)
+            return min(definition.control.duration.default, most)
         if asked < 0:
             raise BadRequest(f"EXECUTIONDURATION: {asked} came, seconds from 0 (as long as possible) on are allowed")
         return min(asked or most, most)
@@ -260,4 +321,5 @@ def _must_be(job: Job, what: str, *phases: Phase) -> None:
 
 def _places(job: Job) -> set[str]:
     """Where the uploaded files of a job lie, below its folder."""
-    return {str(value.value) for value in job.parameters.values() if value.kind == "upload"}
+    parts = (part for value in job.parameters.values() for part in value.each)
+    return {str(part.value) for part in parts if part.kind == "upload"}

@@ -24,12 +24,12 @@ from reduction.simulate import Observation, simulate, small, truth_path
 from uws_server import client
 from uws_server.client import JobState
 from uws_server.errors import ServerError
+from uws_server.meter import Meter
 
 LISTENING = "Listening on "
 """What the server says, before its address, once it accepts connections."""
 
 _START_S = 60.0
-_BAR = 30
 
 
 class DemoError(ServerError):
@@ -145,26 +145,3 @@ def _address(process: subprocess.Popen[str]) -> str:
     if not line.startswith(LISTENING):
         raise DemoError("the server did not start; what it printed is above")
     return line.removeprefix(LISTENING).strip()
-
-
-class Meter:
-    """A progress bar: drawn over itself on a terminal, a line for each stage elsewhere."""
-
-    def __init__(self) -> None:
-        self._last = ""
-        self.live = sys.stdout.isatty()
-
-    def show(self, number: int, total: int, text: str) -> None:
-        """Stage `number` of `total`, called `text`."""
-        full = _BAR * number // total if total else 0
-        count = f"{number}/{total}" if total else ""
-        line = f"               [{'#' * full}{'.' * (_BAR - full)}] {count:6}{text[:40]}"
-        if line == self._last:
-            return
-        self._last = line
-        print(f"\r{line:<96}" if self.live else line, end="" if self.live else "\n", flush=True)
-
-    def done(self) -> None:
-        """End the line of the bar."""
-        if self.live and self._last:
-            print(f"\r{'':96}\r", end="", flush=True)

@@ -7,7 +7,7 @@ tracebacks) goes to the log, never into a message.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class ServerError(Exception):
@@ -66,13 +66,17 @@ class BadRequest(ServerError):
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one parameter: its name, and a sentence with what came and what is allowed."""
+    """What is wrong with one parameter: its name, and a sentence with what came and what is allowed.
+
+    `line` is that of the document it was found in, 0 where there is none.
+    """
 
     parameter: str
     message: str
+    line: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
-        return f"{self.parameter}: {self.message}"
+        return f"{self.parameter}: {self.message}" if self.parameter else self.message
 
 
 class InvalidParameters(BadRequest):
@@ -85,13 +89,24 @@ class InvalidParameters(BadRequest):
 
 def problems_of(error: BadRequest) -> tuple[Problem, ...]:
     """The problems of a refused request, each with the parameter it belongs to ('' for the request itself)."""
-    return error.problems if isinstance(error, InvalidParameters) else (Problem("", str(error)),)
+    return error.problems if isinstance(error, InvalidParameters | DefinitionError) else (Problem("", str(error)),)
 
 
-class DefinitionError(ServerError):
-    """A job definition that cannot be used: the message names the file, the place and the reason."""
+class DefinitionError(BadRequest):
+    """A job definition that cannot be used: the message names the file, the place and the reason.
 
-    status = 500
+    `problems` are all that were found; the parameter of each is a place, such as parameters[2].min.
+    """
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        self.problems = tuple(problems) or (Problem("", message),)
+        super().__init__(message)
+
+    @classmethod
+    def of(cls, where: str, problems: Sequence[Problem]) -> DefinitionError:
+        """The error of one or more problems found in `where` (a file name)."""
+        places = (f"{where} line {problem.line}" if problem.line else where for problem in problems)
+        return cls("\n".join(f"{place}: {problem}" for place, problem in zip(places, problems, strict=True)), problems)
 
 
 class ConfigurationError(ServerError):

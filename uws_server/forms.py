@@ -30,10 +30,14 @@ _CHUNK = 1 << 18
 
 @dataclass
 class Form:
-    """What came: values by name (as sent) and spooled files by name (in lower case)."""
+    """What came: values by name (as sent) and spooled files by name (in lower case).
+
+    Of several files of one name, the second is `name[2]`, and so on.
+    """
 
     values: dict[str, list[str]] = field(default_factory=dict)
     uploads: dict[str, Upload] = field(default_factory=dict)
+    _numbers: dict[str, int] = field(default_factory=dict)
 
     def take(self, name: str) -> str | None:
         """The last value of a name in any case, removed from the form; None if it did not come."""
@@ -47,6 +51,14 @@ class Form:
     def add(self, name: str, value: str) -> None:
         """One more value of a name."""
         self.values.setdefault(name, []).append(value)
+
+    def attach(self, name: str, upload: Upload) -> None:
+        """One more file of a name."""
+        key = name
+        while key in self.uploads:
+            self._numbers[name] = self._numbers.get(name, 1) + 1
+            key = f"{name}[{self._numbers[name]}]"
+        self.uploads[key] = upload
 
 
 @contextlib.contextmanager
@@ -215,11 +227,7 @@ class _Part:
         """Hand the part to the form; returns how much text it was."""
         if self._path is not None:
             self._stream.close()
-            name = self._name.lower()
-            if name in self._form.uploads:
-                self._path.unlink()
-                raise BadRequest(f"two files came for {self._name!r}; one is allowed")
-            self._form.uploads[name] = Upload(self._path, str(self._filename))
+            self._form.attach(self._name.lower(), Upload(self._path, str(self._filename)))
             return 0
         if self._filename is None:
             try:

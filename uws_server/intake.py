@@ -6,23 +6,35 @@ values.
 
 from __future__ import annotations
 
+import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote, unquote
 
-from reduction import regions
 from reduction.errors import ReductionError
-from uws_server.archive.observations import Archive
-from uws_server.jobs import parameters
-from uws_server.jobs.definition import Definition, ParameterSpec
+from uws_server.archive.observations import Archive, ArchiveFile
+from uws_server.archive.resolver import Resolver
+from uws_server.config import Config
+from uws_server.errors import ConfigurationError, InvalidParameters, Problem
+from uws_server.execution import fetch
+from uws_server.jobs import parameters, positions
+from uws_server.jobs.again import Again
+from uws_server.jobs.definition import UPLOAD_TYPES, Definition, ParameterSpec
 from uws_server.jobs.job import Job, ParameterValue, new_id
+from uws_server.jobs.words import require_printable
 from uws_server.storage.files import safe_name
 
 _HEAD = 1 << 16
 """Bytes at the beginning of a file that tell whether it is FITS: a gzip file may be made to inflate without end."""
 _MOST_TEXT = 4_000_000
+_LONGEST_PATH = 2000
+_MOST_NAMES = 20
+_LONGEST_LIST = 100_000
+"""Characters of a list of files, one a line: a longer one is refused whole."""
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -34,55 +46,110 @@ class Upload:
 
 @dataclass(frozen=True)
 class Request:
-    """What a client asks of a new job: parameter values and files by name, and the control parameters."""
+    """What a client asks of a new job: parameter values and files by name, and the control parameters.
+
+    `again` is what a job that runs another one again comes with; no request from outside has it.
+    """
 
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
     uploads: Mapping[str, Upload] = field(default_factory=dict)
     run_id: str | None = None
     execution_duration: int | None = None
     destruction: datetime | None = None
+    again: Again = field(default_factory=Again)
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What the parameters of a job may reach beyond this server: names of objects are looked up, URLs are fetched."""
+
+    resolve: positions.Resolve | None = None
+    rules: fetch.Rules = field(default_factory=fetch.Rules)
+
+    @classmethod
+    def of(cls, config: Config) -> Outside:
+        """What the configuration allows; ConfigurationError if it makes no sense."""
+        for scheme in fetch.Rules.of(config).schemes:
+            if scheme not in ("http", "https"):
+                raise ConfigurationError(f"url_schemes = {config.url_schemes!r}: http and https are allowed")
+        return cls(Resolver(config.resolver) if config.resolver else None, fetch.Rules.of(config))
+
+    def at_rest(self) -> Outside:
+        """The same, asking nobody: any name is taken for that of an object, where one may be given."""
+        return Outside((lambda name: (0.0, 0.0)) if self.resolve else None, self.rules)
 
 
 class Intake:
     """Accepts the parameters of one request: types that need the archive, the uploads or the sky are here."""
 
-    def __init__(self, archive: Archive, uploads: Mapping[str, Upload], before: Job | None = None) -> None:
-        self._archive = archive
+    def __init__(
+        self,
+        archive: Archive,
+        uploads: Mapping[str, Upload],
+        before: Job | None = None,
+        outside: Outside = Outside(),
+    ) -> None:
+        self._archive, self._outside = archive, outside
         self._uploads = {name.lower(): upload for name, upload in uploads.items()}
+        self._parts = _grouped(self._uploads)
         self._before = before.parameters if before else {}
         # a changed file gets a place of its own: the job may be starting with the old one
         self._mark = f"{new_id()[:8]}-" if before else ""
         self._places: dict[str, str] = {}
+        self._names = 0
         self.placed: dict[str, Path] = {}
-        texts = {**parameters.TYPES, "region": _region}
-        self.types: Mapping[str, parameters.Check] = {
-            **{name: self._inline(check) for name, check in texts.items()},
-            "file": self._file,
-            "eventlist": self._event_list,
+        texts = {
+            **parameters.TYPES,
+            "region": _region,
+            "url": self._url,
+            "observation": self._observation,
         }
+        if outside.resolve is not None:
+            texts["position"] = positions.position_or_name(self._resolve)
+        self.types: Mapping[str, parameters.Check] = {**texts, "file": self._file, "eventlist": self._event_list}
 
     def accept(self, definition: Definition, values: Mapping[str, Sequence[str]]) -> dict[str, ParameterValue]:
         """Every value of the request (over those of the job as it was), accepted; or every problem."""
-        given = {name: list(texts) for name, texts in values.items()}
+        given = {name: _lines(texts, definition.parameter(name)) for name, texts in values.items()}
         named = {_reference(text) for texts in given.values() for text in texts}
-        for name in self._uploads.keys() - named:
-            # a page has a text field and a file field of one name: the text is then empty
-            key = next((key for key in given if key.lower() == name), name)
-            given[key] = [text for text in given.get(key, []) if text.strip()] + [f"param:{name}"]
-        return parameters.validate(definition, given, self.types, self._before)
+        for name, parts in self._parts.items():
+            if named.isdisjoint({name, *parts}):
+                # a page has a text field and a file field of one name: the text is then empty
+                key = next((key for key in given if key.lower() == name), name)
+                given[key] = [text for text in given.get(key, []) if text.strip()] + [f"param:{name}"]
+        problems: list[Problem] = []
+        for name, texts in given.items():
+            spec = definition.parameter(name)
+            try:
+                given[name] = [each for text in texts for each in self._came(text, spec)]
+            except ValueError as error:
+                problems.append(Problem(spec.name if spec else name[:80], str(error)))
+                given[name] = []
+        return _together(problems, lambda: parameters.validate(definition, given, self.types, self._before))
 
     def size(self) -> int:
         """Bytes of the files that came for the job."""
         return sum(path.stat().st_size for path in set(self.placed.values()))
 
-    def _inline(self, check: parameters.Check) -> parameters.Check:
-        """A check of a text, which may also have come as a file (UWS 1.1, section 2.2.3.1.1)."""
+    def _came(self, text: str, spec: ParameterSpec | None) -> list[str]:
+        """What a value stands for: itself, or the files it refers to; of a parameter whose value is text, their text
+        (UWS 1.1, section 2.2.3.1.1)."""
+        parts = self._parts.get(_reference(text) or "")
+        if parts is None:
+            return [text]
+        if spec is None or spec.type in UPLOAD_TYPES:
+            return [f"param:{part}" for part in parts]
+        return [_text_of(self._uploads[part]) for part in parts]
 
-        def checked(text: str, spec: ParameterSpec) -> ParameterValue:
-            upload = self._uploads.get(_reference(text) or "")
-            return check(text if upload is None else _text_of(upload), spec)
-
-        return checked
+    def _resolve(self, name: str) -> tuple[float, float]:
+        """The position of an object; a request may not name many, for each takes a while."""
+        assert self._outside.resolve is not None
+        self._names += 1
+        if self._names > _MOST_NAMES:
+            raise ValueError(
+                f"{name!r} is one name too many: {_MOST_NAMES} are looked up for a request; give positions"
+            )
+        return self._outside.resolve(name)
 
     def _event_list(self, text: str, spec: ParameterSpec) -> ParameterValue:
         value = self._file(text, spec)
@@ -93,17 +160,86 @@ class Intake:
     def _file(self, text: str, spec: ParameterSpec) -> ParameterValue:
         reference = _reference(text)
         if reference is None:
-            found = self._archive.find(text)
-            return ParameterValue(found.place, str(found.path), "archive")
+            return _archived(self._archive.find(text))
         upload = self._uploads.get(reference)
         if upload is None:
             raise ValueError(f"{text[:80]!r} refers to a file that did not come with the request")
         if upload.path.stat().st_size == 0:
             raise ValueError(f"the uploaded file {upload.filename[:80]!r} is empty")
         name = safe_name(upload.filename)
-        place = self._places.setdefault(reference, f"inputs/{spec.name}-{self._mark}{name}")
+        place = self._place(reference, f"inputs/{spec.name}-{self._mark}", name)
         self.placed[place] = upload.path
         return ParameterValue(name, place, "upload")
+
+    def _observation(self, text: str, spec: ParameterSpec) -> ParameterValue:
+        """The event lists of an observation, or one event list."""
+        del spec
+        word = _short_path(text)
+        files = self._archive.observation(word) if word.isdecimal() else (self._archive.find(word),)
+        for file in files:
+            _must_be_fits(file.path, file.place)
+        name = word if word.isdecimal() else files[0].place
+        return ParameterValue(name, None, "archive", tuple(_archived(file) for file in files))
+
+    def _url(self, text: str, spec: ParameterSpec) -> ParameterValue:
+        """A URL, or what stands for $ID in the parameter's own."""
+        word = _short_path(text)
+        if "$ID" in spec.url and "://" not in word:
+            word = spec.url.replace("$ID", quote(word, safe=""))
+        url = self._outside.rules.require(word)
+        name = safe_name(unquote(fetch.file_name(url)))
+        return ParameterValue(url, self._place(f"{spec.name} {url}", f"inputs/{spec.name}-", name), "url")
+
+    def _place(self, key: str, begin: str, name: str) -> str:
+        """A place below the job's folder for the file of that key, which no other file of the request has."""
+        if key not in self._places:
+            taken = set(self._places.values())
+            places = (f"{begin}{number}{name}" for number in ("", *(f"{n}-" for n in range(2, len(taken) + 3))))
+            self._places[key] = next(place for place in places if place not in taken)
+        return self._places[key]
+
+
+def _lines(texts: Sequence[str], spec: ParameterSpec | None) -> list[str]:
+    """The texts of a parameter; of one that takes several files, line by line, for each may refer to one."""
+    if spec is None or spec.type not in UPLOAD_TYPES or spec.max_values == 1:
+        return list(texts)
+    return [line for text in texts for line in (text.splitlines() if len(text) <= _LONGEST_LIST else [text])]
+
+
+def _grouped(uploads: Mapping[str, Upload]) -> dict[str, list[str]]:
+    """The names of the files that came under each name: `f`, and `f[2]` for the second of several (forms)."""
+    parts: dict[str, list[str]] = {}
+    for name in uploads:
+        first = re.sub(r"\[\d+\]$", "", name)
+        parts.setdefault(first if first in uploads else name, []).append(name)
+    return parts
+
+
+def _together(
+    problems: Sequence[Problem], validated: Callable[[], dict[str, ParameterValue]]
+) -> dict[str, ParameterValue]:
+    """What was validated, or all its problems after those found before; each parameter's first one only."""
+    try:
+        accepted = validated()
+    except InvalidParameters as error:
+        known = {problem.parameter for problem in problems}
+        raise InvalidParameters(
+            [*problems, *(problem for problem in error.problems if problem.parameter not in known)]
+        ) from error
+    if problems:
+        raise InvalidParameters(problems)
+    return accepted
+
+
+def _archived(file: ArchiveFile) -> ParameterValue:
+    return ParameterValue(file.place, str(file.path), "archive")
+
+
+def _short_path(text: str) -> str:
+    """The text without blanks around it; ValueError if it is longer than any path or URL that is taken."""
+    if len(text) > _LONGEST_PATH:
+        raise ValueError(f"{len(text):,} characters came, at most {_LONGEST_PATH:,} are allowed")
+    return text.strip()
 
 
 def _reference(text: str) -> str | None:
@@ -122,11 +258,13 @@ def _text_of(upload: Upload) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"the file {name!r} came; it is not UTF-8 text, which is expected") from error
-    parameters.require_printable(text)
+    require_printable(text)
     return text
 
 
 def _region(text: str, spec: ParameterSpec) -> ParameterValue:
+    from reduction import regions  # not before one comes: it takes half a second and 17 MiB
+
     try:
         regions.parse(text, spec.name)
     except ReductionError as error:

@@ -1,5 +1,8 @@
 """Who may do what: the one place that decides it. Imports the jobs' values, the configuration and the errors.
 
+Roles are words that an admin gives to accounts. A definition names those that may run it; none named, everybody may who
+may make jobs. Definitions are written by accounts with the role `author` and made live by admins, who may do anything.
+
 A job belongs to the account that made it, or to nobody. What nobody owns follows the policy for anonymous callers:
 
 listed    they see each other's jobs (the default on a loopback address)
@@ -13,10 +16,15 @@ import hmac
 import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NoReturn
 
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError, Forbidden, Unauthorized
+from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job
+
+AUTHOR = "author"
+"""The role of those who may write job definitions."""
 
 
 class Anonymous(StrEnum):
@@ -29,7 +37,7 @@ class Anonymous(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: an account's name (None for nobody known), the share token shown, the address asked from."""
+    """Who asks: an account's name (None for nobody known) and roles, the share token shown, the address asked from."""
 
     name: str | None = None
     is_admin: bool = False
@@ -37,6 +45,7 @@ class Caller:
     address: str = ""
     max_active: int | None = None
     max_bytes: int | None = None
+    roles: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,40 @@ class Rights:
         public: tuple[str | None, ...] = (None,) if self.anonymous is Anonymous.LISTED else ()
         return public if caller.name is None else (caller.name, *public)
 
+    def may_run(self, caller: Caller, definition: Definition) -> bool:
+        """Whether the caller may make and run jobs of a definition."""
+        if caller.name is None and self.anonymous is Anonymous.REFUSED:
+            return False
+        return caller.is_admin or not definition.roles or not caller.roles.isdisjoint(definition.roles)
+
+    def require_run(self, caller: Caller, definition: Definition) -> None:
+        """Refuse to make or run a job for who has none of the roles that its definition asks for."""
+        self.require_entry(caller)
+        if self.may_run(caller, definition):
+            return
+        _refuse(caller, f"jobs of {definition.name!r} are for accounts with the role {' or '.join(definition.roles)}")
+
+    def may_draft(self, caller: Caller) -> bool:
+        """Whether the caller may write job definitions, look at drafts and try them."""
+        return caller.name is not None and (caller.is_admin or AUTHOR in caller.roles)
+
+    def require_draft(self, caller: Caller) -> None:
+        """Refuse to show or change a draft to who is no author."""
+        if self.may_draft(caller):
+            return
+        _refuse(caller, f"job definitions are written by accounts with the role {AUTHOR}")
+
+    def may_validate(self, caller: Caller) -> bool:
+        """Whether the caller may make definitions live and take them out of use."""
+        return caller.name is not None and caller.is_admin
+
+    def require_validate(self, caller: Caller) -> None:
+        """Refuse to make a definition live, or to remove one, for anyone but admins."""
+        if self.may_validate(caller):
+            return
+        hint = "ask for validation, and one of them decides"
+        _refuse(caller, "job definitions are made live by admins", hint)
+
     def _owns(self, caller: Caller, job: Job) -> bool:
         if caller.is_admin:
             return True
@@ -97,6 +140,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _refuse(caller: Caller, rule: str, hint: str = "ask an admin of this server for it") -> NoReturn:
+    """Tell who is nobody to sign in, and an account what else it can do."""
+    raise Unauthorized(f"{rule}: sign in") if caller.name is None else Forbidden(f"{rule}: {hint}")
 
 
 def _shows_token(caller: Caller, job: Job) -> bool:

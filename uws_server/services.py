@@ -7,23 +7,28 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from uws_server.accounts import Accounts
 from uws_server.archive.observations import Archive
 from uws_server.config import Config
-from uws_server.errors import NotFound
+from uws_server.errors import DefinitionError, NotFound
+from uws_server.execution import sandbox
 from uws_server.execution.scheduler import Scheduler
-from uws_server.intake import Intake
+from uws_server.intake import Intake, Outside, Upload
 from uws_server.jobs import parameters
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, utcnow
-from uws_server.jobs.library import Library
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.rights import rights_of
 from uws_server.storage.accounts import AccountStore
+from uws_server.storage.drafts import DefinitionStore
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
+from uws_server.storage.library import Library
+from uws_server.storage.revisions import Revisions
+from uws_server.storage.uses import UseStore
 
 LOG = logging.getLogger(__name__)
 _ORPHAN_AGE_S = 3600.0
@@ -33,14 +38,19 @@ class Services:
     """Stores, library, archive, accounts and scheduler of one server."""
 
     def __init__(self, config: Config, base_url: str, definitions: Path) -> None:
+        sandbox.require(config)
         self.config = config
         self.base_url = base_url
         self.rights = rights_of(config)
         self.archive = Archive(config.archive)
+        self.outside = Outside.of(config)
         self.files = JobFiles(config.data)
         self.store = JobStore(config.database_url())
+        self.uses = UseStore(self.store.engine)
         self.accounts = Accounts(AccountStore(self.store.engine))
-        self.library = Library(definitions, self._check_definition)
+        self.revisions = Revisions(config.data)
+        self.definitions = DefinitionStore(self.store.engine)
+        self.library = Library(definitions, self.check_definition, self.revisions, self.definitions)
         self.scheduler = Scheduler(self.store, self.files, self.library, config, base_url)
         self.scheduler.on_idle = self.tidy
 
@@ -73,25 +83,54 @@ class Services:
         if job.phase in ENDED:
             return True
         if self.store.move(job.id, [Phase.PENDING, Phase.HELD, Phase.QUEUED], Phase.ABORTED, ended=utcnow()):
-            self.scheduler.announce(job.id)
+            self._tell_end(job.id)
             return True
         self.scheduler.abort(job.id)
         return False
 
     def forget(self, job_id: str) -> None:
-        """Remove an ended job and its files."""
-        self.store.delete(job_id)
-        self.files.delete(job_id)
+        """Remove an ended job and its files; its record stays as long as there is a job that came of it."""
+        doomed = [job_id]
+        while doomed:
+            job_id = doomed.pop()
+            if self.uses.is_referred_to(job_id) and self._keep_record(job_id):
+                continue
+            earlier = self.uses.forgotten_before(job_id)
+            self.store.delete(job_id)
+            self.files.delete(job_id)
+            self._tell_end(job_id)
+            doomed += [each for each in earlier if not self.uses.is_referred_to(each)]
+
+    def _keep_record(self, job_id: str) -> bool:
+        """Keep of a job what those that came of it tell; say whether it had ended."""
+        with contextlib.suppress(NotFound):  # another client deleted it meanwhile
+            if self.store.archive(job_id) or self.store.get(job_id).phase is Phase.ARCHIVED:
+                self.store.change(job_id, forgotten=True)
+                self.files.delete(job_id)
+                self._tell_end(job_id)
+                return True
+        return False
+
+    def _tell_end(self, job_id: str) -> None:
+        """Tell those who look on that a job is no more, and end the jobs that wait for it."""
         self.scheduler.announce(job_id)
+        self.scheduler.release(job_id)
 
     def _destroy(self, job_id: str) -> None:
         """What the configuration wants at a job's destruction time: nothing left, or its record."""
         if self.config.destroyed == "record":
             self.store.archive(job_id)
             self.files.delete(job_id)
-            self.scheduler.announce(job_id)
+            self._tell_end(job_id)
         else:
             self.forget(job_id)
 
-    def _check_definition(self, definition: Definition) -> None:
-        parameters.check_defaults(definition, Intake(self.archive, {}).types)
+    def intake(self, uploads: Mapping[str, Upload], before: Job | None = None) -> Intake:
+        """What takes in the parameters of one request (for the job `before`, where there is one)."""
+        return Intake(self.archive, uploads, before, self.outside)
+
+    def check_definition(self, definition: Definition) -> None:
+        """DefinitionError for a sound definition whose own values do not fit its types."""
+        problems = parameters.check_values(definition, Intake(self.archive, {}, None, self.outside.at_rest()).types)
+        if problems:
+            raise DefinitionError.of(f"{definition.name}/job.json", problems)

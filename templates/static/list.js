@@ -29,8 +29,7 @@ poll(
     let changed = false;
     rows.forEach((row, i) => {
       const stage = shown[i].querySelector(".stage");
-      const text = row.stage ? `${row.total ? `${row.number}/${row.total} ` : ""}${row.stage}` : "";
-      if (stage.textContent.trim() !== text) { stage.textContent = text; changed = true; }
+      if (stage.textContent.trim() !== row.stage) { stage.textContent = row.stage; changed = true; }
       changed ||= row.phase === "EXECUTING";
     });
     return changed ? "changed" : "same";

@@ -19,6 +19,8 @@ from serving import Served, running_server
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 HUB = "localhost:21012"
 VENDOR = ROOT / "templates" / "static" / "vendor"
+AUDIT = Path(__file__).with_name("audit.js").read_text(encoding="utf-8")
+"""A function for `page.evaluate`: what is wrong with a page, a sentence each."""
 
 NewPage = Callable[..., Any]
 """Makes a page; keyword arguments are those of a browser context."""

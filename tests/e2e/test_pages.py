@@ -202,7 +202,7 @@ def test_without_javascript_everything_but_the_live_part_works(new_page: Any, ob
     expect(page.locator("figure.plot img")).to_be_visible()
     expect(page.locator("figure noscript p")).to_be_visible()
     expect(page.get_by_role("button", name="Send to TOPCAT / Aladin").first).to_be_hidden()
-    page.get_by_role("link", name="Run again with changes").click()
+    page.get_by_role("link", name="New job like this").click()
     expect(page.get_by_label("source_region")).to_have_value(REGIONS["source_region"])
     page.get_by_role("button", name="Create only").click()
     expect(page.locator(".phase")).to_have_text("Pending")

@@ -1,21 +1,29 @@
 """Event lists below the archive's folder, by id or by path. Imports the errors only.
 
 An id is a file's name without its suffixes, such as P0123456701PNS003PIEVLI0000. A path is taken below the
-folder and never leads out of it.
+folder and never leads out of it. An observation is all the event lists whose names say that they are of it.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
+import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _SUFFIXES = (".fits", ".fit", ".ftz", ".evt", ".fits.gz", ".fit.gz", ".evt.gz", ".evt.ftz")
 _RESCAN_S = 30.0
+_EVENT_LISTS = (
+    re.compile(r"p(\d{10})(?:pn|m1|m2)[a-z]\d{3}[a-z]ievli\d{4}"),  # XMM-Newton EPIC: imaging and timing
+    re.compile(r"acisf(\d{5})(?:n\d{3})?_(?:repro_)?evt2"),  # Chandra ACIS
+    re.compile(r"nu(\d{11})[ab]\d\d_cl"),  # NuSTAR
+    re.compile(r"ni(\d{10})_0mpu7_cl"),  # NICER
+)
+"""Ids of event lists as the archives of the missions name them; the group is the observation."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,7 @@ class Archive:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder.resolve() if folder else None
         self._index: Mapping[str, tuple[ArchiveFile, ...]] = {}
+        self._observations: Mapping[str, tuple[ArchiveFile, ...]] = {}
         self._read_at = float("-inf")
         self._lock = threading.Lock()
 
@@ -43,10 +52,42 @@ class Archive:
         wanted = text.strip()
         return self._by_place(wanted) or self._by_id(wanted)
 
+    def observation(self, text: str) -> tuple[ArchiveFile, ...]:
+        """The event lists of the observation of that id, by place; ValueError says why there are none."""
+        wanted = text.strip()
+        if self._folder is None:
+            raise ValueError(f"{text[:80]!r} came, but this server has no archive")
+        for fresh in (False, True):
+            self._current(fresh)
+            found = [file for file in self._observations.get(wanted, ()) if file.path.is_file()]
+            if found:
+                return _each_once(wanted, found)
+        near = difflib.get_close_matches(wanted[:80], self._observations, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"{text[:80]!r} is neither an observation nor an event list of the archive{hint}")
+
+    def observations(self) -> Mapping[str, tuple[ArchiveFile, ...]]:
+        """The event lists of every observation, by its id."""
+        self._current(fresh=True)
+        return self._observations
+
     def list(self) -> tuple[ArchiveFile, ...]:
         """Every file there is, by place."""
         files = [file for found in self._current(fresh=True).values() for file in found]
         return tuple(sorted(files, key=lambda file: file.place))
+
+    def named(self, location: str, path: str) -> tuple[ArchiveFile, ...]:
+        """The files that may be the one recorded under this folder and name: at the place, then of the name, or id."""
+        if self._folder is None or not path:
+            return ()
+        wanted = "/".join(part for part in (location, path) if part and "://" not in part)
+        try:
+            there = self._by_place(wanted)
+        except ValueError:
+            there = None
+        name = path.rpartition("/")[2]
+        alike = sorted(self._there(_id(name), fresh=True), key=lambda file: (file.path.name != name, file.place))
+        return tuple(dict.fromkeys([there, *alike] if there else alike))
 
     def _by_place(self, wanted: str) -> ArchiveFile | None:
         assert self._folder is not None
@@ -68,7 +109,7 @@ class Archive:
         if found:
             places = ", ".join(file.place for file in found[:5])
             raise ValueError(f"{wanted!r} is the id of {len(found)} files; give the path of one of {places}")
-        near = difflib.get_close_matches(wanted.lower(), self._index, n=1)
+        near = difflib.get_close_matches(wanted[:80].lower(), self._index, n=1)
         hint = f"; did you mean {self._index[near[0]][0].id}?" if near else ""
         raise ValueError(
             f"{wanted[:80]!r} is neither a file to upload, nor an id or a path below the folder of the archive{hint}"
@@ -83,6 +124,7 @@ class Archive:
             age = time.monotonic() - self._read_at
             if self._folder is not None and age > (1.0 if fresh else _RESCAN_S):
                 self._index = _scan(self._folder)
+                self._observations = _by_observation(self._index)
                 self._read_at = time.monotonic()
             return self._index
 
@@ -96,6 +138,27 @@ def _scan(folder: Path) -> dict[str, tuple[ArchiveFile, ...]]:
                 file = ArchiveFile(_id(name), path.relative_to(folder).as_posix(), path)
                 index.setdefault(file.id.lower(), []).append(file)
     return {key: tuple(files) for key, files in index.items()}
+
+
+def _by_observation(index: Mapping[str, tuple[ArchiveFile, ...]]) -> dict[str, tuple[ArchiveFile, ...]]:
+    found: dict[str, list[ArchiveFile]] = {}
+    for name, files in index.items():
+        match = next(filter(None, (pattern.fullmatch(name) for pattern in _EVENT_LISTS)), None)
+        if match:
+            found.setdefault(match[1], []).extend(files)
+    return {name: tuple(sorted(files, key=lambda file: file.place)) for name, files in sorted(found.items())}
+
+
+def _each_once(observation: str, files: Sequence[ArchiveFile]) -> tuple[ArchiveFile, ...]:
+    """The files; ValueError if one event list is there twice, whose photons would count twice."""
+    places: dict[str, str] = {}
+    for file in files:
+        other = places.setdefault(file.id.lower(), file.place)
+        if other != file.place:
+            raise ValueError(
+                f"observation {observation} has one event list twice, {other} and {file.place}; give the paths instead"
+            )
+    return tuple(files)
 
 
 def _leads_out(path: Path, folder: Path) -> bool:

@@ -23,7 +23,7 @@ from uws_server.execution import shepherd
 
 @dataclass(frozen=True)
 class Status:
-    """How a script ended: `reason` is 'exit', 'abort' or 'timeout'; `code` is negative for a signal."""
+    """How a script ended: `reason` is 'exit', 'abort', 'timeout' or 'disk'; `code` is negative for a signal."""
 
     reason: str
     code: int

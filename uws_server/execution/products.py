@@ -1,7 +1,8 @@
 """What becomes of the files a script left: found, described, tagged. Imports storage, jobs and provenance.
 
 Every FITS file a job made carries VO-TAGS: written by the script, or else here, from the file's own headers
-and the job's step. A file that cannot be tagged is kept as it is, and the log says why.
+and the job's step. A file that cannot be tagged is kept as it is, and the log says why. `steps.json` holds the steps
+of every job that ended, whoever told them.
 """
 
 from __future__ import annotations
@@ -9,50 +10,56 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import hashlib
+import json
 import mimetypes
 import os
 import stat
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
-from provenance import hdus, obscore, steps, votags
+from provenance import making, obscore, steps, votags
+from provenance.digests import digests
 from provenance.errors import ProvenanceError
 from provenance.jsontext import MAX_BYTES
+from uws_server.execution import gather, local, staging
+from uws_server.execution.gather import STEPS_FILE
 from uws_server.jobs.definition import Definition, ResultSpec
-from uws_server.jobs.job import Job, Result, new_id
-from uws_server.version import VERSION
+from uws_server.jobs.job import LOG, Job, ParameterValue, Result, new_id
+from uws_server.storage.uses import Use
 
 _FITS = "application/fits"
 _MADE_FROM_CALIBRATED = 2
 """ObsCore calib_level of a product that does not say its own."""
 _MOST_FILES = 10_000
-LOG_RESULT = ResultSpec("log", "job.log", "text/plain", "What the script printed.")
+LOG_RESULT = ResultSpec(LOG, "job.log", "text/plain", "What the script printed.")
 """The log is a result of every job."""
 
 
 @dataclass(frozen=True)
 class Products:
-    """The results of a job, what was noted on the way, and the declared results that are missing."""
+    """The results of a job, what was noted on the way, the declared results that are missing, the files it used."""
 
     results: tuple[Result, ...]
     notes: tuple[str, ...]
     missing: tuple[str, ...]
+    used: tuple[Use, ...] = ()
 
 
 def collect(job: Job, definition: Definition, folder: Path, results_url: str, ended: datetime) -> Products:
     """Find, tag and describe the files that a job left in its folder."""
-    notes: list[str] = []
+    notes = gather.gather(definition, folder)
+    told = gather.noted(folder)
     files = list(_regular_files(folder / "results", notes))
     named = _name(files, definition)
-    own = _steps_of(job, definition, folder, files, ended, notes)
+    own = _steps_of(job, folder, definition, named, results_url, ended, notes)
     results = []
     for name, path, spec in named:
         if _is_fits(path) or _is_gzipped_fits(path):
-            _tag(job, path, name, own, f"{results_url}/{path.name}", notes)
-        results.append(_describe(name, path, spec, folder))
+            _tag(job, path, name, own, f"{results_url}/{path.name}", notes, told.get(path.name, gather.Noted()).columns)
+        results.append(_describe(name, path, gather.described(spec, told.get(path.name)), folder))
     log = folder / LOG_RESULT.file
     if notes:
         with log.open("a", encoding="utf-8") as stream:
@@ -61,7 +68,7 @@ def collect(job: Job, definition: Definition, folder: Path, results_url: str, en
         results.append(_describe(LOG_RESULT.name, log, LOG_RESULT, folder))
     there = {id(spec) for _, _, spec in named}
     missing = [spec.file for spec in definition.results if not spec.optional and id(spec) not in there]
-    return Products(tuple(results), tuple(notes), tuple(missing))
+    return Products(tuple(results), tuple(notes), tuple(missing), _uses(job, own))
 
 
 def _regular_files(folder: Path, notes: list[str]) -> Iterator[Path]:
@@ -144,61 +151,156 @@ def _is_gzipped_fits(path: Path) -> bool:
 
 
 def _steps_of(
-    job: Job, definition: Definition, folder: Path, files: Sequence[Path], ended: datetime, notes: list[str]
+    job: Job,
+    folder: Path,
+    definition: Definition,
+    named: Sequence[tuple[str, Path, ResultSpec]],
+    results_url: str,
+    ended: datetime,
+    notes: list[str],
 ) -> tuple[steps.Step, ...]:
     """The list a script left in steps.json, else the lists of its inputs and one step made from the job."""
     try:
-        with (folder / "steps.json").open("rb") as stream:
+        with (folder / STEPS_FILE).open("rb") as stream:
             return steps.parse(stream.read(MAX_BYTES + 1))
     except FileNotFoundError:
         pass
     except (OSError, ProvenanceError) as error:
-        notes.append(f"steps.json cannot be used: {error}")
+        notes.append(f"{STEPS_FILE} cannot be used: {error}")
     inherited: list[tuple[steps.Step, ...]] = []
-    for value in job.parameters.values():
-        if value.is_file:
-            try:
-                tags = votags.read(folder / str(value.value))
-            except (OSError, ProvenanceError) as error:
-                notes.append(f"the provenance of {value.text} cannot be read: {error}")
-                continue
-            inherited.append(tags.steps if tags else ())
-    return steps.merge(*inherited, (_own_step(job, definition, files, ended),))
+    for _, value in _files_of(job):
+        try:
+            tags = votags.read(folder / str(value.value))
+        except (OSError, ProvenanceError) as error:
+            notes.append(f"the provenance of {value.text} cannot be read: {error}")
+            continue
+        inherited.append(tags.steps if tags else ())
+    everything = steps.merge(*inherited, (_own_step(job, folder, definition, named, results_url, ended),))
+    _keep(folder / STEPS_FILE, everything, notes)
+    return everything
 
 
-def _own_step(job: Job, definition: Definition, files: Sequence[Path], ended: datetime) -> steps.Step:
-    args: list[steps.InputData | steps.Parameter | steps.OutputData] = []
-    for name, value in job.parameters.items():
-        spec = definition.parameter(name)
-        about = spec.description if spec else ""
-        editable = bool(spec and spec.editable)
-        if value.is_file:
-            args.append(steps.InputData(len(args), about, editable, "", value.text, {"name": name}))
-        else:
-            args.append(steps.Parameter(len(args), about, editable, value.text, {"name": name}))
-    for path in files:
-        args.append(steps.OutputData(len(args), "", False, "", path.name, {}))
-    beside = {
-        "task": job.definition,
-        "version": job.version,
-        "job": job.id,
-        "started": job.started.isoformat() if job.started else None,
-        "ended": ended.isoformat(),
-        "software": {"uws-server": VERSION},
-    }
-    return steps.Step(tuple(args), {key: value for key, value in beside.items() if value is not None})
+def _own_step(
+    job: Job,
+    folder: Path,
+    definition: Definition,
+    named: Sequence[tuple[str, Path, ResultSpec]],
+    results_url: str,
+    ended: datetime,
+) -> steps.Step:
+    """The step of a job whose script told none: what `reduction.task` would have said."""
+    inputs = _files_of(job)
+    globs = {spec.name: spec.file for spec in definition.results}
+    files = [path for _, path, _ in named]
+    status = local.status(folder)
+    return making.make_step(
+        [_used(definition, name, value, folder) for name, value in inputs],
+        [_given(definition, name, value) for name, value in job.parameters.items() if not value.is_file],
+        [
+            making.Made(path.name, spec.description, digests(path), making.collection_of(path.name, globs))
+            for _, path, spec in named
+        ],
+        results_url,
+        making.Circumstances(
+            task=job.definition,
+            version=job.version,
+            job=job.id,
+            parent=job.parent,
+            started=job.started,
+            ended=ended,
+            exit_status=status.code if status else None,
+            calibration=making.calibration(
+                [*(folder / str(value.value) for _, value in inputs), *files], _environment(folder)
+            ),
+            more={"note": notes} if (notes := staging.notes_of(folder)) else {},
+        ),
+        making.machine_folders(folder, [(str(value.value), value.text) for _, value in inputs]),
+    )
 
 
-def _tag(job: Job, path: Path, name: str, own: tuple[steps.Step, ...], url: str, notes: list[str]) -> None:
-    """Write VO-TAGS on a FITS file that has none."""
+def _files_of(job: Job) -> list[tuple[str, ParameterValue]]:
+    """The files that a job was given, each with the parameter it was given for."""
+    found = [(name, each) for name, value in job.parameters.items() if value.is_file for each in value.each]
+    return [(name, value) for name, value in found if value.value]
+
+
+def _used(definition: Definition, name: str, value: ParameterValue, folder: Path) -> making.Used:
+    spec = definition.parameter(name)
+    about, editable = (spec.description, spec.editable) if spec else ("", False)
+    try:
+        found = digests(folder / str(value.value))
+    except OSError:  # the script may have taken its own input away
+        return making.Used(name, about, editable, value.text)
+    return making.Used(name, about, editable, value.text, found.whole, found.science)
+
+
+def _given(definition: Definition, name: str, value: ParameterValue) -> making.Given:
+    spec = definition.parameter(name)
+    about, editable, unit = (spec.description, spec.editable, spec.unit) if spec else ("", False, "")
+    content = tuple(part.value for part in value.parts) if value.parts else value.value
+    return making.Given(name, about, editable, content, unit)
+
+
+def _environment(folder: Path) -> Mapping[str, str]:
+    """The environment that the script was given."""
+    try:
+        found = json.loads((folder / "launch.json").read_bytes())["environment"]
+        return {str(name): str(value) for name, value in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _keep(path: Path, everything: Sequence[steps.Step], notes: list[str]) -> None:
+    """Write the steps beside the job, whole or not at all."""
+    beside = path.with_name(path.name + ".new")
+    try:
+        with beside.open("wb") as stream:
+            stream.write(steps.dump(everything).encode("ascii") + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    except (OSError, ProvenanceError) as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        notes.append(f"{path.name} cannot be written: {error}")
+
+
+def _uses(job: Job, everything: Sequence[steps.Step]) -> tuple[Use, ...]:
+    """The files that a job used, with the hashes its own step gives."""
+    own = next((step for step in reversed(everything) if step.extra.get("job") == job.id), None)
+    inputs = [arg for arg in own.args if isinstance(arg, steps.InputData)] if own else []
+    hashes: dict[str, list[str]] = {}
+    for arg in inputs:
+        hashes.setdefault(str(arg.extra.get("name")), []).append(str(arg.extra.get("sha256") or ""))
+    used = []
+    for name, value in _files_of(job):
+        given = hashes.get(name) or [""]
+        digest = given.pop(0) if len(given) > 1 else given[0]
+        used.append(Use(name, making.said_plainly(value.text), digest))
+    return tuple(used)
+
+
+def _tag(
+    job: Job,
+    path: Path,
+    name: str,
+    own: tuple[steps.Step, ...],
+    url: str,
+    notes: list[str],
+    known: Mapping[str, str | int | float],
+) -> None:
+    """Write VO-TAGS on a FITS file that has none; `known` are the columns that the script told."""
     try:
         if votags.read(path) is not None:
             return
-        size_kb = max(1, path.stat().st_size // 1000)
-        headers = hdus.headers(path)
-        row = obscore.from_science(headers, access_url=url, obs_publisher_did=url, access_estsize=size_kb)
-        # files that say little of themselves: what no row may be without
+        own_id = f"urn:uws-server:{job.id}:{path.name}"
+        mode = f"{job.definition} {job.version}".strip()
+        told = {"analysis_mode": mode, **known, "obs_creator_did": own_id, "access_url": url, "obs_publisher_did": url}
+        row = obscore.from_file(path, **told)
+        made = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        # files that say little of themselves: what no row may be without, and what is known here
         row = row.filled(calib_level=_MADE_FROM_CALIBRATED, obs_collection="uws-server", obs_id=job.id)
+        row = row.filled(obs_creation_date=made)
         votags.write(path, row, own)
     except (OSError, ProvenanceError) as error:
         notes.append(f"{name} carries no VO-TAGS: {error}")

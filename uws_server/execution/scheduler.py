@@ -20,15 +20,15 @@ from pathlib import Path
 
 from uws_server.config import Config
 from uws_server.errors import NotFound
-from uws_server.execution import local, products, staging
+from uws_server.execution import following, local, obscore, products, staging
 from uws_server.execution.peers import BEAT_S, Peers
 from uws_server.execution.progress import ProgressReader, error_sentence
 from uws_server.jobs.job import Job, JobError, utcnow
-from uws_server.jobs.library import Library
 from uws_server.jobs.phases import ENDED, Phase
-from uws_server.storage import changes
+from uws_server.storage import changes, obscore_rows
 from uws_server.storage.files import JobFiles, size_of
 from uws_server.storage.jobstore import JobStore, Run
+from uws_server.storage.library import Library
 from uws_server.storage.servers import ServerStore
 
 LOG = logging.getLogger(__name__)
@@ -129,6 +129,11 @@ class Scheduler:
             self._changed.notify_all()
         self.on_change(job_id)
 
+    def release(self, job_id: str | None = None) -> None:
+        """Let the jobs that wait for one that has ended (or for any) go on, or end them."""
+        if following.release(self._store, self._files, self.announce, job_id):
+            self.wake()
+
     def _heard(self, job_id: str, what: str) -> None:
         """Another server changed a job, or came, or went."""
         if job_id:
@@ -154,6 +159,7 @@ class Scheduler:
                 if self._look_at_peers or time.monotonic() >= looked + BEAT_S:
                     looked, self._look_at_peers = time.monotonic(), False
                     self._look_after_jobs()
+                self._library.look()
                 if not self._stopping:
                     self._take()
                 if time.monotonic() - tidied > _IDLE_S:
@@ -214,7 +220,7 @@ class Scheduler:
         folder = self._files.folder(job_id)
         try:
             job = self._store.get(job_id)
-            installed = self._library.get(job.definition)
+            installed = self._library.of(job)
             self._files.create(job_id, {})
             staging.prepare(job, installed, folder, self._config, self._base_url)
             self._watch(job_id, local.start(folder))
@@ -222,6 +228,7 @@ class Scheduler:
             LOG.exception("job %s cannot be started", job_id)
             reason = str(error) if isinstance(error, NotFound) else "the server could not start the script"
             self._store.end(job_id, Phase.ERROR, utcnow(), JobError(reason, fatal=False), [])
+            self.release(job_id)
 
     def _watch(self, job_id: str, handle: local.Handle) -> None:
         with self._lock:
@@ -240,6 +247,7 @@ class Scheduler:
                 self._look_for(run)
         for job_id in self._store.to_abort():
             self._ask_keeper(job_id, local.Handle.abort)
+        self.release()
 
     def _adopt(self, job_id: str) -> None:
         """Find again a job that was running when its server ended."""
@@ -300,6 +308,7 @@ class Scheduler:
             self.progress.forget(job_id)
             self.announce(job_id)
             self.wake()
+            self.release(job_id)
 
     def _register(self, job_id: str) -> None:
         try:
@@ -307,7 +316,7 @@ class Scheduler:
         except NotFound:
             return  # deleted while it ran
         folder = self._files.folder(job_id)
-        definition = self._library.get(job.definition).definition
+        definition = self._library.of(job).definition
         status = local.status(folder)
         if status is None:
             left = local.end_orphans(job_id)
@@ -316,7 +325,8 @@ class Scheduler:
         url = f"{self._base_url}/rest/{job.definition}/{job.id}/results"
         found = products.collect(job, definition, folder, url, ended)
         phase, error = self._verdict(job, status, found, folder)
-        if self._store.end(job_id, phase, ended, error, found.results, size=size_of(folder)):
+        if self._store.end(job_id, phase, ended, error, found.results, size_of(folder), found.used):
+            obscore_rows.keep(self._store.engine, obscore.rows_of(folder, found.results))
             LOG.info("job %s %s: %s %s", job.definition, job_id, phase, error.message if error else "")
             for note in found.notes:
                 LOG.warning("job %s: %s", job_id, note)

@@ -36,6 +36,8 @@ GRACE_S = 2.0
 _GIVE_UP_S = 10.0
 """How long the keeper tries to end what cannot be killed: a process stuck in the kernel, or another user's."""
 _LONGEST_LINE = 1 << 13
+_LOOK_AT_DISK_S = 2.0
+"""How often the keeper adds up what the job has written, where that has a limit."""
 
 
 def start_time(pid: int) -> str:
@@ -72,20 +74,35 @@ def groups_below(root: int) -> set[int]:
     return found
 
 
-def kill_tree(sign: int) -> None:
-    """Send a signal to everything below this process.
+def kill_tree(sign: int, but: int = 0) -> None:
+    """Send a signal to everything below this process, but not to that one group.
 
     A group gets it all at once: one by one, a chain of processes that fork and end would always be a step ahead.
     """
-    for group in groups_below(os.getpid()) - {os.getpgrp()}:
+    for group in groups_below(os.getpid()) - {os.getpgrp(), but}:
         with contextlib.suppress(OSError):
             os.killpg(group, sign)
 
 
+def written(folder: Path) -> int:
+    """Bytes of the plain files below a folder; what goes away meanwhile does not count."""
+    size, todo = 0, [str(folder)]
+    while todo:
+        with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        todo.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        size += entry.stat(follow_symlinks=False).st_size
+    return size
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write beside, fsync, rename."""
+    """Write beside, fsync, rename. A link that a script put there is not followed."""
     beside = path.with_name(path.name + ".new")
-    with beside.open("w", encoding="utf-8") as stream:
+    beside.unlink(missing_ok=True)
+    with beside.open("x", encoding="utf-8") as stream:
         json.dump(content, stream)
         stream.flush()
         os.fsync(stream.fileno())
@@ -133,6 +150,12 @@ class Logs:
             self.finish()
             self.write(self.all, b"\n[WARNING] the log is full: what the script prints from here on is dropped\n")
 
+    def tell(self, line: str) -> None:
+        """Write a line of the keeper's own to the errors, however full the log is."""
+        self.finish()
+        for stream in (self.each["stderr"], self.all):
+            self.write(stream, f"{line}\n".encode())
+
     def finish(self) -> None:
         """Write the lines that were begun and got no end."""
         for name, begun in self.begun.items():
@@ -158,6 +181,10 @@ class Keeper:
         self.paused_since: float | None = None
         self.started = time.time()
         self.deadline = time.monotonic() + launch["duration"] if launch["duration"] else float("inf")
+        self.max_disk = int(launch.get("max_disk", 0))
+        self.disk_before = written(folder) if self.max_disk else 0
+        self.next_look = time.monotonic() + _LOOK_AT_DISK_S if self.max_disk else float("inf")
+        self.process = 0
         self.logs = Logs(folder, launch["max_log"])
         self.selector = selectors.DefaultSelector()
 
@@ -170,6 +197,7 @@ class Keeper:
             self.logs.add("stderr", f"[ERROR] the script cannot be started: {error}\n".encode())
             self.finish(127)
             return
+        self.process = process.pid
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         try:
             self.watch(process)
@@ -216,6 +244,10 @@ class Keeper:
             hard = resource.getrlimit(resource.RLIMIT_AS)[1]
             most = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
             resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        if self.max_disk:
+            hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+            most = self.max_disk if hard == resource.RLIM_INFINITY else min(self.max_disk, hard)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         os.nice(5)
 
     def watch(self, process: subprocess.Popen[bytes]) -> None:
@@ -267,16 +299,25 @@ class Keeper:
             self.end("timeout")
         if self.reason is not None and now - self.ending_since > GRACE_S:
             kill_tree(signal.SIGKILL)
+        if now >= self.next_look:
+            self.next_look = now + _LOOK_AT_DISK_S
+            if self.is_over():
+                self.end("disk")
         wait = 0.1 if self.reason else 3600.0 if self.paused_since else min(self.deadline - now, 3600.0)
-        for key, _ in self.selector.select(max(0.0, wait)):
+        for key, _ in self.selector.select(max(0.0, min(wait, self.next_look - now))):
             key.data()
+
+    def is_over(self) -> bool:
+        """Whether the job has written all that it may, or more: a file that reached the limit stopped there."""
+        return written(self.folder) - self.disk_before >= self.max_disk
 
     def end(self, reason: str) -> None:
         """Ask the whole tree to end, once."""
         if self.reason is None:
             self.reason = reason
             self.ending_since = time.monotonic()
-            kill_tree(signal.SIGTERM)
+            # a sandbox is a process around the script, which would end it at once: the script is asked alone
+            kill_tree(signal.SIGTERM, but=self.process if self.launch.get("sandboxed") else 0)
             kill_tree(signal.SIGCONT)  # what is stopped could not act on it
 
     def pause(self) -> None:
@@ -301,6 +342,9 @@ class Keeper:
     def finish(self, code: int) -> None:
         """Write how the script ended and what it used."""
         self.logs.finish()
+        if self.max_disk and (self.reason == "disk" or (self.reason is None and self.is_over())):
+            self.reason, code = "disk", code or 1
+            self.logs.tell(f"[ERROR] disk: the job wrote more than its limit of {self.max_disk:,} bytes and was ended")
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         status = {
             "reason": self.reason or "exit",

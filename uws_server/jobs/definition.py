@@ -1,65 +1,87 @@
-"""The job definition as a value, read from its JSON form and checked. Imports the errors only.
+"""The job definition as a value: what a job is called, which parameters it takes, what it makes, which script runs it.
 
-A definition says what a job is called, which parameters it takes, which results it makes and which script
-runs it. Nothing here touches the script or knows HTTP.
+Knows no format (`formats`), no disk and no HTTP; `checks` says what is wrong with one. Imports nothing of ours.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from uws_server.errors import DefinitionError
+PARAMETER_TYPES: Mapping[str, str] = {
+    "string": "text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "float": "a number, with a unit where the parameter has one",
+    "choice": "one of the options",
+    "datetime": "a date and time (UTC)",
+    "position": "a position on the sky, ICRS",
+    "region": "a region of the sky: DS9, STC-S or JSON",
+    "energy_range": "the lowest and the highest energy",
+    "time_range": "a beginning and an end",
+    "eventlist": "an event list in FITS: uploaded, or of the archive",
+    "file": "a file: uploaded, or of the archive",
+    "url": "a file that the server fetches",
+    "observation": "an observation of the archive: all its event lists",
+}
+"""The types a parameter may have, and what each is in a few words."""
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-_PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-_FILE = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.*-]{0,127}")
-_MIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9!#$&^_.+-]+(; ?[a-z]+=[A-Za-z0-9_.-]+)*")
-_LONGEST_MIME = 120
-_LONGEST_VERSION = 64
+FILE_TYPES = frozenset({"eventlist", "file", "url", "observation"})
+"""Types whose value is a file (or files) for the script: the used inputs of a definition."""
 
-CONTROL_NAMES = frozenset(
-    {"phase", "action", "runid", "executionduration", "destruction", "wait", "upload", "quote"}
-    | {"responseformat", "share"}
-)
-"""Request parameters that UWS and DALI keep for themselves, in lower case."""
+UPLOAD_TYPES = frozenset({"eventlist", "file"})
+"""Types whose value may be a file that came with the request; of any other type, such a file is the value's text."""
 
-RESERVED_NAMES = frozenset(
-    {"path", "home", "user", "shell", "ifs", "env", "bash_env", "ps4", "pwd", "oldpwd", "lang", "display", "tmpdir"}
-    | {"term", "logname", "mail", "hostname", "ld_preload", "ld_library_path", "ld_audit", "uws_job_id"}
-    | {"virtual_env", "tz", "cdpath", "globignore", "prompt_command", "shellopts", "posixly_correct", "gconv_path"}
-    | {"locpath", "nlspath", "node_options", "rubyopt", "java_tool_options"}
-)
-"""Names that a shell, the loader or a language act upon, in lower case: no parameter may have them."""
+OPTION_TYPES = frozenset({"choice"})
+"""Types that need options."""
 
-RESERVED_BEGINNINGS = ("ld_", "lc_", "bash", "python", "perl5", "malloc_", "glibc_", "uws_")
-"""Beginnings of such names, in lower case; `uws_` is the server's own."""
-
-RESERVED_RESULTS = frozenset({"log"})
-"""Names of the results that every job has."""
+NUMBER_TYPES = frozenset({"integer", "float", "energy_range"})
+"""Types for which min, max and step are numbers in the unit of the parameter."""
 
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """What a parameter is. `type` is a name of `jobs.parameters`; bounds are in `unit`."""
+    """What a parameter is. `type` is one of PARAMETER_TYPES; `min`, `max` and `step` are in `unit`.
+
+    With `max_values` above 1 a request may give it several times and the script gets a list; `default` may then be a
+    tuple. `editable` parameters may be changed when a product is made again. `media_type` and `url` are for files: what
+    is expected, and where one comes from that is named by its id only (`$ID` stands for it).
+    """
 
     name: str
     type: str
     description: str = ""
     required: bool = False
-    default: Any = None
+    default: str | float | bool | tuple[str | float | bool, ...] | None = None
     min: float | None = None
     max: float | None = None
+    step: float | None = None
     unit: str = ""
     options: tuple[str, ...] = ()
     pattern: str = ""
     max_length: int = 100_000
+    max_values: int = 1
+    ucd: str = ""
+    utype: str = ""
+    xtype: str = ""
     annotation: str = ""
     group: str = ""
     editable: bool = False
+    media_type: str = ""
+    url: str = ""
+
+    @property
+    def defaults(self) -> tuple[str | float | bool, ...]:
+        """Every value of the default; none, one or several."""
+        if isinstance(self.default, tuple):
+            return self.default
+        return () if self.default is None else (self.default,)
+
+    @property
+    def default_texts(self) -> tuple[str, ...]:
+        """Every value of the default as somebody would type it."""
+        return tuple(str(each).lower() if isinstance(each, bool) else str(each) for each in self.defaults)
 
 
 @dataclass(frozen=True)
@@ -75,10 +97,22 @@ class ResultSpec:
 
 @dataclass(frozen=True)
 class Entry:
-    """What runs: a Python script (by the server's interpreter) or a shell script (by bash)."""
+    """What runs, of the definition's files: a Python script (by the server's interpreter) or a shell script (by bash).
+
+    Where a Python script names a `function`, that function is called with a `reduction.task.Task`.
+    """
 
     type: Literal["python", "shell"]
     script: str
+    function: str = ""
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Whom to ask about a definition."""
+
+    name: str = ""
+    email: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,139 +124,56 @@ class Duration:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """Days until a job is destroyed: where the client says nothing, and at most; 0 leaves it to the server."""
+
+    default: int = 0
+    max: int = 0
+
+
+@dataclass(frozen=True)
+class Control:
+    """What a job of the definition may take. `memory` and `disk` in bytes, 0 for what the server allows.
+
+    `cpus` is the number of cores the script is told to use; `partition` the queue of a cluster.
+    """
+
+    duration: Duration = field(default_factory=Duration)
+    destruction: Keep = field(default_factory=Keep)
+    memory: int = 0
+    disk: int = 0
+    cpus: int = 1
+    partition: str = ""
+
+
+@dataclass(frozen=True)
 class Definition:
-    """A job definition, checked."""
+    """A job definition.
+
+    `documentation` is the address of more than the README tells; `group` the heading under which it is listed; `roles`
+    are those of which an account needs one to run it (none: everybody may); `test` the values of a trial job, by name.
+    """
 
     name: str
     version: str
     title: str
     entry: Entry
     description: str = ""
+    documentation: str = ""
+    contact: Contact = field(default_factory=Contact)
+    group: str = ""
+    roles: tuple[str, ...] = ()
     parameters: tuple[ParameterSpec, ...] = ()
     results: tuple[ResultSpec, ...] = ()
-    duration: Duration = field(default_factory=Duration)
+    control: Control = field(default_factory=Control)
+    test: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def parameter(self, name: str) -> ParameterSpec | None:
         """The parameter of that name, in any case, or None."""
         wanted = name.lower()
         return next((spec for spec in self.parameters if spec.name.lower() == wanted), None)
 
-
-def from_json(text: str, where: str) -> Definition:
-    """Read a definition from its JSON text; `where` (a file name) begins every message of a DefinitionError."""
-    try:
-        data = json.loads(text, parse_constant=_refuse_constant)
-    except ValueError as error:
-        raise DefinitionError(f"{where}: not JSON: {error}") from error
-    except RecursionError as error:
-        raise DefinitionError(f"{where}: nested too deeply") from error
-    reader = _Reader(where)
-    data = reader.mapping(data, "definition")
-    control = reader.mapping(data.pop("control", {}), "control")
-    if "duration" in data:
-        raise reader.refuse("duration", "unknown key; it stands in control")
-    data["duration"] = reader.build(Duration, control.pop("duration", {}), "control.duration")
-    if control:
-        raise reader.refuse(f"control.{min(control)}", "unknown key; known is duration")
-    data["entry"] = reader.build(Entry, data.get("entry"), "entry")
-    for key, kind in (("parameters", ParameterSpec), ("results", ResultSpec)):
-        items = reader.sequence(data.get(key, []), key)
-        data[key] = tuple(reader.build(kind, item, f"{key}[{i}]") for i, item in enumerate(items))
-    definition: Definition = reader.build(Definition, data, "definition")
-    reader.check(definition)
-    return definition
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
-
-
-class _Reader:
-    """Builds the values of a definition and names the place of what is wrong."""
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-
-    def refuse(self, place: str, reason: str) -> DefinitionError:
-        return DefinitionError(f"{self.where}: {place}: {reason}")
-
-    def mapping(self, value: Any, place: str) -> dict[str, Any]:
-        if not isinstance(value, Mapping):
-            raise self.refuse(place, f"an object is expected, not {type(value).__name__}")
-        return dict(value)
-
-    def sequence(self, value: Any, place: str) -> list[Any]:
-        if not isinstance(value, list):
-            raise self.refuse(place, f"a list is expected, not {type(value).__name__}")
-        return value
-
-    def build(self, kind: type[Any], value: Any, place: str) -> Any:
-        data = self.mapping(value, place)
-        known = {f.name: str(f.type) for f in fields(kind)}
-        for key, content in data.items():
-            if key not in known:
-                raise self.refuse(f"{place}.{key}", f"unknown key; known are {', '.join(known)}")
-            self._type(known[key], content, f"{place}.{key}")
-        if data.get("options"):
-            data["options"] = tuple(data["options"])
-        try:
-            return kind(**data)
-        except TypeError as error:
-            raise self.refuse(place, str(error).partition("__init__() ")[2]) from error
-
-    def _type(self, wanted: str, content: Any, place: str) -> None:
-        expected: dict[str, tuple[type, ...]] = {
-            "str": (str,), "bool": (bool,), "int": (int,), "float | None": (int, float), "tuple[str, ...]": (list,),
-        }  # fmt: skip
-        kinds = expected.get(wanted)
-        if kinds and (not isinstance(content, kinds) or (isinstance(content, bool) and bool not in kinds)):
-            raise self.refuse(place, f"{content!r} is not {wanted.removesuffix(' | None')}")
-        if wanted == "tuple[str, ...]" and not all(isinstance(item, str) for item in content):
-            raise self.refuse(place, f"{content!r} is not a list of texts")
-        if wanted == "Any" and not isinstance(content, str | int | float | None):
-            raise self.refuse(place, f"{content!r} is not text, a number, true or false")
-
-    def check(self, definition: Definition) -> None:
-        if not _NAME.fullmatch(definition.name):
-            raise self.refuse("name", f"{definition.name!r} is not letters, digits, '_', '-' and '.', at most 64")
-        if len(definition.version) > _LONGEST_VERSION:
-            raise self.refuse("version", f"{len(definition.version)} characters came, at most {_LONGEST_VERSION}")
-        if definition.entry.type not in ("python", "shell"):
-            raise self.refuse("entry.type", f"{definition.entry.type!r} is neither 'python' nor 'shell'")
-        if not _FILE.fullmatch(definition.entry.script) or "*" in definition.entry.script:
-            raise self.refuse("entry.script", f"{definition.entry.script!r} is not the name of a file beside job.json")
-        if not 0 < definition.duration.default <= definition.duration.max:
-            raise self.refuse("control.duration", "default must be above 0 and at most max")
-        self._unique([spec.name for spec in definition.parameters], "parameters")
-        self._unique([spec.name for spec in definition.results], "results")
-        for i, spec in enumerate(definition.parameters):
-            self._parameter(spec, f"parameters[{i}]")
-        for i, result in enumerate(definition.results):
-            if not _NAME.fullmatch(result.name) or not _FILE.fullmatch(result.file):
-                raise self.refuse(f"results[{i}]", f"{result.name!r}, {result.file!r}: not a name and a file name")
-            if result.name.lower() in RESERVED_RESULTS:
-                raise self.refuse(f"results[{i}]", f"name {result.name!r} is reserved; choose another")
-            if not _MIME.fullmatch(result.mime) or len(result.mime) > _LONGEST_MIME:
-                raise self.refuse(f"results[{i}].mime", f"{result.mime!r} is not a media type such as text/plain")
-
-    def _unique(self, names: list[str], place: str) -> None:
-        seen: set[str] = set()
-        for name in names:
-            if name.lower() in seen:
-                raise self.refuse(place, f"{name!r} is there twice (case does not count)")
-            seen.add(name.lower())
-
-    def _parameter(self, spec: ParameterSpec, place: str) -> None:
-        if not _PARAMETER_NAME.fullmatch(spec.name):
-            raise self.refuse(place, f"name {spec.name!r} is not letters, digits and '_', at most 64")
-        lower = spec.name.lower()
-        if lower in CONTROL_NAMES | RESERVED_NAMES or lower.startswith(RESERVED_BEGINNINGS):
-            raise self.refuse(place, f"name {spec.name!r} is reserved; choose another")
-        if spec.type in ("choice",) and not spec.options:
-            raise self.refuse(f"{place}.options", "a choice needs options")
-        if spec.min is not None and spec.max is not None and spec.min > spec.max:
-            raise self.refuse(place, f"min {spec.min} is above max {spec.max}")
-        try:
-            re.compile(spec.pattern)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise self.refuse(f"{place}.pattern", f"{spec.pattern!r} is not a regular expression: {error}") from error
+    @property
+    def inputs(self) -> tuple[ParameterSpec, ...]:
+        """The parameters that are files: what a job uses."""
+        return tuple(spec for spec in self.parameters if spec.type in FILE_TYPES)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from uws_server.jobs.phases import Phase
 
-ParameterKind = Literal["value", "upload", "archive"]
+ParameterKind = Literal["value", "upload", "archive", "url"]
 
 
 @dataclass(frozen=True)
@@ -18,17 +18,33 @@ class ParameterValue:
     """One parameter of a job as it was accepted.
 
     `text` is what the user sees (for a file: the name it was given or its place in the archive); `value` is
-    what the script gets (for a file: its path, below the job's folder for an upload, absolute for the archive).
+    what the script gets (for a file: its path, below the job's folder for an upload or for what the server fetches,
+    absolute for the archive). A parameter that may have several values has them in `parts`, even if it is one only.
     """
 
     text: str
     value: str | int | float | bool | None
     kind: ParameterKind = "value"
+    parts: tuple[ParameterValue, ...] = ()
+
+    @staticmethod
+    def several(parts: Sequence[ParameterValue]) -> ParameterValue:
+        """The values of a parameter that may have several; their texts stand below each other in `text`."""
+        return ParameterValue("\n".join(part.text for part in parts), None, parts[0].kind, tuple(parts))
+
+    @property
+    def each(self) -> tuple[ParameterValue, ...]:
+        """Its values, one by one."""
+        return self.parts or (self,)
 
     @property
     def is_file(self) -> bool:
-        """Whether the script gets a file."""
+        """Whether the script gets a file, or files."""
         return self.kind != "value"
+
+
+LOG = "log"
+"""The name of the result that every job has: what its script printed."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,11 @@ class Result:
     size: int
     sha256: str
     description: str = ""
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file; `file` is its place below the job's folder."""
+        return self.file.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -63,7 +84,11 @@ class JobError:
 
 @dataclass(frozen=True)
 class Job:
-    """A UWS job. Times are aware UTC; durations in seconds, 0 for unlimited."""
+    """A UWS job. Times are aware UTC; durations in seconds, 0 for unlimited.
+
+    `revision` is the digest of the definition's files that it runs with, '' for the one that is live when it is run;
+    `trial` says that it tries a draft; `parent` is the job that it runs again, `after` the one whose end it waits for.
+    """
 
     id: str
     definition: str
@@ -82,10 +107,14 @@ class Job:
     results: tuple[Result, ...] = ()
     share: str | None = None
     size: int = 0
+    revision: str = ""
+    trial: bool = False
+    parent: str | None = None
+    after: str | None = None
 
     def result(self, name: str) -> Result | None:
         """The result of that name, or whose file has that name; None if there is none."""
-        by_file = (result for result in self.results if result.file.rpartition("/")[2] == name)
+        by_file = (result for result in self.results if result.file_name == name)
         return next((result for result in self.results if result.name == name), None) or next(by_file, None)
 
     def elapsed(self, now: datetime) -> float | None:

@@ -1,118 +1,71 @@
-"""Parameter types and the validation of a set of values against a definition. Imports the definition and errors.
+"""The types of parameters, and the validation of a set of values against a definition. Imports values and errors.
 
 `validate` returns every accepted value, or raises `InvalidParameters` with every problem at once. A type is a
-function from text to the value a script gets; those that need other rooms (regions, files) are handed in by
-the services, so that this module knows no astronomy and no disk.
+function from text to the value a script gets; those that need other rooms (regions, files, names of objects) are
+handed in by the services, so that this module knows no astronomy and no disk.
 """
 
 from __future__ import annotations
 
 import difflib
-import math
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import astropy.units as u
-import numpy as np
-
-from uws_server.errors import DefinitionError, InvalidParameters, Problem
-from uws_server.jobs.definition import Definition, ParameterSpec
+from uws_server.errors import InvalidParameters, Problem
+from uws_server.jobs import numbers, patterns, positions, times
+from uws_server.jobs.definition import FILE_TYPES, Definition, ParameterSpec
 from uws_server.jobs.job import ParameterValue
+from uws_server.jobs.words import listed, require_printable, short_word, shorten
 
 Check = Callable[[str, ParameterSpec], ParameterValue]
 """Text of one value and its specification -> the accepted value; raises ValueError with a sentence."""
 
-_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s.+-][^/]*(?:/[^/]+)?)?", re.ASCII)
-_RANGE = re.compile(
-    r"\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([a-zA-Z]*)\s*(?:\s|,|:|-|to)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([a-zA-Z]*)\s*",
-    re.ASCII,
-)
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-"""What no XML document can hold."""
-_LONGEST_WORD = 100
-"""Characters of a number, a boolean, a choice or a range: the patterns above take the square of the length and more."""
-_TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
+TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
+"""What is read as true, in any case."""
 _FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
-
-
-def shorten(text: str, length: int = 80) -> str:
-    """The text as it may stand in a message: printable, and not longer than `length`."""
-    return repr(text if len(text) <= length else text[:length] + "…")
+_OF_LINES = frozenset({"string", "region"})
+"""Types of which one value may have several lines."""
+_WITH_COMMAS = frozenset({"boolean", "integer", "float", "choice", "observation"})
+"""Types of which several values may stand in one text, with commas between them."""
+_LONGEST_OF_SEVERAL = 2100
+"""Characters of a value among several in one text: no longer text is cut, so that none takes long."""
 
 
 def _string(text: str, spec: ParameterSpec) -> ParameterValue:
     if len(text) > spec.max_length:
         raise ValueError(f"{len(text)} characters came, at most {spec.max_length} are allowed")
-    if spec.pattern and not re.fullmatch(spec.pattern, text):
+    if spec.pattern and not patterns.matches(spec.pattern, text):
         raise ValueError(f"{shorten(text)} is not allowed; expected is {spec.annotation or spec.pattern}")
     return ParameterValue(text, text)
 
 
 def _boolean(text: str, spec: ParameterSpec) -> ParameterValue:
-    word = _short(text).strip().lower()
-    if word not in _TRUE | _FALSE:
+    del spec
+    word = short_word(text).lower()
+    if word not in TRUE | _FALSE:
         raise ValueError(f"{shorten(text)} is neither true nor false")
-    return ParameterValue("true" if word in _TRUE else "false", word in _TRUE)
-
-
-def _integer(text: str, spec: ParameterSpec) -> ParameterValue:
-    if not re.fullmatch(r"\s*[-+]?\d{1,18}\s*", _short(text), re.ASCII):
-        raise ValueError(f"{shorten(text)} is not a whole number{_expected(spec)}")
-    value = int(text)
-    _within(value, text.strip(), spec)
-    return ParameterValue(str(value), value)
-
-
-def _float(text: str, spec: ParameterSpec) -> ParameterValue:
-    match = _NUMBER.fullmatch(_short(text).strip())
-    if match is None:
-        raise ValueError(f"{shorten(text)} is not a number{_expected(spec)}")
-    value = _in_unit(float(match[1]), match[2] or "", spec)
-    plain = f"{value:.15g}"
-    if match[2]:
-        value = float(plain)  # without the noise of the conversion
-    _within(value, text.strip(), spec)
-    return ParameterValue(plain if float(plain) == value else repr(value), value)
+    return ParameterValue("true" if word in TRUE else "false", word in TRUE)
 
 
 def _choice(text: str, spec: ParameterSpec) -> ParameterValue:
+    word = short_word(text).lower()
     for option in spec.options:
-        if option.lower() == _short(text).strip().lower():
+        if option.strip().lower() == word:
             return ParameterValue(option, option)
-    raise ValueError(f"{shorten(text)} is not one of {', '.join(spec.options)}")
-
-
-def _energy_range(text: str, spec: ParameterSpec) -> ParameterValue:
-    match = _RANGE.fullmatch(_short(text))
-    expected = f"two numbers such as {spec.default!r}{_bounds(spec)}"
-    if match is None:
-        raise ValueError(f"{shorten(text)} is not an energy range; expected are {expected}")
-    try:
-        numbers = float(match[1]), float(match[3])
-    except ValueError as error:
-        raise ValueError(f"{shorten(text)} is not an energy range; expected are {expected}") from error
-    canonical = " ".join(
-        f"{_in_unit(number, unit, spec):.10g}"
-        for number, unit in zip(numbers, (match[2] or match[4], match[4] or match[2]), strict=True)
-    )
-    low, high = map(float, canonical.split())
-    if not low < high:
-        raise ValueError(f"{shorten(text)}: the lower energy must come first and be below the higher one")
-    _within(low, text.strip(), spec)
-    _within(high, text.strip(), spec)
-    return ParameterValue(canonical, canonical)
+    raise ValueError(f"{shorten(text)} is not one of {listed(spec.options)}")
 
 
 TYPES: Mapping[str, Check] = {
     "string": _string,
     "boolean": _boolean,
-    "integer": _integer,
-    "float": _float,
+    "integer": numbers.integer,
+    "float": numbers.number,
     "choice": _choice,
-    "energy_range": _energy_range,
+    "datetime": times.moment,
+    "time_range": times.time_range,
+    "position": positions.position,
+    "energy_range": numbers.energy_range,
 }
-"""The types that need nothing but their text. The services add `region`, `file` and `eventlist`."""
+"""The types that need nothing but their text. The services add `region`, the files, and names of objects."""
 
 
 def validate(
@@ -123,27 +76,25 @@ def validate(
 ) -> dict[str, ParameterValue]:
     """Check the values of a request against the definition; what did not come is as `before`, or the default.
 
-    `given` maps names (in any case) to all the values that came; an empty one takes a value back. Returns the
+    `given` maps names (in any case) to all the values that came; empty ones alone take a value back. Returns the
     values by their names in the definition, in its order; parameters without a value are left out.
     """
     before = before or {}
     problems: list[Problem] = []
-    texts: dict[str, str] = {}
+    texts: dict[str, list[str]] = {}
     for name, values in given.items():
         spec = definition.parameter(name)
         if spec is None:
             problems.append(Problem(name[:80], _unknown(definition, name)))
-        elif len(values) > 1 or spec.name in texts:
-            problems.append(Problem(spec.name, "several values came, one is allowed"))
-        elif values:
-            texts[spec.name] = values[0]
+        else:
+            texts.setdefault(spec.name, []).extend(values)
     accepted: dict[str, ParameterValue] = {}
     for spec in definition.parameters:
-        if spec.name not in texts and spec.name in before:
+        if not texts.get(spec.name) and spec.name in before:
             accepted[spec.name] = before[spec.name]
             continue
         try:
-            value = _accept(spec, texts.get(spec.name, "").strip() and texts[spec.name], types)
+            value = _accept(spec, texts.get(spec.name, []), types)
         except ValueError as error:
             problems.append(Problem(spec.name, str(error)))
             continue
@@ -154,89 +105,128 @@ def validate(
     return accepted
 
 
-def check_defaults(definition: Definition, types: Mapping[str, Check]) -> None:
-    """Refuse a definition with an unknown type or with a default outside its own range."""
-    for spec in definition.parameters:
+def check_values(definition: Definition, types: Mapping[str, Check]) -> list[Problem]:
+    """Every problem of a definition's own values: its defaults, and the values of its test.
+
+    A file is not looked for: a default that the archive does not hold is a name that is proposed, and no default; the
+    files of a test may lie beside the definition.
+    """
+    return list(_values_problems(definition, types))
+
+
+def _values_problems(definition: Definition, types: Mapping[str, Check]) -> Iterator[Problem]:
+    for i, spec in enumerate(definition.parameters):
         if spec.type not in types:
-            raise DefinitionError(
-                f"{definition.name}: {spec.name}: unknown type {spec.type!r}; known are {', '.join(types)}"
-            )
+            yield Problem(f"parameters[{i}].type", f"unknown type {spec.type[:80]!r}; known are {', '.join(types)}")
+        elif spec.type not in FILE_TYPES and spec.defaults:
+            try:
+                read_values(spec, spec.default_texts, types[spec.type])
+            except ValueError as error:
+                yield Problem(f"parameters[{i}].default", str(error))
+    for name, values in definition.test.items():
+        tried = definition.parameter(name)
+        if tried is None or tried.type not in types:
+            continue  # uws_server.jobs.checks tells it
+        if tried.type in FILE_TYPES and len(values) > max(1, tried.max_values):
+            yield Problem(f"test.{name}", f"{len(values)} values came, at most {tried.max_values} are allowed")
+        elif tried.type not in FILE_TYPES and any(text.strip() for text in values):
+            try:
+                read_values(tried, values, types[tried.type])
+            except ValueError as error:
+                yield Problem(f"test.{name}", str(error))
+
+
+def read_values(spec: ParameterSpec, texts: Sequence[str], check: Check) -> ParameterValue:
+    """The value that texts, of which one at least is not blank, give a parameter; ValueError says what is wrong.
+
+    Several values are allowed to a parameter whose `max_values` is above 1; a message tells the numbers of those that
+    are wrong.
+    """
+    if spec.max_values == 1:
+        if len(texts) > 1:
+            raise ValueError("several values came, one is allowed")
+        return _one(texts[0], spec, check)
+    pieces = [piece for text in texts for piece in split(text, spec)]
+    if not pieces:
+        raise ValueError(f"{shorten(texts[0])} holds no value")
+    if len(pieces) > spec.max_values:
+        raise ValueError(f"{len(pieces):,} values came, at most {spec.max_values} are allowed")
+    values: list[ParameterValue] = []
+    wrong: dict[int, str] = {}
+    for number, piece in enumerate(pieces, start=1):
         try:
-            if not spec.required:
-                _accept(spec, "", types)
+            values.append(_one(piece, spec, check))
         except ValueError as error:
-            raise DefinitionError(f"{definition.name}: {spec.name}: its own default is refused: {error}") from error
+            wrong[number] = str(error)
+    if wrong:
+        first, *others = wrong
+        begin = f"value {first} of {len(pieces)}: " if len(pieces) > 1 else ""
+        more = f"; wrong too: {listed([str(number) for number in others])}" if others else ""
+        raise ValueError(f"{begin}{wrong[first]}{more}")
+    return _together(values)
 
 
-def _accept(spec: ParameterSpec, text: str, types: Mapping[str, Check]) -> ParameterValue | None:
-    if not text:
-        if spec.default is None:
-            if spec.required:
-                raise ValueError(f"a value is needed: {spec.description or spec.type}")
-            return None
-        text = _as_text(spec.default)
+def _one(text: str, spec: ParameterSpec, check: Check) -> ParameterValue:
     require_printable(text)
-    return types[spec.type](text, spec)
+    value = check(text, spec)
+    if spec.pattern and spec.type != "string" and not patterns.matches(spec.pattern, value.text):
+        raise ValueError(f"{shorten(value.text)} is not allowed; expected is {spec.annotation or spec.pattern}")
+    return value
 
 
-def require_printable(text: str) -> None:
-    """Refuse (ValueError) text that no XML document can hold."""
-    if control := _CONTROL.search(text):
-        raise ValueError(f"the control character {control[0]!r} came; printable text is allowed")
+def split(text: str, spec: ParameterSpec) -> list[str]:
+    """The values in one text of a parameter that may have several: one a line, for words and numbers also with commas.
+
+    Text and regions are never cut: one value of them may have several lines.
+    """
+    if spec.type in _OF_LINES:
+        return [text] if text.strip() else []
+    if len(text) > _LONGEST_OF_SEVERAL * spec.max_values:
+        raise ValueError(f"{len(text):,} characters came, at most {spec.max_values} values are allowed")
+    lines = text.splitlines()
+    if spec.type in _WITH_COMMAS:
+        options = {option.strip().lower() for option in spec.options}
+        lines = [piece for line in lines for piece in ([line] if line.strip().lower() in options else line.split(","))]
+    return [line.strip() for line in lines if line.strip()]
 
 
-def _short(text: str) -> str:
-    if len(text) > _LONGEST_WORD:
-        raise ValueError(f"{len(text)} characters came, at most {_LONGEST_WORD} are allowed")
-    return text
+def texts_of(value: ParameterValue) -> list[str]:
+    """What gives the value again, one text for each value that came: of an observation its id, not its files."""
+    if not value.parts:
+        return [value.text]
+    texts = [part.text for part in value.parts]
+    return texts if "\n".join(texts) == value.text else value.text.split("\n")
 
 
-def _as_text(default: Any) -> str:
-    if isinstance(default, bool):
-        return "true" if default else "false"
-    return str(default)
+def _together(values: Sequence[ParameterValue]) -> ParameterValue:
+    """Several values as one. An observation is a value of several files: they stand side by side for the script."""
+    files = [file for value in values for file in value.each]
+    seen = set()
+    for file in files:
+        if file.is_file and file.value in seen:
+            raise ValueError(f"{shorten(file.text)} is there twice")
+        seen.add(file.value)
+    return ParameterValue("\n".join(value.text for value in values), None, files[0].kind, tuple(files))
+
+
+def _accept(spec: ParameterSpec, texts: Sequence[str], types: Mapping[str, Check]) -> ParameterValue | None:
+    if len(texts) > 1 and spec.max_values == 1:
+        raise ValueError("several values came, one is allowed")
+    if any(text.strip() for text in texts):
+        return read_values(spec, texts, types[spec.type])
+    if spec.defaults:
+        try:
+            return read_values(spec, spec.default_texts, types[spec.type])
+        except ValueError:
+            if spec.type not in FILE_TYPES:
+                raise
+    if spec.required:
+        raise ValueError(f"a value is needed: {spec.description or spec.type}")
+    return None
 
 
 def _unknown(definition: Definition, name: str) -> str:
     names = {spec.name.lower(): spec.name for spec in definition.parameters}
     near = difflib.get_close_matches(name[:80].lower(), names, n=1)
     hint = f"did you mean {names[near[0]]}? " if near else ""
-    return f"no such parameter; {hint}{definition.name} takes {', '.join(names.values()) or 'none'}"
-
-
-def _in_unit(number: float, unit: str, spec: ParameterSpec) -> float:
-    if not unit:
-        return number
-    if not spec.unit:
-        raise ValueError(f"unit {shorten(unit)} came, a plain number is expected")
-    try:
-        # a wavelength of 0 is an infinite energy, which the bounds refuse
-        with np.errstate(all="ignore"):
-            quantity = u.Quantity(number, u.Unit(unit))
-            return float(quantity.to_value(u.Unit(spec.unit), equivalencies=u.spectral()))
-    except (ValueError, TypeError, ArithmeticError, u.UnitConversionError) as error:
-        raise ValueError(f"unit {shorten(unit)} is not one that converts to {spec.unit}") from error
-
-
-def _within(value: float, text: str, spec: ParameterSpec) -> None:
-    if not math.isfinite(value):
-        raise ValueError(f"{shorten(text)} is not a finite number{_expected(spec)}")
-    if (spec.min is not None and value < spec.min) or (spec.max is not None and value > spec.max):
-        raise ValueError(f"{shorten(text)} is out of range; allowed is{_bounds(spec)}")
-
-
-def _expected(spec: ParameterSpec) -> str:
-    if spec.min is None and spec.max is None:
-        return f"; a number in {spec.unit} is expected" if spec.unit else ""
-    return f"; allowed is{_bounds(spec)}"
-
-
-def _bounds(spec: ParameterSpec) -> str:
-    unit = f" {spec.unit}" if spec.unit else ""
-    if spec.min is not None and spec.max is not None:
-        return f" {spec.min:g} to {spec.max:g}{unit}"
-    if spec.min is not None:
-        return f" {spec.min:g}{unit} or more"
-    if spec.max is not None:
-        return f" {spec.max:g}{unit} or less"
-    return unit
+    return f"no such parameter; {hint}{definition.name} takes {listed(list(names.values())) or 'none'}"

@@ -19,7 +19,6 @@ from reduction.errors import ReductionError
 from reduction.fitsfile import Hdu, scan
 from uws_server.previews import svg
 from uws_server.previews.plot import Plot, make_plot, plot_json
-from uws_server.previews.sky import picture_of_events, picture_of_image
 from uws_server.previews.spectra import NoPreview, is_spectrum
 
 LOG = logging.getLogger(__name__)
@@ -172,20 +171,24 @@ def _look_at_text(head: bytes) -> Preview:
 
 
 def _sky(path: Path) -> bytes:
+    from uws_server.previews import sky  # not before a picture is drawn: coordinates and projections take 18 MiB
+
     try:
         hdus = scan(path, "")
     except (OSError, ReductionError) as error:
         raise NoPreview(str(error)) from error
     if any(hdu.name in ("EVENTS", "STDEVT") for hdu in hdus):
-        return picture_of_events(path)
+        return sky.picture_of_events(path)
     image = _first_image(hdus)
     if image is None:
         raise NoPreview("the file has no image and no events")
-    return picture_of_image(image)
+    return sky.picture_of_image(image)
 
 
 def _first_image(hdus: tuple[Hdu, ...]) -> Hdu | None:
-    return next((hdu for hdu in hdus if not hdu.is_table and hdu.header.get("NAXIS") == 2 and hdu.data_size), None)
+    """The first image with two axes; an ASCII table, such as VO-TAGS, has two axes as well."""
+    images = (hdu for hdu in hdus if str(hdu.header.get("XTENSION", "IMAGE")).strip() == "IMAGE")
+    return next((hdu for hdu in images if hdu.header.get("NAXIS") == 2 and hdu.data_size), None)
 
 
 def _weight(made: Preview | Drawing) -> int:

@@ -14,8 +14,8 @@ from uws_server.forms import Form
 from uws_server.intake import Request
 from uws_server.jobs.job import Filter, Job
 from uws_server.jobs.phases import Phase
+from uws_server.jobs.words import run_id_problem
 
-_LONGEST_RUN_ID = 255
 _LONGEST_WAIT_S = 3600
 _WAITING = frozenset({Phase.PENDING, Phase.QUEUED, Phase.EXECUTING})
 """Phases in which a request may wait: UWS 1.1, section 2.2.1.2."""
@@ -24,8 +24,8 @@ _WAITING = frozenset({Phase.PENDING, Phase.QUEUED, Phase.EXECUTING})
 def job_request(form: Form) -> Request:
     """What a form asks for, its control parameters taken out."""
     run_id = form.take("RUNID")
-    if run_id is not None and (len(run_id) > _LONGEST_RUN_ID or not run_id.isprintable()):
-        raise BadRequest(f"RUNID: printable text of at most {_LONGEST_RUN_ID} characters is allowed")
+    if problem := run_id_problem(run_id or ""):
+        raise BadRequest(f"RUNID: {problem}")
     duration = form.take("EXECUTIONDURATION")
     destruction = form.take("DESTRUCTION")
     # UPLOAD=name,param:part (DALI) says the same as name=param:part
@@ -125,6 +125,8 @@ def prefers_page(accept: str) -> bool:
     Java's own HTTP client, which TOPCAT uses, names text/html first and means nothing by it: a browser names
     application/xhtml+xml too.
     """
+    if "text/html" not in accept.lower():
+        return False
     weights = {kind: weight for kind, weight in map(_weighed, accept.lower().split(",")) if kind and weight}
     xml = max(weights.get("text/xml", 0.0), weights.get("application/xml", 0.0))
     is_browser = "application/xhtml+xml" in weights or weights.keys() <= {"text/html", "*/*"}

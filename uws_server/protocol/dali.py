@@ -1,18 +1,17 @@
-"""What DALI asks of every VO service: an error as VOTable where a VOTable was asked for. Imports nothing of ours."""
+"""What DALI asks of every VO service: an error as VOTable where a VOTable was asked for. Imports what XML can hold."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import cast
 
 from lxml import etree
 
+from uws_server.jobs.formats.xmltext import writable
+
 VOTABLE = "application/x-votable+xml"
 RESPONSEFORMAT = "RESPONSEFORMAT"
 """The parameter that names the media type wanted; like all of DALI's, in any case."""
-_UNWRITABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What no XML document can hold."""
 _NAMESPACE = "http://www.ivoa.net/xml/VOTable/v1.3"
 
 
@@ -33,5 +32,5 @@ def error_document(sentence: str) -> bytes:
     root = etree.Element(f"{{{_NAMESPACE}}}VOTABLE", {"version": "1.4"}, names)
     resource = etree.SubElement(root, f"{{{_NAMESPACE}}}RESOURCE", {"type": "results"})
     info = etree.SubElement(resource, f"{{{_NAMESPACE}}}INFO", {"name": "QUERY_STATUS", "value": "ERROR"})
-    info.text = _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", sentence)
+    info.text = writable(sentence)
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")

@@ -6,6 +6,7 @@ string, in any case; everything else is a parameter of the job.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,7 +20,8 @@ from uws_server.counter import Counter
 from uws_server.errors import BadRequest, Forbidden, NotFound
 from uws_server.forms import Form
 from uws_server.intake import Request
-from uws_server.jobs.job import Job
+from uws_server.jobs.job import Job, ParameterValue
+from uws_server.jobs.parameters import texts_of
 from uws_server.jobs.phases import ACTIVE, Phase
 from uws_server.protocol import dali, parking, uws_xml
 from uws_server.protocol.control import job_request, list_filter, phase_command, prefers_page, wait_seconds
@@ -71,6 +73,7 @@ class UWS:
             ("POST", f"{one}/parameters", self.change),
             ("GET", f"{one}/parameters/<parameter>", self.parameter),
             ("PUT", f"{one}/parameters/<parameter>", self.put_parameter),
+            ("GET", f"{one}/parameters/<parameter>/<number>", self.one_value),
             ("GET", f"{one}/results", self.results),
             ("GET", f"{one}/results/<result>", self.result),
             ("GET", f"{one}/<log:re:stdout|stderr>", self.log),
@@ -201,19 +204,41 @@ class UWS:
         return _xml(uws_xml.parameters_document(job, self.url(job)))
 
     def parameter(self, name: str, job_id: str, parameter: str) -> HTTPResponse:
-        """GET one value as text, or the uploaded file itself."""
+        """GET a value as text, or the uploaded file itself; of several values, one a line (a file's address)."""
+        job, key, value = self.value(name, job_id, parameter)
+        if value.parts:
+            files = [part.kind == "upload" for part in value.parts]
+            lines = [
+                f"{self.url(job)}/parameters/{key}/{number}" if files[number - 1] else text
+                for number, text in enumerate(texts_of(value), start=1)
+            ]
+            return HTTPResponse("\n".join(lines), 200, {"Content-Type": TEXT})
+        if value.kind == "upload":
+            return send(self.counter.input_path(job, key), "application/octet-stream")
+        return HTTPResponse(value.text, 200, {"Content-Type": TEXT})
+
+    def one_value(self, name: str, job_id: str, parameter: str, number: str) -> HTTPResponse:
+        """GET one of several values, counted from 1: its text, or the uploaded file itself."""
+        job, key, value = self.value(name, job_id, parameter)
+        texts = texts_of(value)
+        if not re.fullmatch(r"[1-9][0-9]{0,4}", number) or int(number) > len(texts):
+            raise NotFound(f"parameter {key} of job {job.id} has {len(texts)} values, none of number {number[:20]!r}")
+        if value.each[int(number) - 1].kind == "upload":
+            return send(self.counter.input_path(job, key, int(number)), "application/octet-stream")
+        return HTTPResponse(texts[int(number) - 1], 200, {"Content-Type": TEXT})
+
+    def value(self, name: str, job_id: str, parameter: str) -> tuple[Job, str, ParameterValue]:
+        """The job, and the name and the value of one of its parameters, named in any case."""
         job = self.counter.job(job_id, name)
         key = next((key for key in job.parameters if key.lower() == parameter.lower()), None)
         if key is None:
             raise NotFound(f"job {job.id} has no parameter {parameter[:64]!r}")
-        if job.parameters[key].kind == "upload":
-            return send(self.counter.input_path(job, key), "application/octet-stream")
-        return HTTPResponse(job.parameters[key].text, 200, {"Content-Type": TEXT})
+        return job, key, job.parameters[key]
 
     def put_parameter(self, name: str, job_id: str, parameter: str) -> HTTPResponse:
-        """PUT a value: the body itself, as text or as a file, whichever the parameter takes."""
+        """PUT a value, in place of all there are: the body itself, as text or as a file, whichever is taken."""
         job = self.counter.job(job_id, name)
-        spec = self.services.library.get(name).definition.parameter(parameter)
+        spec = self.services.library.of(job).definition.parameter(parameter)
         if spec is None:
             raise NotFound(f"{name} has no parameter {parameter[:64]!r}")
         config = self.services.config

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from xml.sax.saxutils import escape, quoteattr
-
-from lxml import etree
+from xml.sax import saxutils
+from xml.sax.saxutils import quoteattr
 
 from uws_server.jobs.job import Job, JobSummary, Progress
+from uws_server.jobs.parameters import texts_of
 
 UWS = "http://www.ivoa.net/xml/UWS/v1.0"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -21,8 +21,8 @@ OWN = "urn:uws-server:progress"
 
 _JOBS_A_PIECE = 200
 
-_ROOTS = {"uws": UWS, "xlink": XLINK, "xsi": XSI}
-_NIL = f"{{{XSI}}}nil"
+_NAMES = f'xmlns:uws="{UWS}" xmlns:xlink="{XLINK}" xmlns:xsi="{XSI}"'
+_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
 def timestamp(when: datetime) -> str:
@@ -32,43 +32,46 @@ def timestamp(when: datetime) -> str:
 
 
 def job_document(job: Job, url: str, progress: Progress | None, style: str) -> bytes:
-    """The document of one job; `url` is its own, absolute and without a slash at the end, `style` that of the XSLT."""
-    root = etree.Element(f"{{{UWS}}}job", {"version": "1.1"}, _ROOTS)
-    _text(root, "jobId", job.id)
-    if job.run_id is not None:
-        _text(root, "runId", job.run_id)
-    _text(root, "ownerId", job.owner)
-    _text(root, "phase", job.phase.value)
-    _time(root, "quote", job.quote)
-    _time(root, "creationTime", job.created)
-    _time(root, "startTime", job.started)
-    _time(root, "endTime", job.ended)
-    _text(root, "executionDuration", str(job.execution_duration))
-    _time(root, "destruction", job.destruction)
-    root.append(_parameters(job, url))
-    root.append(_results(job, url))
+    """The document of one job; `url` is its own, absolute and without a slash at the end, `style` that of the XSLT.
+
+    Written as text: elements would take four times as long, and every client that looks after its job asks for it.
+    """
+    lines = [
+        _DECLARATION,
+        f'<?xml-stylesheet type="text/xsl" href={quoteattr(style)}?>\n<uws:job {_NAMES} version="1.1">\n',
+        f"  <uws:jobId>{job.id}</uws:jobId>\n",
+        "" if job.run_id is None else f"  <uws:runId>{_escaped(job.run_id)}</uws:runId>\n",
+        _element("ownerId", job.owner),
+        f"  <uws:phase>{job.phase.value}</uws:phase>\n",
+        _time("quote", job.quote),
+        _time("creationTime", job.created),
+        _time("startTime", job.started),
+        _time("endTime", job.ended),
+        f"  <uws:executionDuration>{job.execution_duration}</uws:executionDuration>\n",
+        _time("destruction", job.destruction),
+        _parameters(job, url, ""),
+        _results(job, url, ""),
+    ]
     if job.error is not None:
         kind = "fatal" if job.error.fatal else "transient"
-        summary = etree.SubElement(root, f"{{{UWS}}}errorSummary", {"type": kind, "hasDetail": "true"})
-        _text(summary, "message", job.error.message)
+        message = _element("message", job.error.message)
+        lines.append(f'  <uws:errorSummary type="{kind}" hasDetail="true">\n  {message}  </uws:errorSummary>\n')
     if progress is not None:
-        info = etree.SubElement(root, f"{{{UWS}}}jobInfo")
-        element = etree.SubElement(info, f"{{{OWN}}}progress", nsmap={"progress": OWN})
-        element.set("n", str(progress.number))
-        element.set("m", str(progress.total))
-        element.text = progress.stage
-    root.addprevious(etree.ProcessingInstruction("xml-stylesheet", f'type="text/xsl" href={quoteattr(style)}'))
-    return _serialize(root)
+        count = f'n="{progress.number}" m="{progress.total}"'
+        element = f'<progress:progress xmlns:progress="{OWN}" {count}>{_escaped(progress.stage)}</progress:progress>'
+        lines.append(f"  <uws:jobInfo>\n    {element}\n  </uws:jobInfo>\n")
+    lines.append("</uws:job>\n")
+    return "".join(lines).encode()
 
 
 def parameters_document(job: Job, url: str) -> bytes:
     """The document of a job's parameters."""
-    return _serialize(_parameters(job, url))
+    return (_DECLARATION + _parameters(job, url, f" {_NAMES}")).encode()
 
 
 def results_document(job: Job, url: str) -> bytes:
     """The document of a job's results."""
-    return _serialize(_results(job, url))
+    return (_DECLARATION + _results(job, url, f" {_NAMES}")).encode()
 
 
 def list_document(jobs: Iterable[JobSummary], base: str, style: str) -> Iterator[bytes]:
@@ -77,18 +80,17 @@ def list_document(jobs: Iterable[JobSummary], base: str, style: str) -> Iterator
     Text, because building elements for thousands of jobs takes far longer; large pieces, because each one goes
     from a thread to the event loop.
     """
-    names = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in _ROOTS.items())
     lines = [
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<?xml-stylesheet type="text/xsl" href={quoteattr(style)}?>\n',
-        f'<uws:jobs {names} version="1.1">\n',
+        f'{_DECLARATION}<?xml-stylesheet type="text/xsl" href={quoteattr(style)}?>\n',
+        f'<uws:jobs {_NAMES} version="1.1">\n',
     ]
     lists: dict[str, str] = {}
     for job in jobs:
         address = lists.get(job.definition)
         if address is None:
-            address = lists[job.definition] = escape(f"{base}/rest/{job.definition}", {'"': "&quot;"})
-        run_id = "" if job.run_id is None else f"<uws:runId>{escape(job.run_id)}</uws:runId>"
-        owner = "" if job.owner is None else f"<uws:ownerId>{escape(job.owner)}</uws:ownerId>"
+            address = lists[job.definition] = quoteattr(f"{base}/rest/{job.definition}")[1:-1]
+        run_id = "" if job.run_id is None else f"<uws:runId>{_escaped(job.run_id)}</uws:runId>"
+        owner = "" if job.owner is None else f"<uws:ownerId>{_escaped(job.owner)}</uws:ownerId>"
         lines.append(
             f'<uws:jobref id="{job.id}" xlink:type="simple" xlink:href="{address}/{job.id}">'
             f"<uws:phase>{job.phase.value}</uws:phase>"
@@ -101,38 +103,41 @@ def list_document(jobs: Iterable[JobSummary], base: str, style: str) -> Iterator
     yield "".join(lines).encode()
 
 
-def _parameters(job: Job, url: str) -> etree._Element:
-    parent = etree.Element(f"{{{UWS}}}parameters", nsmap=_ROOTS)
+def _parameters(job: Job, url: str, names: str) -> str:
+    """The element of the parameters: several of one id where a parameter has several values."""
+    lines = [f"  <uws:parameters{names}>\n"]
     for name, value in job.parameters.items():
-        element = etree.SubElement(parent, f"{{{UWS}}}parameter", {"id": name})
-        element.text = value.text
-        if value.kind == "upload":
-            element.set("byReference", "true")
-            element.text = f"{url}/parameters/{name}"
-    return parent
+        for number, text in enumerate(texts_of(value), start=1):
+            if value.each[number - 1].kind == "upload":
+                place = f"{name}/{number}" if value.parts else name
+                lines.append(f'    <uws:parameter id="{name}" byReference="true">{_escaped(url)}/parameters/{place}')
+            else:
+                lines.append(f'    <uws:parameter id="{name}">{_escaped(text)}')
+            lines.append("</uws:parameter>\n")
+    lines.append("  </uws:parameters>\n")
+    return "".join(lines)
 
 
-def _results(job: Job, url: str) -> etree._Element:
-    parent = etree.Element(f"{{{UWS}}}results", nsmap=_ROOTS)
+def _results(job: Job, url: str, names: str) -> str:
+    lines = [f"  <uws:results{names}>\n"]
     for result in job.results:
-        element = etree.SubElement(parent, f"{{{UWS}}}result", {"id": result.name})
-        element.set(f"{{{XLINK}}}type", "simple")
-        element.set(f"{{{XLINK}}}href", f"{url}/results/{result.name}")
-        element.set("size", str(result.size))
-        element.set("mime-type", result.mime)
-    return parent
+        href, mime = quoteattr(f"{url}/results/{result.name}"), quoteattr(result.mime)
+        lines.append(f'    <uws:result id="{result.name}" xlink:type="simple" xlink:href={href} ')
+        lines.append(f'size="{result.size}" mime-type={mime}/>\n')
+    lines.append("  </uws:results>\n")
+    return "".join(lines)
 
 
-def _text(parent: etree._Element, name: str, text: str | None) -> None:
-    element = etree.SubElement(parent, f"{{{UWS}}}{name}")
-    element.text = text
+def _element(name: str, text: str | None) -> str:
     if text is None:
-        element.set(_NIL, "true")
+        return f'  <uws:{name} xsi:nil="true"/>\n'
+    return f"  <uws:{name}>{_escaped(text)}</uws:{name}>\n"
 
 
-def _time(parent: etree._Element, name: str, when: datetime | None) -> None:
-    _text(parent, name, None if when is None else timestamp(when))
+def _escaped(text: str) -> str:
+    """Text as it stands in an element; a carriage return by its number, or a reader would take it for a line feed."""
+    return saxutils.escape(text).replace("\r", "&#13;")
 
 
-def _serialize(root: etree._Element) -> bytes:
-    return etree.tostring(root.getroottree(), xml_declaration=True, encoding="UTF-8", pretty_print=True)
+def _time(name: str, when: datetime | None) -> str:
+    return _element(name, None if when is None else timestamp(when))

@@ -27,6 +27,7 @@ _CAPABILITIES = "http://www.ivoa.net/xml/VOSICapabilities/v1.0"
 _RESOURCE = "http://www.ivoa.net/xml/VOResource/v1.0"
 _DATA_SERVICE = "http://www.ivoa.net/xml/VODataService/v1.1"
 _UWS_STANDARD = "ivo://ivoa.net/std/UWS#rest-1.1"
+_DATALINK = "ivo://ivoa.net/std/DataLink#links-1.1"
 _BASIC = "ivo://ivoa.net/sso#BasicAA"
 
 
@@ -82,13 +83,19 @@ class VOSI:
         return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
 
     def capabilities(self) -> HTTPResponse:
-        """GET what the server offers: VOSI itself, and a UWS job list for each definition."""
+        """GET what the server offers: VOSI itself, links, and a UWS job list for each definition.
+
+        What has no standard id (/provsap, /obscore, /jdl) is not listed.
+        """
         names = {"vosi": _CAPABILITIES, "vr": _RESOURCE, "vs": _DATA_SERVICE, "xsi": XSI}
         root = etree.Element(f"{{{_CAPABILITIES}}}capabilities", nsmap=names)
         base = self.services.base_url
         for what in ("capabilities", "availability"):
             interface = _interface(root, f"ivo://ivoa.net/std/VOSI#{what}", "")
             etree.SubElement(interface, "accessURL", {"use": "full"}).text = f"{base}/{what}"
+        interface = _interface(root, _DATALINK, "Links of results and jobs, by their ids and addresses")
+        etree.SubElement(interface, "accessURL", {"use": "base"}).text = f"{base}/datalink"
+        etree.SubElement(interface, "securityMethod", {"standardID": _BASIC})
         for installed in self.services.library:
             definition = installed.definition
             interface = _interface(root, _UWS_STANDARD, definition.title)

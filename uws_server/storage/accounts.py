@@ -14,7 +14,10 @@ from uws_server.storage.tables import accounts
 
 @dataclass(frozen=True)
 class Account:
-    """Someone who may use the server. Limits: active jobs, bytes on disk; None for those of the configuration."""
+    """Someone who may use the server. Limits: active jobs, bytes on disk; None for those of the configuration.
+
+    `roles` are words with blanks between them.
+    """
 
     name: str
     token_hash: str
@@ -23,6 +26,7 @@ class Account:
     created: datetime
     max_active: int | None = None
     max_bytes: int | None = None
+    roles: str = ""
 
 
 class AccountStore:
@@ -53,6 +57,10 @@ class AccountStore:
     def set_token_hash(self, name: str, token_hash: str) -> None:
         """Replace the token of an account; NotFound if there is none of that name."""
         self._change(name, accounts.update().values(token_hash=token_hash))
+
+    def set_roles(self, name: str, roles: str) -> None:
+        """Replace the roles of an account (words with blanks between them); NotFound if there is none of that name."""
+        self._change(name, accounts.update().values(roles=roles))
 
     def disable(self, name: str) -> None:
         """Let an account in no more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -42,6 +43,36 @@ def engine_for(url: str) -> sa.Engine:
 def reading(engine: sa.Engine) -> sa.Engine:
     """The engine for single looks: in PostgreSQL without BEGIN and ROLLBACK, two messages of four, around each."""
     return engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+class Look:
+    """A question with one value that every request asks, and its rows as the database has them.
+
+    SQLAlchemy writes the statement once. It does not execute it in SQLite, where that takes five times as long as the
+    question itself.
+    """
+
+    def __init__(self, engine: sa.Engine, statement: sa.Select[Any]) -> None:
+        compiled = statement.compile(dialect=engine.dialect)
+        (self._name,) = compiled.params
+        self._text, self._positional = str(compiled), compiled.positional
+        self._engine = engine
+        self._reading = reading(engine)
+        self._directly = engine.dialect.name == "sqlite"
+
+    def rows(self, value: str) -> Sequence[Sequence[Any]]:
+        """The rows for a value."""
+        values: Any = (value,) if self._positional else {self._name: value}
+        if not self._directly:
+            with self._reading.connect() as connection:
+                return connection.exec_driver_sql(self._text, values).fetchall()
+        lent = self._engine.raw_connection()
+        try:
+            cursor = lent.cursor()
+            cursor.execute(self._text, values)
+            return cursor.fetchall()
+        finally:
+            lent.close()
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:

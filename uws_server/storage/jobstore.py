@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -17,8 +18,8 @@ import sqlalchemy as sa
 from uws_server.errors import NotFound
 from uws_server.jobs.job import Filter, Job, JobError, JobSummary, Result, new_id
 from uws_server.jobs.phases import ENDED, Phase, may
-from uws_server.storage import changes, lists, migrate
-from uws_server.storage.database import engine_for, reading
+from uws_server.storage import changes, lists, migrate, uses
+from uws_server.storage.database import Look, engine_for, reading
 from uws_server.storage.tables import (
     BUSY,
     LISTED,
@@ -61,6 +62,7 @@ class JobStore:
             self.engine.dispose()
             raise
         self._reading = reading(self.engine)
+        self._one, self._results_of_one = Look(self.engine, _ONE), Look(self.engine, _RESULTS_OF_ONE)
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -76,11 +78,12 @@ class JobStore:
     def get(self, job_id: str) -> Job:
         """The job with that id; NotFound if there is none."""
         _require_id("job", job_id)
-        with self._reading.connect() as connection:
-            row = connection.execute(_ONE, {"wanted": job_id}).one_or_none()
-            if row is None:
-                raise _no("job", job_id)
-            return read_job(row, self._results(connection, row))
+        row = next(iter(self._one.rows(job_id)), None)
+        if row is None:
+            raise _no("job", job_id)
+        job = read_job(row)
+        found = self._results_of_one.rows(job_id) if job.phase in ENDED - {Phase.ARCHIVED} else ()
+        return replace(job, results=tuple(map(read_result, found))) if found else job
 
     def move(self, job_id: str, before: Iterable[Phase], after: Phase, **columns: Any) -> bool:
         """Set the phase to `after` if it is one of `before` and the step is legal; say whether it happened.
@@ -103,11 +106,18 @@ class JobStore:
             return connection.execute(statement).rowcount == 1
 
     def end(
-        self, job_id: str, after: Phase, ended: datetime, error: JobError | None, found: Sequence[Result], size: int = 0
+        self,
+        job_id: str,
+        after: Phase,
+        ended: datetime,
+        error: JobError | None,
+        found: Sequence[Result],
+        size: int = 0,
+        used: Sequence[uses.Use] = (),
     ) -> bool:
         """Bring a job that no other process runs to its end, in one transaction; say whether it happened.
 
-        `found` are its results, `size` is what it holds on disk, in bytes.
+        `found` are its results, `size` is what it holds on disk, in bytes, `used` the files it was given.
         """
         statement = _step(job_id, [phase for phase in Phase if phase not in ENDED], after)
         statement = statement.where(sa.or_(jobs.c.server.is_(None), jobs.c.server == self.server))
@@ -119,16 +129,17 @@ class JobStore:
                 return False
             if found:
                 connection.execute(results.insert(), [result_row(job_id, i, item) for i, item in enumerate(found)])
+            uses.record(connection, job_id, used)
             return True
 
     def archive(self, job_id: str) -> bool:
-        """Keep of an ended job its record only, not its results; say whether it had ended."""
+        """Keep of an ended job its record only; say whether it had ended.
+
+        Names and hashes of its results stay for those who ask what came of it; the job no longer has them.
+        """
         statement = _step(job_id, ENDED, Phase.ARCHIVED).values(size=0)
         with self.engine.begin() as connection:
-            if not self._happened(connection, statement, job_id, Phase.ARCHIVED):
-                return False
-            connection.execute(results.delete().where(results.c.job_id == job_id))
-            return True
+            return self._happened(connection, statement, job_id, Phase.ARCHIVED)
 
     def update_pending(self, before: Job, after: Job) -> bool:
         """Replace the parameters of a job that is still PENDING and as it was `before`; say whether it was."""
@@ -165,7 +176,8 @@ class JobStore:
         """The job's id and the result of a result id; NotFound if there is none."""
         _require_id("result", result_id)
         with self._reading.connect() as connection:
-            row = connection.execute(results.select().where(results.c.id == result_id)).one_or_none()
+            query = results.select().join(jobs).where(results.c.id == result_id, LISTED)
+            row = connection.execute(query).one_or_none()
         if row is None:
             raise _no("result", result_id)
         return row.job_id, read_result(row)
@@ -223,11 +235,6 @@ class JobStore:
             return False
         changes.tell(connection, self.server, job_id, what)
         return True
-
-    def _results(self, connection: sa.Connection, row: sa.Row[Any]) -> list[sa.Row[Any]]:
-        if Phase(row.phase) not in ENDED:
-            return []
-        return list(connection.execute(_RESULTS_OF_ONE, {"wanted": row.id}))
 
 
 def _step(job_id: str, before: Iterable[Phase], after: Phase) -> sa.Update:

@@ -73,4 +73,5 @@ def _stream(
 
 def _page(engine: sa.Engine, query: sa.Select[tuple[object, ...]], turn: Lock) -> list[JobSummary]:
     with turn, engine.connect() as connection:
-        return [read_summary(row) for row in connection.execute(query)]
+        rows = connection.execute(query).fetchall()
+    return [read_summary(row) for row in rows]

@@ -59,6 +59,12 @@ jobs = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("server", sa.String(64)),
     sa.Column("abort_asked", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("revision", sa.String(64), nullable=False, server_default=""),
+    sa.Column("trial", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("parent", sa.String(32)),
+    sa.Column("after", sa.String(32)),
+    # deleted, but its record is kept for the jobs that came of it
+    sa.Column("forgotten", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 # A partial index serves only a query that holds the very words of its condition: no bound parameters here.
@@ -81,6 +87,8 @@ _index("jobs_of_owner_by_phase", "definition owner phase created id")
 _index("jobs_busy", "phase queued", BUSY)
 _index("jobs_of_owner_busy", "owner", BUSY)
 _index("jobs_by_destruction", "destruction", LISTED)
+_index("jobs_by_parent", "parent", jobs.c.parent.is_not(None))
+_index("jobs_by_after", "after", jobs.c.after.is_not(None))
 
 results = sa.Table(
     "results",
@@ -92,8 +100,32 @@ results = sa.Table(
     sa.Column("file", sa.Text, nullable=False),
     sa.Column("mime", sa.String(128), nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False, index=True),
     sa.Column("description", sa.Text, nullable=False),
+)
+
+# The files that a job used, by what they hold: how one job is found from another. `result_id` is the result of ours
+# that it was, where it was one.
+uses = sa.Table(
+    "uses",
+    metadata,
+    sa.Column("job_id", sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False, index=True),
+    sa.Column("result_id", sa.String(32), index=True),
+)
+
+# The ObsCore row of a result, as JSON ('' for none), read from its file when that had this size and time of change: a
+# table of 100,000 results need not open 100,000 files.
+obscore_rows = sa.Table(
+    "obscore_rows",
+    metadata,
+    sa.Column("result_id", sa.ForeignKey("results.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("changed", sa.BigInteger, nullable=False),
+    sa.Column("row", sa.Text, nullable=False),
 )
 
 # What the jobs of an owner hold on disk: the sum of jobs.size, kept right by triggers of the database.
@@ -114,6 +146,50 @@ accounts = sa.Table(
     sa.Column("created", UTCTime, nullable=False),
     sa.Column("max_active", sa.Integer),
     sa.Column("max_bytes", sa.BigInteger),
+    sa.Column("roles", sa.Text, nullable=False, server_default=""),
+)
+
+# The job definitions that are live (or were and are removed), and the revision that new jobs run with; `folder` is what
+# the folder of definitions held when it was last looked at ('' for nothing): a change of it is told from a start.
+definitions = sa.Table(
+    "definitions",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("revision", sa.String(64), nullable=False),
+    sa.Column("source", sa.String(16), nullable=False),
+    sa.Column("removed", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("folder", sa.String(64), nullable=False, server_default=""),
+)
+
+# Definitions that somebody works on; `edit` counts the times one was saved, `trial` is the job that tried it last, and
+# `tried` the edit that it tried.
+drafts = sa.Table(
+    "drafts",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("edit", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("author", sa.String(64), nullable=False),
+    sa.Column("updated", UTCTime, nullable=False),
+    sa.Column("based_on", sa.String(64), nullable=False, server_default=""),
+    sa.Column("files", sa.Text, nullable=False),
+    sa.Column("trial", sa.String(32)),
+    sa.Column("tried", sa.Integer, nullable=False, server_default="0"),
+)
+
+# Who did what with a definition, when and why; `edit` is that of its draft when the draft ended, else 0.
+definition_history = sa.Table(
+    "definition_history",
+    metadata,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False, index=True),
+    sa.Column("revision", sa.String(64), nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("who", sa.String(64), nullable=False),
+    sa.Column("made", UTCTime, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("edit", sa.Integer, nullable=False, server_default="0"),
+    sqlite_autoincrement=True,
 )
 
 # The server processes that use the database.
@@ -148,6 +224,7 @@ SUMMARY = [
 """The columns of a JobSummary, in its order; times as they are kept, which a list reads faster by itself."""
 
 _PHASES = {phase.value: phase for phase in Phase}
+_JOB_COLUMNS = tuple(jobs.c.keys())
 
 
 def job_row(job: Job) -> dict[str, Any]:
@@ -166,12 +243,26 @@ def job_row(job: Job) -> dict[str, Any]:
         "parameters": dump_parameters(job),
         "share": job.share,
         "size": job.size,
+        "revision": job.revision,
+        "trial": job.trial,
+        "parent": job.parent,
+        "after": job.after,
     }
 
 
 def dump_parameters(job: Job) -> str:
-    """The parameters of a job as JSON."""
-    return json.dumps({name: [value.text, value.value, value.kind] for name, value in job.parameters.items()})
+    """The parameters of a job as JSON: text, value and kind of each, and its parts where it has some."""
+    return json.dumps({name: _dump_value(value) for name, value in job.parameters.items()})
+
+
+def _dump_value(value: ParameterValue) -> list[Any]:
+    content = [value.text, value.value, value.kind]
+    return [*content, [_dump_value(part) for part in value.parts]] if value.parts else content
+
+
+def _read_value(content: list[Any]) -> ParameterValue:
+    text, value, kind, *parts = content
+    return ParameterValue(text, value, kind, tuple(_read_value(part) for part in parts[0]) if parts else ())
 
 
 def result_row(job_id: str, position: int, result: Result) -> dict[str, Any]:
@@ -189,26 +280,31 @@ def result_row(job_id: str, position: int, result: Result) -> dict[str, Any]:
     }
 
 
-def read_job(row: sa.Row[Any], result_rows: list[sa.Row[Any]]) -> Job:
-    """The Job of a row of `jobs` and its rows of `results`."""
+def read_job(row: Iterable[Any]) -> Job:
+    """The Job of a row of `jobs` as the database has it, without its results."""
+    kept = dict(zip(_JOB_COLUMNS, row, strict=True))
+    error = kept["error"]
     return Job(
-        id=row.id,
-        definition=row.definition,
-        version=row.version,
-        phase=Phase(row.phase),
-        created=row.created,
-        execution_duration=row.execution_duration,
-        destruction=row.destruction,
-        owner=row.owner or None,
-        run_id=row.run_id,
-        quote=row.quote,
-        started=row.started,
-        ended=row.ended,
-        error=None if row.error is None else JobError(row.error, bool(row.error_fatal)),
-        parameters={name: ParameterValue(*content) for name, content in json.loads(row.parameters).items()},
-        results=tuple(read_result(result) for result in result_rows),
-        share=row.share,
-        size=row.size,
+        id=kept["id"],
+        definition=kept["definition"],
+        version=kept["version"],
+        phase=_PHASES[kept["phase"]],
+        created=_moment(kept["created"]),
+        execution_duration=kept["execution_duration"],
+        destruction=_moment_or_none(kept["destruction"]),
+        owner=kept["owner"] or None,
+        run_id=kept["run_id"],
+        quote=_moment_or_none(kept["quote"]),
+        started=_moment_or_none(kept["started"]),
+        ended=_moment_or_none(kept["ended"]),
+        error=None if error is None else JobError(error, bool(kept["error_fatal"])),
+        parameters={name: _read_value(content) for name, content in json.loads(kept["parameters"]).items()},
+        share=kept["share"],
+        size=kept["size"],
+        revision=kept["revision"],
+        trial=bool(kept["trial"]),
+        parent=kept["parent"],
+        after=kept["after"],
     )
 
 
@@ -232,6 +328,11 @@ def _moment(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def read_result(row: sa.Row[Any]) -> Result:
+def _moment_or_none(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+
+
+def read_result(row: Iterable[Any]) -> Result:
     """The Result of a row of `results`."""
-    return Result(row.id, row.name, row.file, row.mime, row.size, row.sha256, row.description)
+    result_id, _, _, name, file, mime, size, sha256, description = row
+    return Result(result_id, name, file, mime, size, sha256, description)

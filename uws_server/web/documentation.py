@@ -8,16 +8,18 @@ from __future__ import annotations
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-_LOWER_BY = 2
+_HIGHEST = 3
+"""The level that the highest heading of a text gets: the page has those above."""
 
 
 def as_html(markdown: str) -> str:
-    """The text as HTML for the inside of a page: without its title, headings two levels lower, no images."""
+    """The text as HTML for the inside of a page: without its title, the highest heading an h3, no images."""
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     tokens = _without_title(reader.parse(markdown))
-    for token in tokens:
-        if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(6, int(token.tag[1:]) + _LOWER_BY)}"
+    headings = [token for token in tokens if token.type in ("heading_open", "heading_close")]
+    lower = _HIGHEST - min((int(token.tag[1:]) for token in headings), default=1)
+    for token in headings:
+        token.tag = f"h{min(6, int(token.tag[1:]) + lower)}"
     return str(reader.renderer.render(tokens, reader.options, {}))
 
 

@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from uws_server.errors import Problem
+from uws_server.jobs import numbers
 from uws_server.jobs.definition import Definition, ParameterSpec
 from uws_server.jobs.job import Job
+from uws_server.jobs.parameters import TRUE, texts_of
 
-Control = Literal["text", "number", "textarea", "checkbox", "select", "file"]
-
-FILE_TYPES = frozenset({"file", "eventlist"})
-"""Types that take an upload or a file of the archive."""
+Control = Literal["text", "number", "datetime", "url", "textarea", "lines", "checkbox", "select", "checkboxes", "file"]
+"""How a value is asked for; `lines` is a text with one value a line."""
 
 _CONTROLS: Mapping[str, Control] = {
     "boolean": "checkbox",
     "integer": "number",
     "float": "number",
     "choice": "select",
+    "datetime": "datetime",
     "region": "textarea",
+    "url": "url",
     "file": "file",
     "eventlist": "file",
 }
+_CONTROLS_OF_SEVERAL: Mapping[str, Control] = {"choice": "checkboxes", "file": "file", "eventlist": "file"}
+_EXAMPLES: Mapping[str, str] = {
+    "datetime": "2026-11-20T12:00:00Z",
+    "position": "148.97 69.65, or 09:55:53 +69:39:04",
+    "region": 'icrs; circle(148.97, 69.65, 40")',
+    "energy_range": "0.2 12.0",
+    "time_range": "2026-11-20T12:00:00 / 2026-11-20T18:00:00",
+    "url": "https://",
+    "observation": "an observation, such as 0693760101",
+}
+"""What stands in an empty field whose definition gives no example."""
+_LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z?")
+"""A time as a browser's own control for times can show it."""
 
 
 @dataclass(frozen=True)
 class Filled:
     """What a form is filled with: texts by parameter name, problems, and uploads of an earlier job that may stay.
 
-    `kept` maps the name of a parameter to the name its file was given.
+    `kept` maps the name of a parameter to the names its files were given.
     """
 
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
     problems: Sequence[Problem] = ()
     kept: Mapping[str, str] = field(default_factory=dict)
     earlier: str = ""
@@ -51,7 +67,7 @@ class Field:
 
     spec: ParameterSpec
     control: Control
-    value: str
+    values: tuple[str, ...]
     problem: str
     kept: str
 
@@ -61,6 +77,11 @@ class Field:
         return f"p-{self.spec.name}"
 
     @property
+    def value(self) -> str:
+        """What stands in a control for text; several values one a line."""
+        return "\n".join(self.values)
+
+    @property
     def described_by(self) -> str:
         """The ids of the texts that tell of it."""
         told = [f"{self.id}-about"] if self.about else []
@@ -68,18 +89,27 @@ class Field:
 
     @property
     def about(self) -> str:
-        """The description, and the bounds."""
-        return " ".join(text for text in (self.spec.description, bounds(self.spec)) if text)
+        """The description, the bounds, and how many values there may be."""
+        return " ".join(text for text in (self.spec.description, bounds(self.spec), _count(self.spec)) if text)
+
+    @property
+    def example(self) -> str:
+        """What stands in the empty control."""
+        return self.spec.annotation or _EXAMPLES.get(self.spec.type, "")
 
     @property
     def checked(self) -> bool:
         """Whether a boolean is true."""
-        return self.value.strip().lower() in ("true", "yes", "on", "1", "t", "y")
+        return self.value.strip().lower() in TRUE
+
+    def chosen(self, option: str) -> bool:
+        """Whether an option is chosen."""
+        return option.lower() in (value.strip().lower() for value in self.values)
 
     @property
     def needed(self) -> bool:
         """Whether the browser may refuse to send the form without a value."""
-        return self.spec.required and self.spec.default is None
+        return self.spec.required and not self.spec.defaults
 
 
 @dataclass(frozen=True)
@@ -100,44 +130,65 @@ def groups(definition: Definition, filled: Filled) -> list[Group]:
 
 def from_job(definition: Definition, job: Job) -> Filled:
     """What the form of a new job is filled with to run an earlier one again."""
-    values = {name: value.text for name, value in job.parameters.items() if value.kind != "upload"}
+    values: dict[str, Sequence[str]] = {}
+    kept = {}
+    for name, value in job.parameters.items():
+        texts = texts_of(value)
+        if len(texts) == len(value.each):  # else observations, each with its files: none was uploaded
+            texts = [text for text, part in zip(texts, value.each, strict=True) if part.kind != "upload"]
+        values[name] = texts
+        files = [part.text for part in value.each if part.kind == "upload"]
+        if files:
+            kept[name] = ", ".join(files)
     for spec in definition.parameters:
-        values.setdefault(spec.name, "")  # a parameter that the job did not have stays empty
-    kept = {name: value.text for name, value in job.parameters.items() if value.kind == "upload"}
+        values.setdefault(spec.name, ())  # a parameter that the job did not have stays empty
     return Filled(values, kept=kept, earlier=job.id, run_id=job.run_id or "", duration=str(job.execution_duration))
 
 
+def sent(spec: ParameterSpec, texts: Sequence[str]) -> list[str]:
+    """The values that a field sent: each line of a field that takes one value a line, the boxes that are ticked."""
+    if control_of(spec) == "checkboxes":
+        return [text for text in texts if text] or [""]
+    if control_of(spec) != "lines" and not (control_of(spec) == "file" and spec.max_values > 1):
+        return list(texts)
+    return [line.strip() for text in texts for line in text.splitlines() if line.strip()]
+
+
+def control_of(spec: ParameterSpec) -> Control:
+    """How the values of a parameter are asked for."""
+    if spec.max_values > 1:
+        return _CONTROLS_OF_SEVERAL.get(spec.type, "lines")
+    return _CONTROLS.get(spec.type, "text")
+
+
 def bounds(spec: ParameterSpec) -> str:
-    """The range of a number, as a sentence."""
-    unit = f" {spec.unit}" if spec.unit else ""
-    if spec.min is not None and spec.max is not None:
-        return f"From {_plain(spec.min)} to {_plain(spec.max)}{unit}."
-    if spec.min is not None:
-        return f"{_plain(spec.min)}{unit} or more."
-    if spec.max is not None:
-        return f"{_plain(spec.max)}{unit} or less."
-    return ""
-
-
-def default_text(spec: ParameterSpec) -> str:
-    """The default as it stands in a field."""
-    if spec.default is None:
-        return ""
-    return str(spec.default).lower() if isinstance(spec.default, bool) else str(spec.default)
+    """The range and the step of a number, as sentences."""
+    allowed = numbers.bounds(spec)
+    begin = "From " if spec.min is not None and spec.max is not None else ""
+    step = f"In steps of {numbers.said(spec.step)} {spec.unit}".rstrip() if spec.step is not None else ""
+    return " ".join(f"{text}." for text in (f"{begin}{allowed}", step) if text)
 
 
 def has_all_defaults(definition: Definition) -> bool:
     """Whether a job can be made without any value, as a test."""
-    return all(spec.default is not None or not spec.required for spec in definition.parameters)
+    return all(spec.defaults or not spec.required for spec in definition.parameters)
 
 
 def _field(spec: ParameterSpec, filled: Filled) -> Field:
-    value = filled.values.get(spec.name, default_text(spec))
-    control: Control = _CONTROLS.get(spec.type, "text")
-    if control == "text" and "\n" in value:
+    values = tuple(filled.values.get(spec.name, spec.default_texts))
+    control = control_of(spec)
+    if control == "text" and any("\n" in value for value in values):
         control = "textarea"
-    return Field(spec, control, value, filled.problem(spec.name), filled.kept.get(spec.name, ""))
+    if control == "datetime":
+        if not all(_LOCAL_TIME.fullmatch(value.strip()) for value in values if value):
+            control = "text"
+        else:
+            values = tuple(value.strip().removesuffix("Z") for value in values)
+    return Field(spec, control, values, filled.problem(spec.name), filled.kept.get(spec.name, ""))
 
 
-def _plain(number: float) -> str:
-    return f"{number:,.10g}"
+def _count(spec: ParameterSpec) -> str:
+    if spec.max_values == 1:
+        return ""
+    one_a_line = "" if control_of(spec) == "checkboxes" else ", one a line"
+    return f"Up to {spec.max_values:,} values{one_a_line}."

@@ -12,11 +12,15 @@ from bottle import HTTPResponse, request
 
 from uws_server import forms
 from uws_server.callers import SHARE
+from uws_server.drafts import Drafts
 from uws_server.errors import BadRequest, NotFound
 from uws_server.jobs.definition import Definition
+from uws_server.jobs.draft import Draft
 from uws_server.jobs.job import Job, Progress, Result, utcnow
+from uws_server.jobs.parameters import texts_of
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.previews.cache import Preview
+from uws_server.reruns.reruns import Reruns
 from uws_server.services import Services
 from uws_server.web import logtext, texts
 from uws_server.web.joblist import read_view
@@ -49,15 +53,22 @@ class ResultRow:
 
 
 @dataclass(frozen=True)
+class Given:
+    """One value of a parameter: what is shown, where its file is, what kind it is."""
+
+    text: str
+    url: str
+    kind: str
+
+
+@dataclass(frozen=True)
 class ParameterRow:
     """A parameter in the table."""
 
     name: str
-    text: str
+    values: tuple[Given, ...]
     unit: str
     about: str
-    url: str
-    kind: str
 
 
 class JobPage(Page):
@@ -75,6 +86,7 @@ class JobPage(Page):
         ended = job.phase in ENDED
         log = logtext.tail(self.counter, job, whole=ended)
         results = self.results(job)
+        waits_for = self.counter.waits([job.id]).get(job.id, "") if job.phase is Phase.PENDING else ""
         return self.render.page(
             "job.html",
             job=job,
@@ -83,9 +95,12 @@ class JobPage(Page):
             progress=self.counter.progress(job) or Progress(),
             elapsed=job.elapsed(utcnow()),
             ended=ended,
-            can_run=job.phase in _RUNNABLE,
+            can_run=job.phase in _RUNNABLE and not waits_for,
+            waits_for=waits_for,
+            draft=self.draft(job),
             can_change=self.counter.may_change(job),
             share=self.share_link(job),
+            kin=Reruns(self.services, self.counter).kin(job),
             log=log,
             results=results,
             plots=[row for row in results if row.preview.kind == "spectrum" and not _is_background(row, results)],
@@ -146,10 +161,17 @@ class JobPage(Page):
             return ""
         return f"{self.services.base_url}/jobs/{job.id}?{SHARE}={job.share}"
 
+    def draft(self, job: Job) -> Draft | None:
+        """The draft that a trial tried, while there is one and the reader may see it."""
+        if not job.trial or not self.services.rights.may_draft(self.counter.caller):
+            return None
+        drafts = Drafts(self.services, self.counter.caller).all()
+        return next((one for one in drafts if one.name == job.definition), None)
+
     def definition(self, job: Job) -> Definition | None:
-        """The definition of a job; None if it is not installed any more."""
+        """The definition of a job, as it was when the job was made; None if it is gone."""
         try:
-            return self.services.library.get(job.definition).definition
+            return self.services.library.of(job).definition
         except NotFound:
             return None
 
@@ -184,11 +206,14 @@ class JobPage(Page):
         rows = []
         for name, value in job.parameters.items():
             spec = definition.parameter(name) if definition else None
-            url = ""
-            if value.kind == "upload":
-                url = self.render.link("rest", job.definition, job.id, "parameters", name)
+            place = self.render.link("rest", job.definition, job.id, "parameters", name)
+            values = []
+            for number, text in enumerate(texts_of(value), start=1):
+                kind = value.each[number - 1].kind
+                url = f"{place}/{number}" if value.parts else place
+                values.append(Given(text, url if kind == "upload" else "", kind))
             unit, about = (spec.unit, spec.description) if spec else ("", "")
-            rows.append(ParameterRow(name, value.text, unit, about, url, value.kind))
+            rows.append(ParameterRow(name, tuple(values), unit, about))
         return rows
 
     def whole_log(self, job: Job) -> str:

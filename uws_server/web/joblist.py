@@ -34,6 +34,16 @@ class Row:
     title: str
     progress: Progress | None
     elapsed: float | None
+    waits_for: str = ""
+    """The job that must be completed before this one starts, '' for none."""
+
+    @property
+    def stage(self) -> str:
+        """What it is doing, or what it waits for."""
+        if self.waits_for:
+            return f"Waits for {self.waits_for[:8]}"
+        progress = self.progress or Progress()
+        return f"{progress.number}/{progress.total} {progress.stage}" if progress.total else progress.stage
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,7 @@ class JobList(Page):
             rows=rows,
             more=more and view.page < MOST_PAGES,
             phases=[phase.value for phase in Phase if phase is not Phase.ARCHIVED],
-            testable=[found.definition for found in self.services.library if has_all_defaults(found.definition)],
+            has_all_defaults=has_all_defaults,
             problems=self.services.library.problems,
             live=any(row.job.phase in ACTIVE for row in rows),
         )
@@ -97,10 +107,13 @@ class JobList(Page):
         first = (view.page - 1) * PER_PAGE
         now = utcnow()
         titles = {name: found.definition.title for name, found in self.services.library.by_name().items()}
+        wanted_jobs = jobs[first : first + PER_PAGE]
+        waits = self.counter.waits([job.id for job in wanted_jobs if job.phase is Phase.PENDING])
         shown = [
-            Row(job, titles.get(job.definition, job.definition), self.counter.progress(job), job.elapsed(now))
-            for job in jobs[first : first + PER_PAGE]
-        ]
+            Row(job, titles.get(job.definition, job.definition), self.counter.progress(job), job.elapsed(now),
+                waits.get(job.id, ""))
+            for job in wanted_jobs
+        ]  # fmt: skip
         return shown, len(jobs) > first + PER_PAGE
 
 
@@ -117,12 +130,9 @@ def read_view(query: dict[str, str]) -> View:
 
 def row_state(row: Row) -> dict[str, Any]:
     """What changes in a row while its job runs."""
-    progress = row.progress or Progress()
     return {
         "id": row.job.id,
         "phase": row.job.phase.value,
-        "stage": progress.stage,
-        "number": progress.number,
-        "total": progress.total,
+        "stage": row.stage,
         "elapsed": row.elapsed,
     }

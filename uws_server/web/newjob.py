@@ -13,16 +13,17 @@ from uws_server import forms
 from uws_server.errors import BadRequest, InvalidParameters, NotFound, Problem, problems_of
 from uws_server.forms import Form
 from uws_server.intake import Request, Upload
-from uws_server.jobs.definition import Definition
+from uws_server.jobs.definition import UPLOAD_TYPES, Definition
+from uws_server.jobs.job import Job
+from uws_server.jobs.words import run_id_problem
 from uws_server.services import Services
 from uws_server.web import documentation
-from uws_server.web.fields import FILE_TYPES, Filled, from_job, groups
+from uws_server.web.fields import Filled, from_job, groups, sent
 from uws_server.web.page import Page
 from uws_server.web.render import Renderer
 
 MOST_LISTED = 1000
 """Files of the archive that the form proposes; others are typed."""
-LONGEST_RUN_ID = 255
 
 
 class NewJob(Page):
@@ -35,15 +36,18 @@ class NewJob(Page):
     def page(self, name: str) -> HTTPResponse:
         """GET the form: with the defaults, over them the earlier job `_from`, over that the values of the query."""
         definition = self.services.library.get(name).definition
-        query = dict(forms.query(request.environ))
-        earlier = query.pop("_from", "")
+        self.services.rights.require_run(self.counter.caller, definition)
+        query: dict[str, list[str]] = {}
+        for key, text in forms.query(request.environ):
+            query.setdefault(key, []).append(text)
+        earlier = query.get("_from", [""])[-1]
         filled = from_job(definition, self.counter.job(earlier, name)) if earlier else Filled()
         values = dict(filled.values)
-        for key, text in query.items():
+        for key, texts in query.items():
             spec = definition.parameter(key)
             if spec is not None:
-                values[spec.name] = text
-        run_id = query.get("RUNID", filled.run_id)
+                values[spec.name] = texts if spec.max_values > 1 else texts[-1:]
+        run_id = query.get("RUNID", [filled.run_id])[-1]
         return self.show(
             definition,
             Filled(values, kept=filled.kept, earlier=earlier, run_id=run_id, duration=filled.duration),
@@ -63,7 +67,9 @@ class NewJob(Page):
             for spec in definition.parameters:
                 if spec.type == "boolean":
                     form.values.setdefault(spec.name, ["false"])  # what a browser sends of an empty box
-            given = {spec.name: form.values.get(spec.name, [""])[-1] for spec in definition.parameters}
+                if spec.name in form.values:
+                    form.values[spec.name] = sent(spec, form.values[spec.name])
+            given = {spec.name: form.values.get(spec.name, []) for spec in definition.parameters}
             try:
                 if problems:
                     raise InvalidParameters(problems)
@@ -71,7 +77,9 @@ class NewJob(Page):
                 job = self.counter.create(name, Request(form.values, form.uploads, run_id or None, seconds))
             except BadRequest as error:
                 filled = Filled(given, problems_of(error), kept, earlier, run_id, duration)
-                lost = [upload.filename for field, upload in form.uploads.items() if field not in kept]
+                there = {field.lower() for field in kept}
+                came = [(key.partition("[")[0], upload.filename) for key, upload in form.uploads.items()]
+                lost = [filename for field, filename in came if field not in there]
                 return self.show(definition, filled, status=400, lost=lost)
         if run:
             self.counter.run(job)
@@ -93,7 +101,8 @@ class NewJob(Page):
             unlisted=max(0, len(archive) - MOST_LISTED),
             has_archive=config.archive is not None,
             max_upload=config.max_upload,
-            longest=min(definition.duration.max, config.max_duration),
+            longest=min(definition.control.duration.max, config.max_duration),
+            about=documentation.as_html(definition.description),
             documentation=documentation.as_html(self.services.library.get(definition.name).readme()),
             lost=lost,
         )
@@ -103,26 +112,41 @@ class NewJob(Page):
         kept: dict[str, str] = {}
         for spec in definition.parameters:
             ticked = form.take(f"_keep.{spec.name}") is not None
-            other = spec.name in form.uploads or any(text.strip() for text in form.values.get(spec.name, []))
-            if not ticked or other or spec.type not in FILE_TYPES:
+            other = spec.name.lower() in form.uploads or any(text.strip() for text in form.values.get(spec.name, []))
+            if not ticked or other or spec.type not in UPLOAD_TYPES:
                 continue
             try:
                 job = self.counter.job(earlier, definition.name)
-                source = self.counter.input_path(job, spec.name)
+                names = [self._take_over(job, spec.name, number, form) for number in _uploads(job, spec.name)]
             except NotFound:
                 problems.append(Problem(spec.name, "the file of the earlier job is gone; choose it again"))
                 continue
-            spool = self.services.spool()
-            shutil.copyfile(source, spool)
-            form.uploads[spec.name] = Upload(spool, job.parameters[spec.name].text)
-            kept[spec.name] = job.parameters[spec.name].text
+            kept[spec.name] = ", ".join(names)
         return kept
+
+    def _take_over(self, job: Job, name: str, number: int, form: Form) -> str:
+        """Copy an uploaded file of an earlier job as if it had come with the form; the name it was given."""
+        source = self.counter.input_path(job, name, number)
+        spool = self.services.spool()
+        shutil.copyfile(source, spool)
+        given = job.parameters[name].each[number - 1].text
+        form.attach(name.lower(), Upload(spool, given))
+        return given
+
+
+def _uploads(job: Job, name: str) -> list[int]:
+    """The numbers, from 1 on, of the values of a parameter that were uploaded; NotFound if none was."""
+    value = job.parameters.get(name)
+    numbers = [i for i, part in enumerate(value.each, start=1) if part.kind == "upload"] if value else []
+    if not numbers:
+        raise NotFound(f"parameter {name[:64]!r} holds no uploaded file")
+    return numbers
 
 
 def _control_problems(run_id: str, duration: str) -> list[Problem]:
     problems = []
-    if len(run_id) > LONGEST_RUN_ID or not run_id.isprintable():
-        problems.append(Problem("RUNID", f"printable text of at most {LONGEST_RUN_ID} characters is allowed"))
+    if problem := run_id_problem(run_id):
+        problems.append(Problem("RUNID", problem))
     if duration and not re.fullmatch(r"[0-9]{1,9}", duration):
         problems.append(Problem("EXECUTIONDURATION", f"{duration[:40]!r} came; whole seconds are allowed"))
     return problems

@@ -9,13 +9,18 @@ from uws_server.errors import Unauthorized
 from uws_server.resources import templates_folder
 from uws_server.services import Services
 from uws_server.web import texts
+from uws_server.web.definitions import Definitions
+from uws_server.web.editor import NEW, Editor
 from uws_server.web.job import JobPage
 from uws_server.web.joblist import JobList
 from uws_server.web.newjob import NewJob
 from uws_server.web.pictures import Pictures
+from uws_server.web.provenance import ProvenancePage
 from uws_server.web.render import Renderer
+from uws_server.web.rerun import RerunPage
 
 _ID = "<job_id:re:[0-9a-f]{32}>"
+_OLD_ID = "<old_id:re:[0-9a-f]{32}>"
 _TITLES = {
     400: "The request cannot be understood",
     401: "Who are you?",
@@ -34,7 +39,11 @@ class Pages:
         self.pictures = Pictures(services)
         self.list = JobList(services, self.render)
         self.job = JobPage(services, self.render, self.pictures)
+        self.provenance = ProvenancePage(services, self.render)
         self.new = NewJob(services, self.render)
+        self.rerun = RerunPage(services, self.render, self.pictures)
+        self.definitions = Definitions(services, self.render)
+        self.editor = Editor(services, self.render)
 
     def routes(self, app: Bottle) -> None:
         """Add every page to the application."""
@@ -47,10 +56,26 @@ class Pages:
             ("POST", "/new/<name>/test", self.list.create_test),
             ("GET", f"/jobs/{_ID}", self.job.page),
             ("GET", f"/jobs/{_ID}/state", self.job.state),
+            ("GET", f"/jobs/{_ID}/provenance", self.provenance.page),
             ("POST", f"/jobs/{_ID}/<action:re:run|abort|delete|share|unshare>", self.job.act),
-            ("GET", f"/jobs/{_ID}/all.tar", self.pictures.archive),
+            ("GET", f"/jobs/{_ID}/all.<suffix:re:tar|zip>", self.pictures.archive),
             ("GET", f"/jobs/{_ID}/preview/<name>.<suffix:re:svg|png|json>", self.pictures.preview),
             ("GET", f"/jobs/{_ID}/thumbnail/<name>.svg", self.pictures.thumbnail),
+            ("GET", "/definitions", self.definitions.all),
+            ("GET", f"/definitions/{NEW}", self.editor.new),
+            ("POST", f"/definitions/{NEW}", lambda: self.editor.send(NEW)),
+            ("GET", "/definitions/<name>", self.definitions.page),
+            ("GET", "/definitions/<name>/edit", self.editor.page),
+            ("POST", "/definitions/<name>/edit", self.editor.send),
+            ("POST", "/definitions/<name>/preview", self.editor.preview),
+            ("POST", "/definitions/<name>/<action:re:draft|restore|remove>", self.definitions.act),
+            ("GET", "/definitions/<name>/draft/<kind:re:json|wadl|votable>", self.definitions.export),
+            ("GET", "/definitions/<name>/versions/<revision:re:[0-9a-f]{64}>", self.definitions.version),
+            ("GET", "/definitions/<name>/diff", self.definitions.difference),
+            ("GET", "/rerun", self.rerun.page),
+            ("POST", "/rerun", self.rerun.send),
+            ("GET", f"/jobs/{_ID}/compare/{_OLD_ID}", self.rerun.compare),
+            ("GET", f"/jobs/{_ID}/compare/{_OLD_ID}/<name>.<suffix:re:svg|json>", self.rerun.picture),
             ("GET", "/login", self.login),
             ("GET", "/static/<name:path>", self.render.assets.send),
         ):
@@ -66,4 +91,6 @@ class Pages:
     def error(self, status: int, sentence: str) -> HTTPResponse:
         """A page that says what went wrong."""
         title = _TITLES.get(status, "The server failed" if status >= 500 else "It did not work")
-        return self.render.page("error.html", status, title=title, text=texts.sentence(sentence))
+        return self.render.page(
+            "error.html", status, title=title, text=texts.sentence(sentence), sign_in=status == Unauthorized.status
+        )

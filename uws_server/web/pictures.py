@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tarfile
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 from bottle import HTTPResponse, request
@@ -14,11 +14,17 @@ from uws_server.jobs.phases import ENDED
 from uws_server.previews.cache import Drawing, Previews, Product
 from uws_server.services import Services
 from uws_server.version import VERSION
+from uws_server.web import archives
+from uws_server.web.archives import Member
 from uws_server.web.page import Page
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """For a drawing opened by itself: its own style sheet and nothing else."""
-_CHUNK = 1 << 18
+_ARCHIVES = {
+    "tar": ("application/x-tar", archives.tar_size, archives.tar),
+    "zip": ("application/zip", archives.zip_size, archives.zipped),
+}
+"""Media type, length and content of each kind of archive."""
 
 
 class Pictures(Page):
@@ -52,21 +58,24 @@ class Pictures(Page):
         beside = {path.name: path for _, path in there.values()}
         return {name: Product(result.id, path, beside) for name, (result, path) in there.items()}
 
-    def archive(self, job_id: str) -> HTTPResponse:
-        """GET all files of an ended job as one tar file, made as it is sent."""
+    def archive(self, job_id: str, suffix: str = "tar") -> HTTPResponse:
+        """GET all files of an ended job as one tar or zip file, made as it is sent."""
         job = self.counter.job(job_id)
-        products = self.products(job)
-        if job.phase not in ENDED or not products:
-            raise NotFound(f"job {job.id} has no files yet; it is {job.phase}")
         folder = f"{job.definition}-{job.id[:8]}"
-        members = [(_header(folder, product.path), product.path) for product in products.values()]
-        size = sum(len(header) + _padded(path.stat().st_size) for header, path in members) + 2 * tarfile.BLOCKSIZE
+        members = []
+        for result in job.results:
+            with contextlib.suppress(NotFound, FileNotFoundError):  # its file is gone
+                place = result.file.removeprefix("results/").replace("\\", "_")  # Windows takes it for a folder
+                members.append(Member.of(f"{folder}/{place}", self.counter.result_path(job, result)))
+        if job.phase not in ENDED or not members:
+            raise NotFound(f"job {job.id} has no files yet; it is {job.phase}")
+        kind, size, pieces = _ARCHIVES[suffix]
         headers = {
-            "Content-Type": "application/x-tar",
-            "Content-Length": str(size),
-            "Content-Disposition": f'attachment; filename="{folder}.tar"',
+            "Content-Type": kind,
+            "Content-Length": str(size(members)),
+            "Content-Disposition": f'attachment; filename="{folder}.{suffix}"',
         }
-        return HTTPResponse(_tar(members), 200, headers)
+        return HTTPResponse("" if request.method == "HEAD" else pieces(members), 200, headers)
 
     def _send(self, job_id: str, name: str, draw: Callable[[Product], Drawing]) -> HTTPResponse:
         job = self.counter.job(job_id)
@@ -74,34 +83,11 @@ class Pictures(Page):
         if product is None:
             raise NotFound(f"job {job.id} has no result {name[:64]!r}")
         tag = f'"{product.key}-{draw.__name__}-{VERSION}"'
-        headers = {"ETag": tag, "Cache-Control": "private, max-age=3600", "Content-Security-Policy": _POLICY}
+        headers = {"ETag": tag, "Cache-Control": "private, max-age=3600", "Content-Security-Policy": DRAWING_POLICY}
         if tag in request.get_header("If-None-Match", ""):
             return HTTPResponse("", 304, headers)
         drawing = draw(product)
         if not drawing.ok:
-            headers = {"Cache-Control": "no-store", "Content-Security-Policy": _POLICY}
+            headers = {"Cache-Control": "no-store", "Content-Security-Policy": DRAWING_POLICY}
         kind = drawing.mime if drawing.mime != "image/svg+xml" else "image/svg+xml; charset=UTF-8"
         return HTTPResponse(drawing.data, 200, {"Content-Type": kind, **headers})
-
-
-def _header(folder: str, path: Path) -> bytes:
-    member = tarfile.TarInfo(f"{folder}/{path.name}")
-    member.size = path.stat().st_size
-    member.mtime = int(path.stat().st_mtime)
-    return member.tobuf(tarfile.PAX_FORMAT)
-
-
-def _padded(size: int) -> int:
-    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-
-
-def _tar(members: list[tuple[bytes, Path]]) -> Iterator[bytes]:
-    for header, path in members:
-        yield header
-        size = 0
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                size += len(chunk)
-                yield chunk
-        yield bytes(_padded(size) - size)
-    yield bytes(2 * tarfile.BLOCKSIZE)

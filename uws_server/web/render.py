@@ -11,6 +11,7 @@ from bottle import HTTPResponse, SimpleTemplate, request
 from uws_server.callers import SHARE, counter_of
 from uws_server.errors import Forbidden, ServerError
 from uws_server.forms import Form
+from uws_server.rights import Caller
 from uws_server.services import Services
 from uws_server.version import VERSION
 from uws_server.web import texts
@@ -54,6 +55,7 @@ class Renderer:
     def page(self, template: str, status: int = 200, **values: Any) -> HTTPResponse:
         """A page; its template also knows the names below."""
         cookie = self._tokens.cookie(request.get_cookie(COOKIE))
+        caller = self._caller()
         text = self._templates[template].render(
             root=self.root,
             asset=self.assets.url,
@@ -62,7 +64,8 @@ class Renderer:
             installed=self.services.library,
             token=self._tokens.token(cookie),
             version=VERSION,
-            reader=self._reader(),
+            reader=caller.name if caller else None,
+            may_run=lambda definition: caller is not None and self.services.rights.may_run(caller, definition),
             when=texts.when,
             iso=texts.iso,
             span=texts.span,
@@ -71,7 +74,7 @@ class Renderer:
             **values,
         )
         response = HTTPResponse(
-            text,
+            text.encode("utf-8", "replace"),  # JSON in a form can bring halves of characters
             status,
             {
                 "Content-Type": "text/html; charset=UTF-8",
@@ -90,10 +93,10 @@ class Renderer:
         )
         return response
 
-    def _reader(self) -> str | None:
-        """The account that reads the page, if any; a page that says the token was wrong has none."""
+    def _caller(self) -> Caller | None:
+        """Who reads the page; nobody is known on a page that says the token was wrong."""
         try:
-            return counter_of(self.services, request.environ).caller.name
+            return counter_of(self.services, request.environ).caller
         except ServerError:
             return None
 

@@ -1,0 +1,221 @@
+"""A chain of activities and files: what the exports and the pictures are made of, and how a step list becomes one.
+
+May import: standard library, `steps`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from provenance import steps
+from provenance.steps import InputData, OutputData, Parameter, Scalar, Step
+
+FACTS: Final = ("exit_status", "software", "host", "calibration")
+"""What a step may know beside its arguments and times."""
+
+_SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file, or a collection of files (`members` are then their keys). `key` is its name among all of a chain.
+
+    `location` is where it may be had: a URL, or the place that the user named.
+    """
+
+    key: str
+    name: str
+    location: str = ""
+    sha256: str = ""
+    mime: str = ""
+    size: int | None = None
+    description: str = ""
+    created: datetime | None = None
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A parameter of an activity."""
+
+    name: str
+    value: Scalar | tuple[Scalar, ...]
+    unit: str = ""
+    description: str = ""
+    type: str = ""
+    ucd: str = ""
+    editable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A file as an activity used or made it: the key of the file, and what it was for."""
+
+    key: str
+    role: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A task that ran: a job of ours, or a step of somebody else's list. One with `hidden` is known by its id only.
+
+    `facts` are what else is known (software, host ...), `informed_by` the keys of the activities it runs again.
+    """
+
+    key: str
+    name: str = ""
+    version: str = ""
+    title: str = ""
+    description: str = ""
+    documentation: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
+    agent: str = ""
+    parameters: tuple[Value, ...] = ()
+    used: tuple[Link, ...] = ()
+    made: tuple[Link, ...] = ()
+    informed_by: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Activities in order (the earlier ones first, where that is known) and their files by key.
+
+    `derived` are pairs of keys: a file, and the one that it is another version of.
+    """
+
+    activities: tuple[Activity, ...]
+    files: Mapping[str, File]
+    derived: tuple[tuple[str, str], ...] = ()
+
+
+def of_steps(everything: Iterable[Step]) -> Chain:
+    """The chain that a step list tells.
+
+    The input of a step is the output of an earlier one that holds the same (by hash), else that has the same name; the
+    latest such one.
+    """
+    return _Reader().read(everything)
+
+
+def key_of_step(step: Step) -> str:
+    """The key of a step's activity: that of its job where it names one, else one of its content."""
+    job = step.extra.get("job")
+    if isinstance(job, str) and re.fullmatch(r"[0-9a-f]{32}", job):
+        return f"job_{job}"
+    return f"step_{steps.digest(step)[:32]}"
+
+
+def key_of_file(sha256: str, named: str) -> str:
+    """The key of a file that no activity of ours made; a hash that is none is a part of its name."""
+    if _SHA256.fullmatch(sha256):
+        return f"file_{sha256.lower()}"
+    return f"file_{hashlib.sha256(f'{sha256}{named}'.encode('utf-8', 'replace')).hexdigest()}"
+
+
+def safe(name: str) -> str:
+    """A name as a part of a key: its letters and digits, and a mark of the rest where it has others."""
+    cleaned = _UNSAFE.sub("_", name)[:80]
+    if cleaned == name:
+        return name
+    return f"{cleaned}_{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
+class _Reader:
+    """Reads steps one after the other, and remembers what came out."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, File] = {}
+        self._by_hash: dict[str, str] = {}
+        self._by_name: dict[str, str] = {}
+
+    def read(self, everything: Iterable[Step]) -> Chain:
+        activities: dict[str, Activity] = {}
+        for step in everything:
+            activity = self._activity(step)
+            activities.setdefault(activity.key, activity)
+        informed = [_informed(each, activities) for each in activities.values()]
+        return Chain(tuple(informed), self._files)
+
+    def _activity(self, step: Step) -> Activity:
+        key, beside = key_of_step(step), step.extra
+        used = tuple(self._used(arg) for arg in step.args if isinstance(arg, InputData))
+        made = tuple(link for arg in step.args if isinstance(arg, OutputData) for link in self._made(key, arg, beside))
+        values = tuple(_value(arg) for arg in step.args if isinstance(arg, Parameter))
+        parent = beside.get("parent")
+        facts = {name: beside[name] for name in FACTS if name in beside}
+        return Activity(
+            key, str(beside.get("task") or "unnamed"), str(beside.get("version") or ""),
+            started=_moment(beside.get("started")), ended=_moment(beside.get("ended")), parameters=values, used=used,
+            made=made, informed_by=(f"job_{parent}",) if isinstance(parent, str) else (), facts=facts,
+        )  # fmt: skip
+
+    def _used(self, arg: InputData) -> Link:
+        hashes = [str(arg.extra[name]) for name in ("science_sha256", "sha256") if arg.extra.get(name)]
+        key = next((self._by_hash[each] for each in hashes if each in self._by_hash), None)
+        key = key or (None if hashes and self._hashed(arg.path) else self._by_name.get(arg.path))
+        if key is None:
+            named = f"{arg.location}/{arg.path}" if arg.location else arg.path
+            digest = hashes[-1] if hashes else ""
+            key = key_of_file(digest, named)
+            self._files.setdefault(key, File(key, arg.path, named, digest, description=arg.description))
+        return Link(key, str(arg.extra.get("name") or arg.index), arg.description)
+
+    def _hashed(self, path: str) -> bool:
+        """Whether the file of that name that came out earlier has a hash, which then tells that it is another one."""
+        known = self._by_name.get(path)
+        return known is not None and bool(self._files[known].sha256)
+
+    def _made(self, activity: str, arg: OutputData, beside: Mapping[str, Any]) -> list[Link]:
+        names = arg.path if isinstance(arg.path, tuple) else (arg.path,)
+        hashes = _as_list(arg.extra.get("sha256"))
+        role = str(arg.extra.get("name") or arg.index)
+        keys = []
+        for number, name in enumerate(names):
+            digest = str(hashes[number] or "") if number < len(hashes) else ""
+            key = f"{activity}.made.{safe(name)}"
+            where = f"{arg.location}/{name}" if arg.location else name
+            self._files[key] = File(key, name, where, digest, description=arg.description,
+                                    created=_moment(beside.get("ended")))  # fmt: skip
+            self._by_name[name] = key
+            if digest:
+                self._by_hash[digest] = key
+            keys.append(key)
+        if not isinstance(arg.path, tuple):
+            return [Link(keys[0], role, arg.description)]
+        several = f"{activity}.collection.{safe(role)}"
+        self._files[several] = File(several, role, arg.location, description=arg.description, members=tuple(keys))
+        return [Link(several, role, arg.description), *(Link(key, role, arg.description) for key in keys)]
+
+
+def _informed(activity: Activity, known: Mapping[str, Activity]) -> Activity:
+    """The activity without the parents that the list does not hold."""
+    there = tuple(key for key in activity.informed_by if key in known)
+    if there == activity.informed_by:
+        return activity
+    return Activity(**{name: getattr(activity, name) for name in Activity.__slots__} | {"informed_by": there})
+
+
+def _value(arg: Parameter) -> Value:
+    name = str(arg.extra.get("name") or f"parameter {arg.index}")
+    return Value(name, arg.value, str(arg.extra.get("unit") or ""), arg.description, editable=arg.editable)
+
+
+def _as_list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None

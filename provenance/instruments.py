@@ -1,0 +1,59 @@
+"""What is known of an instrument whatever it observed: its point spread, energy resolution, band and field of view.
+
+Used where a product's headers say which instrument it was, and nothing closer. May import: standard library, `headers`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+from provenance.headers import Product
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """An instrument by TELESCOP and INSTRUME.
+
+    `psf_arcsec` is the FWHM of the point spread function on axis (None where it does not image), `fwhm_ev` the energy
+    resolution: FWHM^2 in eV^2 is ``fwhm_ev[0]**2 + fwhm_ev[1]**2 * E`` with E in keV. `band_kev` is the band it is used
+    in, `fov_deg` the diameter of a circle that contains its field of view, `is_round` whether the field fills it.
+    """
+
+    telescope: str
+    name: str
+    psf_arcsec: float | None
+    fwhm_ev: tuple[float, float]
+    band_kev: tuple[float, float]
+    fov_deg: float
+    is_round: bool
+
+    def resolving_power(self, energy_kev: float) -> float:
+        """Energy over its FWHM."""
+        noise, fano = self.fwhm_ev
+        return 1000 * energy_kev / math.sqrt(noise**2 + fano**2 * energy_kev)
+
+
+# XMM-Newton Users Handbook, sections 3.2.1 and 3.3: FWHM at 1.5 keV, that of pn on ground (in orbit pixels limit it).
+_PN: Final = Instrument("XMM", "EPN", 6.6, (81.5, 73.6), (0.15, 15.0), 0.5, is_round=True)
+_MOS1: Final = Instrument("XMM", "EMOS1", 4.3, (41.0, 57.0), (0.15, 12.0), 0.5, is_round=True)
+
+INSTRUMENTS: Final = (
+    _PN,
+    _MOS1,
+    replace(_MOS1, name="EMOS2", psf_arcsec=4.4),
+    # Chandra Proposers' Observatory Guide, chapters 4 and 6: six chips may be on, up to 16.9 arcmin square for ACIS-I
+    Instrument("CHANDRA", "ACIS", 0.5, (67.0, 55.0), (0.2, 10.0), 16.9 * math.sqrt(2) / 60, is_round=False),
+    # Harrison et al. 2013, ApJ 770, 103, table 2
+    Instrument("NUSTAR", "FPMA", 18.0, (219.0, 106.0), (3.0, 79.0), 13.0 * math.sqrt(2) / 60, is_round=False),
+    Instrument("NUSTAR", "FPMB", 18.0, (219.0, 106.0), (3.0, 79.0), 13.0 * math.sqrt(2) / 60, is_round=False),
+    # Gendreau et al. 2016, SPIE 9905: 30 square arcmin, no image
+    Instrument("NICER", "XTI", None, (70.0, 48.0), (0.2, 12.0), 2 * math.sqrt(30 / math.pi) / 60, is_round=True),
+)
+
+
+def find(product: Product) -> Instrument | None:
+    """The instrument of a product, None for one that is not known here."""
+    asked = product.text("TELESCOP").upper(), product.text("INSTRUME").upper()
+    return next((one for one in INSTRUMENTS if (one.telescope, one.name) == asked), None)

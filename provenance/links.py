@@ -1,0 +1,216 @@
+"""Which step of a list made the files that another one used: by hash, else by place, else by name.
+
+May import: standard library, `steps`, `errors`.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from provenance.errors import StepsError
+from provenance.steps import Arg, InputData, OutputData, Step, digest
+
+MOST_ORIGINS: Final = 20
+"""Outputs that an input may be where only names tell: of more, the latest."""
+_MOST_LOOKED: Final = 1000
+"""Outputs of one name or place that are looked at for an input, before and after its step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an input came from: an output (`path`, a file name) of a step."""
+
+    step: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A step list and what hangs on what: `origins` maps step and index of an input to the outputs that it may be.
+
+    There is one origin, or several where only names tell and several outputs have the name.
+    """
+
+    steps: tuple[Step, ...]
+    origins: Mapping[tuple[int, int], tuple[Origin, ...]]
+    notes: tuple[str, ...]
+
+    def dependents(self, numbers: Iterable[int]) -> set[int]:
+        """These steps, and every later one that needs what they make."""
+        reached = set(numbers)
+        for (step, _), origins in sorted(self.origins.items()):
+            if any(origin.step in reached for origin in origins):
+                reached.add(step)
+        return reached
+
+    def ancestors(self, numbers: Iterable[int]) -> set[int]:
+        """These steps, and every earlier one whose outputs they need."""
+        reached = set(numbers)
+        for (step, _), origins in sorted(self.origins.items(), reverse=True):
+            if step in reached:
+                reached.update(origin.step for origin in origins)
+        return reached
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    step: int
+    location: str
+    path: str
+    sha256: str
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.step, self.path)
+
+
+def chain(steps: Iterable[Step]) -> Chain:
+    """Find out which steps hang on which.
+
+    A step that stands twice counts once. Raises StepsError where a file is used before the step that makes it: a list
+    in the wrong order, or a cycle.
+    """
+    listed = tuple(steps)
+    notes, unique = _without_repeats(listed)
+    outputs = [output for number in unique for output in _outputs(number, listed[number])]
+    index = _Index(outputs)
+    origins: dict[tuple[int, int], tuple[Origin, ...]] = {}
+    for number in unique:
+        for arg in listed[number].args:
+            if isinstance(arg, InputData) and (found := index.find(number, arg)):
+                origins[number, arg.index] = found
+    return Chain(listed, origins, tuple(notes))
+
+
+def hashes_of(arg: InputData) -> tuple[str, ...]:
+    """The hashes recorded of an input: without its VO-TAGS (what a product's step gives), and of all its bytes."""
+    told = (arg.extra.get(key) for key in ("science_sha256", "sha256"))
+    return tuple(each.lower() for each in told if isinstance(each, str) and each)
+
+
+def name_of(arg: Arg) -> str:
+    """The name of an argument's parameter; its place in the step where none is recorded."""
+    name = arg.extra.get("name")
+    return name if isinstance(name, str) and name else f"args[{arg.index}]"
+
+
+def place_of(number: int) -> str:
+    """A step's place, as errors tell it."""
+    return f"provenance[{number}]"
+
+
+def label(steps: Sequence[Step], number: int) -> str:
+    """A step in words: its number and its task."""
+    task = steps[number].extra.get("task")
+    return f"step {number} ({task[:64]})" if isinstance(task, str) else f"step {number}"
+
+
+def _without_repeats(steps: Sequence[Step]) -> tuple[list[str], list[int]]:
+    """What is to be told of repeated steps, and the numbers of the steps without them."""
+    first: dict[str, int] = {}
+    notes = []
+    for number, step in enumerate(steps):
+        same = first.setdefault(digest(step), number)
+        if same != number:
+            notes.append(f"{place_of(number)} is {place_of(same)} again and counts once")
+    return notes, sorted(first.values())
+
+
+def _outputs(number: int, step: Step) -> Iterator[_Output]:
+    """Every file that came out of a step; a collection may have a list of hashes."""
+    for arg in step.args:
+        if isinstance(arg, OutputData):
+            paths = (arg.path,) if isinstance(arg.path, str) else arg.path
+            told = arg.extra.get("sha256")
+            hashes = told if isinstance(told, list) and len(told) == len(paths) else [told] * len(paths)
+            for path, each in zip(paths, hashes, strict=True):
+                yield _Output(number, arg.location, path, each.lower() if isinstance(each, str) else "")
+
+
+class _Index:
+    """The outputs of a list by hash, by place and by name."""
+
+    def __init__(self, outputs: Iterable[_Output]) -> None:
+        self._by_hash: dict[str, list[_Output]] = defaultdict(list)
+        self._by_place: dict[tuple[str, str], list[_Output]] = defaultdict(list)
+        self._by_name: dict[str, list[_Output]] = defaultdict(list)
+        for output in outputs:
+            if output.sha256:
+                self._by_hash[output.sha256].append(output)
+            if output.location:
+                self._by_place[_place(output.location, output.path)].append(output)
+            self._by_name[_name(output.path)].append(output)
+        # what was found for a name or a place: a list may have thousands of inputs of one name
+        self._placed_before: dict[tuple[int, str, str, bool], _Output | None] = {}
+        self._named_before: dict[tuple[int, str, bool, bool], tuple[Origin, ...]] = {}
+
+    def find(self, number: int, arg: InputData) -> tuple[Origin, ...]:
+        """The outputs of earlier steps that an input may be: one, none, or several of one name."""
+        hashes = hashes_of(arg)
+        for each in reversed(hashes):
+            same = self._by_hash.get(each, [])
+            earlier = bisect.bisect_left(same, number, key=lambda output: output.step)
+            if earlier:
+                return (same[earlier - 1].origin,)
+        placed = self._placed(number, arg, hashes)
+        if placed:
+            return (placed.origin,)
+        return self._named(number, arg, hashes) if arg.path else ()
+
+    def _named(self, number: int, arg: InputData, hashes: tuple[str, ...]) -> tuple[Origin, ...]:
+        """The last output of its name of each earlier step, of the latest steps that have one."""
+        key = number, _name(arg.path), bool(arg.location), bool(hashes)
+        if key not in self._named_before:
+            named = self._by_name.get(_name(arg.path), [])
+            last: dict[int, Origin] = {}
+            end = bisect.bisect_left(named, number, key=lambda output: output.step)
+            for output in reversed(named[max(0, end - _MOST_LOOKED) : end]):
+                if _may_be(output, hashes) and not (arg.location and output.location):
+                    last.setdefault(output.step, output.origin)
+                    if len(last) == MOST_ORIGINS:
+                        break
+            self._named_before[key] = tuple(reversed(last.values()))
+        return self._named_before[key]
+
+    def _placed(self, number: int, arg: InputData, hashes: tuple[str, ...]) -> _Output | None:
+        """The last output at the place of an input; refused where only a later step makes it."""
+        if not arg.location:
+            return None
+        key = number, *_place(arg.location, arg.path), bool(hashes)
+        if key not in self._placed_before:
+            found = self._outputs_at(number, arg, hashes)
+            self._placed_before[key] = found[-1] if found else None
+        return self._placed_before[key]
+
+    def _outputs_at(self, number: int, arg: InputData, hashes: tuple[str, ...]) -> list[_Output]:
+        """The outputs of earlier steps at the place of an input.
+
+        None of them has a hash of the input: that one was found by it. So any two inputs with hashes get the same.
+        """
+        placed = self._by_place.get(_place(arg.location, arg.path), [])
+        at = bisect.bisect_left(placed, number, key=lambda output: output.step)
+        near = placed[max(0, at - _MOST_LOOKED) : at + _MOST_LOOKED]
+        there = [output for output in near if _may_be(output, hashes)]
+        earlier = [output for output in there if output.step < number]
+        later = [output for output in there if output.step > number]
+        if later and not earlier and not any(output.step == number for output in there):
+            raise StepsError(f"{arg.path[:80]!r} is made by {place_of(later[0].step)}, which comes later: the steps "
+                             "are out of order or form a cycle", f"{place_of(number)}.args[{arg.index}].inputdata")
+        return earlier
+
+
+def _may_be(output: _Output, hashes: tuple[str, ...]) -> bool:
+    """Whether the hashes of an output and an input, as far as both are known, are the same."""
+    return not (output.sha256 and hashes) or output.sha256 in hashes
+
+
+def _place(location: str, path: str) -> tuple[str, str]:
+    return location.rstrip("/"), path
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -1,0 +1,163 @@
+"""ObsCore rows as a table: VOTable 1.4 and ECSV 1.0, written piece by piece, however many rows there are.
+
+The metadata of the columns are those of `obscore.ALL_COLUMNS`. May import: standard library, `columns`, `obscore`,
+`xmltext`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final
+from xml.sax.saxutils import escape, quoteattr
+
+from provenance.columns import Column
+from provenance.obscore import ALL_COLUMNS, Value
+from provenance.xmltext import writable
+
+VOTABLE_MIME: Final = "application/x-votable+xml"
+ECSV_MIME: Final = "text/ecsv"
+
+BATCH: Final = 100
+"""Rows in one piece."""
+
+_NAMESPACE: Final = "http://www.ivoa.net/xml/VOTable/v1.3"
+_VOTABLE_TYPES: Final = {"INTEGER": "int", "BIGINT": "long", "DOUBLE": "double"}
+_ECSV_TYPES: Final = {"INTEGER": "int32", "BIGINT": "int64", "DOUBLE": "float64"}
+_XTYPES: Final = {"TIMESTAMP": "timestamp", "REGION": "adql:REGION"}
+_REFERENCES: Final = {"s_ra": "icrs", "s_dec": "icrs", "s_region": "icrs", "t_min": "tt", "t_max": "tt"}
+_BREAKS: Final = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_QUOTED: Final = re.compile(r'[\s",]')
+
+Row = Mapping[str, Value]
+Columns = Sequence[Column]
+
+
+def votable(rows: Iterable[Row], most: int | None = None, columns: Columns = ALL_COLUMNS) -> Iterator[bytes]:
+    """Write rows as a VOTable; where there are more than `most`, it ends with QUERY_STATUS=OVERFLOW (DALI 1.1, 4.4.1).
+
+    Where a row cannot be had, the table is closed with QUERY_STATUS=ERROR and the error raised after it: what was sent
+    is a document.
+    """
+    yield _votable_head(columns).encode()
+    left = iter(rows)
+    failed: Exception | None = None
+    try:
+        yield from _batches(left, most, _votable_row(columns))
+        status = "OVERFLOW" if most is not None and next(left, None) is not None else ""
+    except Exception as error:  # noqa: BLE001 - the document must end whatever it is; it is raised below
+        failed, status = error, "ERROR"
+    info = {"": "", "OVERFLOW": '<INFO name="QUERY_STATUS" value="OVERFLOW"/>\n',
+            "ERROR": '<INFO name="QUERY_STATUS" value="ERROR">not all rows could be read</INFO>\n'}  # fmt: skip
+    yield f"</TABLEDATA></DATA></TABLE>\n{info[status]}</RESOURCE></VOTABLE>\n".encode()
+    if failed is not None:
+        raise failed
+
+
+def ecsv(rows: Iterable[Row], most: int | None = None, columns: Columns = ALL_COLUMNS) -> Iterator[bytes]:
+    """Write rows, `most` of them at most, as ECSV 1.0; what is not known is empty."""
+    yield _ecsv_head(columns).encode()
+    yield from _batches(iter(rows), most, _ecsv_row(columns))
+
+
+def _batches(rows: Iterator[Row], most: int | None, write: Callable[[Row], str]) -> Iterator[bytes]:
+    """The rows written, some of them in a piece."""
+    wanted = islice(rows, most)
+    while batch := [write(row) for row in islice(wanted, BATCH)]:
+        yield "".join(batch).encode()
+
+
+def _votable_head(columns: Columns) -> str:
+    """Everything before the first row."""
+    fields = "\n".join(_field(column) for column in columns)
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<VOTABLE version="1.4" xmlns="{_NAMESPACE}">\n'
+        '<RESOURCE type="results">\n<INFO name="QUERY_STATUS" value="OK"/>\n<COOSYS ID="icrs" system="ICRS"/>\n'
+        '<TIMESYS ID="tt" timeorigin="MJD-origin" timescale="TT" refposition="UNKNOWN"/>\n'
+        '<TABLE name="obscore">\n'
+        "<DESCRIPTION>ObsCore 1.1 rows, and columns of its draft high-energy extension behind them</DESCRIPTION>\n"
+        f"{fields}\n<DATA><TABLEDATA>\n"
+    )
+
+
+def _field(column: Column) -> str:
+    """The FIELD of a column."""
+    kind = _VOTABLE_TYPES.get(column.adql)
+    attributes = {
+        "ID": column.name,
+        "name": column.name,
+        "datatype": kind or ("char" if column.adql in _XTYPES else "unicodeChar"),
+        "arraysize": None if kind else "*",
+        "xtype": _XTYPES.get(column.adql),
+        "ref": _REFERENCES.get(column.name),
+        "unit": _unit(column),
+        "ucd": column.ucd,
+        "utype": column.utype,
+    }
+    text = " ".join(f"{name}={quoteattr(value)}" for name, value in attributes.items() if value)
+    return f"<FIELD {text}><DESCRIPTION>{escape(column.description)}</DESCRIPTION></FIELD>"
+
+
+def _unit(column: Column) -> str | None:
+    """The unit; None for that of another column (o_unit)."""
+    return None if column.unit == "o_unit" else column.unit
+
+
+def _votable_row(columns: Columns) -> Callable[[Row], str]:
+    """How a row is written as TR."""
+    names = [(column.name, column.type == "str") for column in columns]
+
+    def write(row: Row) -> str:
+        get = row.get
+        cells = [
+            "<TD/>" if (value := get(name)) is None else f"<TD>{_escaped(value) if is_text else value}</TD>"
+            for name, is_text in names
+        ]
+        return f"<TR>{''.join(cells)}</TR>\n"
+
+    return write
+
+
+def _escaped(value: Value) -> str:
+    """A text as XML holds it."""
+    text = str(value)
+    return text if text.isalnum() else escape(writable(text))
+
+
+def _ecsv_head(columns: Columns) -> str:
+    """The header in YAML, as flow mappings (of which JSON is a part), and the line of names."""
+    lines = ["%ECSV 1.0", "---", 'delimiter: ","', "datatype:"]
+    for column in columns:
+        told = {
+            "name": column.name,
+            "unit": _unit(column),
+            "datatype": _ECSV_TYPES.get(column.adql, "string"),
+            "description": column.description,
+            "meta": {name: value for name, value in (("ucd", column.ucd), ("utype", column.utype)) if value},
+        }
+        lines.append(f"- {json.dumps({name: value for name, value in told.items() if value})}")
+    lines.append("schema: astropy-2.0")
+    return "".join(f"# {line}\n" for line in lines) + ",".join(column.name for column in columns) + "\n"
+
+
+def _ecsv_row(columns: Columns) -> Callable[[Row], str]:
+    """How a row is written as a line."""
+    names = [(column.name, column.type == "str") for column in columns]
+
+    def write(row: Row) -> str:
+        get = row.get
+        cells = [
+            "" if (value := get(name)) is None else _cell(str(value)) if is_text else str(value)
+            for name, is_text in names
+        ]
+        return ",".join(cells) + "\n"
+
+    return write
+
+
+def _cell(text: str) -> str:
+    """A text as a cell of ECSV, on one line."""
+    line = _BREAKS.sub(" ", text)
+    return '"' + line.replace('"', '""') + '"' if _QUOTED.search(line) else line

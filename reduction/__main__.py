@@ -1,0 +1,48 @@
+"""Runs a function of a script: ``python -m reduction SCRIPT FUNCTION``, in the folder of a job. Imports the task.
+
+The function gets the `Task`. How many stages it has is counted in the text of the script: the calls of ``.stage(...)``.
+"""
+
+from __future__ import annotations
+
+import ast
+import runpy
+import sys
+from pathlib import Path
+
+from reduction import task
+from reduction.errors import ReductionError
+
+
+def main() -> None:
+    """Run the function that the command line names; what goes wrong ends the process as in `task.run`."""
+    if len(sys.argv) != 3:
+        sys.exit("usage: python -m reduction SCRIPT FUNCTION, in the folder of a job")
+    script, name = Path(sys.argv[1]), sys.argv[2]
+    task.run(lambda job: call(script, name, job), stages_in(script))
+
+
+def call(script: Path, name: str, job: task.Task) -> None:
+    """Read the script and call its function."""
+    sys.path.insert(0, str(script.parent))
+    try:
+        found = runpy.run_path(str(script), run_name=script.stem).get(name)
+    except SyntaxError as error:
+        raise ReductionError(f"{script.name}, line {error.lineno}: {error.msg}") from error
+    if not callable(found):
+        raise ReductionError(f"{script.name} has no function {name}")
+    found(job)
+
+
+def stages_in(script: Path) -> int:
+    """How many calls of `.stage(...)` a script holds; 0 for one that cannot be read, which its run will tell."""
+    try:
+        tree = ast.parse(script.read_bytes())
+    except (OSError, ValueError, SyntaxError):
+        return 0
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return sum(isinstance(function, ast.Attribute) and function.attr == "stage" for function in calls)
+
+
+if __name__ == "__main__":
+    main()

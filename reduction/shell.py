@@ -1,0 +1,212 @@
+"""What the shell script of a job calls: the commands uws-stage, uws-result and uws-step.
+
+    uws-stage "Filtering events"              [STAGE 1/3] Filtering events
+    uws-result spectrum.fits --description "spectrum of the source" --column dataproduct_type=spectrum
+    uws-step --task evselect --input events.fits --param expression='PI>200' --output spectrum.fits
+
+They are to start quickly: here is the standard library alone, and what takes long to import is imported on use. May
+import `task`, `provenance`. What the calls of one job know of each other is in `helpers.json` in its folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import fnmatch
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+FOLDER_VARIABLE, SCRIPT_VARIABLE = "UWS_JOB_FOLDER", "UWS_JOB_SCRIPT"
+HELPERS_FILE = "helpers.json"
+_CALL = re.compile(rb"^[^#\n]*\buws-stage\b", re.MULTILINE)
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
+
+
+class _Refused(Exception):
+    """What a command cannot do; the message is for the log of the job."""
+
+
+def stage() -> None:
+    """`uws-stage TEXT`: say that the next stage begins."""
+    parser = _parser("uws-stage", "Say that the next stage of the job begins.")
+    parser.add_argument("text", nargs="+", help="what the job does now")
+    parser.add_argument("-m", type=int, metavar="N", help="stages there are; without it the script's calls are counted")
+    _run(parser, _stage)
+
+
+def result() -> None:
+    """`uws-result FILE`: make a file a result."""
+    parser = _parser("uws-result", "Make a file a result of the job: it goes into results/.")
+    parser.add_argument("file", type=Path, help="a file; one in the folder of the job is moved, any other copied")
+    parser.add_argument("--name", default="", help="a result of the definition, or another name for the file")
+    parser.add_argument("--description", default="", help="what it is, in a few words")
+    parser.add_argument("--column", action="append", default=[], metavar="NAME=VALUE", help="a column of ObsCore")
+    _run(parser, _result)
+
+
+def step() -> None:
+    """`uws-step --task NAME`: tell a step of the provenance."""
+    parser = _parser("uws-step", "Tell how files were made: one step of the provenance, once it is done.")
+    parser.add_argument("--task", required=True, help="the program that did it, such as evselect")
+    parser.add_argument("--task-version", default="", metavar="VERSION", help="version of that program")
+    parser.add_argument("--input", action="append", default=[], metavar="FILE", help="a file that it read")
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter it was given")
+    parser.add_argument("--output", action="append", default=[], metavar="FILE", help="a file that it wrote")
+    _run(parser, _step)
+
+
+def _parser(name: str, text: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog=name, description=text, epilog="For the shell script of a job.")
+
+
+def _run(parser: argparse.ArgumentParser, act: Callable[[argparse.Namespace, Path], None]) -> None:
+    options = parser.parse_args()
+    try:
+        act(options, Path(os.environ.get(FOLDER_VARIABLE) or Path.cwd()))
+    except (_Refused, OSError) as error:
+        sys.exit(f"[ERROR] {parser.prog}: {error}")
+
+
+def _stage(options: argparse.Namespace, folder: Path) -> None:
+    with _notes(folder) as notes:
+        number = notes["stage"] = notes.get("stage", 0) + 1
+        if options.m is not None:
+            notes["stages"] = options.m
+        notes["since"] = datetime.now(UTC).isoformat()
+        total = max(number, notes.get("stages") or _calls_in_script())
+    text = " ".join(" ".join(options.text).split())
+    print(f"[STAGE {number}/{total}] {text}", flush=True)
+
+
+def _calls_in_script() -> int:
+    """How many lines of the job's script call uws-stage."""
+    try:
+        return len(_CALL.findall(Path(os.environ.get(SCRIPT_VARIABLE, "")).read_bytes()))
+    except OSError:
+        return 0
+
+
+def _result(options: argparse.Namespace, folder: Path) -> None:
+    path: Path = options.file.absolute()
+    if not path.is_file():
+        raise _Refused(f"there is no file {options.file}")
+    name = _result_name(options.name, path.name, folder)
+    columns = _columns(_pairs(options.column, "--column"))
+    target = folder / "results" / name
+    target.parent.mkdir(exist_ok=True)
+    inside = path.resolve().is_relative_to(folder.resolve()) and (folder / "inputs").resolve() not in path.parents
+    if path.resolve() != target.resolve():
+        if inside and not path.is_symlink():
+            shutil.move(path, target)
+        else:
+            beside = target.with_name(f".{name}.part")
+            shutil.copyfile(path, beside)
+            beside.replace(target)
+    with _notes(folder) as notes:
+        notes.setdefault("results", {})[name] = {"description": options.description, "columns": columns}
+
+
+def _result_name(asked: str, own: str, folder: Path) -> str:
+    """The name of a result's file: that of the declared result, else what was asked for, else its own."""
+    declared = _document(folder).get("globs") or {}
+    glob = declared.get(asked, "")
+    name = own if "*" in glob or not asked else glob or asked
+    if "*" in glob and not fnmatch.fnmatchcase(name, glob):
+        raise _Refused(f"{name} does not match {glob}, the files of the result {asked}")
+    if not _NAME.fullmatch(name):
+        raise _Refused(f"{name!r} is no name of a result file: letters, digits and _ . + - only; give one by --name")
+    return name
+
+
+def _columns(given: dict[str, str]) -> dict[str, str | int | float]:
+    """Columns of ObsCore with values of their types."""
+    if not given:
+        return {}
+    from provenance import obscore  # it needs numpy, which the other calls need not wait for
+
+    types = {column.name: column.type for column in obscore.COLUMNS}
+    found: dict[str, str | int | float] = {}
+    for name, text in given.items():
+        if name not in types:
+            raise _Refused(f"--column: ObsCore has no column {name}")
+        try:
+            found[name] = {"int": int, "float": float}.get(types[name], str)(text)
+        except ValueError as error:
+            raise _Refused(f"--column {name}={text}: a number is expected") from error
+    if wrong := obscore.invalid(found):
+        raise _Refused(f"--column: {wrong[0]}")
+    return found
+
+
+def _step(options: argparse.Namespace, folder: Path) -> None:
+    from provenance import steps
+    from provenance.errors import ProvenanceError
+    from reduction import task
+    from reduction.arguments import PARAMETERS_FILE
+    from reduction.atomic import write_bytes
+    from reduction.errors import ReductionError
+
+    given = _pairs(options.param, "--param")
+    # as the script names them: from where it is, not from the folder of the job
+    inputs, outputs = ([Path(os.path.abspath(name)) for name in names] for names in (options.input, options.output))  # noqa: PTH100
+    try:
+        job = task.read_task(folder.absolute(), 0)
+        with _notes(folder) as notes:
+            begun = (folder / PARAMETERS_FILE).stat().st_mtime
+            since = datetime.fromisoformat(notes["since"]) if "since" in notes else datetime.fromtimestamp(begun, UTC)
+            found = [_where(path, folder) for path in outputs]
+            job.also(options.task, inputs, found, given, options.task_version, since)
+            notes["since"] = datetime.now(UTC).isoformat()
+            path = folder / task.STEPS_FILE
+            before = steps.parse(path.read_bytes()) if path.is_file() else ()
+            write_bytes(path, steps.dump(steps.merge(before, job.told_steps)).encode("ascii") + b"\n")
+        job.close()
+    except (ReductionError, ProvenanceError) as error:
+        raise _Refused(str(error)) from error
+
+
+def _where(output: Path, folder: Path) -> Path:
+    """Where a file is that a step made: uws-result may have taken it to the results."""
+    moved = folder / "results" / output.name
+    return output if output.is_file() or not moved.is_file() else moved
+
+
+def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    """NAME=VALUE of an option that may come several times."""
+    for text in texts:
+        if not re.match(r"[A-Za-z_][\w.:-]*=", text):
+            raise _Refused(f"{option} {text[:80]!r}: NAME=VALUE is expected")
+    return {name: value for name, _, value in (text.partition("=") for text in texts)}
+
+
+def _document(folder: Path) -> dict[str, Any]:
+    """What parameters.json tells of the job."""
+    try:
+        found = json.loads((folder / "parameters.json").read_bytes())["job"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _Refused("there is no parameters.json: a script of a job calls this, in the job's folder") from error
+    return found if isinstance(found, dict) else {}
+
+
+@contextlib.contextmanager
+def _notes(folder: Path) -> Iterator[dict[str, Any]]:
+    """What the calls of one job note, for one of them at a time."""
+    with (folder / HELPERS_FILE).open("a+", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.seek(0)
+        try:
+            notes = json.loads(stream.read() or "{}")
+        except ValueError:
+            notes = {}
+        yield notes
+        stream.seek(0)
+        stream.truncate()
+        json.dump(notes, stream)

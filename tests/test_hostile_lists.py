@@ -1,0 +1,225 @@
+"""Step lists and addresses that somebody made up: nothing of the server's disk or of others' jobs is had by them."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from serving import running_server
+from uws_server.execution import sandbox
+from uwsjobs import create, listed, reached, write_definitions
+
+SECRET = "nobody else may read this"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A server with a job of bob's, which nobody else may see, and a file of its machine outside its folders."""
+
+    url: str
+    folder: Path
+    bob: tuple[str, str]
+    job: str
+
+    def ask(self, document: Any) -> requests.Response:
+        """POST a step list."""
+        return requests.post(f"{self.url}/reprocessing", json=document, allow_redirects=False, timeout=60)
+
+    def incoming(self) -> list[str]:
+        """What lies where uploads wait."""
+        return [path.name for path in (self.folder / "data" / "incoming").iterdir()]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "secret").write_text(SECRET)
+    definitions = write_definitions(tmp_path_factory.mktemp("definitions"))
+    with running_server(folder / "data", definitions=definitions) as served:
+        account = [sys.executable, "-m", "uws_server", "accounts", "add", "bob", "--data", str(folder / "data")]
+        name, token = subprocess.run(account, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+        form = {"text": SECRET, "PHASE": "RUN"}
+        made = requests.post(
+            f"{served.url}/rest/dummy", data=form, auth=(name, token), allow_redirects=False, timeout=30
+        )
+        job = made.headers["Location"]
+        while requests.get(f"{job}/phase", auth=(name, token), timeout=30).text != "COMPLETED":
+            time.sleep(0.05)
+        yield Place(served.url, folder, (name, token), job)
+
+
+def argument(kind: str, **values: Any) -> dict[str, Any]:
+    return {kind: {"description": "", "editable": True, **values}}
+
+
+def step(task: str, *args: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"task": task, "args": [{"index": number, **each} for number, each in enumerate(args)], **more}
+
+
+def made_by(output: str, *, count: int = 1) -> dict[str, Any]:
+    """A list of two steps: the first makes a file that the second uses."""
+    name = output.rpartition("/")[2]
+    return {
+        "provenance": [
+            step("dummy", *[argument("outputdata", location="", path=output)] * count),
+            step("files", *[argument("inputdata", location="", path=name, name="table")] * count),
+        ],
+        "from": 0,
+    }
+
+
+@pytest.mark.parametrize("output", ["{up}{secret}", "/{secret}", "x/../{up}{secret}", "./result.txt", "a//b", "a\n/b"])
+def test_an_output_of_a_chain_leads_nowhere_but_among_results(place: Place, output: str) -> None:
+    before = listed(place.url), listed(place.url, "", "files")
+    path = output.format(up="../" * 40, secret=str(place.folder / "secret").lstrip("/"))
+    answer = place.ask(made_by(path))
+    assert (answer.status_code, "is no name of a file among results" in answer.text) == (400, True), answer.text
+    assert (listed(place.url), listed(place.url, "", "files")) == before
+    assert not place.incoming()
+
+
+def test_a_link_among_the_results_of_a_job_is_not_what_the_next_one_gets(place: Place, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    definitions = write_definitions(tmp_path / "definitions")
+    (definitions / "tree" / "run.sh").write_text(f"mkdir results; ln -s {place.folder}/secret results/secret\n")
+    with running_server(data, definitions=definitions) as served:
+        first, second = made_by("secret")["provenance"]
+        document = {"provenance": [{**first, "task": "tree"}, second], "from": 0}
+        answer = requests.post(f"{served.url}/reprocessing", json=document, allow_redirects=False, timeout=30)
+        assert answer.status_code == 303, answer.text
+        last = f"{served.url}/rest/files/{answer.headers['Location'][-32:]}"
+        assert reached(last, "COMPLETED", "ERROR") == "ERROR"
+        assert "left no secret" in requests.get(f"{last}/error", timeout=30).text
+
+
+@pytest.mark.parametrize("form", ["{job}/results/result", "urn:uws-server:{id}:result.txt", "urn:uws-server:{id}:log"])
+def test_the_id_of_a_job_does_not_give_those_of_its_results(place: Place, form: str) -> None:
+    """Ids of jobs are told to who may not see these; who knows the id of a result may have it."""
+    asked = {"ID": form.format(job=place.job, id=place.job[-32:])}
+    for address in ("datalink", "provsap"):
+        refused = requests.get(f"{place.url}/{address}", params=asked, timeout=30)
+        assert "/store/" not in refused.text
+        assert "result_" not in refused.text
+        own = requests.get(f"{place.url}/{address}", params=asked, auth=place.bob, timeout=30)
+        assert "/store/" in own.text or "result_" in own.text
+
+
+def test_the_hash_of_a_file_does_not_give_the_file(place: Place) -> None:
+    listing = requests.get(f"{place.url}/rest/dummy/{place.job[-32:]}/provjson", auth=place.bob, timeout=30).json()
+    hashes = {about["schema:sha256"] for about in listing["entity"].values() if "schema:sha256" in about}
+    assert hashes
+    for each in hashes:
+        for address in ("datalink", "provsap"):
+            refused = requests.get(f"{place.url}/{address}", params={"ID": each}, timeout=30)
+            assert "/store/" not in refused.text
+            assert "result_" not in refused.text
+            assert place.job[-32:] not in refused.text
+
+
+@pytest.mark.parametrize("behind", ["", "%0a"])
+def test_a_page_of_another_site_makes_no_job_by_a_get(place: Place, behind: str) -> None:
+    nobodys = create(place.url, text="x", PHASE="RUN")
+    reached(nobodys, "COMPLETED")
+    before = listed(place.url)
+    for address in (f"{place.url}/rest/dummy/sync", f"{nobodys}/rerun/sync"):
+        for site in ("cross-site", "same-site"):
+            answer = requests.get(
+                f"{address}{behind}", headers={"Sec-Fetch-Site": site}, allow_redirects=False, timeout=30
+            )
+            assert answer.status_code == 403
+    assert listed(place.url) == before
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        made_by("a", count=10_000),
+        made_by("a", count=100_000),
+        {"provenance": [step("dummy", argument("parameter", name=f"p{n}", value=n)) for n in range(1999)],
+         "parameters": {f"p{n}": 1 for n in range(1000)}},
+        {"provenance": [step("dummy", argument("parameter", name="text", value=1))],
+         "parameters": {f"p{n}": 1 for n in range(100_000)}},
+        {"provenance": [step("dummy", n=n) for n in range(100_000)]},
+        {"provenance": [step("files", *[argument("inputdata", location=f"x{n % 9}", path=f"b{n}", name="table",
+                                                 sha256=f"{n:064x}") for n in range(20_000)])]},
+        {"provenance": [
+            *(step("dummy", *[argument("outputdata", location="x", path="a", sha256=f"{n:064x}{m}") for m in range(9)])
+              for n in range(1000)),
+            step("files", *[argument("inputdata", location="x", path="a", sha256=f"{n}") for n in range(10_000)])]},
+        {"provenance": [
+            step("files", *[argument("outputdata", location="", path="a")] * 5,
+                 *[argument("inputdata", location="", path="a", name="table")] * 5, n=n) for n in range(1999)]},
+    ],
+    ids=["of one name", "too many", "changes", "too many changes", "steps", "files", "hashes", "ladder"],
+)  # fmt: skip
+def test_a_long_list_takes_no_long_time(place: Place, document: dict[str, Any]) -> None:
+    began = time.monotonic()
+    answer = place.ask(document)
+    assert time.monotonic() - began < 15
+    assert answer.status_code in (303, 400), answer.text[:300]
+    assert not place.incoming()
+
+
+ODD = ["\ud800", "\0", "\x1b", "x" * 5000, "../..", "%", "é", "{name}", "0" * 32, "param:x", "-1", "\n"]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=ascii)
+def test_odd_words_anywhere_in_a_list_are_refused_with_a_sentence(place: Place, odd: str) -> None:
+    good = [
+        step("dummy", argument("parameter", name="text", value="x"), argument("outputdata", location="x", path="a")),
+        step("files", argument("inputdata", location="x", path="a", name="table", sha256="y"), job="1", version="2"),
+    ]
+    text = json.dumps({"provenance": good, "parameters": {"Note": "n"}, "target": "1", "RUNID": "r"})
+    told = json.dumps(odd)
+    for word in ('"dummy"', '"files"', '"text"', '"x"', '"a"', '"table"', '"y"', '"1"', '"2"', '"Note"', '"n"', '"r"'):
+        answer = requests.post(
+            f"{place.url}/reprocessing",
+            data=text.replace(word, told),
+            headers={"Content-Type": "application/json"},
+            allow_redirects=False,
+            timeout=30,
+        )
+        assert answer.status_code in (303, 400, 403, 404), f"{word} {answer.text[:300]}"
+    assert not place.incoming()
+
+
+@pytest.mark.skipif(bool(sandbox.obstacle()), reason=f"no sandbox here: {sandbox.obstacle()}")
+def test_a_job_in_a_sandbox_sees_what_an_earlier_one_of_its_chain_made(tmp_path: Path) -> None:
+    definitions = write_definitions(tmp_path / "definitions")
+    document = made_by("result.txt")
+    document["provenance"][0]["args"].append({"index": 1, **argument("parameter", name="text", value="seen")})
+    with running_server(tmp_path / "data", definitions=definitions, sandbox="all") as served:
+        answer = requests.post(f"{served.url}/reprocessing", json=document, allow_redirects=False, timeout=30)
+        last = f"{served.url}/rest/files/{answer.headers['Location'][-32:]}"
+        assert reached(last, "COMPLETED", "ERROR") == "COMPLETED"
+        assert requests.get(f"{last}/results/result", timeout=30).text == "seen\n"
+
+
+def test_a_pipe_in_the_place_of_the_steps_holds_nobody_up(tmp_path: Path) -> None:
+    """A script still runs when somebody asks for its provenance, and may have put anything into its folder."""
+    definitions = write_definitions(tmp_path / "definitions")
+    script = "mkfifo steps.json; mkdir results; echo x > 'results/..\\..\\x.txt'; echo ready; sleep 4\n"
+    (definitions / "tree" / "run.sh").write_text(script)
+    with running_server(tmp_path / "data", definitions=definitions) as served:
+        job = create(served.url, "tree", PHASE="RUN")
+        while "ready" not in requests.get(f"{job}/stdout", timeout=30).text:
+            time.sleep(0.05)
+        began = time.monotonic()
+        page = f"{served.url}/jobs/{job[-32:]}"
+        for address in (f"{job}/provjson", f"{page}/provenance", f"{served.url}/rerun?job={job[-32:]}"):
+            assert requests.get(address, timeout=30).status_code == 200
+        assert time.monotonic() - began < 3.5
+        assert reached(job, "COMPLETED", "ERROR") == "COMPLETED"
+        packed = zipfile.ZipFile(io.BytesIO(requests.get(f"{page}/all.zip", timeout=30).content))
+        assert f"tree-{job[-32:-24]}/.._.._x.txt" in packed.namelist()

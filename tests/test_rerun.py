@@ -1,0 +1,218 @@
+"""The rules of a rerun: what may be changed, which step needs which, what is refused and where."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provenance import links, rerun, steps
+from provenance.errors import StepsError
+from provenance.rerun import LockedError
+from provenance.steps import InputData, OutputData, Parameter, Step
+
+SLIDES = """{"provenance": [{"args": [
+  {"index": 0, "inputdata": {"description": "a file", "editable": false, "location": "/tmp", "path": "DummyJob.py"}},
+  {"index": 1, "parameter": {"description": "a parameter", "editable": false, "value": "param0"}},
+  {"index": 2, "parameter": {"description": "another", "editable": true, "value": "2"}},
+  {"index": 3, "outputdata": {"description": "output file", "editable": false, "location": "/tmp", "path": "out.txt"}}
+]}]}"""
+
+
+def step(task: str, inputs: dict[str, Any], values: dict[str, Any], made: dict[str, str], **extra: Any) -> Step:
+    """A step: inputs name -> (location, path, hashes), values name -> (value, editable), outputs path -> sha256."""
+    args: list[steps.Arg] = []
+    for name, (location, path, hashes) in inputs.items():
+        args.append(InputData(len(args), name, False, location, path, {"name": name, **hashes}))
+    for name, (value, editable) in values.items():
+        args.append(Parameter(len(args), name, editable, value, {"name": name}))
+    for path, sha256 in made.items():
+        known = {"sha256": sha256} if sha256 else {}
+        args.append(OutputData(len(args), path, False, extra.get("place", ""), path, known))
+    return Step(tuple(args), {"task": task, "version": "1", **{k: v for k, v in extra.items() if k != "place"}})
+
+
+RAW = ("", "raw.fits", {"sha256": "a0"})
+FILTER = step("filter", {"raw": RAW}, {"energy": ("1 2", True), "mode": ("x", False)}, {"events.fits": "b0"}, job="1")
+IMAGE = step("image", {"events": ("", "events.fits", {"sha256": "b9", "science_sha256": "b0"})},
+             {"bin": (4, True), "energy": ("1 2", True)}, {"image.fits": "c0"}, job="2")  # fmt: skip
+OTHER = step("other", {"raw": RAW}, {}, {"other.txt": "d0"}, job="3")
+FIT = step("fit", {"image": ("", "image.fits", {"sha256": "c0"}), "other": ("", "other.txt", {"sha256": "d0"})},
+           {"text": ("old", True)}, {"fit.fits": "e0"}, job="4")  # fmt: skip
+CHAIN = (FILTER, IMAGE, OTHER, FIT)
+
+
+def test_the_slides_own_example_says_what_may_be_changed() -> None:
+    listed = steps.parse(SLIDES)
+    fields = rerun.fields(listed, 0)
+    assert [(field.name, field.text, field.editable) for field in fields] == [
+        ("args[0]", "/tmp" "/DummyJob.py", False),
+        ("args[1]", "param0", False),
+        ("args[2]", "2", True),
+    ]
+    with pytest.raises(StepsError, match=r"provenance\[0\]\.task: is missing"):
+        rerun.plan(links.chain(listed), [0])
+
+
+def test_steps_hang_together_by_hash_of_the_science() -> None:
+    chain = links.chain(CHAIN)
+    assert rerun.from_step(chain, 0) == (0, 1, 3)
+    assert rerun.from_step(chain, 1) == (1, 3)
+    assert rerun.from_step(chain, 2) == (2, 3)
+    assert rerun.from_step(chain, 0, 1) == (0, 1)
+    with pytest.raises(StepsError, match=r"provenance\[1\]: does not depend on provenance\[2\]"):
+        rerun.from_step(chain, 2, 1)
+    assert rerun.leading_to(chain, 3) == (3,)
+    assert rerun.leading_to(chain, 3, [0]) == (0, 1, 3)
+    with pytest.raises(StepsError, match=r"provenance\[2\]: the wanted provenance\[1\] does not depend on it"):
+        rerun.leading_to(chain, 1, [2])
+    with pytest.raises(StepsError, match=r"provenance\[4\]: there is no such step; the list has 4"):
+        rerun.from_step(chain, 4)
+
+
+@pytest.mark.parametrize(
+    ("place", "input_place", "linked"),
+    [("http://x/1", "http://x/1", True), ("http://x/1", "http://x/2", False), ("http://x/1", "", True), ("", "", True)],
+)
+def test_without_hashes_place_and_name_tell(place: str, input_place: str, linked: bool) -> None:
+    first = step("a", {}, {}, {"f.fits": ""}, place=place)
+    second = step("b", {"in": (input_place, "f.fits", {})}, {}, {})
+    assert rerun.from_step(links.chain([first, second]), 0) == ((0, 1) if linked else (0,))
+
+
+def test_a_hash_that_differs_outweighs_a_name() -> None:
+    first = step("a", {}, {}, {"f.fits": "11"})
+    second = step("b", {"in": ("", "f.fits", {"sha256": "22"})}, {}, {})
+    assert rerun.from_step(links.chain([first, second]), 0) == (0,)
+
+
+def test_a_plan_says_where_each_input_comes_from() -> None:
+    plan = rerun.plan(links.chain(CHAIN), [0, 1, 3], {"0.energy": "3 4", "text": "new", "bin": "4"})
+    assert [(one.number, one.task, one.changed) for one in plan.steps] == [
+        (0, "filter", ("energy",)), (1, "image", ()), (3, "fit", ("text",)),
+    ]  # fmt: skip
+    assert plan.steps[0].values == {"energy": "3 4", "mode": "x"}
+    assert plan.steps[1].values == {"bin": 4, "energy": "1 2"}
+    assert [(file.name, file.made_by, file.output) for file in plan.steps[2].inputs] == [
+        ("image", 1, "image.fits"), ("other", None, ""),
+    ]  # fmt: skip
+    missing = [(one.number, file.path, file.hash) for one, file in plan.missing]
+    assert missing == [(0, "raw.fits", "a0"), (3, "other.txt", "d0")]
+    with pytest.raises(TypeError):
+        plan.steps[0].values["energy"] = "5"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "sentence"),
+    [
+        ({"mode": "y"}, LockedError, r"^provenance\[0\]\.args\[2\]: the parameter mode is locked: it stays 'x'"),
+        ({"0.raw": "z.fits"}, LockedError, r"the input raw is locked"),
+        ({"energy": "5 6"}, StepsError, r"^energy: several steps have it: write 0\.energy or 1\.energy"),
+        ({"enrgy": "5 6"}, StepsError, r"^enrgy: no such parameter of step 0 \(filter\).*may be changed: bin, energy"),
+        ({"7.energy": "1"}, StepsError, r"^7\.energy: step 7 is not run"),
+        ({"2.raw": "1"}, StepsError, r"^2\.raw: step 2 is not run"),
+        ({"image.fits": "1"}, StepsError, r"no such parameter"),
+    ],
+)
+def test_what_may_not_be_set_is_refused_by_name(changes: Any, error: type[StepsError], sentence: str) -> None:
+    with pytest.raises(error, match=sentence):
+        rerun.plan(links.chain(CHAIN), [0, 1], changes)
+
+
+def test_a_locked_value_may_be_repeated_as_it_was() -> None:
+    assert rerun.plan(links.chain(CHAIN), [0], {"mode": "x", "raw": ""}).steps[0].changed == ()
+    boolean = step("a", {}, {"flag": (True, False), "several": ((1, 2.5), False)}, {})
+    assert rerun.plan(links.chain([boolean]), [0], {"flag": "true", "several": "1\n2.5"}).steps[0].changed == ()
+
+
+def test_what_was_hidden_may_be_given_although_it_is_locked() -> None:
+    hidden = step("a", {}, {"token": ("(hidden)", False)}, {})
+    assert rerun.plan(links.chain([hidden]), [0], {"token": "abc"}).steps[0].values == {"token": "abc"}
+
+
+def test_a_cycle_and_a_wrong_order_are_told_with_the_place() -> None:
+    first = step("a", {"in": ("http://x/2", "b.fits", {})}, {}, {"a.fits": ""}, place="http://x/1")
+    second = step("b", {"in": ("http://x/1", "a.fits", {})}, {}, {"b.fits": ""}, place="http://x/2")
+    place = r"provenance\[0\]\.args\[0\]\.inputdata: "
+    with pytest.raises(StepsError, match=place + r"'b.fits' is made by provenance\[1\].*cycle"):
+        links.chain([first, second])
+
+
+def test_a_file_changed_in_place_is_no_cycle() -> None:
+    chain = links.chain([step("a", {"in": ("/tmp", "f.fits", {})}, {}, {"f.fits": ""}, place="/tmp")])
+    assert rerun.plan(chain, [0]).missing[0][1].path == "f.fits"
+
+
+def test_a_repeated_step_counts_once_and_is_told() -> None:
+    chain = links.chain([FILTER, FILTER, IMAGE])
+    assert chain.notes == ("provenance[1] is provenance[0] again and counts once",)
+    assert rerun.from_step(chain, 0) == (0, 2)
+
+
+def test_one_name_of_two_steps_is_ambiguous_only_where_one_is_run() -> None:
+    listed = [step("a", {"x": RAW}, {}, {"f.fits": ""}), step("b", {"x": RAW}, {}, {"f.fits": ""}),
+              step("c", {"in": ("", "f.fits", {})}, {}, {})]  # fmt: skip
+    chain = links.chain(listed)
+    assert rerun.plan(chain, [2]).missing
+    place = r"provenance\[2\]\.args\[0\]\.inputdata\.path: "
+    with pytest.raises(StepsError, match=place + r"'f.fits' may come from provenance\[0\] and provenance\[1\]"):
+        rerun.plan(chain, [0, 1, 2])
+
+
+def test_an_input_without_path_and_hash_is_refused() -> None:
+    with pytest.raises(StepsError, match=r"provenance\[0\]\.args\[0\]\.inputdata: has neither a path nor a sha256"):
+        rerun.plan(links.chain([step("a", {"in": ("", "", {})}, {}, {})]), [0])
+
+
+@pytest.mark.parametrize(("wanted", "number"), [(None, 3), ("", 3), ("1", 1), ("image.fits", 1), ("events.fits", 0)])
+def test_a_target_is_a_step_or_an_output(wanted: str | None, number: int) -> None:
+    assert rerun.target(CHAIN, wanted) == number
+
+
+def test_an_unknown_target_is_told_with_those_there_are() -> None:
+    with pytest.raises(StepsError, match=r"target: 's.fits' is neither a step .0 to 3. nor an output; .*fit.fits"):
+        rerun.target(CHAIN, "s.fits")
+    with pytest.raises(StepsError, match="the list is empty"):
+        rerun.target((), None)
+
+
+def test_a_collection_is_linked_by_the_hash_of_its_member() -> None:
+    many = Step((OutputData(0, "", False, "", ("a.fits", "b.fits"), {"sha256": ["11", "22"]}),), {"task": "split"})
+    plan = rerun.plan(links.chain([many, step("use", {"in": ("", "renamed.fits", {"sha256": "22"})}, {}, {})]), [0, 1])
+    assert plan.steps[1].inputs[0].output == "b.fits"
+
+
+def test_a_chain_that_is_too_long_is_refused() -> None:
+    listed = [step("a", {"in": ("", f"{n}", {})}, {}, {f"{n + 1}": ""}) for n in range(rerun.MOST_STEPS + 1)]
+    with pytest.raises(StepsError, match="101 steps are to be run; at most 100"):
+        rerun.plan(links.chain(listed), rerun.from_step(links.chain(listed), 0))
+
+
+def test_a_thousand_steps_are_linked_quickly() -> None:
+    listed = [step("a", {"in": ("", f"{n}.fits", {"sha256": f"{n:064x}"})}, {}, {f"{n + 1}.fits": f"{n + 1:064x}"})
+              for n in range(1000)]  # fmt: skip
+    began = time.perf_counter()
+    chain = links.chain(listed)
+    assert len(rerun.from_step(chain, 0)) == 1000
+    assert time.perf_counter() - began < 1.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=12), st.integers(0, 11))
+def test_what_is_run_again_is_closed_under_dependence(pairs: list[tuple[int, int]], first: int) -> None:
+    """Whatever the list: each step that needs an output of a chosen one is chosen, and no other than these."""
+    listed = [step(f"t{n}", {"in": ("", str(used), {"sha256": f"{used:064x}"})}, {}, {str(made): f"{made:064x}"})
+              for n, (used, made) in enumerate(pairs)]  # fmt: skip
+    if first >= len(listed):
+        return
+    chosen = set(rerun.from_step(links.chain(listed), first))
+    expected = {first}
+    for number, (used, _) in enumerate(pairs):
+        makers = [earlier for earlier in range(number) if pairs[earlier][1] == used]
+        if makers and makers[-1] in expected:
+            expected.add(number)
+    assert chosen == expected
+    assert json.loads(steps.dump(listed))["provenance"]

@@ -1,0 +1,1 @@
+"""The commands of `uws-server` that are more than a few lines: one module each, with `add`, which cli.py calls."""

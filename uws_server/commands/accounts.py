@@ -1,0 +1,73 @@
+"""The command `uws-server accounts`: make, list, change and remove accounts. Imports the accounts and their storage."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uws_server import config
+
+if TYPE_CHECKING:
+    from uws_server.accounts import Accounts
+
+
+def add(commands: Any) -> None:
+    """Add the command to those of `uws-server`."""
+    accounts = commands.add_parser("accounts", help="make, list and remove accounts, and give them roles")
+    actions = accounts.add_subparsers(required=True, metavar="ACTION")
+    make = actions.add_parser("add", help="make an account; its token is shown once")
+    make.add_argument("name", help="1 to 64 letters, digits, '_', '-' and '@'")
+    make.add_argument("--admin", action="store_true", help="may see and change every job and make definitions live")
+    what = "author writes job definitions, others are those that definitions ask for; may be given again"
+    make.add_argument("--role", action="append", default=[], metavar="ROLE", dest="roles", help=what)
+    make.add_argument("--max-active", type=int, metavar="N", help="jobs queued or running (default: max_active)")
+    make.add_argument("--max-stored", metavar="SIZE", help="what its jobs may take on disk, such as 5GB")
+    make.set_defaults(act=_add)
+    roles = actions.add_parser("roles", help="give an account these roles and no others")
+    roles.add_argument("name")
+    roles.add_argument("roles", nargs="*", metavar="ROLE", help="none takes all of them away")
+    roles.set_defaults(act=lambda accounts, options: accounts.set_roles(options.name, options.roles))
+    token = actions.add_parser("token", help="give an account a new token; the old one is void")
+    token.add_argument("name")
+    token.set_defaults(act=lambda accounts, options: print(accounts.renew(options.name)))
+    remove = actions.add_parser("remove", help="forget an account; its jobs stay, for admins to see")
+    remove.add_argument("name")
+    remove.set_defaults(act=lambda accounts, options: accounts.remove(options.name))
+    listing = actions.add_parser("list", help="every account")
+    listing.set_defaults(act=_list)
+    for action in (make, roles, token, remove, listing):
+        action.add_argument("--data", type=Path, help="folder of the server (default uws-data)")
+        action.add_argument("--config", type=Path, metavar="FILE", help="configuration in TOML")
+        action.set_defaults(run=_with_accounts)
+
+
+def _with_accounts(options: argparse.Namespace) -> None:
+    from uws_server.accounts import Accounts
+    from uws_server.storage.accounts import AccountStore
+    from uws_server.storage.jobstore import JobStore
+
+    settings = config.load(options.config, os.environ, data=options.data)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    store = JobStore(settings.database_url())
+    try:
+        options.act(Accounts(AccountStore(store.engine)), options)
+    finally:
+        store.close()
+
+
+def _add(accounts: Accounts, options: argparse.Namespace) -> None:
+    most = None if options.max_stored is None else config.number("--max-stored", options.max_stored)
+    token = accounts.create(options.name, options.admin, options.max_active, most, options.roles)
+    print(f"{options.name} {token}")
+    print("Keep the token: it is not shown again.", file=sys.stderr)
+
+
+def _list(accounts: Accounts, _options: argparse.Namespace) -> None:
+    for account in accounts.all():
+        words = ["admin"] if account.is_admin else []
+        words += ["disabled"] if account.disabled else []
+        words += [f"roles: {', '.join(account.roles.split())}"] if account.roles else []
+        print(f"{account.name:32} {account.created:%Y-%m-%d}  {' '.join(words)}".rstrip())

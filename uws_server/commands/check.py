@@ -1,0 +1,165 @@
+"""The command `uws-server check`: whether definitions are sound, and their test values make a job that works.
+
+What it runs is what a server runs, in a data folder of its own that goes afterwards. Imports everything below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uws_server import config
+from uws_server.commands import check_files
+from uws_server.errors import BadRequest, NotFound, ServerError
+
+if TYPE_CHECKING:
+    from uws_server.counter import Counter
+    from uws_server.jobs.job import Job, Result
+    from uws_server.services import Services
+    from uws_server.storage.library import Installed
+
+_EVERY_S = 0.1
+_PIECE = 1 << 20
+_EPILOG = """\
+Each definition is read and every mistake in it is told, with its place. Then a job is run with the test values of the
+definition ("test" in job.json) over its defaults, shut in where bubblewrap allows it; its log is shown as it comes, and
+its results with their sizes and what their VO-TAGS say. The test value of a file is the name of a file beside job.json,
+simulated:pn, simulated:mos1 or simulated:mos2 (an event list that the simulator writes), or a file of the archive.
+
+With --files the files of a server's jobs are read instead, all of them, and held against its database: a line for each
+that is missing, was changed (size or SHA-256) or is extra, with its job and name.
+
+exit status: 0 all is well, 1 a definition, its job or a file is not, 2 the command line is wrong.
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to those of `uws-server`."""
+    parser = commands.add_parser(
+        "check",
+        help="check job definitions, and run each with its test values",
+        description="Check job definitions, and run each with its test values, without a server.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", metavar="NAME", nargs="*", help="definitions to check; none: all of the folder")
+    parser.add_argument("--definitions", type=Path, metavar="DIR", help="folder of definitions (default: ours)")
+    parser.add_argument("--archive", type=Path, metavar="DIR", help="folder of event lists that test values may name")
+    parser.add_argument("--no-run", action="store_true", help="only read the definitions")
+    parser.add_argument("--files", action="store_true", help="check the files of a server's jobs instead: all of them")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="with --files: folder of a server (default uws-data)")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="with --files: configuration in TOML")
+    parser.set_defaults(run=lambda options: check_files.run(options) if options.files else _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    from uws_server.resources import definitions_folder  # here: --help and other commands need not load astropy
+    from uws_server.services import Services
+
+    # what is wrong is told below, once, and not as a server tells it to its log
+    logging.getLogger("uws_server").setLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory(prefix="uws-check-") as data:
+        settings = config.load(
+            None,
+            os.environ,
+            data=Path(data),
+            database="",
+            archive=options.archive,
+            definitions=options.definitions,
+        )
+        services = Services(settings, "http://localhost", settings.definitions or definitions_folder())
+        services.start()
+        try:
+            return _check(services, options.names, options.no_run)
+        finally:
+            services.stop()
+
+
+def _check(services: Services, names: list[str], only_read: bool) -> int:
+    """Check definitions one after the other; the exit status."""
+    installed, problems = services.library.by_name(), services.library.problems
+    known = sorted({*installed, *problems})
+    for name in names:
+        if name not in known:
+            raise NotFound(f"no job definition {name[:80]!r} in the folder; there are {', '.join(known) or 'none'}")
+    failed = 0
+    for name in names or known:
+        if name in problems:
+            print(f"{name}: cannot be used")
+            print("".join(f"    {line}\n" for line in problems[name].splitlines()), end="", flush=True)
+            failed += 1
+            continue
+        print(f"{name}: {installed[name].definition.title}, version {installed[name].definition.version}", flush=True)
+        if not only_read and not _try(services, installed[name]):
+            failed += 1
+    print(f"{len(names or known) - failed} of {len(names or known)} definitions are well")
+    return 1 if failed else 0
+
+
+def _try(services: Services, installed: Installed) -> bool:
+    """Run the test values of a definition; say whether the job did what it should."""
+    from uws_server import intake, trials
+    from uws_server.counter import Counter
+    from uws_server.jobs.phases import Phase
+    from uws_server.rights import Caller
+
+    counter = Counter(services, Caller(name="check", is_admin=True))
+    try:
+        request = trials.request_of(installed.definition, installed.folder, services.spool)
+        try:
+            job = counter.try_out(installed, request)
+        finally:
+            intake.discard(request.uploads)
+    except BadRequest as error:
+        print("".join(f"    its test values are refused: {line}\n" for line in str(error).splitlines()), end="")
+        return False
+    job = _watch(services, counter, job)
+    for result in job.results:
+        print(f"    {result.name:24}{result.size:>14,} bytes  {_tags(counter, job, result)}".rstrip())
+    reason = f": {job.error.message}" if job.error else ""
+    print(f"    {job.phase}{reason}", flush=True)
+    return job.phase is Phase.COMPLETED
+
+
+def _watch(services: Services, counter: Counter, job: Job) -> Job:
+    """Show the log of a job as it comes, until the job has ended."""
+    from uws_server.jobs.phases import ENDED
+
+    offset = 0
+    try:
+        while True:
+            current = services.store.get(job.id)
+            piece = counter.log(job, "job.log", offset, _PIECE)
+            whole = piece if current.phase in ENDED or len(piece) == _PIECE else piece[: piece.rfind(b"\n") + 1]
+            offset += len(whole)
+            for line in whole.decode("utf-8", "replace").splitlines():
+                print(f"    | {''.join(c if c.isprintable() else ' ' for c in line)}", flush=True)
+            if current.phase in ENDED and len(piece) < _PIECE:
+                return current
+            if not whole:
+                time.sleep(_EVERY_S)
+    except KeyboardInterrupt:
+        print("    ending the job", file=sys.stderr)
+        counter.abort(job)
+        raise
+
+
+def _tags(counter: Counter, job: Job, result: Result) -> str:
+    """What the VO-TAGS of a result say, in a few words."""
+    from provenance import votags
+    from provenance.errors import ProvenanceError
+
+    try:
+        tags = votags.read(counter.result_path(job, result))
+    except (ProvenanceError, ServerError, OSError):
+        return ""  # no FITS file
+    if tags is None:
+        return ""
+    count = len(tags.steps)
+    return f"VO-TAGS: {tags.row.get('dataproduct_type', 'of no type')}, {count} step{'' if count == 1 else 's'}"

@@ -1,0 +1,144 @@
+"""The command `uws-server rerun`: a product made again, with changes, from nothing but its file. Imports the client."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from provenance import rerun, steps, votags
+from provenance.errors import ProvenanceError
+from provenance.steps import Step
+from uws_server.client import ENDED, ClientError, Credentials, RemoteResult, ask, download, refusal
+from uws_server.commands.run import add_server, credentials, given, shown_to
+
+_TIMEOUT_S = 600
+"""The server may read much of its archive before it answers."""
+_EVERY_S = 0.2
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "rerun",
+        help="make a product again from its FITS file, with changes",
+        description="Read how a FITS file was made from its VO-TAGS, and have a server run it again.",
+    )
+    parser.add_argument("file", type=Path, help="a FITS file with VO-TAGS, or a step list in JSON")
+    parser.add_argument("changes", nargs="*", metavar="KEY=VALUE",
+                        help="a new value; 0.KEY is the parameter of step 0; KEY=@FILE uploads an input")  # fmt: skip
+    add_server(parser, "where it is run")
+    parser.add_argument("--from", dest="first", type=int, metavar="STEP",
+                        help="run this step (counted from 0) and all that depend on it again")  # fmt: skip
+    parser.add_argument("--target", help="the step or output that is wanted (default: the last step)")
+    parser.add_argument("--download", type=Path, metavar="DIR", help="fetch what was made into this folder")
+    parser.add_argument("--accept-changed-input", action="store_true",
+                        help="run with inputs that are not those that were used; the products say so")  # fmt: skip
+    parser.add_argument("--list", action="store_true", help="show the steps and what may be changed, and run nothing")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns its exit status."""
+    listed = read(options.file)
+    if options.list:
+        show(listed)
+        return 0
+    values, files = given(options.changes)
+    accept = "yes" if options.accept_changed_input else None
+    asked = {"target": options.target, "from": options.first, "accept_changed": accept}
+    sent = {name: str(value) for name, value in asked.items() if value is not None}
+    who = credentials(options.account, options.token_file)
+    address = _post(options.server.rstrip("/"), listed, {**values, **sent}, files, who)
+    print(address, flush=True)
+    status = _follow(address, who)
+    for job in status["jobs"]:
+        print(f"{job['task']} {job['id']} {job['phase']}" + (f": {job['error']}" if job["error"] else ""))
+    if options.download is not None:
+        for path in _download(address, status["jobs"], options.download, who):
+            print(path)
+    return 0 if status["phase"] == "COMPLETED" else 1
+
+
+def read(path: Path) -> tuple[Step, ...]:
+    """The steps that a file tells. Raises ClientError where it tells none."""
+    try:
+        with path.open("rb") as stream:
+            if stream.read(1) == b"{":
+                return steps.parse(path.read_bytes())
+        tags = votags.read(path)
+    except OSError as error:
+        raise ClientError(f"{path} cannot be read: {error.strerror}") from error
+    except ProvenanceError as error:
+        raise ClientError(str(error)) from error
+    if tags is None or not tags.steps:
+        what = "no VO-TAGS" if tags is None else "VO-TAGS without steps"
+        raise ClientError(f"{path} carries {what}: nothing in it tells how it was made")
+    return tags.steps
+
+
+def show(listed: tuple[Step, ...]) -> None:
+    """Print the steps: what went in, with what may be changed and what is locked."""
+    for number, step in enumerate(listed):
+        print(f"step {number}: {step.extra.get('task', '?')} {step.extra.get('version', '')}".rstrip())
+        for field in rerun.fields(listed, number):
+            kind = "input" if field.is_file else "     "
+            mark = "may be changed" if field.editable else "locked"
+            print(f"  {kind} {field.name} = {field.text!r} ({mark})")
+
+
+def _post(
+    server: str,
+    listed: tuple[Step, ...],
+    values: Mapping[str, str | Sequence[str]],
+    files: Mapping[str, Sequence[Path]],
+    who: Credentials,
+) -> str:
+    """Have the server run it again; returns the address of the reprocessing."""
+    with contextlib.ExitStack() as stack:
+        opened = [(name, stack.enter_context(path.open("rb"))) for name, paths in files.items() for path in paths]
+        content = [("provenance", ("provenance.json", steps.dump(listed).encode())), *opened]
+        answer = ask("POST", f"{server}/reprocessing", who, _TIMEOUT_S, data=values, files=content)
+    if answer.status_code != 303:
+        raise ClientError(answer.text.strip()[:2000] or f"{server} answered {answer.status_code}")
+    return answer.headers["Location"]
+
+
+def _follow(address: str, who: Credentials) -> dict[str, Any]:
+    """The status of a reprocessing, once every job of it has ended; what happens meanwhile is shown."""
+    said = ""
+    while True:
+        status = _json(f"{address}/status", who)
+        running = next((job for job in status["jobs"] if job["phase"] not in ENDED), None)
+        if running is None:
+            return status
+        now = f"{running['task']}: {running['stage'] or running['phase'].lower()}"
+        if now != said:
+            said = now
+            print(now, file=sys.stderr, flush=True)
+        time.sleep(_EVERY_S)
+
+
+def _download(address: str, chain: list[dict[str, Any]], folder: Path, who: Credentials) -> list[Path]:
+    """Fetch the products: of the last job into the folder, of those before into one folder each."""
+    fetched = []
+    for output in _json(f"{address}/preview", who)["outputs"]:
+        last = output["job"] == chain[-1]["id"]
+        place = folder if last else folder / f"{[job['id'] for job in chain].index(output['job'])}-{output['job'][:8]}"
+        place.mkdir(parents=True, exist_ok=True)
+        result = RemoteResult(output["name"], output["url"], output["size"])
+        fetched.append(download(result, place, shown_to(result.url, address, who)))
+    return fetched
+
+
+def _json(address: str, who: Credentials) -> dict[str, Any]:
+    answer = ask("GET", address, who, _TIMEOUT_S)
+    if answer.status_code != 200:
+        raise refusal(address, answer)
+    content: dict[str, Any] = json.loads(answer.text)
+    return content

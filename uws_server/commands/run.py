@@ -1,0 +1,186 @@
+"""The command `uws-server run`: a job on any UWS server, from its parameters to its files. Imports the client."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+from urllib.parse import urlsplit
+
+from uws_server import client
+from uws_server.client import ClientError, Credentials, JobState
+from uws_server.meter import Meter
+
+DEFAULT_SERVER = "http://127.0.0.1:8080"
+TOKEN_VARIABLE = "UWS_TOKEN"
+_WAIT_S = 1
+"""How long a server may keep an answer back: the bar moves as often."""
+_EVERY_S = 0.3
+
+_EPILOG = """\
+examples:
+  uws-server run spectrum eventlist=@PN.FTZ 'source_region=icrs; circle(149.0, 69.7, 40")' --download products
+  uws-server run https://example.org/uws/rest/spectrum eventlist=P0123456701PNS003PIEVLI0000 --wait
+
+KEY=@FILE uploads a file (KEY=@@text is the text @text); a KEY that comes several times has several values. RUNID,
+EXECUTIONDURATION, DESTRUCTION and PHASE are parameters of UWS and may be given as well; without PHASE the job is run.
+
+The address of the job, and what is downloaded, go to standard output; progress goes to standard error.
+exit status: 0 the job is COMPLETED (without --wait: it was made), 1 it ended otherwise, 2 the server or the command
+line is wrong, 130 Ctrl-C: on a terminal you are asked whether to end the job; else it goes on, and you are told how.
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to those of `uws-server`."""
+    parser = commands.add_parser(
+        "run",
+        help="run a job on a UWS server and fetch its results",
+        description="Run a job on a UWS server, this one or any other, and fetch its results.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("job", metavar="JOB", help="name of a job, or the address of a job list")
+    parser.add_argument("values", metavar="KEY=VALUE", nargs="*", help="parameters; KEY=@FILE uploads a file")
+    add_server(parser, "where a named job is")
+    parser.add_argument("--wait", action="store_true", help="wait for the end of the job, showing how far it is")
+    parser.add_argument("--download", type=Path, metavar="DIR", help="wait, then fetch the results into this folder")
+    parser.add_argument("--upload", action="append", default=[], metavar="KEY=FILE", help="the same as KEY=@FILE")
+    parser.set_defaults(run=_run)
+
+
+def add_server(parser: argparse.ArgumentParser, says: str) -> None:
+    """Add the options that name a server and an account on it."""
+    parser.add_argument("--server", default=DEFAULT_SERVER, metavar="URL", help=f"{says} (default {DEFAULT_SERVER})")
+    parser.add_argument("--account", metavar="NAME", help="name of your account on the server")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help=f"holds its token (else {TOKEN_VARIABLE} does)")
+
+
+def _run(options: argparse.Namespace) -> int:
+    values, files = given(options.values, options.upload)
+    who = credentials(options.account, options.token_file)
+    job_list = _job_list(options.job, options.server)
+    if options.download:
+        _make_folder(options.download)
+    job = client.create(job_list, values, files, who)
+    print(job, flush=True)
+    if not (options.wait or options.download):
+        return 0
+    try:
+        final = _follow(job, who)
+        if options.download:
+            _download(final, options.download, who)
+    except KeyboardInterrupt:
+        _leave(job, who)
+        return 130
+    if final.phase != "COMPLETED":
+        print(f"uws-server: the job ended in {final.phase}: {final.error or 'no reason is given'}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def given(pairs: Sequence[str], uploads: Sequence[str] = ()) -> tuple[dict[str, list[str]], dict[str, list[Path]]]:
+    """Values and files by name, from KEY=VALUE, KEY=@FILE and the option --upload."""
+    values: dict[str, list[str]] = {}
+    files: dict[str, list[Path]] = {}
+    for pair, is_file in [(each, False) for each in pairs] + [(each, True) for each in uploads]:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise ClientError(f"{pair[:80]!r} came; KEY=VALUE is expected, such as energy=0.2:12")
+        if is_file or (value.startswith("@") and not value.startswith("@@")):
+            path = Path(value if is_file else value[1:]).expanduser()
+            if not path.is_file():
+                raise ClientError(f"{key}: there is no file {path}")
+            files.setdefault(key, []).append(path)
+        else:
+            values.setdefault(key, []).append(value[1:] if value.startswith("@@") else value)
+    return values, files
+
+
+def credentials(account: str | None, token_file: Path | None) -> Credentials:
+    """Name and token, which is in a file or in the environment: on a command line everybody could see it."""
+    if account is None:
+        if token_file is not None:
+            raise ClientError("--token-file came without --account")
+        return None
+    try:
+        token = token_file.read_text(encoding="utf-8") if token_file else os.environ.get(TOKEN_VARIABLE, "")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClientError(f"--token-file {token_file} cannot be read: {error}") from error
+    if not token.strip():
+        raise ClientError(f"--account came without a token: give it in {TOKEN_VARIABLE} or by --token-file")
+    return account, token.strip()
+
+
+def _job_list(job: str, server: str) -> str:
+    """The address of the job list: as it came, or that of a job of the server."""
+    address = job if "://" in job else f"{server.rstrip('/')}/rest/{job}"
+    if urlsplit(address).scheme not in ("http", "https"):
+        raise ClientError(f"{address[:80]!r} is no http or https address")
+    return address.rstrip("/")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ClientError(f"--download {folder}: {error.strerror}") from error
+
+
+def _follow(job: str, who: Credentials) -> JobState:
+    """Wait for the end, showing a bar on a terminal and lines elsewhere."""
+    meter = Meter(sys.stderr, indent=0)
+    begun = time.monotonic()
+
+    def show(state: JobState) -> None:
+        if not state.ended:
+            meter.show(state.number, state.total, state.stage or state.phase, time.monotonic() - begun)
+
+    try:
+        final = client.follow(job, show, _EVERY_S, who, _WAIT_S)
+    finally:
+        meter.done()
+    print(f"{final.phase} after {time.monotonic() - begun:.1f} s", file=sys.stderr)
+    return final
+
+
+def _download(final: JobState, folder: Path, who: Credentials) -> None:
+    """Fetch every result; an account is shown to the server of the job only, not to where else results lie."""
+    taken: set[str] = set()
+    for result in final.results:
+        path = client.download(result, folder, shown_to(result.url, final.url, who), taken)
+        taken.add(path.name)
+        print(f"{path}  {path.stat().st_size:,} bytes", flush=True)
+
+
+def shown_to(url: str, server: str, who: Credentials) -> Credentials:
+    """The account for an address that a server gave: nobody's where that is another server's."""
+    return who if _origin(url) == _origin(server) else None
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def _leave(job: str, who: Credentials, ask: TextIO | None = None) -> None:
+    """After Ctrl-C: end the job if the person at the terminal says so, else tell how."""
+    source = ask or sys.stdin
+    how = f"The job goes on. To end it: curl -d PHASE=ABORT {job}/phase"
+    if not (source.isatty() and sys.stderr.isatty()):
+        print(how, file=sys.stderr)
+        return
+    print("End the job on the server as well? [y/N] ", end="", file=sys.stderr, flush=True)
+    try:
+        answer = source.readline().strip().lower()
+    except KeyboardInterrupt:
+        answer = ""
+    if answer in ("y", "yes"):
+        client.set_phase(job, "ABORT", who)
+        print("The job was aborted.", file=sys.stderr)
+    else:
+        print(how, file=sys.stderr)

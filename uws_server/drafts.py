@@ -1,0 +1,341 @@
+"""The life of a job definition: written, tried, asked for, made live by an admin, removed. Imports the counter.
+
+The use cases of one caller, knowing no HTTP. A draft waits in the database; what is tried or asked for is kept with the
+revisions, and what becomes live is noted with who, when and why. Jobs that were made before keep their own revision.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+from uws_server import intake, trials
+from uws_server.counter import Counter
+from uws_server.errors import BadRequest, Conflict, DefinitionError, Forbidden, NotFound, Problem
+from uws_server.jobs import checks
+from uws_server.jobs.definition import Definition
+from uws_server.jobs.draft import (
+    DEFINITION_FILE,
+    MOST_BYTES,
+    README_FILE,
+    Action,
+    Change,
+    Draft,
+    State,
+    cleaned,
+    definition_of,
+)
+from uws_server.jobs.job import Job, utcnow
+from uws_server.rights import Caller
+from uws_server.services import Services
+from uws_server.storage import scripts
+from uws_server.storage.library import Installed
+from uws_server.storage.revisions import digest_of
+
+__all__ = ["MOST_BYTES", "Change", "Draft", "Drafts", "Edited"]
+
+_LONGEST_WHY = 2000
+MOST_DRAFTS = 100
+"""Drafts that one account may have: all of them are read for the list of definitions."""
+_MOST_COMPARED = 5000
+"""Lines of a file that are compared one by one."""
+
+
+class Edited(Conflict):
+    """Somebody saved the draft meanwhile: `current` is what it is now, and nothing of either is lost."""
+
+    def __init__(self, current: Draft) -> None:
+        self.current = current
+        super().__init__(
+            f"the draft {current.name!r} was saved by somebody else at {current.updated:%Y-%m-%d %H:%M:%S} UTC: "
+            "look at what changed, take over what you want to keep, and save again"
+        )
+
+
+class Drafts:
+    """What one caller can do with job definitions."""
+
+    def __init__(self, services: Services, caller: Caller) -> None:
+        self.caller = caller
+        self._services = services
+        self._rights, self._library = services.rights, services.library
+        self._revisions, self._store = services.revisions, services.definitions
+
+    @property
+    def may_draft(self) -> bool:
+        """Whether the caller may write definitions."""
+        return self._rights.may_draft(self.caller)
+
+    @property
+    def may_validate(self) -> bool:
+        """Whether the caller may make them live, and take them out of use."""
+        return self._rights.may_validate(self.caller)
+
+    # --- writing ---------------------------------------------------------------------------------------
+
+    def all(self) -> Sequence[Draft]:
+        """Every draft, by name."""
+        self._rights.require_draft(self.caller)
+        return self._store.drafts()
+
+    def get(self, name: str) -> Draft:
+        """The draft of that name; NotFound if there is none."""
+        self._rights.require_draft(self.caller)
+        return self._store.draft(name)
+
+    def create(self, files: Mapping[str, str]) -> Draft:
+        """Begin a draft, which may be incomplete; Conflict if there is one of its name."""
+        self._rights.require_draft(self.caller)
+        return self._begin(cleaned(files), "")
+
+    def edit_live(self, name: str) -> Draft:
+        """Begin a draft of a live definition; Conflict if there is one."""
+        self._rights.require_draft(self.caller)
+        live = self._library.get(name)
+        return self._begin(cleaned(self._texts_of(live)), live.revision)
+
+    def save(self, name: str, edit: int, files: Mapping[str, str]) -> Draft:
+        """Save a draft that was opened at `edit`; Edited if somebody else saved it meanwhile."""
+        self._rights.require_draft(self.caller)
+        draft, content = self._store.draft(name), cleaned(files)
+        if definition_of(content).name != name:
+            raise DefinitionError.of(
+                DEFINITION_FILE, [Problem("name", f"this draft is of {name!r}; begin another for another name")]
+            )
+        if draft.state == "draft" and draft.edit == edit and draft.files == content:
+            return draft
+        saved = self._store.save(name, edit, content, utcnow())
+        current = self._store.draft(name)
+        if not saved and current.state == "requested":
+            raise Conflict(f"the draft {name!r} waits for an admin: withdraw the request to change it")
+        if not saved:
+            raise Edited(current)
+        return current
+
+    def discard(self, name: str) -> None:
+        """Forget a draft: who began it may, and admins."""
+        draft = self.get(name)
+        if self.caller.name != draft.author and not self.caller.is_admin:
+            raise Forbidden(f"the draft {name!r} was begun by {draft.author}, who can discard it; admins can, too")
+        self._require_state(draft, "draft", "withdraw the request first")
+        if not self._store.discard(draft, self._who):
+            raise Edited(self._store.draft(name))
+
+    def problems(self, files: Mapping[str, str]) -> tuple[Problem, ...]:
+        """All that keeps files from becoming a live definition, each with its place, such as script:12."""
+        self._rights.require_draft(self.caller)
+        try:
+            content = cleaned(files)
+        except DefinitionError as error:
+            return error.problems
+        return (*self._mistakes(content), *self._same_version(content))
+
+    def try_out(self, name: str) -> Job:
+        """Run a draft with its test values; returns the job, which only its owner and admins see."""
+        draft = self.get(name)
+        _require_none(self._mistakes(draft.files))
+        installed = self._library.revision(self._keep(draft))
+        request = trials.request_of(installed.definition, installed.folder, self._services.spool)
+        try:
+            job = Counter(self._services, self.caller).try_out(installed, request)
+        finally:
+            intake.discard(request.uploads)
+        self._store.tried(draft, job.id)
+        return job
+
+    # --- becoming live ---------------------------------------------------------------------------------
+
+    def request(self, name: str, why: str) -> Draft:
+        """Ask the admins to make a draft live; it must be without a problem."""
+        draft = self.get(name)
+        self._require_state(draft, "draft", "its author can withdraw it")
+        return self._step(draft, self._validated(draft), "request", why)
+
+    def withdraw(self, name: str) -> Draft:
+        """Take the request back; the draft can be changed again."""
+        draft = self.get(name)
+        self._require_state(draft, "requested", "there is nothing to withdraw")
+        return self._step(draft, digest_of(self._files(draft)), "withdraw", "")
+
+    def accept(self, name: str, why: str, edit: int | None = None) -> Installed:
+        """Make a draft live that is asked for, and end it. With `edit`, Edited if it is not that one any more."""
+        self._rights.require_validate(self.caller)
+        draft = self._store.draft(name)
+        if edit not in (None, draft.edit):
+            raise Edited(draft)
+        self._require_state(draft, "requested", "its author must ask for validation first")
+        reason, revision = _reason(why), self._validated(draft)
+        if not self._store.accept(draft, revision, self._who, reason):
+            raise Edited(self._store.draft(name))
+        self._library.look_now()
+        return self._library.get(name)
+
+    def refuse(self, name: str, why: str) -> Draft:
+        """Give a draft back to its author, with the reason."""
+        self._rights.require_validate(self.caller)
+        draft = self._store.draft(name)
+        self._require_state(draft, "requested", "there is nothing to refuse")
+        return self._step(draft, digest_of(self._files(draft)), "refuse", _required(why))
+
+    def remove(self, name: str, why: str) -> None:
+        """Take a definition out of use: its history and its jobs stay."""
+        self._rights.require_validate(self.caller)
+        self._library.get(name)
+        self._store.remove(name, self._who, _required(why))
+        self._library.look_now()
+
+    def restore(self, name: str, revision: str, why: str) -> Installed:
+        """Make a revision live again."""
+        self._rights.require_validate(self.caller)
+        if not self._store.was_live(name, revision):
+            raise NotFound(f"{name[:64]!r} was never live with the revision {revision[:64]!r}")
+        live = self._library.by_name().get(name)
+        if live is not None and live.revision == revision:
+            raise Conflict(f"this revision of {name!r} is live already")
+        _require_none(self._unsound(self._library.revision(revision).definition))
+        self._store.restore(name, revision, self._who, _required(why))
+        self._library.look_now()
+        return self._library.get(name)
+
+    # --- looking back ----------------------------------------------------------------------------------
+
+    def history(self, name: str) -> Sequence[Change]:
+        """What happened to a definition, the newest first."""
+        self._rights.require_draft(self.caller)
+        return self._store.history(name)
+
+    def files_of(self, revision: str) -> Mapping[str, str]:
+        """The files of a revision as texts; of one that is no text, what it is."""
+        self._rights.require_draft(self.caller)
+        return {name: _as_text(content) for name, content in sorted(self._revisions.files(revision).items())}
+
+    def diff(self, before: str | Mapping[str, str], after: str | Mapping[str, str]) -> str:
+        """What differs between two sets of files, or two revisions, as a unified diff of each file; '' for nothing."""
+        old, new = (self.files_of(side) if isinstance(side, str) else side for side in (before, after))
+        names = sorted(old.keys() | new.keys())
+        return "".join(itertools.chain.from_iterable(_compared(name, old.get(name), new.get(name)) for name in names))
+
+    # --- parts -----------------------------------------------------------------------------------------
+
+    @property
+    def _who(self) -> str:
+        return self.caller.name or ""
+
+    def _begin(self, files: Mapping[str, str], based_on: str) -> Draft:
+        name = definition_of(files).name
+        if problem := checks.name_problem(name):
+            raise DefinitionError.of(DEFINITION_FILE, [Problem("name", problem)])
+        if self._store.count(self._who) >= MOST_DRAFTS:
+            raise Forbidden(f"you have {MOST_DRAFTS} drafts, as many as are allowed: discard some")
+        self._store.create(Draft(name, 1, "draft", self._who, utcnow(), based_on, files))
+        return self._store.draft(name)
+
+    def _step(self, draft: Draft, revision: str, action: Action, why: str) -> Draft:
+        reason = _reason(why)
+        after: State = "requested" if action == "request" else "draft"
+        if not self._store.step(draft, after, action, revision, self._who, reason):
+            raise Edited(self._store.draft(draft.name))
+        return self._store.draft(draft.name)
+
+    def _require_state(self, draft: Draft, state: str, hint: str) -> None:
+        if draft.state != state:
+            now = "waits for an admin already" if draft.state == "requested" else "has not been asked for"
+            raise Conflict(f"the draft {draft.name!r} {now}: {hint}")
+
+    def _validated(self, draft: Draft) -> str:
+        """Keep the files of a draft if they may become live; returns their digest."""
+        live = self._library.by_name().get(draft.name)
+        if live is not None and live.revision == digest_of(self._files(draft)):
+            raise Conflict(f"nothing in the draft {draft.name!r} differs from what is live")
+        _require_none([*self._mistakes(draft.files), *self._same_version(draft.files)])
+        return self._keep(draft)
+
+    def _mistakes(self, files: Mapping[str, str]) -> Sequence[Problem]:
+        """What is wrong with files by themselves."""
+        definition = definition_of(files)
+        found = self._unsound(definition)
+        script = files.get(definition.entry.script, "")
+        if not script.strip():
+            return [*found, Problem("script", f"{definition.entry.script[:80]!r} is missing, or empty")]
+        return [*found, *scripts.problems(definition.entry.type, script.encode())]
+
+    def _unsound(self, definition: Definition) -> Sequence[Problem]:
+        """What is wrong with a definition: where that is nothing, which defaults and test values do not fit."""
+        try:
+            checks.require_sound(definition, DEFINITION_FILE)
+            self._services.check_definition(definition)
+        except DefinitionError as error:
+            return error.problems
+        return ()
+
+    def _same_version(self, files: Mapping[str, str]) -> list[Problem]:
+        """Two versions of one definition must not have one name."""
+        definition = definition_of(files)
+        live = self._library.by_name().get(definition.name)
+        if live is None or live.definition.version != definition.version or self._texts_of(live) == dict(files):
+            return []
+        came = definition.version[:64]
+        return [Problem("version", f"{came!r} is live with other content: give this one another, such as {came}.1")]
+
+    def _texts_of(self, installed: Installed) -> dict[str, str]:
+        """The files of a definition that an editor shows."""
+        names = (DEFINITION_FILE, installed.definition.entry.script, README_FILE)
+        found = {name: installed.folder / name for name in names}
+        texts = {name: path.read_bytes().decode(errors="replace") for name, path in found.items() if path.is_file()}
+        return {name: text for name, text in texts.items() if name != README_FILE or text.strip()}
+
+    def _files(self, draft: Draft) -> dict[str, bytes]:
+        """All files of a draft: those it has, and those of the revision it is based on that no editor shows."""
+        files: dict[str, bytes] = {}
+        if draft.based_on:
+            shown = self._texts_of(self._library.revision(draft.based_on)).keys()
+            kept = self._revisions.files(draft.based_on)
+            files = {name: content for name, content in kept.items() if name not in shown}
+        return files | {name: text.encode() for name, text in draft.files.items()}
+
+    def _keep(self, draft: Draft) -> str:
+        return self._revisions.keep(self._files(draft))
+
+
+def _require_none(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise DefinitionError("\n".join(map(str, problems)), problems)
+
+
+def _reason(why: str) -> str:
+    text = " ".join(why.split())
+    if len(text) > _LONGEST_WHY or not text.isprintable():
+        raise BadRequest(f"the reason: printable text of at most {_LONGEST_WHY:,} characters is allowed")
+    return text
+
+
+def _required(why: str) -> str:
+    reason = _reason(why)
+    if not reason:
+        raise BadRequest("the reason: say why, for those who look at the history")
+    return reason
+
+
+def _as_text(content: bytes) -> str:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" not in text:
+        return text
+    return f"no text: {len(content):,} bytes with the SHA-256 {hashlib.sha256(content).hexdigest()}\n"
+
+
+def _compared(name: str, old: str | None, new: str | None) -> Iterator[str]:
+    """The differences of one file, None where there is none of its name."""
+    if old == new:
+        return
+    first, second = ((side or "").splitlines(keepends=True) for side in (old, new))
+    title, other = ("nothing" if side is None else name for side in (old, new))
+    if max(len(first), len(second)) > _MOST_COMPARED:
+        yield f"--- {title}\n+++ {other}\n{name}: {len(first):,} lines before, {len(second):,} after\n"
+        return
+    for line in difflib.unified_diff(first, second, title, other):
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

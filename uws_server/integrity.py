@@ -1,0 +1,119 @@
+"""Whether the files of jobs are still what the server registered: every result's size and SHA-256, nothing more beside.
+
+Reads all of every file, in big pieces. Imports the values and storage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from uws_server.errors import NotFound
+from uws_server.jobs.job import Filter, Job, Result
+from uws_server.jobs.phases import ENDED
+from uws_server.storage.files import JobFiles
+from uws_server.storage.jobstore import JobStore
+
+_PIECE = 1 << 22
+
+Told = Callable[[int], None]
+"""Called with the bytes of each piece that was read."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A file that is not as it was registered: `what` is missing, changed or extra, `why` says it in words."""
+
+    what: str
+    job: str
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.what:8} {self.job}  {self.name}  {self.why}"
+
+
+@dataclass
+class Tally:
+    """What was looked at so far."""
+
+    jobs: int = 0
+    files: int = 0
+    bytes: int = 0
+
+
+def examine(
+    store: JobStore, files: JobFiles, tally: Tally, told: Callable[[], None] = lambda: None
+) -> Iterator[Finding]:
+    """Look at every file of every ended job, newest job first; `told` is called as `tally` grows."""
+    for summary in store.summaries(Filter()):
+        if summary.phase not in ENDED:
+            continue
+        try:
+            job = store.get(summary.id)
+        except NotFound:
+            continue  # deleted meanwhile
+        tally.jobs += 1
+        found = list(_of_job(job, files.folder(job.id), tally, told))
+        if found and _is_gone(store, job):
+            continue
+        yield from found
+
+
+def _is_gone(store: JobStore, job: Job) -> bool:
+    """Whether a job was deleted, or its files, while they were looked at."""
+    try:
+        return store.get(job.id).results != job.results
+    except NotFound:
+        return True
+
+
+def _of_job(job: Job, folder: Path, tally: Tally, told: Callable[[], None]) -> Iterator[Finding]:
+    for result in job.results:
+        tally.files += 1
+
+        def grown(count: int) -> None:
+            tally.bytes += count
+            told()
+
+        what, why = _compared(folder / result.file, result, grown)
+        if what:
+            yield Finding(what, job.id, result.file, why)
+        told()
+    registered = {result.file for result in job.results}
+    for parent, folders, names in os.walk(folder / "results"):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(parent, name)
+            place = path.relative_to(folder).as_posix()
+            if place not in registered and stat.S_ISREG(path.lstat().st_mode):
+                yield Finding("extra", job.id, place, "no result of the job")
+
+
+def _compared(path: Path, result: Result, grown: Told) -> tuple[str, str]:
+    """What is wrong with the file of a result, and why; two empty texts where nothing is."""
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            return "changed", "no plain file any more"
+        if status.st_size != result.size:
+            return "changed", f"{status.st_size} bytes instead of {result.size}"
+        digest = _sha256(path, grown)
+    except FileNotFoundError:
+        return "missing", f"{result.size} bytes, sha256 {result.sha256}"
+    except OSError as error:
+        return "changed", f"cannot be read: {error.strerror or error}"
+    return ("changed", f"sha256 {digest} instead of {result.sha256}") if digest != result.sha256 else ("", "")
+
+
+def _sha256(path: Path, grown: Told) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as stream:
+        while piece := stream.read(_PIECE):
+            digest.update(piece)
+            grown(len(piece))
+    return digest.hexdigest()

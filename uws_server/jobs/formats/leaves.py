@@ -1,0 +1,156 @@
+"""The fields of a definition as single texts, for formats that have a place for some of them only. Imports the values.
+
+An XML format says what it can in its own words. What a reader of these words alone would get wrong is written beside
+them, as text for a field of text, as JSON for any other; so nothing is written twice and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from lxml import etree
+
+from uws_server.jobs import checks
+from uws_server.jobs.definition import Contact, Control, Definition, Duration, Entry, Keep
+from uws_server.jobs.formats import jsontext, xmltext
+from uws_server.jobs.formats.native import Misfit
+
+Told: TypeAlias = tuple[str, float | None, float | None]
+"""A type of ours, and the range that a type of another format itself sets."""
+
+TYPES_OF_OPUS: Mapping[str, Told] = {
+    "string": ("string", None, None),
+    "boolean": ("boolean", None, None),
+    "unsignedByte": ("integer", 0, 255),
+    "short": ("integer", -32768, 32767),
+    "int": ("integer", None, None),
+    "integer": ("integer", None, None),
+    "long": ("integer", None, None),
+    "float": ("float", None, None),
+    "double": ("float", None, None),
+    "anyURI": ("url", None, None),
+    "file": ("file", None, None),
+}
+"""The types that OPUS writes, in WADL as in VOTable."""
+
+_ELSEWHERE = frozenset({"name", "parameters", "results"})
+"""Fields of a definition that have a place of their own in every format."""
+_NESTED: Mapping[str, type] = {
+    "contact": Contact,
+    "entry": Entry,
+    "control": Control,
+    "control.duration": Duration,
+    "control.destruction": Keep,
+}
+
+
+def differences(own: Any, told: Any, place: str = "") -> dict[str, str]:
+    """The fields, such as control.duration.max, in which `told` is not `own`, each with its text of `own`.
+
+    Both are of the same class.
+    """
+    found: dict[str, str] = {}
+    for field in dataclasses.fields(own):
+        if isinstance(own, Definition) and field.name in _ELSEWHERE:
+            continue
+        wanted, other = getattr(own, field.name), getattr(told, field.name)
+        if dataclasses.is_dataclass(wanted):
+            found |= differences(wanted, other, f"{place}{field.name}.")
+        elif _json(wanted) != _json(other):
+            found[f"{place}{field.name}"] = wanted if _is_text(field) else _json(wanted)
+    return found
+
+
+def plant(data: dict[str, Any], kind: type, path: str, text: str, place: str) -> None:
+    """Put the text of a field, as `differences` names and writes it, into what `native` reads.
+
+    Raises Misfit, at `place`, for a field that is none, and for text that is no JSON.
+    """
+    below, _, name = path.rpartition(".")
+    if below and (kind is not Definition or below not in _NESTED):
+        raise Misfit(place, "unknown field")
+    for holder in below.split(".") if below else ():
+        data = data.setdefault(holder, {})
+    owner = _NESTED[below] if below else kind
+    field = next((field for field in dataclasses.fields(owner) if field.name == name), None)
+    if field is None or path in _ELSEWHERE | set(_NESTED):
+        raise Misfit(place, "unknown field")
+    if _is_text(field):
+        data[name] = text
+        return
+    try:
+        data[name] = jsontext.parsed(text)
+    except (ValueError, RecursionError) as error:
+        raise Misfit(place, f"{text[:80]!r} is not JSON") from error
+
+
+def scalar(text: str, kind: str) -> Any:
+    """The value that a text stands for where the type of its parameter says so; the text itself where it is none."""
+    word = text.strip()
+    if kind == "boolean" and word.lower() in ("true", "yes", "y", "t", "1"):
+        return True
+    if kind == "boolean" and word.lower() in ("false", "no", "n", "f", "0"):
+        return False
+    if kind in ("integer", "float"):
+        try:
+            value = jsontext.parsed(word)
+        except (ValueError, RecursionError):
+            return _number(word)
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else text
+    return text
+
+
+def bound(text: str, place: str) -> float:
+    """The number that a text stands for; Misfit, at `place`, where it is none."""
+    value = scalar(text, "float")
+    if not isinstance(value, int | float):
+        raise Misfit(place, f"{text[:80]!r} is no number")
+    return value
+
+
+def bare(name: str) -> dict[str, Any]:
+    """What a definition of a format without these words begins with: `name` as its title, a script still to come."""
+    return {"name": name, "title": name, "version": "1.0", "entry": {"type": "shell", "script": "run.sh"}}
+
+
+def duration(text: str) -> dict[str, Any]:
+    """The limits of a job's time that a number of seconds stands for: that one usually, at most the usual or longer."""
+    seconds = scalar(text, "integer")
+    longest = max(Duration().max, seconds) if isinstance(seconds, int) else Duration().max
+    return {"default": seconds, "max": longest}
+
+
+def limited(elements: Sequence[etree._Element], kind: str, lines: dict[str, int]) -> Sequence[etree._Element]:
+    """The elements of parameters or results; Misfit if they are more than a definition has. Their line is noted."""
+    most = checks.MOST_PARAMETERS if kind == "parameters" else checks.MOST_RESULTS
+    if elements:
+        lines[kind] = xmltext.line_of(elements[0])
+    if len(elements) > most:
+        raise Misfit(kind, f"{len(elements):,} came, at most {most} are allowed")
+    return elements
+
+
+def written(value: Any) -> str:
+    """A scalar as the formats write it: what `scalar` reads."""
+    return value if isinstance(value, str) else _json(value)
+
+
+def _number(word: str) -> float | str:
+    """Numbers as people and FORTRAN write them: .5, 1., +3, 1d-3."""
+    try:
+        value = float(word.lower().replace("d", "e"))
+    except ValueError:
+        return word
+    return value if abs(value) < float("inf") else word
+
+
+def _is_text(field: dataclasses.Field[Any]) -> bool:
+    return str(field.type) == "str" or str(field.type).startswith("Literal")
+
+
+def _json(value: Any) -> str:
+    plain = {key: list(values) for key, values in value.items()} if isinstance(value, Mapping) else value
+    return json.dumps(plain)

@@ -1,0 +1,234 @@
+"""A job definition as JSON, the native format: job.json. Imports the definition, its checks and the errors.
+
+What is read is what was written: what stands for itself (a default) is left out in writing and filled in in reading.
+A package is the same with two more keys, `script` and `readme`, the texts of these files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from uws_server.errors import DefinitionError, Problem
+from uws_server.jobs import checks
+from uws_server.jobs.definition import Contact, Control, Definition, Duration, Entry, Keep, ParameterSpec, ResultSpec
+from uws_server.jobs.formats import Package, content, jsontext
+
+MOST_BYTES = content.MOST_BYTES
+"""Size of the longest JSON text that is read."""
+
+TEXTS = ("script", "readme")
+"""What a package has besides the definition."""
+
+NEEDED = ("name", "version", "title", "entry")
+"""The keys of a definition that are always written."""
+
+Made = TypeVar("Made")
+
+_DEFAULT = "str | float | bool | tuple[str | float | bool, ...] | None"
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "str": ((str,), "text"),
+    "bool": ((bool,), "true or false"),
+    "int": ((int,), "a whole number"),
+    "float | None": ((int, float, type(None)), "a number"),
+    "tuple[str, ...]": ((list,), "a list of texts"),
+    _DEFAULT: ((str, int, float, bool, list, type(None)), "text, a number, true, false or a list of them"),
+}
+"""What JSON may hold for a field of each type, and how that is said."""
+
+
+class Misfit(Exception):
+    """What is of the wrong type, and where."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        self.problem = Problem(place, reason)
+        super().__init__(str(self.problem))
+
+
+def read(text: str, where: str) -> Definition:
+    """The definition in a JSON text, checked; `where` (a file name) begins every message of a DefinitionError."""
+    return _sound(read_unchecked(text, where), text, where)
+
+
+def read_unchecked(text: str, where: str) -> Definition:
+    """The definition in a JSON text whose values may be wrong, as those of a draft; its types are right."""
+    return _made(jsontext.loads(text, where), text, where)
+
+
+def read_package(document: bytes, where: str) -> Package:
+    """The definition, checked, and the texts that stand beside it in its own JSON."""
+    text = content.decoded(document, where)
+    data = jsontext.loads(text, where)
+    texts = {key: data.pop(key, "") for key in TEXTS} if isinstance(data, dict) else {}
+    for key, value in texts.items():
+        if not isinstance(value, str):
+            problem = Problem(key, f"text is expected, not {_said(value)}")
+            raise content.refused(where, [problem], jsontext.lines_of(text, [key]))
+    return Package(_sound(_made(data, text, where), text, where), **texts)
+
+
+def write(definition: Definition) -> str:
+    """The definition as JSON text, one parameter or result a line."""
+    return _written(to_plain(definition))
+
+
+def write_package(package: Package, base_url: str = "") -> bytes:
+    """The definition with its script and README as JSON in UTF-8; the address of a server makes no difference."""
+    texts = {key: text for key in TEXTS if (text := getattr(package, key))}
+    return _written(to_plain(package.definition) | texts).encode()
+
+
+def to_plain(definition: Definition) -> dict[str, Any]:
+    """The definition as JSON holds it: what equals the default of its field is left out."""
+    plain: dict[str, Any] = _plain(definition, keep=NEEDED)
+    return plain
+
+
+def from_plain(data: Any) -> Definition:
+    """The definition that JSON holds, unchecked; Misfit, with its place, for what is of the wrong type."""
+    known = _object(data, "definition")
+    control = _object(known.get("control", {}), "control")
+    if "duration" in control:
+        control["duration"] = build(Duration, control["duration"], "control.duration")
+    if "destruction" in control:
+        control["destruction"] = build(Keep, control["destruction"], "control.destruction")
+    known["control"] = build(Control, control, "control")
+    known["contact"] = build(Contact, known.get("contact", {}), "contact")
+    if "entry" in known:
+        known["entry"] = build(Entry, known["entry"], "entry")
+    known["parameters"] = _items(ParameterSpec, known, "parameters", checks.MOST_PARAMETERS)
+    known["results"] = _items(ResultSpec, known, "results", checks.MOST_RESULTS)
+    known["test"] = _test(known.get("test", {}))
+    return build(Definition, known, "")
+
+
+def sound(read: Callable[[], Mapping[str, Any]], where: str, lines: Mapping[str, int]) -> Definition:
+    """The definition, checked, in what a reader of another format makes of a document; `lines` has those of places.
+
+    DefinitionError, with the lines, for what is of the wrong type and for every problem.
+    """
+    try:
+        definition = from_plain(read())
+    except Misfit as misfit:
+        raise content.refused(where, [misfit.problem], lines) from misfit
+    problems = checks.problems(definition)
+    if problems:
+        raise content.refused(where, problems, lines)
+    return definition
+
+
+def build(kind: type[Made], value: Any, place: str) -> Made:
+    """A value of a dataclass from an object whose keys are its fields; Misfit for what does not fit."""
+    data = _object(value, place)
+    begin = f"{place}." if place else ""
+    known = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in data:
+        if key not in known:
+            raise Misfit(f"{begin}{key[:80]}", f"unknown key; known are {', '.join(known)}")
+        data[key] = _fitting(str(known[key].type), data[key], f"{begin}{key}")
+    for name, field in known.items():
+        needed = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if needed and name not in data:
+            raise Misfit(f"{begin}{name}", "is missing")
+    return kind(**data)
+
+
+def _made(data: Any, text: str, where: str) -> Definition:
+    try:
+        return from_plain(data)
+    except Misfit as misfit:
+        lines = jsontext.lines_of(text, [misfit.problem.parameter])
+        raise content.refused(where, [misfit.problem], lines) from misfit
+    except RecursionError as error:
+        raise DefinitionError(f"{where}: nested too deeply") from error
+
+
+def _sound(definition: Definition, text: str, where: str) -> Definition:
+    problems = checks.problems(definition)
+    if problems:
+        lines = jsontext.lines_of(text, [problem.parameter for problem in problems])
+        raise content.refused(where, problems, lines)
+    return definition
+
+
+def _object(value: Any, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Misfit(place, f"an object is expected, not {_said(value)}")
+    return dict(value)
+
+
+def _items(kind: type[Made], data: Mapping[str, Any], key: str, most: int) -> tuple[Made, ...]:
+    items = data.get(key, [])
+    if not isinstance(items, list):
+        raise Misfit(key, f"a list is expected, not {_said(items)}")
+    if len(items) > most:
+        raise Misfit(key, f"{len(items):,} came, at most {most} are allowed")
+    return tuple(build(kind, item, f"{key}[{i}]") for i, item in enumerate(items))
+
+
+def _test(value: Any) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for name, given in _object(value, "test").items():
+        texts = given if isinstance(given, list) else [given]
+        for text in texts:
+            if not isinstance(text, str | int | float):
+                raise Misfit(f"test.{name[:80]}", f"text or a list of texts is expected, not {_said(text)}")
+        found[name] = tuple(str(text).lower() if isinstance(text, bool) else str(text) for text in texts)
+    return found
+
+
+def _fitting(wanted: str, value: Any, place: str) -> Any:
+    """The value as its field holds it, if it is of that type."""
+    types, said = _TYPES.get(wanted, ((object,), ""))
+    if wanted.startswith("Literal"):
+        types, said = (str,), "text"
+    if types == (int,) and isinstance(value, float) and value.is_integer() and abs(value) < jsontext.LARGEST_INTEGER:
+        return int(value)  # JSON knows one kind of number
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types and object not in types):
+        raise Misfit(place, f"{said} is expected, not {_said(value)}")
+    if isinstance(value, list):
+        inner = (str,) if wanted == "tuple[str, ...]" else (str, int, float, bool)
+        for item in value:
+            if not isinstance(item, inner):
+                raise Misfit(place, f"{said} is expected, not a list with {_said(item)}")
+        return tuple(value)
+    return value
+
+
+def _said(value: Any) -> str:
+    text = json.dumps(value, default=repr)
+    return text if len(text) <= 80 else text[:80] + "…"
+
+
+def _written(plain: Mapping[str, Any]) -> str:
+    lines = []
+    for key, value in plain.items():
+        if key in ("parameters", "results"):
+            items = ",\n".join(f"    {_line(item)}" for item in value)
+            lines.append(f"  {_line(key)}: [\n{items}\n  ]")
+        else:
+            lines.append(f"  {_line(key)}: {_line(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _line(value: Any) -> str:
+    """JSON in one line; half a surrogate pair, which no UTF-8 holds, stays the escape it came as."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+
+
+def _plain(value: Any, keep: tuple[str, ...] = ()) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        made = {}
+        for field in dataclasses.fields(value):
+            own = getattr(value, field.name)
+            usual = field.default_factory() if callable(field.default_factory) else field.default
+            if field.name in keep or own != usual or type(own) is not type(usual):
+                made[field.name] = _plain(own)
+        return made
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,169 @@
+"""The parameter files of FTOOLS, ctools and IRAF (.par): a line for each parameter. Imports the definition and checks.
+
+A line is name, type, mode, default, minimum or options, maximum, prompt; commas inside quotes do not divide. The file
+knows neither the definition's name, which is that of the file, nor results nor a script. The parameter `mode`, which
+tells the parameter library what to ask for, is no parameter of the task and is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from uws_server.jobs import checks
+from uws_server.jobs.definition import FILE_TYPES, ParameterSpec
+from uws_server.jobs.formats import Package, content, leaves, native
+
+_TYPES: Mapping[str, str] = {"b": "boolean", "i": "integer", "r": "float", "d": "float", "s": "string", "f": "file"}
+_FILE = re.compile(r"f[rwen]*")
+_MODE = re.compile(r"[ahlq]{1,3}")
+_FIELD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^,]*)\s*(,|$)""")
+_LONGEST_LINE = 100_000
+_NONE = re.compile(r"INDEF[A-Z]?|", re.IGNORECASE)
+"""The default of a parameter that has none."""
+_UNNAMED = re.compile(r"[^A-Za-z0-9_.-]+")
+_HEAD = ("name", "type", "mode", "default", "min", "max", "prompt")
+
+
+def read(document: bytes, where: str) -> Package:
+    """The definition in a parameter file, checked: `where` gives its name, and it has no script yet.
+
+    What is asked for (mode a, q or ql) is required, what is learned (a, l) may be changed when a job is run again.
+    """
+    text = content.decoded(document, where)
+    name = _UNNAMED.sub("_", PurePath(where).name.removesuffix(".par"))
+    lines: dict[str, int] = {}
+    return Package(native.sound(lambda: _definition(name, text, lines), where, lines))
+
+
+def write_package(package: Package, base_url: str = "") -> bytes:
+    """The parameters as a parameter file.
+
+    It holds names, descriptions, defaults, ranges, options, and whether a value is needed. Lost are the script, the
+    README, the results, units, patterns, groups and everything else; a type that the file does not know is text, and
+    of several values of a default there is the first.
+    """
+    definition = package.definition
+    lines = [f"# {line}" for line in (definition.title, f"version {definition.version}")]
+    lines += [_line(spec) for spec in definition.parameters]
+    lines.append('mode,s,h,"ql",,,"Mode of automatic parameters"')
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def looks_like_one(text: str) -> bool:
+    """Whether the first line of a text that says something is that of a parameter."""
+    first = next((line for line in text.splitlines() if _says_something(line)), "")
+    if len(first) > _LONGEST_LINE:
+        return False
+    fields = _fields(first)
+    return len(fields) >= 3 and _type(fields[1]) is not None and _MODE.fullmatch(fields[2]) is not None
+
+
+def _definition(name: str, text: str, lines: dict[str, int]) -> dict[str, Any]:
+    """The whole definition as the native format has it; its places get their lines."""
+    rows = [(number, line) for number, line in enumerate(text.splitlines(), 1) if _says_something(line)]
+    if len(rows) > checks.MOST_PARAMETERS + 1:  # one of them may be `mode`
+        lines["parameters"] = rows[checks.MOST_PARAMETERS][0]
+        raise native.Misfit("parameters", f"{len(rows):,} came, at most {checks.MOST_PARAMETERS} are allowed")
+    parameters: list[dict[str, Any]] = []
+    for number, line in rows:
+        place = f"parameters[{len(parameters)}]"
+        lines[place] = number
+        spec = _parameter(line, place)
+        if spec["name"] != "mode":
+            parameters.append(spec)
+    return {**leaves.bare(name), "parameters": parameters}
+
+
+def _says_something(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def _parameter(line: str, place: str) -> dict[str, Any]:
+    """What a line says, as the native format has it."""
+    if len(line) > _LONGEST_LINE:
+        raise native.Misfit(place, f"a line of {len(line):,} characters came, at most {_LONGEST_LINE:,} are read")
+    fields = _fields(line)
+    if len(fields) < 3:
+        raise native.Misfit(place, f"{line[:80]!r} is not {', '.join(_HEAD)}")
+    name, kind, mode, default, low, high, prompt = (*fields, "", "", "", "", "")[:7]
+    known = _type(kind)
+    if known is None:
+        raise native.Misfit(f"{place}.type", f"{kind[:80]!r} is not one of {', '.join(_TYPES)}")
+    mode = mode.lower() or "a"
+    if not _MODE.fullmatch(mode):
+        raise native.Misfit(place, f"the mode {mode[:80]!r} is not a, h, l, q, hl or ql")
+    asked, learned = "q" in mode or "a" in mode, "l" in mode or "a" in mode
+    data: dict[str, Any] = {"name": name, "type": known, "description": prompt, "required": asked, "editable": learned}
+    if "w" in kind.lower() and known == "file":
+        data |= {"type": "string", "annotation": "the name of a file that is written"}
+    if "|" in low:
+        data |= {"type": "choice", "options": [option.strip() for option in low.split("|") if option.strip()]}
+    elif known in ("integer", "float"):
+        for key, bound in (("min", low), ("max", high)):
+            if not _NONE.fullmatch(bound):
+                data[key] = leaves.bound(bound, f"{place}.{key}")
+    if not _NONE.fullmatch(default):
+        data["default"] = leaves.scalar(default, data["type"])
+    return data
+
+
+def _fields(line: str) -> list[str]:
+    """The fields of a line, without their quotes."""
+    found: list[str] = []
+    start = 0
+    while start <= len(line):
+        match = _FIELD.match(line, start)
+        if match is None:  # a quote that is not closed, or text behind one: taken as it is
+            found.append(line[start:].strip())
+            break
+        found.append(_unquoted(match[1].strip()))
+        if not match[2]:
+            break
+        start = match.end()
+    return found
+
+
+def _unquoted(field: str) -> str:
+    if len(field) > 1 and field[0] == field[-1] and field[0] in "\"'":
+        return re.sub(r"\\(.)", r"\1", field[1:-1])
+    return field
+
+
+def _type(word: str) -> str | None:
+    word = word.lower()
+    return _TYPES["f"] if _FILE.fullmatch(word) else _TYPES.get(word)
+
+
+def _line(spec: ParameterSpec) -> str:
+    letters = {kind: letter for letter, kind in _TYPES.items() if letter != "d"}
+    letter = "f" if spec.type in FILE_TYPES else letters.get(spec.type, "s")
+    mode = {(True, True): "ql", (True, False): "q", (False, True): "hl", (False, False): "h"}
+    default = _default(spec)
+    options = "|".join(spec.options)
+    if spec.type in ("integer", "float"):
+        low, high = (_bound(bound) for bound in (spec.min, spec.max))
+    else:
+        low, high = (_quoted(options) if options else ""), ""
+    fields = (spec.name, letter, mode[spec.required, spec.editable], default, low, high, _quoted(spec.description))
+    return ",".join(fields)
+
+
+def _default(spec: ParameterSpec) -> str:
+    if not spec.defaults:
+        return "INDEF" if spec.type in ("integer", "float") else ""
+    value = spec.defaults[0]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return _quoted(value) if isinstance(value, str) else leaves.written(value)
+
+
+def _bound(bound: float | None) -> str:
+    return "" if bound is None else leaves.written(bound)
+
+
+def _quoted(text: str) -> str:
+    """A text in quotes, in one line."""
+    return '"' + re.sub(r'(["\\])', r"\\\1", " ".join(text.splitlines())) + '"'

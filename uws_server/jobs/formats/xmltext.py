@@ -1,0 +1,121 @@
+"""Reads XML that somebody else wrote: no network, no DTD, no entities, no endless depth; says what XML can hold.
+
+UTF-8 only. A document type is refused as such, before the parser sees it, because entities are declared there. Imports
+the errors and what all readers share.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+
+from lxml import etree
+
+from uws_server.errors import DefinitionError, Problem
+from uws_server.jobs.formats import content
+
+_DECLARED = re.compile(r"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["'][^>]{0,100}\?>""")
+_UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+_UNWRITABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no XML document can hold."""
+_PLACE_OF_PARSER = re.compile(r", line \d+, column \d+.*$", re.DOTALL)
+
+
+def parse(document: bytes, where: str) -> etree._Element:
+    """The root of an XML document; DefinitionError, with the line, for what is none or is not read."""
+    text = content.decoded(document, where)
+    declared = _DECLARED.match(text)
+    if declared and declared[1].lower() not in _UTF8:
+        raise _refused(where, f"the encoding {declared[1]} is declared; UTF-8 is read", 1)
+    _refuse_document_type(text, where)
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        return etree.fromstring(text.encode("utf-8"), parser)
+    except etree.XMLSyntaxError as error:
+        reason = _PLACE_OF_PARSER.sub("", error.msg or "it ends too early")
+        if "xcessive depth" in reason:
+            reason = "nested too deeply"
+        raise _refused(where, f"not XML that is read: {reason}", error.lineno or 1) from error
+
+
+def kind(element: etree._Element) -> str:
+    """The name of an element without its namespace; '' for what is no element."""
+    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+
+
+def children(element: etree._Element, name: str) -> Iterator[etree._Element]:
+    """The children of that name, in any namespace."""
+    return (child for child in element if kind(child) == name)
+
+
+def within(element: etree._Element, name: str) -> Iterator[etree._Element]:
+    """The elements of that name below, in any namespace, in document order."""
+    return (inner for inner in element.iter() if kind(inner) == name)
+
+
+def line_of(element: etree._Element) -> int:
+    """The line of an element; 0 where it was not read."""
+    line: object = element.sourceline
+    return line if isinstance(line, int) else 0
+
+
+def text_of(element: etree._Element | None) -> str:
+    """The text of an element, without the space around it; '' for none."""
+    return "" if element is None else "".join(str(piece) for piece in element.itertext()).strip()
+
+
+def is_writable(text: str) -> bool:
+    """Whether an XML document can hold a text as it is."""
+    return _UNWRITABLE.search(text) is None
+
+
+def writable(text: str) -> str:
+    """A text without what no XML document can hold: U+FFFD stands for it."""
+    return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def as_base64(text: str) -> str:
+    """A text that no XML document holds as it is."""
+    return base64.b64encode(text.encode("utf-8")).decode("ascii")
+
+
+def from_base64(text: str, where: str, problem: Problem) -> str:
+    """What as_base64 made; where it is none, a DefinitionError at the place and line of `problem`."""
+    try:
+        return base64.b64decode(text, validate=False).decode("utf-8")
+    except (binascii.Error, ValueError) as error:
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "not base64"
+        raise DefinitionError.of(where, [Problem(problem.parameter, reason, problem.line)]) from error
+
+
+def _refuse_document_type(text: str, where: str) -> None:
+    """Look for a document type where one can stand: before the first element."""
+    start = 0
+    while (start := text.find("<", start)) >= 0:
+        if text.startswith("<!--", start):
+            end = text.find("-->", start + 4)
+        elif text.startswith("<?", start):
+            end = text.find("?>", start)
+        else:
+            break
+        if end < 0:
+            return  # the parser says what is wrong
+        start = end
+    if start >= 0 and text.startswith("<!", start):
+        line = text.count("\n", 0, start) + 1
+        raise _refused(where, "a document type (<!DOCTYPE>) is not read: it could declare entities", line)
+
+
+def _refused(where: str, reason: str, line: int) -> DefinitionError:
+    return DefinitionError.of(where, [Problem("", reason, line)])

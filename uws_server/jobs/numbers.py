@@ -1,0 +1,116 @@
+"""Whole numbers, numbers with a unit, and energy ranges. Imports the specification, units and the texts of messages."""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+
+from uws_server.jobs.definition import ParameterSpec
+from uws_server.jobs.job import ParameterValue
+from uws_server.jobs.units import convert
+from uws_server.jobs.words import short_word, shorten
+
+_NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s.+-].*)?", re.ASCII)
+_RANGE = re.compile(
+    r"\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([a-zA-Z]*)\s*(?:\s|,|:|-|to)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([a-zA-Z]*)\s*",
+    re.ASCII,
+)
+_ROUNDING = Fraction(1, 10**9)
+"""Part of a step by which a number may be beside it."""
+
+
+def integer(text: str, spec: ParameterSpec) -> ParameterValue:
+    """A whole number of at most 18 digits."""
+    word = short_word(text)
+    if not re.fullmatch(r"[-+]?\d{1,18}", word, re.ASCII):
+        raise ValueError(f"{shorten(text)} is not a whole number{_expected(spec)}")
+    value = int(word)
+    _within(value, word, spec)
+    return ParameterValue(str(value), value)
+
+
+def number(text: str, spec: ParameterSpec) -> ParameterValue:
+    """A number, in the unit of the parameter or in one that converts to it."""
+    word = short_word(text)
+    match = _NUMBER.fullmatch(word)
+    if match is None:
+        raise ValueError(f"{shorten(text)} is not a number{_expected(spec)}")
+    value = _in_unit(float(match[1]), match[2] or "", spec)
+    plain = f"{value:.15g}"
+    if match[2]:
+        value = float(plain)  # without the noise of the conversion
+    _within(value, word, spec)
+    return ParameterValue(plain if float(plain) == value else repr(value), value)
+
+
+def energy_range(text: str, spec: ParameterSpec) -> ParameterValue:
+    """Two energies, the lower one first, each with a unit or one unit for both."""
+    word = short_word(text)
+    match = _RANGE.fullmatch(word)
+    expected = f"two numbers such as {spec.default or '0.2 12.0'!r} {bounds(spec) or spec.unit}".rstrip()
+    if match is None:
+        raise ValueError(f"{shorten(text)} is not an energy range; expected are {expected}")
+    try:
+        numbers = float(match[1]), float(match[3])
+    except ValueError as error:
+        raise ValueError(f"{shorten(text)} is not an energy range; expected are {expected}") from error
+    canonical = " ".join(
+        f"{_in_unit(one, unit, spec):.10g}"
+        for one, unit in zip(numbers, (match[2] or match[4], match[4] or match[2]), strict=True)
+    )
+    low, high = map(float, canonical.split())
+    if not low < high:
+        raise ValueError(f"{shorten(text)}: the lower energy must come first and be below the higher one")
+    _within(low, word, spec)
+    _within(high, word, spec)
+    return ParameterValue(canonical, canonical)
+
+
+def bounds(spec: ParameterSpec) -> str:
+    """The range of a number in words, such as '0.2 to 12 keV' or '1 or more'; '' where it has none."""
+    unit = f" {spec.unit}" if spec.unit else ""
+    if spec.min is not None and spec.max is not None:
+        return f"{said(spec.min)} to {said(spec.max)}{unit}"
+    if spec.min is not None:
+        return f"{said(spec.min)}{unit} or more"
+    return f"{said(spec.max)}{unit} or less" if spec.max is not None else ""
+
+
+def said(number: float | Fraction) -> str:
+    """A number of a definition as a sentence has it."""
+    return f"{float(number):,.10g}"
+
+
+def _in_unit(value: float, unit: str, spec: ParameterSpec) -> float:
+    return convert(value, unit, spec.unit) if unit else value
+
+
+def _within(value: float, text: str, spec: ParameterSpec) -> None:
+    if not math.isfinite(value):
+        raise ValueError(f"{shorten(text)} is not a finite number{_expected(spec)}")
+    if (spec.min is not None and value < spec.min) or (spec.max is not None and value > spec.max):
+        raise ValueError(f"{shorten(text)} is out of range; allowed is {bounds(spec)}")
+    if spec.step is not None:
+        _on_step(value, text, spec, Fraction(str(spec.step)))
+
+
+def _on_step(value: float, text: str, spec: ParameterSpec, step: Fraction) -> None:
+    """Refuse a number that is not a whole number of steps from the minimum, or from 0 where there is none."""
+    begin = Fraction(str(spec.min)) if spec.min is not None else Fraction(0)
+    exact = Fraction(str(value))
+    steps = (exact - begin) / step
+    rounding = _ROUNDING + (2 * Fraction(math.ulp(value)) / step if isinstance(value, float) else 0)
+    if abs(steps - round(steps)) <= rounding:
+        return
+    unit = f" {spec.unit}" if spec.unit else ""
+    near = [begin + k * step for k in (math.floor(steps), math.ceil(steps))]
+    allowed = [each for each in near if spec.max is None or each <= Fraction(str(spec.max))]
+    words = " and ".join(f"{float(each):.15g}" for each in allowed)
+    raise ValueError(f"{shorten(text)} is not in steps of {said(step)}{unit}; the nearest allowed is {words}{unit}")
+
+
+def _expected(spec: ParameterSpec) -> str:
+    if spec.min is None and spec.max is None:
+        return f"; a number in {spec.unit} is expected" if spec.unit else ""
+    return f"; allowed is {bounds(spec)}"

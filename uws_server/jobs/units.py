@@ -1,0 +1,49 @@
+"""Units as people write them, and numbers converted from one to another. Imports the texts of messages only.
+
+astropy converts. What it is given is first held to a plain form, because it computes whatever powers a text asks for:
+`10**999999999 m` would hold the server up for ever.
+"""
+
+from __future__ import annotations
+
+import re
+
+import astropy.units as u
+import numpy as np
+
+from uws_server.jobs.words import shorten
+
+_LONGEST = 40
+_WORD = r"[A-Za-zµμ%°ÅΩ'\"]{1,20}"
+_POWER = r"(?:(?:\*\*|\^)?\s*(?:[-+]?\d{1,2}|\([-+]?\d{1,2}(?:/\d)?\)))?"
+_UNIT = re.compile(rf"({_WORD}){_POWER}(?:\s*[*/. ]\s*(?:{_WORD}){_POWER}){{0,7}}")
+_NAMES = re.compile(_WORD)
+
+
+def convert(number: float, unit: str, wanted: str) -> float:
+    """The number in `wanted` instead of in `unit`; energies, wavelengths and frequencies stand for each other.
+
+    Raises ValueError with a sentence.
+    """
+    if not wanted:
+        raise ValueError(f"unit {shorten(unit)} came, a plain number is expected")
+    try:
+        # a wavelength of 0 is an infinite energy, which the bounds refuse
+        with np.errstate(all="ignore"):
+            quantity = u.Quantity(number, _parse(unit))
+            return float(quantity.to_value(_parse(wanted), equivalencies=u.spectral()))
+    except (ValueError, TypeError, ArithmeticError, u.UnitConversionError) as error:
+        raise ValueError(f"unit {shorten(unit)} is not one that converts to {wanted}") from error
+
+
+def _parse(text: str) -> u.UnitBase:
+    plain = text.strip()
+    if len(plain) > _LONGEST or not _UNIT.fullmatch(plain):
+        raise ValueError("not the product of units")
+    known = u.get_current_unit_registry().registry
+    if any(name not in known for name in _NAMES.findall(plain)):
+        raise ValueError("no such unit")  # astropy would look for what was meant, which takes milliseconds
+    first, *others = map(u.Unit, plain.split("/"))  # astropy warns of more than one slash
+    for other in others:
+        first /= other
+    return first

@@ -1,0 +1,192 @@
+"""Which job came of which, for one caller: the jobs and files before or behind something. Imports the services.
+
+Jobs hang together by the results that other jobs used. What the caller may not see is an id without parameters, and is
+not followed. Steps of other servers, told by the files that came from them, stand before our jobs.
+`chains` makes the chain of what is found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from provenance import chain, jsontext, making, steps
+from provenance.chain import Chain
+from provenance.walking import ALL, Direction, cut, joined, reached
+from uws_server.chains import About, ChainMaker
+from uws_server.errors import Forbidden, NotFound, Unauthorized
+from uws_server.execution.gather import STEPS_FILE
+from uws_server.jobs.job import Job, ParameterValue
+from uws_server.rights import Caller
+from uws_server.services import Services
+from uws_server.storage.uses import MOST, Kept
+
+_HEX = "[0-9a-f]{32}"
+_NAMED = re.compile(rf"(?:this:)?(?:job_|result_)?({_HEX})")
+_FILE = re.compile(r"(?:this:)?(?:file_)?([0-9a-f]{64})")
+_STORED = re.compile(rf"/store/({_HEX})(?:/[^/?#]*)?$")
+_RESULT = re.compile(rf"/rest/[^/]+/({_HEX})/results/([^/?#]+)$")
+_JOB = re.compile(rf"(?:/rest/[^/]+|/jobs)/({_HEX})/?$")
+_URN = re.compile(rf"urn:uws-server:({_HEX})(?::(.+))?")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Something that provenance was asked for: its key in the chain, and the jobs that are known of it."""
+
+    key: str
+    jobs: tuple[str, ...]
+
+
+class Lineage:
+    """What one caller may know of where things come from."""
+
+    def __init__(self, services: Services, caller: Caller) -> None:
+        self._services, self._caller = services, caller
+        self._definitions: dict[tuple[str, str], About] = {}
+
+    def find(self, identifier: str) -> Start:
+        """What an identifier names: a job, a result, or a file by its hash; NotFound for anything else.
+
+        Ids, keys of a provenance document, addresses and publisher DIDs of this server are understood.
+        """
+        text = identifier.strip()
+        if match := _RESULT.search(text):
+            return self._result_of(match[1], match[2])
+        if match := _URN.fullmatch(text):
+            return self._result_of(match[1], match[2]) if match[2] else self._job_or_result(match[1])
+        if match := _STORED.search(text) or _JOB.search(text) or _NAMED.fullmatch(text):
+            return self._job_or_result(match[1])
+        if match := _FILE.fullmatch(text):
+            makers = self._seen(self._services.uses.makers(match[1]))
+            if makers:
+                return self._file(match[1], makers)
+        raise NotFound(f"ID: {identifier[:120]!r} is no job, result or file of this server")
+
+    def chain(self, starts: Sequence[Start], direction: Direction, depth: int = ALL) -> Chain:
+        """What is at most `depth` relations before or behind some things."""
+        whole = self._whole(starts, direction)
+        return cut(whole, reached(whole, [start.key for start in starts], direction, depth))
+
+    def around(self, job: Job, behind: int = 1) -> Chain:
+        """All that is before a job, the job, and what is at most `behind` relations behind it."""
+        start = Start(f"job_{job.id}", (job.id,))
+        before = self._whole([start], Direction.BACK)
+        later = self._whole([start], Direction.FORWARD)
+        keys = reached(before, [start.key], Direction.BACK, ALL)
+        keys |= reached(later, [start.key], Direction.FORWARD, behind)
+        return cut(joined(before, later), keys)
+
+    def inputs(self, job: Job) -> list[tuple[str, ParameterValue, str | None]]:
+        """The files that a job was given: its place below /parameters, the value, the result of ours that it was."""
+        uses = [use for kept in self._services.uses.kept([job.id]) for use in kept.used]
+        results = {(use.name, use.text): use.result_id for use in uses}
+        found = []
+        for name, value in job.parameters.items():
+            for number, each in enumerate(value.each if value.is_file else (), start=1):
+                place = f"{name}/{number}" if value.parts else name
+                found.append((place, each, results.get((name, making.said_plainly(each.text)))))
+        return found
+
+    # --- where to start --------------------------------------------------------------------------------
+
+    def _job_or_result(self, some_id: str) -> Start:
+        with contextlib.suppress(NotFound):
+            return Start(f"job_{some_id}", (self._services.store.get(some_id).id,))
+        maker = self._services.uses.maker(some_id)
+        if maker is None:
+            raise NotFound(f"ID: there is no job and no result {some_id!r}")
+        return Start(f"result_{some_id}", (maker,))
+
+    def _result_of(self, job_id: str, name: str) -> Start:
+        for kept in self._seen([job_id]):
+            for result in kept.results:
+                if name in (result.name, result.file_name):
+                    return Start(f"result_{result.id}", (job_id,))
+        raise NotFound(f"ID: there is no result {name[:80]!r} of a job {job_id!r}")
+
+    def _seen(self, job_ids: Sequence[str]) -> list[Kept]:
+        """Those of some jobs that the caller may see: who knows the id of a result may have it, no other gets it."""
+        return [kept for kept in self._services.uses.kept(job_ids) if self._may_look(kept.job)]
+
+    def _file(self, sha256: str, makers: Sequence[Kept]) -> Start:
+        ids = tuple(kept.job.id for kept in makers)
+        for kept in makers:
+            for result in kept.results:
+                if result.sha256 == sha256:
+                    return Start(f"result_{result.id}", ids)
+        return Start(chain.key_of_file(sha256, ""), ids)
+
+    # --- the whole of it -------------------------------------------------------------------------------
+
+    def _whole(self, starts: Sequence[Start], direction: Direction) -> Chain:
+        """Everything on one side of some things, as far as the caller may look."""
+        first = list(dict.fromkeys(job_id for start in starts for job_id in start.jobs))
+        kept = self._services.uses.kept(self._ids(first, direction))
+        kept.sort(key=lambda each: each.job.created)
+        seen = {each.job.id: each for each in kept if self._may_look(each.job)}
+        wanted = {start.key for start in starts}
+        wanted |= {f"result_{use.result_id}" for each in seen.values() for use in each.used if use.result_id}
+        made = ChainMaker(self._services.base_url, self._hidden_folders(), self.definition, wanted)
+        for each in kept:
+            if each.job.id in seen:
+                made.add(each)
+            else:
+                made.add_hidden(each)
+        if direction is Direction.BACK:
+            for job_id in first:
+                if job_id in seen:
+                    self._add_told(made, seen[job_id].job)
+        return made.chain()
+
+    def _ids(self, first: Sequence[str], direction: Direction) -> list[str]:
+        """The ids of all jobs on one side of some: by what they used, and by what they run again."""
+        uses = self._services.uses
+        walk = uses.before if direction is Direction.BACK else uses.behind
+        again = uses.parents if direction is Direction.BACK else uses.children
+        found: dict[str, None] = {}
+        fresh = list(first)
+        while fresh and len(found) < MOST:
+            walked = walk(fresh)
+            found.update(dict.fromkeys(walked))
+            fresh = [job_id for job_id in again(walked) if job_id not in found]
+        return list(found)[:MOST]
+
+    def _may_look(self, job: Job) -> bool:
+        try:
+            self._services.rights.require_look(self._caller, job)
+        except (Forbidden, Unauthorized):
+            return False
+        return True
+
+    def _hidden_folders(self) -> list[Path]:
+        config = self._services.config
+        return [config.data.absolute(), *([config.archive.absolute()] if config.archive else [])]
+
+    def definition(self, job: Job) -> About:
+        """What is known of the definition that a job was made with."""
+        key = (job.definition, job.revision)
+        if key not in self._definitions:
+            try:
+                self._definitions[key] = About.of(self._services.library.of(job).definition)
+            except NotFound:
+                self._definitions[key] = About()
+        return self._definitions[key]
+
+    def _add_told(self, made: ChainMaker, job: Job) -> None:
+        """Add what the step list of a job tells beyond the database: steps of other servers, software, host."""
+        try:
+            text = self._services.files.told(job.id, STEPS_FILE, jsontext.MAX_BYTES + 1)
+            listed = jsontext.read(text)["provenance"]
+            made.add_facts(listed)
+            if all(made.knows(f"job_{each.get('job')}") for each in listed):
+                return  # a long list of our own jobs: the database has the rest
+            told = chain.of_steps(steps.parse(text))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return  # the script's own list, and none that can be read
+        foreign = [each.key.removeprefix("job_") for each in told.activities if not made.knows(each.key)]
+        ours = {f"job_{each.job.id}" for each in self._services.uses.kept(foreign) if not self._may_look(each.job)}
+        made.add_told(told, ours)

@@ -1,0 +1,254 @@
+"""DataLink 1.1 for results and jobs, /datalink?ID=, and the service it describes, which runs a job again.
+
+ID may come several times: the id of a result or a job, an address of one, a publisher DID. What cannot be linked is a
+row with an error, as the standard says. Imports the services, the lineage and the documents (`linktable`).
+
+    GET /rest/{job}/{id}/rerun/sync?key=value      runs the job again with other values: 303 to the end of the new job
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from bottle import Bottle, HTTPResponse, request
+
+from provenance import hdus, making
+from provenance.chain import Chain
+from provenance.errors import ProvenanceError
+from provenance.walking import Direction
+from uws_server import forms
+from uws_server.callers import counter_of
+from uws_server.counter import Counter
+from uws_server.errors import BadRequest, Forbidden, NotFound, ServerError, Unauthorized
+from uws_server.jobs.job import LOG, Job, ParameterValue, Result
+from uws_server.jobs.phases import ENDED, Phase
+from uws_server.lineage import Lineage, Start
+from uws_server.protocol import dali, linktable
+from uws_server.protocol.linktable import Link, Service
+from uws_server.reruns.reruns import Reruns
+from uws_server.services import Services
+from uws_server.wishes import read_wish
+
+_MOST_IDS = 100
+_MOST_DERIVED = 200
+_ACCEPTED = ("votable", "datalink")
+_NAMED = {"RESPFILE": "#calibration", "ANCRFILE": "#calibration", "BACKFILE": "#auxiliary", "CORRFILE": "#auxiliary"}
+"""Keywords of a product that name another one, and what that is to it."""
+_PLOTTED = frozenset({"spectrum", "sed", "timeseries"})
+_DRAWN = frozenset({"image", "event"})
+
+
+class DataLink:
+    """The links over one set of services."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    def routes(self, app: Bottle) -> None:
+        """Add every resource to the application."""
+        app.route("/datalink", ["GET", "POST"], self.links)
+        address = "/rest/<name>/<job_id:re:[0-9a-f]{32}>/rerun/sync"
+        app.route(address, ["GET", "POST"], self.rerun)
+        app.route(address, "HEAD", self.refuse_head)
+
+    def links(self) -> HTTPResponse:
+        """GET or POST: the links of some things."""
+        counter = counter_of(self.services, request.environ)
+        self.services.rights.require_entry(counter.caller)
+        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+            wanted = [each.strip() for each in form.take_all("ID") if each.strip()]
+            asked = form.take(dali.RESPONSEFORMAT)
+        if asked is not None and not any(word in asked.lower() for word in _ACCEPTED):
+            raise BadRequest(f"RESPONSEFORMAT: {asked[:60]!r} came; votable is allowed")
+        finder = _Finder(self.services, counter)
+        links = [link for identifier in wanted[:_MOST_IDS] for link in finder.links(identifier)]
+        document = linktable.document(
+            links, finder.services_used(), f"{self.services.base_url}/datalink", len(wanted) > _MOST_IDS
+        )
+        return HTTPResponse(document, 200, {"Content-Type": linktable.DATALINK, "Cache-Control": "private, no-cache"})
+
+    def rerun(self, name: str, job_id: str) -> HTTPResponse:
+        """GET or POST changes: a job like this one, run at once; 303 to where its end is waited for."""
+        reruns = Reruns(self.services, counter_of(self.services, request.environ))
+        job = reruns.counter.job(job_id, name)
+        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+            for word in ("PHASE", dali.RESPONSEFORMAT, "RUNID"):
+                form.take(word)
+            made = reruns.make(reruns.of_job(job), read_wish(form))
+        reruns.run(made)
+        address = f"{self.services.base_url}/rest/{made[-1].definition}/{made[-1].id}/sync"
+        return HTTPResponse("", 303, {"Location": address})
+
+    def refuse_head(self, name: str, job_id: str) -> HTTPResponse:
+        """HEAD would make a job, which it must not."""
+        text = f"HEAD is not possible at /rest/{name[:64]}/{job_id}/rerun/sync\n"
+        return HTTPResponse(text, 405, {"Allow": "GET, POST", "Content-Type": "text/plain; charset=UTF-8"})
+
+
+class _Finder:
+    """Finds what belongs to the things that one request names."""
+
+    def __init__(self, services: Services, counter: Counter) -> None:
+        self._services, self._counter = services, counter
+        self._base = services.base_url
+        self._lineage = Lineage(services, counter.caller)
+        self._described: dict[str, Service] = {}
+
+    def services_used(self) -> list[Service]:
+        """The services that rows refer to."""
+        return list(self._described.values())
+
+    def links(self, identifier: str) -> Iterator[Link]:
+        """The links of one thing, or what is wrong with it."""
+        try:
+            start = self._lineage.find(identifier)
+            job = self._services.store.get(start.jobs[0])
+            of_result = start.key.startswith("result_")
+            yield from self._of_result(identifier, start, job) if of_result else self._of_job(identifier, start, job)
+        except NotFound as error:
+            yield Link(identifier, error=f"NotFoundFault: {error}")
+        except ServerError as error:
+            yield Link(identifier, error=f"DefaultFault: {error}")
+
+    # --- a job, a result -------------------------------------------------------------------------------
+
+    def _of_job(self, identifier: str, start: Start, job: Job) -> Iterator[Link]:
+        """All files of a job."""
+        if not start.key.startswith("job_"):
+            raise NotFound(f"ID: {identifier[:80]!r} is a file that jobs used; no address of it is known")
+        job = self._counter.job(job.id)
+        for result in job.results:
+            yield self._stored(identifier, "#documentation" if result.name == LOG else "#this", result)
+        if job.phase is Phase.ARCHIVED or not job.results:
+            yield Link(identifier, error=f"NotFoundFault: job {job.id} is {job.phase}: it has no files")
+        yield from self._progenitors(identifier, job)
+        yield from self._derived(identifier, start, 4, {f"result_{result.id}" for result in job.results})
+        yield from self._about(identifier, job)
+
+    def _of_result(self, identifier: str, start: Start, job: Job) -> Iterator[Link]:
+        """A result and what belongs to it. Who knows its id may have the file, even where the job is not shown."""
+        _, result = self._services.store.result(start.key.removeprefix("result_"))
+        yield self._stored(identifier, "#this", result)
+        try:
+            job = self._counter.job(job.id)
+        except (Forbidden, Unauthorized):
+            return
+        kind, named = self._told_by(job, result)
+        for other in job.results:
+            if other.id != result.id:
+                usual = "#documentation" if other.name == LOG else "#auxiliary"
+                yield self._stored(identifier, named.get(other.file_name, usual), other)
+        yield from self._progenitors(identifier, job)
+        yield from self._derived(identifier, start, 2, {start.key})
+        yield from self._previews(identifier, job, result, kind)
+        yield from self._about(identifier, job)
+
+    # --- parts -----------------------------------------------------------------------------------------
+
+    def _stored(self, identifier: str, semantics: str, result: Result) -> Link:
+        """A result by its own address."""
+        name = result.file_name
+        return Link(
+            identifier, f"{self._base}/store/{result.id}/{quote(name)}", semantics=semantics,
+            description=f"{name}: {result.description}" if result.description else name,
+            content_type=result.mime, content_length=result.size, local_semantics=result.name,
+        )  # fmt: skip
+
+    def _told_by(self, job: Job, result: Result) -> tuple[str, dict[str, str]]:
+        """What a product's headers tell: its ObsCore type, and the other products it names."""
+        try:
+            path = self._counter.result_path(job, result)
+            headers = hdus.headers(path) if result.mime == "application/fits" else ()
+        except (OSError, ProvenanceError, NotFound):
+            return "", {}
+        named = {}
+        for header in headers:
+            for keyword, semantics in _NAMED.items():
+                if isinstance(value := header.get(keyword), str):
+                    named[Path(value.strip()).name] = semantics
+        kinds = [str(header.get("DP_TYPE")) for header in headers if header.get("EXTNAME") == "VO-TAGS"]
+        return (kinds[0].lower() if kinds else ""), named
+
+    def _progenitors(self, identifier: str, job: Job) -> Iterator[Link]:
+        """The files that a job used."""
+        for name, value, result_id in self._lineage.inputs(job):
+            yield self._progenitor(identifier, job, name, value, result_id)
+
+    def _progenitor(self, identifier: str, job: Job, name: str, value: ParameterValue, result_id: str | None) -> Link:
+        if result_id is not None:
+            try:
+                _, result = self._services.store.result(result_id)
+                return self._stored(identifier, "#progenitor", result)
+            except NotFound:
+                pass  # deleted since: it may still be there as it was uploaded
+        said = making.said_plainly(value.text)
+        about, address = f"{said}, given for {name}", ""
+        if value.kind == "upload":
+            address = f"{self._base}/rest/{job.definition}/{job.id}/parameters/{name}"
+        elif value.kind == "url" and re.match(r"(?:https?|ftp)://", said) and making.HIDDEN not in said:
+            address = said
+        if not address:
+            return Link(identifier, semantics="#progenitor", description=about,
+                        error=f"NotFoundFault: {said} is of the archive, which this server does not serve")  # fmt: skip
+        return Link(identifier, address, semantics="#progenitor", description=about,
+                    local_semantics=name.partition("/")[0], content_type="application/octet-stream")  # fmt: skip
+
+    def _derived(self, identifier: str, start: Start, depth: int, mine: set[str]) -> Iterator[Link]:
+        """What jobs made of it that the caller may see."""
+        chain: Chain = self._lineage.chain([start], Direction.FORWARD, depth)
+        jobs = [each for each in chain.activities if not each.hidden and each.key != start.key]
+        made = dict.fromkeys(link.key for each in jobs for link in each.made if link.key.startswith("result_"))
+        for key in [key for key in made if key not in mine][:_MOST_DERIVED]:
+            try:
+                _, result = self._services.store.result(key.removeprefix("result_"))
+            except NotFound:
+                continue
+            yield self._stored(identifier, "#derivation", result)
+
+    def _previews(self, identifier: str, job: Job, result: Result, kind: str) -> Iterator[Link]:
+        """Pictures of a product."""
+        page = f"{self._base}/jobs/{job.id}"
+        if kind in _PLOTTED:
+            yield Link(identifier, f"{page}/preview/{result.name}.svg", semantics="#preview-plot",
+                       description="Plot", content_type="image/svg+xml")  # fmt: skip
+            yield Link(identifier, f"{page}/thumbnail/{result.name}.svg", semantics="#preview",
+                       description="Small plot", content_type="image/svg+xml")  # fmt: skip
+        elif kind in _DRAWN:
+            yield Link(identifier, f"{page}/preview/{result.name}.png", semantics="#preview",
+                       description="Picture of the sky", content_type="image/png")  # fmt: skip
+
+    def _about(self, identifier: str, job: Job) -> Iterator[Link]:
+        """What tells of a job: its provenance, its documentation, all its files, the service that runs it again."""
+        page, resource = f"{self._base}/jobs/{job.id}", f"{self._base}/rest/{job.definition}/{job.id}"
+        yield Link(identifier, f"{page}/provenance", semantics="#documentation",
+                   description="How it was made, as a page", content_type="text/html")  # fmt: skip
+        yield Link(identifier, f"{resource}/provjson", semantics="#documentation",
+                   description="How it was made, as PROV-JSON", content_type="application/json")  # fmt: skip
+        about = self._lineage.definition(job)
+        if about.documentation:
+            yield Link(identifier, about.documentation, semantics="#documentation",
+                       description=f"About {about.title}", content_type="text/html")  # fmt: skip
+        if job.phase in ENDED and job.results:
+            for suffix, mime in (("tar", "application/x-tar"), ("zip", "application/zip")):
+                yield Link(identifier, f"{page}/all.{suffix}", semantics="#package",
+                           description=f"All files of the job, {suffix}", content_type=mime)  # fmt: skip
+        service = self._service(job)
+        if service is not None:
+            yield Link(identifier, semantics="#proc", description=f"Run again: {about.title}", service=service.id)
+
+    def _service(self, job: Job) -> Service | None:
+        """The service that runs a job again; None where nothing of it may be changed."""
+        name = f"rerun_{job.id}"
+        if name not in self._described:
+            specs = [spec for spec in self._lineage.definition(job).parameters.values() if spec.editable]
+            values = {key.lower(): value for key, value in job.parameters.items()}
+            inputs = tuple(linktable.input_of(spec, values.get(spec.name.lower())) for spec in specs)
+            if not inputs or job.phase not in ENDED:
+                return None
+            main = next((result.mime for result in job.results if result.name != LOG), "")
+            address = f"{self._base}/rest/{job.definition}/{job.id}/rerun/sync"
+            self._described[name] = Service(name, address, self._lineage.definition(job).title, main, inputs)
+        return self._described[name]

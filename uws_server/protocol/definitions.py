@@ -1,0 +1,208 @@
+"""The job definitions for programs, under /jdl: in every format, and as links that say how to run one. Imports the
+services, the formats of a definition and the values.
+
+    GET /jdl                     the live definitions, as JSON with the addresses of each
+    GET /jdl/schema.json         the JSON Schema of a definition
+    GET /jdl/{job}               DataLink: the service descriptors of its job list, and links to all the rest
+    GET /jdl/{job}/{format}      json, wadl, votable, par; or script, readme: a file of its own
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bottle import Bottle, HTTPResponse, request
+
+from uws_server import forms
+from uws_server.callers import counter_of
+from uws_server.errors import BadRequest, NotFound, ServerError
+from uws_server.jobs.definition import Definition
+from uws_server.jobs.formats import Package, datalink, native
+from uws_server.jobs.formats.datalink import Link
+from uws_server.jobs.formats.schema import schema
+from uws_server.jobs.formats.written import FORMATS, WADL
+from uws_server.protocol import dali
+from uws_server.protocol.control import prefers_page
+from uws_server.protocol.sending import send
+from uws_server.services import Services
+
+JSON = "application/json"
+_DATALINK = "application/x-votable+xml;content=datalink"
+_MARKDOWN = "text/markdown; charset=UTF-8"
+_TAG = re.compile(r'"[^"]*"')
+
+
+_FORMAT_NAMES: Mapping[str, str] = {
+    "json": "json",
+    JSON: "json",
+    "wadl": "wadl",
+    WADL: "wadl",
+    "application/wadl+xml": "wadl",
+    "votable": "datalink",
+    dali.VOTABLE: "datalink",
+    "text/xml": "datalink",
+    "application/xml": "datalink",
+    "par": "par",
+    "text/plain": "par",
+}
+"""What RESPONSEFORMAT and Accept may ask for, without its options."""
+
+
+class JDL:
+    """The definitions of one set of services."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    def routes(self, app: Bottle) -> None:
+        """Add every resource to the application."""
+        for path, handler in (
+            ("/jdl", self.all),
+            ("/jdl/schema.json", self.schema),
+            ("/jdl/<name>", self.links),
+            ("/jdl/<name>/script", self.script),
+            ("/jdl/<name>/readme", self.readme),
+            ("/jdl/<name>/<form>", self.form),
+        ):
+            app.get(path, callback=self._for_callers(handler))
+
+    def all(self) -> HTTPResponse:
+        """GET the live definitions; a browser is sent to the page that shows them."""
+        if _asked("json") == "page":
+            return HTTPResponse("", 303, {"Location": f"{self.services.base_url}/definitions", "Vary": "Accept"})
+        found = [
+            {
+                "name": installed.definition.name,
+                "title": installed.definition.title,
+                "version": installed.definition.version,
+                "revision": installed.revision,
+                "group": installed.definition.group,
+                "description": installed.definition.description,
+                "roles": list(installed.definition.roles),
+                "links": self._addresses(installed.definition),
+            }
+            for installed in self.services.library
+        ]
+        return _answer(_json({"definitions": found}), JSON, "definitions.json")
+
+    def schema(self) -> HTTPResponse:
+        """GET the JSON Schema of a definition."""
+        return _answer(_json(schema(self.services.base_url)), "application/schema+json", "schema.json")
+
+    def links(self, name: str) -> HTTPResponse:
+        """GET how a job of a definition is run, and what is known of it: as links, or as plain JSON."""
+        definition = self.services.library.get(name).definition
+        match _asked("datalink", *FORMATS):
+            case "datalink" | "page":
+                document = datalink.links(definition, self.services.base_url, self._links(definition))
+                return _answer(document, _DATALINK, f"{name}_links.xml")
+            case "json":
+                described = {"definition": native.to_plain(definition), "links": self._addresses(definition)}
+                return _answer(_json(described), JSON, f"{name}.json")
+            case other:
+                return self.form(name, other)
+
+    def form(self, name: str, form: str) -> HTTPResponse:
+        """GET the definition in a format, with its script and README."""
+        package = self._package(name)
+        chosen = FORMATS.get(form)
+        if chosen is None:
+            known = ", ".join((*FORMATS, "script", "readme"))
+            raise NotFound(f"no format {form[:40]!r} of a definition; there are {known}")
+        document = chosen.write(package, self.services.base_url)
+        return _answer(document, chosen.media_type, f"{name}{chosen.ending}")
+
+    def script(self, name: str) -> HTTPResponse:
+        """GET the script."""
+        return send(self.services.library.get(name).script, "text/plain")
+
+    def readme(self, name: str) -> HTTPResponse:
+        """GET the README."""
+        text = self.services.library.get(name).readme()
+        if not text:
+            raise NotFound(f"the definition {name} has no README")
+        return _answer(text.encode(), _MARKDOWN, f"{name}.md")
+
+    def _for_callers(self, handler: Callable[..., HTTPResponse]) -> Callable[..., HTTPResponse]:
+        """The handler, for those who may see the server at all."""
+
+        def handle(**parts: str) -> HTTPResponse:
+            self.services.rights.require_entry(counter_of(self.services, request.environ).caller)
+            return handler(**parts)
+
+        return handle
+
+    def _package(self, name: str) -> Package:
+        installed = self.services.library.get(name)
+        try:
+            script = installed.script.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ServerError(f"the script of {name} cannot be read: {error}") from error
+        return Package(installed.definition, script, installed.readme())
+
+    def _addresses(self, definition: Definition) -> dict[str, str]:
+        """Where a definition and its jobs are."""
+        base, name = self.services.base_url, definition.name
+        found = {"jobs": f"{base}/rest/{name}", "sync": f"{base}/rest/{name}/sync", "self": f"{base}/jdl/{name}"}
+        found |= {form: f"{base}/jdl/{name}/{form}" for form in (*FORMATS, "script")}
+        if self.services.library.get(name).readme():
+            found["readme"] = f"{base}/jdl/{name}/readme"
+        return found | ({"documentation": definition.documentation} if definition.documentation else {})
+
+    def _links(self, definition: Definition) -> list[Link]:
+        """What there is besides the services."""
+        addresses = self._addresses(definition)
+        found = []
+        for key, says in (("readme", "What the job does, for scientists"), ("documentation", "More about it")):
+            if key in addresses:
+                kind = "text/markdown" if key == "readme" else "text/html"
+                found.append(Link("#documentation", says, kind, addresses[key]))
+        for key, form in FORMATS.items():
+            found.append(Link("#auxiliary", form.says, form.media_type.partition(";")[0], addresses[key]))
+        return [*found, Link("#auxiliary", "The script that runs", "text/plain", addresses["script"])]
+
+
+def _asked(*served: str) -> str:
+    """Which of the formats the request asks for, by RESPONSEFORMAT or else by Accept; `page` for a browser.
+
+    The first is served to who asks for none of them by Accept; what RESPONSEFORMAT asks for must be there.
+    """
+    wanted = dali.response_format(dict(forms.query(request.environ)))
+    if wanted is not None:
+        found = _FORMAT_NAMES.get(_plain(wanted), "")
+        if found not in served:
+            offered = ", ".join("votable" if form == "datalink" else form for form in served)
+            raise BadRequest(f"{dali.RESPONSEFORMAT}: {wanted[:80]!r} came; {offered} is served here")
+        return found
+    accept = request.get_header("Accept", "")
+    if prefers_page(accept):
+        return "page"
+    found_ones = (_FORMAT_NAMES.get(_plain(kind), "") for kind in accept.split(","))
+    return next((form for form in found_ones if form in served), served[0])
+
+
+def _plain(media_type: str) -> str:
+    return media_type.partition(";")[0].strip().lower()
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def _answer(document: bytes, media_type: str, file_name: str) -> HTTPResponse:
+    """A document under a name of its own; nothing where the client has it already."""
+    tag = f'"{hashlib.sha256(document).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Vary": "Accept"}
+    known = request.get_header("If-None-Match", "")
+    if known.strip() == "*" or tag in _TAG.findall(known):
+        return HTTPResponse("", 304, headers)
+    headers |= {
+        "Content-Type": media_type,
+        "Content-Disposition": f'inline; filename="{file_name}"',
+        "Content-Security-Policy": "sandbox",
+    }
+    return HTTPResponse(document, 200, headers)

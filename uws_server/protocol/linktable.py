@@ -1,0 +1,175 @@
+"""The VOTable of DataLink 1.1: a row for each link, and a resource for each service. Imports the definitions.
+
+Source: IVOA Recommendation DataLink 1.1 (2023-12-15), VOTable 1.4.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from lxml import etree
+
+from uws_server.jobs.definition import ParameterSpec
+from uws_server.jobs.formats.xmltext import writable
+from uws_server.jobs.job import ParameterValue
+
+DATALINK = "application/x-votable+xml;content=datalink"
+_STANDARD = "ivo://ivoa.net/std/DataLink#links-1.1"
+_NAMESPACE = "http://www.ivoa.net/xml/VOTable/v1.3"
+_FIELDS = (
+    ("ID", "char", "meta.id;meta.main", ""),
+    ("access_url", "char", "meta.ref.url", ""),
+    ("service_def", "char", "meta.ref", ""),
+    ("error_message", "char", "meta.code.error", ""),
+    ("semantics", "char", "meta.code", ""),
+    ("local_semantics", "char", "meta.code", ""),
+    ("description", "char", "meta.note", ""),
+    ("content_type", "char", "meta.code.mime", ""),
+    ("content_length", "long", "phys.size;meta.file", "byte"),
+    ("content_qualifier", "char", "meta.code", ""),
+    ("link_auth", "char", "meta.code", ""),
+    ("link_authorized", "boolean", "meta.code", ""),
+)
+"""Name, type, UCD and unit of each column."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A row: exactly one of `url`, `service` (the id of a service) and `error` is there."""
+
+    id: str
+    url: str = ""
+    service: str = ""
+    error: str = ""
+    semantics: str = "#this"
+    description: str = ""
+    content_type: str = ""
+    content_length: int | None = None
+    local_semantics: str = ""
+
+
+@dataclass(frozen=True)
+class Input:
+    """A parameter of a service; `present` is the value it has where none is given, as words for a person."""
+
+    name: str
+    type: str
+    present: str = ""
+    unit: str = ""
+    ucd: str = ""
+    description: str = ""
+    min: float | None = None
+    max: float | None = None
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that rows refer to: takes its inputs as key=value, by GET or POST."""
+
+    id: str
+    url: str
+    description: str
+    content_type: str
+    inputs: tuple[Input, ...]
+
+
+def input_of(spec: ParameterSpec, value: ParameterValue | None) -> Input:
+    """A parameter of a job as the input of a service; a number only where it has one value that is a number."""
+    said = "" if value is None else value.text
+    kind, lowest, highest = "char", None, None
+    number = value.value if value is not None and not value.parts else None
+    if spec.type == "boolean" and isinstance(number, bool):
+        kind, said = "boolean", "true" if number else "false"
+    elif spec.type == "integer" and type(number) is int:
+        kind, said = "long", str(number)
+    elif spec.type == "float" and type(number) in (int, float) and math.isfinite(float(number or 0)):
+        kind, said = "double", repr(number)
+    if kind in ("long", "double"):
+        lowest, highest = spec.min, spec.max
+    unit = spec.unit if kind in ("long", "double") else ""
+    return Input(spec.name, kind, said, unit, spec.ucd, spec.description, lowest, highest, spec.options)
+
+
+def document(links: Sequence[Link], services: Sequence[Service], address: str, overflow: bool = False) -> bytes:
+    """The VOTable: the links, the services, and the description of /datalink itself (at `address`)."""
+    names = cast(dict[str, str], {None: _NAMESPACE})  # the stubs know no default namespace
+    root = etree.Element(_tag("VOTABLE"), {"version": "1.4"}, names)
+    results = _add(root, "RESOURCE", type="results")
+    _add(results, "INFO", name="standardID", value=_STANDARD)
+    _add(results, "INFO", name="QUERY_STATUS", value="OK")
+    table = _add(results, "TABLE", name="links")
+    for name, kind, ucd, unit in _FIELDS:
+        about = {"name": name, "datatype": kind, "ucd": ucd} | ({"arraysize": "*"} if kind == "char" else {})
+        field = _add(table, "FIELD", **about, **({"unit": unit} if unit else {}))
+        if name == "semantics":
+            _add(field, "LINK", **{"content-role": "type", "href": "http://www.ivoa.net/rdf/datalink/core"})
+    rows = _add(_add(table, "DATA"), "TABLEDATA")
+    for link in links:
+        row = _add(rows, "TR")
+        for text in _cells(link):
+            _add(row, "TD").text = writable(text) or None
+    if overflow:
+        _add(results, "INFO", name="QUERY_STATUS", value="OVERFLOW")
+    for service in services:
+        _describe(root, service)
+    identifier = Input("ID", "char", ucd="meta.id;meta.main", description="Id or address of a result or a job")
+    _describe(root, Service("links", address, "Links of a result or a job", DATALINK, (identifier,)), _STANDARD)
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+
+
+def _cells(link: Link) -> tuple[str, ...]:
+    """The texts of a row, in the order of the columns."""
+    linked = bool(link.url or link.service)
+    length = "" if link.content_length is None else str(link.content_length)
+    return (
+        link.id, link.url, link.service, link.error, link.semantics, link.local_semantics, link.description,
+        link.content_type, length, "", "optional" if linked else "", "true" if linked else "",
+    )  # fmt: skip
+
+
+def _describe(root: etree._Element, service: Service, standard: str = "") -> None:
+    """A service descriptor (DataLink 1.1, section 4)."""
+    about = {"ID": service.id} if not standard else {"name": "this"}
+    resource = _add(root, "RESOURCE", type="meta", utype="adhoc:service", **about)
+    _add(resource, "DESCRIPTION").text = writable(service.description)
+    if standard:
+        _text_param(resource, "standardID", standard)
+    _text_param(resource, "accessURL", service.url)
+    if service.content_type:
+        _text_param(resource, "contentType", service.content_type)
+    group = _add(resource, "GROUP", name="inputParams")
+    for each in service.inputs:
+        param = _add(group, "PARAM", **_about_input(each))
+        told = " ".join([each.description, f"Now: {each.present}" if each.present else ""]).strip()
+        if told:
+            _add(param, "DESCRIPTION").text = writable(told)
+        if each.options or each.min is not None or each.max is not None:
+            values = _add(param, "VALUES")
+            for tag, bound in (("MIN", each.min), ("MAX", each.max)):
+                if bound is not None:
+                    _add(values, tag, value=str(int(bound)) if each.type == "long" else repr(float(bound)))
+            for option in each.options:
+                _add(values, "OPTION", value=writable(option))
+
+
+def _about_input(each: Input) -> dict[str, str]:
+    # a value here would be one that a client must send unchanged (DataLink 1.1, section 4.1)
+    known = {"name": each.name, "datatype": each.type, "value": "", "unit": each.unit, "ucd": each.ucd}
+    sized = {"arraysize": "*"} if each.type == "char" else {}
+    return {name: text for name, text in known.items() if text or name == "value"} | sized
+
+
+def _text_param(parent: etree._Element, name: str, value: str) -> None:
+    _add(parent, "PARAM", name=name, datatype="char", arraysize="*", value=writable(value))
+
+
+def _add(parent: etree._Element, tag: str, **attributes: str) -> etree._Element:
+    return etree.SubElement(parent, _tag(tag), attributes)
+
+
+def _tag(name: str) -> str:
+    return f"{{{_NAMESPACE}}}{name}"

@@ -1,0 +1,183 @@
+"""Provenance over HTTP: /provsap, and that of one job as a document or a picture. Imports the lineage.
+
+    GET /rest/{job}/{id}/provjson | provxml | provn | provsvg | provpng     all before a job, the job, what it made
+    GET /provsap?ID=                                                        what is before or behind some things
+
+/provsap follows the IVOA draft ProvSAP with the parameters of OPUS: ID (may come several times: a job, a result, its
+address or publisher DID, the hash of a file), DEPTH (a number of relations, or ALL), DIRECTION (BACK, FORWARD), MODEL
+(IVOA, W3C), AGENTS, DESCRIPTIONS, CONFIGURATION, MEMBERS, ATTRIBUTES (1, 0), RESPONSEFORMAT. Names are in any case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from bottle import Bottle, HTTPResponse, request
+
+from provenance import export
+from provenance.chain import Chain
+from provenance.records import Model, Options
+from provenance.walking import ALL, Direction
+from uws_server import forms
+from uws_server.callers import counter_of
+from uws_server.errors import BadRequest
+from uws_server.lineage import Lineage
+from uws_server.services import Services
+
+_MOST_IDS = 100
+_FORMATS: Final[Mapping[str, tuple[str, ...]]] = {
+    "json": ("PROV-JSON", export.PROV_JSON, "application/provenance+json", "json"),
+    "xml": ("PROV-XML", export.PROV_XML, "application/xml", "text/xml", "xml"),
+    "n": ("PROV-N", export.PROV_N, "provn"),
+    "svg": ("PROV-SVG", "image/svg+xml", "svg"),
+    "png": ("PROV-PNG", "image/png", "png"),
+}
+"""What RESPONSEFORMAT may say for each format; the first is the usual word."""
+_TYPES: Final = {
+    "json": export.PROV_JSON,
+    "xml": export.PROV_XML,
+    "n": f"{export.PROV_N}; charset=UTF-8",
+    "svg": "image/svg+xml; charset=UTF-8",
+    "png": "image/png",
+}
+_PICTURES: Final = frozenset({"svg", "png"})
+_SWITCH: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-top-navigation allow-popups"
+_DEPTH = re.compile(r"[0-9]{1,9}")
+
+
+class Provenance:
+    """The resources over one set of services."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    def routes(self, app: Bottle) -> None:
+        """Add every resource to the application."""
+        app.get("/rest/<name>/<job_id>/prov<kind:re:json|xml|n|svg|png>", callback=self.of_job)
+        app.route("/provsap", ["GET", "POST"], self.provsap)
+
+    @property
+    def lineage(self) -> Lineage:
+        """What the caller of the current request may know."""
+        return Lineage(self.services, counter_of(self.services, request.environ).caller)
+
+    def of_job(self, name: str, job_id: str, kind: str) -> HTTPResponse:
+        """GET all before a job, the job, and what it made."""
+        job = counter_of(self.services, request.environ).job(job_id, name)
+        return self.answer(self.lineage.around(job), _Asked(forms.query(request.environ)), kind)
+
+    def provsap(self) -> HTTPResponse:
+        """GET or POST: the provenance of some things."""
+        self.services.rights.require_entry(counter_of(self.services, request.environ).caller)
+        asked = self._asked()
+        identifiers = asked.every("ID")
+        if not identifiers:
+            raise BadRequest("ID: nothing came; the id or the address of a job or a result is expected")
+        if len(identifiers) > _MOST_IDS:
+            raise BadRequest(f"ID: {len(identifiers)} came; at most {_MOST_IDS} are allowed")
+        kind, direction, depth = asked.format(), asked.direction(), asked.depth()
+        lineage = self.lineage
+        starts = [lineage.find(identifier) for identifier in dict.fromkeys(identifiers)]
+        return self.answer(lineage.chain(starts, direction, depth), asked, kind)
+
+    def answer(self, chain: Chain, asked: _Asked, kind: str) -> HTTPResponse:
+        """A chain in a format."""
+        options, shown = asked.options(kind), asked.switch("ATTRIBUTES", kind not in _PICTURES)
+        base = f"{self.services.base_url}/provsap?ID="
+        if kind == "json":
+            content: bytes | str = export.prov_json(chain, options, base)
+        else:
+            document = export.document(chain, options, base)
+            writers: dict[str, Callable[[], bytes | str]] = {
+                "xml": lambda: export.prov_xml(document),
+                "n": lambda: export.prov_n(document),
+                "svg": lambda: export.svg(document, shown),
+                "png": lambda: export.png(document, shown),
+            }
+            try:
+                content = writers[kind]()
+            except export.PictureError as error:
+                return HTTPResponse(f"{error}\n", 503, {"Content-Type": "text/plain; charset=UTF-8"})
+        headers = {"Content-Type": _TYPES[kind], "Cache-Control": "private, no-cache"}
+        if kind in _PICTURES:
+            headers["Content-Security-Policy"] = _POLICY
+        return HTTPResponse(content, 200, headers)
+
+    def _asked(self) -> _Asked:
+        if request.method == "GET":
+            return _Asked(forms.query(request.environ))
+        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+            return _Asked([(name, text) for name, texts in form.values.items() for text in texts])
+
+
+class _Asked:
+    """The parameters of a request, their names in any case."""
+
+    def __init__(self, given: list[tuple[str, str]]) -> None:
+        self._given = [(name.upper(), text.strip()) for name, text in given]
+
+    def every(self, name: str) -> list[str]:
+        """All values of a parameter that are not empty."""
+        return [text for given, text in self._given if given == name and text]
+
+    def one(self, name: str) -> str | None:
+        """The value of a parameter that may come once."""
+        found = self.every(name)
+        if len(set(found)) > 1:
+            raise BadRequest(f"{name}: {len(found)} values came; one is allowed")
+        return found[0] if found else None
+
+    def format(self) -> str:
+        """The format asked for: PROV-JSON where nothing is said."""
+        asked = self.one("RESPONSEFORMAT")
+        if asked is None:
+            return "json"
+        wanted = asked.partition(";")[0].strip().lower()
+        for kind, words in _FORMATS.items():
+            if wanted in (word.lower() for word in words):
+                return kind
+        allowed = ", ".join(words[0] for words in _FORMATS.values())
+        raise BadRequest(f"RESPONSEFORMAT: {asked[:60]!r} came; {allowed} or their media types are allowed")
+
+    def direction(self) -> Direction:
+        """Where to look: BACK where nothing is said."""
+        asked = (self.one("DIRECTION") or Direction.BACK).upper()
+        if asked not in list(Direction):
+            raise BadRequest(f"DIRECTION: {asked[:40]!r} came; {' or '.join(Direction)} is allowed")
+        return Direction(asked)
+
+    def depth(self) -> int:
+        """How many relations are followed: ALL where nothing is said."""
+        asked = (self.one("DEPTH") or "ALL").upper()
+        if asked == "ALL":
+            return ALL
+        if not _DEPTH.fullmatch(asked):
+            raise BadRequest(f"DEPTH: {asked[:40]!r} came; a number of relations from 0, or ALL, is allowed")
+        return min(int(asked), ALL)
+
+    def options(self, kind: str) -> Options:
+        """What the document tells; a picture has no parameters where nothing is said, and always names."""
+        model = (self.one("MODEL") or Model.IVOA).upper()
+        if model not in list(Model):
+            raise BadRequest(f"MODEL: {model[:40]!r} came; {' or '.join(Model)} is allowed")
+        drawn = kind in _PICTURES
+        return Options(
+            model=Model(model),
+            agents=self.switch("AGENTS", True),
+            descriptions=self.switch("DESCRIPTIONS", False),
+            configuration=self.switch("CONFIGURATION", not drawn),
+            members=self.switch("MEMBERS", True),
+            attributes=drawn or self.switch("ATTRIBUTES", True),
+        )
+
+    def switch(self, name: str, usual: bool) -> bool:
+        """Whether something is wanted, by 1 or 0."""
+        asked = self.one(name)
+        if asked is None:
+            return usual
+        if asked.lower() not in _SWITCH:
+            raise BadRequest(f"{name}: {asked[:40]!r} came; 1 or 0 is allowed")
+        return _SWITCH[asked.lower()]

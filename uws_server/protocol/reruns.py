@@ -1,0 +1,162 @@
+"""Running again over HTTP: POST to a job's /rerun, and /reprocessing for a list from anywhere. Imports the reruns.
+
+    POST /rest/{job}/{id}/rerun          changes as key=value, `from`, `target`, `accept_changed`, PHASE=RUN
+    POST /reprocessing                   a provenance list (JSON, or a FITS file with VO-TAGS), a target, changes
+    GET  /reprocessing/{id}/status       the phases of the chain of jobs
+    GET  /reprocessing/{id}/preview      the files it made
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bottle import Bottle, HTTPResponse, request
+
+from provenance import jsontext
+from uws_server import forms
+from uws_server.callers import counter_of
+from uws_server.errors import BadRequest
+from uws_server.jobs.job import Job, Result
+from uws_server.jobs.phases import Phase
+from uws_server.protocol.control import phase_command, prefers_page
+from uws_server.reruns.reruns import Reruns, told
+from uws_server.services import Services
+from uws_server.wishes import plain, read_history, read_wish, wish_of
+
+JSON = "application/json"
+_ID = "<job_id:re:[0-9a-f]{32}>"
+
+
+class Reprocessing:
+    """Reruns over one set of services."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @property
+    def reruns(self) -> Reruns:
+        """What the caller of the current request can run again."""
+        return Reruns(self.services, counter_of(self.services, request.environ))
+
+    def routes(self, app: Bottle) -> None:
+        """Add every resource to the application."""
+        for method, path, handler in (
+            ("POST", f"/rest/<name>/{_ID}/rerun", self.rerun),
+            ("POST", "/reprocessing", self.reprocess),
+            ("GET", f"/reprocessing/{_ID}", self.look),
+            ("GET", f"/reprocessing/{_ID}/status", self.status),
+            ("GET", f"/reprocessing/{_ID}/preview", self.preview),
+        ):
+            app.route(path, method, handler)
+
+    def rerun(self, name: str, job_id: str) -> HTTPResponse:
+        """POST changes to a job: 303 to the last of the new jobs."""
+        reruns = self.reruns
+        job = reruns.counter.job(job_id, name)
+        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+            run = phase_command(form.take("PHASE"), ("RUN",))
+            made = reruns.make(reruns.of_job(job), read_wish(form))
+        if run:
+            reruns.run(made)
+        last = made[-1]
+        return see(f"{self.services.base_url}/rest/{last.definition}/{last.id}")
+
+    def reprocess(self) -> HTTPResponse:
+        """POST a provenance list and a target: 303 to the reprocessing, which runs at once."""
+        reruns = self.reruns
+        reruns.require_entry()
+        if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() == JSON:
+            made, run = self._from_json(reruns)
+        else:
+            made, run = self._from_form(reruns)
+        if run:
+            reruns.run(made)
+        return see(f"{self.services.base_url}/reprocessing/{made[-1].id}")
+
+    def _from_json(self, reruns: Reruns) -> tuple[tuple[Job, ...], bool]:
+        config = self.services.config
+        with forms.receiving(request.environ, self.services.spool, config.max_upload, "provenance.json") as body:
+            if body.path.stat().st_size > jsontext.MAX_BYTES:
+                raise BadRequest(f"the document: at most {jsontext.MAX_BYTES:,} bytes are read")
+            text = body.path.read_bytes()
+        document = told(lambda: jsontext.read(text))
+        history = reruns.of_text(text)
+        assert isinstance(document, dict)  # else there was no list in it
+        run = phase_command(plain(document, "PHASE") or "RUN", ("RUN", "PENDING"))
+        return reruns.make(history, wish_of(document)), run == "RUN"
+
+    def _from_form(self, reruns: Reruns) -> tuple[tuple[Job, ...], bool]:
+        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+            run = phase_command(form.take("PHASE") or "RUN", ("RUN", "PENDING"))
+            history = read_history(reruns, form)
+            if history is None:
+                raise BadRequest("nothing came to run again: send `file` (FITS with VO-TAGS) or `provenance` (JSON)")
+            return reruns.make(history, read_wish(form)), run == "RUN"
+
+    def look(self, job_id: str) -> HTTPResponse:
+        """GET the reprocessing: for a person the page of its last job, for a program its status and files."""
+        job = self.reruns.counter.job(job_id)
+        if prefers_page(request.get_header("Accept", "")):
+            return see(f"{self.services.base_url}/jobs/{job.id}")
+        return _json({**self._status(job), **self._preview(job)})
+
+    def status(self, job_id: str) -> HTTPResponse:
+        """GET the phases of the chain."""
+        return _json(self._status(self.reruns.counter.job(job_id)))
+
+    def preview(self, job_id: str) -> HTTPResponse:
+        """GET what the chain made so far: each file with its address, and that of its picture where there is one."""
+        return _json(self._preview(self.reruns.counter.job(job_id)))
+
+    def _status(self, job: Job) -> dict[str, Any]:
+        chain = self.reruns.chain_of(job)
+        unfinished = [one.phase for one in chain if one.phase is not Phase.COMPLETED]
+        bad = [phase for phase in unfinished if phase in (Phase.ERROR, Phase.ABORTED)]
+        running = [phase for phase in unfinished if phase is not Phase.PENDING]
+        phase = (bad or running or unfinished or [Phase.COMPLETED])[0]
+        return {"id": job.id, "phase": phase.value, "jobs": [self._job(one) for one in chain]}
+
+    def _job(self, job: Job) -> dict[str, Any]:
+        progress = self.reruns.counter.progress(job)
+        return {
+            "id": job.id,
+            "task": job.definition,
+            "version": job.version,
+            "phase": job.phase.value,
+            "url": f"{self.services.base_url}/rest/{job.definition}/{job.id}",
+            "parent": job.parent,
+            "after": job.after,
+            "stage": progress.stage if progress else "",
+            "error": job.error.message if job.error else None,
+        }
+
+    def _preview(self, job: Job) -> dict[str, Any]:
+        chain = self.reruns.chain_of(job)
+        return {"outputs": [self._output(one, result) for one in chain for result in one.results]}
+
+    def _output(self, job: Job, result: Result) -> dict[str, Any]:
+        base = self.services.base_url
+        name = result.file_name
+        picture = f"{base}/jobs/{job.id}/preview/{result.name}.svg" if result.mime == "application/fits" else None
+        return {
+            "job": job.id,
+            "name": result.name,
+            "file": name,
+            "url": f"{base}/store/{result.id}/{name}",
+            "mime": result.mime,
+            "size": result.size,
+            "sha256": result.sha256,
+            "description": result.description,
+            "preview": picture,
+        }
+
+
+def see(address: str) -> HTTPResponse:
+    """303 to another address."""
+    return HTTPResponse("", 303, {"Location": address})
+
+
+def _json(content: Mapping[str, Any]) -> HTTPResponse:
+    return HTTPResponse(json.dumps(content), 200, {"Content-Type": JSON, "Cache-Control": "no-store"})

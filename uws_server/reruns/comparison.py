@@ -1,0 +1,126 @@
+"""What differs between two jobs: parameters, products, and what the products say of themselves. Imports the services.
+
+Knows no HTTP. Files are told apart by their hashes; two FITS files whose VO-TAGS alone differ hold the same science.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from provenance import obscore, votags
+from provenance.errors import ProvenanceError
+from provenance.obscore import COLUMNS
+from uws_server.counter import Counter
+from uws_server.errors import NotFound
+from uws_server.jobs.job import LOG, Job, Result
+from uws_server.reruns.hashes import Hashes
+from uws_server.services import Services
+
+Sameness = Literal["identical", "same science", "different", "only one", "gone"]
+
+_TOLD = ("dataproduct_type", "t_exptime", "t_min", "t_max", "em_min", "em_max", "em_xel", "s_ra", "s_dec", "s_fov",
+         "s_region", "target_name", "instrument_name")  # fmt: skip
+"""Columns of ObsCore that a comparison shows."""
+_UNITS: Mapping[str, str] = {column.name: column.unit or "" for column in COLUMNS}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One value of two jobs; None where a job has none."""
+
+    name: str
+    earlier: str | None
+    later: str | None
+    unit: str = ""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two are not the same."""
+        return self.earlier != self.later
+
+
+@dataclass(frozen=True)
+class ProductPair:
+    """The products of one name of two jobs, how alike they are, and what they say of themselves."""
+
+    name: str
+    earlier: Result | None
+    later: Result | None
+    sameness: Sameness
+    facts: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two jobs side by side."""
+
+    earlier: Job
+    later: Job
+    parameters: tuple[Pair, ...]
+    products: tuple[ProductPair, ...]
+
+    @property
+    def changed(self) -> tuple[Pair, ...]:
+        """The parameters that differ."""
+        return tuple(pair for pair in self.parameters if pair.differs)
+
+
+def compare(services: Services, counter: Counter, later: Job, earlier: Job) -> Comparison:
+    """Compare two jobs that the caller may see."""
+    names = dict.fromkeys([*later.parameters, *earlier.parameters])
+    parameters = tuple(Pair(name, _value(earlier, name), _value(later, name)) for name in names)
+    hashes = Hashes(services.config.data)
+    products = {result.name: None for job in (later, earlier) for result in job.results if result.name != LOG}
+    return Comparison(
+        earlier, later, parameters, tuple(_product(counter, hashes, name, later, earlier) for name in products)
+    )
+
+
+def _value(job: Job, name: str) -> str | None:
+    value = job.parameters.get(name)
+    if value is None:
+        return None
+    return value.text.rpartition("/")[2] if value.is_file and "://" in value.text else value.text
+
+
+def _product(counter: Counter, hashes: Hashes, name: str, later: Job, earlier: Job) -> ProductPair:
+    old, new = (next((one for one in job.results if one.name == name), None) for job in (earlier, later))
+    if old is None or new is None:
+        return ProductPair(name, old, new, "only one", ())
+    try:
+        paths = counter.result_path(earlier, old), counter.result_path(later, new)
+        alike = _sameness(hashes, *paths)
+    except (NotFound, OSError):
+        return ProductPair(name, old, new, "gone", ())
+    return ProductPair(name, old, new, alike, _facts(*paths))
+
+
+def _sameness(hashes: Hashes, first: Path, second: Path) -> Sameness:
+    one, other = hashes.of(first), hashes.of(second)
+    if one.whole == other.whole:
+        return "identical"
+    return "same science" if one.is_fits and one.science == other.science else "different"
+
+
+def _facts(earlier: Path, later: Path) -> tuple[Pair, ...]:
+    """The columns of ObsCore that either file tells."""
+    old, new = _row(earlier), _row(later)
+    names = [name for name in _TOLD if name in old or name in new]
+    return tuple(Pair(name, _shown(old.get(name)), _shown(new.get(name)), _UNITS.get(name, "")) for name in names)
+
+
+def _row(path: Path) -> Mapping[str, obscore.Value]:
+    try:
+        tags = votags.read(path)
+    except (OSError, ProvenanceError):
+        return {}
+    return tags.row if tags is not None else {}
+
+
+def _shown(value: obscore.Value | None) -> str | None:
+    if value is None:
+        return None
+    return f"{value:.8g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,388 @@
+"""Run again what made a product, with changes: from a job, from the tags of a FITS file, from a step list.
+
+The rules are those of `provenance.rerun`; here steps become jobs of this server, and inputs files that it has. Knows no
+HTTP. Imports the counter, the inputs and everything below.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from provenance import links, rerun, steps, votags
+from provenance.errors import ProvenanceError
+from provenance.links import Chain, name_of
+from provenance.making import HIDDEN
+from provenance.rerun import LockedError, Plan, PlannedInput, PlannedStep, Value
+from provenance.steps import InputData, Parameter, Step
+from uws_server.errors import BadRequest, Forbidden, InvalidParameters, NotFound
+from uws_server.execution.fetch import NOTES_FILE, RECORDED_FILE
+from uws_server.intake import Request, Upload
+from uws_server.jobs.again import Again
+from uws_server.jobs.definition import Definition
+from uws_server.jobs.job import Job, ParameterValue, new_id
+from uws_server.reruns import histories, units
+from uws_server.reruns.family import Family
+from uws_server.reruns.histories import History
+from uws_server.reruns.inputs import Finder, Found
+from uws_server.reruns.outlook import Outlook, View, Wish, notes_on
+from uws_server.storage.files import safe_name
+from uws_server.storage.library import Installed
+
+Made = TypeVar("Made")
+
+_LONGEST_NAME = 1000
+_MOST_STEPS, _MOST_ARGS = 100_000, 200_000
+"""Steps of a list, and arguments of all of them, that are looked at."""
+_MOST_BEFORE = 2000
+"""Steps that the wanted one may depend on."""
+_MOST_FILES = 5000
+"""Files that are looked for in one request."""
+_MOST_CHANGES = 1000
+
+
+class Reruns(Family):
+    """What one caller can run again."""
+
+    def require_entry(self) -> None:
+        """Refuse callers who may make no jobs."""
+        self._services.rights.require_entry(self.counter.caller)
+
+    # --- where a list comes from -------------------------------------------------------------------------
+
+    def of_job(self, job: Job) -> History:
+        """The steps that end with a job of this server, as it keeps them."""
+        return self._completed(histories.of_job(self._services, job))
+
+    def of_fits(self, path: Path, name: str) -> History:
+        """The steps in the tags of a FITS file, which the user knows as `name`."""
+        shown = safe_name(name)
+        try:
+            tags = votags.read(path)
+        except (OSError, ProvenanceError) as error:
+            raise BadRequest(str(error).replace(str(path), shown)) from error
+        if tags is None:
+            raise BadRequest(f"{shown} carries no VO-TAGS: nothing in it tells how it was made")
+        if not tags.steps:
+            raise BadRequest(f"{shown}: the step list of its VO-TAGS is empty: nothing tells how it was made")
+        return self._completed(History(tags.steps, self._job_of(tags.steps[-1])))
+
+    def of_text(self, text: str | bytes) -> History:
+        """The steps of a provenance list in JSON."""
+        listed = told(lambda: steps.parse(text))
+        if not listed:
+            raise BadRequest("provenance: the list is empty: nothing can be run again")
+        return self._completed(History(listed, self._job_of(listed[-1])))
+
+    # --- looking -----------------------------------------------------------------------------------------
+
+    def look(self, history: History, wish: Wish) -> Outlook:
+        """What a wish would do; BadRequest or Forbidden where it cannot be done at all."""
+        if len(wish.changes) > _MOST_CHANGES:
+            raise BadRequest(f"{len(wish.changes):,} changes came, at most {_MOST_CHANGES:,} are allowed")
+        finder = Finder(self._services, self.counter, wish.uploads)
+        outlook = self._outlook(history, wish, finder)
+        for name in wish.uploads.keys() - finder.used:
+            raise BadRequest(f"{name}: a file came, but no input of the steps to be run needs one of that name")
+        return outlook
+
+    def _outlook(self, history: History, wish: Wish, finder: Finder) -> Outlook:
+        chain = told(lambda: links.chain(history.steps))
+        last = told(lambda: rerun.target(history.steps, wish.target))
+        if wish.first is not None:
+            first, end = wish.first, last if wish.target else None
+            chosen = told(lambda: rerun.from_step(chain, first, end))
+            return self._with_files(chain, told(lambda: rerun.plan(chain, chosen, wish.changes)), finder)
+        before = chain.ancestors({last})
+        if len(before) > _MOST_BEFORE:
+            raise BadRequest(f"target: it depends on {len(before):,} steps, at most {_MOST_BEFORE:,} are looked at")
+        chain = replace(chain, origins={key: found for key, found in chain.origins.items() if key[0] in before})
+        needed = self._changed_steps(chain, last, wish.changes)
+        while True:
+            chosen = told(lambda: rerun.leading_to(chain, last, needed))  # noqa: B023 - called at once
+            outlook = self._with_files(chain, told(lambda: rerun.plan(chain, chosen, wish.changes)), finder)  # noqa: B023
+            makers = {
+                origin.step
+                for step, file in outlook.plan.missing
+                if file.given is None and not _is_same(outlook.found.get((step.number, file.index)))
+                for origin in chain.origins.get((step.number, file.index), ())
+            }
+            if makers <= set(chosen):
+                return outlook
+            needed = {*needed, *makers}
+
+    def _changed_steps(self, chain: Chain, last: int, changes: Mapping[str, Value]) -> set[int]:
+        """The steps that changes name; a name without a step means the last one that has it."""
+        having: dict[str, int] = {}
+        for one in sorted(chain.ancestors({last})):
+            for field in told(lambda one=one: rerun.fields(chain.steps, one)):  # type: ignore[misc]
+                having[field.name.casefold()] = one
+        needed = set()
+        for key in changes:
+            number, _, rest = key.partition(".")
+            if rest and number.isascii() and number.isdigit():
+                needed.add(int(number))
+                continue
+            if key.casefold() in having:
+                needed.add(having[key.casefold()])
+        return needed
+
+    def _with_files(self, chain: Chain, plan: Plan, finder: Finder) -> Outlook:
+        wanted = [(step, file) for step, file in plan.missing if file.given is None]
+        _require_few(sum(len(step.inputs) for step in plan.steps))
+        found = {(step.number, file.index): finder.find(step, file) for step, file in wanted}
+        return Outlook(chain, plan, found)
+
+    def survey(self, history: History, uploads: Mapping[str, Upload]) -> tuple[View, ...]:
+        """Every step with what went in, which of it may be changed, and where each input is found now."""
+        chain = told(lambda: links.chain(history.steps))
+        finder = Finder(self._services, self.counter, uploads)
+        shown = history.steps[-rerun.MOST_STEPS :]
+        _require_few(sum(isinstance(arg, InputData) for step in shown for arg in step.args))
+        views = []
+        for number, step in enumerate(shown, start=len(history.steps) - len(shown)):
+            fields = rerun.fields(history.steps, number)
+            try:
+                planned = told(lambda: rerun.plan(chain, [number])).steps[0]  # noqa: B023 - called at once
+                notes, problem = self.installed(planned)[1], ""
+                found = {file.index: finder.find(planned, file) for file in planned.inputs}
+            except BadRequest as error:
+                notes, problem, found = [], str(error), {}
+            makers = {
+                field.index: origins[0].step
+                for field in fields
+                if (origins := chain.origins.get((number, field.index)))
+            }
+            extra = step.extra
+            task, version = str(extra.get("task") or "?"), str(extra.get("version") or "")
+            told_so = rerun.outputs(step), tuple(notes), problem
+            views.append(View(number, task, version, self._job_of(step), fields, found, makers, *told_so))
+        return tuple(views)
+
+    # --- doing -------------------------------------------------------------------------------------------
+
+    def make(self, history: History, wish: Wish) -> tuple[Job, ...]:
+        """Make the jobs of a wish, PENDING and each waiting for the one before; all of them or none.
+
+        Raises BadRequest for a wish that cannot be followed: unknown parameters or tasks, inputs that are not there, or
+        changed ones where that was not accepted; Forbidden for a locked parameter.
+        """
+        outlook = self.look(history, wish)
+        for step in outlook.plan.steps:
+            self._require_known(step, history.steps[step.number])
+        problems = [*outlook.asked, *([] if wish.accept_changed else outlook.changed)]
+        if problems:
+            raise BadRequest("\n".join(map(str, problems)))
+        made: dict[int, Job] = {}
+        try:
+            for step in outlook.plan.steps:
+                after = made[max(made)] if made else None
+                made[step.number] = self._job(history, wish, outlook, step, made, after)
+        except BaseException:
+            for job in made.values():
+                self._services.forget(job.id)
+            raise
+        return tuple(made.values())
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Put the first of the jobs into the queue; the others follow. Where that is refused, nothing is left."""
+        try:
+            self.counter.run(jobs[0])
+        except Forbidden:
+            for job in jobs:
+                self._services.forget(job.id)
+            raise
+
+    # --- parts -------------------------------------------------------------------------------------------
+
+    def _job(
+        self, history: History, wish: Wish, outlook: Outlook, step: PlannedStep, made: Mapping[int, Job],
+        after: Job | None,
+    ) -> Job:  # fmt: skip
+        placed: dict[str, Path] = {}
+        try:
+            return self._create(history, wish, outlook, step, made, after, placed)
+        except InvalidParameters as error:
+            if len(history.steps) == 1:
+                raise
+            numbered = [replace(one, parameter=f"{step.number}.{one.parameter}") for one in error.problems]
+            raise InvalidParameters(numbered) from error
+        finally:
+            for path in placed.values():
+                path.unlink(missing_ok=True)
+
+    def _create(
+        self, history: History, wish: Wish, outlook: Outlook, step: PlannedStep, made: Mapping[int, Job],
+        after: Job | None, placed: dict[str, Path],
+    ) -> Job:  # fmt: skip
+        """Make the job of a step; into `placed` goes every file that is copied for it."""
+        installed, notes = self.installed(step)
+        old = self._job_of(history.steps[step.number])
+        files: dict[str, list[ParameterValue | str]] = {}
+        taken: dict[Path, ParameterValue] = {}
+        self._require_room(outlook, step)
+        recorded: dict[str, Any] = {}
+        values = histories.values_of(self._with_secrets(step, old), installed.definition)
+        for file in step.inputs:
+            place = f"provenance[{step.number}].args[{file.index}]"
+            spec = histories.spec_of(installed.definition, file.name, place)
+            if file.given is not None:
+                values[spec.name] = [file.given]
+                continue
+            value: ParameterValue | str
+            if file.made_by is not None:
+                value = self._of_chain(made[file.made_by], file)
+            else:
+                found = outlook.found[step.number, file.index]
+                assert found is not None
+                if found.kind != "url" and found.path not in taken:  # of a file that stands twice one copy is enough
+                    taken[found.path] = self._taken(found, spec.name, placed)
+                value = found.text if found.kind == "url" else taken[found.path]
+                if found.kind == "url" and file.hashes:
+                    recorded[found.text] = {"sha256": file.hashes, "accept_changed": wish.accept_changed}
+                notes += notes_on(file, found)
+            files.setdefault(spec.name, []).append(value)
+        tokens: dict[str, ParameterValue] = {}
+        for name, parts in files.items():
+            spec = histories.spec_of(installed.definition, name, name)
+            here = [part for part in parts if isinstance(part, ParameterValue)]
+            together = spec.max_values == 1 and (len(here) > 1 or spec.type == "observation")  # one value, some files
+            many = [ParameterValue.several(here)] if together else parts
+            named = {part if isinstance(part, str) else f"{spec.name}-{new_id()}": part for part in many}
+            tokens |= {token: part for token, part in named.items() if isinstance(part, ParameterValue)}
+            values[name] = list(named)
+        if notes:
+            placed[NOTES_FILE] = self._json_file(notes)
+        if recorded:
+            placed[RECORDED_FILE] = self._json_file(recorded)
+        again = Again(old.id if old else None, after.id if after else None, tokens, placed, installed.revision)
+        return self.counter.create(step.task, Request(values, run_id=wish.run_id, again=again))
+
+    def _require_room(self, outlook: Outlook, step: PlannedStep) -> None:
+        """Refuse files that do not fit into what the account may store, before they are copied."""
+        found = (outlook.found.get((step.number, file.index)) for file in step.inputs)
+        copied = {one.path for one in found if one is not None and one.kind in ("job", "upload")}
+        self.counter.require_room(sum(path.stat().st_size for path in copied))
+
+    def _with_secrets(self, step: PlannedStep, old: Job | None) -> PlannedStep:
+        """A step with what no list tells, from the job itself where that is the caller's own; else it is asked for."""
+        hidden = [name for name, value in step.values.items() if value == HIDDEN]
+        own = old.parameters if old is not None and self.counter.may_change(old) else {}
+        for name in hidden:
+            if name not in own:
+                raise BadRequest(f"{step.number}.{name}: it is a secret, which no step list holds; give it")
+        return replace(step, values={**step.values, **{name: own[name].text for name in hidden}})
+
+    def _require_known(self, step: PlannedStep, recorded: Step) -> None:
+        """Refuse a step whose task, or a parameter or unit of it, is not known here, before its files are asked for."""
+        definition = self.installed(step)[0].definition
+        for name in (*step.values, *(file.name for file in step.inputs)):
+            histories.spec_of(definition, name, f"provenance[{step.number}]")
+        for arg in recorded.args:
+            if isinstance(arg, Parameter) and (name := name_of(arg)) in step.values and name not in step.changed:
+                spec = histories.spec_of(definition, name, f"provenance[{step.number}]")
+                if problem := units.problem(arg, spec):
+                    raise BadRequest(f"{step.number}.{name}: {problem}")
+
+    def installed(self, step: PlannedStep) -> tuple[Installed, list[str]]:
+        """The definition for a step: the version it was made with where that is kept, else the live one, and notes."""
+        try:
+            live: Installed | None = self._services.library.get(step.task)
+        except NotFound:
+            live = None
+        old = self.seen(step.job) if step.job else None
+        if old is not None and old.definition == step.task and old.revision:
+            try:
+                return self._services.library.of(old), []
+            except NotFound:
+                pass
+        if live is None:
+            known = ", ".join(one.definition.name for one in self._services.library) or "none"
+            raise BadRequest(
+                f"provenance[{step.number}].task: {step.task[:80]!r} is no job definition of this server; "
+                f"there are {known}"
+            )
+        now = live.definition.version
+        if step.version and step.version != now:
+            return live, [f"made with version {step.version} of {step.task}, run again with version {now}"]
+        return live, []
+
+    def _of_chain(self, job: Job, file: PlannedInput) -> ParameterValue:
+        """The file that an earlier job of the chain will leave; BadRequest for a name that leads out of its results."""
+        parts = file.output.split("/")
+        if not {"", ".", ".."}.isdisjoint(parts) or not file.output.isprintable() or len(file.output) > _LONGEST_NAME:
+            raise BadRequest(f"{file.output[:80]!r}: an output of a step to be run is no name of a file among results")
+        name = parts[-1]
+        path = self._services.files.folder(job.id) / "results" / file.output
+        url = f"{self._services.base_url}/rest/{job.definition}/{job.id}/results/{name}"
+        return ParameterValue(url, str(path), "archive")
+
+    def _taken(self, found: Found, name: str, placed: dict[str, Path]) -> ParameterValue:
+        """A found file as a value: the archive's where it lies, any other as a copy in the new job's folder."""
+        if found.kind == "archive":
+            return ParameterValue(found.text, str(found.path), "archive")
+        plain = safe_name(found.text)
+        place = f"inputs/{name}-{plain}"
+        number = 1
+        while place in placed:
+            number += 1
+            place = f"inputs/{name}-{number}-{plain}"
+        spool = self._services.spool()
+        placed[place] = spool
+        histories.copy(found.path, spool)
+        return ParameterValue(found.text if "://" in found.text else plain, place, "upload")
+
+    def _json_file(self, content: Any) -> Path:
+        path = self._services.spool()
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return path
+
+    def _completed(self, history: History) -> History:
+        """A history whose steps name their parameters, offer those they lack, and lock what the definition locks."""
+        args = sum(len(step.args) for step in history.steps)
+        if len(history.steps) > _MOST_STEPS or args > _MOST_ARGS:
+            raise BadRequest(
+                f"provenance: {len(history.steps):,} steps with {args:,} arguments came; "
+                f"{_MOST_STEPS:,} with {_MOST_ARGS:,} in all are looked at"
+            )
+        definitions = {one.definition.name: one.definition for one in self._services.library}
+        completed = (histories.completed(step, definitions) for step in history.steps)
+        return replace(history, steps=tuple(self._in_units(step, definitions) for step in completed))
+
+    def _in_units(self, step: Step, live: Mapping[str, Definition]) -> Step:
+        """A step with its numbers in the units of the definition that it would be run again with."""
+        definition = live.get(str(step.extra.get("task")))
+        if definition is None or not units.differ(step, definition):
+            return step
+        job = self._job_of(step)
+        with contextlib.suppress(NotFound):
+            definition = self._services.library.of(job).definition if job and job.revision else definition
+        return units.in_those_of(step, definition)
+
+    def _job_of(self, step: Step) -> Job | None:
+        job_id = step.extra.get("job")
+        job = self.seen(job_id) if isinstance(job_id, str) and job_id else None
+        return job if job is not None and job.definition == step.extra.get("task") else None
+
+
+def told(make: Callable[[], Made]) -> Made:
+    """What the rules say; their refusals as the server's."""
+    try:
+        return make()
+    except LockedError as error:
+        raise Forbidden(str(error)) from error
+    except ProvenanceError as error:
+        raise BadRequest(str(error)) from error
+
+
+def _require_few(files: int) -> None:
+    if files > _MOST_FILES:
+        raise BadRequest(f"{files:,} files are used by these steps; {_MOST_FILES:,} may be in one request")
+
+
+def _is_same(found: Found | None) -> bool:
+    return found is not None and found.same is not False

@@ -1,0 +1,68 @@
+"""The units of a step's numbers, made those of the definition that it is run again with. Imports provenance and jobs.
+
+astropy converts, by the same rules as for a value that a client sends with a unit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+from provenance import rerun, steps
+from provenance.links import name_of
+from provenance.steps import Parameter, Scalar, Step
+from uws_server.jobs import numbers
+from uws_server.jobs.definition import NUMBER_TYPES, Definition, ParameterSpec
+
+_ROUNDING = 1e-9
+"""Part of a whole number by which its conversion may be beside it."""
+
+
+def differ(step: Step, definition: Definition) -> bool:
+    """Whether a number of a step is recorded in another unit than the definition's."""
+    parameters = (arg for arg in step.args if isinstance(arg, Parameter))
+    return any(_differs(arg, spec) for arg in parameters if (spec := definition.parameter(name_of(arg))))
+
+
+def in_those_of(step: Step, definition: Definition) -> Step:
+    """A step whose numbers are in the units of the definition: those recorded in other ones are converted.
+
+    What cannot be converted stays as it is; `problem` tells it.
+    """
+    args: list[steps.Arg] = []
+    for arg in step.args:
+        if isinstance(arg, Parameter) and (spec := definition.parameter(name_of(arg))) and _differs(arg, spec):
+            with contextlib.suppress(ValueError):
+                each = arg.value if isinstance(arg.value, tuple) else (arg.value,)
+                made = tuple(_converted(one, str(arg.extra["unit"]), spec) for one in each)
+                extra = {**arg.extra, "unit": spec.unit}
+                arg = replace(arg, value=made if isinstance(arg.value, tuple) else made[0], extra=extra)
+        args.append(arg)
+    return Step(tuple(args), step.extra)
+
+
+def problem(arg: Parameter, spec: ParameterSpec) -> str:
+    """Why a value cannot be taken that is recorded in another unit than the definition's; '' where it can."""
+    if not _differs(arg, spec):
+        return ""
+    came = f"{rerun.text_of(arg.value)[:40]!r} is recorded in {str(arg.extra['unit'])[:40]!r}"
+    takes = f"a number in {spec.unit}" if spec.unit else "a plain number"
+    return f"{came}, which does not become {takes}{': give the value' if arg.editable else ', and it is locked'}"
+
+
+def _differs(arg: Parameter, spec: ParameterSpec) -> bool:
+    """Whether a number is recorded in another unit than the definition's."""
+    return spec.type in NUMBER_TYPES and arg.value is not None and arg.extra.get("unit") not in (None, "", spec.unit)
+
+
+def _converted(value: Scalar, unit: str, spec: ParameterSpec) -> Scalar:
+    """A number, or an energy range, in the unit of the definition; ValueError if there is no way."""
+    free = replace(spec, min=None, max=None, step=None)  # the bounds are the job's to tell
+    if spec.type == "energy_range":
+        return numbers.energy_range(f"{rerun.text_of(value)} {unit}", free).text
+    made = numbers.number(f"{rerun.text_of(value)} {unit}", free).value
+    if spec.type == "integer":
+        if not isinstance(made, float) or abs(made - round(made)) > _ROUNDING * abs(made):
+            raise ValueError("a whole number is expected")
+        return round(made)
+    return made

@@ -1,0 +1,236 @@
+"""The job definitions in the database: which are live, what happened to them, who works on which. Imports the tables.
+
+Whatever became live last is live, whether it came from the folder of definitions or from the editor; each step is one
+transaction together with its line of the history, so that servers which share the database agree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+
+from uws_server.errors import Conflict, NotFound
+from uws_server.jobs.draft import WAS_LIVE, Action, Change, Draft, State
+from uws_server.jobs.job import utcnow
+from uws_server.storage.database import reading
+from uws_server.storage.tables import definition_history, definitions, drafts
+
+FOLDER: Literal["folder"] = "folder"
+"""Who makes the changes that the folder of definitions makes."""
+
+# what no name can be is not asked of the database: PostgreSQL fails on a NUL character
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+Source = Literal["folder", "editor"]
+_SHOWN = [drafts.c[name] for name in ("name", "edit", "state", "author", "updated", "based_on", "files", "trial")]
+_SHOWN += [drafts.c.tried]
+
+_TOLD = [definition_history.c[each.name] for each in fields(Change)]
+
+
+class Live(NamedTuple):
+    """What is known of a definition: its revision, where that came from, and what the folder held when last seen."""
+
+    name: str
+    revision: str
+    source: Source
+    removed: bool
+    folder: str
+
+
+class DefinitionStore:
+    """The live definitions, their history and the drafts of a database."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._reading = reading(engine)
+
+    # --- what is live ----------------------------------------------------------------------------------
+
+    def all(self) -> dict[str, Live]:
+        """Every definition that is live or was, by name."""
+        with self._reading.connect() as connection:
+            rows = connection.execute(definitions.select()).all()
+        return {row.name: Live(row.name, row.revision, row.source, bool(row.removed), row.folder) for row in rows}
+
+    def install(self, name: str, revision: str) -> None:
+        """Make live what the folder holds now, unless another server that sees the same folder has done so."""
+        changed = definitions.update().where(definitions.c.name == name, definitions.c.folder != revision)
+        values = {"revision": revision, "source": FOLDER, "removed": False, "folder": revision}
+        try:
+            with self._engine.begin() as connection:
+                if connection.execute(changed.values(values)).rowcount == 0:
+                    if _is_known(connection, name):
+                        return
+                    connection.execute(definitions.insert().values(name=name, **values))
+                _note(connection, name, revision, "install", FOLDER, "")
+        except sa.exc.IntegrityError:  # another server installs it for the first time at this moment
+            return
+
+    def uninstall(self, name: str) -> None:
+        """Note that the folder has no such definition any more; what the editor made live stays so."""
+        of_folder = sa.and_(definitions.c.source == FOLDER, definitions.c.removed.is_(False))
+        there = definitions.update().where(definitions.c.name == name, definitions.c.folder != "")
+        with self._engine.begin() as connection:
+            row = connection.execute(definitions.select().where(definitions.c.name == name, of_folder)).one_or_none()
+            removed = connection.execute(there.where(of_folder).values(folder="", removed=True)).rowcount
+            if row is not None and removed:
+                _note(connection, name, row.revision, "remove", FOLDER, "it is no longer in the folder of definitions")
+            else:
+                connection.execute(there.values(folder=""))
+
+    def restore(self, name: str, revision: str, who: str, why: str) -> None:
+        """Make a revision live that was so before."""
+        with self._engine.begin() as connection:
+            _set_live(connection, name, revision)
+            _note(connection, name, revision, "restore", who, why)
+
+    def remove(self, name: str, who: str, why: str) -> None:
+        """Take a definition out of use; Conflict if it is not live."""
+        live = definitions.update().where(definitions.c.name == name, definitions.c.removed.is_(False))
+        with self._engine.begin() as connection:
+            revision = connection.execute(sa.select(definitions.c.revision).where(definitions.c.name == name)).scalar()
+            if connection.execute(live.values(removed=True)).rowcount != 1:
+                raise Conflict(f"{name!r} is not live any more")
+            _note(connection, name, str(revision), "remove", who, why)
+
+    def history(self, name: str) -> Sequence[Change]:
+        """What happened to a definition, the newest first."""
+        if not _NAME.fullmatch(name):
+            return []
+        query = sa.select(*_TOLD).where(definition_history.c.name == name)
+        with self._reading.connect() as connection:
+            rows = connection.execute(query.order_by(definition_history.c.number.desc())).all()
+        return [Change(*row) for row in rows]
+
+    def was_live(self, name: str, revision: str) -> bool:
+        """Whether a definition was live with that revision, now or at any time."""
+        if not (_NAME.fullmatch(name) and _DIGEST.fullmatch(revision)):
+            return False
+        query = sa.select(definition_history.c.number).where(
+            definition_history.c.name == name,
+            definition_history.c.revision == revision,
+            definition_history.c.action.in_(sorted(WAS_LIVE)),
+        )
+        with self._reading.connect() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
+    # --- drafts ----------------------------------------------------------------------------------------
+
+    def drafts(self) -> Sequence[Draft]:
+        """Every draft, by name."""
+        with self._reading.connect() as connection:
+            return [_draft(row) for row in connection.execute(sa.select(*_SHOWN).order_by(drafts.c.name))]
+
+    def count(self, author: str) -> int:
+        """How many drafts somebody began that are still there."""
+        query = sa.select(sa.func.count()).select_from(drafts).where(drafts.c.author == author)
+        with self._reading.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def draft(self, name: str) -> Draft:
+        """The draft of that name; NotFound if there is none."""
+        row = None
+        if _NAME.fullmatch(name):
+            with self._reading.connect() as connection:
+                row = connection.execute(sa.select(*_SHOWN).where(drafts.c.name == name)).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no draft {name[:64]!r}")
+        return _draft(row)
+
+    def create(self, draft: Draft) -> None:
+        """Keep a new draft; Conflict if there is one of its name.
+
+        Its edits are counted on from those of the last draft of the name: no page that still shows that one can be
+        taken for one of this.
+        """
+        row = {
+            "name": draft.name,
+            "edit": draft.edit,
+            "state": draft.state,
+            "author": draft.author,
+            "updated": draft.updated,
+            "based_on": draft.based_on,
+            "files": json.dumps(dict(draft.files)),
+        }
+        try:
+            with self._engine.begin() as connection:
+                last = sa.select(sa.func.max(definition_history.c.edit)).where(definition_history.c.name == draft.name)
+                row["edit"] = draft.edit + (connection.execute(last).scalar() or 0)
+                connection.execute(drafts.insert().values(row))
+                _note(connection, draft.name, draft.based_on, "create", draft.author, "")
+        except sa.exc.IntegrityError as error:
+            raise Conflict(f"there is a draft {draft.name!r} already: open that one") from error
+
+    def save(self, name: str, edit: int, files: Mapping[str, str], updated: datetime) -> bool:
+        """Replace the files of a draft that nobody saved since `edit` and that is not asked for; say whether it was."""
+        unchanged = drafts.update().where(drafts.c.name == name, drafts.c.edit == edit, drafts.c.state == "draft")
+        values = {"edit": edit + 1, "files": json.dumps(dict(files)), "updated": updated}
+        with self._engine.begin() as connection:
+            return connection.execute(unchanged.values(values)).rowcount == 1
+
+    def tried(self, draft: Draft, job_id: str) -> None:
+        """Note the job that tries a draft as it was read."""
+        with self._engine.begin() as connection:
+            connection.execute(_as_read(drafts.update(), draft).values(trial=job_id, tried=draft.edit))
+
+    def step(self, draft: Draft, after: State, action: Action, revision: str, who: str, why: str) -> bool:
+        """Change the state of a draft that is as it was read; say whether it still was."""
+        with self._engine.begin() as connection:
+            if connection.execute(_as_read(drafts.update(), draft).values(state=after)).rowcount != 1:
+                return False
+            _note(connection, draft.name, revision, action, who, why)
+            return True
+
+    def accept(self, draft: Draft, revision: str, who: str, why: str) -> bool:
+        """Make a draft live that is as it was read, and end it; say whether it still was."""
+        with self._engine.begin() as connection:
+            if connection.execute(_as_read(drafts.delete(), draft)).rowcount != 1:
+                return False
+            _set_live(connection, draft.name, revision)
+            _note(connection, draft.name, revision, "accept", who, why, draft.edit)
+            return True
+
+    def discard(self, draft: Draft, who: str) -> bool:
+        """Forget a draft that is as it was read; say whether it still was."""
+        with self._engine.begin() as connection:
+            if connection.execute(_as_read(drafts.delete(), draft)).rowcount != 1:
+                return False
+            _note(connection, draft.name, draft.based_on, "discard", who, "", draft.edit)
+            return True
+
+
+def _as_read(statement: Any, draft: Draft) -> Any:
+    same = (drafts.c.edit == draft.edit, drafts.c.state == draft.state, drafts.c.updated == draft.updated)
+    return statement.where(drafts.c.name == draft.name, *same)
+
+
+def _draft(row: sa.Row[Any]) -> Draft:
+    trial = row.trial if row.tried == row.edit else None
+    files = json.loads(row.files)
+    return Draft(row.name, row.edit, row.state, row.author, row.updated, row.based_on, files, trial)
+
+
+def _is_known(connection: sa.Connection, name: str) -> bool:
+    return connection.execute(sa.select(definitions.c.name).where(definitions.c.name == name)).first() is not None
+
+
+def _set_live(connection: sa.Connection, name: str, revision: str) -> None:
+    values = {"revision": revision, "source": "editor", "removed": False}
+    if connection.execute(definitions.update().where(definitions.c.name == name).values(values)).rowcount == 0:
+        connection.execute(definitions.insert().values(name=name, **values))
+
+
+def _note(
+    connection: sa.Connection, name: str, revision: str, action: Action, who: str, why: str, edit: int = 0
+) -> None:
+    """A line of the history; `edit` is that of a draft that ends."""
+    row = {"name": name, "revision": revision, "action": action, "who": who, "made": utcnow(), "why": why, "edit": edit}
+    connection.execute(definition_history.insert().values(row))

@@ -1,0 +1,285 @@
+"""The job definitions that are live: of the folder of definitions and of the editor. Imports storage and jobs.
+
+The folder holds one folder each, with job.json, the script and a README. It is looked at when the server starts, and on
+use again, once a second at most; so is the database, where other servers and the editor make definitions live. What
+became live last is live: a change in the folder takes the place of the editor's version, and the other way round. A
+broken definition is reported and left out, its last good version stays live, and the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from uws_server.errors import ConfigurationError, DefinitionError, NotFound
+from uws_server.jobs.definition import Definition
+from uws_server.jobs.draft import DEFINITION_FILE, README_FILE
+from uws_server.jobs.formats import native
+from uws_server.jobs.job import Job
+from uws_server.storage import scripts
+from uws_server.storage.drafts import FOLDER, DefinitionStore, Live, Source
+from uws_server.storage.revisions import Revisions, digest_of, plain_files, read_files
+
+LOG = logging.getLogger(__name__)
+_EVERY_S = 1.0
+"""How often the folder and the database are looked at."""
+_QUIET_S = 0.3
+"""How long a folder must be left alone before its change is read: an editor writes one file after the other."""
+_MOST_REMEMBERED = 500
+
+Signature = Sequence[tuple[str, int, int]]
+"""Name, time of change (ns) and size of each file of a definition: whether it changed, without reading it."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A definition, the folder of its files, the digest of these, and whether the folder or the editor made it live."""
+
+    definition: Definition
+    folder: Path
+    revision: str = ""
+    source: Source = FOLDER
+
+    @property
+    def script(self) -> Path:
+        """The script that runs a job of this definition."""
+        return self.folder / self.definition.entry.script
+
+    def readme(self) -> str:
+        """The documentation for the scientist, as Markdown; empty where there is none."""
+        path = self.folder / README_FILE
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was found in the folder of one definition: the digest of its files, or what is wrong with them."""
+
+    signature: Signature
+    digest: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class _State:
+    """What is known at one moment; replaced as a whole, so that nobody needs a lock to read it."""
+
+    rows: Mapping[str, Live] = field(default_factory=dict)
+    seen: Mapping[str, _Seen] = field(default_factory=dict)
+    installed: Mapping[str, Installed] = field(default_factory=dict)
+    unusable: Mapping[str, str] = field(default_factory=dict)
+
+
+class Library:
+    """All usable definitions of a server."""
+
+    def __init__(
+        self, folder: Path, check: Callable[[Definition], None], revisions: Revisions, store: DefinitionStore
+    ) -> None:
+        if not folder.is_dir():
+            raise ConfigurationError(f"definitions = '{folder}': there is no such folder")
+        self._folder, self._check = folder.absolute(), check
+        self._revisions, self._store = revisions, store
+        self._turn = threading.Lock()
+        self._remembered: dict[str, Installed] = {}
+        self._state = _State()
+        self._begin()
+        self._due = time.monotonic() + _EVERY_S
+
+    # --- use -------------------------------------------------------------------------------------------
+
+    def get(self, name: str) -> Installed:
+        """The live definition of that name; NotFound names those there are."""
+        self.look()
+        installed = self._state.installed
+        try:
+            return installed[name]
+        except KeyError:
+            known = ", ".join(installed) or "none"
+            raise NotFound(f"no job definition {name[:80]!r}; there are {known}") from None
+
+    def of(self, job: Job) -> Installed:
+        """The definition that a job was made with, as it was then; NotFound if its files are gone."""
+        if not job.revision:  # made before revisions were kept
+            return self.get(job.definition)
+        return self.revision(job.revision)
+
+    def revision(self, digest: str) -> Installed:
+        """The definition with the files of that digest, live or not; NotFound if they are not kept."""
+        found = self._remembered.get(digest)
+        if found is None:
+            place = self._revisions.path(digest)
+            text = (place / DEFINITION_FILE).read_text(encoding="utf-8")
+            # it was sound when it was kept, by the rules of then
+            found = Installed(native.read_unchecked(text, DEFINITION_FILE), place, digest, "editor")
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[digest] = found
+        return found
+
+    def __iter__(self) -> Iterator[Installed]:
+        return iter(self.by_name().values())
+
+    def by_name(self) -> Mapping[str, Installed]:
+        """All live definitions by name."""
+        self.look()
+        return self._state.installed
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """What is wrong with definitions that are broken, by name: file, place and reason."""
+        self.look()
+        broken = {name: seen.problem for name, seen in self._state.seen.items() if seen.problem}
+        return broken | dict(self._state.unusable)
+
+    # --- looking ---------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Take notice of what changed in the folder and in the database, if it is time to; others do not wait."""
+        if time.monotonic() < self._due or not self._turn.acquire(blocking=False):
+            return
+        try:
+            self._due = time.monotonic() + _EVERY_S
+            self._look()
+        except (OSError, sa.exc.SQLAlchemyError):
+            LOG.exception("the job definitions could not be looked at; those known so far stay")
+        finally:
+            self._turn.release()
+
+    def look_now(self) -> None:
+        """Take notice of what this server just changed."""
+        with self._turn:
+            self._look()
+
+    def _begin(self) -> None:
+        """Look for the first time: what is not in the folder any more goes, too."""
+        rows, seen = self._store.all(), self._scan({})
+        for name, row in rows.items():
+            if row.folder and name not in seen:
+                self._store.uninstall(name)
+        for name, found in seen.items():
+            if found.digest and (name not in rows or rows[name].folder != found.digest):
+                self._store.install(name, found.digest)
+        self._show(seen)
+
+    def _look(self) -> None:
+        before, seen = self._state.seen, self._scan(self._state.seen)
+        for name in before.keys() - seen.keys():
+            LOG.warning("the job definition %s is no longer in the folder", name)
+            self._store.uninstall(name)
+        for name, found in seen.items():
+            if found.digest and found.digest != self._digest_before(name):
+                LOG.warning("the job definition %s was changed in the folder, and is live so", name)
+                self._store.install(name, found.digest)
+        self._show(seen)
+
+    def _digest_before(self, name: str) -> str:
+        """What this server last read of a definition: a broken one does not count."""
+        seen = self._state.seen.get(name)
+        if seen is not None and seen.digest:
+            return seen.digest
+        row = self._state.rows.get(name)
+        return "" if row is None else row.folder
+
+    def _scan(self, before: Mapping[str, _Seen]) -> dict[str, _Seen]:
+        """What is in the folder, read where it changed."""
+        seen = {}
+        for place in sorted(self._folder.iterdir()):
+            name = place.name.encode(errors="replace").decode()  # one that is not UTF-8 can be told, too
+            if not name.startswith(".") and _is_definition(place):
+                seen[name] = self._seen(name, place, before.get(name), bool(before))
+        return seen
+
+    def _seen(self, name: str, place: Path, before: _Seen | None, patient: bool) -> _Seen:
+        signature: Signature = ()
+        try:
+            signature = _signature(place)
+            if before is not None and before.signature == signature:
+                return before
+            if patient and _is_fresh(signature):
+                self._due = time.monotonic() + _QUIET_S
+                return before or _Seen(())
+            return _Seen(signature, self._read(name, place))
+        except DefinitionError as error:
+            problem = str(error)
+        except OSError as error:  # as when the disk is full: to be tried again
+            signature, problem = (), f"{name}: {error.strerror}"
+        if before is None or before.problem != problem:
+            LOG.error("job definition left out: %s", problem)
+        return _Seen(signature, problem=problem)
+
+    def _read(self, name: str, place: Path) -> str:
+        """Read, check and keep the files of a definition; returns their digest."""
+        files = read_files(place)
+        definition = load(name, files)
+        self._check(definition)
+        if not self._revisions.has(digest_of(files)):  # else its script was looked at when it was kept
+            script = definition.entry.script
+            found = scripts.problems(definition.entry.type, files[script])
+            if found:
+                raise DefinitionError.of(f"{name}/{script}", found)
+        return self._revisions.keep(files)
+
+    def _show(self, seen: Mapping[str, _Seen]) -> None:
+        """Make what is live by now what everybody gets."""
+        rows = self._store.all()
+        installed, unusable = {}, {}
+        for name, row in sorted(rows.items()):
+            if row.removed:
+                continue
+            known = self._state.installed.get(name)
+            if known is not None and (known.revision, known.source) == (row.revision, row.source):
+                installed[name] = known
+                continue
+            try:
+                installed[name] = self._open(row)
+            except (DefinitionError, NotFound, OSError) as error:
+                unusable[name] = str(error)
+                if self._state.unusable.get(name) != str(error):
+                    LOG.error("the live revision of %s cannot be used: %s", name, error)
+        self._state = _State(rows, seen, installed, unusable)
+
+    def _open(self, row: Live) -> Installed:
+        place = self._revisions.path(row.revision)
+        text = (place / DEFINITION_FILE).read_text(encoding="utf-8")
+        definition = native.read(text, f"{row.name}/{DEFINITION_FILE}")
+        self._check(definition)
+        return Installed(definition, place, row.revision, row.source)
+
+
+def load(name: str, files: Mapping[str, bytes]) -> Definition:
+    """Read and check the definition in files, of which the script must be one; its name must be `name`."""
+    where = f"{name}/{DEFINITION_FILE}"
+    try:
+        definition = native.read(files[DEFINITION_FILE].decode("utf-8"), where)
+    except (KeyError, UnicodeDecodeError) as error:
+        raise DefinitionError(f"{where}: cannot be read: {error}") from error
+    if definition.name != name:
+        raise DefinitionError(f"{where}: name: {definition.name!r} is not the name of its folder, {name!r}")
+    if definition.entry.script not in files:
+        raise DefinitionError(f"{where}: entry.script: there is no {definition.entry.script!r} beside it")
+    return definition
+
+
+def _is_definition(place: Path) -> bool:
+    try:
+        return (place / DEFINITION_FILE).is_file()
+    except OSError:  # it may not be looked into: to be told, not to be passed over
+        return True
+
+
+def _signature(place: Path) -> Signature:
+    about = place.stat()
+    return [("", about.st_mtime_ns, 0), *((name, at.st_mtime_ns, at.st_size) for name, at in plain_files(place))]
+
+
+def _is_fresh(signature: Signature) -> bool:
+    """Whether something was written a moment ago; times of another clock, in the future, do not count."""
+    now = time.time_ns()
+    return any(0 <= now - changed < _QUIET_S * 1e9 for _, changed, _ in signature)

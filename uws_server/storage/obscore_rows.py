@@ -1,0 +1,72 @@
+"""The ObsCore rows of results, kept in the database beside the size and time of the file they were read from.
+
+What counts are the files: a row is good while its file has that size and time, else it is read again. In the database,
+because that is shared by several servers, knows who may see which job, and forgets a row with its result. Imports the
+tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from uws_server.storage.tables import jobs, obscore_rows, results
+
+
+class KeptRow(NamedTuple):
+    """A row as JSON ('' for none) and the file it is from: its size in bytes, its time of change in nanoseconds."""
+
+    result_id: str
+    size: int
+    changed: int
+    row: str
+
+
+class FitsResult(NamedTuple):
+    """A result that is FITS: where it is, and what was kept of it (None for nothing)."""
+
+    job_id: str
+    result_id: str
+    file: str
+    size: int | None
+    changed: int | None
+    row: str | None
+
+
+_ALL = (
+    sa.select(
+        results.c.job_id, results.c.id, results.c.file, obscore_rows.c.size, obscore_rows.c.changed, obscore_rows.c.row
+    )
+    .join(jobs, jobs.c.id == results.c.job_id)
+    .outerjoin(obscore_rows, obscore_rows.c.result_id == results.c.id)
+    .where(
+        results.c.job_id.in_(sa.bindparam("wanted", expanding=True)),
+        sa.not_(jobs.c.trial),
+        sa.or_(results.c.mime.like("%fits%"), obscore_rows.c.result_id.is_not(None)),
+    )
+    .order_by(results.c.position)
+)
+
+
+def of_jobs(engine: sa.Engine, wanted: Sequence[str]) -> Iterator[FitsResult]:
+    """The FITS results of some jobs (a few hundred), in the order of the jobs; not of those that try a draft."""
+    found: dict[str, list[FitsResult]] = {job_id: [] for job_id in wanted}
+    with engine.connect() as connection:
+        for row in connection.execute(_ALL, {"wanted": list(wanted)}):
+            found[row[0]].append(FitsResult(*row))
+    for products in found.values():
+        yield from products
+
+
+def keep(engine: sa.Engine, rows: Collection[KeptRow]) -> None:
+    """Keep rows in the place of those there are; a row whose result has gone meanwhile is left out."""
+    if not rows:
+        return
+    ids = [row.result_id for row in rows]
+    with engine.begin() as connection:
+        there = set(connection.execute(sa.select(results.c.id).where(results.c.id.in_(ids))).scalars())
+        connection.execute(obscore_rows.delete().where(obscore_rows.c.result_id.in_(ids)))
+        if good := [row._asdict() for row in rows if row.result_id in there]:
+            connection.execute(obscore_rows.insert(), good)

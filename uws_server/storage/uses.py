@@ -1,0 +1,167 @@
+"""Which job used what, and so which job came of which: the table `uses` beside `results`. Imports the tables.
+
+A row is written when a job ends, in the transaction that ends it. A file that is a result of ours is found by its hash.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+
+from uws_server.jobs.job import Job, Result
+from uws_server.storage.database import reading
+from uws_server.storage.tables import UTCTime, jobs, read_job, read_result, results, uses
+
+MOST: Final = 10_000
+"""Jobs that are followed from one."""
+_AT_ONCE = 500
+_JOBS = sa.select(*(
+    sa.type_coerce(column, sa.BigInteger).label(column.name) if isinstance(column.type, UTCTime) else column
+    for column in jobs.c
+))  # fmt: skip
+"""The rows of `jobs` as the database has them."""
+_STORED = re.compile(r"/store/([0-9a-f]{32})(?:/|$)")
+
+
+@dataclass(frozen=True)
+class Use:
+    """A file that a job used: the parameter it was given for, how it was named, what it holds ('' if not known).
+
+    `result_id` is the result of ours that it was.
+    """
+
+    name: str
+    text: str
+    sha256: str
+    result_id: str | None = None
+
+
+class Kept(NamedTuple):
+    """A job, everything it made (also what is deleted by now), and what it used."""
+
+    job: Job
+    results: tuple[Result, ...]
+    used: tuple[Use, ...]
+
+
+def record(connection: sa.Connection, job_id: str, used: Sequence[Use]) -> None:
+    """Keep what a job used, each file with the result of ours that it was, if it was one."""
+    if not used:
+        return
+    hashes = {use.sha256 for use in used if use.sha256}
+    named = {match[1] for use in used if (match := _STORED.search(use.text))}
+    query = sa.select(results.c.id, results.c.sha256).join(jobs).order_by(jobs.c.ended)
+    query = query.where(sa.or_(results.c.sha256.in_(hashes), results.c.id.in_(named)), results.c.job_id != job_id)
+    newest: dict[str, str] = {}
+    for result_id, digest in connection.execute(query):
+        newest[digest] = newest[result_id] = result_id
+    rows = []
+    for position, use in enumerate(used):
+        match = _STORED.search(use.text)
+        known = newest.get(match[1] if match else "") or newest.get(use.sha256)
+        rows.append({"job_id": job_id, "position": position, "name": use.name[:64], "text": use.text,
+                     "sha256": use.sha256, "result_id": known})  # fmt: skip
+    connection.execute(uses.delete().where(uses.c.job_id == job_id))
+    connection.execute(uses.insert(), rows)
+
+
+class UseStore:
+    """What jobs used, in the database of the jobs."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._reading = reading(engine)
+
+    def before(self, job_ids: Collection[str]) -> Sequence[str]:
+        """Ids of some jobs and of all those that made, at any depth, what they used; at most MOST."""
+        return self._walk(job_ids, lambda near: _made_for().where(uses.c.job_id == near))
+
+    def behind(self, job_ids: Collection[str]) -> Sequence[str]:
+        """Ids of some jobs and of all those that used, at any depth, what they made; at most MOST."""
+        return self._walk(job_ids, lambda near: _used_by().where(results.c.job_id == near))
+
+    def kept(self, job_ids: Iterable[str]) -> list[Kept]:
+        """The jobs of some ids, with all they made and used; ids of no job are passed over."""
+        wanted = list(job_ids)
+        found: list[Kept] = []
+        with self._reading.connect() as connection:
+            for at in range(0, len(wanted), _AT_ONCE):
+                found += _kept(connection, wanted[at : at + _AT_ONCE])
+        return found
+
+    def parents(self, job_ids: Sequence[str]) -> list[str]:
+        """Ids of the jobs that some jobs run again."""
+        return self._in_parts(job_ids, lambda ids: sa.select(jobs.c.parent).where(
+            jobs.c.id.in_(ids), jobs.c.parent.is_not(None)))  # fmt: skip
+
+    def children(self, job_ids: Sequence[str]) -> list[str]:
+        """Ids of the jobs that run some jobs again."""
+        return self._in_parts(job_ids, lambda ids: sa.select(jobs.c.id).where(jobs.c.parent.in_(ids)))
+
+    def _in_parts(self, ids: Sequence[str], query: Callable[[Sequence[str]], sa.Select[Any]]) -> list[str]:
+        found: list[str] = []
+        with self._reading.connect() as connection:
+            for at in range(0, len(ids), _AT_ONCE):
+                found += connection.execute(query(ids[at : at + _AT_ONCE])).scalars().all()
+        return found
+
+    def maker(self, result_id: str) -> str | None:
+        """Id of the job that made a result, which may be deleted by now; None if there is none."""
+        with self._reading.connect() as connection:
+            return connection.execute(sa.select(results.c.job_id).where(results.c.id == result_id)).scalar()
+
+    def makers(self, digest: str) -> Sequence[str]:
+        """Ids of the jobs that used or made a file of that hash."""
+        query = sa.union(
+            sa.select(results.c.job_id).where(results.c.sha256 == digest),
+            sa.select(uses.c.job_id).where(uses.c.sha256 == digest),
+        )
+        with self._reading.connect() as connection:
+            return connection.execute(query.limit(MOST)).scalars().all()
+
+    def is_referred_to(self, job_id: str) -> bool:
+        """Whether another job used what this one made, or runs it again."""
+        made = sa.select(results.c.id).where(results.c.job_id == job_id)
+        used = sa.exists().where(uses.c.result_id.in_(made), uses.c.job_id != job_id)
+        again = sa.exists().where(jobs.c.parent == job_id)
+        with self._reading.connect() as connection:
+            return bool(connection.execute(sa.select(sa.or_(used, again))).scalar())
+
+    def forgotten_before(self, job_id: str) -> Sequence[str]:
+        """Ids of the deleted jobs whose records are kept because of this one, perhaps."""
+        made = sa.select(results.c.job_id).join(uses, uses.c.result_id == results.c.id).where(uses.c.job_id == job_id)
+        parent = sa.select(jobs.c.parent).where(jobs.c.id == job_id)
+        query = sa.select(jobs.c.id).where(jobs.c.forgotten, sa.or_(jobs.c.id.in_(made), jobs.c.id.in_(parent)))
+        with self._reading.connect() as connection:
+            return connection.execute(query.where(jobs.c.id != job_id)).scalars().all()
+
+    def _walk(self, job_ids: Collection[str], near: Any) -> Sequence[str]:
+        """Job ids reached from some, the nearest first: a recursive query, which ends in a cycle too."""
+        first = sa.select(jobs.c.id.label("job_id")).where(jobs.c.id.in_(list(job_ids)[:_AT_ONCE]))
+        reached = first.cte("reached", recursive=True)
+        next_ones = near(reached.c.job_id)
+        reached = reached.union(next_ones)
+        with self._reading.connect() as connection:
+            return connection.execute(sa.select(reached.c.job_id).limit(MOST)).scalars().all()
+
+
+def _made_for() -> sa.Select[Any]:
+    return sa.select(results.c.job_id).join(uses, uses.c.result_id == results.c.id)
+
+
+def _used_by() -> sa.Select[Any]:
+    return sa.select(uses.c.job_id).join(results, uses.c.result_id == results.c.id)
+
+
+def _kept(connection: sa.Connection, ids: list[str]) -> list[Kept]:
+    made: dict[str, list[Result]] = {}
+    for row in connection.execute(results.select().where(results.c.job_id.in_(ids)).order_by(results.c.position)):
+        made.setdefault(row.job_id, []).append(read_result(row))
+    used: dict[str, list[Use]] = {}
+    for row in connection.execute(uses.select().where(uses.c.job_id.in_(ids)).order_by(uses.c.position)):
+        used.setdefault(row.job_id, []).append(Use(row.name, row.text, row.sha256, row.result_id))
+    found = map(read_job, connection.execute(_JOBS.where(jobs.c.id.in_(ids))))
+    return [Kept(job, tuple(made.get(job.id, ())), tuple(used.get(job.id, ()))) for job in found]

@@ -1,0 +1,32 @@
+"""What the pages about job definitions share: the use cases for who reads, and who may. Imports the use cases."""
+
+from __future__ import annotations
+
+from uws_server.drafts import Drafts
+from uws_server.jobs.draft import Change, Draft
+from uws_server.services import Services
+from uws_server.web.page import Page
+from uws_server.web.render import Renderer
+
+
+class DraftPage(Page):
+    """A page about job definitions over one set of services."""
+
+    def __init__(self, services: Services, render: Renderer) -> None:
+        super().__init__(services)
+        self.render = render
+
+    @property
+    def drafts(self) -> Drafts:
+        """The use cases for the caller of the current request."""
+        return Drafts(self.services, self.counter.caller)
+
+    def require_author(self) -> None:
+        """Refuse who may not write job definitions."""
+        self.services.rights.require_draft(self.counter.caller)
+
+    def asked(self, draft: Draft | None) -> Change | None:
+        """Who asked for the validation of a draft, when and why; None if nobody did."""
+        if draft is None or draft.state != "requested":
+            return None
+        return next((change for change in self.drafts.history(draft.name) if change.action == "request"), None)

@@ -1,0 +1,265 @@
+"""The editor of a job definition: shown, changed step by step, saved, tried, handed on. Imports the use cases.
+
+Every button of the page sends the whole form: what was typed comes back whatever the answer is. The page's script sends
+the same form and puts the answer in its place; without it the browser does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import cast
+
+from bottle import HTTPResponse, request
+
+from uws_server import forms
+from uws_server.drafts import Edited
+from uws_server.errors import BadRequest, Conflict, Problem, problems_of
+from uws_server.forms import Form
+from uws_server.intake import Upload
+from uws_server.jobs.draft import DEFINITION_FILE, README_FILE, Draft
+from uws_server.jobs.formats import Package, detect, native
+from uws_server.jobs.formats.content import MOST_BYTES
+from uws_server.web import boxes, differences, documentation, sheet, trial
+from uws_server.web.draftpage import DraftPage
+from uws_server.web.sheet import Rows
+from uws_server.web.shown import Shown, form_of, of_draft, read_base, take_step
+
+NEW = "_new"
+"""What stands for the name in the address of a definition that has none yet; no name begins so."""
+
+SAID = {
+    "saved": "Saved.",
+    "created": "The draft is saved.",
+    "begun": "This draft begins with what is live, which stays as it is meanwhile.",
+    "tried": "The trial job runs the draft as it is saved.",
+    "requested": "Validation is asked for: the draft waits for an admin and cannot be changed meanwhile.",
+    "withdrawn": "Withdrawn: the draft can be changed again.",
+    "refused": "Refused: the draft can be changed again.",
+    "theirs": "This is the draft as it was last saved.",
+}
+"""What the page says after a button did its work."""
+_STEP = re.compile(r"(parameters|results)\.(add|up|down|remove)(?:\.([0-9]{1,5}|[a-z_]{1,20}))?")
+_KEPT = {"save": "Not saved", "try": "Not tried", "request": "Not asked for"}
+_HANDED_ON = frozenset({"withdraw", "discard", "accept", "refuse"})
+
+
+class Editor(DraftPage):
+    """The editor over one set of services."""
+
+    def new(self) -> HTTPResponse:
+        """GET the editor with nothing in it."""
+        self.require_author()
+        return self._show(Shown(sheet.blank()))
+
+    def page(self, name: str) -> HTTPResponse:
+        """GET the editor of a draft."""
+        self.require_author()
+        shown = of_draft(self.drafts.get(name))
+        shown.said = SAID.get(dict(forms.query(request.environ)).get("said", ""), "")
+        shown.problems = self._problems(shown)
+        shown.checked = True
+        return self._show(shown)
+
+    def preview(self, name: str) -> HTTPResponse:
+        """POST what is typed: the form that it makes and its problems, as a piece of the page."""
+        with self._form() as form:
+            self.render.require_token(form)
+            return self._show(self._typed(form, name), template="editor_preview.html")
+
+    def send(self, name: str) -> HTTPResponse:
+        """POST one of the buttons: 303 to the draft, or the page again with everything that was typed."""
+        with self._form() as form:
+            self.render.require_token(form)
+            do = form.take("_do") or "check"
+            if do in _HANDED_ON:
+                return self._hand_on(name, do, form)
+            shown = self._typed(form, name)
+            if not shown.editable:
+                raise Conflict(f"the draft {name} waits for an admin: withdraw it to change it")
+            if do == "take":
+                return self._go(name, "theirs")
+            if do == "import":
+                return self._import(shown, form.uploads.get("_document"))
+            if step := _STEP.fullmatch(do):
+                take_step(shown, cast(Rows, step[1]), step[2], step[3] or "")
+                shown.problems = self._problems(shown)
+                return self._show(shown)
+            if do == "check":
+                shown.checked = True
+                shown.focus = "summary" if shown.problems else ""
+                shown.said = "" if shown.problems else "Nothing is wrong with it."
+                return self._show(shown)
+            return self._keep(shown, do, (form.take("_why.request") or "").strip())
+
+    # --- what the buttons do ---------------------------------------------------------------------------
+
+    def _keep(self, shown: Shown, do: str, why: str) -> HTTPResponse:
+        """Save what is typed, then try it or ask for validation where that was pressed."""
+        do, _, over = do.partition(".over.")
+        if do not in _KEPT:
+            raise BadRequest(f"_do: {do[:40]!r} is no button of this page")
+        if re.fullmatch("[0-9]{1,9}", over):
+            shown.edit = int(over)
+        reading = sheet.read(shown.sheet)
+        bad = [*reading.problems, *sheet.refused(shown.sheet, shown.problems)]
+        if bad:
+            return self._refuse(shown, do, bad, 400)
+        is_new = shown.draft is None
+        try:
+            draft = self._saved(shown, reading.files)
+            if do == "save":
+                return self._go(draft.name, "created" if is_new else "saved")
+            shown.draft, shown.edit, shown.base = draft, draft.edit, draft.files
+            if do == "try":
+                self.drafts.try_out(draft.name)
+                return self._go(draft.name, "tried", "#trial")
+            self.drafts.request(draft.name, why)
+            return self._go(draft.name, "requested")
+        except Edited as error:
+            shown.theirs, shown.focus = error.current, "theirs"
+            return self._show(shown, 409)
+        except (BadRequest, Conflict) as error:
+            at = "name" if is_new and isinstance(error, Conflict) else ""
+            return self._refuse(shown, do, _problems_of(error, at), error.status)
+
+    def _saved(self, shown: Shown, files: Mapping[str, str]) -> Draft:
+        """The draft as it is typed; one that is as it was saved is not saved again."""
+        if shown.draft is None:
+            return self.drafts.create(files)
+        if shown.draft.edit == shown.edit and dict(shown.draft.files) == files:
+            return shown.draft
+        return self.drafts.save(shown.draft.name, shown.edit, files)
+
+    def _refuse(self, shown: Shown, do: str, problems: Sequence[Problem], status: int) -> HTTPResponse:
+        shown.refused, shown.checked, shown.focus = _KEPT[do], True, "summary"
+        shown.problems = list(dict.fromkeys([*problems, *shown.problems]))
+        return self._show(shown, status)
+
+    def _hand_on(self, name: str, do: str, form: Form) -> HTTPResponse:
+        """Take the step of a draft, if it still is what the page showed."""
+        self.require_author()
+        if do in ("accept", "refuse"):
+            self.services.rights.require_validate(self.counter.caller)
+        drafts = self.drafts
+        draft = drafts.get(name)
+        why = (form.take(f"_why.{do}") or "").strip()
+        try:
+            if form.take("_edit") != str(draft.edit):
+                raise Conflict("somebody saved the draft since this page was opened: here it is as it is now")
+            if do == "accept":
+                drafts.accept(name, why, draft.edit)
+                return self.render.go(self.render.link("definitions", name, said="live"))
+            if do == "discard":
+                drafts.discard(name)
+                return self.render.go(self.render.link("definitions", said="discarded"))
+            if do == "withdraw":
+                drafts.withdraw(name)
+                return self._go(name, "withdrawn")
+            drafts.refuse(name, why)
+            return self._go(name, "refused")
+        except (BadRequest, Conflict) as error:
+            shown = of_draft(draft)
+            shown.refused, shown.focus, shown.problems = "Not done", "summary", _problems_of(error)
+            return self._show(shown, error.status)
+
+    def _import(self, shown: Shown, upload: Upload | None) -> HTTPResponse:
+        """Fill the sheet with a document; nothing is saved."""
+        try:
+            package = _read_document(upload)
+        except BadRequest as error:
+            shown.problems = [Problem("_document", str(problem)) for problem in problems_of(error)]
+            shown.refused, shown.focus = "Not read", "summary"
+            return self._show(shown, 400)
+        fresh = sheet.of_package(package)
+        for name, given in (("script", package.script), ("readme", package.readme)):
+            if not given:
+                fresh.texts[name] = shown.sheet.texts[name]
+        named = fresh.texts["name"]
+        if shown.draft is not None:
+            fresh.texts["name"] = shown.draft.name
+        shown.sheet, shown.checked = fresh, True
+        shown.problems = self._problems(shown)
+        shown.said = f"Filled in from {upload.filename[:80] if upload else ''}; nothing is saved yet."
+        if named != fresh.texts["name"]:
+            shown.said += f" It calls itself {named[:64]}; the draft keeps its name."
+        return self._show(shown)
+
+    # --- what is typed ---------------------------------------------------------------------------------
+
+    def _form(self) -> AbstractContextManager[Form]:
+        return forms.reading(request.environ, self.services.spool, self.services.config.max_upload)
+
+    def _typed(self, form: Form, name: str) -> Shown:
+        """What the form brought, with its problems."""
+        self.require_author()
+        draft = None if name == NEW else self.drafts.get(name)
+        typed = sheet.of_form(form.values)
+        edit = form.take("_edit") or ""
+        shown = Shown(typed, draft, int(edit) if re.fullmatch("[0-9]{1,9}", edit) else 0, read_base(form.take("_base")))
+        if draft is not None:
+            typed.texts["name"] = draft.name
+        shown.checked = form.take("_checked") == "yes"
+        shown.problems = self._problems(shown)
+        return shown
+
+    def _problems(self, shown: Shown) -> list[Problem]:
+        """Texts that are no values first; what is said of the usual value that stands for one is not told."""
+        reading = sheet.read(shown.sheet)
+        odd = {shown.sheet.control(problem.parameter) for problem in reading.problems}
+        found = self.drafts.problems(reading.files)
+        return [*reading.problems, *(one for one in found if shown.sheet.control(one.parameter) not in odd)]
+
+    # --- the page --------------------------------------------------------------------------------------
+
+    def _show(self, shown: Shown, status: int = 200, template: str = "editor.html") -> HTTPResponse:
+        reading = sheet.read(shown.sheet)
+        draft = shown.draft
+        return self.render.page(
+            template,
+            status,
+            shown=shown,
+            draft=draft,
+            name=draft.name if draft else NEW,
+            may_validate=self.drafts.may_validate,
+            boxes=boxes,
+            base_files=json.dumps(dict(shown.base)),
+            others=self._others(draft),
+            theirs=differences.between(shown.base, shown.theirs.files) if shown.theirs else [],
+            asked=self.asked(draft),
+            definition=reading.definition,
+            groups=form_of(reading.definition),
+            readme=documentation.as_html(shown.sheet.texts["readme"]),
+            has_archive=self.services.config.archive is not None,
+            max_upload=self.services.config.max_upload,
+            trial=trial.look(self.counter, draft.trial) if draft and draft.trial else None,
+        )
+
+    def _others(self, draft: Draft | None) -> list[str]:
+        """The files of the definition that a draft changes which the editor does not show, and which stay."""
+        if draft is None or not draft.based_on:
+            return []
+        kept = self.drafts.files_of(draft.based_on)
+        before = native.read_unchecked(kept[DEFINITION_FILE], DEFINITION_FILE).entry.script
+        return sorted(kept.keys() - {DEFINITION_FILE, README_FILE, before})
+
+    def _go(self, name: str, said: str, fragment: str = "") -> HTTPResponse:
+        return self.render.go(self.render.link("definitions", name, "edit", said=said) + fragment)
+
+
+def _problems_of(error: BadRequest | Conflict, at: str = "") -> list[Problem]:
+    """The problems of a refusal; those without a place get `at`."""
+    found = problems_of(error) if isinstance(error, BadRequest) else (Problem("", str(error)),)
+    return [replace(problem, parameter=problem.parameter or at) for problem in found]
+
+
+def _read_document(upload: Upload | None) -> Package:
+    if upload is None:
+        raise BadRequest("choose a file first")
+    size = upload.path.stat().st_size
+    if size > MOST_BYTES:
+        raise BadRequest(f"{upload.filename[:80]}: {size:,} bytes came, at most {MOST_BYTES:,} are read")
+    return detect.read_any(upload.path.read_bytes(), upload.filename[:80])

@@ -1,0 +1,233 @@
+"""The pages of a rerun: a file's chain with its editable fields, and two jobs side by side. Imports the services."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bottle import HTTPResponse, request
+
+from provenance import rerun, steps
+from provenance.rerun import Field
+from uws_server import forms
+from uws_server.errors import BadRequest, Forbidden, NotFound
+from uws_server.forms import Form
+from uws_server.jobs.definition import Definition
+from uws_server.jobs.job import Job
+from uws_server.previews import svg
+from uws_server.previews.overlay import overlay
+from uws_server.previews.plot import Plot, plot_json
+from uws_server.previews.spectra import NoPreview
+from uws_server.reruns import comparison
+from uws_server.reruns.histories import History
+from uws_server.reruns.inputs import Found
+from uws_server.reruns.outlook import View, Wish
+from uws_server.reruns.reruns import Reruns, told
+from uws_server.services import Services
+from uws_server.web.page import Page
+from uws_server.web.pictures import DRAWING_POLICY, Pictures
+from uws_server.web.render import Renderer
+from uws_server.wishes import read_history, read_wish
+
+_LONGEST_LIST = 3_500_000
+"""Characters of a step list that a form carries along."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A field on the page: what is in it now, how it is asked for, and the file found for an input."""
+
+    field: Field
+    text: str
+    options: tuple[str, ...]
+    unit: str
+    found: Found | None
+    maker: int | None
+    problem: str
+
+    @property
+    def key(self) -> str:
+        """The name of its control."""
+        return self.field.key
+
+    @property
+    def long(self) -> bool:
+        """Whether its text needs several lines."""
+        return "\n" in self.text or len(self.text) > 60
+
+
+class RerunPage(Page):
+    """Reruns for people, over one set of services."""
+
+    def __init__(self, services: Services, render: Renderer, pictures: Pictures) -> None:
+        super().__init__(services)
+        self.render, self.pictures = render, pictures
+
+    @property
+    def reruns(self) -> Reruns:
+        """What the reader can run again."""
+        return Reruns(self.services, self.counter)
+
+    def page(self) -> HTTPResponse:
+        """GET the form for a file, or with `job` the chain of a job."""
+        job_id = request.query.get("job", "")
+        if not job_id:
+            return self._ask()
+        job = self.counter.job(job_id)
+        return self.show(self.reruns.of_job(job), job, Form())
+
+    def send(self) -> HTTPResponse:
+        """POST a file: its chain. POST the chain with changes: 303 to the last of the new jobs, or what is wrong."""
+        reruns = self.reruns
+        reruns.require_entry()
+        job: Job | None = None
+        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+            self.render.require_token(form)
+            action = form.take("_do") or ""
+            earlier = form.take("_job") or ""
+            try:
+                if earlier:
+                    job = self.counter.job(earlier)
+                    history: History | None = reruns.of_job(job)
+                else:
+                    history = read_history(reruns, form)
+                if history is None:
+                    raise BadRequest("choose a FITS file that this server, or another one, has made")
+            except BadRequest as error:
+                return self._ask(400, str(error).splitlines())
+            if not action:
+                return self.show(history, job, form)
+            given = Form(dict(form.values), form.uploads)
+            try:
+                made = reruns.make(history, self._wish(history, form))
+                if action == "run":
+                    reruns.run(made)
+            except (BadRequest, Forbidden, NotFound) as error:
+                return self.show(history, job, given, str(error).splitlines(), error.status)
+        return self.render.go(self.render.link("jobs", made[-1].id))
+
+    def _ask(self, status: int = 200, problems: Sequence[str] = ()) -> HTTPResponse:
+        """The form that asks for a file."""
+        most = self.services.config.max_upload
+        return self.render.page("rerun.html", status, history=None, problems=problems, max_upload=most)
+
+    def _wish(self, history: History, form: Form) -> Wish:
+        """What the page's form wants: the values that are other than those recorded."""
+        recorded = {field.key: field.text for field in _fields(history.steps)}
+        for key in [key for key in form.values if key in recorded]:
+            text = _plain(form.values[key][-1])
+            if text.strip() == recorded[key].strip():
+                del form.values[key]
+            else:
+                form.values[key] = [text]
+        return replace(read_wish(form), target=None)
+
+    def show(
+        self, history: History, job: Job | None, form: Form, problems: Sequence[str] = (), status: int = 200
+    ) -> HTTPResponse:
+        """The chain with its fields."""
+        text = "" if job else told(lambda: steps.dump(history.steps))
+        if len(text) > _LONGEST_LIST:
+            raise BadRequest(
+                f"the step list has {len(text):,} characters; a page carries {_LONGEST_LIST:,}: use POST /reprocessing"
+            )
+        views = self.reruns.survey(history, {})
+        return self.render.page(
+            "rerun.html",
+            status,
+            history=history,
+            job=job or history.job,
+            listed=text,
+            of_job=job,
+            may_run_again=job is not None and self._has_form(job),
+            views=[(view, list(self._rows(view, form, problems))) for view in views],
+            problems=problems,
+            changed=[found for view in views for found in view.found.values() if found and _may_differ(found)],
+            first=(form.values.get("from") or [""])[-1],
+            run_id=(form.values.get("RUNID") or [""])[-1],
+            accept=bool(form.values.get("accept_changed")),
+            lost=bool(form.uploads),
+            max_upload=self.services.config.max_upload,
+        )
+
+    def _has_form(self, job: Job) -> bool:
+        """Whether the reader can make a new job of the same definition."""
+        live = self.services.library.by_name().get(job.definition)
+        return live is not None and self.services.rights.may_run(self.counter.caller, live.definition)
+
+    def _rows(self, view: View, form: Form, problems: Sequence[str]) -> Iterator[Row]:
+        try:
+            definition = self.services.library.get(view.task).definition
+        except NotFound:
+            definition = None
+        for field in _ordered(view.fields, definition):
+            spec = definition.parameter(field.name) if definition else None
+            options: tuple[str, ...] = ()
+            if spec is not None and spec.max_values == 1:
+                options = ("true", "false") if spec.type == "boolean" else spec.options
+            text = _plain((form.values.get(field.key) or [field.text])[-1])
+            own = [problem for problem in problems if problem.startswith((f"{field.key}: ", f"{field.name}: "))]
+            problem = own[0].partition(": ")[2] if own and (field.editable or field.is_file) else ""
+            yield Row(field, text, options, spec.unit if spec else "", view.found.get(field.index),
+                      view.makers.get(field.index), problem)  # fmt: skip
+
+    # --- two jobs side by side ---------------------------------------------------------------------------
+
+    def compare(self, job_id: str, old_id: str) -> HTTPResponse:
+        """GET two jobs side by side."""
+        later, earlier = self.counter.job(job_id), self.counter.job(old_id)
+        compared = comparison.compare(self.services, self.counter, later, earlier)
+        drawn = [(product, self._plot(later, earlier, product.name)) for product in compared.products]
+        plots = [(product, plot) for product, plot in drawn if plot is not None]
+        return self.render.page("compare.html", compared=compared, plots=plots, names=_names(compared))
+
+    def picture(self, job_id: str, old_id: str, name: str, suffix: str) -> HTTPResponse:
+        """GET two spectra overlaid, as a picture (svg) or as the data of a plot (json)."""
+        later, earlier = self.counter.job(job_id), self.counter.job(old_id)
+        plot = self._plot(later, earlier, name)
+        if plot is None:
+            raise NotFound(f"the jobs have no two spectra {name[:64]!r} that can be overlaid")
+        headers = {"Cache-Control": "private, no-cache", "Content-Security-Policy": DRAWING_POLICY}
+        if suffix == "json":
+            return HTTPResponse(json.dumps(plot_json(plot)), 200, {**headers, "Content-Type": "application/json"})
+        return HTTPResponse(svg.draw(plot), 200, {**headers, "Content-Type": "image/svg+xml; charset=UTF-8"})
+
+    def _plot(self, later: Job, earlier: Job, name: str) -> Plot | None:
+        plots = []
+        for job in (later, earlier):
+            product = self.pictures.products(job).get(name)
+            plot = self.pictures.previews.look(product).plot if product else None
+            if plot is None:
+                return None
+            plots.append(plot)
+        try:
+            return overlay(plots[0], plots[1], ("This job", "Earlier job"))
+        except NoPreview:
+            return None
+
+
+def _fields(listed: Sequence[steps.Step]) -> Iterator[Field]:
+    for number in range(len(listed)):
+        yield from rerun.fields(listed, number)
+
+
+def _ordered(fields: Sequence[Field], definition: Definition | None) -> list[Field]:
+    """Files first, then the parameters as the definition has them."""
+    places = {spec.name: number for number, spec in enumerate(definition.parameters)} if definition else {}
+    return sorted(fields, key=lambda field: (not field.is_file, places.get(field.name, len(places)), field.index))
+
+
+def _may_differ(found: Found) -> bool:
+    """Whether a file is not the one that was used, or may turn out not to be when it is fetched."""
+    return found.same is False or found.kind == "url"
+
+
+def _plain(text: str) -> str:
+    """A text as it was before a browser sent it: line ends are one character."""
+    return text.replace("\r\n", "\n")
+
+
+def _names(compared: comparison.Comparison) -> Mapping[str, str]:
+    """How the two jobs are called in a table."""
+    return {"earlier": compared.earlier.id[:8], "later": compared.later.id[:8]}

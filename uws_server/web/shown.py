@@ -1,0 +1,148 @@
+"""What the page of the editor shows, and its steps that need no server: rows added, moved, removed.
+
+Imports the jobs' values and the other values of the pages.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from uws_server.errors import DefinitionError, Problem
+from uws_server.jobs.definition import PARAMETER_TYPES, Definition
+from uws_server.jobs.draft import Draft
+from uws_server.web import sheet
+from uws_server.web.boxes import place_id
+from uws_server.web.fields import Filled, Group, groups
+from uws_server.web.sheet import MOST, Rows, Sheet
+
+_MOST_BASE_FILES = 1000
+
+
+@dataclass
+class Shown:
+    """What the page shows: the draft, what is typed, what is said of it.
+
+    `edit` and `base` are the save and the files that the typing began from; `focus` the place the cursor goes to;
+    `refused` what did not happen; `theirs` the draft that somebody saved meanwhile; `checked` whether problems are
+    told.
+    """
+
+    sheet: Sheet
+    draft: Draft | None = None
+    edit: int = 0
+    base: Mapping[str, str] = field(default_factory=dict)
+    said: str = ""
+    focus: str = ""
+    problems: Sequence[Problem] = ()
+    refused: str = ""
+    theirs: Draft | None = None
+    checked: bool = False
+
+    @property
+    def editable(self) -> bool:
+        """Whether the draft can be changed: not while it waits for an admin."""
+        return self.draft is None or self.draft.state == "draft"
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What is said at each control, by its place; nothing before somebody asked."""
+        return self.found if self.checked or self.refused else {}
+
+    @property
+    def found(self) -> dict[str, str]:
+        """What is wrong at each control, by its place."""
+        found: dict[str, list[str]] = {}
+        for problem in self.problems:
+            place = self.sheet.control(problem.parameter)
+            found.setdefault(place, []).append(self.message(problem))
+        return {place: "; ".join(dict.fromkeys(messages)) for place, messages in found.items()}
+
+    @property
+    def lines(self) -> dict[int, str]:
+        """The mistakes of the script, by line."""
+        found = [(problem, re.fullmatch(r"script:([0-9]{1,7})", problem.parameter)) for problem in self.problems]
+        return {int(line[1]): problem.message for problem, line in found if line}
+
+    def message(self, problem: Problem) -> str:
+        """A problem as it is told at its control."""
+        line = re.fullmatch(r"script:([0-9]+)", problem.parameter)
+        return f"line {line[1]}: {problem.message}" if line else problem.message
+
+    def label(self, problem: Problem) -> str:
+        """How a list of problems names the place of one, such as `binsize, default`; '' for none."""
+        if line := re.fullmatch(r"script:([0-9]+)", problem.parameter):
+            return f"script, line {line[1]}"
+        place = self.sheet.control(problem.parameter)
+        row = re.fullmatch(r"(parameters|results)\[([0-9]+)\]\.([a-z_]+)", place)
+        if row is None:
+            return "the document" if place == "_document" else place
+        rows = self.sheet.parameters if row[1] == "parameters" else self.sheet.results
+        name = rows[int(row[2])].get("name", "") if int(row[2]) < len(rows) else ""
+        return f"{name[:64] or f'{row[1][:-1]} {int(row[2]) + 1}'}, {row[3]}"
+
+    def target(self, problem: Problem) -> str:
+        """The id of the control where a problem is told; '' where there is none."""
+        place = self.sheet.control(problem.parameter)
+        known = place in self.sheet.texts or place in MOST or place == "_document" or "[" in place
+        return place_id(place) if known else ""
+
+
+def of_draft(draft: Draft) -> Shown:
+    """A draft as it is saved; where even that cannot be read the sheet is empty but for its name."""
+    try:
+        typed = sheet.of_files(draft.files)
+    except DefinitionError:
+        typed = sheet.blank()
+    typed.texts["name"] = draft.name
+    return Shown(typed, draft, draft.edit, draft.files)
+
+
+def read_base(text: str | None) -> dict[str, str]:
+    """The files that a form says its typing began from; what is none of that counts as nothing."""
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict) or len(found) > _MOST_BASE_FILES:
+        return {}
+    return {name: content for name, content in found.items() if isinstance(content, str)}
+
+
+def take_step(shown: Shown, kind: Rows, step: str, which: str) -> None:
+    """Add, move or remove a row; say it, and where the cursor goes."""
+    rows, one = shown.sheet.rows(kind), kind[:-1]
+    if step == "add":
+        if len(rows) >= MOST[kind]:
+            shown.said, shown.focus = f"At most {MOST[kind]} {kind} are allowed.", f"{kind}.add"
+            return
+        fresh = {"type": which if which in PARAMETER_TYPES else "string"} if kind == "parameters" else {}
+        rows.append(fresh)
+        shown.said, shown.focus = f"{one.capitalize()} {len(rows)} added.", f"{kind}[{len(rows) - 1}].name"
+        return
+    i = int(which) if which.isdigit() else len(rows)
+    if i >= len(rows):
+        shown.said = f"There is no {one} {which[:20]}."
+        return
+    name = rows[i].get("name", "")[:64] or f"{one.capitalize()} {i + 1}"
+    if step == "remove":
+        del rows[i]
+        shown.said = f"{name} removed."
+        shown.focus = f"{kind}[{min(i, len(rows) - 1)}].name" if rows else f"{kind}.add"
+        return
+    j = i - 1 if step == "up" else i + 1
+    if 0 <= j < len(rows):
+        rows[i], rows[j] = rows[j], rows[i]
+        shown.said = f"{name} is now number {j + 1} of {len(rows)}."
+    else:
+        j = i
+        shown.said = f"{name} is already {'first' if step == 'up' else 'last'}."
+    shown.focus = f"{kind}.{step}.{j}"
+
+
+def form_of(definition: Definition) -> list[Group]:
+    """The fields of the form that a definition makes; a parameter without a name has none yet."""
+    named = replace(definition, parameters=tuple(spec for spec in definition.parameters if spec.name))
+    return groups(named, Filled())

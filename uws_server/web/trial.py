@@ -1,0 +1,40 @@
+"""The trial job of a draft as the editor shows it: how far it is, its log, its results. Imports the use cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from uws_server.counter import Counter
+from uws_server.errors import ServerError
+from uws_server.jobs.job import Job, Progress, utcnow
+from uws_server.jobs.phases import ENDED
+from uws_server.web import logtext
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial job: how far it is, the end of its log, the file names of its results by their ids."""
+
+    job: Job
+    ended: bool
+    progress: Progress
+    elapsed: float | None
+    log: logtext.Tail
+    files: tuple[tuple[str, str, int], ...]
+
+
+def look(counter: Counter, job_id: str) -> Trial | None:
+    """The trial job of that id; None if it is gone or not to be seen."""
+    try:
+        job = counter.job(job_id)
+    except ServerError:
+        return None
+    ended = job.phase in ENDED
+    return Trial(
+        job,
+        ended,
+        counter.progress(job) or Progress(),
+        job.elapsed(utcnow()),
+        logtext.tail(counter, job, whole=ended),
+        tuple((result.id, result.file_name, result.size) for result in job.results),
+    )

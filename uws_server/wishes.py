@@ -1,0 +1,112 @@
+"""What a request wants of a rerun, and the step list that it brings: read from forms and JSON. Imports the reruns.
+
+Both doors use it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from provenance import jsontext
+from provenance.rerun import Value
+from uws_server.errors import BadRequest
+from uws_server.forms import Form
+from uws_server.jobs.words import run_id_problem
+from uws_server.reruns.histories import History
+from uws_server.reruns.outlook import Wish
+from uws_server.reruns.reruns import Reruns
+
+_YES = frozenset({"yes", "true", "1", "on"})
+_NO = frozenset({"", "no", "false", "0", "off"})
+_FIRST = re.compile(r"[0-9]{1,6}")
+
+
+def read_history(reruns: Reruns, form: Form) -> History | None:
+    """The step list that a form brings: `file` (FITS with VO-TAGS), or `provenance` (JSON as text or file)."""
+    file, told_file = form.uploads.get("file"), form.uploads.get("provenance")
+    text = form.take("provenance")
+    if file is not None:
+        with file.path.open("rb") as stream:
+            looks_like_json = stream.read(1).strip() in (b"{", b"[")
+        if not looks_like_json:
+            history = reruns.of_fits(file.path, file.filename)
+            _done_with(form, "file")
+            return history
+        told_file = file
+    if told_file is not None:
+        if told_file.path.stat().st_size > jsontext.MAX_BYTES:
+            raise BadRequest(f"the document: at most {jsontext.MAX_BYTES:,} bytes are read")
+        history = reruns.of_text(told_file.path.read_bytes())
+        _done_with(form, "file", "provenance")
+        return history
+    return reruns.of_text(text) if text is not None and text.strip() else None
+
+
+def read_wish(form: Form) -> Wish:
+    """What a form wants of a rerun; what is none of its own words is a change."""
+    form.take("share")  # the token of a share link is not for the job
+    first = (form.take("from") or "").strip()
+    target, accept, run_id = form.take("target"), form.take("accept_changed") or "", form.take("RUNID")
+    several = {name: tuple(values) if len(values) > 1 else values[-1] for name, values in form.values.items()}
+    return Wish(several, dict(form.uploads), _number(first), target or None, _word(accept), _run_id(run_id))
+
+
+def wish_of(document: Mapping[str, Any]) -> Wish:
+    """What the JSON document of a reprocessing wants."""
+    changes = document.get("parameters", {})
+    if not isinstance(changes, dict):
+        raise BadRequest("parameters: an object of values by name is expected")
+    values: dict[str, Value] = {}
+    for name, value in changes.items():
+        each = value if isinstance(value, list) else [value]
+        if not all(one is None or isinstance(one, str | int | float | bool) for one in each):
+            raise BadRequest(f"parameters.{name[:80]}: text, a number, true, false or a list of them is expected")
+        values[name] = tuple(value) if isinstance(value, list) else value
+    first, accept = document.get("from"), document.get("accept_changed", False)
+    word = "yes" if accept is True else "" if accept is False else str(accept)
+    return Wish(
+        values,
+        first=_number("" if first is None else str(first)),
+        target=plain(document, "target") or None,
+        accept_changed=_word(word),
+        run_id=_run_id(plain(document, "RUNID") or None),
+    )
+
+
+def _done_with(form: Form, *names: str) -> None:
+    """Take files out of a form that are no inputs."""
+    for name in names:
+        upload = form.uploads.pop(name, None)
+        if upload is not None:
+            upload.path.unlink(missing_ok=True)
+
+
+def plain(document: Mapping[str, Any], name: str) -> str:
+    """A text of a JSON document; '' where there is none."""
+    value = document.get(name, "")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise BadRequest(f"{name}: text is expected")
+    return str(value)
+
+
+def _number(text: str) -> int | None:
+    if not text:
+        return None
+    if not _FIRST.fullmatch(text):
+        raise BadRequest(f"from: {text[:40]!r} came; the number of a step, counted from 0, is expected")
+    return int(text)
+
+
+def _word(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _YES | _NO:
+        raise BadRequest(f"accept_changed: {text[:40]!r} came; yes or no is allowed")
+    return word in _YES
+
+
+def _run_id(text: str | None) -> str | None:
+    if problem := run_id_problem(text or ""):
+        raise BadRequest(f"RUNID: {problem}")
+    return text or None
