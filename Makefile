@@ -7,6 +7,8 @@ PYTHON ?= python3
 FRONT_END ?= yes
 # e.g. make test PYTEST_ARGS='-k spectrum'
 PYTEST_ARGS ?=
+# processes that run tests side by side
+TEST_WORKERS ?= 2
 # e.g. make serve SERVE_ARGS='--port 8081'
 SERVE_ARGS ?=
 
@@ -27,7 +29,7 @@ serve: .venv/.installed $(FRONT_END_PARTS)  ## start the server
 	@$(BIN)/uws-server serve $(SERVE_ARGS)
 
 test: system .venv/.installed-test $(FRONT_END_PARTS) lint  ## install what the tests need, then run the linters and the tests
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: .venv/.installed-test  ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -98,10 +100,16 @@ def observed(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator
 
 
 @pytest.fixture
-def web_port() -> None:
-    """The port of the web profile, which can be used by one hub of a machine."""
-    if port_is_taken():
-        pytest.skip("another SAMP hub has port 21012: close TOPCAT or Aladin")
+def web_port() -> Iterator[None]:
+    """The port of the web profile, which one hub of a machine can use: tests in other processes wait for their turn."""
+    with (Path(tempfile.gettempdir()) / "uws-server-samp-port.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        patience = time.monotonic() + 15  # the hub of the test before may take a moment to let it go
+        while port_is_taken() and time.monotonic() < patience:
+            time.sleep(0.1)
+        if port_is_taken():
+            pytest.skip("another SAMP hub has port 21012: close TOPCAT or Aladin")
+        yield
 
 
 @pytest.fixture(scope="session")
