@@ -6,7 +6,7 @@ The namespace of version 1.1 is that of 1.0, as the standard has it. Elements st
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from xml.sax import saxutils
 from xml.sax.saxutils import quoteattr
 
@@ -85,7 +85,13 @@ def list_document(jobs: Iterable[JobSummary], base: str, style: str) -> Iterator
         f'<uws:jobs {_NAMES} version="1.1">\n',
     ]
     lists: dict[str, str] = {}
+    begin = end = datetime.min.replace(tzinfo=UTC)
+    second = ""
     for job in jobs:
+        created = job.created
+        if not begin <= created < end:  # many jobs of a list were made in the same second: it is written once
+            begin = created.replace(microsecond=0)
+            end, second = begin + timedelta(seconds=1), begin.isoformat()[:-6]
         address = lists.get(job.definition)
         if address is None:
             address = lists[job.definition] = quoteattr(f"{base}/rest/{job.definition}")[1:-1]
@@ -93,8 +99,8 @@ def list_document(jobs: Iterable[JobSummary], base: str, style: str) -> Iterator
         owner = "" if job.owner is None else f"<uws:ownerId>{_escaped(job.owner)}</uws:ownerId>"
         lines.append(
             f'<uws:jobref id="{job.id}" xlink:type="simple" xlink:href="{address}/{job.id}">'
-            f"<uws:phase>{job.phase.value}</uws:phase>"
-            f"{run_id}{owner}<uws:creationTime>{timestamp(job.created)}</uws:creationTime></uws:jobref>\n"
+            f"<uws:phase>{job.phase}</uws:phase>{run_id}{owner}"
+            f"<uws:creationTime>{second}.{created.microsecond // 1000:03d}Z</uws:creationTime></uws:jobref>\n"
         )
         if len(lines) >= _JOBS_A_PIECE:
             yield "".join(lines).encode()
