@@ -333,12 +333,19 @@ def test_steps_that_cannot_be_used_are_told_and_ours_taken(folder: Path, content
     assert tags.steps[0].extra["task"] == "spectrum"
 
 
-def test_an_input_whose_provenance_cannot_be_read_is_told(folder: Path) -> None:
+def test_an_input_whose_provenance_cannot_be_read_is_told_by_the_name_its_user_knows(folder: Path) -> None:
     spectrum(folder / "results/source.fits")
-    (folder / "inputs/eventlist-a.fits").write_bytes(b"no FITS")
+    (folder / "inputs/eventlist-a.fits").write_bytes(b"SIMPLE  =                    T, and no more")
     found = collected(folder, job(eventlist=ParameterValue("a.fits", "inputs/eventlist-a.fits", "upload")))
     assert "the provenance of a.fits cannot be read" in found.notes[0]
+    assert str(folder) not in log_of(folder)
     assert votags.read(folder / "results/source.fits") is not None
+
+
+def test_an_input_that_is_no_fits_file_has_no_provenance_to_miss(folder: Path) -> None:
+    (folder / "inputs/eventlist-a.txt").write_bytes(b"plain text")
+    found = collected(folder, job(eventlist=ParameterValue("a.txt", "inputs/eventlist-a.txt", "upload")))
+    assert not [note for note in found.notes if "a.txt" in note]
 
 
 def test_tags_of_the_script_are_left_as_they_are(folder: Path) -> None:

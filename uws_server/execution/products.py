@@ -23,11 +23,11 @@ from pathlib import Path
 from provenance import making, obscore, steps, votags
 from provenance.digests import digests
 from provenance.errors import ProvenanceError
-from provenance.jsontext import MAX_BYTES
+from provenance.hdus import OPENING, looks_like_fits
 from uws_server.execution import gather, local, staging
-from uws_server.execution.gather import STEPS_FILE
 from uws_server.jobs.definition import Definition, ResultSpec
 from uws_server.jobs.job import LOG, Job, ParameterValue, Result, new_id
+from uws_server.storage.files import STEPS_FILE
 from uws_server.storage.uses import Use
 
 _FITS = "application/fits"
@@ -57,7 +57,7 @@ def collect(job: Job, definition: Definition, folder: Path, results_url: str, en
     own = _steps_of(job, folder, definition, named, results_url, ended, notes)
     results = []
     for name, path, spec in named:
-        if _is_fits(path) or _is_gzipped_fits(path):
+        if looks_like_fits(path) or _is_gzipped_fits(path):
             _tag(job, path, name, own, f"{results_url}/{path.name}", notes, told.get(path.name, gather.Noted()).columns)
         results.append(_describe(name, path, gather.described(spec, told.get(path.name)), folder))
     log = folder / LOG_RESULT.file
@@ -131,22 +131,17 @@ def _describe(name: str, path: Path, spec: ResultSpec, folder: Path) -> Result:
 
 
 def _mime(path: Path) -> str:
-    if _is_fits(path):
+    if looks_like_fits(path):
         return _FITS
     # only the suffix is shown to guess_type: a name that begins with 'data:' would say its type itself
     kind, encoding = mimetypes.guess_type(f"file{path.suffix}")
     return kind if kind and not encoding else "application/octet-stream"
 
 
-def _is_fits(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(10) == b"SIMPLE  = "
-
-
 def _is_gzipped_fits(path: Path) -> bool:
     """Whether FITS is in a gzip file, which cannot be tagged: the note says so."""
     with path.open("rb") as stream, contextlib.suppress(zlib.error):
-        return zlib.decompressobj(wbits=31).decompress(stream.read(1 << 16), 10) == b"SIMPLE  = "
+        return zlib.decompressobj(wbits=31).decompress(stream.read(1 << 16), len(OPENING)) == OPENING
     return False
 
 
@@ -161,18 +156,19 @@ def _steps_of(
 ) -> tuple[steps.Step, ...]:
     """The list a script left in steps.json, else the lists of its inputs and one step made from the job."""
     try:
-        with (folder / STEPS_FILE).open("rb") as stream:
-            return steps.parse(stream.read(MAX_BYTES + 1))
+        return steps.read(folder / STEPS_FILE)
     except FileNotFoundError:
         pass
     except (OSError, ProvenanceError) as error:
         notes.append(f"{STEPS_FILE} cannot be used: {error}")
     inherited: list[tuple[steps.Step, ...]] = []
     for _, value in _files_of(job):
+        path = folder / str(value.value)
         try:
-            tags = votags.read(folder / str(value.value))
+            tags = votags.read(path) if looks_like_fits(path) else None
         except (OSError, ProvenanceError) as error:
-            notes.append(f"the provenance of {value.text} cannot be read: {error}")
+            trouble = str(error).replace(str(path), value.text)
+            notes.append(f"the provenance of {value.text} cannot be read: {trouble}")
             continue
         inherited.append(tags.steps if tags else ())
     everything = steps.merge(*inherited, (_own_step(job, folder, definition, named, results_url, ended),))
