@@ -12,6 +12,7 @@ both, `table` many rows as VOTable or ECSV, `errors` what goes wrong. Whatever a
 ``votags.write(path, row, steps)``       append them, or put them in the place of those there are
 ``votags.check(path)``, ``strip(path)``  what is wrong with them; take them out
 ``steps.parse(json)``, ``dump(steps)``   a step list from its JSON, and to it
+``steps.read(path)``                     the step list of a JSON file
 ``table.votable(rows)``, ``ecsv(rows)``  a table of rows, piece by piece
 
 >>> import tempfile

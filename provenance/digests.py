@@ -21,7 +21,6 @@ FILE: Final = "file"
 """What `sha256` of any other product is of: all its bytes."""
 
 _CHUNK: Final = 1 << 20
-_HEAD: Final = b"SIMPLE  ="
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Digests:
 def digests(path: Path) -> Digests:
     """Hash a file, reading it once. A gzipped file is hashed as it lies. Raises OSError."""
     with path.open("rb") as stream:
-        is_fits = stream.read(len(_HEAD)) == _HEAD
+        is_fits = stream.read(len(hdus.OPENING)) == hdus.OPENING
         tags = _tags(stream) if is_fits else []
         whole = hashlib.sha256()
         if not tags:

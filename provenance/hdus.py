@@ -24,6 +24,9 @@ from provenance import cards
 from provenance.cards import BLOCK
 from provenance.errors import TagsError
 
+OPENING: Final = b"SIMPLE  = "
+"""What every FITS file begins with: its first keyword and the value indicator (FITS Standard 4.0, 4.1.2 and 4.4.1)."""
+
 MAX_HEADER: Final = 20_000_000
 """The longest header that is read, in bytes."""
 
@@ -68,6 +71,12 @@ class Layout:
     fault: str
 
 
+def looks_like_fits(path: Path) -> bool:
+    """Whether a file begins as a FITS file does; a gzipped one does not. Raises OSError."""
+    with path.open("rb") as stream:
+        return stream.read(len(OPENING)) == OPENING
+
+
 def scan(stream: IO[bytes], limit: int) -> Layout:
     """Find the HDUs of a FITS file by their headers.
 
@@ -78,7 +87,7 @@ def scan(stream: IO[bytes], limit: int) -> Layout:
     start = 0
     while start < limit:
         stream.seek(start)
-        header, fault = _header(stream, "XTENSION=" if found else "SIMPLE  =")
+        header, fault = _header(stream, b"XTENSION=" if found else OPENING)
         if found and not (header or fault):
             break
         length, fault = (0, fault) if fault else _data_length(header)
@@ -187,15 +196,15 @@ def cut(stream: IO[bytes], at: int) -> None:
     os.fsync(stream.fileno())
 
 
-def _header(stream: IO[bytes], opening: str) -> tuple[bytes, str]:
+def _header(stream: IO[bytes], opening: bytes) -> tuple[bytes, str]:
     """The blocks of the header that begins here (nothing at the end of the file), or in words why it is none."""
     blocks: list[bytes] = []
     while len(blocks) * BLOCK < MAX_HEADER:
         block = stream.read(BLOCK)
         if not blocks and not block:
             return b"", ""
-        if not blocks and not block.startswith(opening.encode("ascii")):
-            return b"", f"no header begins ({opening.rstrip('= ')} is expected, {block[:8]!r} came)"
+        if not blocks and not block.startswith(opening):
+            return b"", f"no header begins ({opening.rstrip(b'= ').decode()} is expected, {block[:8]!r} came)"
         if len(block) < BLOCK:
             return b"", "a header has no END: the file was cut short"
         blocks.append(block)

@@ -211,7 +211,8 @@ def calibration(files: Iterable[Path], environment: Mapping[str, str]) -> tuple[
             found.update(_named(part, variable, _NO_PATHS))
     for path in files:
         try:
-            headers = hdus.headers(path) if _is_plain_fits(path) else ()
+            # not of a gzipped file: for its headers all of it would be inflated
+            headers = hdus.headers(path) if hdus.looks_like_fits(path) else ()
         except (OSError, ProvenanceError):
             continue
         for keyword in CALIBRATION_KEYWORDS:
@@ -224,12 +225,6 @@ def _named(said: str, source: str, no_names: frozenset[str] = _NO_NAMES) -> dict
     """The name of a calibration file, of a path or URL to it, and who says so."""
     name = PurePosixPath(said.strip().partition("[")[0]).name
     return {} if name.upper() in no_names else {(name, source): None}
-
-
-def _is_plain_fits(path: Path) -> bool:
-    """Whether a file is FITS and not gzipped: for the headers of one that is, all of it would be inflated."""
-    with path.open("rb") as stream:
-        return stream.read(9) == b"SIMPLE  ="
 
 
 def _output(index: int, group: Sequence[Made], place: str) -> OutputData:

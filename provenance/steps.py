@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from operator import itemgetter
+from pathlib import Path
 from typing import Final
 
 from provenance import jsontext
@@ -30,7 +31,7 @@ from provenance.args import (
 from provenance.errors import StepsError
 from provenance.jsontext import MAX_BYTES, Json, shown
 
-__all__ = ["Arg", "InputData", "OutputData", "Parameter", "Scalar", "Step", "digest", "dump", "merge", "parse"]
+__all__ = ["Arg", "InputData", "OutputData", "Parameter", "Scalar", "Step", "digest", "dump", "merge", "parse", "read"]
 
 _KINDS: Final[dict[str, tuple[Callable[..., Arg], tuple[str, ...], Callable[[Json], tuple[Json, ...]]]]] = {
     "inputdata": (InputData, FILE_FIELDS, itemgetter(*FILE_FIELDS)),
@@ -59,6 +60,12 @@ def parse(text: str | bytes) -> tuple[Step, ...]:
     if not isinstance(steps, list):
         raise StepsError(f"a list of steps is expected, not {shown(steps)}", "provenance")
     return tuple(each_of(_step, steps, "provenance"))
+
+
+def read(path: Path) -> tuple[Step, ...]:
+    """Read a step list from a file, of one that is too long no more than tells so. Raises StepsError and OSError."""
+    with path.open("rb") as stream:
+        return parse(stream.read(MAX_BYTES + 1))
 
 
 def dump(steps: Iterable[Step]) -> str:

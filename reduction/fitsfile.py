@@ -1,6 +1,7 @@
 """Reads FITS files that nobody vouches for: finds the HDUs, checks that the data are all there, types the table rows.
 
-May import numpy, `provenance.cards` and `errors`. Nothing here loads a large table; `Hdu.table` is for small ones.
+May import numpy, `provenance.cards`, `provenance.hdus` and `errors`. Nothing here loads a large table; `Hdu.table`
+is for small ones.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from provenance import cards
 from provenance.cards import BLOCK, SIZE, Value
+from provenance.hdus import OPENING
 from reduction.errors import ReductionError
 
 Header = Mapping[str, Value]
@@ -135,7 +137,7 @@ def scan(path: Path, parameter: str) -> tuple[Hdu, ...]:
     size = path.stat().st_size
     hdus: list[Hdu] = []
     with path.open("rb") as file:
-        if file.read(9) != b"SIMPLE  =":
+        if file.read(len(OPENING)) != OPENING:
             raise ReductionError(f"{path.name} is not a FITS file{_guess(path)}; give a FITS file, plain or gzipped",
                                  parameter)  # fmt: skip
         start = 0

@@ -166,7 +166,7 @@ def _step(options: argparse.Namespace, folder: Path) -> None:
             job.also(options.task, inputs, found, given, options.task_version, since)
             notes["since"] = datetime.now(UTC).isoformat()
             path = folder / task.STEPS_FILE
-            before = steps.parse(path.read_bytes()) if path.is_file() else ()
+            before = steps.read(path) if path.is_file() else ()
             write_bytes(path, steps.dump(steps.merge(before, job.told_steps)).encode("ascii") + b"\n")
         job.close()
     except (ReductionError, ProvenanceError) as error:

@@ -33,6 +33,7 @@ from typing import Any
 from provenance import making, obscore, steps, votags
 from provenance.digests import Digests, digests
 from provenance.errors import ProvenanceError
+from provenance.hdus import looks_like_fits
 from reduction.arguments import PARAMETERS_FILE, Argument, read_argument
 from reduction.atomic import write_bytes
 from reduction.errors import ReductionError
@@ -151,7 +152,7 @@ class Task:
 
     def _read_steps(self, path: Path, argument: Argument) -> None:
         """Keep the steps of an input's own tags; tags that cannot be read are told in the log and ignored."""
-        if not _starts_as_fits(path):
+        if not looks_like_fits(path):
             return
         try:
             tags = votags.read(path)
@@ -239,7 +240,7 @@ class Task:
         write_bytes(self.folder / STEPS_FILE, steps.dump(everything).encode("ascii") + b"\n")
         for output in self._outputs:
             path = self.folder / RESULTS_FOLDER / output.name
-            if _starts_as_fits(path):
+            if looks_like_fits(path):
                 known = {**self._identity(output.name), **self._making(), **output.known}
                 row = obscore.from_file(path, **known).filled(calib_level=MADE_FROM_CALIBRATED)
                 votags.write(path, row, everything)
@@ -363,8 +364,3 @@ def read_task(folder: Path, stages: int) -> Task:
     if not isinstance(about, dict) or not isinstance(given, dict):
         raise ReductionError(f"{PARAMETERS_FILE} must be an object with the objects job and parameters")
     return Task(folder, {name: read_argument(name, entry) for name, entry in given.items()}, about, stages)
-
-
-def _starts_as_fits(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(9) == b"SIMPLE  ="

@@ -14,6 +14,7 @@ from uws_server.execution import gather, products
 from uws_server.jobs.definition import Definition, Entry, ResultSpec
 from uws_server.jobs.job import Job, new_id, utcnow
 from uws_server.jobs.phases import Phase
+from uws_server.storage.files import HELPERS_FILE, OURS
 
 
 def definition(*files: str) -> Definition:
@@ -33,7 +34,7 @@ def test_declared_files_are_taken_to_the_results(tmp_path: Path) -> None:
 
 
 def test_files_of_the_server_links_and_folders_stay(tmp_path: Path) -> None:
-    for name in gather.OURS:
+    for name in OURS:
         (tmp_path / name).write_text(name)
     (tmp_path / "inputs").mkdir()
     (tmp_path / "link.txt").symlink_to("/etc/passwd")
@@ -65,7 +66,7 @@ def test_results_that_cannot_be_taken_are_told(tmp_path: Path) -> None:
      '{"results": {"a": 3, "b": {"description": 4, "columns": [1]}}}', "[" * 10**5],
 )
 def test_odd_notes_are_no_notes(tmp_path: Path, content: str) -> None:
-    (tmp_path / gather.HELPERS_FILE).write_text(content)
+    (tmp_path / HELPERS_FILE).write_text(content)
     found = gather.noted(tmp_path)
     assert all(each == gather.Noted() for each in found.values())
 
@@ -74,7 +75,7 @@ def test_what_a_script_told_of_a_result_is_in_its_record_and_its_tags(tmp_path: 
     fits.HDUList([fits.PrimaryHDU()]).writeto(tmp_path / "out.fits")
     columns = {"dataproduct_type": "image", "t_exptime": 12.5}
     told = {"results": {"out.fits": {"description": "told by the script", "columns": columns}}}
-    (tmp_path / gather.HELPERS_FILE).write_text(json.dumps(told))
+    (tmp_path / HELPERS_FILE).write_text(json.dumps(told))
     job = Job(new_id(), "d", "1", Phase.EXECUTING, utcnow(), 60)
     found = products.collect(job, definition("out.fits"), tmp_path, "http://x/results", utcnow())
     (result,) = found.results

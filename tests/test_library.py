@@ -24,7 +24,7 @@ from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.resources import definitions_folder
-from uws_server.storage.drafts import DefinitionStore
+from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.library import Installed, Library
 from uws_server.storage.revisions import Revisions

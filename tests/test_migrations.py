@@ -27,7 +27,7 @@ from uws_server.jobs.phases import Phase
 from uws_server.storage import migrate
 from uws_server.storage.accounts import Account, AccountStore
 from uws_server.storage.database import engine_for
-from uws_server.storage.drafts import DefinitionStore
+from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.tables import metadata
 

@@ -16,8 +16,10 @@ from lxml import etree
 
 from serving import running_server
 from uws_server.config import Config
-from uws_server.errors import ConfigurationError
-from uws_server.rights import rights_of
+from uws_server.errors import ConfigurationError, Forbidden, Unauthorized
+from uws_server.jobs.job import Job, new_id, utcnow
+from uws_server.jobs.phases import Phase
+from uws_server.rights import Anonymous, Caller, Rights, rights_of
 
 UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
 XLINK = "{http://www.w3.org/1999/xlink}"
@@ -275,3 +277,23 @@ def test_a_forwarding_header_is_not_believed_from_just_anyone(tmp_path: Path) ->
             for number in range(21)
         ]
         assert codes == [401] * 20 + [429]
+
+
+@pytest.mark.parametrize("policy", list(Anonymous))
+@pytest.mark.parametrize("owner", ["ann", None])
+@pytest.mark.parametrize(
+    "caller", [Caller("ann"), Caller("bob"), Caller("root", is_admin=True), Caller(), Caller(share="a token")]
+)
+def test_who_may_is_who_is_not_refused(policy: Anonymous, owner: str | None, caller: Caller) -> None:
+    rights = Rights(policy)
+    job = Job(new_id(), "dummy", "1", Phase.PENDING, utcnow(), 1, utcnow(), owner=owner, share="a token")
+    for may, require in ((rights.may_look, rights.require_look), (rights.may_change, rights.require_change)):
+        try:
+            require(caller, job)
+        except (Forbidden, Unauthorized):
+            assert not may(caller, job)
+        else:
+            assert may(caller, job)
+    nobodys = owner is None and policy is not Anonymous.REFUSED
+    assert rights.may_change(caller, job) is (caller.is_admin or caller.name == owner == "ann" or nobodys)
+    assert rights.may_look(caller, job) is (rights.may_change(caller, job) or caller.share is not None)

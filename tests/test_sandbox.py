@@ -25,6 +25,7 @@ from uws_server.execution import local, products, sandbox, staging
 from uws_server.jobs.definition import Definition, Entry, ResultSpec
 from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
+from uws_server.storage.files import OURS, PROTECTED
 from uws_server.storage.library import Installed
 
 MARK = "UWS_TEST_MARK"
@@ -311,6 +312,12 @@ def test_all_jobs_cannot_be_shut_in_without_bubblewrap() -> None:
 def test_an_unknown_setting_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="sandbox = 'some': trials, all or none is allowed"):
         sandbox.require(Config(sandbox="some"))
+
+
+def test_what_the_server_uses_while_a_script_runs_is_mounted_by_itself(tmp_path: Path) -> None:
+    command = sandbox.around(["/bin/true"], tmp_path, tmp_path / "data", [])
+    shut = {Path(command[at + 1]).name for at, word in enumerate(command) if word == "--ro-bind-try"}
+    assert shut == PROTECTED == OURS - {"steps.json", "helpers.json", "script.sh", "status.json"}
 
 
 @needs_bubblewrap

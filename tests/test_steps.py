@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from provenance.errors import ProvenanceError, StepsError
 from provenance.jsontext import MAX_BYTES
-from provenance.steps import Arg, InputData, OutputData, Parameter, Step, digest, dump, merge, parse
+from provenance.steps import Arg, InputData, OutputData, Parameter, Step, digest, dump, merge, parse, read
 
 relaxed = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
@@ -175,6 +175,19 @@ def test_a_document_too_long_is_not_read() -> None:
         parse(b" " * (MAX_BYTES + 1))
     with pytest.raises(StepsError, match=f"at most {MAX_BYTES}"):
         dump([Step((Parameter(0, "x" * MAX_BYTES, False, 1),))])
+
+
+def test_a_file_is_read_as_far_as_a_list_may_go(tmp_path: Path) -> None:
+    path = tmp_path / "steps.json"
+    listed = (Step((Parameter(0, "radius", True, 40.5),), {"task": "filter"}),)
+    path.write_text(dump(listed))
+    assert read(path) == listed
+    with path.open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(StepsError, match=f"at most {MAX_BYTES}"):
+        read(path)
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "another.json")
 
 
 def test_values_check_themselves() -> None:

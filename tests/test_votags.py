@@ -641,6 +641,15 @@ def test_cards_are_those_of_astropy(values: dict[str, str | int | float | bool])
         keyword: value.rstrip(" ") if isinstance(value, str) else value for keyword, value in short.items()}
 
 
+@pytest.mark.parametrize(
+    ("content", "looks"),
+    [(b"SIMPLE  =                    T", True), (b"SIMPLE  =T", False), (b"", False), (b"\x1f\x8b", False)],
+)
+def test_a_file_looks_like_fits_by_its_first_card(tmp_path: Path, content: bytes, looks: bool) -> None:
+    (tmp_path / "file").write_bytes(content)
+    assert hdus.looks_like_fits(tmp_path / "file") is looks
+
+
 def test_headers_are_those_of_astropy(shared: Path) -> None:
     """Every value of real SAS headers, long strings too."""
     path = shared / "real/xmm_ngc7793_ulx4/PN_spectrum_grp20.fits"

@@ -13,14 +13,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from uws_server.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
+from uws_server.errors import BadRequest, Conflict, Forbidden, NotFound
 from uws_server.intake import Request, Upload
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Filter, Job, JobSummary, ParameterValue, Progress, Result, new_id, utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.rights import Caller
 from uws_server.services import Services
-from uws_server.storage import following
 from uws_server.storage.files import size_of
 from uws_server.storage.library import Installed
 
@@ -42,11 +41,21 @@ class Counter:
 
     def job(self, job_id: str, definition: str | None = None) -> Job:
         """The job of that id (in that job list, where one is named), if the caller may see it."""
-        job = self._store.get(job_id)
-        if definition is not None and job.definition != definition:
-            raise NotFound(f"no job {job_id[:40]!r} in the list {definition[:64]!r}")
+        job = self._job(job_id, definition)
         self._rights.require_look(self.caller, job)
         return job
+
+    def seen(self, job_id: str, definition: str | None = None) -> Job | None:
+        """The job of that id (in that job list, where one is named); None if there is none that the caller may see."""
+        try:
+            job = self._job(job_id, definition)
+        except NotFound:
+            return None
+        return job if self.may_look(job) else None
+
+    def may_look(self, job: Job) -> bool:
+        """Whether the caller may see the job."""
+        return self._rights.may_look(self.caller, job)
 
     def jobs(self, wanted: Filter) -> Iterator[JobSummary]:
         """The jobs that a filter lets through and the caller may see listed, newest first."""
@@ -57,7 +66,7 @@ class Counter:
 
     def waits(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Of jobs that the caller was shown, those that wait for another one, with the id of that one."""
-        return following.held_back(self._store.engine, ids) if ids else {}
+        return self._services.uses.held_back(ids) if ids else {}
 
     def progress(self, job: Job | JobSummary) -> Progress | None:
         """How far a running job is; None if it does not run."""
@@ -229,11 +238,7 @@ class Counter:
 
     def may_change(self, job: Job) -> bool:
         """Whether the caller may change the job, not only look at it."""
-        try:
-            self._rights.require_change(self.caller, job)
-        except (Forbidden, Unauthorized):
-            return False
-        return True
+        return self._rights.may_change(self.caller, job)
 
     def share(self, job: Job) -> str:
         """The token of the job's share link; who shows it may see the job. Made when there is none."""
@@ -305,6 +310,12 @@ class Counter:
     def _destruction(self, now: datetime, asked: datetime | None) -> datetime:
         latest = now + timedelta(days=self._config.keep_days)
         return min(asked, latest) if asked is not None else latest
+
+    def _job(self, job_id: str, definition: str | None) -> Job:
+        job = self._store.get(job_id)
+        if definition is not None and job.definition != definition:
+            raise NotFound(f"no job {job_id[:40]!r} in the list {definition[:64]!r}")
+        return job
 
     def _plain_file(self, job_id: str, place: str) -> Path:
         path = self._files.folder(job_id) / place

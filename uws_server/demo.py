@@ -23,8 +23,8 @@ from provenance import votags
 from reduction.simulate import Observation, simulate, small, truth_path
 from uws_server import client
 from uws_server.client import JobState
+from uws_server.commands.meter import Meter
 from uws_server.errors import ServerError
-from uws_server.meter import Meter
 
 LISTENING = "Listening on "
 """What the server says, before its address, once it accepts connections."""

@@ -6,10 +6,8 @@ revisions, and what becomes live is noted with who, when and why. Jobs that were
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from uws_server import intake, trials
 from uws_server.counter import Counter
@@ -39,8 +37,6 @@ __all__ = ["MOST_BYTES", "Change", "Draft", "Drafts", "Edited"]
 _LONGEST_WHY = 2000
 MOST_DRAFTS = 100
 """Drafts that one account may have: all of them are read for the list of definitions."""
-_MOST_COMPARED = 5000
-"""Lines of a file that are compared one by one."""
 
 
 class Edited(Conflict):
@@ -211,12 +207,6 @@ class Drafts:
         self._rights.require_draft(self.caller)
         return {name: _as_text(content) for name, content in sorted(self._revisions.files(revision).items())}
 
-    def diff(self, before: str | Mapping[str, str], after: str | Mapping[str, str]) -> str:
-        """What differs between two sets of files, or two revisions, as a unified diff of each file; '' for nothing."""
-        old, new = (self.files_of(side) if isinstance(side, str) else side for side in (before, after))
-        names = sorted(old.keys() | new.keys())
-        return "".join(itertools.chain.from_iterable(_compared(name, old.get(name), new.get(name)) for name in names))
-
     # --- parts -----------------------------------------------------------------------------------------
 
     @property
@@ -326,16 +316,3 @@ def _as_text(content: bytes) -> str:
     if "\0" not in text:
         return text
     return f"no text: {len(content):,} bytes with the SHA-256 {hashlib.sha256(content).hexdigest()}\n"
-
-
-def _compared(name: str, old: str | None, new: str | None) -> Iterator[str]:
-    """The differences of one file, None where there is none of its name."""
-    if old == new:
-        return
-    first, second = ((side or "").splitlines(keepends=True) for side in (old, new))
-    title, other = ("nothing" if side is None else name for side in (old, new))
-    if max(len(first), len(second)) > _MOST_COMPARED:
-        yield f"--- {title}\n+++ {other}\n{name}: {len(first):,} lines before, {len(second):,} after\n"
-        return
-    for line in difflib.unified_diff(first, second, title, other):
-        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from provenance.hdus import OPENING
 from reduction.errors import ReductionError
 from uws_server.archive.observations import Archive, ArchiveFile
 from uws_server.archive.resolver import Resolver
@@ -283,7 +284,7 @@ def _must_be_fits(path: Path, name: str) -> None:
         raise ValueError(f"{name!r} cannot be read: {error.strerror}") from error
     except zlib.error as error:
         raise ValueError(f"{name!r} is a gzip file that cannot be read: {error}") from error
-    if not first.startswith(b"SIMPLE  = "):
+    if not first.startswith(OPENING):
         raise ValueError(f"{name!r} is not a FITS file: it begins with {first[:10]!r}; a FITS event list is expected")
 
 

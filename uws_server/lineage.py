@@ -17,8 +17,7 @@ from provenance import chain, jsontext, making, steps
 from provenance.chain import Chain
 from provenance.walking import ALL, Direction, cut, joined, reached
 from uws_server.chains import About, ChainMaker
-from uws_server.errors import Forbidden, NotFound, Unauthorized
-from uws_server.execution.gather import STEPS_FILE
+from uws_server.errors import NotFound
 from uws_server.jobs.job import Job, ParameterValue
 from uws_server.rights import Caller
 from uws_server.services import Services
@@ -156,11 +155,7 @@ class Lineage:
         return list(found)[:MOST]
 
     def _may_look(self, job: Job) -> bool:
-        try:
-            self._services.rights.require_look(self._caller, job)
-        except (Forbidden, Unauthorized):
-            return False
-        return True
+        return self._services.rights.may_look(self._caller, job)
 
     def _hidden_folders(self) -> list[Path]:
         config = self._services.config
@@ -179,7 +174,7 @@ class Lineage:
     def _add_told(self, made: ChainMaker, job: Job) -> None:
         """Add what the step list of a job tells beyond the database: steps of other servers, software, host."""
         try:
-            text = self._services.files.told(job.id, STEPS_FILE, jsontext.MAX_BYTES + 1)
+            text = self._services.step_list(job.id)
             listed = jsontext.read(text)["provenance"]
             made.add_facts(listed)
             if all(made.knows(f"job_{each.get('job')}") for each in listed):

@@ -59,18 +59,26 @@ class Rights:
         if caller.name is None and self.anonymous is Anonymous.REFUSED:
             raise Unauthorized("this server is for accounts: send name and token (HTTP Basic, or Bearer name.token)")
 
+    def may_look(self, caller: Caller, job: Job) -> bool:
+        """Whether the caller may see a job, its parameters, logs and results."""
+        return self._owns(caller, job) or _shows_token(caller, job)
+
     def require_look(self, caller: Caller, job: Job) -> None:
         """Refuse to show a job, its parameters, logs and results to who has no right to them."""
-        if self._owns(caller, job) or _shows_token(caller, job):
+        if self.may_look(caller, job):
             return
         self.require_entry(caller)
         if caller.name is None:
             raise Unauthorized(f"job {job.id} belongs to an account: sign in, or use its share link")
         raise Forbidden(f"job {job.id} belongs to another account; ask its owner for the share link")
 
+    def may_change(self, caller: Caller, job: Job) -> bool:
+        """Whether the caller may change a job, not only look at it."""
+        return self._owns(caller, job)
+
     def require_change(self, caller: Caller, job: Job) -> None:
         """Refuse to change a job for anyone but its owner and admins; a share link only shows."""
-        if self._owns(caller, job):
+        if self.may_change(caller, job):
             return
         self.require_look(caller, job)
         raise Forbidden(f"job {job.id} is only shared with you: its owner can change it")

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from provenance.jsontext import MAX_BYTES
 from uws_server.accounts import Accounts
 from uws_server.archive.observations import Archive
 from uws_server.config import Config
@@ -23,8 +24,8 @@ from uws_server.jobs.job import Job, utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.rights import rights_of
 from uws_server.storage.accounts import AccountStore
-from uws_server.storage.drafts import DefinitionStore
-from uws_server.storage.files import JobFiles
+from uws_server.storage.definitions import DefinitionStore
+from uws_server.storage.files import STEPS_FILE, JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.library import Library
 from uws_server.storage.revisions import Revisions
@@ -66,6 +67,13 @@ class Services:
     def spool(self) -> Path:
         """A new empty file for an upload on its way, on the disk of the jobs."""
         return self.files.spool()
+
+    def step_list(self, job_id: str) -> bytes:
+        """The step list of a job as JSON, which its script may have written; OSError where there is no such file.
+
+        Of one that is too long to be read no more comes than tells so.
+        """
+        return self.files.told(job_id, STEPS_FILE, MAX_BYTES + 1)
 
     def tidy(self) -> None:
         """Destroy jobs whose time has come, and what crashes left behind."""

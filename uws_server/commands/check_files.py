@@ -12,12 +12,11 @@ import time
 from typing import TYPE_CHECKING
 
 from uws_server import config
+from uws_server.commands.meter import Meter
 from uws_server.errors import NotFound
 
 if TYPE_CHECKING:
     from uws_server.integrity import Tally
-
-_EVERY_S = 0.2
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,39 +28,21 @@ def run(options: argparse.Namespace) -> int:
     settings = config.load(options.config, os.environ, data=options.data)
     if not (settings.data / "jobs").is_dir():
         raise NotFound(f"{settings.data} is no data folder of a server: give --data DIR")
-    tally, progress, found = Tally(), _Progress(), 0
+    tally, meter, begun, found = Tally(), Meter(sys.stderr, indent=0), time.monotonic(), 0
     store = JobStore(settings.database_url())
     try:
-        for finding in examine(store, JobFiles(settings.data), tally, lambda: progress.show(tally)):
-            progress.clear()
+        for finding in examine(store, JobFiles(settings.data), tally, lambda: meter.count(_so_far(tally, begun))):
+            meter.done()
             print(finding, flush=True)
             found += 1
     finally:
-        progress.clear()
+        meter.done()
         store.close()
     print(f"{tally.files:,} files of {tally.jobs:,} jobs, {tally.bytes / 1e6:,.1f} MB: "
           f"{f'{found:,} are not as they were' if found else 'all as they were'}")  # fmt: skip
     return 1 if found else 0
 
 
-class _Progress:
-    """How far it is, on a terminal only."""
-
-    def __init__(self) -> None:
-        self._begun = self._last = time.monotonic()
-        self._live = sys.stderr.isatty()
-
-    def show(self, tally: Tally) -> None:
-        """Draw the line anew, not too often."""
-        now = time.monotonic()
-        if not self._live or now - self._last < _EVERY_S:
-            return
-        self._last = now
-        rate = tally.bytes / 1e6 / (now - self._begun)
-        line = f"{tally.files:,} files, {tally.bytes / 1e6:,.0f} MB, {rate:,.0f} MB/s"
-        print(f"\r{line:<72}", end="", flush=True, file=sys.stderr)
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._live:
-            print(f"\r{'':72}\r", end="", flush=True, file=sys.stderr)
+def _so_far(tally: Tally, begun: float) -> str:
+    rate = tally.bytes / 1e6 / (time.monotonic() - begun)
+    return f"{tally.files:,} files, {tally.bytes / 1e6:,.0f} MB, {rate:,.0f} MB/s"

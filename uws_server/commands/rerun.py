@@ -70,7 +70,7 @@ def read(path: Path) -> tuple[Step, ...]:
     try:
         with path.open("rb") as stream:
             if stream.read(1) == b"{":
-                return steps.parse(path.read_bytes())
+                return steps.read(path)
         tags = votags.read(path)
     except OSError as error:
         raise ClientError(f"{path} cannot be read: {error.strerror}") from error

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from uws_server import client
 from uws_server.client import ClientError, Credentials, JobState
-from uws_server.meter import Meter
+from uws_server.commands.meter import Meter
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 TOKEN_VARIABLE = "UWS_TOKEN"

@@ -219,8 +219,7 @@ def _steps(name: str) -> tuple[Step, ...]:
 
     if name == "-":
         return steps.parse(sys.stdin.buffer.read(MAX_BYTES + 1))
-    with Path(name).open("rb") as stream:
-        return steps.parse(stream.read(MAX_BYTES + 1))
+    return steps.read(Path(name))
 
 
 def _plain(text: str) -> str:

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from uws_server.jobs.job import JobError, ParameterValue, utcnow
 from uws_server.jobs.phases import ENDED, Phase
-from uws_server.storage import following
 from uws_server.storage.files import JobFiles
-from uws_server.storage.following import Waiting
 from uws_server.storage.jobstore import JobStore
+from uws_server.storage.uses import UseStore, Waiting
 
 
 def release(store: JobStore, files: JobFiles, announce: Callable[[str], None], after: str | None = None) -> bool:
@@ -23,7 +22,7 @@ def release(store: JobStore, files: JobFiles, announce: Callable[[str], None], a
     The end of a job may end those that wait for it in turn.
     """
     queued = False
-    for waiting in following.waiting(store.engine, after):
+    for waiting in UseStore(store.engine).waiting(after):
         if waiting.phase is not None and waiting.phase not in ENDED:
             continue
         reason = _reason(store, files, waiting)

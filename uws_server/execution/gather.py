@@ -1,4 +1,4 @@
-"""What a script left beside `results/`, and what it noted of its results. Imports provenance, the definition.
+"""What a script left beside `results/`, and what it noted of its results. Imports provenance, definition, storage.
 
 A script of OPUS writes `output.txt` into the folder it runs in, not into `results/`: files there that the definition
 declares as results are taken to where results are looked for.
@@ -17,18 +17,7 @@ from typing import Any
 
 from provenance import obscore
 from uws_server.jobs.definition import Definition, ResultSpec
-
-HELPERS_FILE = "helpers.json"
-"""Where the command uws-result notes what it was told (`reduction.shell`)."""
-
-STEPS_FILE = "steps.json"
-"""The steps of a job, in its folder: those of its inputs, then its own."""
-
-OURS = frozenset(
-    {"parameters.json", "launch.json", "fetch.json", "status.json", "shepherd.json", "shepherd.err", STEPS_FILE}
-    | {"job.log", "stdout.log", "stderr.log", "script.sh", "notes.json", HELPERS_FILE}
-)
-"""Files in the folder of a job that are the server's own: never results."""
+from uws_server.storage.files import HELPERS_FILE, OURS, STEPS_FILE
 
 _MOST_BYTES = 4_000_000
 _COLUMNS = frozenset(column.name for column in obscore.ALL_COLUMNS)

@@ -1,4 +1,4 @@
-"""A script shut in by bubblewrap: what a trial of a draft may see and touch. Imports the configuration and the errors.
+"""A script shut in by bubblewrap: what a trial of a draft may see and touch. Imports configuration, errors, storage.
 
 Inside, the disk is read-only and the folder of the job is the one exception; the data of the server, the home folder,
 /tmp and /run are empty and private; there is no network; other processes cannot be seen. Many containers forbid it:
@@ -18,6 +18,7 @@ import provenance
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError
 from uws_server.jobs.job import Job
+from uws_server.storage.files import PROTECTED
 
 MODES = ("trials", "all", "none")
 """What the key `sandbox` may say: jobs that try a draft, every job, no job."""
@@ -30,11 +31,6 @@ _ALONE = (
     *("--die-with-parent", "--new-session", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
     *("--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
 )
-_PROTECTED = (
-    *("parameters.json", "launch.json", "fetch.json", "notes.json", "shepherd.json", "shepherd.err"),
-    *("job.log", "stdout.log", "stderr.log"),
-)
-"""Files in the job's folder that the server reads or writes while the script runs."""
 _PRIVATE = ("/tmp", "/var/tmp", "/run")
 
 
@@ -87,7 +83,7 @@ def around(command: Sequence[str], folder: Path, data: Path, shown: Iterable[Pat
     for place in sorted(hidden | within, key=lambda each: len(each.parts)):  # what is inside after what holds it
         mounts += [*empty, str(place)] if place in hidden else ["--ro-bind", str(place), str(place)]
     mounts += ["--bind", str(folder), str(folder), "--chdir", str(folder)]
-    for name in _PROTECTED:  # what is mounted by itself cannot be removed, nor a link put in its place
+    for name in sorted(PROTECTED):  # what is mounted by itself cannot be removed, nor a link put in its place
         mounts += ["--ro-bind-try", str(folder / name), str(folder / name)]
     mounts += ["--bind-try", str(folder / "inputs"), str(folder / "inputs")]
     return [shutil.which(_PROGRAM) or _PROGRAM, *_ALONE, *mounts, "--", *command]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from provenance.hdus import OPENING
 from reduction.errors import ReductionError
 from reduction.fitsfile import Hdu, scan
 from uws_server.previews import svg
@@ -132,7 +133,7 @@ def _look(product: Product) -> Preview:
             head = stream.read(_TEXT_BYTES)
         if head.startswith(b"\x1f\x8b"):
             return Preview("other", reason="the file is compressed")
-        return _look_at_fits(product) if head.startswith(b"SIMPLE  = ") else _look_at_text(head)
+        return _look_at_fits(product) if head.startswith(OPENING) else _look_at_text(head)
     except (OSError, ReductionError, NoPreview) as error:
         return Preview("other", reason=str(error))
     except Exception:

@@ -22,15 +22,15 @@ from provenance.walking import Direction
 from uws_server import forms
 from uws_server.callers import counter_of
 from uws_server.counter import Counter
-from uws_server.errors import BadRequest, Forbidden, NotFound, ServerError, Unauthorized
+from uws_server.errors import BadRequest, NotFound, ServerError
 from uws_server.jobs.job import LOG, Job, ParameterValue, Result
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.lineage import Lineage, Start
 from uws_server.protocol import dali, linktable
 from uws_server.protocol.linktable import Link, Service
+from uws_server.rerun_forms import read_wish
 from uws_server.reruns.reruns import Reruns
 from uws_server.services import Services
-from uws_server.wishes import read_wish
 
 _MOST_IDS = 100
 _MOST_DERIVED = 200
@@ -132,10 +132,9 @@ class _Finder:
         """A result and what belongs to it. Who knows its id may have the file, even where the job is not shown."""
         _, result = self._services.store.result(start.key.removeprefix("result_"))
         yield self._stored(identifier, "#this", result)
-        try:
-            job = self._counter.job(job.id)
-        except (Forbidden, Unauthorized):
+        if not self._counter.may_look(job):
             return
+        job = self._counter.job(job.id)
         kind, named = self._told_by(job, result)
         for other in job.results:
             if other.id != result.id:

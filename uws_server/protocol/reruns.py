@@ -21,9 +21,9 @@ from uws_server.errors import BadRequest
 from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import Phase
 from uws_server.protocol.control import phase_command, prefers_page
+from uws_server.rerun_forms import read_document, read_history, read_json_text, read_json_wish, read_wish
 from uws_server.reruns.reruns import Reruns, told
 from uws_server.services import Services
-from uws_server.wishes import plain, read_history, read_wish, wish_of
 
 JSON = "application/json"
 _ID = "<job_id:re:[0-9a-f]{32}>"
@@ -78,14 +78,12 @@ class Reprocessing:
     def _from_json(self, reruns: Reruns) -> tuple[tuple[Job, ...], bool]:
         config = self.services.config
         with forms.receiving(request.environ, self.services.spool, config.max_upload, "provenance.json") as body:
-            if body.path.stat().st_size > jsontext.MAX_BYTES:
-                raise BadRequest(f"the document: at most {jsontext.MAX_BYTES:,} bytes are read")
-            text = body.path.read_bytes()
+            text = read_document(body)
         document = told(lambda: jsontext.read(text))
         history = reruns.of_text(text)
         assert isinstance(document, dict)  # else there was no list in it
-        run = phase_command(plain(document, "PHASE") or "RUN", ("RUN", "PENDING"))
-        return reruns.make(history, wish_of(document)), run == "RUN"
+        run = phase_command(read_json_text(document, "PHASE") or "RUN", ("RUN", "PENDING"))
+        return reruns.make(history, read_json_wish(document)), run == "RUN"
 
     def _from_form(self, reruns: Reruns) -> tuple[tuple[Job, ...], bool]:
         with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:

@@ -6,13 +6,12 @@ As far as one caller may see them. Imports the counter, the services and the sto
 from __future__ import annotations
 
 from uws_server.counter import Counter
-from uws_server.errors import Forbidden, NotFound, Unauthorized
 from uws_server.jobs.job import Job
 from uws_server.reruns.outlook import Kin
 from uws_server.services import Services
-from uws_server.storage import following
 
 _LONGEST_CHAIN = 1000
+_MOST_RERUNS = 100
 
 
 class Family:
@@ -28,7 +27,7 @@ class Family:
         while chain[0].after is not None and len(chain) < _LONGEST_CHAIN and (one := self.seen(chain[0].after)):
             chain.insert(0, one)
         while len(chain) < _LONGEST_CHAIN:
-            ids = following.followers_of(self._services.store.engine, chain[-1].id)
+            ids = self._services.uses.followers(chain[-1].id)
             one = next((found for each in ids if (found := self.seen(each))), None)
             if one is None:
                 break
@@ -37,12 +36,12 @@ class Family:
 
     def reruns_of(self, job: Job) -> tuple[Job, ...]:
         """The jobs that run a job again, newest first, as far as the caller may see them."""
-        ids = following.reruns_of(self._services.store.engine, job.id)
+        ids = self._services.uses.children([job.id])[:_MOST_RERUNS]
         return tuple(found for each in ids if (found := self.seen(each)))
 
     def kin(self, job: Job) -> Kin:
         """The jobs that a job is linked with, as far as the caller may see them."""
-        ids = following.followers_of(self._services.store.engine, job.id)
+        ids = self._services.uses.followers(job.id)
         return Kin(
             parent=self.seen(job.parent) if job.parent else None,
             reruns=self.reruns_of(job),
@@ -52,7 +51,4 @@ class Family:
 
     def seen(self, job_id: str) -> Job | None:
         """A job, if there is one and the caller may see it."""
-        try:
-            return self.counter.job(job_id)
-        except (NotFound, Forbidden, Unauthorized):
-            return None
+        return self.counter.seen(job_id)

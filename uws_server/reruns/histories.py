@@ -13,11 +13,9 @@ from pathlib import Path
 
 from provenance import links, rerun, steps, votags
 from provenance.errors import ProvenanceError
-from provenance.jsontext import MAX_BYTES
 from provenance.rerun import PlannedStep
 from provenance.steps import InputData, OutputData, Parameter, Step
 from uws_server.errors import BadRequest, NotFound
-from uws_server.execution.gather import STEPS_FILE
 from uws_server.jobs.definition import Definition, ParameterSpec
 from uws_server.jobs.job import Job, ParameterValue
 from uws_server.services import Services
@@ -134,7 +132,7 @@ def _spec_for(definition: Definition, arg: InputData | Parameter) -> ParameterSp
 def _told(services: Services, job: Job) -> tuple[Step, ...]:
     """The steps that a script left; none where it left none, or none that can be read."""
     try:
-        return steps.parse(services.files.told(job.id, STEPS_FILE, MAX_BYTES + 1))
+        return steps.parse(services.step_list(job.id))
     except (OSError, ProvenanceError):
         return ()
 

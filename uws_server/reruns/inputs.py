@@ -16,12 +16,11 @@ from provenance.digests import Digests, digests
 from provenance.making import HIDDEN
 from provenance.rerun import PlannedInput, PlannedStep
 from uws_server.counter import Counter
-from uws_server.errors import Forbidden, NotFound, Unauthorized
+from uws_server.errors import NotFound
 from uws_server.execution.fetch import Refused
 from uws_server.intake import Upload
 from uws_server.reruns.hashes import Hashes
 from uws_server.services import Services
-from uws_server.storage import following
 
 _MOST_CANDIDATES = 8
 _MOST_BYTES = 8_000_000_000
@@ -125,9 +124,8 @@ class Finder:
 
     def _of_its_job(self, step: PlannedStep, file: PlannedInput) -> Iterator[Found]:
         """The input as the earlier job has it, if that is a job of this server."""
-        try:
-            job = self._counter.job(step.job, step.task)
-        except (NotFound, Forbidden, Unauthorized):
+        job = self._counter.seen(step.job, step.task)
+        if job is None:
             return
         value = next((value for name, value in job.parameters.items() if name.lower() == file.name.lower()), None)
         parts = [part for part in value.each if part.is_file] if value else []
@@ -140,20 +138,21 @@ class Finder:
 
     def _results(self, file: PlannedInput) -> Iterator[Found]:
         """Results of jobs that the caller may see: with the same bytes, else the one at the recorded address."""
-        places = [place for each in file.hashes for place in following.results_with(self._services.store.engine, each)]
+        places = [place for each in file.hashes for place in self._services.uses.results_with(each)]
         address = _RESULTS.fullmatch(file.location)
         if address:
             places.append((address[1], f"results/{file.path}"))
         for job_id, place in places:
-            try:
-                job = self._counter.job(job_id)
-                result = next((result for result in job.results if result.file == place), None)
-                path = self._counter.result_path(job, result) if result else None
-            except (NotFound, Forbidden, Unauthorized):
+            job = self._counter.seen(job_id)
+            result = next((result for result in job.results if result.file == place), None) if job else None
+            if job is None or result is None:
                 continue
-            if path is not None:
-                url = f"{self._services.base_url}/rest/{job.definition}/{job.id}/results/{path.name}"
-                yield self._checked(path, url, "job", f"result of job {job.id[:8]}", file)
+            try:
+                path = self._counter.result_path(job, result)
+            except NotFound:
+                continue
+            url = f"{self._services.base_url}/rest/{job.definition}/{job.id}/results/{path.name}"
+            yield self._checked(path, url, "job", f"result of job {job.id[:8]}", file)
 
     def _archived(self, file: PlannedInput) -> Iterator[Found]:
         """Files of the archive: one known to have the bytes, then those of the name."""

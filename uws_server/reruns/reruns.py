@@ -7,11 +7,10 @@ HTTP. Imports the counter, the inputs and everything below.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from provenance import links, rerun, steps, votags
 from provenance.errors import ProvenanceError
@@ -20,16 +19,16 @@ from provenance.making import HIDDEN
 from provenance.rerun import LockedError, Plan, PlannedInput, PlannedStep, Value
 from provenance.steps import InputData, Parameter, Step
 from uws_server.errors import BadRequest, Forbidden, InvalidParameters, NotFound
-from uws_server.execution.fetch import NOTES_FILE, RECORDED_FILE
 from uws_server.intake import Request, Upload
 from uws_server.jobs.again import Again
 from uws_server.jobs.definition import Definition
-from uws_server.jobs.job import Job, ParameterValue, new_id
+from uws_server.jobs.job import Job, ParameterValue
 from uws_server.reruns import histories, units
 from uws_server.reruns.family import Family
 from uws_server.reruns.histories import History
+from uws_server.reruns.ingredients import Ingredients
 from uws_server.reruns.inputs import Finder, Found
-from uws_server.reruns.outlook import Outlook, View, Wish, notes_on
+from uws_server.reruns.outlook import Outlook, View, Wish
 from uws_server.storage.files import safe_name
 from uws_server.storage.library import Installed
 
@@ -203,64 +202,35 @@ class Reruns(Family):
         self, history: History, wish: Wish, outlook: Outlook, step: PlannedStep, made: Mapping[int, Job],
         after: Job | None,
     ) -> Job:  # fmt: skip
-        placed: dict[str, Path] = {}
+        """Make the job of a step, PENDING, which waits for `after`."""
+        installed, notes = self.installed(step)
+        old = self._job_of(history.steps[step.number])
+        self._require_room(outlook, step)
+        values = histories.values_of(self._with_secrets(step, old), installed.definition)
+        ingredients = Ingredients(self._services.spool, values, notes)
         try:
-            return self._create(history, wish, outlook, step, made, after, placed)
+            for file in step.inputs:
+                place = f"provenance[{step.number}].args[{file.index}]"
+                spec = histories.spec_of(installed.definition, file.name, place)
+                if file.given is not None:
+                    ingredients.values[spec.name] = [file.given]
+                elif file.made_by is not None:
+                    ingredients.add(spec, self._of_chain(made[file.made_by], file))
+                else:
+                    found = outlook.found[step.number, file.index]
+                    assert found is not None
+                    ingredients.add_found(spec, file, found, wish.accept_changed)
+            ingredients.complete(installed.definition)
+            parent, before = old.id if old else None, after.id if after else None
+            again = Again(parent, before, ingredients.tokens, ingredients.placed, installed.revision)
+            return self.counter.create(step.task, Request(ingredients.values, run_id=wish.run_id, again=again))
         except InvalidParameters as error:
             if len(history.steps) == 1:
                 raise
             numbered = [replace(one, parameter=f"{step.number}.{one.parameter}") for one in error.problems]
             raise InvalidParameters(numbered) from error
         finally:
-            for path in placed.values():
-                path.unlink(missing_ok=True)
-
-    def _create(
-        self, history: History, wish: Wish, outlook: Outlook, step: PlannedStep, made: Mapping[int, Job],
-        after: Job | None, placed: dict[str, Path],
-    ) -> Job:  # fmt: skip
-        """Make the job of a step; into `placed` goes every file that is copied for it."""
-        installed, notes = self.installed(step)
-        old = self._job_of(history.steps[step.number])
-        files: dict[str, list[ParameterValue | str]] = {}
-        taken: dict[Path, ParameterValue] = {}
-        self._require_room(outlook, step)
-        recorded: dict[str, Any] = {}
-        values = histories.values_of(self._with_secrets(step, old), installed.definition)
-        for file in step.inputs:
-            place = f"provenance[{step.number}].args[{file.index}]"
-            spec = histories.spec_of(installed.definition, file.name, place)
-            if file.given is not None:
-                values[spec.name] = [file.given]
-                continue
-            value: ParameterValue | str
-            if file.made_by is not None:
-                value = self._of_chain(made[file.made_by], file)
-            else:
-                found = outlook.found[step.number, file.index]
-                assert found is not None
-                if found.kind != "url" and found.path not in taken:  # of a file that stands twice one copy is enough
-                    taken[found.path] = self._taken(found, spec.name, placed)
-                value = found.text if found.kind == "url" else taken[found.path]
-                if found.kind == "url" and file.hashes:
-                    recorded[found.text] = {"sha256": file.hashes, "accept_changed": wish.accept_changed}
-                notes += notes_on(file, found)
-            files.setdefault(spec.name, []).append(value)
-        tokens: dict[str, ParameterValue] = {}
-        for name, parts in files.items():
-            spec = histories.spec_of(installed.definition, name, name)
-            here = [part for part in parts if isinstance(part, ParameterValue)]
-            together = spec.max_values == 1 and (len(here) > 1 or spec.type == "observation")  # one value, some files
-            many = [ParameterValue.several(here)] if together else parts
-            named = {part if isinstance(part, str) else f"{spec.name}-{new_id()}": part for part in many}
-            tokens |= {token: part for token, part in named.items() if isinstance(part, ParameterValue)}
-            values[name] = list(named)
-        if notes:
-            placed[NOTES_FILE] = self._json_file(notes)
-        if recorded:
-            placed[RECORDED_FILE] = self._json_file(recorded)
-        again = Again(old.id if old else None, after.id if after else None, tokens, placed, installed.revision)
-        return self.counter.create(step.task, Request(values, run_id=wish.run_id, again=again))
+            ingredients.discard()
 
     def _require_room(self, outlook: Outlook, step: PlannedStep) -> None:
         """Refuse files that do not fit into what the account may store, before they are copied."""
@@ -320,26 +290,6 @@ class Reruns(Family):
         path = self._services.files.folder(job.id) / "results" / file.output
         url = f"{self._services.base_url}/rest/{job.definition}/{job.id}/results/{name}"
         return ParameterValue(url, str(path), "archive")
-
-    def _taken(self, found: Found, name: str, placed: dict[str, Path]) -> ParameterValue:
-        """A found file as a value: the archive's where it lies, any other as a copy in the new job's folder."""
-        if found.kind == "archive":
-            return ParameterValue(found.text, str(found.path), "archive")
-        plain = safe_name(found.text)
-        place = f"inputs/{name}-{plain}"
-        number = 1
-        while place in placed:
-            number += 1
-            place = f"inputs/{name}-{number}-{plain}"
-        spool = self._services.spool()
-        placed[place] = spool
-        histories.copy(found.path, spool)
-        return ParameterValue(found.text if "://" in found.text else plain, place, "upload")
-
-    def _json_file(self, content: Any) -> Path:
-        path = self._services.spool()
-        path.write_text(json.dumps(content), encoding="utf-8")
-        return path
 
     def _completed(self, history: History) -> History:
         """A history whose steps name their parameters, offer those they lack, and lock what the definition locks."""

@@ -28,6 +28,21 @@ from typing import Any
 
 from uws_server.errors import NotFound
 
+STEPS_FILE = "steps.json"
+"""The steps of a job, in its folder: those of its inputs, then its own."""
+
+HELPERS_FILE = "helpers.json"
+"""Where the command uws-result notes what it was told (`reduction.shell`)."""
+
+OURS = frozenset(
+    {"parameters.json", "launch.json", "fetch.json", "status.json", "shepherd.json", "shepherd.err", STEPS_FILE}
+    | {"job.log", "stdout.log", "stderr.log", "script.sh", "notes.json", HELPERS_FILE}
+)
+"""Files in the folder of a job that are the server's own: never results."""
+
+PROTECTED = OURS - {STEPS_FILE, HELPERS_FILE, "script.sh", "status.json"}
+"""Those that a script in a sandbox cannot change: all but what it may write, and what is written after its end."""
+
 _SAFE = re.compile(r"[^A-Za-z0-9._+-]")
 _ID = re.compile(r"[0-9a-f]{32}")
 _AT_ONCE = 500

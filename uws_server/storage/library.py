@@ -23,7 +23,7 @@ from uws_server.jobs.draft import DEFINITION_FILE, README_FILE
 from uws_server.jobs.formats import native
 from uws_server.jobs.job import Job
 from uws_server.storage import scripts
-from uws_server.storage.drafts import FOLDER, DefinitionStore, Live, Source
+from uws_server.storage.definitions import FOLDER, DefinitionStore, Live, Source
 from uws_server.storage.revisions import Revisions, digest_of, plain_files, read_files
 
 LOG = logging.getLogger(__name__)

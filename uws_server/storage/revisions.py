@@ -62,7 +62,7 @@ class Revisions:
 
     def has(self, digest: str) -> bool:
         """Whether the files of that digest are kept."""
-        return _DIGEST.fullmatch(digest) is not None and (self.folder / digest).is_dir()
+        return is_digest(digest) and (self.folder / digest).is_dir()
 
     def path(self, digest: str) -> Path:
         """The folder of the files of that digest; NotFound if they are not kept."""
@@ -80,6 +80,11 @@ class Revisions:
             with contextlib.suppress(OSError):
                 if time.time() - left.lstat().st_mtime > _LEFT_AGE_S:
                     _remove(left)
+
+
+def is_digest(text: str) -> bool:
+    """Whether a text can be the digest of a revision."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def digest_of(files: Mapping[str, bytes]) -> str:

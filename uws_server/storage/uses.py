@@ -1,6 +1,7 @@
-"""Which job used what, and so which job came of which: the table `uses` beside `results`. Imports the tables.
+"""How jobs hang together: which used what, and so came of which; which runs another again, which waits for which.
 
-A row is written when a job ends, in the transaction that ends it. A file that is a result of ours is found by its hash.
+The table `uses` beside `results`, and two columns of `jobs`. Imports the tables. A row of `uses` is written when a job
+ends, in the transaction that ends it. A file that is a result of ours is found by its hash.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from uws_server.jobs.job import Job, Result
+from uws_server.jobs.phases import ENDED, Phase
 from uws_server.storage.database import reading
 from uws_server.storage.tables import UTCTime, jobs, read_job, read_result, results, uses
 
 MOST: Final = 10_000
 """Jobs that are followed from one."""
+_MOST_NEAR = 100
+"""Jobs that wait for one, and results of one hash, that are told."""
 _AT_ONCE = 500
 _JOBS = sa.select(*(
     sa.type_coerce(column, sa.BigInteger).label(column.name) if isinstance(column.type, UTCTime) else column
@@ -48,6 +52,14 @@ class Kept(NamedTuple):
     used: tuple[Use, ...]
 
 
+class Waiting(NamedTuple):
+    """A PENDING job, the one that it waits for, and the phase of that one; None for one that is no more."""
+
+    job_id: str
+    after: str
+    phase: Phase | None
+
+
 def record(connection: sa.Connection, job_id: str, used: Sequence[Use]) -> None:
     """Keep what a job used, each file with the result of ours that it was, if it was one."""
     if not used:
@@ -70,7 +82,7 @@ def record(connection: sa.Connection, job_id: str, used: Sequence[Use]) -> None:
 
 
 class UseStore:
-    """What jobs used, in the database of the jobs."""
+    """What jobs used, ran again and wait for, in the database of the jobs."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._reading = reading(engine)
@@ -98,8 +110,9 @@ class UseStore:
             jobs.c.id.in_(ids), jobs.c.parent.is_not(None)))  # fmt: skip
 
     def children(self, job_ids: Sequence[str]) -> list[str]:
-        """Ids of the jobs that run some jobs again."""
-        return self._in_parts(job_ids, lambda ids: sa.select(jobs.c.id).where(jobs.c.parent.in_(ids)))
+        """Ids of the jobs that run some jobs again, those of one job newest first."""
+        newest = jobs.c.created.desc()
+        return self._in_parts(job_ids, lambda ids: sa.select(jobs.c.id).where(jobs.c.parent.in_(ids)).order_by(newest))
 
     def _in_parts(self, ids: Sequence[str], query: Callable[[Sequence[str]], sa.Select[Any]]) -> list[str]:
         found: list[str] = []
@@ -121,6 +134,39 @@ class UseStore:
         )
         with self._reading.connect() as connection:
             return connection.execute(query.limit(MOST)).scalars().all()
+
+    def results_with(self, digest: str) -> list[tuple[str, str]]:
+        """Job id and place (below the job's folder) of some results that hold the bytes of that hash."""
+        query = sa.select(results.c.job_id, results.c.file).where(results.c.sha256 == digest).limit(_MOST_NEAR)
+        with self._reading.connect() as connection:
+            return [(job_id, file) for job_id, file in connection.execute(query)]
+
+    def waiting(self, after: str | None = None) -> list[Waiting]:
+        """The PENDING jobs that wait for another one; with `after`, for that one."""
+        before = jobs.alias("before")
+        query = sa.select(jobs.c.id, jobs.c.after, before.c.phase)
+        query = query.select_from(jobs.outerjoin(before, before.c.id == jobs.c.after))
+        query = query.where(jobs.c.after.is_not(None), jobs.c.phase == Phase.PENDING.value)
+        if after is not None:
+            query = query.where(jobs.c.after == after)
+        with self._reading.connect() as connection:
+            rows = connection.execute(query).all()
+        return [Waiting(job_id, awaited, None if phase is None else Phase(phase)) for job_id, awaited, phase in rows]
+
+    def held_back(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """Of the PENDING jobs of these ids, those whose job before them has not ended, with the id of that one."""
+        before = jobs.alias("before")
+        query = sa.select(jobs.c.id, before.c.id).select_from(jobs.join(before, before.c.id == jobs.c.after))
+        unfinished = before.c.phase.not_in([phase.value for phase in ENDED])
+        query = query.where(jobs.c.id.in_(job_ids), jobs.c.phase == Phase.PENDING.value, unfinished)
+        with self._reading.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def followers(self, job_id: str) -> Sequence[str]:
+        """Ids of some jobs that wait, or waited, for a job, the oldest first."""
+        query = sa.select(jobs.c.id).where(jobs.c.after == job_id).order_by(jobs.c.created).limit(_MOST_NEAR)
+        with self._reading.connect() as connection:
+            return connection.execute(query).scalars().all()
 
     def is_referred_to(self, job_id: str) -> bool:
         """Whether another job used what this one made, or runs it again."""

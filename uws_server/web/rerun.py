@@ -19,6 +19,7 @@ from uws_server.previews import svg
 from uws_server.previews.overlay import overlay
 from uws_server.previews.plot import Plot, plot_json
 from uws_server.previews.spectra import NoPreview
+from uws_server.rerun_forms import read_history, read_wish
 from uws_server.reruns import comparison
 from uws_server.reruns.histories import History
 from uws_server.reruns.inputs import Found
@@ -28,7 +29,6 @@ from uws_server.services import Services
 from uws_server.web.page import Page
 from uws_server.web.pictures import DRAWING_POLICY, Pictures
 from uws_server.web.render import Renderer
-from uws_server.wishes import read_history, read_wish
 
 _LONGEST_LIST = 3_500_000
 """Characters of a step list that a form carries along."""

@@ -1,4 +1,4 @@
-"""What a request wants of a rerun, and the step list that it brings: read from forms and JSON. Imports the reruns.
+"""The step list that a request brings and what it wants of a rerun, read from forms and JSON. Imports the reruns.
 
 Both doors use it.
 """
@@ -13,6 +13,7 @@ from provenance import jsontext
 from provenance.rerun import Value
 from uws_server.errors import BadRequest
 from uws_server.forms import Form
+from uws_server.intake import Upload
 from uws_server.jobs.words import run_id_problem
 from uws_server.reruns.histories import History
 from uws_server.reruns.outlook import Wish
@@ -36,12 +37,17 @@ def read_history(reruns: Reruns, form: Form) -> History | None:
             return history
         told_file = file
     if told_file is not None:
-        if told_file.path.stat().st_size > jsontext.MAX_BYTES:
-            raise BadRequest(f"the document: at most {jsontext.MAX_BYTES:,} bytes are read")
-        history = reruns.of_text(told_file.path.read_bytes())
+        history = reruns.of_text(read_document(told_file))
         _done_with(form, "file", "provenance")
         return history
     return reruns.of_text(text) if text is not None and text.strip() else None
+
+
+def read_document(upload: Upload) -> bytes:
+    """The content of a JSON document that came as a file; BadRequest for one that is longer than any step list."""
+    if upload.path.stat().st_size > jsontext.MAX_BYTES:
+        raise BadRequest(f"the document: at most {jsontext.MAX_BYTES:,} bytes are read")
+    return upload.path.read_bytes()
 
 
 def read_wish(form: Form) -> Wish:
@@ -53,7 +59,7 @@ def read_wish(form: Form) -> Wish:
     return Wish(several, dict(form.uploads), _number(first), target or None, _word(accept), _run_id(run_id))
 
 
-def wish_of(document: Mapping[str, Any]) -> Wish:
+def read_json_wish(document: Mapping[str, Any]) -> Wish:
     """What the JSON document of a reprocessing wants."""
     changes = document.get("parameters", {})
     if not isinstance(changes, dict):
@@ -69,9 +75,9 @@ def wish_of(document: Mapping[str, Any]) -> Wish:
     return Wish(
         values,
         first=_number("" if first is None else str(first)),
-        target=plain(document, "target") or None,
+        target=read_json_text(document, "target") or None,
         accept_changed=_word(word),
-        run_id=_run_id(plain(document, "RUNID") or None),
+        run_id=_run_id(read_json_text(document, "RUNID") or None),
     )
 
 
@@ -83,7 +89,7 @@ def _done_with(form: Form, *names: str) -> None:
             upload.path.unlink(missing_ok=True)
 
 
-def plain(document: Mapping[str, Any], name: str) -> str:
+def read_json_text(document: Mapping[str, Any], name: str) -> str:
     """A text of a JSON document; '' where there is none."""
     value = document.get(name, "")
     if isinstance(value, bool) or not isinstance(value, str | int):

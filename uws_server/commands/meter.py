@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TextIO
 
 _BAR = 30
-_WIDTH = 96
+_EVERY_S = 0.2
 
 
 class Meter:
-    """A progress bar: drawn over itself on a terminal, a line for each stage elsewhere."""
+    """A line that is drawn over itself on a terminal: a bar, which is a line for each stage elsewhere, or a count."""
 
     def __init__(self, stream: TextIO | None = None, indent: int = 15) -> None:
         self._stream = stream or sys.stdout
         self._indent = " " * indent
         self._last = ""
+        self._counted = time.monotonic()
         self.live = self._stream.isatty()
 
     def show(self, number: int, total: int, text: str, elapsed_s: float | None = None) -> None:
@@ -26,15 +28,28 @@ class Meter:
         line = f"{self._indent}[{'#' * full}{'.' * (_BAR - full)}] {passed}{count:6}{text[:40]}"
         if line == self._last:
             return
-        self._last = line
-        print(
-            f"\r{line:<{_WIDTH}}" if self.live else line, end="" if self.live else "\n", flush=True, file=self._stream
-        )
+        if self.live:
+            self._draw(line)
+        else:
+            self._last = line
+            print(line, flush=True, file=self._stream)
+
+    def count(self, text: str) -> None:
+        """How much there was so far, where nobody knows of how much: on a terminal only, and not too often."""
+        now = time.monotonic()
+        if self.live and now - self._counted >= _EVERY_S:
+            self._counted = now
+            self._draw(f"{self._indent}{text}")
 
     def done(self) -> None:
-        """End the line of the bar."""
+        """Take the line away from a terminal; what is shown next begins a new one."""
         if self.live and self._last:
-            print(f"\r{'':{_WIDTH}}\r", end="", flush=True, file=self._stream)
+            self._draw("")
+            print("\r", end="", flush=True, file=self._stream)
+
+    def _draw(self, line: str) -> None:
+        print(f"\r{line:<{len(self._last)}}", end="", flush=True, file=self._stream)
+        self._last = line
 
 
 def _clock(seconds: float) -> str:

@@ -1,13 +1,13 @@
-"""The job definitions in the database: which are live, what happened to them, who works on which. Imports the tables.
+"""The job definitions in the database: which are live, what happened to them, who works on which. Imports storage.
 
 Whatever became live last is live, whether it came from the folder of definitions or from the editor; each step is one
-transaction together with its line of the history, so that servers which share the database agree.
+transaction together with its line of the history, so that servers which share the database agree. What no name can be
+is not asked of the database: PostgreSQL fails on a NUL character.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -16,17 +16,15 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from uws_server.errors import Conflict, NotFound
+from uws_server.jobs.checks import name_problem
 from uws_server.jobs.draft import WAS_LIVE, Action, Change, Draft, State
 from uws_server.jobs.job import utcnow
 from uws_server.storage.database import reading
+from uws_server.storage.revisions import is_digest
 from uws_server.storage.tables import definition_history, definitions, drafts
 
 FOLDER: Literal["folder"] = "folder"
 """Who makes the changes that the folder of definitions makes."""
-
-# what no name can be is not asked of the database: PostgreSQL fails on a NUL character
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Source = Literal["folder", "editor"]
 _SHOWN = [drafts.c[name] for name in ("name", "edit", "state", "author", "updated", "based_on", "files", "trial")]
@@ -103,7 +101,7 @@ class DefinitionStore:
 
     def history(self, name: str) -> Sequence[Change]:
         """What happened to a definition, the newest first."""
-        if not _NAME.fullmatch(name):
+        if name_problem(name):
             return []
         query = sa.select(*_TOLD).where(definition_history.c.name == name)
         with self._reading.connect() as connection:
@@ -112,7 +110,7 @@ class DefinitionStore:
 
     def was_live(self, name: str, revision: str) -> bool:
         """Whether a definition was live with that revision, now or at any time."""
-        if not (_NAME.fullmatch(name) and _DIGEST.fullmatch(revision)):
+        if name_problem(name) or not is_digest(revision):
             return False
         query = sa.select(definition_history.c.number).where(
             definition_history.c.name == name,
@@ -138,7 +136,7 @@ class DefinitionStore:
     def draft(self, name: str) -> Draft:
         """The draft of that name; NotFound if there is none."""
         row = None
-        if _NAME.fullmatch(name):
+        if not name_problem(name):
             with self._reading.connect() as connection:
                 row = connection.execute(sa.select(*_SHOWN).where(drafts.c.name == name)).one_or_none()
         if row is None:

@@ -1,0 +1,57 @@
+"""The progress bar: one line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import io
+import time
+
+from uws_server.commands.meter import Meter
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def line(self) -> str:
+        """What is seen: each drawing begins where the line does."""
+        seen = ""
+        for drawn in self.getvalue().split("\r"):
+            seen = drawn + seen[len(drawn) :]
+        return seen.rstrip()
+
+
+def test_a_bar_is_one_line_on_a_terminal() -> None:
+    terminal = Terminal()
+    meter = Meter(terminal, indent=0)
+    meter.show(1, 3, "reading the event list", 61.0)
+    meter.show(2, 3, "regions", 3600.0)
+    assert terminal.line == f"[{'#' * 20}{'.' * 10}] 1:00:00 2/3   regions"
+    assert "\n" not in terminal.getvalue()
+    meter.done()
+    assert terminal.line == ""
+
+
+def test_elsewhere_each_stage_is_a_line_once() -> None:
+    file = io.StringIO()
+    meter = Meter(file, indent=2)
+    for _ in range(3):
+        meter.show(1, 2, "regions", 5.0)
+    meter.count("3 files")
+    meter.done()
+    assert file.getvalue() == f"  [{'#' * 15}{'.' * 15}] 1/2   regions\n"
+
+
+def test_a_count_is_drawn_now_and_then() -> None:
+    terminal = Terminal()
+    meter = Meter(terminal, indent=0)
+    meter.count("1 file")
+    assert terminal.line == ""
+    time.sleep(0.25)
+    for number in range(2, 50):
+        meter.count(f"{number} files")
+    assert terminal.line == "2 files"
+    meter.done()
+    assert terminal.line == ""
