@@ -1,4 +1,4 @@
-"""Jobs on this machine: starts keepers, finds them again, ends them. Imports the keeper's own helpers only.
+"""Jobs on this machine: starts keepers, finds them again, ends them. Imports the keeper and the files.
 
 A keeper is known by pid, start time and boot id together, so a recycled pid is never mistaken for it.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import signal
 import subprocess
@@ -16,9 +15,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from uws_server.execution import shepherd
+from uws_server.storage.files import read_json
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def _term_blocked() -> Iterator[None]:
 
 def find(folder: Path) -> Handle | None:
     """The living keeper of a folder (from an earlier run of the server, say), or None."""
-    claim = _read(folder / "shepherd.json")
+    claim = read_json(folder / "shepherd.json")
     try:
         pid, start_time, boot = int(claim["pid"]), claim["start"], claim["boot"]
         handle = Handle(pid)
@@ -147,7 +146,7 @@ def claimed(folder: Path) -> bool:
 
 def is_elsewhere(folder: Path) -> bool:
     """Whether the keeper is on another machine, where it may live, and has not said how the script ended."""
-    claim = _read(folder / "shepherd.json")
+    claim = read_json(folder / "shepherd.json")
     another = claim.get("host", os.uname().nodename) != os.uname().nodename and claim.get("boot") != shepherd.boot_id()
     return another and status(folder) is None
 
@@ -155,7 +154,7 @@ def is_elsewhere(folder: Path) -> bool:
 def status(folder: Path) -> Status | None:
     """How the script ended, or None while it runs (or where its keeper was killed)."""
     try:
-        return Status(**_read(folder / "status.json"))
+        return Status(**read_json(folder / "status.json"))
     except TypeError:
         return None
 
@@ -166,12 +165,3 @@ def complaint(folder: Path) -> str:
         return (folder / "shepherd.err").read_text(encoding="utf-8", errors="replace")[-2000:]
     except OSError:
         return ""
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The content of a file; empty where there is none or it is spoiled."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from provenance.digests import Digests, digests
-from uws_server.storage.files import write_json
+from uws_server.storage.files import read_json, write_json
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -54,7 +52,7 @@ class Hashes:
 
     def known(self, path: Path) -> Digests | None:
         """The hashes of a file that is as it was when they were taken; None where none are known."""
-        kept = _read(self._place_of(path))
+        kept = read_json(self._place_of(path))
         try:
             same = kept.get("state") == _state(path).plain() and kept.get("path") == str(path)
             return Digests(kept["whole"], kept["science"], kept["is_fits"]) if same else None
@@ -65,7 +63,7 @@ class Hashes:
         """A file that has this SHA-256 now (whole, or without its VO-TAGS), of those that were read once."""
         if not _SHA256.fullmatch(sha256):
             return None
-        path = _read(self._found_at(sha256)).get("path")
+        path = read_json(self._found_at(sha256)).get("path")
         known = self.known(Path(path)) if isinstance(path, str) else None
         return Path(str(path)) if known and sha256 in (known.whole, known.science) else None
 
@@ -88,12 +86,3 @@ class Hashes:
 def _state(path: Path) -> _State:
     status = path.stat()
     return _State(status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The content of a kept entry; empty where there is none or it is spoiled."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

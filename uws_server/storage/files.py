@@ -166,6 +166,15 @@ def write_json(path: Path, content: Any) -> None:
     beside.replace(path)
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file that the server wrote; empty where there is none or it is spoiled."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def size_of(folder: Path) -> int:
     """Bytes of the plain files below a folder; what goes away meanwhile does not count."""
     size = 0
