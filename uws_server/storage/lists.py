@@ -1,8 +1,11 @@
 """Lists of jobs, newest first, in pieces: however long, they take little memory. Imports the tables.
 
-A list is the merger of streams: one for each definition, owner and phase that it names. A stream is one range of one
-index, already in order, and is read page by page. Between two pages nothing is held: no transaction, no connection. So
-a slow reader blocks nobody, and the newest ten of a million jobs cost what the newest ten of a thousand do.
+A list is the merger of streams: one for each definition and owner that it names. A stream is a range of an index for
+each phase, already in order, and is read page by page. Between two pages nothing is held: no transaction, no
+connection. So a slow reader blocks nobody, and the newest ten of a million jobs cost what those of a thousand do.
+
+A job changes its phase while a list is read, never its definition, owner or time of creation. So the phases of a
+stream are read by one statement, which sees them at one moment: no job is listed twice, or missed between two phases.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from threading import Lock
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -27,25 +31,24 @@ def summaries(engine: sa.Engine, wanted: Filter, turn: Lock) -> Iterator[JobSumm
     `turn` is held while a page is read: SQLite lets go of the interpreter at each row, and sixteen lists at once would
     spend most of their time on getting it back.
     """
-    streams = [_stream(engine, conditions, wanted.last, turn) for conditions in _ranges(engine, wanted)]
+    streams = [_stream(engine, ranges, wanted.last, turn) for ranges in _streams(engine, wanted)]
     merged = heapq.merge(*streams, key=lambda job: (job.created, job.id), reverse=True)
     return itertools.islice(merged, wanted.last)
 
 
-def _ranges(engine: sa.Engine, wanted: Filter) -> Iterator[list[sa.ColumnElement[bool]]]:
-    """The conditions of each stream."""
+def _streams(engine: sa.Engine, wanted: Filter) -> Iterator[list[sa.ColumnElement[bool]]]:
+    """The condition of each range of each stream."""
     definitions = _definitions(engine) if wanted.definition is None else [wanted.definition]
-    of_definition = [jobs.c.definition == name for name in definitions]
     owners = None if wanted.owners is None else sorted({owner or "" for owner in wanted.owners})
-    of_owner = [None] if owners is None else [jobs.c.owner == owner for owner in owners]
+    of_owner = [sa.true()] if owners is None else [jobs.c.owner == owner for owner in owners]
     of_phase = [jobs.c.phase == phase.value for phase in dict.fromkeys(wanted.phases)] or [LISTED]
-    after = None
+    after: sa.ColumnElement[bool] = sa.true()
     if wanted.after is not None:
         # clients know creation times to the millisecond: a job is not after the time that its own document shows
         seen = wanted.after.replace(microsecond=wanted.after.microsecond // 1000 * 1000)
         after = jobs.c.created > seen + timedelta(microseconds=999)
-    for range_of_index in itertools.product(of_definition, of_owner, of_phase, [after]):
-        yield [condition for condition in range_of_index if condition is not None]
+    for definition, owner in itertools.product(definitions, of_owner):
+        yield [sa.and_(jobs.c.definition == definition, owner, phase, after) for phase in of_phase]
 
 
 def _definitions(engine: sa.Engine) -> Sequence[str]:
@@ -58,20 +61,35 @@ def _definitions(engine: sa.Engine) -> Sequence[str]:
 
 
 def _stream(
-    engine: sa.Engine, conditions: list[sa.ColumnElement[bool]], most: int | None, turn: Lock
+    engine: sa.Engine, ranges: list[sa.ColumnElement[bool]], most: int | None, turn: Lock
 ) -> Iterator[JobSummary]:
     size = min(most or _PAGE, _PAGE)
-    query = sa.select(*SUMMARY).where(*conditions).order_by(jobs.c.created.desc(), jobs.c.id.desc()).limit(size)
-    page = _page(engine, query, turn)
+    page = _page(engine, _query(engine, ranges, size), turn)
     yield from page
     while len(page) == size:
         last = page[-1]
         place = sa.tuple_(sa.literal(last.created, jobs.c.created.type), sa.literal(last.id))
-        page = _page(engine, query.where(sa.tuple_(jobs.c.created, jobs.c.id) < place), turn)
+        older = sa.tuple_(jobs.c.created, jobs.c.id) < place
+        page = _page(engine, _query(engine, [sa.and_(one, older) for one in ranges], size), turn)
         yield from page
 
 
-def _page(engine: sa.Engine, query: sa.Select[tuple[object, ...]], turn: Lock) -> list[JobSummary]:
+def _query(engine: sa.Engine, ranges: list[sa.ColumnElement[bool]], size: int) -> sa.Select[Any]:
+    """The newest jobs of some ranges: the database walks along the index of each, side by side, and sorts nothing."""
+    arms = [sa.select(*SUMMARY).where(one) for one in ranges]
+    if len(arms) == 1:
+        return _newest(arms[0], size)
+    if engine.name == "postgresql":  # sees that an arm is in order only if told so; SQLite only if not
+        arms = [_newest(arm, size).subquery().select() for arm in arms]
+    return _newest(sa.union_all(*arms).subquery().select(), size)
+
+
+def _newest(query: sa.Select[Any], size: int) -> sa.Select[Any]:
+    columns = query.selected_columns
+    return query.order_by(columns.created.desc(), columns.id.desc()).limit(size)
+
+
+def _page(engine: sa.Engine, query: sa.Select[Any], turn: Lock) -> list[JobSummary]:
     with turn, engine.connect() as connection:
         # as the driver has them: SUMMARY holds plain values, and rows of SQLAlchemy's own take as long again
         return [read_summary(row) for row in connection.execute(query).cursor.fetchall()]
