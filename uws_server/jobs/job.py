@@ -5,12 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
 from uws_server.jobs.phases import Phase
 
 ParameterKind = Literal["value", "upload", "archive", "url"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""From when the microseconds of times are counted."""
 
 
 @dataclass(frozen=True)
@@ -123,17 +126,40 @@ class Job:
 
 
 class JobSummary(NamedTuple):
-    """What a list shows of a job; a named tuple, because a list makes thousands of them."""
+    """What a list shows of a job: a named tuple that is made of a row as it is, because a list makes thousands.
+
+    Times are microseconds since 1970 (UTC), and become aware datetimes where one is asked for.
+    """
 
     id: str
     definition: str
     phase: Phase
-    created: datetime
+    created_us: int
     owner: str | None = None
     run_id: str | None = None
-    started: datetime | None = None
-    ended: datetime | None = None
-    destruction: datetime | None = None
+    started_us: int | None = None
+    ended_us: int | None = None
+    destruction_us: int | None = None
+
+    @property
+    def created(self) -> datetime:
+        """When the job was made."""
+        return moment_of(self.created_us)
+
+    @property
+    def started(self) -> datetime | None:
+        """When it began to run."""
+        return None if self.started_us is None else moment_of(self.started_us)
+
+    @property
+    def ended(self) -> datetime | None:
+        """When it ended."""
+        return None if self.ended_us is None else moment_of(self.ended_us)
+
+    @property
+    def destruction(self) -> datetime | None:
+        """When it will be destroyed."""
+        return None if self.destruction_us is None else moment_of(self.destruction_us)
 
     def elapsed(self, now: datetime) -> float | None:
         """Seconds since the job started (until it ended), or None before it starts."""
@@ -152,6 +178,11 @@ class Filter:
     after: datetime | None = None
     last: int | None = None
     owners: tuple[str | None, ...] | None = None
+
+
+def moment_of(microseconds: int) -> datetime:
+    """The time that is so many microseconds after 1970 began, in UTC."""
+    return EPOCH + timedelta(microseconds=microseconds)
 
 
 def elapsed(started: datetime | None, ended: datetime | None, now: datetime) -> float | None:

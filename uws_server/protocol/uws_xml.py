@@ -6,7 +6,7 @@ The namespace of version 1.1 is that of 1.0, as the standard has it. Elements st
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from xml.sax import saxutils
 from xml.sax.saxutils import quoteattr
 
@@ -85,13 +85,11 @@ def list_document(jobs: Iterable[JobSummary], base: str, style: str) -> Iterator
         f'<uws:jobs {_NAMES} version="1.1">\n',
     ]
     lists: dict[str, str] = {}
-    begin = end = datetime.min.replace(tzinfo=UTC)
-    second = ""
+    before, second = -1, ""
     for job in jobs:
-        created = job.created
-        if not begin <= created < end:  # many jobs of a list were made in the same second: it is written once
-            begin = created.replace(microsecond=0)
-            end, second = begin + timedelta(seconds=1), begin.isoformat()[:-6]
+        now, microsecond = divmod(job.created_us, 1_000_000)
+        if now != before:  # many jobs of a list were made in the same second: it is written once
+            before, second = now, datetime.fromtimestamp(now, UTC).isoformat()[:-6]
         address = lists.get(job.definition)
         if address is None:
             address = lists[job.definition] = quoteattr(f"{base}/rest/{job.definition}")[1:-1]
@@ -100,7 +98,7 @@ def list_document(jobs: Iterable[JobSummary], base: str, style: str) -> Iterator
         lines.append(
             f'<uws:jobref id="{job.id}" xlink:type="simple" xlink:href="{address}/{job.id}">'
             f"<uws:phase>{job.phase}</uws:phase>{run_id}{owner}"
-            f"<uws:creationTime>{second}.{created.microsecond // 1000:03d}Z</uws:creationTime></uws:jobref>\n"
+            f"<uws:creationTime>{second}.{microsecond // 1000:03d}Z</uws:creationTime></uws:jobref>\n"
         )
         if len(lines) >= _JOBS_A_PIECE:
             yield "".join(lines).encode()

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from uws_server.jobs.job import Filter, JobSummary
 from uws_server.storage.tables import LISTED, SUMMARY, jobs, read_summary
 
-_PAGE = 500
+_PAGE = 1024
 
 
 def summaries(engine: sa.Engine, wanted: Filter, turn: Lock) -> Iterator[JobSummary]:
@@ -32,7 +32,7 @@ def summaries(engine: sa.Engine, wanted: Filter, turn: Lock) -> Iterator[JobSumm
     spend most of their time on getting it back.
     """
     streams = [_stream(engine, ranges, wanted.last, turn) for ranges in _streams(engine, wanted)]
-    merged = heapq.merge(*streams, key=lambda job: (job.created, job.id), reverse=True)
+    merged = heapq.merge(*streams, key=lambda job: (job.created_us, job.id), reverse=True)
     return itertools.islice(merged, wanted.last)
 
 
