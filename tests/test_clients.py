@@ -355,7 +355,9 @@ def test_the_old_uws_client_runs_its_life_of_a_job(server: str, old_client: Call
 
 def test_a_clean_up_script_aborts_by_query_with_an_empty_body(server: str) -> None:
     jobs = [create(server, seconds="40", PHASE="RUN") for _ in range(2)]
-    for job in listed(server, "PHASE=QUEUED&PHASE=EXECUTING"):
+    active = listed(server, "PHASE=QUEUED&PHASE=EXECUTING")
+    assert [active.count(job) for job in jobs] == [1, 1]  # while they go from one of the phases to the other
+    for job in jobs:
         reached(job, "EXECUTING")
         target = f"{urlsplit(job).path}/phase?PHASE=ABORT"
         head = f"POST {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n"
