@@ -59,10 +59,11 @@ class Installed:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was found in the folder of one definition: the digest of its files, or what is wrong with them."""
+    """What was found in the folder of one definition: the digest of its files and it itself, or what is wrong."""
 
     signature: Signature
     digest: str = ""
+    definition: Definition | None = None
     problem: str = ""
 
 
@@ -205,7 +206,7 @@ class Library:
             if patient and _is_fresh(signature):
                 self._due = time.monotonic() + _QUIET_S
                 return before or _Seen(())
-            return _Seen(signature, self._read(name, place))
+            return _Seen(signature, *self._read(name, place))
         except DefinitionError as error:
             problem = str(error)
         except OSError as error:  # as when the disk is full: to be tried again
@@ -214,8 +215,8 @@ class Library:
             LOG.error("job definition left out: %s", problem)
         return _Seen(signature, problem=problem)
 
-    def _read(self, name: str, place: Path) -> str:
-        """Read, check and keep the files of a definition; returns their digest."""
+    def _read(self, name: str, place: Path) -> tuple[str, Definition]:
+        """Read, check and keep the files of a definition; returns their digest and what they define."""
         files = read_files(place)
         definition = load(name, files)
         self._check(definition)
@@ -224,7 +225,7 @@ class Library:
             found = scripts.problems(definition.entry.type, files[script])
             if found:
                 raise DefinitionError.of(f"{name}/{script}", found)
-        return self._revisions.keep(files)
+        return self._revisions.keep(files), definition
 
     def _show(self, seen: Mapping[str, _Seen]) -> None:
         """Make what is live by now what everybody gets."""
@@ -238,15 +239,17 @@ class Library:
                 installed[name] = known
                 continue
             try:
-                installed[name] = self._open(row)
+                installed[name] = self._open(row, seen.get(name))
             except (DefinitionError, NotFound, OSError) as error:
                 unusable[name] = str(error)
                 if self._state.unusable.get(name) != str(error):
                     LOG.error("the live revision of %s cannot be used: %s", name, error)
         self._state = _State(rows, seen, installed, unusable)
 
-    def _open(self, row: Live) -> Installed:
+    def _open(self, row: Live, seen: _Seen | None) -> Installed:
         place = self._revisions.path(row.revision)
+        if seen is not None and seen.definition is not None and seen.digest == row.revision:
+            return Installed(seen.definition, place, row.revision, row.source)  # checked a moment ago
         text = (place / DEFINITION_FILE).read_text(encoding="utf-8")
         definition = native.read(text, f"{row.name}/{DEFINITION_FILE}")
         self._check(definition)
