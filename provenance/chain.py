@@ -1,6 +1,6 @@
 """A chain of activities and files: what the exports and the pictures are made of, and how a step list becomes one.
 
-May import: standard library, `steps`.
+May import: standard library, `steps`, `links`, `errors`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from provenance import steps
+from provenance import links, steps
+from provenance.errors import StepsError
 from provenance.steps import InputData, OutputData, Parameter, Scalar, Step
 
 FACTS: Final = ("exit_status", "software", "host", "calibration")
@@ -101,10 +102,9 @@ class Chain:
 def of_steps(everything: Iterable[Step]) -> Chain:
     """The chain that a step list tells.
 
-    The input of a step is the output of an earlier one that holds the same (by hash), else that has the same name; the
-    latest such one.
+    The input of a step is the output of an earlier one as `links` finds it; of several of one name, the latest.
     """
-    return _Reader().read(everything)
+    return _Reader(tuple(everything)).read()
 
 
 def key_of_step(step: Step) -> str:
@@ -130,25 +130,31 @@ def safe(name: str) -> str:
     return f"{cleaned}_{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
+def _key_of_output(activity: str, name: str) -> str:
+    return f"{activity}.made.{safe(name)}"
+
+
 class _Reader:
-    """Reads steps one after the other, and remembers what came out."""
+    """Reads steps one after the other, and remembers the files."""
 
-    def __init__(self) -> None:
+    def __init__(self, listed: Sequence[Step]) -> None:
+        self._steps = listed
+        self._keys = [key_of_step(step) for step in listed]
+        self._outputs = links.Outputs(enumerate(listed))
         self._files: dict[str, File] = {}
-        self._by_hash: dict[str, str] = {}
-        self._by_name: dict[str, str] = {}
 
-    def read(self, everything: Iterable[Step]) -> Chain:
+    def read(self) -> Chain:
         activities: dict[str, Activity] = {}
-        for step in everything:
-            activity = self._activity(step)
+        for number in range(len(self._steps)):
+            activity = self._activity(number)
             activities.setdefault(activity.key, activity)
         informed = [_informed(each, activities) for each in activities.values()]
         return Chain(tuple(informed), self._files)
 
-    def _activity(self, step: Step) -> Activity:
-        key, beside = key_of_step(step), step.extra
-        used = tuple(self._used(arg) for arg in step.args if isinstance(arg, InputData))
+    def _activity(self, number: int) -> Activity:
+        step, key = self._steps[number], self._keys[number]
+        beside = step.extra
+        used = tuple(self._used(number, arg) for arg in step.args if isinstance(arg, InputData))
         made = tuple(link for arg in step.args if isinstance(arg, OutputData) for link in self._made(key, arg, beside))
         values = tuple(_value(arg) for arg in step.args if isinstance(arg, Parameter))
         parent = beside.get("parent")
@@ -159,21 +165,19 @@ class _Reader:
             made=made, informed_by=(f"job_{parent}",) if isinstance(parent, str) else (), facts=facts,
         )  # fmt: skip
 
-    def _used(self, arg: InputData) -> Link:
-        hashes = [str(arg.extra[name]) for name in ("science_sha256", "sha256") if arg.extra.get(name)]
-        key = next((self._by_hash[each] for each in hashes if each in self._by_hash), None)
-        key = key or (None if hashes and self._hashed(arg.path) else self._by_name.get(arg.path))
-        if key is None:
-            named = f"{arg.location}/{arg.path}" if arg.location else arg.path
-            digest = hashes[-1] if hashes else ""
-            key = key_of_file(digest, named)
-            self._files.setdefault(key, File(key, arg.path, named, digest, description=arg.description))
-        return Link(key, str(arg.extra.get("name") or arg.index), arg.description)
-
-    def _hashed(self, path: str) -> bool:
-        """Whether the file of that name that came out earlier has a hash, which then tells that it is another one."""
-        known = self._by_name.get(path)
-        return known is not None and bool(self._files[known].sha256)
+    def _used(self, number: int, arg: InputData) -> Link:
+        role = str(arg.extra.get("name") or arg.index)
+        try:
+            origins = self._outputs.find(number, arg)
+        except StepsError:  # steps out of order, which a chain shows as well as it can
+            origins = ()
+        if origins:
+            return Link(_key_of_output(self._keys[origins[-1].step], origins[-1].path), role, arg.description)
+        named = f"{arg.location}/{arg.path}" if arg.location else arg.path
+        digest = str(arg.extra.get("sha256") or arg.extra.get("science_sha256") or "")
+        key = key_of_file(digest, named)
+        self._files.setdefault(key, File(key, arg.path, named, digest, description=arg.description))
+        return Link(key, role, arg.description)
 
     def _made(self, activity: str, arg: OutputData, beside: Mapping[str, Any]) -> list[Link]:
         names = arg.path if isinstance(arg.path, tuple) else (arg.path,)
@@ -182,13 +186,10 @@ class _Reader:
         keys = []
         for number, name in enumerate(names):
             digest = str(hashes[number] or "") if number < len(hashes) else ""
-            key = f"{activity}.made.{safe(name)}"
+            key = _key_of_output(activity, name)
             where = f"{arg.location}/{name}" if arg.location else name
             self._files[key] = File(key, name, where, digest, description=arg.description,
                                     created=_moment(beside.get("ended")))  # fmt: skip
-            self._by_name[name] = key
-            if digest:
-                self._by_hash[digest] = key
             keys.append(key)
         if not isinstance(arg.path, tuple):
             return [Link(keys[0], role, arg.description)]

@@ -2,17 +2,18 @@
 
 A product cannot hold the hash of all its bytes: the step list in its VO-TAGS would change them. So a step gives of each
 product the hash of what `votags.strip` leaves: strip a copy, hash it, compare. May import: standard library,
-`hdus`, `votags`, `errors`.
+`gzipped`, `hdus`, `votags`, `errors`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from provenance import hdus, votags
+from provenance import gzipped, hdus, votags
 from provenance.errors import TagsError
 
 SCIENCE: Final = "science HDUs"
@@ -38,32 +39,44 @@ class Digests:
 
 
 def digests(path: Path) -> Digests:
-    """Hash a file, reading it once. A gzipped file is hashed as it lies. Raises OSError."""
+    """Hash a file. Of a gzipped one, the science is what it holds inflated. Raises OSError."""
     with path.open("rb") as stream:
-        is_fits = stream.read(len(hdus.OPENING)) == hdus.OPENING
-        tags = _tags(stream) if is_fits else []
-        whole = hashlib.sha256()
-        if not tags:
-            _feed(stream, 0, None, whole)
-            return Digests(whole.hexdigest(), whole.hexdigest(), is_fits)
-        science = hashlib.sha256()
-        at = 0
-        for hdu in tags:
-            _feed(stream, at, hdu.start, whole, science)
-            _feed(stream, hdu.start, hdu.end, whole)
-            at = hdu.end
-        _feed(stream, at, None, whole, science)
-        return Digests(whole.hexdigest(), science.hexdigest(), is_fits)
+        if gzipped.is_gzipped(stream):
+            return _of_gzipped(stream, path)
+        whole, science, is_fits = _hashes(stream)
+        return Digests(whole, science, is_fits)
 
 
-def _tags(stream: IO[bytes]) -> list[hdus.Hdu]:
+def _of_gzipped(stream: IO[bytes], path: Path) -> Digests:
+    """Hash a gzipped file as it lies, and the FITS file in it where it holds a sound one."""
+    whole = hashlib.sha256()
+    _feed(stream, 0, None, whole)
+    stream.seek(0)
+    with contextlib.suppress(TagsError), gzipped.inflated(stream, path) as content:
+        _, science, is_fits = _hashes(content, gzipped.longest(stream))
+        if is_fits:
+            return Digests(whole.hexdigest(), science, is_fits)
+    return Digests(whole.hexdigest(), whole.hexdigest(), is_fits=False)
+
+
+def _hashes(stream: IO[bytes], limit: int | None = None) -> tuple[str, str, bool]:
+    """The hashes of all bytes and of all but VO-TAGS, and whether it is FITS, which nothing beyond `limit` is."""
+    whole, science = hashlib.sha256(), hashlib.sha256()
+    is_fits = stream.read(len(hdus.OPENING)) == hdus.OPENING
+    at = 0
+    for hdu in _tags(stream, limit) if is_fits else ():
+        _feed(stream, at, hdu.start, whole, science)
+        _feed(stream, hdu.start, hdu.end, whole)
+        at = hdu.end
+    _feed(stream, at, limit, whole, science)
+    return whole.hexdigest(), science.hexdigest(), is_fits and not (limit and stream.read(1))
+
+
+def _tags(stream: IO[bytes], limit: int | None) -> list[hdus.Hdu]:
     """The VO-TAGS of an open FITS file; none where they cannot be told (then nothing is left out)."""
-    stream.seek(0, 2)
-    try:
-        layout = hdus.scan(stream, stream.tell())
-    except TagsError:
-        return []
-    return [hdu for hdu in layout.hdus if hdu.kind and hdu.name == votags.EXTNAME]
+    if limit is None:
+        limit = stream.seek(0, 2)
+    return [hdu for hdu in hdus.scan(stream, limit).hdus if hdu.kind and hdu.name == votags.EXTNAME]
 
 
 def _feed(stream: IO[bytes], start: int, end: int | None, *hashes: Any) -> None:

@@ -1,26 +1,24 @@
 """Where the HDUs of a FITS file lie, and how one is put at the end or taken out without touching the others.
 
 Only headers are read: the data, however large, are passed over. A change either happens whole or leaves the file as it
-was. May import: standard library, `cards`, `errors`.
+was. May import: standard library, `cards`, `gzipped`, `errors`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import gzip
 import math
 import os
 import stat
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Final
 
-from provenance import cards
+from provenance import cards, gzipped
 from provenance.cards import BLOCK
 from provenance.errors import TagsError
 
@@ -29,9 +27,6 @@ OPENING: Final = b"SIMPLE  = "
 
 MAX_HEADER: Final = 20_000_000
 """The longest header that is read, in bytes."""
-
-MAX_INFLATED: Final = 8 * 1024**3
-"""How far into a gzipped file is read, in bytes after inflating."""
 
 _COPY_CHUNK: Final = 4 * 1024**2
 
@@ -74,6 +69,14 @@ class Layout:
 def looks_like_fits(path: Path) -> bool:
     """Whether a file begins as a FITS file does; a gzipped one does not. Raises OSError."""
     with path.open("rb") as stream:
+        return stream.read(len(OPENING)) == OPENING
+
+
+def holds_fits(path: Path) -> bool:
+    """Whether a file begins as a FITS file does, as it lies or inflated by gzip. Raises OSError."""
+    with path.open("rb") as stream:
+        if gzipped.is_gzipped(stream):
+            return gzipped.begins_with(stream, OPENING)
         return stream.read(len(OPENING)) == OPENING
 
 
@@ -121,32 +124,32 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
     """
     _require_regular(path)
     with path.open("rb") as plain:
-        if not _gzipped(plain):
+        if gzipped.is_gzipped(plain):
+            with gzipped.inflated(plain, path) as content:
+                yield content, gzipped.longest(plain)
+        else:
             yield plain, os.fstat(plain.fileno()).st_size
-            return
-        try:
-            with gzip.open(plain, "rb") as inflated:
-                yield cast("IO[bytes]", inflated), MAX_INFLATED
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise TagsError(f"{path}: the gzip is damaged: {error}") from error
 
 
 @contextlib.contextmanager
-def opened_to_change(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to read and write, alone: another writer of the same file waits.
+def opened_to_change(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
+    """Open a file to read and write, alone: another writer of the same file waits. Yields it and where it lies.
 
-    Raises TagsError when it is no regular file, is gzipped, or may not be written.
+    Of a gzipped file that is an inflated copy, which takes its place deflated when all is done.
+    Raises TagsError when it is no regular file or may not be written, and for what `gzipped.to_change` does.
     """
     _require_regular(path)
     if not (path.stat().st_mode & 0o222 and os.access(path, os.W_OK)):
         raise TagsError(f"{path}: the file is read-only; make it writable (chmod u+w) to tag it")
     while True:
         with path.open("r+b", buffering=0) as stream:
-            if _gzipped(stream):
-                raise TagsError(f"{path}: the file is gzipped and cannot be changed in place: gunzip it first")
             fcntl.flock(stream, fcntl.LOCK_EX)
             if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
-                yield stream
+                if not gzipped.is_gzipped(stream):
+                    yield stream, path
+                    return
+                with gzipped.to_change(stream, path) as copy, copy.open("r+b", buffering=0) as plain:
+                    yield plain, copy
                 return
         # the one before us replaced the file: what we opened is no longer it
 
@@ -244,13 +247,6 @@ def _data_length(header: bytes) -> tuple[int, str]:
 def _require_regular(path: Path) -> None:
     if not stat.S_ISREG(path.stat().st_mode):
         raise TagsError(f"{path}: is no regular file")
-
-
-def _gzipped(stream: IO[bytes]) -> bool:
-    stream.seek(0)
-    magic = stream.read(2)
-    stream.seek(0)
-    return magic == b"\x1f\x8b"
 
 
 def _reaches(stream: IO[bytes], end: int) -> bool:

@@ -6,10 +6,11 @@ Used where a product's headers say which instrument it was, and nothing closer. 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
-from provenance.headers import Product
+from provenance.headers import Product, product
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,20 @@ INSTRUMENTS: Final = (
     # Gendreau et al. 2016, SPIE 9905: 30 square arcmin, no image
     Instrument("NICER", "XTI", None, (70.0, 48.0), (0.2, 12.0), 2 * math.sqrt(30 / math.pi) / 60, is_round=True),
 )
+
+
+def covered_kev(header: Mapping[str, Any], low: float, high: float) -> tuple[float, float]:
+    """What the instrument of a header covers of a range of energies; all of it where that is not known, or is nothing.
+
+    >>> covered_kev({"TELESCOP": "NuSTAR", "INSTRUME": "FPMA"}, 0.2, 12.0)
+    (3.0, 12.0)
+    """
+    found = product([header])
+    instrument = find(found) if found else None
+    if instrument is None:
+        return low, high
+    inner = max(low, instrument.band_kev[0]), min(high, instrument.band_kev[1])
+    return inner if inner[0] < inner[1] else (low, high)
 
 
 def find(product: Product) -> Instrument | None:

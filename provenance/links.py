@@ -29,7 +29,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class LinkedSteps:
     """A step list and what hangs on what: `origins` maps step and index of an input to the outputs that it may be.
 
     There is one origin, or several where only names tell and several outputs have the name.
@@ -68,7 +68,7 @@ class _Output:
         return Origin(self.step, self.path)
 
 
-def chain(steps: Iterable[Step]) -> Chain:
+def linked(steps: Iterable[Step]) -> LinkedSteps:
     """Find out which steps hang on which.
 
     A step that stands twice counts once. Raises StepsError where a file is used before the step that makes it: a list
@@ -76,14 +76,13 @@ def chain(steps: Iterable[Step]) -> Chain:
     """
     listed = tuple(steps)
     notes, unique = _without_repeats(listed)
-    outputs = [output for number in unique for output in _outputs(number, listed[number])]
-    index = _Index(outputs)
+    outputs = Outputs((number, listed[number]) for number in unique)
     origins: dict[tuple[int, int], tuple[Origin, ...]] = {}
     for number in unique:
         for arg in listed[number].args:
-            if isinstance(arg, InputData) and (found := index.find(number, arg)):
+            if isinstance(arg, InputData) and (found := outputs.find(number, arg)):
                 origins[number, arg.index] = found
-    return Chain(listed, origins, tuple(notes))
+    return LinkedSteps(listed, origins, tuple(notes))
 
 
 def hashes_of(arg: InputData) -> tuple[str, ...]:
@@ -131,14 +130,14 @@ def _outputs(number: int, step: Step) -> Iterator[_Output]:
                 yield _Output(number, arg.location, path, each.lower() if isinstance(each, str) else "")
 
 
-class _Index:
-    """The outputs of a list by hash, by place and by name."""
+class Outputs:
+    """The outputs of numbered steps, in order, by hash, by place and by name."""
 
-    def __init__(self, outputs: Iterable[_Output]) -> None:
+    def __init__(self, steps: Iterable[tuple[int, Step]]) -> None:
         self._by_hash: dict[str, list[_Output]] = defaultdict(list)
         self._by_place: dict[tuple[str, str], list[_Output]] = defaultdict(list)
         self._by_name: dict[str, list[_Output]] = defaultdict(list)
-        for output in outputs:
+        for output in (output for number, step in steps for output in _outputs(number, step)):
             if output.sha256:
                 self._by_hash[output.sha256].append(output)
             if output.location:
@@ -149,7 +148,10 @@ class _Index:
         self._named_before: dict[tuple[int, str, bool, bool], tuple[Origin, ...]] = {}
 
     def find(self, number: int, arg: InputData) -> tuple[Origin, ...]:
-        """The outputs of earlier steps that an input may be: one, none, or several of one name."""
+        """The outputs of steps before `number` that an input of that step may be: one, none, or several of one name.
+
+        Raises StepsError where only a later step makes the file at its place.
+        """
         hashes = hashes_of(arg)
         for each in reversed(hashes):
             same = self._by_hash.get(each, [])

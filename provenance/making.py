@@ -1,7 +1,7 @@
 """Makes the step of a task: what went in, its parameters, what came out, and under which circumstances.
 
 The one place that decides what a step says, for scripts that tell it themselves and for those that do not. Passwords,
-tokens and paths of the machine are taken out here. May import: standard library, `cards`, `digests`, `hdus`, `steps`,
+tokens and paths of the machine are taken out here. May import: standard library, `digests`, `hdus`, `steps`,
 `errors`.
 """
 
@@ -37,6 +37,9 @@ CALIBRATION_KEYWORDS: Final = (
     "ANCRFILE",
 )  # fmt: skip
 """Header keywords that name calibration files (OGIP, and what XMM-SAS and CIAO add)."""
+
+CURATION: Final = ("publisher_id", "data_rights")
+"""Columns of ObsCore that who publishes the products tells of all of them."""
 
 _NO_PATHS: Final = frozenset({"", "NONE"})
 _NO_NAMES: Final = frozenset({"", "NONE", "CALDB", "UNKNOWN"})
@@ -144,6 +147,12 @@ def make_step(
     for group in _collections(made):
         args.append(_output(len(args), group, said_plainly(place, hide)))
     return Step(tuple(args), circumstances.beside())
+
+
+def curated(told: Mapping[str, str], made: str) -> dict[str, str]:
+    """What the publisher tells of a product made at `made`: what is public is released then (ObsCore 1.1, B.4)."""
+    columns = {name: told[name] for name in CURATION if told.get(name)}
+    return {**columns, "obs_release_date": made} if columns.get("data_rights") == "public" else columns
 
 
 def said_plainly(text: str, hide: Sequence[Path] = ()) -> str:

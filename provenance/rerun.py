@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from provenance.errors import StepsError
-from provenance.links import Chain, hashes_of, label, name_of, place_of
+from provenance.links import LinkedSteps, hashes_of, label, name_of, place_of
 from provenance.making import HIDDEN
 from provenance.steps import InputData, OutputData, Parameter, Scalar, Step
 
@@ -145,7 +145,7 @@ def outputs(step: Step) -> tuple[str, ...]:
     return tuple(name for path in paths for name in ((path,) if isinstance(path, str) else path))
 
 
-def from_step(chain: Chain, first: int, last: int | None = None) -> tuple[int, ...]:
+def from_step(chain: LinkedSteps, first: int, last: int | None = None) -> tuple[int, ...]:
     """A step and every later one that depends on it; with `last`, of those only the ones that lead to it."""
     _step(chain.steps, first)
     chosen = chain.dependents({first})
@@ -156,7 +156,7 @@ def from_step(chain: Chain, first: int, last: int | None = None) -> tuple[int, .
     return tuple(sorted(chosen & chain.ancestors({last})))
 
 
-def leading_to(chain: Chain, last: int, needed: Iterable[int] = ()) -> tuple[int, ...]:
+def leading_to(chain: LinkedSteps, last: int, needed: Iterable[int] = ()) -> tuple[int, ...]:
     """The least that must be run to make step `last` again when the steps `needed` are run again too."""
     ancestors = chain.ancestors({last})
     for number in sorted(set(needed) - ancestors):
@@ -164,7 +164,7 @@ def leading_to(chain: Chain, last: int, needed: Iterable[int] = ()) -> tuple[int
     return tuple(sorted(chain.dependents({last, *needed}) & ancestors))
 
 
-def plan(chain: Chain, chosen: Collection[int], changes: Mapping[str, Value] | None = None) -> Plan:
+def plan(chain: LinkedSteps, chosen: Collection[int], changes: Mapping[str, Value] | None = None) -> Plan:
     """What is to be run: the chosen steps, in order, with the changes made to them.
 
     A change is named by the parameter, or by step and parameter (`0.energy`) where several of the chosen steps have it.
@@ -237,11 +237,12 @@ def _meant(
     return found
 
 
-def _planned(chain: Chain, number: int, chosen: set[int], changed: Mapping[int, Value]) -> PlannedStep:
+def _planned(chain: LinkedSteps, number: int, chosen: set[int], changed: Mapping[int, Value]) -> PlannedStep:
     step = chain.steps[number]
     task = step.extra.get("task")
     if not isinstance(task, str) or not task:
-        raise StepsError("is missing: which task this was is not recorded, so it cannot be run again",
+        raise StepsError("is missing: which task this was is neither recorded nor told by its descriptions; write it "
+                         "into the list",
                          f"{place_of(number)}.task")
     values: dict[str, Value] = {}
     inputs = []
@@ -257,7 +258,7 @@ def _planned(chain: Chain, number: int, chosen: set[int], changed: Mapping[int, 
                        MappingProxyType(values), tuple(inputs), names)
 
 
-def _planned_input(chain: Chain, number: int, arg: InputData, chosen: set[int], given: Value) -> PlannedInput:
+def _planned_input(chain: LinkedSteps, number: int, arg: InputData, chosen: set[int], given: Value) -> PlannedInput:
     place = f"{place_of(number)}.args[{arg.index}].inputdata"
     hashes = hashes_of(arg)
     if given is None and not arg.path and not hashes:

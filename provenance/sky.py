@@ -6,7 +6,9 @@ standard library, numpy, `headers`, `instruments`, astropy (only when there is a
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -19,16 +21,20 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 _FK5_MAS: Final = (-19.9, -9.1, 22.9)
 """Rotations about x, y and z from FK5 (J2000) to ICRS, milliarcseconds (Hilton & Hohenkerk 2004, A&A 413, 765)."""
 
+_PLACE: Final = re.compile(r"POS|SKY|(T?DET|RAW|CHIP)?[XY]$")
+"""Kinds of a data subspace that are places: of XMM-SAS and of CIAO."""
+
 
 def columns(product: Product) -> Found:
     """Derive the columns of the spatial axis: the position in ICRS, extent, outline, pixels and resolution.
 
-    Where the headers tell no extent, events, and products of an instrument that makes no image, are from its whole
-    field of view.
+    Where the headers tell no extent, events, products of an instrument that makes no image, and what a data subspace
+    keeps without naming a place are from its whole field of view.
     """
     pixels = _pixels(product.science) if product.type in ("image", "cube") else _bins(product)
     image = _image(product.science) if product.type in ("image", "cube") and "s_fov" in pixels else None
-    names = ("PNT", "NOM", "OBJ") if product.type in ("event", "image", "cube") else ("OBJ", "PNT", "NOM")
+    is_pointed = product.type in ("event", "image", "cube") or _kept_everywhere(product)
+    names = ("PNT", "NOM", "OBJ") if is_pointed else ("OBJ", "PNT", "NOM")
     places = [(product.science, *image[0])] if image else []
     for name in names:
         for cards in product.main:
@@ -71,12 +77,25 @@ def _field(product: Product, position: tuple[float, float] | None) -> Found:
         return {}
     found: Found = {"s_resolution": instrument.psf_arcsec}
     is_whole = product.type == "event" or instrument.psf_arcsec is None
-    kinds = (product.science.text(f"DSTYP{number}").upper() for number in range(1, 100))
-    if is_whole and not any(kind.startswith("POS") for kind in kinds):
-        found["s_fov"] = instrument.fov_deg
+    if _kept_everywhere(product) or (is_whole and not any(map(_PLACE.match, _kinds(product)))):
+        found |= {"s_fov": instrument.fov_deg, "s_resolution_min": instrument.psf_arcsec}
         if instrument.is_round and position:
             found["s_region"] = f"Circle ICRS {position[0]:.10g} {position[1]:.10g} {instrument.fov_deg / 2:.6g}"
     return found
+
+
+def _kept_everywhere(product: Product) -> bool:
+    """Whether a spectrum or a light curve says what of the events was kept, and that this was no place, no lone CCD."""
+    kinds = _kinds(product)
+    is_lone = "CCDNR" in kinds and not product.science.text(f"2DSVAL{kinds.index('CCDNR') + 1}")
+    return product.type in ("spectrum", "timeseries") and bool(kinds) and not (
+        is_lone or any(map(_PLACE.match, kinds)))  # fmt: skip
+
+
+def _kinds(product: Product) -> list[str]:
+    """By what a data subspace was chosen, in capitals: DSTYP1 and those behind it."""
+    numbered = (product.science.text(f"DSTYP{number}").upper() for number in range(1, 100))
+    return list(itertools.takewhile(bool, numbered))
 
 
 def _pixels(cards: Cards) -> Found:

@@ -53,20 +53,22 @@ def write(path: str | Path, row: ObsCoreRow, steps: Iterable[Step]) -> None:
     long for a large file as for a small one. Where it has them, the file is written anew beside and renamed. What a
     crash left half-written is replaced. When the disk is full, the file is as it was.
 
+    A gzipped file is always written anew, beside and renamed.
+
     Raises ObsCoreError for a row that may not be written (a value its column may not have, no calib_level), StepsError
-    for steps that are no JSON, TagsError for a file that cannot be tagged: no FITS, cut short, gzipped, read-only, or
-    on a full disk.
+    for steps that are no JSON, TagsError for a file that cannot be tagged: no FITS, cut short, read-only, or on a full
+    disk.
     """
     block = _extension(row, steps)
     path = Path(path)
-    with hdus.opened_to_change(path) as stream:
+    with hdus.opened_to_change(path) as (stream, place):
         layout = _own_layout(path, stream)
         kept = [hdu for hdu in layout.hdus if not _is_tags(hdu)]
         try:
             if len(kept) == len(layout.hdus):
                 hdus.append(stream, layout.end, block)
             else:
-                hdus.rewrite(stream, path, kept, block)
+                hdus.rewrite(stream, place, kept, block)
         except OSError as error:
             reason = error.strerror or error
             raise TagsError(f"{path}: VO-TAGS cannot be written: {reason}; the file is as it was") from error
@@ -120,7 +122,7 @@ def strip(path: str | Path) -> bool:
     The other HDUs stay as they are, byte for byte. Raises TagsError as `write` does.
     """
     path = Path(path)
-    with hdus.opened_to_change(path) as stream:
+    with hdus.opened_to_change(path) as (stream, place):
         layout = _own_layout(path, stream)
         kept = [hdu for hdu in layout.hdus if not _is_tags(hdu)]
         if len(kept) == len(layout.hdus) and not layout.fault:
@@ -129,7 +131,7 @@ def strip(path: str | Path) -> bool:
             if kept[-1].end == sum(hdu.end - hdu.start for hdu in kept):
                 hdus.cut(stream, kept[-1].end)
             else:
-                hdus.rewrite(stream, path, kept, b"")
+                hdus.rewrite(stream, place, kept, b"")
         except OSError as error:
             reason = error.strerror or error
             raise TagsError(f"{path}: VO-TAGS cannot be taken out: {reason}; the file is as it was") from error

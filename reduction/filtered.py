@@ -1,6 +1,6 @@
 """Writes the selected rows of an event list as an event list: raw bytes as they come, then its good times and region.
 
-May import `atomic`, `dss`, `eventlist`, `fitswrite`, `gti`, `missions`, `ogip` and `selection`.
+May import `provenance.cards`, `atomic`, `dss`, `eventlist`, `fitswrite`, `gti`, `missions`, `ogip` and `selection`.
 """
 
 from __future__ import annotations

@@ -89,10 +89,6 @@ class Mission:
         """Value of the column `energy` at an energy in keV."""
         return (energy_kev - self.energy_zero_kev) / self.energy_step_kev
 
-    def value_to_energy(self, value: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Energy in keV of values of the column `energy`."""
-        return self.energy_zero_kev + self.energy_step_kev * np.asarray(value, dtype=np.float64)
-
     def channel_energies(self) -> npt.NDArray[np.float64]:
         """Nominal edges of the channels in keV, shape (n + 1,)."""
         edges = np.arange(self.first_channel, self.last_channel + 2, dtype=np.float64)

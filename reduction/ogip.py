@@ -1,6 +1,6 @@
 """Writes a spectrum as an OGIP PHA file (OGIP/92-007, 92-007a) with the keywords of the XMM-Newton SAS.
 
-May import numpy, `atomic`, `dss`, `eventlist`, `fitswrite`, `missions` and `spectrum`.
+May import numpy, `atomic`, `dss`, `eventlist`, `fitswrite` and `spectrum`.
 """
 
 from __future__ import annotations

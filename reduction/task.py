@@ -33,7 +33,7 @@ from typing import Any
 from provenance import making, obscore, steps, votags
 from provenance.digests import Digests, digests
 from provenance.errors import ProvenanceError
-from provenance.hdus import looks_like_fits
+from provenance.hdus import holds_fits, looks_like_fits
 from reduction.arguments import PARAMETERS_FILE, Argument, read_argument
 from reduction.atomic import write_bytes
 from reduction.errors import ReductionError
@@ -152,7 +152,7 @@ class Task:
 
     def _read_steps(self, path: Path, argument: Argument) -> None:
         """Keep the steps of an input's own tags; tags that cannot be read are told in the log and ignored."""
-        if not looks_like_fits(path):
+        if not holds_fits(path):
             return
         try:
             tags = votags.read(path)
@@ -248,7 +248,9 @@ class Task:
     def _making(self) -> dict[str, Any]:
         """When and how the products were made, in the columns of ObsCore."""
         mode = " ".join(str(self.about.get(key) or "") for key in ("definition", "version")).strip()
-        return {"obs_creation_date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "analysis_mode": mode}
+        made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        curated = making.curated(self.about.get("curation") or {}, made)
+        return {"obs_creation_date": made, "analysis_mode": mode, **curated}
 
     def _identity(self, name: str) -> dict[str, Any]:
         """Where a product will be had and what makes it unique."""

@@ -117,6 +117,21 @@ def test_an_input_with_another_hash_is_another_file() -> None:
     assert told.activities[1].used[0].key == "file_" + "2" * 64
 
 
+def test_a_file_of_the_same_name_at_another_place_is_another_file() -> None:
+    first = steps.Step((steps.OutputData(0, "", False, "/night1", "a.fits"),), {"task": "one"})
+    second = steps.Step((steps.InputData(0, "", False, "/night2", "a.fits"),), {"task": "two"})
+    told = chain.of_steps([first, second])
+    assert told.files[told.activities[1].used[0].key].location == "/night2/a.fits"
+
+
+def test_steps_out_of_order_are_shown_all_the_same() -> None:
+    use = steps.Step((steps.InputData(0, "", False, "/night1", "a.fits"),), {"task": "use"})
+    make = steps.Step((steps.OutputData(0, "", False, "/night1", "a.fits"),), {"task": "make"})
+    told = chain.of_steps([use, make])
+    assert [each.name for each in told.activities] == ["use", "make"]
+    assert told.activities[0].used[0].key != told.activities[1].made[0].key
+
+
 def test_the_ivoa_flavour_uses_the_terms_of_its_model() -> None:
     document = json.loads(export.prov_json([FILTER], Options(descriptions=True)))
     assert document["prefix"]["voprov"] == VOPROV == "http://www.ivoa.net/documents/ProvenanceDM/index.html#"

@@ -296,7 +296,7 @@ def test_no_header_is_too_weird(headers: list[Mapping[str, object]]) -> None:
 
 
 def test_examples_in_the_docstrings() -> None:
-    assert doctest.testmod(obscore).failed == doctest.testmod(intervals).failed == 0
+    assert [doctest.testmod(module).failed for module in (obscore, intervals, instruments)] == [0, 0, 0]
 
 
 def test_instruments_agree_with_the_missions() -> None:
@@ -337,10 +337,26 @@ def test_events_are_in_no_bins_and_of_the_whole_field() -> None:
     assert (row["ev_xel"], row["obs_mode"], row["analysis_mode"]) == (1234, "IMAGING PrimeFullWindow", "epproc 2.1")
     assert (row["s_region"], row["s_fov"]) == ("Circle ICRS 10 20 0.25", 0.5)
     assert row["s_pixel_scale"] == pytest.approx(0.05)
+    assert row["s_resolution"] == row["s_resolution_min"] == 6.6, "the best in the field (ObsCore 1.1, 4.9)"
     assert (row["s_calib_status"], row["em_calib_status"], row["s_ucd"]) == ("calibrated", "calibrated", "pos.eq")
     assert problems(row.filled(**SOUND)) == ()
     chosen = from_science([{"NAXIS": 0}, {**header, "DSTYP1": "POS(X,Y)", "DSVAL1": "TABLE", "DSREF1": ":REG00101"}])
     assert "s_region" not in chosen, "a region that cannot be read is not the field"
+
+
+def test_what_was_kept_without_a_place_is_of_the_whole_field() -> None:
+    header = {**EPIC, "HDUCLAS1": "SPECTRUM", "RA_OBJ": 11.0, "DEC_OBJ": 21.0, "RA_PNT": 10.0, "DEC_PNT": 20.0,
+              "RADECSYS": "ICRS", "DSTYP1": "CCDNR", "DSVAL1": "1", "2DSVAL1": "2", "DSTYP2": "PI",
+              "DSVAL2": "500:7000"}  # fmt: skip
+    row = from_science([{"NAXIS": 0}, header])
+    assert (row["s_ra"], row["s_dec"], row["s_fov"], row["s_region"]) == (10.0, 20.0, 0.5, "Circle ICRS 10 20 0.25")
+    for kind in ("POS(X,Y)", "X", "DETX", "RAWY", "sky"):
+        part = from_science([{"NAXIS": 0}, {**header, "DSTYP3": kind, "DSVAL3": "1:600"}])
+        assert (part["s_ra"], part.get("s_fov"), part.get("s_region")) == (11.0, None, None), kind
+    one = from_science([{"NAXIS": 0}, {name: value for name, value in header.items() if name != "2DSVAL1"}])
+    assert "s_region" not in one, "one CCD is not the field"
+    unknown = from_science([{"NAXIS": 0}, {name: value for name, value in header.items() if "DS" not in name}])
+    assert (unknown["s_ra"], unknown.get("s_region")) == (11.0, None), "nothing is said of what was kept"
 
 
 def test_proposals_and_titles() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import doctest
 import gzip
+import hashlib
 import multiprocessing
 import os
 import re
 import resource
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -24,6 +26,7 @@ from hypothesis import strategies as st
 import provenance
 from provenance import cards, hdus, obscore_hea, votags
 from provenance.columns import COLUMNS, ENUMERATIONS
+from provenance.digests import digests
 from provenance.errors import ObsCoreError, ProvenanceError, TagsError
 from provenance.obscore import ObsCoreRow, from_science
 from provenance.steps import InputData, OutputData, Parameter, Step, dump
@@ -288,7 +291,10 @@ def test_half_written_tags_are_replaced(product: Path) -> None:
     (lambda content: b"<VOTABLE/>" * 500, "no FITS file"),
     (lambda content: content.replace(b"END".ljust(80), b" " * 80), "no END"),
     (lambda content: content.replace(b"BITPIX  =                    8", b"BITPIX  = 'eight'             "), "'eight'"),
-    (gzip.compress, "gunzip it first"),
+    (lambda content: gzip.compress(content)[:-20], "gzip is damaged"),
+    (lambda content: gzip.compress(content[:-2880]), "cut short"),
+    (lambda content: gzip.compress(b"no FITS"), "no FITS file"),
+    (lambda content: gzip.compress(content + bytes(300_000_000)), "inflates to more than 268435456 bytes"),
 ])
 def test_what_cannot_be_tagged_is_refused_and_kept(product: Path, spoil: Callable[[bytes], bytes], words: str) -> None:
     product.write_bytes(spoil(product.read_bytes()))
@@ -493,6 +499,45 @@ def test_a_gzipped_file_is_read(product: Path, tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress(product.read_bytes()[:-2880]))
     with pytest.raises(TagsError, match="cut short"):
         votags.read(packed)
+
+
+def test_a_gzipped_file_is_tagged_and_stripped_like_a_plain_one(product: Path, tmp_path: Path) -> None:
+    plain = product.read_bytes()
+    packed = tmp_path / "product.fits.gz"
+    packed.write_bytes(gzip.compress(plain))
+    packed.chmod(0o640)
+    untagged = digests(packed)
+    assert untagged.science == digests(product).science == hashlib.sha256(plain).hexdigest()
+    contents = set()
+    for _ in range(2):  # in the place of those it has
+        votags.write(packed, ROW, STEPS)
+        contents.add(packed.read_bytes())
+        time.sleep(1.1)  # gzip writes the time to the second
+    assert len(contents) == 1
+    votags.write(product, ROW, STEPS)
+    assert gzip.decompress(packed.read_bytes()) == product.read_bytes()
+    assert votags.read(packed) == votags.Tags(ROW, STEPS)
+    assert (digests(packed).science, digests(packed).is_fits) == (untagged.science, True)
+    with fits.open(packed) as opened:
+        assert [hdu.name for hdu in opened][-1] == "VO-TAGS"
+    assert votags.strip(packed)
+    assert gzip.decompress(packed.read_bytes()) == plain
+    stripped = packed.read_bytes()
+    assert not votags.strip(packed)
+    assert packed.read_bytes() == stripped
+    assert stat.S_IMODE(packed.stat().st_mode) == 0o640
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+@pytest.mark.parametrize("content", [b"no FITS", b"SIMPLE  = no more", b""])
+def test_a_gzipped_file_that_is_no_fits_is_hashed_as_it_lies(tmp_path: Path, content: bytes) -> None:
+    packed = tmp_path / "text.gz"
+    for written in (gzip.compress(content), gzip.compress(content)[:-9]):
+        packed.write_bytes(written)
+        found = digests(packed)
+        assert found.whole == hashlib.sha256(written).hexdigest()
+        if not content.startswith(b"SIMPLE"):
+            assert (found.science, found.is_fits) == (found.whole, False)
 
 
 @settings(relaxed, max_examples=200)

@@ -1,11 +1,12 @@
-"""Runs a simulation: event lists of the cameras and the truth beside them; may import numpy and its siblings."""
+"""Runs a simulation: event lists of the cameras and the truth beside them.
+
+May import numpy, `atomic`, `errors` and its siblings.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from reduction.atomic import write_bytes
 from reduction.errors import ReductionError
 from reduction.simulate import spectra
 from reduction.simulate.cameras import CAMERAS, EPN, UNITS_PER_ARCSEC, Camera
@@ -79,7 +81,8 @@ def simulate(
         truth[key] = {"file": path.name, "rows": rows, **run.truth()}
         done += len(camera.ccds)
         paths.append(path)
-    _write_json(truth_path(folder, observation), _truth(observation, truth))
+    document = json.dumps(_truth(observation, truth), indent=1, sort_keys=True)
+    write_bytes(truth_path(folder, observation), f"{document}\n".encode("ascii"))
     report(total, total, "written")
     return paths
 
@@ -246,20 +249,6 @@ def _software() -> dict[str, str]:
     except metadata.PackageNotFoundError:
         version = "not installed"
     return {"uws-server": version, "numpy": np.__version__}
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        with beside.open("w", encoding="ascii") as file:
-            json.dump(document, file, indent=1, sort_keys=True)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            beside.unlink()
 
 
 def _silent(done: int, total: int, message: str) -> None:

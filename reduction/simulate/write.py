@@ -1,14 +1,12 @@
 """Writes an EPIC-like event list: header, rows CCD by CCD, good times, exposure and bad pixels of each CCD.
 
-May import numpy, astropy and its siblings. Keywords and column limits are those of real event lists; there is no DATE,
-so that the same observation gives the same bytes.
+May import numpy, astropy, `atomic` and its siblings. Keywords and column limits are those of real event lists; there
+is no DATE, so that the same observation gives the same bytes.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +14,7 @@ import astropy.units as u
 import numpy as np
 from astropy.io import fits
 
+from reduction.atomic import replacing
 from reduction.simulate.cameras import CENTRE, UNITS_PER_ARCSEC, X_MAX, Camera
 from reduction.simulate.draw import MOS_ROW, PN_ROW, Detector
 from reduction.simulate.observation import MISSION_EPOCH, Observation
@@ -48,17 +47,8 @@ def write_event_list(
     -------
     Number of rows.
     """
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        with beside.open("wb") as file:
-            rows = _write(file, observation, camera, chips, batches)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            beside.unlink()
-    return rows
+    with replacing(path) as file:
+        return _write(file, observation, camera, chips, batches)
 
 
 def _write(
