@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import time
 import zipfile
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from checkout import ROOT
 from definitions import packages, values
 from uws_server.errors import DefinitionError
 from uws_server.jobs import parameters
-from uws_server.jobs.checks import MOST_PARAMETERS
+from uws_server.jobs.checks import MOST_PARAMETERS, MOST_PROBLEMS
 from uws_server.jobs.definition import Definition, Entry, ParameterSpec, ResultSpec
 from uws_server.jobs.formats import Package, native, par, votable, wadl
 from uws_server.jobs.formats.content import MOST_BYTES
@@ -169,6 +170,44 @@ def test_every_problem_has_its_line() -> None:
         ("parameters[0].name", 5),
         ("parameters[1].min", 9),
     ]
+
+
+def test_every_misfit_is_told_at_once_from_the_top_on() -> None:
+    document = """{
+  "name": "all", "version": 1, "title": "All",
+  "entry": {"type": "shell", "script": "run.sh", "funktion": "main"},
+  "parameters": [
+    {"name": "a", "type": "string", "requird": true},
+    {"name": "b", "type": "float", "min": "0", "max": "1"},
+    {"description": "no name"}
+  ],
+  "control": {"duration": {"default": "long"}, "cpus": 1.5},
+  "test": {"a": [null]},
+  "parametres": []
+}"""
+    with pytest.raises(DefinitionError) as refused:
+        native.read(document, "x")
+    said = [re.sub("known are .*; did", "did", line) for line in str(refused.value).splitlines()]
+    assert said == [
+        "x line 2: version: text is expected, not 1",
+        "x line 3: entry.funktion: unknown key; did you mean function?",
+        "x line 5: parameters[0].requird: unknown key; did you mean required?",
+        'x line 6: parameters[1].min: a number is expected, not "0"',
+        'x line 6: parameters[1].max: a number is expected, not "1"',
+        "x line 7: parameters[2].name: is missing",
+        "x line 7: parameters[2].type: is missing",
+        'x line 9: control.duration.default: a whole number is expected, not "long"',
+        "x line 9: control.cpus: a whole number is expected, not 1.5",
+        "x line 10: test.a: text or a list of texts is expected, not null",
+        "x line 11: parametres: unknown key; did you mean parameters?",
+    ]
+
+
+def test_no_more_than_the_first_misfits_are_told() -> None:
+    document = json.dumps({"parameters": [{f"k{i}": 1 for i in range(1000)}] * 500})
+    with pytest.raises(DefinitionError) as refused:
+        native.read(document, "x")
+    assert len(refused.value.problems) <= MOST_PROBLEMS + len(native.NEEDED)
 
 
 def test_what_is_missing_is_told_where_it_is_missed() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import shutil
 import threading
 import time
@@ -18,7 +20,7 @@ import sqlalchemy as sa
 
 import uwsjobs
 from serving import running_server
-from uws_server.errors import ConfigurationError, DefinitionError, NotFound
+from uws_server.errors import ConfigurationError, DefinitionError, NotFound, Problem
 from uws_server.jobs import parameters
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, new_id, utcnow
@@ -196,7 +198,47 @@ def test_a_check_that_finds_something_leaves_the_definition_out(house: House) ->
 
     install(house.folder, "a")
     house.check = refuse
-    assert house.open().problems == {"a": "a: not here"}
+    assert house.open().problems == {"a": "a/job.json line 1: a: not here"}
+
+
+def test_every_problem_is_told_with_its_line(house: House) -> None:
+    def refuse(definition: Definition) -> None:
+        raise DefinitionError.of("", [Problem("parameters[1].default", "too wide"), Problem("title", "too long")])
+
+    install(house.folder, "a", name="b", parameters=[{"name": "x", "type": "string"}, {"name": "y", "type": "float"}])
+    document = house.folder / "a" / "job.json"
+    document.write_text(json.dumps(json.loads(document.read_text()), indent=1))
+    (house.folder / "a" / "run.sh").unlink()
+    house.check = refuse
+    told = house.open().problems["a"].splitlines()
+    assert {re.sub(r" line [0-9]+", "", line) for line in told} == {
+        "a/job.json: name: 'b' is not the name of its folder, 'a'",
+        "a/job.json: title: too long",
+        "a/job.json: entry.script: there is no 'run.sh' beside it",
+        "a/job.json: parameters[1].default: too wide",
+    }
+    lines = [int(line.split(":")[0].split()[-1]) for line in told]
+    assert lines == sorted(set(lines)), "each in its line, from the top on"
+
+
+def test_a_folder_that_is_meant_to_be_a_definition_is_not_passed_over(house: House) -> None:
+    for name, file in (("shouted", "Job.json"), ("forgotten", "run.py"), ("notes", "README.md")):
+        (house.folder / name).mkdir()
+        (house.folder / name / file).write_text("x", encoding="utf-8")
+    assert house.open().problems == {
+        "shouted": "shouted: there is Job.json, but no job.json",
+        "forgotten": "forgotten: there is run.py, but no job.json",
+    }
+
+
+def test_a_definition_without_its_description_is_taken_out_of_use_and_told(house: House) -> None:
+    place = install(house.folder, "a")
+    library = house.open()
+    (place / "job.json").unlink()
+    library.look_now()
+    assert not library.by_name()
+    assert library.problems == {"a": "a: there is run.sh, but no job.json"}
+    assert not house.open().by_name()
 
 
 def test_a_folder_that_is_not_there_is_a_mistake_of_the_configuration(house: House) -> None:

@@ -73,7 +73,7 @@ def test_numbers_are_as_fortran_writes_them(written: str, value: float) -> None:
         ('path,s,h,"",,,"p"', "parameters[1].name: 'path' is reserved"),
         ('LD_PRELOAD,s,h,"",,,"p"', "parameters[1].name: 'LD_PRELOAD' is reserved"),
         ('a.b,s,h,"",,,"p"', "parameters[1].name: 'a.b' is not a letter"),
-        (',s,h,"",,,"p"', "parameters[1].name: '' is not a letter"),
+        (',s,h,"",,,"p"', "parameters[1].name: a name is needed"),
         ('FIRST,s,h,"",,,"p"', "parameters[1].name: 'FIRST' is there twice"),
         ('a,z,h,"",,,"p"', "parameters[1].type: 'z' is not one of b, i, r, d, s, f"),
         ('a,s,x,"",,,"p"', "parameters[1]: the mode 'x' is not a, h, l, q, hl or ql"),
@@ -95,6 +95,25 @@ def test_a_mistake_is_told_with_its_line(line: str, said: str) -> None:
     with pytest.raises(DefinitionError) as caught:
         read(text)
     assert str(caught.value).startswith(f"evbin.par line 4: {said}")
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        read('a,z,h,1\nmode,s,h,"ql"\nb,i,h,1,few,,p\nnothing\nc,s,h,"",,,""\nd,s,x\n')
+    assert [str(problem.line) + problem.parameter for problem in caught.value.problems] == [
+        "1parameters[0].type",
+        "3parameters[1].min",
+        "4parameters[2]",
+        "6parameters[4]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "required", "editable"), [("ql", True, True), ("q", True, False), ("hl", False, True), ("h", False, False)]
+)
+def test_the_parameter_mode_says_what_is_automatic(mode: str, required: bool, editable: bool) -> None:
+    (spec,) = read(f'a,s,a,"x"\nmode,s,h,"{mode}",,,""\n').parameters
+    assert (spec.required, spec.editable) == (required, editable)
 
 
 def test_a_quote_that_does_not_end_is_taken_as_it_is() -> None:

@@ -76,6 +76,9 @@ def test_text_is_kept_as_it_came(text: str) -> None:
         ("40 arcsec", 40 / 60),
         ("40arcsec", 40 / 60),
         ("0.05 deg", 3.0),
+        ('30"', 0.5),
+        ("1.5'", 1.5),
+        ("0.05°", 3.0),
         ("2", 2.0),
         ("1e0 arcmin", 1.0),
         ("1.", 1.0),
@@ -134,11 +137,23 @@ def test_what_is_no_radius_is_refused(text: str) -> None:
         ("301 arcsec", "'301 arcsec' is out of range; allowed is 0 to 5 arcmin"),
         ("1e999", "'1e999' is not a finite number; allowed is 0 to 5 arcmin"),
         ("3 keV", "unit 'keV' is not one that converts to arcmin"),
+        ("1,5", "'1,5' is not a number; allowed is 0 to 5 arcmin"),
     ],
 )
 def test_a_radius_out_of_range_is_refused_with_the_range(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=r"^" + said.replace("+", r"\+")):
         TYPES["float"](text, CIRCLE)
+
+
+def test_the_unit_of_the_parameter_is_taken_whoever_knows_it() -> None:
+    assert accept("2 sec", "float", unit="sec").value == 2.0
+    assert accept("3 %", "float", unit="%").value == 3.0
+    assert accept("0.5 deg2/photon", "float", unit="deg2/photon ").value == 0.5
+
+
+def test_capitals_of_a_unit_are_told() -> None:
+    assert refusal("2 kev", "float", unit="keV") == "unit 'kev' is not one that converts to keV; did you mean keV?"
+    assert refusal("2 GAUSS", "float", unit="keV") == "unit 'GAUSS' is not one that converts to keV"
 
 
 def test_a_unit_where_there_is_none_is_refused() -> None:
@@ -304,7 +319,7 @@ def test_every_problem_is_told_at_once() -> None:
         "sauce": "no such parameter; spectrum takes radius, energy, eventlist",
         "ENERGIE": "no such parameter; did you mean energy? spectrum takes radius, energy, eventlist",
         "radius": "'9' is out of range; allowed is 0 to 5 arcmin",
-        "energy": "'x' is not an energy range; expected are two numbers such as '0.2 12.0' 0.01 to 200 keV",
+        "energy": "'x' is not an energy range; expected are two numbers such as '0.2 12.0', 0.01 to 200 keV",
         "eventlist": "a value is needed: Event list in FITS.",
     }
 

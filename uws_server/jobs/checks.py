@@ -25,6 +25,7 @@ from uws_server.jobs.definition import (
     ResultSpec,
 )
 from uws_server.jobs.job import LOG
+from uws_server.jobs.words import CONTROL, control_problem
 
 MOST_PARAMETERS = 500
 MOST_RESULTS = 500
@@ -74,8 +75,6 @@ _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _EMAIL = re.compile(r"[^\s@<>\"']{1,64}@[^\s@<>\"']{1,255}")
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-"""What no XML document can hold, and DEL, which a terminal would obey."""
 _LONGEST = {"title": 200, "version": 64, "group": 64, "documentation": 2000, "description": 20_000}
 _LONGEST_OF_PARAMETER = {"description": 10_000, "annotation": 1000, "pattern": 1000, "group": 64, "unit": 64,
                          "ucd": 200, "utype": 200, "xtype": 200, "url": 2000, "media_type": 120}  # fmt: skip
@@ -97,6 +96,8 @@ def name_problem(name: str) -> str:
     """The sentence that says why a definition, or a result, cannot have a name; '' where it can."""
     if _NAME.fullmatch(name):
         return ""
+    if not name:
+        return "a name is needed: a letter, then letters, digits, '_', '-' and '.'"
     return f"{name[:80]!r} is not a letter, then letters, digits, '_', '-' and '.', at most 64"
 
 
@@ -117,7 +118,7 @@ def _problems(definition: Definition) -> Iterator[Problem]:
     if definition.documentation and not _ADDRESS.fullmatch(definition.documentation):
         yield Problem("documentation", f"{definition.documentation[:80]!r} is no http or https address")
     email = definition.contact.email
-    if email and (not _EMAIL.fullmatch(email) or _CONTROL.search(email)):
+    if email and (not _EMAIL.fullmatch(email) or CONTROL.search(email)):
         yield Problem("contact.email", f"{definition.contact.email[:80]!r} is no mail address")
     yield from _texts(definition.contact, {"name": 200}, "contact.")
     for i, role in enumerate(definition.roles):
@@ -179,7 +180,7 @@ def _parameter(spec: ParameterSpec, place: str) -> Iterator[Problem]:
         yield Problem(f"{place}.options", f"{len(spec.options):,} came, at most {MOST_OPTIONS} are allowed")
     yield from _twice(spec.options, f"{place}.options")
     for i, option in enumerate(spec.options):
-        if not option.strip() or len(option) > 100 or _CONTROL.search(option):
+        if not option.strip() or len(option) > 100 or CONTROL.search(option):
             yield Problem(f"{place}.options[{i}]", f"{option[:80]!r} is not printable text of 1 to 100 characters")
     if spec.pattern and (reason := patterns.problem(spec.pattern)):
         yield Problem(f"{place}.pattern", reason)
@@ -221,6 +222,8 @@ def _result(result: ResultSpec, place: str) -> Iterator[Problem]:
 def _parameter_name_problem(name: str) -> str:
     if _PARAMETER_NAME.fullmatch(name):
         return ""
+    if not name:
+        return "a name is needed: a letter, then letters, digits and '_'"
     return f"{name[:80]!r} is not a letter, then letters, digits and '_', at most 64"
 
 
@@ -236,8 +239,8 @@ def _texts(holder: object, longest: dict[str, int], place: str) -> Iterator[Prob
         text = getattr(holder, name)
         if len(text) > most:
             yield Problem(f"{place}{name}", f"{len(text):,} characters came, at most {most:,} are allowed")
-        elif control := _CONTROL.search(text):
-            yield Problem(f"{place}{name}", f"the control character {control[0]!r} came; printable text is allowed")
+        elif problem := control_problem(text):
+            yield Problem(f"{place}{name}", problem)
 
 
 def _twice(names: Sequence[str], place: str, inner: str = "") -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from uws_server.jobs.job import ParameterValue
 from uws_server.jobs.units import convert
 from uws_server.jobs.words import short_word, shorten
 
-_NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s.+-].*)?", re.ASCII)
+_NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([a-zA-Zµμ%°ÅΩ'\"′″(].*)?", re.ASCII)
 _RANGE = re.compile(
     r"\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([a-zA-Z]*)\s*(?:\s|,|:|-|to)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([a-zA-Z]*)\s*",
     re.ASCII,
@@ -48,7 +48,8 @@ def energy_range(text: str, spec: ParameterSpec) -> ParameterValue:
     """Two energies, the lower one first, each with a unit or one unit for both."""
     word = short_word(text)
     match = _RANGE.fullmatch(word)
-    expected = f"two numbers such as {spec.default or '0.2 12.0'!r} {bounds(spec) or spec.unit}".rstrip()
+    allowed = f", {bounds(spec)}" if bounds(spec) else f" {spec.unit}".rstrip()
+    expected = f"two numbers such as {spec.default or '0.2 12.0'!r}{allowed}"
     if match is None:
         raise ValueError(f"{shorten(text)} is not an energy range; expected are {expected}")
     try:

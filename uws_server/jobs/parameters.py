@@ -8,20 +8,18 @@ handed in by the services, so that this module knows no astronomy and no disk.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from uws_server.errors import InvalidParameters, Problem
 from uws_server.jobs import numbers, patterns, positions, times
+from uws_server.jobs.checks import MOST_PROBLEMS
 from uws_server.jobs.definition import FILE_TYPES, Definition, ParameterSpec
 from uws_server.jobs.job import ParameterValue
-from uws_server.jobs.words import listed, require_printable, short_word, shorten
+from uws_server.jobs.words import listed, require_printable, short_word, shorten, truth
 
 Check = Callable[[str, ParameterSpec], ParameterValue]
 """Text of one value and its specification -> the accepted value; raises ValueError with a sentence."""
 
-TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
-"""What is read as true, in any case."""
-_FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
 _OF_LINES = frozenset({"string", "region"})
 """Types of which one value may have several lines."""
 _WITH_COMMAS = frozenset({"boolean", "integer", "float", "choice", "observation"})
@@ -40,10 +38,10 @@ def _string(text: str, spec: ParameterSpec) -> ParameterValue:
 
 def _boolean(text: str, spec: ParameterSpec) -> ParameterValue:
     del spec
-    word = short_word(text).lower()
-    if word not in TRUE | _FALSE:
+    value = truth(short_word(text))
+    if value is None:
         raise ValueError(f"{shorten(text)} is neither true nor false")
-    return ParameterValue("true" if word in TRUE else "false", word in TRUE)
+    return ParameterValue("true" if value else "false", value)
 
 
 def _choice(text: str, spec: ParameterSpec) -> ParameterValue:
@@ -105,17 +103,25 @@ def validate(
     return accepted
 
 
-def check_values(definition: Definition, types: Mapping[str, Check]) -> list[Problem]:
+def check_values(definition: Definition, types: Mapping[str, Check], known: Sequence[Problem] = ()) -> list[Problem]:
     """Every problem of a definition's own values: its defaults, and the values of its test.
+
+    Values of a parameter that has a `known` problem already are not looked at.
 
     A file is not looked for: a default that the archive does not hold is a name that is proposed, and no default; the
     files of a test may lie beside the definition.
     """
-    return list(_values_problems(definition, types))
+    places = {problem.parameter.partition(".")[0] for problem in known}
+    if places & {"parameters", "results"} or len(known) >= MOST_PROBLEMS:  # so many that not all were looked at
+        return []
+    broken = {spec.name.lower() for i, spec in enumerate(definition.parameters) if f"parameters[{i}]" in places}
+    return list(_values_problems(definition, types, broken))
 
 
-def _values_problems(definition: Definition, types: Mapping[str, Check]) -> Iterator[Problem]:
+def _values_problems(definition: Definition, types: Mapping[str, Check], broken: Collection[str]) -> Iterator[Problem]:
     for i, spec in enumerate(definition.parameters):
+        if spec.name.lower() in broken:
+            continue
         if spec.type not in types:
             yield Problem(f"parameters[{i}].type", f"unknown type {spec.type[:80]!r}; known are {', '.join(types)}")
         elif spec.type not in FILE_TYPES and spec.defaults:
@@ -125,7 +131,7 @@ def _values_problems(definition: Definition, types: Mapping[str, Check]) -> Iter
                 yield Problem(f"parameters[{i}].default", str(error))
     for name, values in definition.test.items():
         tried = definition.parameter(name)
-        if tried is None or tried.type not in types:
+        if tried is None or tried.type not in types or tried.name.lower() in broken:
             continue  # uws_server.jobs.checks tells it
         if tried.type in FILE_TYPES and len(values) > max(1, tried.max_values):
             yield Problem(f"test.{name}", f"{len(values)} values came, at most {tried.max_values} are allowed")

@@ -8,9 +8,13 @@ from collections.abc import Sequence
 LONGEST_WORD = 100
 """Characters of a number, a time, a choice or a range: the patterns that read them take the square of the length."""
 
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+"""What no XML document can hold, and DEL, which a terminal would obey."""
+
 _LONGEST_RUN_ID = 255
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-"""What no XML document can hold."""
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
+_FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
 _MOST_LISTED = 20
 
 
@@ -26,10 +30,27 @@ def short_word(text: str) -> str:
     return text.strip()
 
 
+def control_problem(text: str) -> str:
+    """The sentence that says which control character a text holds, or ''."""
+    control = CONTROL.search(text)
+    return f"the control character {control[0]!r} came; printable text is allowed" if control else ""
+
+
 def require_printable(text: str) -> None:
-    """Refuse (ValueError) text that no XML document can hold."""
-    if control := _CONTROL.search(text):
-        raise ValueError(f"the control character {control[0]!r} came; printable text is allowed")
+    """Refuse (ValueError) text with control characters."""
+    if problem := control_problem(text):
+        raise ValueError(problem)
+
+
+def without_colours(text: str) -> str:
+    """The text without what sets colours, or moves about, on a terminal."""
+    return _COLOUR.sub("", text)
+
+
+def truth(text: str) -> bool | None:
+    """What a word such as yes, off or 1 says, in any case; None where it is neither true nor false."""
+    word = text.strip().lower()
+    return True if word in _TRUE else False if word in _FALSE else None
 
 
 def run_id_problem(text: str) -> str:

@@ -9,6 +9,7 @@ broken definition is reported and left out, its last good version stays live, an
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from uws_server.errors import ConfigurationError, DefinitionError, NotFound
+from uws_server.errors import ConfigurationError, DefinitionError, NotFound, Problem
+from uws_server.jobs import checks
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.draft import DEFINITION_FILE, README_FILE
 from uws_server.jobs.formats import native
@@ -31,6 +33,8 @@ _EVERY_S = 1.0
 """How often the folder and the database are looked at."""
 _QUIET_S = 0.3
 """How long a folder must be left alone before its change is read: an editor writes one file after the other."""
+_MEANT = re.compile(r"job\.json|run\.(py|sh)", re.IGNORECASE)
+"""Files by which a folder seems to be meant for a definition."""
 _MOST_REMEMBERED = 500
 
 Signature = Sequence[tuple[str, int, int]]
@@ -59,12 +63,16 @@ class Installed:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was found in the folder of one definition: the digest of its files and it itself, or what is wrong."""
+    """What was found in the folder of one definition: the digest of its files and it itself, or what is wrong.
+
+    A folder that lacks a definition though it seems meant for one is `astray`: it stands for none.
+    """
 
     signature: Signature
     digest: str = ""
     definition: Definition | None = None
     problem: str = ""
+    astray: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,7 +170,7 @@ class Library:
         """Look for the first time: what is not in the folder any more goes, too."""
         rows, seen = self._store.all(), self._scan({})
         for name, row in rows.items():
-            if row.folder and name not in seen:
+            if row.folder and name not in _present(seen):
                 self._store.uninstall(name)
         for name, found in seen.items():
             if found.digest and (name not in rows or rows[name].folder != found.digest):
@@ -171,7 +179,7 @@ class Library:
 
     def _look(self) -> None:
         before, seen = self._state.seen, self._scan(self._state.seen)
-        for name in before.keys() - seen.keys():
+        for name in _present(before) - _present(seen):
             LOG.warning("the job definition %s is no longer in the folder", name)
             self._store.uninstall(name)
         for name, found in seen.items():
@@ -193,8 +201,12 @@ class Library:
         seen = {}
         for place in sorted(self._folder.iterdir()):
             name = place.name.encode(errors="replace").decode()  # one that is not UTF-8 can be told, too
-            if not name.startswith(".") and _is_definition(place):
+            if name.startswith("."):
+                continue
+            if _is_definition(place):
                 seen[name] = self._seen(name, place, before.get(name), bool(before))
+            elif meant := _meant(place):
+                seen[name] = _Seen((), problem=f"{name}: there is {meant}, but no {DEFINITION_FILE}", astray=True)
         return seen
 
     def _seen(self, name: str, place: Path, before: _Seen | None, patient: bool) -> _Seen:
@@ -218,8 +230,7 @@ class Library:
     def _read(self, name: str, place: Path) -> tuple[str, Definition]:
         """Read, check and keep the files of a definition; returns their digest and what they define."""
         files = read_files(place)
-        definition = load(name, files)
-        self._check(definition)
+        definition = load(name, files, self._check)
         if not self._revisions.has(digest_of(files)):  # else its script was looked at when it was kept
             script = definition.entry.script
             found = scripts.problems(definition.entry.type, files[script])
@@ -256,17 +267,27 @@ class Library:
         return Installed(definition, place, row.revision, row.source)
 
 
-def load(name: str, files: Mapping[str, bytes]) -> Definition:
-    """Read and check the definition in files, of which the script must be one; its name must be `name`."""
+def load(name: str, files: Mapping[str, bytes], check: Callable[[Definition], None]) -> Definition:
+    """Read and check the definition in files, of which the script must be one; its name must be `name`.
+
+    DefinitionError with every problem and its line.
+    """
     where = f"{name}/{DEFINITION_FILE}"
     try:
-        definition = native.read(files[DEFINITION_FILE].decode("utf-8"), where)
+        text = files[DEFINITION_FILE].decode("utf-8")
     except (KeyError, UnicodeDecodeError) as error:
         raise DefinitionError(f"{where}: cannot be read: {error}") from error
-    if definition.name != name:
-        raise DefinitionError(f"{where}: name: {definition.name!r} is not the name of its folder, {name!r}")
+    definition, problems = native.read_unchecked(text, where), list[Problem]()
+    try:
+        check(definition)
+    except DefinitionError as error:
+        problems += error.problems
+    if definition.name != name and not checks.name_problem(definition.name):
+        problems.append(Problem("name", f"{definition.name!r} is not the name of its folder, {name!r}"))
     if definition.entry.script not in files:
-        raise DefinitionError(f"{where}: entry.script: there is no {definition.entry.script!r} beside it")
+        problems.append(Problem("entry.script", f"there is no {definition.entry.script[:80]!r} beside it"))
+    if problems:
+        raise native.refused(text, where, problems)
     return definition
 
 
@@ -275,6 +296,16 @@ def _is_definition(place: Path) -> bool:
         return (place / DEFINITION_FILE).is_file()
     except OSError:  # it may not be looked into: to be told, not to be passed over
         return True
+
+
+def _meant(place: Path) -> str:
+    """The file by which a folder without a definition seems to be meant for one; empty where it does not."""
+    names = sorted(each.name for each in place.iterdir()) if place.is_dir() else []
+    return next((name for name in names if _MEANT.fullmatch(name)), "")
+
+
+def _present(seen: Mapping[str, _Seen]) -> set[str]:
+    return {name for name, found in seen.items() if not found.astray}
 
 
 def _signature(place: Path) -> Signature:

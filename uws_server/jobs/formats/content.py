@@ -51,8 +51,8 @@ def at_lines(problems: Iterable[Problem], lines: Mapping[str, int]) -> list[Prob
 
 
 def refused(where: str, problems: Sequence[Problem], lines: Mapping[str, int]) -> DefinitionError:
-    """The error of problems found in a document, each with its line."""
-    return DefinitionError.of(where, at_lines(problems, lines))
+    """The error of problems found in a document, each with its line, from the top on."""
+    return DefinitionError.of(where, sorted(at_lines(problems, lines), key=lambda problem: problem.line))
 
 
 def holders(place: str) -> Iterator[str]:

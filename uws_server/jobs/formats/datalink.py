@@ -1,23 +1,22 @@
-"""The DataLink service descriptors of a job list, and the links of a definition, as VOTable. Imports the definition.
+"""The DataLink service descriptors of a job list, as VOTable. Imports the definition.
 
 A descriptor names an address and the parameters it takes, so that a program can build the request without a form
 (DataLink 1.1, section 4). There are two: one runs a job and answers with its main result, the other makes a job to be
-followed by UWS. Elements stand in the order of VOTable 1.4.
+followed by UWS.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import cast
 
 from lxml import etree
 
 from uws_server.jobs.definition import Definition, ParameterSpec
 from uws_server.jobs.formats import leaves, xmltext
+from uws_server.jobs.formats.votablexml import add, add_text, datatype
 
-VOTABLE = "http://www.ivoa.net/xml/VOTable/v1.3"
 ASYNC_STANDARD = "ivo://ivoa.net/std/UWS#async-1.1"
 SYNC_STANDARD = "ivo://ivoa.net/std/UWS#sync-1.1"
 SYNC, ASYNC = "_sync", "_async"
@@ -27,47 +26,6 @@ _UCD = re.compile(r"[A-Za-z0-9_.:;-]+")
 _TOKEN = re.compile(r"\S+( \S+)*")
 _DATATYPES: Mapping[str, str] = {"boolean": "boolean", "integer": "long", "float": "double"}
 _PLAIN: Mapping[str, type | tuple[type, ...]] = {"boolean": bool, "integer": int, "float": (int, float)}
-_FIELDS: Sequence[tuple[str, str, str]] = (
-    ("ID", "char", "meta.id;meta.main"),
-    ("access_url", "char", "meta.ref.url"),
-    ("service_def", "char", "meta.ref"),
-    ("error_message", "char", "meta.code.error"),
-    ("semantics", "char", "meta.code"),
-    ("description", "unicodeChar", "meta.note"),
-    ("content_type", "char", "meta.code.mime"),
-    ("content_length", "long", "phys.size;meta.file"),
-)
-
-
-@dataclass(frozen=True)
-class Link:
-    """A row of the links table: what there is, where, and of which media type."""
-
-    semantics: str
-    description: str
-    content_type: str
-    url: str = ""
-    service: str = ""
-
-
-def table_root() -> etree._Element:
-    """An empty VOTable."""
-    names = cast(dict[str, str], {None: VOTABLE})  # the stubs know no default namespace
-    return etree.Element(f"{{{VOTABLE}}}VOTABLE", {"version": "1.4"}, names)
-
-
-def add(parent: etree._Element, name: str, attributes: Mapping[str, str] | None = None, text: str = "") -> Any:
-    """A new element of VOTable below another."""
-    element = etree.SubElement(parent, f"{{{VOTABLE}}}{name}", dict(attributes or {}))
-    if text:
-        element.text = text
-    return element
-
-
-def add_text(parent: etree._Element, name: str, value: str, utype: str = "") -> None:
-    """A PARAM that is text."""
-    attributes = {"name": name, "value": value, "datatype": datatype(value), "arraysize": "*"}
-    add(parent, "PARAM", attributes | ({"utype": utype} if utype else {}))
 
 
 def add_parameter(parent: etree._Element, spec: ParameterSpec) -> etree._Element:
@@ -104,48 +62,24 @@ def add_parameter(parent: etree._Element, spec: ParameterSpec) -> etree._Element
     return cast(etree._Element, parameter)
 
 
+def add_service(root: etree._Element, about: Mapping[str, str], says: str, **told: str) -> etree._Element:
+    """A service descriptor, with what is `told` of the service by the names of the standard; its group of inputs."""
+    resource = add(root, "RESOURCE", {**about, "type": "meta", "utype": "adhoc:service"})
+    add(resource, "DESCRIPTION", text=says)
+    for name, value in told.items():
+        if value:
+            add_text(resource, name, value)
+    return cast(etree._Element, add(resource, "GROUP", {"name": "inputParams"}))
+
+
 def add_services(root: etree._Element, definition: Definition, base_url: str) -> None:
     """The two service descriptors of a definition's job list."""
     address = f"{base_url}/rest/{definition.name}"
-    _service(root, definition, SYNC, f"{address}/sync", SYNC_STANDARD, "runs a job and answers with its main result")
-    inputs = _service(root, definition, ASYNC, address, ASYNC_STANDARD, "makes a job (by POST) and answers with it")
+    says = "runs a job and answers with its main result"
+    _job_service(root, definition, SYNC, f"{address}/sync", SYNC_STANDARD, says)
+    inputs = _job_service(root, definition, ASYNC, address, ASYNC_STANDARD, "makes a job (by POST) and answers with it")
     run = add(inputs, "PARAM", {"name": "PHASE", "datatype": "char", "arraysize": "*", "value": "RUN"})
     add(run, "DESCRIPTION", text="RUN runs the job at once; without it, it waits for PHASE=RUN.")
-
-
-def links(definition: Definition, base_url: str, rows: Iterable[Link]) -> bytes:
-    """The links of a definition: `rows` and its two services, with their descriptors."""
-    root = table_root()
-    resource = add(root, "RESOURCE", {"type": "results"})
-    add(resource, "DESCRIPTION", text=f"{definition.title}: how to run it, and what is known of it")
-    add(resource, "INFO", {"name": "QUERY_STATUS", "value": "OK"})
-    add(resource, "INFO", {"name": "standardID", "value": "ivo://ivoa.net/std/DataLink#links-1.1"})
-    table = add(resource, "TABLE")
-    for name, kind, ucd in _FIELDS:
-        size = {"unit": "byte"} if name == "content_length" else {"arraysize": "*"}
-        add(table, "FIELD", {"name": name, "datatype": kind, "ucd": ucd, **size})
-    body = add(add(table, "DATA"), "TABLEDATA")
-    services = (
-        Link("#proc", "Run a job and have its main result", "", service=SYNC),
-        Link("#proc", "Make a job and follow it by UWS", "text/xml", service=ASYNC),
-    )
-    for row in (*services, *rows):
-        cells = (definition.name, row.url, row.service, "", row.semantics, row.description, row.content_type, "")
-        line = add(body, "TR")
-        for cell in cells:
-            add(line, "TD", text=cell)
-    add_services(root, definition, base_url)
-    return serialized(root)
-
-
-def serialized(root: etree._Element) -> bytes:
-    """The document as bytes."""
-    return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
-
-
-def datatype(text: str) -> str:
-    """The VOTable type of a text: char is ASCII only."""
-    return "char" if text.isascii() else "unicodeChar"
 
 
 def _bounds(spec: ParameterSpec) -> dict[str, float]:
@@ -157,16 +91,12 @@ def _bounds(spec: ParameterSpec) -> dict[str, float]:
     return {name: bound for name, bound in found.items() if bound is not None and isinstance(bound, fitting)}
 
 
-def _service(
+def _job_service(
     root: etree._Element, definition: Definition, service: str, url: str, standard: str, says: str
 ) -> etree._Element:
-    resource = add(root, "RESOURCE", {"ID": service, "type": "meta", "utype": "adhoc:service"})
-    add(resource, "DESCRIPTION", text=f"{definition.title}: {says}")
-    add_text(resource, "accessURL", url)
-    add_text(resource, "standardID", standard)
-    inputs = add(resource, "GROUP", {"name": "inputParams"})
+    inputs = add_service(root, {"ID": service}, f"{definition.title}: {says}", accessURL=url, standardID=standard)
     for spec in definition.parameters:
         parameter = add_parameter(inputs, spec)
         if parameter.get("datatype") == "double" and not parameter.get("value"):
             parameter.set("arraysize", "*")  # none yet: a client must not take it for the number NaN
-    return cast(etree._Element, inputs)
+    return inputs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uws_server.errors import DefinitionError
-from uws_server.jobs.formats import Package, content, native, par, votable, wadl, xmltext
+from uws_server.jobs.formats import Package, content, native, par, sas, votable, wadl, xmltext
 
 
 def read_any(document: bytes, where: str) -> Package:
@@ -26,6 +26,9 @@ def _of_xml(document: bytes, where: str) -> Package:
             return wadl.from_root(root, where)
         case "votable":
             return votable.from_root(root, where)
+        case "config" | "file":
+            return sas.from_root(root, where)
         case _:
             name = xmltext.kind(root)[:80]
-            raise DefinitionError(f"{where}: its root is {name!r}; application (WADL) and VOTABLE are read")
+            read = "application (WADL), VOTABLE and CONFIG (a task of SAS)"
+            raise DefinitionError(f"{where}: its root is {name!r}; {read} are read")

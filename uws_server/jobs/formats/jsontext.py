@@ -30,7 +30,8 @@ def loads(text: str, where: str) -> Any:
     try:
         return parsed(text)
     except json.JSONDecodeError as error:
-        raise _refused(where, f"not JSON: {error.msg} (column {error.colno})", error.lineno) from error
+        hint = "; a comma stands before what is closed here" if _is_trailed(text, error.pos) else ""
+        raise _refused(where, f"not JSON: {error.msg} (column {error.colno}){hint}", error.lineno) from error
     except _RefusedToken as error:
         offset = next((match.start() for match in _TOKEN.finditer(text) if match[0] == error.token), 0)
         raise _refused(where, f"not JSON: {error}", line_at(text, offset)) from error
@@ -68,6 +69,11 @@ def lines_of(text: str, places: Sequence[str]) -> dict[str, int]:
 def line_at(text: str, offset: int) -> int:
     """The line of an offset, from 1 on."""
     return text.count("\n", 0, offset) + 1
+
+
+def _is_trailed(text: str, offset: int) -> bool:
+    """Whether an array or object ends there, behind a comma that nothing follows."""
+    return text[offset:].lstrip()[:1] in ("}", "]") and text[:offset].rstrip()[-1:] == ","
 
 
 class _RefusedToken(ValueError):

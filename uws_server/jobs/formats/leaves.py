@@ -17,6 +17,7 @@ from uws_server.jobs import checks
 from uws_server.jobs.definition import Contact, Control, Definition, Duration, Entry, Keep
 from uws_server.jobs.formats import jsontext, xmltext
 from uws_server.jobs.formats.native import Misfit
+from uws_server.jobs.words import truth
 
 Told: TypeAlias = tuple[str, float | None, float | None]
 """A type of ours, and the range that a type of another format itself sets."""
@@ -71,29 +72,28 @@ def plant(data: dict[str, Any], kind: type, path: str, text: str, place: str) ->
     """
     below, _, name = path.rpartition(".")
     if below and (kind is not Definition or below not in _NESTED):
-        raise Misfit(place, "unknown field")
+        raise Misfit.at(place, "unknown field")
     for holder in below.split(".") if below else ():
         data = data.setdefault(holder, {})
     owner = _NESTED[below] if below else kind
     field = next((field for field in dataclasses.fields(owner) if field.name == name), None)
     if field is None or path in _ELSEWHERE | set(_NESTED):
-        raise Misfit(place, "unknown field")
+        raise Misfit.at(place, "unknown field")
     if _is_text(field):
         data[name] = text
         return
     try:
         data[name] = jsontext.parsed(text)
     except (ValueError, RecursionError) as error:
-        raise Misfit(place, f"{text[:80]!r} is not JSON") from error
+        raise Misfit.at(place, f"{text[:80]!r} is not JSON") from error
 
 
 def scalar(text: str, kind: str) -> Any:
     """The value that a text stands for where the type of its parameter says so; the text itself where it is none."""
     word = text.strip()
-    if kind == "boolean" and word.lower() in ("true", "yes", "y", "t", "1"):
-        return True
-    if kind == "boolean" and word.lower() in ("false", "no", "n", "f", "0"):
-        return False
+    if kind == "boolean":
+        value = truth(word)
+        return text if value is None else value
     if kind in ("integer", "float"):
         try:
             value = jsontext.parsed(word)
@@ -107,7 +107,7 @@ def bound(text: str, place: str) -> float:
     """The number that a text stands for; Misfit, at `place`, where it is none."""
     value = scalar(text, "float")
     if not isinstance(value, int | float):
-        raise Misfit(place, f"{text[:80]!r} is no number")
+        raise Misfit.at(place, f"{text[:80]!r} is no number")
     return value
 
 
@@ -129,7 +129,7 @@ def limited(elements: Sequence[etree._Element], kind: str, lines: dict[str, int]
     if elements:
         lines[kind] = xmltext.line_of(elements[0])
     if len(elements) > most:
-        raise Misfit(kind, f"{len(elements):,} came, at most {most} are allowed")
+        raise Misfit.at(kind, f"{len(elements):,} came, at most {most} are allowed")
     return elements
 
 

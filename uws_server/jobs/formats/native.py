@@ -7,8 +7,10 @@ A package is the same with two more keys, `script` and `readme`, the texts of th
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from uws_server.errors import DefinitionError, Problem
@@ -42,9 +44,14 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 class Misfit(Exception):
     """What is of the wrong type, and where."""
 
-    def __init__(self, place: str, reason: str) -> None:
-        self.problem = Problem(place, reason)
-        super().__init__(str(self.problem))
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))
+
+    @classmethod
+    def at(cls, place: str, reason: str) -> Misfit:
+        """The one thing that is wrong at a place."""
+        return cls(Problem(place, reason))
 
 
 def read(text: str, where: str) -> Definition:
@@ -64,9 +71,13 @@ def read_package(document: bytes, where: str) -> Package:
     texts = {key: data.pop(key, "") for key in TEXTS} if isinstance(data, dict) else {}
     for key, value in texts.items():
         if not isinstance(value, str):
-            problem = Problem(key, f"text is expected, not {_said(value)}")
-            raise content.refused(where, [problem], jsontext.lines_of(text, [key]))
+            raise refused(text, where, [Problem(key, f"text is expected, not {_said(value)}")])
     return Package(_sound(_made(data, text, where), text, where), **texts)
+
+
+def refused(text: str, where: str, problems: Sequence[Problem]) -> DefinitionError:
+    """The error of problems that were found in a JSON text, each with its line."""
+    return content.refused(where, problems, jsontext.lines_of(text, [problem.parameter for problem in problems]))
 
 
 def write(definition: Definition) -> str:
@@ -87,21 +98,23 @@ def to_plain(definition: Definition) -> dict[str, Any]:
 
 
 def from_plain(data: Any) -> Definition:
-    """The definition that JSON holds, unchecked; Misfit, with its place, for what is of the wrong type."""
-    known = _object(data, "definition")
-    control = _object(known.get("control", {}), "control")
-    if "duration" in control:
-        control["duration"] = build(Duration, control["duration"], "control.duration")
-    if "destruction" in control:
-        control["destruction"] = build(Keep, control["destruction"], "control.destruction")
-    known["control"] = build(Control, control, "control")
-    known["contact"] = build(Contact, known.get("contact", {}), "contact")
-    if "entry" in known:
-        known["entry"] = build(Entry, known["entry"], "entry")
-    known["parameters"] = _items(ParameterSpec, known, "parameters", checks.MOST_PARAMETERS)
-    known["results"] = _items(ResultSpec, known, "results", checks.MOST_RESULTS)
-    known["test"] = _test(known.get("test", {}))
-    return build(Definition, known, "")
+    """The definition that JSON holds, unchecked; Misfit, with every place, for what is of the wrong type."""
+    known, problems = _object(data, "definition"), list[Problem]()
+    readers: Mapping[str, Callable[[], Any]] = {
+        "control": lambda: _control(known.get("control", {})),
+        "contact": lambda: build(Contact, known.get("contact", {}), "contact"),
+        "entry": lambda: build(Entry, known["entry"], "entry"),
+        "parameters": lambda: _items(ParameterSpec, known, "parameters", checks.MOST_PARAMETERS),
+        "results": lambda: _items(ResultSpec, known, "results", checks.MOST_RESULTS),
+        "test": lambda: _test(known.get("test", {})),
+    }
+    for key, reader in readers.items():
+        if key in known or key != "entry":  # which is missing, then
+            made = None
+            with gathered(problems):
+                made = reader()
+            known[key] = made
+    return build(Definition, known, "", problems)
 
 
 def sound(read: Callable[[], Mapping[str, Any]], where: str, lines: Mapping[str, int]) -> Definition:
@@ -112,35 +125,68 @@ def sound(read: Callable[[], Mapping[str, Any]], where: str, lines: Mapping[str,
     try:
         definition = from_plain(read())
     except Misfit as misfit:
-        raise content.refused(where, [misfit.problem], lines) from misfit
+        raise content.refused(where, misfit.problems, lines) from misfit
     problems = checks.problems(definition)
     if problems:
         raise content.refused(where, problems, lines)
     return definition
 
 
-def build(kind: type[Made], value: Any, place: str) -> Made:
-    """A value of a dataclass from an object whose keys are its fields; Misfit for what does not fit."""
-    data = _object(value, place)
+def build(kind: type[Made], value: Any, place: str, before: Sequence[Problem] = ()) -> Made:
+    """A value of a dataclass from an object whose keys are its fields; Misfit for all that does not fit.
+
+    `before` are problems of its parts that were found already.
+    """
+    data, problems = _object(value, place), list(before)
     begin = f"{place}." if place else ""
     known = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in data:
-        if key not in known:
-            raise Misfit(f"{begin}{key[:80]}", f"unknown key; known are {', '.join(known)}")
-        data[key] = _fitting(str(known[key].type), data[key], f"{begin}{key}")
+        with gathered(problems):
+            if key not in known:
+                raise Misfit.at(f"{begin}{key[:80]}", _unknown(key, list(known)))
+            data[key] = _fitting(str(known[key].type), data[key], f"{begin}{key}")
     for name, field in known.items():
         needed = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if needed and name not in data:
-            raise Misfit(f"{begin}{name}", "is missing")
+            problems.append(Problem(f"{begin}{name}", "is missing"))
+    require_none(problems)
     return kind(**data)
+
+
+def _control(value: Any) -> Control:
+    control, problems = _object(value, "control"), list[Problem]()
+    for name, kind in (("duration", Duration), ("destruction", Keep)):
+        if name in control:
+            with gathered(problems):
+                control[name] = build(kind, control[name], f"control.{name}")
+    return build(Control, control, "control", problems)
+
+
+@contextmanager
+def gathered(problems: list[Problem]) -> Iterator[None]:
+    """Put what does not fit to the problems, so that all of them are told at once."""
+    try:
+        yield
+    except Misfit as misfit:
+        problems += misfit.problems[: checks.MOST_PROBLEMS - len(problems)]
+
+
+def require_none(problems: Sequence[Problem]) -> None:
+    """Raise a Misfit with all problems that were gathered, if there are any."""
+    if problems:
+        raise Misfit(*problems)
+
+
+def _unknown(key: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key[:80].lower(), known, n=1)
+    return f"unknown key; known are {', '.join(known)}{f'; did you mean {near[0]}?' if near else ''}"
 
 
 def _made(data: Any, text: str, where: str) -> Definition:
     try:
         return from_plain(data)
     except Misfit as misfit:
-        lines = jsontext.lines_of(text, [misfit.problem.parameter])
-        raise content.refused(where, [misfit.problem], lines) from misfit
+        raise refused(text, where, misfit.problems) from misfit
     except RecursionError as error:
         raise DefinitionError(f"{where}: nested too deeply") from error
 
@@ -148,24 +194,28 @@ def _made(data: Any, text: str, where: str) -> Definition:
 def _sound(definition: Definition, text: str, where: str) -> Definition:
     problems = checks.problems(definition)
     if problems:
-        lines = jsontext.lines_of(text, [problem.parameter for problem in problems])
-        raise content.refused(where, problems, lines)
+        raise refused(text, where, problems)
     return definition
 
 
 def _object(value: Any, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Misfit(place, f"an object is expected, not {_said(value)}")
+        raise Misfit.at(place, f"an object is expected, not {_said(value)}")
     return dict(value)
 
 
 def _items(kind: type[Made], data: Mapping[str, Any], key: str, most: int) -> tuple[Made, ...]:
     items = data.get(key, [])
     if not isinstance(items, list):
-        raise Misfit(key, f"a list is expected, not {_said(items)}")
+        raise Misfit.at(key, f"a list is expected, not {_said(items)}")
     if len(items) > most:
-        raise Misfit(key, f"{len(items):,} came, at most {most} are allowed")
-    return tuple(build(kind, item, f"{key}[{i}]") for i, item in enumerate(items))
+        raise Misfit.at(key, f"{len(items):,} came, at most {most} are allowed")
+    made, problems = list[Made](), list[Problem]()
+    for i, item in enumerate(items):
+        with gathered(problems):
+            made.append(build(kind, item, f"{key}[{i}]"))
+    require_none(problems)
+    return tuple(made)
 
 
 def _test(value: Any) -> dict[str, tuple[str, ...]]:
@@ -174,7 +224,7 @@ def _test(value: Any) -> dict[str, tuple[str, ...]]:
         texts = given if isinstance(given, list) else [given]
         for text in texts:
             if not isinstance(text, str | int | float):
-                raise Misfit(f"test.{name[:80]}", f"text or a list of texts is expected, not {_said(text)}")
+                raise Misfit.at(f"test.{name[:80]}", f"text or a list of texts is expected, not {_said(text)}")
         found[name] = tuple(str(text).lower() if isinstance(text, bool) else str(text) for text in texts)
     return found
 
@@ -187,12 +237,12 @@ def _fitting(wanted: str, value: Any, place: str) -> Any:
     if types == (int,) and isinstance(value, float) and value.is_integer() and abs(value) < jsontext.LARGEST_INTEGER:
         return int(value)  # JSON knows one kind of number
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types and object not in types):
-        raise Misfit(place, f"{said} is expected, not {_said(value)}")
+        raise Misfit.at(place, f"{said} is expected, not {_said(value)}")
     if isinstance(value, list):
         inner = (str,) if wanted == "tuple[str, ...]" else (str, int, float, bool)
         for item in value:
             if not isinstance(item, inner):
-                raise Misfit(place, f"{said} is expected, not a list with {_said(item)}")
+                raise Misfit.at(place, f"{said} is expected, not a list with {_said(item)}")
         return tuple(value)
     return value
 

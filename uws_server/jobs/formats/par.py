@@ -8,10 +8,11 @@ tells the parameter library what to ask for, is no parameter of the task and is 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from uws_server.errors import Problem
 from uws_server.jobs import checks
 from uws_server.jobs.definition import FILE_TYPES, ParameterSpec
 from uws_server.jobs.formats import Package, content, leaves, native
@@ -30,12 +31,18 @@ _HEAD = ("name", "type", "mode", "default", "min", "max", "prompt")
 def read(document: bytes, where: str) -> Package:
     """The definition in a parameter file, checked: `where` gives its name, and it has no script yet.
 
-    What is asked for (mode a, q or ql) is required, what is learned (a, l) may be changed when a job is run again.
+    What is asked for (mode q, ql, and a unless `mode` says otherwise) is required; what is learned (ql, hl and so on)
+    may be changed when a job is run again.
     """
     text = content.decoded(document, where)
-    name = _UNNAMED.sub("_", PurePath(where).name.removesuffix(".par"))
+    name = name_of(where)
     lines: dict[str, int] = {}
     return Package(native.sound(lambda: _definition(name, text, lines), where, lines))
+
+
+def name_of(where: str) -> str:
+    """The name that a file of that name gives a definition."""
+    return _UNNAMED.sub("_", PurePath(where).name.removesuffix(".par"))
 
 
 def write_package(package: Package, base_url: str = "") -> bytes:
@@ -66,36 +73,52 @@ def _definition(name: str, text: str, lines: dict[str, int]) -> dict[str, Any]:
     rows = [(number, line) for number, line in enumerate(text.splitlines(), 1) if _says_something(line)]
     if len(rows) > checks.MOST_PARAMETERS + 1:  # one of them may be `mode`
         lines["parameters"] = rows[checks.MOST_PARAMETERS][0]
-        raise native.Misfit("parameters", f"{len(rows):,} came, at most {checks.MOST_PARAMETERS} are allowed")
+        raise native.Misfit.at("parameters", f"{len(rows):,} came, at most {checks.MOST_PARAMETERS} are allowed")
+    automatic = _automatic(rows)
     parameters: list[dict[str, Any]] = []
+    problems: list[Problem] = []
     for number, line in rows:
         place = f"parameters[{len(parameters)}]"
         lines[place] = number
-        spec = _parameter(line, place)
-        if spec["name"] != "mode":
+        spec: dict[str, Any] = {}
+        with native.gathered(problems):
+            spec = _parameter(line, place, automatic)
+        if spec.get("name") != "mode":
             parameters.append(spec)
+    native.require_none(problems)
     return {**leaves.bare(name), "parameters": parameters}
+
+
+def _automatic(rows: Sequence[tuple[int, str]]) -> str:
+    """What the mode `a` stands for: the value of the parameter `mode`, where there is one."""
+    for _, line in rows:
+        if line.lstrip().startswith("mode"):
+            name, *_, value = (*_fields(line[:_LONGEST_LINE]), "", "", "", "")[:4]
+            if name == "mode" and _MODE.fullmatch(value.lower()):
+                return value.lower().replace("a", "ql")
+    return "ql"
 
 
 def _says_something(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
-def _parameter(line: str, place: str) -> dict[str, Any]:
+def _parameter(line: str, place: str, automatic: str) -> dict[str, Any]:
     """What a line says, as the native format has it."""
     if len(line) > _LONGEST_LINE:
-        raise native.Misfit(place, f"a line of {len(line):,} characters came, at most {_LONGEST_LINE:,} are read")
+        raise native.Misfit.at(place, f"a line of {len(line):,} characters came, at most {_LONGEST_LINE:,} are read")
     fields = _fields(line)
     if len(fields) < 3:
-        raise native.Misfit(place, f"{line[:80]!r} is not {', '.join(_HEAD)}")
+        raise native.Misfit.at(place, f"{line[:80]!r} is not {', '.join(_HEAD)}")
     name, kind, mode, default, low, high, prompt = (*fields, "", "", "", "", "")[:7]
     known = _type(kind)
     if known is None:
-        raise native.Misfit(f"{place}.type", f"{kind[:80]!r} is not one of {', '.join(_TYPES)}")
+        raise native.Misfit.at(f"{place}.type", f"{kind[:80]!r} is not one of {', '.join(_TYPES)}")
     mode = mode.lower() or "a"
     if not _MODE.fullmatch(mode):
-        raise native.Misfit(place, f"the mode {mode[:80]!r} is not a, h, l, q, hl or ql")
-    asked, learned = "q" in mode or "a" in mode, "l" in mode or "a" in mode
+        raise native.Misfit.at(place, f"the mode {mode[:80]!r} is not a, h, l, q, hl or ql")
+    effective = mode.replace("a", automatic)
+    asked, learned = "q" in effective, "l" in effective
     data: dict[str, Any] = {"name": name, "type": known, "description": prompt, "required": asked, "editable": learned}
     if "w" in kind.lower() and known == "file":
         data |= {"type": "string", "annotation": "the name of a file that is written"}

@@ -16,7 +16,7 @@ from uws_server.errors import DefinitionError, Problem
 from uws_server.jobs import checks
 from uws_server.jobs.definition import FILE_TYPES, Definition, ParameterSpec, ResultSpec
 from uws_server.jobs.formats import Package, datalink, leaves, native, xmltext
-from uws_server.jobs.formats.datalink import add, add_text
+from uws_server.jobs.formats.votablexml import add, add_text, serialized, table_root
 
 OWN = "uws-server:"
 """How the utypes begin that only we write."""
@@ -69,7 +69,7 @@ def write_package(package: Package, base_url: str = "") -> bytes:
     """A VOTable of the definition with its script and README; `base_url` is that of the server whose jobs it makes."""
     definition = package.definition
     checks.require_sound(definition, definition.name)
-    root = datalink.table_root()
+    root = table_root()
     resource = add(root, "RESOURCE", {"ID": definition.name, "name": definition.name, "type": "meta"})
     resource.set("utype", _ACTIVITY)
     if definition.description:
@@ -95,7 +95,7 @@ def write_package(package: Package, base_url: str = "") -> bytes:
         add_text(resource, path, text, f"{OWN}Definition.{path}")
         before.addprevious(resource[-1])
     datalink.add_services(root, definition, base_url)
-    return datalink.serialized(root)
+    return serialized(root)
 
 
 @dataclass
@@ -220,7 +220,7 @@ def told_of(element: etree._Element, lines: dict[str, int], place: str) -> dict[
     datatype = element.get("datatype", "char").removeprefix("xs:")
     if datatype not in _TYPES:
         known = ", ".join(_TYPES)
-        raise native.Misfit(f"{place}.type", f"the datatype {datatype[:80]!r} is not known; known are {known}")
+        raise native.Misfit.at(f"{place}.type", f"the datatype {datatype[:80]!r} is not known; known are {known}")
     kind, low, high = _TYPES[datatype]
     xtype = element.get("xtype", "")
     if xtype == FILE_XTYPE:

@@ -111,7 +111,7 @@ def _told_parameter(element: etree._Element, place: str) -> dict[str, Any]:
     datatype = element.get("type", "xs:string").rpartition(":")[2]
     if datatype not in _TYPES:
         known = ", ".join(_TYPES)
-        raise native.Misfit(f"{place}.type", f"the type {datatype[:80]!r} is not known; known are {known}")
+        raise native.Misfit.at(f"{place}.type", f"the type {datatype[:80]!r} is not known; known are {known}")
     kind, low, high = _TYPES[datatype]
     default = element.get("default")
     if kind == "url" and default and "://" not in default:
