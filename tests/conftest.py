@@ -60,6 +60,5 @@ def module_database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest
         yield f"sqlite:///{tmp_path_factory.mktemp('database') / 'jobs.sqlite'}"
         return
     cluster: Cluster = request.getfixturevalue("postgres")
-    url = cluster.database()
-    yield url
-    cluster.drop(url)
+    with cluster.lent_database() as url:
+        yield url

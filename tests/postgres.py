@@ -35,9 +35,14 @@ class Cluster:
         self.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
-    def drop(self, url: str) -> None:
-        """Remove a database, whoever is connected to it."""
-        self.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+    @contextmanager
+    def lent_database(self) -> Iterator[str]:
+        """The URL of a new, empty database, which is gone after the block, whoever is connected to it."""
+        url = self.database()
+        try:
+            yield url
+        finally:
+            self.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
     def url(self, name: str) -> str:
         """The URL of a database."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
 from sqlalchemy import make_url
 
+from uws_server.cli import _OneLine
 from uws_server.config import PREFIX, Config, load
 from uws_server.errors import ConfigurationError
 
@@ -31,7 +33,8 @@ def test_environment_wins_over_file_and_command_line_over_both(tmp_path: Path) -
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Config)])
 def test_every_key_can_be_set_by_its_variable(name: str, tmp_path: Path) -> None:
     kind = get_type_hints(Config)[name]
-    given, expected = {int: ("7", 7), str: ("http://x.org", "http://x.org")}.get(kind, (str(tmp_path), tmp_path))
+    text = "record" if name == "destroyed" else "http://x.org"
+    given, expected = {int: ("7", 7), str: (text, text)}.get(kind, (str(tmp_path), tmp_path))
     config = load(None, {PREFIX + name.upper(): given})
     assert getattr(config, name) == expected
     others = {field.name for field in dataclasses.fields(Config)} - {name}
@@ -77,6 +80,12 @@ def test_sizes(text: object, size: int) -> None:
         ("data", 5, "text is expected"),
         ("archive", ["a"], "text is expected"),
         ("host", {"a": 1}, "text is expected"),
+        ("base_url", "x.org/uws", "an address such as https://x.org/uws is expected"),
+        ("base_url", "https://", "an address such as"),
+        ("base_url", "https://x.org/uws?a=b", "an address such as"),
+        ("base_url", "https://x.org/uws\n", "an address such as"),
+        ("destroyed", "recrod", "nothing or record is expected"),
+        ("destroyed", "", "nothing or record is expected"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_key(name: str, value: Any, said: str) -> None:
@@ -120,3 +129,10 @@ def test_the_database_lies_in_the_data_folder_whatever_its_name(tmp_path: Path, 
     config = load(None, {}, data=tmp_path / name)
     assert make_url(config.database_url()).database == str(tmp_path / name / "jobs.sqlite")
     assert load(None, {}, database="postgresql://h/d").database_url() == "postgresql://h/d"
+
+
+def test_no_text_of_a_client_looks_like_a_line_of_the_log() -> None:
+    path = "/a\n2026-11-20 INFO forged\x1b[2J é"
+    record = logging.LogRecord("uws", logging.ERROR, "", 1, "error at %s", (path,), None)
+    line = _OneLine("%(levelname)s: %(message)s").format(record)
+    assert line == r"ERROR: error at /a\n2026-11-20 INFO forged\x1b[2J é"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -366,6 +368,11 @@ def test_an_incomplete_draft_is_kept_but_never_asked_for(desk: Desk) -> None:
          ["parameters[0].default"]),
         ({"parameters": [{"name": "text", "type": "integer"}]}, ["test.text"]),
         ({"parameters": [{"name": "text", "type": "string"}] * 2}, ["parameters[1].name"]),
+        ({"title": "", "parameters": [{"name": "text", "type": "integer", "default": 7, "step": 0},
+                                      {"name": "bin", "type": "float", "default": "wide"}],
+          "test": {"text": "x", "bin": "thin"}}, ["title", "parameters[0].step", "parameters[1].default", "test.bin"]),
+        ({"parameters": [{"name": "a", "type": "float", "default": 1, "step": 0}],
+          "results": [{"name": "r", "file": "r"}] * 501, "test": {}}, ["results"]),
     ],
 )  # fmt: skip
 def test_every_problem_has_its_place(desk: Desk, changes: dict[str, Any], places: list[str]) -> None:
@@ -579,3 +586,36 @@ def test_no_version_of_a_removed_definition_makes_jobs_again(desk: Desk) -> None
     desk.admin.remove("curve", "it harms")
     with pytest.raises(NotFound, match="no job definition 'curve'"):
         bob.create("curve", again)
+
+
+def test_what_was_only_tried_goes_with_its_last_job(any_desk: Desk) -> None:
+    desk = any_desk
+    kept, old = desk.services.revisions, time.time() - 2 * 3600
+
+    def sweep() -> None:
+        for place in kept.folder.iterdir():
+            os.utime(place, (old, old))
+        desk.services._revisions_due = 0.0
+        desk.services.tidy()
+
+    was_live, live = desk.live(), desk.live(version="2")
+    based = desk.live(version="3")
+    desk.admin.remove("curve", "no more")
+    desk.live("other")
+    trials = []
+    for text in ("1", "2"):
+        desk.ann.edit_live("other")
+        desk.ann.save("other", desk.ann.get("other").edit, files("other", script=f"echo {text}\n"))
+        trials.append(desk.ann.try_out("other"))
+        desk.ann.discard("other")
+    asked = files("asked")
+    desk.ann.create(asked)
+    desk.ann.request("asked", "")
+    before = {place.name for place in kept.folder.iterdir()}
+    sweep()
+    assert {place.name for place in kept.folder.iterdir()} == before
+    desk.services.end(trials[0])
+    desk.services.forget(trials[0].id)
+    sweep()
+    assert before - {place.name for place in kept.folder.iterdir()} == {trials[0].revision}
+    assert all(kept.has(digest) for digest in (was_live, live, based, trials[1].revision))

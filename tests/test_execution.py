@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import requests
+import sqlalchemy as sa
 from lxml import etree
 
 import uwsjobs
@@ -27,6 +28,7 @@ from uws_server import config
 from uws_server.execution import local, sandbox, shepherd, staging
 from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
+from uws_server.services import Services
 from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
@@ -450,6 +452,34 @@ def test_killed_between_the_phase_and_the_claim(lab: Lab) -> None:
                 assert remote.ended() == "COMPLETED", remote.text("message")
     assert slow.returncode == slower.returncode == 0
     assert sorted(lab.tracked()) == sorted(f"{what} {name}" for what in ("begin", "end") for name in names)
+
+
+def test_a_job_whose_start_was_noted_but_not_confirmed_runs_all_the_same(lab: Lab) -> None:
+    """The database makes the change, and the connection is lost before it says so."""
+    settings = config.load(None, {}, data=lab.data, definitions=lab.definitions, database=lab.database)
+    services = Services(settings, "http://localhost", lab.definitions)
+    job = add_queued_job(lab, services.files, services.store, label="lost", seconds=0)
+    started: list[bool] = []
+
+    @sa.event.listens_for(services.store.engine, "before_cursor_execute")
+    def notice(_connection: object, _cursor: object, statement: str, values: object, *_: object) -> None:
+        if statement.startswith("UPDATE jobs") and "EXECUTING" in str(values):
+            started.append(True)
+
+    @sa.event.listens_for(services.store.engine, "commit")
+    def lose(connection: sa.Connection) -> None:
+        if started == [True]:
+            started.append(False)
+            connection.connection.commit()
+            raise sa.exc.OperationalError("COMMIT", None, ConnectionError("lost"))
+
+    services.start()
+    try:
+        until(lambda: services.store.get(job).phase is Phase.COMPLETED)
+    finally:
+        services.stop()
+    assert len(started) > 2
+    assert lab.tracked() == ["begin lost", "end lost"]
 
 
 def add_queued_job(lab: Lab, files: JobFiles, store: JobStore, **values: str | float) -> str:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from uws_server.errors import NotFound
 from uws_server.jobs.job import new_id
-from uws_server.storage.files import JobFiles, safe_name, write_json
+from uws_server.storage.files import JobFiles, copy, safe_name, write_json
 from uws_server.storage.jobstore import JobStore
 
 
@@ -268,3 +268,16 @@ def test_safe_names(name: str, safe: str) -> None:
 
 def test_a_long_name_keeps_its_suffix() -> None:
     assert safe_name("x" * 300 + ".FTZ").endswith("xx.FTZ")
+
+
+def test_a_copy_is_of_plain_files_only(tmp_path: Path) -> None:
+    """A script that runs may put a link to what the server can read in the place of its input, or a pipe."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(b"x" * 3_000_000)
+    copy(source, target)
+    assert target.read_bytes() == source.read_bytes()
+    (tmp_path / "link").symlink_to(source)
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe", ".", "nothing"):
+        with pytest.raises(OSError, match=r"plain|symbolic|No such|directory"):
+            copy(tmp_path / name, target)

@@ -12,7 +12,7 @@ from astropy.io import fits
 from provenance import votags
 from uws_server.execution import gather, products
 from uws_server.jobs.definition import Definition, Entry, ResultSpec
-from uws_server.jobs.job import Job, new_id, utcnow
+from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage.files import HELPERS_FILE, OURS
 
@@ -84,3 +84,22 @@ def test_what_a_script_told_of_a_result_is_in_its_record_and_its_tags(tmp_path: 
     assert tags is not None
     assert (tags.row["dataproduct_type"], tags.row["t_exptime"]) == ("image", 12.5)
     assert tags.row["access_url"] == "http://x/results/out.fits"
+
+
+def test_links_and_pipes_in_the_place_of_inputs_go(tmp_path: Path) -> None:
+    """What was put there would be read with the rights of the server; for a pipe it would wait for ever."""
+    (tmp_path / "inputs").mkdir()
+    (tmp_path / "inputs/plain.txt").write_text("x")
+    (tmp_path / "inputs/link.txt").symlink_to("/etc/passwd")
+    os.mkfifo(tmp_path / "inputs/pipe.txt")
+    names = ("plain", "link", "pipe")
+    values = {name: ParameterValue(f"{name}.txt", f"inputs/{name}.txt", "upload") for name in names}
+    job = Job(new_id(), "d", "1", Phase.EXECUTING, utcnow(), 60, parameters=values)
+    found = products.collect(job, definition(), tmp_path, "http://localhost", utcnow())
+    assert left(tmp_path / "inputs") == ["plain.txt"]
+    assert sum("put a link or a pipe in the place of inputs/" in note for note in found.notes) == 2
+    hashes = {use.name: use.sha256 for use in found.used}
+    assert (len(hashes["plain"]), hashes["link"], hashes["pipe"]) == (64, "", "")
+    (tmp_path / "inputs").chmod(0)
+    assert gather.gather(definition(), tmp_path) == []
+    (tmp_path / "inputs").chmod(0o700)

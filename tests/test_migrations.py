@@ -66,9 +66,8 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path / 'jobs 100%.sqlite'}"
         return
     cluster: Cluster = request.getfixturevalue("postgres")
-    url = cluster.database()
-    yield url
-    cluster.drop(url)
+    with cluster.lent_database() as url:
+        yield url
 
 
 @pytest.fixture
@@ -264,14 +263,13 @@ def test_sqlite_upgrades_itself_and_keeps_a_copy(tmp_path: Path, caplog: pytest.
 
 
 def test_a_server_leaves_an_old_postgresql_to_the_operator(postgres: Cluster) -> None:
-    url = postgres.database()
-    execute(url, *filter(str.strip, FIRST.split(";\n")))
-    with pytest.raises(ConfigurationError, match="run `uws-server db upgrade`"):
-        JobStore(url)
-    assert migrate.current(url) == "0001"
-    migrate.upgrade(url)
-    JobStore(url).close()
-    postgres.drop(url)
+    with postgres.lent_database() as url:
+        execute(url, *filter(str.strip, FIRST.split(";\n")))
+        with pytest.raises(ConfigurationError, match="run `uws-server db upgrade`"):
+            JobStore(url)
+        assert migrate.current(url) == "0001"
+        migrate.upgrade(url)
+        JobStore(url).close()
 
 
 # --- what cannot be used -------------------------------------------------------------------------------
@@ -290,3 +288,20 @@ def test_a_newer_database_is_refused(empty_url: str) -> None:
 def test_what_is_no_database_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape("postgresql://USER:PASSWORD@HOST/NAME is expected")):
         JobStore(url)
+
+
+@pytest.mark.parametrize("url", ["postgresql://uws:secret@127.0.0.1:1/jobs", "sqlite:////nowhere/at/all/jobs.sqlite"])
+def test_a_database_that_cannot_be_opened_is_told_in_a_sentence(url: str) -> None:
+    for use in (migrate.upgrade, migrate.current, JobStore):
+        with pytest.raises(ConfigurationError, match=r"^database: .* cannot be opened: .+$") as told:
+            use(url)
+        assert "secret" not in str(told.value)
+
+
+def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    path.write_text("no database, but longer than the header of one: " + "x" * 100)
+    for use in (migrate.upgrade, migrate.current, JobStore):
+        with pytest.raises(ConfigurationError, match=r"cannot be opened: file is not a database$"):
+            use(f"sqlite:///{path}")
+    assert path.read_text().startswith("no database")

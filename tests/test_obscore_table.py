@@ -8,6 +8,7 @@ import subprocess
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,19 @@ from astropy.table import Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from checkout import ROOT
 from provenance import obscore, table, votags
 from provenance.obscore import ALL_COLUMNS, ObsCoreRow, Value
 from provenance.steps import Parameter, Step
+from reduction.simulate import simulate, small
 from serving import Served, running_server
-from uws_server import cli
+from uws_server import cli, client
+from uws_server.config import Config
+from uws_server.errors import ConfigurationError
 from uws_server.jobs.job import Job, Result, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.protocol.obscore import _told
+from uws_server.services import Services
 from uws_server.storage import obscore_rows
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.obscore_rows import KeptRow
@@ -337,6 +343,42 @@ def test_other_results_are_no_rows(place: Place) -> None:
 
 
 # --- the rows that are kept ----------------------------------------------------------------------------------------
+
+
+def test_who_publishes_and_who_may_have_it_is_told_by_the_configuration(tmp_path: Path, spectrum: Path) -> None:
+    folder = tmp_path / "definitions"
+    script = 'mkdir -p results; cat "$UWS_PARAM_table" > results/product.fits\n'
+    define(folder, "fits", script, parameters=[{"name": "table", "type": "file"}])
+    shutil.copytree(ROOT / "job_definitions/spectrum", folder / "spectrum")
+    simulate(small(), tmp_path / "archive")
+    (events,) = (tmp_path / "archive").glob("*PN*")
+    options = ("--archive", str(tmp_path / "archive"))
+    with running_server(tmp_path / "data", *options, definitions=folder) as served:
+        place = Place(served, tmp_path / "data")
+        made(place, spectrum)
+        (row,) = place.rows()
+        assert not {"publisher_id", "data_rights", "obs_release_date"} & set(values(row, row.colnames))
+    told = {"publisher": "ivo://x.org/uws", "data_rights": "public"}
+    with running_server(tmp_path / "data", *options, definitions=folder, **told) as served:
+        place = Place(served, tmp_path / "data")
+        (old,) = place.rows()
+        assert (old["publisher_id"], old["data_rights"]) == ("ivo://x.org/uws", "public")
+        paths = [file_of(place, made(place, spectrum))]
+        asked = client.create(f"{served.url}/rest/spectrum", {"eventlist": events.name})
+        job = client.follow(asked, lambda state: None)
+        paths.append(file_of(place, job.url).with_name("source_spectrum.fits"))
+    for path in paths:
+        tags = votags.read(path)
+        assert tags is not None
+        assert (tags.row["publisher_id"], tags.row["data_rights"]) == ("ivo://x.org/uws", "public")
+        when = datetime.fromisoformat(f"{tags.row['obs_release_date']}Z")
+        assert abs((when - datetime.now(UTC)).total_seconds()) < 300
+
+
+@pytest.mark.parametrize(("key", "value"), [("data_rights", "Public"), ("publisher", "https://x.org")])
+def test_a_publisher_or_rights_that_cannot_be_are_refused(tmp_path: Path, key: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{key} = '{value}'"):
+        Services(Config(data=tmp_path, **{key: value}), "http://x.org", tmp_path)
 
 
 def test_rows_on_both_databases(database_url: str) -> None:

@@ -311,6 +311,20 @@ def test_the_steps_of_an_input_come_before_our_own(folder: Path) -> None:
     assert [step.extra["task"] for step in tags.steps] == ["filter", "spectrum"]
 
 
+def test_the_steps_in_a_gzipped_input_come_before_our_own(folder: Path) -> None:
+    before = steps.Step((steps.OutputData(0, "events", False, "", "events.fits"),), {"task": "barycen"})
+    spectrum(folder / "events.fits")
+    votags.write(folder / "events.fits", obscore.ObsCoreRow(calib_level=2), [before])
+    (folder / "inputs/events.FTZ").write_bytes(gzip.compress((folder / "events.fits").read_bytes()))
+    spectrum(folder / "results/source.fits")
+    found = collected(folder, job(eventlist=ParameterValue("events.FTZ", "inputs/events.FTZ", "upload")))
+    assert found.notes == ()
+    assert [step.extra["task"] for step in steps.read(folder / "steps.json")] == ["barycen", "spectrum"]
+    tags = votags.read(folder / "results/source.fits")
+    assert tags is not None
+    assert tags.steps[0] == before
+
+
 def test_what_the_script_said_of_its_steps_is_used(folder: Path) -> None:
     spectrum(folder / "results/source.fits")
     own = steps.Step((steps.Parameter(0, "How.", True, "x"),), {"task": "the script's own"})
@@ -375,17 +389,29 @@ def test_a_fits_file_that_was_cut_short_is_kept_and_told(folder: Path, kept: flo
     assert found.missing == ()
 
 
-def test_a_gzipped_fits_file_is_kept_and_told(folder: Path) -> None:
+def test_a_gzipped_fits_file_is_tagged_like_a_plain_one(folder: Path) -> None:
     spectrum(folder / "results/source.fits")
-    content = gzip.compress((folder / "results/source.fits").read_bytes())
-    (folder / "results/more.fits.gz").write_bytes(content)
+    content = (folder / "results/source.fits").read_bytes()
+    (folder / "results/more.fits.gz").write_bytes(gzip.compress(content))
     (folder / "results/text.gz").write_bytes(gzip.compress(b"text"))
     (folder / "results/broken.gz").write_bytes(b"\x1f\x8b" + b"\0" * 50)
     found = collected(folder)
-    assert [note for note in found.notes if "gzipped" in note] == list(found.notes)
-    assert len(found.notes) == 1
-    assert (folder / "results/more.fits.gz").read_bytes() == content
+    assert found.notes == ()
+    packed, plain = (votags.read(folder / "results" / name) for name in ("more.fits.gz", "source.fits"))
+    assert packed is not None and plain is not None
+    assert packed.steps == plain.steps
+    assert gzip.decompress((folder / "results/more.fits.gz").read_bytes()).startswith(content)
+    made = {arg.path: arg.extra["sha256"] for arg in plain.steps[-1].args if isinstance(arg, steps.OutputData)}
+    assert made["more.fits.gz"] == made["source.fits"]  # the science HDUs are the same
+    assert (folder / "results/text.gz").read_bytes() == gzip.compress(b"text")
     assert {one.name: one.mime for one in found.results}["more_fits"] == "application/octet-stream"
+
+
+def test_numbered_results_are_in_the_order_of_their_numbers(folder: Path) -> None:
+    for name in ("r10.txt", "r2.txt", "r1.txt", "\u0663.txt", "r.txt", "12.txt", "R3.txt", "r02.txt"):
+        (folder / "results" / name).write_text(name, encoding="utf-8")
+    order = [Path(one.file).name for one in collected(folder).results if one.name != "log"]
+    assert order == ["12.txt", "R3.txt", "r1.txt", "r02.txt", "r2.txt", "r10.txt", "r.txt", "\u0663.txt"]
 
 
 # --- what is no result -------------------------------------------------------------------------------------
@@ -441,6 +467,17 @@ def test_fits_is_told_by_its_content(folder: Path) -> None:
     spectrum(folder / "results/product")
     (folder / "results/empty.dat").write_bytes(b"")
     assert {one.name: one.mime for one in collected(folder).results}["product"] == "application/fits"
+
+
+def test_a_declared_result_whose_type_is_left_open_is_told_by_its_content(folder: Path) -> None:
+    spectrum(folder / "results/source.fits")
+    spectrum(folder / "results/back_1.fits")
+    declared = (ResultSpec("open", "source.fits"), ResultSpec("said", "back_1.fits", "application/x-pha"))
+    definition = replace(DEFINITION, results=declared)
+    assert {one.name: one.mime for one in collected(folder, definition=definition).results if one.name != "log"} == {
+        "open": "application/fits",
+        "said": "application/x-pha",
+    }
 
 
 LOCKED = """

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processes import until
 from uws_server.errors import DefinitionError, NotFound
 from uws_server.storage.revisions import MOST_BYTES, MOST_FILES, Revisions, digest_of, read_files
 
@@ -147,3 +151,70 @@ def test_links_stay_inside(tmp_path: Path) -> None:
     os.mkfifo(place / "pipe")
     with pytest.raises(DefinitionError, match="d/pipe: no plain file"):
         read_files(place)
+
+
+# --- what was only tried goes --------------------------------------------------------------------------
+
+
+def age(revisions: Revisions, digest: str, seconds: float = 7200) -> None:
+    then = time.time() - seconds
+    os.utime(revisions.path(digest), (then, then))
+
+
+def test_only_old_files_that_nothing_refers_to_are_swept(revisions: Revisions) -> None:
+    tried, used, fresh = (revisions.keep(FILES | {"run.sh": text}) for text in (b"1", b"2", b"3"))
+    for digest in (tried, used):
+        age(revisions, digest)
+    asked: list[str] = []
+
+    def unused(digests: Collection[str]) -> set[str]:
+        asked.extend(digests)
+        return set(digests) - {used}
+
+    assert revisions.sweep(unused, 3600) == 1
+    assert sorted(asked) == sorted([tried, used]), "what was just kept is not asked for"
+    assert sorted(path.name for path in revisions.folder.iterdir()) == sorted([used, fresh])
+    assert revisions.keep(FILES | {"run.sh": b"1"}) == tried
+    assert revisions.files(tried)["run.sh"] == b"1"
+
+
+def test_what_is_kept_again_is_as_fresh_as_new(revisions: Revisions) -> None:
+    digest = revisions.keep(FILES)
+    age(revisions, digest)
+    assert Revisions(revisions.folder.parent).keep(FILES) == digest
+    assert revisions.sweep(set, 3600) == 0
+    assert revisions.files(digest) == FILES
+
+
+def test_what_another_server_keeps_again_while_it_is_swept_stays(revisions: Revisions) -> None:
+    digest = revisions.keep(FILES)
+    age(revisions, digest)
+
+    def unused(digests: Collection[str]) -> set[str]:
+        revisions.keep(FILES)  # by the time the database answers
+        return set(digests)
+
+    assert revisions.sweep(unused, 3600) == 0
+    assert revisions.files(digest) == FILES
+    assert [path.name for path in revisions.folder.iterdir()] == [digest]
+
+
+def test_servers_that_keep_and_sweep_at_once_lose_nothing(tmp_path: Path) -> None:
+    keeping, done = Revisions(tmp_path), threading.Event()
+
+    def sweep() -> None:
+        while not done.is_set():
+            Revisions(tmp_path).sweep(set, 3600)
+
+    sweeper = threading.Thread(target=sweep)
+    sweeper.start()
+    try:
+        for _ in range(30):
+            with contextlib.suppress(NotFound, FileNotFoundError):  # being looked at, and put back
+                age(keeping, keeping.keep(FILES))
+            keeping.keep(FILES)
+            until(lambda: keeping.has(digest_of(FILES)))
+            assert keeping.files(digest_of(FILES)) == FILES
+    finally:
+        done.set()
+        sweeper.join()

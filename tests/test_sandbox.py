@@ -332,3 +332,103 @@ def test_a_sandbox_within_hidden_folders_shows_what_is_needed(place: Place) -> N
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert done.stdout == "SIMPLE"
     assert "No such file" in done.stderr
+
+
+# --- what can be seen ----------------------------------------------------------------------------------
+
+
+@needs_bubblewrap
+def test_a_trial_sees_of_the_disk_what_it_needs_and_nothing_else(place: Place) -> None:
+    # beside the data and the archive; /tmp is hidden anyhow, so the place of this file is looked at as well
+    beside = place.archive.parent / "beside"
+    beside.mkdir()
+    (beside / "key").write_text("a secret")
+    tests = Path(__file__).resolve().parent
+    status = place.run(f"""
+        for path in / /etc /var /opt /srv /mnt /media /root /boot /sys; do
+            echo "$path:" $(ls -A $path 2>/dev/null)
+        done
+        cat "{beside}/key" /etc/shadow /etc/hostname /etc/fstab /var/log/dpkg.log
+        touch /made /usr/made && exit 4
+        exit 0
+    """)
+    assert status.code == 0
+    assert place.text("stdout.log").count("secret") == 0
+    assert place.text("stderr.log").count("No such file or directory") == 5, place.text("stderr.log")
+    assert place.text("stderr.log").count("Read-only file system") == 2
+    lines = [line.partition(":") for line in place.text("stdout.log").splitlines()]
+    told = {path: set(names.split()) for path, _, names in lines}
+    assert told["/etc"] <= {path.name for pattern in sandbox._OF_ETC for path in Path("/etc").glob(pattern)}
+    assert told["/sys"] == told["/boot"] == set()
+    needed = {Path(sys.prefix), Path(sys.base_prefix), tests, place.archive, Path("/bin"), Path("/sbin"), Path("/lib")}
+    tops = {each.resolve().parts[1] for each in needed} | {"bin", "sbin", "lib", "lib32", "lib64", "libx32"}
+    assert told["/"] <= tops | {"tmp", "var", "run", "proc", "dev", "etc", "usr"}, told["/"]
+    assert told["/var"] <= {"tmp"}
+
+
+@needs_bubblewrap
+def test_links_on_the_way_to_what_is_shown_are_there_too(tmp_path: Path, home: Path) -> None:
+    """A data folder and an archive that are reached through links, and files of the archive that are links."""
+    del home
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link").symlink_to("disk/../disk")
+    place = Place(tmp_path / "link")
+    try:
+        (tmp_path / "far" / "event.fits").write_text("FAR")
+        (place.archive / "far.fits").symlink_to(tmp_path / "far" / "event.fits")
+        listed = ParameterValue("far.fits", str(place.archive / "far.fits"), "archive")
+        status = place.run('cat "$eventlist" "$(dirname "$UWS_JOB_SCRIPT")"/table.txt', values={"eventlist": listed})
+        assert (status.code, place.text("stdout.log")) == (0, "FARbeside the script"), place.text("stderr.log")
+    finally:
+        place.handles[-1].close()
+
+
+@needs_bubblewrap
+def test_the_folders_that_variables_name_are_seen(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    software = place.archive.parent / "software"
+    for name in ("sas/bin", "odf", "tool/lib", "tool/data", "hidden"):
+        (software / name).mkdir(parents=True)
+        (software / name / "file").write_text(f"{name}\n")
+    (software / "odf" / "0123_SUM.SAS").write_text("")
+    monkeypatch.setenv("SAS_DIR", str(software / "sas"))
+    monkeypatch.setenv("SAS_ODF", str(software / "odf" / "0123_SUM.SAS"))
+    monkeypatch.setenv("TOOL_PATH", f"{software}/tool/lib:{software}/tool/data:/:relative:3.5")
+    monkeypatch.setenv("OTHER", str(software / "hidden"))
+    status = place.run(
+        "cat $SAS_DIR/bin/file $(dirname $SAS_ODF)/file; for at in ${TOOL_PATH//:/ }; do cat $at/file; done;"
+        f"ls {software}; ls /etc/shadow 2>/dev/null",
+        environment="TOOL_PATH",
+    )
+    assert status.code == 2
+    lines = place.text("stdout.log").split()
+    assert lines == ["sas/bin", "odf", "tool/lib", "tool/data", "odf", "sas", "tool"]
+
+
+@needs_bubblewrap
+def test_numpy_and_astropy_do_their_work_inside(place: Place) -> None:
+    program = """
+import getpass, locale, os, pathlib, subprocess, tempfile, threading, multiprocessing, time
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.table import Table
+from astropy.time import Time
+from astropy.wcs import WCS
+Table({"TIME": np.arange(10.0)}).write("results/a.fits")
+assert fits.getdata("results/a.fits", 1)["TIME"].sum() == 45
+assert np.linalg.eigvalsh(np.eye(200)).sum() == 200
+assert SkyCoord(10, 20, unit="deg").galactic.l.deg > 0
+assert Time("2020-01-01").tt and time.localtime() and getpass.getuser()
+with tempfile.NamedTemporaryFile() as place:
+    place.write(b"x")
+(pathlib.Path.home() / "made").write_text("x")
+with multiprocessing.Pool(2) as pool:
+    assert pool.map(abs, [-1, -2]) == [1, 2]
+print(subprocess.run(["perl", "-e", "print 6*7"], capture_output=True, text=True).stdout)
+print(subprocess.run(["sh", "-c", "awk 'BEGIN { print 1 }' | sed s/1/one/"], capture_output=True, text=True).stdout)
+"""
+    (place.definition / "work.py").write_text(program)
+    status = place.run(f'HOME="$HOME" USER=x {sys.executable} "{place.definition}/work.py"')
+    assert status.code == 0, place.text("stderr.log")
+    assert place.text("stdout.log").split() == ["42", "one"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -191,11 +192,14 @@ uws-step --task specgroup --input ../filtered.fits --output binned.fits
     assert str(folder) not in (folder / "steps.json").read_text()
 
 
-def test_steps_of_a_tagged_input_come_first(folder: Path) -> None:
+@pytest.mark.parametrize("is_gzipped", [False, True])
+def test_steps_of_a_tagged_input_come_first(folder: Path, is_gzipped: bool) -> None:
     path = folder / "inputs/pn.fits"
     fits.HDUList([fits.PrimaryHDU()]).writeto(path, overwrite=True)
     earlier = steps.Step((steps.Parameter(0, "exposure", False, 3.5),), {"task": "simulate"})
     votags.write(path, obscore.ObsCoreRow(calib_level=1), [earlier])
+    if is_gzipped:
+        path.write_bytes(gzip.compress(path.read_bytes()))
     assert (
         bash(folder, "uws-step --task a --input inputs/pn.fits\nuws-step --task b --input inputs/pn.fits\n").returncode
         == 0

@@ -27,7 +27,9 @@ _MOST_ROLES = 100
 _MOST_REMEMBERED = 10_000
 _MINUTE_S = 60.0
 _MOST_WRONG = 20
-"""Wrong tokens from one address in a minute, after which none is looked at."""
+"""Wrong tokens from one address in a minute, after which none is looked at that was not found right before."""
+_MOST_AT_ONCE = 2
+"""Hashes that are checked at a time: each takes 64 MiB, and all the cores there are."""
 
 
 class Accounts:
@@ -39,6 +41,7 @@ class Accounts:
         self._found: dict[bytes, str] = {}
         self._wrong: dict[str, list[float]] = {}
         self._lock = threading.Lock()
+        self._checking = threading.BoundedSemaphore(_MOST_AT_ONCE)
         self._nobody = self._hasher.hash(secrets.token_hex(16))
 
     def create(
@@ -91,8 +94,9 @@ class Accounts:
 
         TooMany for an address from which too many wrong ones came in the last minute.
         """
-        self._require_patience(address)
         account = self._store.get(name) if _NAME.fullmatch(name) else None
+        if account is None or not self._is_remembered(account.token_hash, name, token):
+            self._require_patience(address)  # of whoever guesses: behind one address there may be others
         # a hash is checked for an unknown name too: how long it takes must not tell which names there are
         right = self._fits(account.token_hash if account else self._nobody, name, token)
         if not right or account is None or account.disabled:
@@ -114,19 +118,27 @@ class Accounts:
             raise TooMany("too many wrong tokens came from your address: try again in a minute")
 
     def _fits(self, token_hash: str, name: str, token: str) -> bool:
-        digest = hashlib.sha256(f"{name}\0{token}".encode("utf-8", "surrogatepass")).digest()
-        with self._lock:
-            if self._found.get(digest) == token_hash:
-                return True
+        if self._is_remembered(token_hash, name, token):
+            return True
         try:
-            self._hasher.verify(token_hash, token)
+            with self._checking:
+                self._hasher.verify(token_hash, token)
         except VerifyMismatchError:
             return False
         with self._lock:
             if len(self._found) >= _MOST_REMEMBERED:
                 self._found.clear()
-            self._found[digest] = token_hash
+            self._found[_digest(name, token)] = token_hash
         return True
+
+    def _is_remembered(self, token_hash: str, name: str, token: str) -> bool:
+        """Whether a token was found right before, and the account has had no other since."""
+        with self._lock:
+            return self._found.get(_digest(name, token)) == token_hash
+
+
+def _digest(name: str, token: str) -> bytes:
+    return hashlib.sha256(f"{name}\0{token}".encode("utf-8", "surrogatepass")).digest()
 
 
 def _roles(words: Iterable[str]) -> str:

@@ -28,6 +28,11 @@ _BOUNDS = {"port": (0, 65535), "max_duration": (1, 10**9), "keep_days": (1, 3650
 _BOUNDS |= {"max_memory": (0, 10**15), "max_disk": (0, 10**15), "max_active": (0, 10**9), "max_stored": (0, 10**15)}
 _OTHER_BOUNDS = (1, 10**15)
 """Lowest and highest value of a number that is not named in _BOUNDS."""
+_TEXTS = {
+    "base_url": (r"(https?://[^\s/?#]+(/[^\s?#]*)?)?", "an address such as https://x.org/uws"),
+    "destroyed": ("nothing|record", "nothing or record"),
+}
+"""What some texts must look like, and how that is told."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,8 @@ class Config:
     proxies: Annotated[str, "addresses, with commas, of proxies whose X-Forwarded-For is believed"] = ""
     downtime: Annotated[Path | None, "TOML file that announces a downtime: down_at, back_at, note"] = None
     destroyed: Annotated[str, "what is left of a job at its destruction time: nothing, or its record"] = "nothing"
+    publisher: Annotated[str, "IVOA identifier of the products' publisher, such as ivo://x.org/uws; empty: none"] = ""
+    data_rights: Annotated[str, "who may have the products: public, secure or proprietary; empty: it is not told"] = ""
 
     def database_url(self) -> str:
         """The database's URL: the configured one, else SQLite in the data folder."""
@@ -101,10 +108,17 @@ def _convert(name: str, value: Any) -> Any:
     if not isinstance(value, str | Path):
         raise ConfigurationError(f"{name} = {value!r}: text is expected")
     if kind is str:
-        return str(value)
+        return _text(name, str(value))
     if not str(value) and kind is Path:
         raise ConfigurationError(f"{name} = '': the path of a folder is expected")
     return Path(value).expanduser().absolute() if str(value) else None
+
+
+def _text(name: str, value: str) -> str:
+    pattern, expected = _TEXTS.get(name, ("", ""))
+    if pattern and not re.fullmatch(pattern, value):
+        raise ConfigurationError(f"{name} = {value!r}: {expected} is expected")
+    return value
 
 
 def number(name: str, value: Any) -> int:

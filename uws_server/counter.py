@@ -20,7 +20,7 @@ from uws_server.jobs.job import Filter, Job, JobSummary, ParameterValue, Progres
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.rights import Caller
 from uws_server.services import Services
-from uws_server.storage.files import size_of
+from uws_server.storage.files import copy, size_of
 from uws_server.storage.library import Installed
 
 _ABORT_WAIT_S = 10.0
@@ -95,6 +95,16 @@ class Counter:
             raise NotFound(f"parameter {name[:64]!r} holds no uploaded file")
         return self._plain_file(job.id, str(parts[number - 1].value))
 
+    def copied_input(self, job: Job, name: str, number: int) -> Path:
+        """A copy of such a file, for another job; NotFound if it is gone."""
+        source, spool = self.input_path(job, name, number), self._services.spool()
+        try:
+            copy(source, spool)
+        except OSError as error:
+            spool.unlink()
+            raise NotFound(f"the file {source.name} cannot be read") from error
+        return spool
+
     # --- doing -----------------------------------------------------------------------------------------
 
     def create(self, definition_name: str, request: Request) -> Job:
@@ -127,7 +137,6 @@ class Counter:
         intake.types = again.types(intake.types)
         values = intake.accept(definition, request.values)
         size = intake.size() + again.size()
-        self.require_room(size)
         now = utcnow()
         job = Job(
             id=new_id(),
@@ -146,9 +155,11 @@ class Counter:
             parent=again.parent,
             after=again.after,
         )
-        if intake.placed or again.placed:
-            self._files.create(job.id, {**intake.placed, **again.placed})
-        self._store.add(job)
+        with self._alone(self._most_bytes):
+            self.require_room(size)
+            if intake.placed or again.placed:
+                self._files.create(job.id, {**intake.placed, **again.placed})
+            self._store.add(job)
         return job
 
     def set_parameters(self, job: Job, values: Mapping[str, Sequence[str]], uploads: Mapping[str, Upload]) -> Job:
@@ -179,9 +190,10 @@ class Counter:
         _must_be(job, "it can be run", Phase.PENDING, Phase.HELD)
         self._require_run(self._services.library.of(job), job.trial)
         self._require_predecessor(job)
-        self._require_turn(job)
-        if not self._store.move(job.id, [Phase.PENDING, Phase.HELD], Phase.QUEUED, queued=utcnow()):
-            raise Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
+        with self._alone(self._most_active):
+            self._require_turn(job)
+            if not self._store.move(job.id, [Phase.PENDING, Phase.HELD], Phase.QUEUED, queued=utcnow()):
+                raise Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
         self._services.scheduler.wake()
         self._services.scheduler.announce(job.id)
 
@@ -255,9 +267,24 @@ class Counter:
 
     # --- checks ----------------------------------------------------------------------------------------
 
+    @property
+    def _most_active(self) -> int:
+        """Jobs that the caller may have queued or running; 0: any number."""
+        most = self._config.max_active if self.caller.max_active is None else self.caller.max_active
+        return 0 if self.caller.is_admin else most
+
+    @property
+    def _most_bytes(self) -> int:
+        """Bytes that the jobs of the caller may take; 0: any number."""
+        return self._config.max_stored if self.caller.max_bytes is None else self.caller.max_bytes
+
+    def _alone(self, limit: int) -> contextlib.AbstractContextManager[object]:
+        """While something is counted against a limit, until it counts itself: requests at once would all pass."""
+        return self._services.counting if limit else contextlib.nullcontext()
+
     def require_room(self, coming: int) -> None:
         """Refuse an upload that does not fit into what the account may store."""
-        most = self._config.max_stored if self.caller.max_bytes is None else self.caller.max_bytes
+        most = self._most_bytes
         if not most:
             return
         held = self._store.stored_bytes(self.caller.name)
@@ -291,8 +318,8 @@ class Counter:
 
     def _require_turn(self, job: Job) -> None:
         """Refuse a job more than the account may have active."""
-        most = self._config.max_active if self.caller.max_active is None else self.caller.max_active
-        if not most or self.caller.is_admin:
+        most = self._most_active
+        if not most:
             return
         active = self._store.active_count(job.owner)
         if active >= most:

@@ -252,9 +252,8 @@ class Drafts:
         return [*found, *scripts.problems(definition.entry.type, script.encode())]
 
     def _unsound(self, definition: Definition) -> Sequence[Problem]:
-        """What is wrong with a definition: where that is nothing, which defaults and test values do not fit."""
+        """What is wrong with a definition, with the defaults and test values that do not fit."""
         try:
-            checks.require_sound(definition, DEFINITION_FILE)
             self._services.check_definition(definition)
         except DefinitionError as error:
             return error.problems

@@ -1,7 +1,8 @@
 """The ObsCore rows of all results that a caller may see listed, newest job first. Imports the services and below.
 
 A row is what the VO-TAGS of its file say; the database keeps it for as long as the file stays as it was. Only where the
-file is had (access_url) and its size are the server's own knowledge: its address may have changed since.
+file is had (access_url) and its size are the server's own knowledge: its address may have changed since. Who publishes
+it and who may have it are what the configuration says where the file says nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import stat
 from collections.abc import Iterator, Mapping
 
 from provenance.obscore import Value
+from uws_server.execution import curation
 from uws_server.execution.obscore import read_row
 from uws_server.jobs.job import Filter
 from uws_server.rights import Caller
@@ -38,11 +40,13 @@ def _rows(services: Services, wanted: Filter) -> Iterator[Row]:
     jobs = (summary.id for summary in services.store.summaries(wanted))
     found: list[KeptRow] = []
     store = f"{services.base_url}/store"
+    told = curation.of(services.config)
     try:
         while ids := list(itertools.islice(jobs, _JOBS_AT_ONCE)):
             for result in obscore_rows.of_jobs(engine, ids):
                 row = _row(services, result, found)
                 if row is not None:
+                    row = {**told, **row}
                     row["access_url"] = f"{store}/{result.result_id}/{result.file.rpartition('/')[2]}"
                     yield row
             if len(found) >= _KEPT_AT_ONCE:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,10 +17,10 @@ from uws_server.accounts import Accounts
 from uws_server.archive.observations import Archive
 from uws_server.config import Config
 from uws_server.errors import DefinitionError, NotFound
-from uws_server.execution import sandbox
+from uws_server.execution import curation, sandbox
 from uws_server.execution.scheduler import Scheduler
 from uws_server.intake import Intake, Outside, Upload
-from uws_server.jobs import parameters
+from uws_server.jobs import checks, parameters
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, utcnow
 from uws_server.jobs.phases import ENDED, Phase
@@ -40,6 +42,7 @@ class Services:
 
     def __init__(self, config: Config, base_url: str, definitions: Path) -> None:
         sandbox.require(config)
+        curation.require(config)
         self.config = config
         self.base_url = base_url
         self.rights = rights_of(config)
@@ -54,6 +57,9 @@ class Services:
         self.library = Library(definitions, self.check_definition, self.revisions, self.definitions)
         self.scheduler = Scheduler(self.store, self.files, self.library, config, base_url)
         self.scheduler.on_idle = self.tidy
+        self._revisions_due = 0.0
+        self.counting = threading.Lock()
+        """Held from when something is counted against a limit of its account until it counts itself."""
 
     def start(self) -> None:
         """Begin to run jobs."""
@@ -85,6 +91,11 @@ class Services:
         swept = self.files.sweep(self.store.known, _ORPHAN_AGE_S)
         if swept:
             LOG.info("swept %d files and folders that belonged to no job", swept)
+        if time.monotonic() >= self._revisions_due:
+            self._revisions_due = time.monotonic() + _ORPHAN_AGE_S
+            swept = self.revisions.sweep(self.definitions.unused, _ORPHAN_AGE_S)
+            if swept:
+                LOG.info("swept %d revisions of job definitions that were only tried", swept)
 
     def end(self, job: Job) -> bool:
         """End a job that does not run yet, or ask the keeper of one that runs; say whether it has ended."""
@@ -138,7 +149,9 @@ class Services:
         return Intake(self.archive, uploads, before, self.outside)
 
     def check_definition(self, definition: Definition) -> None:
-        """DefinitionError for a sound definition whose own values do not fit its types."""
-        problems = parameters.check_values(definition, Intake(self.archive, {}, None, self.outside.at_rest()).types)
+        """DefinitionError with every problem of a definition: its own, and its values that do not fit their types."""
+        problems = checks.problems(definition)
+        types = Intake(self.archive, {}, None, self.outside.at_rest()).types
+        problems += parameters.check_values(definition, types, problems)
         if problems:
             raise DefinitionError.of(f"{definition.name}/job.json", problems)

@@ -6,6 +6,7 @@ declares as results are taken to where results are looked for.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import json
 import os
@@ -58,12 +59,20 @@ def gather(definition: Definition, folder: Path) -> list[str]:
 def _clear(folder: Path) -> list[str]:
     """Remove links and pipes that a script put in the place of what the server opens: they could lead anywhere."""
     notes = []
-    for name in sorted(OURS | {"results", f"{STEPS_FILE}.new"}):
+    for name in sorted({*OURS, "inputs", "results", f"{STEPS_FILE}.new"}) + _given(folder):
         path = folder / name
         if os.path.lexists(path) and stat.S_IFMT(path.lstat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
             path.unlink()
             notes.append(f"the script put a link or a pipe in the place of {name}; it was removed")
     return notes
+
+
+def _given(folder: Path) -> list[str]:
+    """What lies where the inputs of a job were put."""
+    inputs = folder / "inputs"
+    with contextlib.suppress(OSError):  # there is none, or the script had it closed
+        return [] if inputs.is_symlink() else sorted(f"inputs/{path.name}" for path in inputs.iterdir())
+    return []
 
 
 def noted(folder: Path) -> Mapping[str, Noted]:

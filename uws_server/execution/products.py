@@ -7,14 +7,13 @@ of every job that ended, whoever told them.
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
 import hashlib
 import json
 import mimetypes
 import os
+import re
 import stat
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,11 +22,11 @@ from pathlib import Path
 from provenance import making, obscore, steps, votags
 from provenance.digests import digests
 from provenance.errors import ProvenanceError
-from provenance.hdus import OPENING, looks_like_fits
-from uws_server.execution import gather, local, staging
+from provenance.hdus import holds_fits, looks_like_fits
+from uws_server.execution import curation, gather, local, staging
 from uws_server.jobs.definition import Definition, ResultSpec
 from uws_server.jobs.job import LOG, Job, ParameterValue, Result, new_id
-from uws_server.storage.files import STEPS_FILE
+from uws_server.storage.files import STEPS_FILE, write_bytes
 from uws_server.storage.uses import Use
 
 _FITS = "application/fits"
@@ -52,13 +51,15 @@ def collect(job: Job, definition: Definition, folder: Path, results_url: str, en
     """Find, tag and describe the files that a job left in its folder."""
     notes = gather.gather(definition, folder)
     told = gather.noted(folder)
+    curated = making.curated(curation.noted(folder), ended.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"))
     files = list(_regular_files(folder / "results", notes))
     named = _name(files, definition)
     own = _steps_of(job, folder, definition, named, results_url, ended, notes)
     results = []
     for name, path, spec in named:
-        if looks_like_fits(path) or _is_gzipped_fits(path):
-            _tag(job, path, name, own, f"{results_url}/{path.name}", notes, told.get(path.name, gather.Noted()).columns)
+        if holds_fits(path):  # a gzipped one cannot be tagged: the note says so
+            known = {**curated, **told.get(path.name, gather.Noted()).columns}
+            _tag(job, path, name, own, f"{results_url}/{path.name}", notes, known)
         results.append(_describe(name, path, gather.described(spec, told.get(path.name)), folder))
     log = folder / LOG_RESULT.file
     if notes:
@@ -72,11 +73,11 @@ def collect(job: Job, definition: Definition, folder: Path, results_url: str, en
 
 
 def _regular_files(folder: Path, notes: list[str]) -> Iterator[Path]:
-    """Plain files below the folder, in order of their names; a link could lead out of it and is left out."""
+    """Plain files below the folder, as people order names; a link could lead out of it and is left out."""
     count = 0
     for parent, folders, names in os.walk(folder, followlinks=False):
-        folders.sort()
-        for name in sorted([*names, *(name for name in folders if Path(parent, name).is_symlink())]):
+        folders.sort(key=_order)
+        for name in sorted([*names, *(name for name in folders if Path(parent, name).is_symlink())], key=_order):
             path = Path(parent) / name
             if reason := _no_result(path):
                 notes.append(f"{name!a} {reason} and is no result")
@@ -86,6 +87,11 @@ def _regular_files(folder: Path, notes: list[str]) -> Iterator[Path]:
                 notes.append(f"more than {_MOST_FILES} files: the rest are no results")
                 return
             yield path
+
+
+def _order(name: str) -> tuple[list[str | int], str]:
+    """What names are ordered by: lightcurve_2 comes before lightcurve_10."""
+    return [int(part) if odd % 2 else part for odd, part in enumerate(re.split("([0-9]+)", name))], name
 
 
 def _no_result(path: Path) -> str:
@@ -127,7 +133,8 @@ def _describe(name: str, path: Path, spec: ResultSpec, folder: Path) -> Result:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     file = path.relative_to(folder).as_posix()
-    return Result(new_id(), name, file, spec.mime, path.stat().st_size, digest, spec.description)
+    mime = _mime(path) if spec.mime == ResultSpec.mime else spec.mime  # a definition need not say it
+    return Result(new_id(), name, file, mime, path.stat().st_size, digest, spec.description)
 
 
 def _mime(path: Path) -> str:
@@ -136,13 +143,6 @@ def _mime(path: Path) -> str:
     # only the suffix is shown to guess_type: a name that begins with 'data:' would say its type itself
     kind, encoding = mimetypes.guess_type(f"file{path.suffix}")
     return kind if kind and not encoding else "application/octet-stream"
-
-
-def _is_gzipped_fits(path: Path) -> bool:
-    """Whether FITS is in a gzip file, which cannot be tagged: the note says so."""
-    with path.open("rb") as stream, contextlib.suppress(zlib.error):
-        return zlib.decompressobj(wbits=31).decompress(stream.read(1 << 16), len(OPENING)) == OPENING
-    return False
 
 
 def _steps_of(
@@ -165,7 +165,7 @@ def _steps_of(
     for _, value in _files_of(job):
         path = folder / str(value.value)
         try:
-            tags = votags.read(path) if looks_like_fits(path) else None
+            tags = votags.read(path) if holds_fits(path) else None
         except (OSError, ProvenanceError) as error:
             trouble = str(error).replace(str(path), value.text)
             notes.append(f"the provenance of {value.text} cannot be read: {trouble}")
@@ -247,17 +247,10 @@ def _environment(folder: Path) -> Mapping[str, str]:
 
 
 def _keep(path: Path, everything: Sequence[steps.Step], notes: list[str]) -> None:
-    """Write the steps beside the job, whole or not at all."""
-    beside = path.with_name(path.name + ".new")
+    """Write the steps beside the job."""
     try:
-        with beside.open("wb") as stream:
-            stream.write(steps.dump(everything).encode("ascii") + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
+        write_bytes(path, steps.dump(everything).encode("ascii") + b"\n")
     except (OSError, ProvenanceError) as error:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
         notes.append(f"{path.name} cannot be written: {error}")
 
 

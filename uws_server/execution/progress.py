@@ -9,12 +9,11 @@ import re
 import threading
 
 from uws_server.jobs.job import Progress
+from uws_server.jobs.words import CONTROL, without_colours
 from uws_server.storage.files import JobFiles
 
 _STAGE = re.compile(rb"^\[STAGE(?: (\d{1,6})/(\d{1,6}))?\]([^\r\n]*)", re.MULTILINE)
 _ERROR = re.compile(rb"^\[ERROR\]([^\r\n]*)", re.MULTILINE)
-_UNPRINTABLE = re.compile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]")
-"""Colours of a terminal, and what no XML document can hold."""
 _CHUNK = 1 << 20
 _LONGEST = 300
 _LONGEST_REASON = 2000
@@ -68,4 +67,4 @@ def error_sentence(log: bytes) -> str:
 
 def _readable(line: bytes, most: int) -> str:
     """A line of a log as it may stand in a page or a document: printable, without colours, at most so long."""
-    return _UNPRINTABLE.sub("", line.decode("utf-8", "replace")).strip()[:most]
+    return CONTROL.sub("", without_colours(line.decode("utf-8", "replace"))).strip()[:most]

@@ -1,17 +1,20 @@
 """A script shut in by bubblewrap: what a trial of a draft may see and touch. Imports configuration, errors, storage.
 
-Inside, the disk is read-only and the folder of the job is the one exception; the data of the server, the home folder,
-/tmp and /run are empty and private; there is no network; other processes cannot be seen. Many containers forbid it:
-`obstacle` tries it once and says what is in the way.
+Inside there is no more of the disk than a script needs, read-only: the programs of the system, Python with our
+packages, the definition, the inputs, and what the configuration names. The folder of the job can be written; the home
+folder, /tmp and /run are empty and private; there is no network; other processes cannot be seen. Many containers forbid
+it: `obstacle` tries it once and says what is in the way.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import provenance
@@ -29,9 +32,16 @@ _MOST_PRIVATE = 1 << 30
 """Bytes that each of the private places takes: they are in memory."""
 _ALONE = (
     *("--die-with-parent", "--new-session", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
-    *("--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
+    *("--cap-drop", "ALL", "--dev", "/dev", "--proc", "/proc"),
 )
 _PRIVATE = ("/tmp", "/var/tmp", "/run")
+_PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_OF_ETC = (
+    *("ld.so.*", "alternatives", "java*", "perl", "python3*", "R", "fonts", "magic*", "mime.types", "terminfo"),
+    *("passwd", "group", "nsswitch.conf", "hosts", "localtime", "timezone", "locale.*", "os-release"),
+)
+"""What programs read of /etc to start at all and to say names and times: nothing secret."""
+_MOST_LINKS = 40
 
 
 def require(config: Config) -> None:
@@ -55,7 +65,7 @@ def obstacle() -> str:
         return "bubblewrap is not installed (Debian package bubblewrap)"
     try:
         done = subprocess.run(
-            [program, *_ALONE, "--size", "4096", "--tmpfs", "/tmp", "/bin/true"],
+            [program, *_ALONE, *_view({Path("/tmp")}, _of_system()), "/bin/true"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_TRY_S,
@@ -70,26 +80,72 @@ def obstacle() -> str:
 
 
 def around(command: Sequence[str], folder: Path, data: Path, shown: Iterable[Path]) -> list[str]:
-    """The command, shut in: it may write in `folder`, and of the hidden places it sees what is `shown`.
+    """The command, shut in: it may write in `folder`, and sees what is `shown`, read-only, besides what programs need.
 
-    `data` is the folder of the server, which is hidden with all that is in it. What Python needs is shown.
+    `data` is the folder of the server, which is hidden with all that is in it but these.
     """
     hidden = {Path(place).resolve() for place in (*_PRIVATE, data, Path.home())} - {Path("/")}
-    empty = ["--size", str(_MOST_PRIVATE), "--tmpfs"]
-    hidden = {place for place in hidden if place.is_dir()}
-    seen = {place.resolve() for place in (*shown, *_of_python())} - hidden
-    within = {place for place in seen if place.exists() and hidden.intersection(place.parents)}
-    mounts: list[str] = []
-    for place in sorted(hidden | within, key=lambda each: len(each.parts)):  # what is inside after what holds it
-        mounts += [*empty, str(place)] if place in hidden else ["--ro-bind", str(place), str(place)]
+    mounts = _view({place for place in hidden if place.is_dir()}, (*_of_system(), *_of_python(), *shown))
     mounts += ["--bind", str(folder), str(folder), "--chdir", str(folder)]
     for name in sorted(PROTECTED):  # what is mounted by itself cannot be removed, nor a link put in its place
         mounts += ["--ro-bind-try", str(folder / name), str(folder / name)]
     mounts += ["--bind-try", str(folder / "inputs"), str(folder / "inputs")]
-    return [shutil.which(_PROGRAM) or _PROGRAM, *_ALONE, *mounts, "--", *command]
+    return [shutil.which(_PROGRAM) or _PROGRAM, *_ALONE, *mounts, "--remount-ro", "/", "--", *command]
+
+
+def _view(hidden: set[Path], shown: Iterable[Path]) -> list[str]:
+    """Mounts that show places, with the links on the way to them, and put empty folders where something is hidden."""
+    ways = {Path(os.path.abspath(place)) for place in shown}  # noqa: PTH100 - resolve() would follow the links
+    seen = {place.resolve() for place in ways if _is_there(place)} - hidden - {Path("/")}
+
+    def is_covered(place: Path) -> bool:
+        return next((each in seen for each in place.parents if each in seen or each in hidden), False)
+
+    mounts = {place: ["--size", str(_MOST_PRIVATE), "--tmpfs", str(place)] for place in hidden}
+    mounts |= {place: ["--ro-bind", str(place), str(place)] for place in seen if not is_covered(place)}
+    links = {link: target for place in ways for link, target in _links(place)}
+    mounts |= {link: ["--symlink", target, str(link)] for link, target in links.items() if not is_covered(link)}
+    # what is inside after what holds it
+    return [word for place in sorted(mounts, key=lambda each: (len(each.parts), each)) for word in mounts[place]]
+
+
+def _links(place: Path) -> Iterator[tuple[Path, str]]:
+    """The symbolic links on the way to a place, each with where it leads."""
+    at, ahead, followed = Path("/"), list(place.parts[1:]), 0
+    while ahead and followed < _MOST_LINKS:
+        name = ahead.pop(0)
+        step = at.parent if name == ".." else at / name
+        target = _target(step)
+        if not target:
+            at = step
+            continue
+        yield step, target
+        followed += 1
+        at = Path("/") if target.startswith("/") else at
+        ahead = [part for part in Path(target).parts if part != "/"] + ahead
+
+
+def _target(path: Path) -> str:
+    """Where a symbolic link leads; empty for what is none."""
+    with contextlib.suppress(OSError):
+        return os.readlink(path)  # noqa: PTH115 - as text: `..` and all
+    return ""
+
+
+def _is_there(place: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return place.exists()
+    return False
+
+
+def _of_system() -> Iterator[Path]:
+    """Where the programs of the system lie, and what they read to start."""
+    yield from (Path(place) for place in _PROGRAMS)
+    for pattern in _OF_ETC:
+        yield from Path("/etc").glob(pattern)
 
 
 def _of_python() -> set[Path]:
-    """Folders that hold the interpreter, its libraries and our packages."""
+    """The interpreter, its libraries and our packages."""
     packages = Path(provenance.__file__).resolve().parent.parent
-    return {Path(sys.prefix), Path(sys.base_prefix), Path(sys.exec_prefix), packages}
+    return {Path(sys.executable), Path(sys.prefix), Path(sys.base_prefix), Path(sys.exec_prefix), packages}

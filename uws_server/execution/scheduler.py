@@ -15,18 +15,17 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from pathlib import Path
 
 from uws_server.config import Config
 from uws_server.errors import NotFound
-from uws_server.execution import following, local, obscore, products, staging
+from uws_server.execution import following, local, staging
+from uws_server.execution.endings import Registrar
 from uws_server.execution.peers import BEAT_S, Peers
-from uws_server.execution.progress import ProgressReader, error_sentence
+from uws_server.execution.progress import ProgressReader
 from uws_server.jobs.job import Job, JobError, utcnow
 from uws_server.jobs.phases import ENDED, Phase
-from uws_server.storage import changes, obscore_rows
-from uws_server.storage.files import JobFiles, size_of
+from uws_server.storage import changes
+from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore, Run
 from uws_server.storage.library import Library
 from uws_server.storage.servers import ServerStore
@@ -38,7 +37,8 @@ _IDLE_S = 60.0
 """How often expired jobs are destroyed."""
 _OVERDUE_S = 60.0
 """How long after its limit a job whose keeper cannot be seen is given up."""
-_TAIL = 64_000
+_AGAIN_S = 2.0
+"""How long after a database did not answer it is asked again."""
 
 
 class Scheduler:
@@ -51,6 +51,7 @@ class Scheduler:
         self.on_missed: Callable[[], None] = lambda: None
         self._store, self._files, self._library = store, files, library
         self._config, self._base_url = config, base_url
+        self._registrar = Registrar(store, files, library, base_url)
         self._running: dict[str, local.Handle] = {}
         self._peers = Peers(ServerStore(store.engine), store.server)
         self._watching = changes.watch(store.engine, store.server, self._heard, self._missed)
@@ -210,11 +211,20 @@ class Scheduler:
             if not queued:
                 return
             for job_id in queued:
-                if self._store.take(job_id, utcnow()):
+                if self._takes(job_id):
                     self._launch(job_id)
                     self.announce(job_id)
                     if self._store.abort_asked(job_id):
                         self._ask_keeper(job_id, local.Handle.abort)
+
+    def _takes(self, job_id: str) -> bool:
+        """Take a job; say whether no other server was faster."""
+        try:
+            return self._store.take(job_id, utcnow())
+        except Exception:
+            # the change may have been made and its answer lost: the job would wait for a keeper for ever
+            self._persist(lambda: self._store.give_back(job_id))
+            raise
 
     def _launch(self, job_id: str) -> None:
         folder = self._files.folder(job_id)
@@ -227,7 +237,7 @@ class Scheduler:
         except Exception as error:
             LOG.exception("job %s cannot be started", job_id)
             reason = str(error) if isinstance(error, NotFound) else "the server could not start the script"
-            self._store.end(job_id, Phase.ERROR, utcnow(), JobError(reason, fatal=False), [])
+            self._persist(lambda: self._store.end(job_id, Phase.ERROR, utcnow(), JobError(reason, fatal=False), []))
             self.release(job_id)
 
     def _watch(self, job_id: str, handle: local.Handle) -> None:
@@ -296,10 +306,11 @@ class Scheduler:
     def _finish(self, job_id: str) -> None:
         """Register what a job left and set its last phase."""
         try:
-            self._register(job_id)
+            self._registrar.register(job_id)
         except Exception:
-            LOG.exception("job %s could not be registered", job_id)
-            self._store.end(job_id, Phase.ERROR, utcnow(), JobError("the server could not register the results"), [])
+            LOG.exception("job %s could not be registered; trying again", job_id)
+            time.sleep(_AGAIN_S)
+            self._persist(lambda: self._register_or_fail(job_id))
         finally:
             with self._lock:
                 handle = self._running.pop(job_id, None)
@@ -310,51 +321,24 @@ class Scheduler:
             self.wake()
             self.release(job_id)
 
-    def _register(self, job_id: str) -> None:
+    def _register_or_fail(self, job_id: str) -> None:
         try:
-            job = self._store.get(job_id)
-        except NotFound:
-            return  # deleted while it ran
-        folder = self._files.folder(job_id)
-        definition = self._library.of(job).definition
-        status = local.status(folder)
-        if status is None:
-            left = local.end_orphans(job_id)
-            LOG.error("job %s: its keeper left no status (%d processes): %s", job_id, left, local.complaint(folder))
-        ended = datetime.fromtimestamp(status.end, UTC) if status else utcnow()
-        url = f"{self._base_url}/rest/{job.definition}/{job.id}/results"
-        found = products.collect(job, definition, folder, url, ended)
-        phase, error = self._verdict(job, status, found, folder)
-        if self._store.end(job_id, phase, ended, error, found.results, size_of(folder), found.used):
-            obscore_rows.keep(self._store.engine, obscore.rows_of(folder, found.results))
-            LOG.info("job %s %s: %s %s", job.definition, job_id, phase, error.message if error else "")
-            for note in found.notes:
-                LOG.warning("job %s: %s", job_id, note)
+            self._registrar.register(job_id)
+        except Exception:
+            LOG.exception("job %s could not be registered", job_id)
+            self._store.end(job_id, Phase.ERROR, utcnow(), JobError("the server could not register the results"), [])
 
-    def _verdict(
-        self, job: Job, status: local.Status | None, found: products.Products, folder: Path
-    ) -> tuple[Phase, JobError | None]:
-        if status is None:
-            return Phase.ERROR, JobError("the process that kept the job was killed; run the job again", fatal=False)
-        if status.reason == "abort":
-            return Phase.ABORTED, None
-        if status.reason == "timeout":
-            limit = job.execution_duration
-            return Phase.ABORTED, JobError(f"executionDuration: the job ran for its limit of {limit} s and was ended")
-        if status.code != 0:
-            return Phase.ERROR, JobError(_reason(folder, status.code))
-        if found.missing:
-            return Phase.ERROR, JobError(f"the script ended well but left no {', '.join(found.missing)}")
-        return Phase.COMPLETED, None
+    def _persist(self, note: Callable[[], object]) -> None:
+        """Have something noted in the database, however long that does not answer.
 
-
-def _reason(folder: Path, code: int) -> str:
-    """One sentence for a script that ended badly."""
-    how = f"the script was ended by signal {-code}" if code < 0 else f"the script ended with status {code}"
-    try:
-        with (folder / "stderr.log").open("rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
-            sentence = error_sentence(stream.read())
-    except OSError:
-        sentence = ""
-    return sentence or f"{how} and gave no reason"
+        What is not noted when the server stops is found by the next one: the job still counts as one of this server.
+        """
+        while True:
+            try:
+                note()
+                return
+            except Exception:
+                LOG.exception("the database does not answer; trying again")
+            if self._stopping:
+                return
+            time.sleep(_AGAIN_S)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from uws_server.config import Config
-from uws_server.execution import fetch, sandbox
+from uws_server.execution import curation, fetch, sandbox
 from uws_server.jobs import checks
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, ParameterValue
@@ -23,8 +23,9 @@ from uws_server.storage.files import write_json
 from uws_server.storage.library import Installed
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV")
+_ODF = "SAS_ODF"
 _CALIBRATION = (
-    "SAS_DIR", "SAS_PATH", "SAS_ODF", "SAS_CCF", "SAS_CCFPATH", "HEADAS", "LHEASOFT", "LHEA_DATA", "LHEAPERL",
+    "SAS_DIR", "SAS_PATH", _ODF, "SAS_CCF", "SAS_CCFPATH", "HEADAS", "LHEASOFT", "LHEA_DATA", "LHEAPERL",
     "CALDB", "CALDBCONFIG", "CALDBALIAS",
 )  # fmt: skip
 """Variables by which XMM-SAS and HEASoft find themselves and the calibration files: a script has the server's."""
@@ -49,21 +50,23 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
     folder = folder.resolve()
     document = parameters_document(job, installed, base_url)
     document["job"]["notes"] = notes_of(folder)
+    if told := curation.of(config):
+        document["job"]["curation"] = told
     write_json(folder / "parameters.json", document)
     run = command(installed, folder)
+    more = [name.strip() for name in config.environment.split(",") if name.strip()]
     shut_in = sandbox.wanted(job, config)
     if shut_in and (why := sandbox.obstacle()):
         shut_in = False
         _warn(folder, f"this trial runs without a sandbox: {why}")
     if shut_in:
-        shown = [installed.script.parent, *([config.archive] if config.archive else []), *_software(os.environ)]
+        shown = [installed.script.parent, *([config.archive] if config.archive else []), *_software(os.environ, more)]
         shown += _inputs_elsewhere(job)
         run = sandbox.around(run, folder, config.data, shown)
     if items := fetch.plan(job, config, folder):
         write_json(folder / fetch.PLAN_FILE, items)
         run = fetch.command(folder, run)  # what is fetched needs the network, the script may have none
     control = installed.definition.control
-    more = [name.strip() for name in config.environment.split(",") if name.strip()]
     launch = {
         "command": run,
         "environment": environment(job, installed, folder, os.environ, more),
@@ -176,10 +179,12 @@ def _may_be_variable(name: str) -> bool:
     return _VARIABLE.fullmatch(name) is not None and not checks.is_reserved(name)
 
 
-def _software(outside: Mapping[str, str]) -> list[Path]:
-    """The folders and files that the variables of XMM-SAS and HEASoft name."""
-    paths = (Path(part) for name in _CALIBRATION for part in outside.get(name, "").split(os.pathsep) if part)
-    return [path for path in paths if path.is_absolute()]
+def _software(outside: Mapping[str, str], more: Iterable[str]) -> list[Path]:
+    """The folders and files that the variables of XMM-SAS and HEASoft name, and further variables."""
+    paths = [Path(part) for name in (*_CALIBRATION, *more) for part in outside.get(name, "").split(os.pathsep) if part]
+    summary = Path(outside.get(_ODF, ""))
+    beside = [summary.parent] if summary.is_file() else []  # the observation lies beside its summary file
+    return [path for path in (*paths, *beside) if path.is_absolute()]
 
 
 def _least(*limits: int) -> int:

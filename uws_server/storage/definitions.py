@@ -8,7 +8,7 @@ is not asked of the database: PostgreSQL fails on a NUL character.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -21,7 +21,7 @@ from uws_server.jobs.draft import WAS_LIVE, Action, Change, Draft, State
 from uws_server.jobs.job import utcnow
 from uws_server.storage.database import reading
 from uws_server.storage.revisions import is_digest
-from uws_server.storage.tables import definition_history, definitions, drafts
+from uws_server.storage.tables import definition_history, definitions, drafts, jobs
 
 FOLDER: Literal["folder"] = "folder"
 """Who makes the changes that the folder of definitions makes."""
@@ -119,6 +119,17 @@ class DefinitionStore:
         )
         with self._reading.connect() as connection:
             return connection.execute(query.limit(1)).first() is not None
+
+    def unused(self, revisions: Collection[str]) -> set[str]:
+        """Those of some revisions that no definition, draft or trial refers to, and no line of the history."""
+        left = set(revisions)
+        trials = sa.select(jobs.c.revision).where(jobs.c.trial.is_(sa.true()))  # what was live is in the history
+        places = (definitions.c.revision, definitions.c.folder, definition_history.c.revision, drafts.c.based_on)
+        with self._reading.connect() as connection:
+            for query in (*(sa.select(place) for place in places), trials):  # the longest last, if at all
+                if left:
+                    left.difference_update(connection.execute(query.distinct()).scalars())
+        return left
 
     # --- drafts ----------------------------------------------------------------------------------------
 

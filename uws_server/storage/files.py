@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from uws_server.errors import NotFound
 
@@ -99,14 +99,8 @@ class JobFiles:
             return b""
 
     def told(self, job_id: str, name: str, most: int) -> bytes:
-        """What a script left in a file, at most `most` bytes of it; OSError where that is no plain file.
-
-        The script may still run: a link is not followed, and a pipe is not waited for.
-        """
-        handle = os.open(self.folder(job_id) / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(handle, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise OSError(f"{name} is no plain file")
+        """What a script left in a file, at most `most` bytes of it; OSError where that is no plain file."""
+        with opened(self.folder(job_id) / name) as stream:
             return stream.read(most)
 
     def sweep(self, known: Callable[[Collection[str]], Collection[str]], older_than: float) -> int:
@@ -156,14 +150,42 @@ def _open_up(folder: Path) -> None:
             folder.chmod(0o700)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that a reader finds the old file or the whole new one: beside, fsync, rename."""
+def opened(path: Path) -> BinaryIO:
+    """A file that a script which still runs may have touched, to be read; OSError where it is no plain file.
+
+    A link is not followed, and a pipe is not waited for: either may have been put there a moment ago.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(f"{path.name} is no plain file")
+    return os.fdopen(handle, "rb")
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file that a script which still runs may have touched; OSError where it is no plain file."""
+    with opened(source) as content, target.open("wb") as stream:
+        shutil.copyfileobj(content, stream, 1 << 20)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write so that a reader finds the old file or the whole new one: beside, fsync, rename."""
     beside = path.with_name(path.name + ".new")
-    with beside.open("w", encoding="utf-8") as stream:
-        json.dump(content, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, the whole of it or nothing."""
+    write_bytes(path, json.dumps(content).encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -98,6 +98,12 @@ class JobStore:
         """Have this process run a QUEUED job; say whether no other one was faster."""
         return self.move(job_id, [Phase.QUEUED], Phase.EXECUTING, started=started, server=self.server)
 
+    def give_back(self, job_id: str) -> None:
+        """Put a job into the queue again which this process has taken without knowing it."""
+        statement = _step(job_id, [Phase.EXECUTING], Phase.QUEUED).where(jobs.c.server == self.server)
+        with self.engine.begin() as connection:
+            connection.execute(statement.values(started=None, server=None))
+
     def take_over(self, job_id: str, server: str | None) -> bool:
         """Have this process run a job that another one has taken; say whether it was still that one's."""
         theirs = jobs.c.server.is_(None) if server is None else jobs.c.server == server

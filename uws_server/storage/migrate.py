@@ -33,7 +33,7 @@ def current(url: str) -> str | None:
     """The revision of a database; None for one that has no tables yet."""
     engine = engine_for(url)
     try:
-        with engine.connect() as connection:
+        with _connected(engine) as connection:
             return _revision(connection)
     finally:
         engine.dispose()
@@ -55,7 +55,7 @@ def upgrade(url: str) -> None:
 
 def require_current(engine: sa.Engine) -> None:
     """Make a new database, upgrade an old one in SQLite; ConfigurationError where that is not for a server to do."""
-    with engine.connect() as connection:
+    with _connected(engine) as connection:
         revision = _revision(connection)
     if revision == HEAD:
         return
@@ -66,6 +66,15 @@ def require_current(engine: sa.Engine) -> None:
             "it, make a copy, then run `uws-server db upgrade` with the same configuration"
         )
     upgrade(engine.url.render_as_string(hide_password=False))
+
+
+def _connected(engine: sa.Engine) -> sa.Connection:
+    """A connection to the database; ConfigurationError with what is in the way."""
+    try:
+        return engine.connect()
+    except sa.exc.DatabaseError as error:
+        reason = str(error.orig).strip().partition("\n")[0]
+        raise ConfigurationError(f"database: {engine.url.render_as_string()} cannot be opened: {reason}") from error
 
 
 def _refuse_newer(revision: str | None) -> None:
@@ -92,7 +101,7 @@ def _alone(url: str) -> Iterator[sa.Connection]:
     if engine.dialect.name == "sqlite":
         _take_the_lock_first(engine)
     try:
-        with engine.begin() as connection:
+        with _connected(engine) as connection, connection.begin():
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
             yield connection

@@ -1,9 +1,12 @@
-"""The files of every version of a job definition that ever was live, tried or asked for. Imports the errors only.
+"""The files of every version of a job definition that ever was live or asked for, or that a job runs with.
+
+Imports the errors only.
 
     <data>/definitions/<digest>/    job.json, the script, README.md, what else the script needs
 
 A folder is named by what is in it, and is never changed: a job that was made with it runs with it, whatever became live
-since. Two servers that keep the same files at once make the same folder.
+since. Two servers that keep the same files at once make the same folder. When it was kept last is its time of change:
+what is old and no longer referred to was only tried, and is swept.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from uws_server.errors import DefinitionError, NotFound, Problem
@@ -47,7 +50,7 @@ class Revisions:
         require_keepable({name: len(content) for name, content in files.items()})
         digest = digest_of(files)
         place = self.folder / digest
-        if not place.is_dir():
+        if not _touch(place):
             beside = self.folder / f".new-{secrets.token_hex(8)}"
             try:
                 _write(beside, files)
@@ -73,6 +76,26 @@ class Revisions:
     def files(self, digest: str) -> dict[str, bytes]:
         """The files of that digest, by name; NotFound if they are not kept."""
         return read_files(self.path(digest))
+
+    def sweep(self, unused: Callable[[Collection[str]], Collection[str]], older_than: float) -> int:
+        """Remove what was last kept more than `older_than` seconds ago and is `unused`; count it.
+
+        `unused` says which of some digests nothing refers to. What is being tried was kept a moment before its job is
+        made, so the job may take that long to be made.
+        """
+        limit = time.time() - older_than
+        old = [place.name for place in self.folder.iterdir() if is_digest(place.name) and _kept(place) < limit]
+        return sum(self._remove(digest, limit) for digest in unused(old)) if old else 0
+
+    def _remove(self, digest: str, limit: float) -> bool:
+        """Remove the files of a digest, unless another server keeps them again at this moment."""
+        place, beside = self.folder / digest, self.folder / f".new-{secrets.token_hex(8)}"
+        with contextlib.suppress(OSError):  # another server was faster
+            place.rename(beside)
+            if _kept(beside) >= limit:
+                beside.rename(place)
+        _remove(beside)
+        return not place.exists()
 
     def _sweep(self) -> None:
         """Remove what a server that was killed had begun to write."""
@@ -183,6 +206,23 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     for parent, _, _ in os.walk(folder, topdown=False):
         _sync(Path(parent))
         os.chmod(parent, 0o555)  # noqa: PTH101 - os.walk gives text
+
+
+def _touch(place: Path) -> bool:
+    """Note that the files in a folder are kept now; False if there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(PermissionError):  # a server of another user made it
+            os.utime(place)
+        return place.is_dir()
+    return False
+
+
+def _kept(place: Path) -> float:
+    """When the files in a folder were kept last; infinity for one that has gone."""
+    try:
+        return place.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
 
 
 def _sync(folder: Path) -> None:

@@ -1,0 +1,40 @@
+"""What the configuration tells of all products of a server, in columns of ObsCore. Imports the configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from provenance.columns import ENUMERATIONS
+from provenance.making import CURATION
+from uws_server.config import Config
+from uws_server.errors import ConfigurationError
+
+_MOST_BYTES = 40_000_000
+_RIGHTS = "data_rights"
+
+
+def require(config: Config) -> None:
+    """Refuse a setting that a column may not have."""
+    if config.data_rights and config.data_rights not in ENUMERATIONS[_RIGHTS]:
+        allowed = ", ".join(ENUMERATIONS[_RIGHTS])
+        raise ConfigurationError(f"data_rights = {config.data_rights!r}: one of {allowed} is allowed, or nothing")
+    if config.publisher and not config.publisher.startswith("ivo://"):
+        raise ConfigurationError(f"publisher = {config.publisher!r}: an IVOA identifier (ivo://...) is expected")
+
+
+def of(config: Config) -> dict[str, str]:
+    """The columns that the configuration tells, by name."""
+    told = {"publisher_id": config.publisher, _RIGHTS: config.data_rights}
+    return {name: value for name, value in told.items() if value}
+
+
+def noted(folder: Path) -> Mapping[str, str]:
+    """The same as the job in this folder was told when it began; none where its parameters.json is no longer ours."""
+    try:
+        with (folder / "parameters.json").open("rb") as stream:
+            told = json.loads(stream.read(_MOST_BYTES))["job"]["curation"]
+        return {name: told[name] for name in CURATION if isinstance(told.get(name), str)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}

@@ -1,0 +1,85 @@
+"""How a job ended: what it left is registered, and its last phase set. Imports storage and its neighbours."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from uws_server.errors import NotFound
+from uws_server.execution import local, obscore, products
+from uws_server.execution.progress import error_sentence
+from uws_server.jobs.job import Job, JobError, utcnow
+from uws_server.jobs.phases import Phase
+from uws_server.storage import obscore_rows
+from uws_server.storage.files import JobFiles, size_of
+from uws_server.storage.jobstore import JobStore
+from uws_server.storage.library import Library
+
+LOG = logging.getLogger(__name__)
+_TAIL = 64_000
+"""Bytes of what a script printed last in which its reason is looked for."""
+
+
+@dataclass(frozen=True)
+class Registrar:
+    """Registers the ends of jobs, each once its keeper has ended."""
+
+    store: JobStore
+    files: JobFiles
+    library: Library
+    base_url: str
+
+    def register(self, job_id: str) -> None:
+        """Keep the results of a job and set its last phase; a job that was deleted while it ran has none."""
+        try:
+            job = self.store.get(job_id)
+        except NotFound:
+            return
+        folder = self.files.folder(job_id)
+        definition = self.library.of(job).definition
+        status = local.status(folder)
+        if status is None:
+            left = local.end_orphans(job_id)
+            LOG.error("job %s: its keeper left no status (%d processes): %s", job_id, left, local.complaint(folder))
+        ended = datetime.fromtimestamp(status.end, UTC) if status else utcnow()
+        url = f"{self.base_url}/rest/{job.definition}/{job.id}/results"
+        found = products.collect(job, definition, folder, url, ended)
+        phase, error = _verdict(job, status, found, folder)
+        if self.store.end(job_id, phase, ended, error, found.results, size_of(folder), found.used):
+            obscore_rows.keep(self.store.engine, obscore.rows_of(folder, found.results))
+            LOG.info("job %s %s: %s %s", job.definition, job_id, phase, error.message if error else "")
+            for note in found.notes:
+                LOG.warning("job %s: %s", job_id, note)
+
+
+def _verdict(
+    job: Job, status: local.Status | None, found: products.Products, folder: Path
+) -> tuple[Phase, JobError | None]:
+    """The last phase of a job, and why it is that one where it is not COMPLETED."""
+    if status is None:
+        return Phase.ERROR, JobError("the process that kept the job was killed; run the job again", fatal=False)
+    if status.reason == "abort":
+        return Phase.ABORTED, None
+    if status.reason == "timeout":
+        limit = job.execution_duration
+        return Phase.ABORTED, JobError(f"executionDuration: the job ran for its limit of {limit} s and was ended")
+    if status.code != 0:
+        return Phase.ERROR, JobError(_reason(folder, status.code))
+    if found.missing:
+        return Phase.ERROR, JobError(f"the script ended well but left no {', '.join(found.missing)}")
+    return Phase.COMPLETED, None
+
+
+def _reason(folder: Path, code: int) -> str:
+    """One sentence for a script that ended badly."""
+    how = f"the script was ended by signal {-code}" if code < 0 else f"the script ended with status {code}"
+    try:
+        with (folder / "stderr.log").open("rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
+            sentence = error_sentence(stream.read())
+    except OSError:
+        sentence = ""
+    return sentence or f"{how} and gave no reason"
