@@ -56,6 +56,7 @@ ROOMS: dict[str, Room] = {
     "uws_server.accounts": Room(4),
     "uws_server.rights": Room(4),
     "uws_server.callers": Room(5, ("uws_server.counter", "uws_server.services", "uws_server.rights", *GROUND)),
+    "uws_server.sites": Room(5, ("uws_server.services", "uws_server.rights", *GROUND)),
     "uws_server.intake": Room(4),
     "uws_server.previews": Room(4, ("uws_server.jobs", "reduction", "provenance", *GROUND)),
     "uws_server.archive": Room(3, ("uws_server.storage", "uws_server.jobs", "reduction.regions", *GROUND)),

@@ -9,7 +9,7 @@ import hashlib
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ import requests
 from astropy.io import fits
 from pyvo.dal.adhoc import DatalinkResults
 
+import labs
 from pagereader import visit
 from provenance import steps
 from provenance.steps import InputData, OutputData, Parameter, Step
-from serving import Served, running_server
+from serving import running_server
 from uws_server import client
 from uws_server.client import JobState
 from uwsjobs import define
@@ -124,26 +125,13 @@ def web() -> Iterator[Web]:
     server.server_close()
 
 
-@dataclass(frozen=True)
-class Lab:
+class Lab(labs.Lab):
     """A server with an archive of one observation, which may fetch from this machine."""
 
-    served: Served
-    folder: Path
-
-    @property
-    def url(self) -> str:
-        return self.served.url
-
-    def run(self, name: str, values: dict[str, Any], files: dict[str, Any] | None = None) -> JobState:
-        job = client.follow(client.create(f"{self.url}/rest/{name}", values, files), lambda state: None)
+    def run(self, name: str, values: Mapping[str, Any], files: Mapping[str, Any] | None = None) -> JobState:
+        job = super().run(name, values, files)
         assert job.phase == "COMPLETED", job.error
         return job
-
-    def again(self, job: JobState, **values: Any) -> JobState:
-        answer = requests.post(f"{job.url}/rerun", data={"PHASE": "RUN", **values}, allow_redirects=False, timeout=60)
-        assert answer.status_code == 303, answer.text
-        return client.follow(answer.headers["Location"], lambda state: None)
 
     def steps(self, job: JobState) -> list[dict[str, Any]]:
         key = id_of(job)
@@ -152,8 +140,7 @@ class Lab:
 
     def elsewhere(self, listed: list[dict[str, Any]], **more: Any) -> requests.Response:
         """A list as if its jobs were of another server."""
-        document = {"provenance": [{**one, "job": "0" * 32} for one in listed], **more}
-        return requests.post(f"{self.url}/reprocessing", json=document, allow_redirects=False, timeout=60)
+        return self.reprocess([{**one, "job": "0" * 32} for one in listed], **more)
 
     def end_of(self, answer: requests.Response) -> JobState:
         assert answer.status_code == 303, answer.text
@@ -262,7 +249,7 @@ def test_a_url_is_fetched_again_where_its_file_is_not_here(lab: Lab, web: Web, f
     listed = lab.steps(job)
     before = lab.text(job, "part_one.txt")
     asked = dict(web.asked)
-    assert lab.text(lab.again(job), "part_one.txt") == before
+    assert lab.text(lab.again(job.url), "part_one.txt") == before
     assert web.asked == asked, "the earlier job's own copies are taken"
     requests.delete(job.url, timeout=30)  # its record stays, for the second refers to it; its files are gone
     for key in ("again-0.txt", "again-1.txt"):
@@ -343,12 +330,12 @@ def test_an_observation_comes_again_with_all_its_event_lists(lab: Lab) -> None:
     assert len(names.splitlines()) == 3
     (step,) = steps.parse(json.dumps({"provenance": lab.steps(job)}))
     assert [arg.extra["name"] for arg in step.args if isinstance(arg, InputData)] == ["observation"] * 3
-    assert lab.text(lab.again(job), "names.txt") == names
+    assert lab.text(lab.again(job.url), "names.txt") == names
     assert lab.text(lab.end_of(lab.elsewhere(lab.steps(job))), "names.txt") == names
-    one = lab.again(job, observation=f"{OBSERVATION}/{CAMERAS[0]}.FTZ.fits")
+    one = lab.again(job.url, observation=f"{OBSERVATION}/{CAMERAS[0]}.FTZ.fits")
     assert lab.text(one, "names.txt") == f"{CAMERAS[0]}.FTZ.fits"
-    assert lab.text(lab.again(one, observation=OBSERVATION), "names.txt") == names
-    assert lab.text(lab.again(one), "names.txt") == f"{CAMERAS[0]}.FTZ.fits"
+    assert lab.text(lab.again(one.url, observation=OBSERVATION), "names.txt") == names
+    assert lab.text(lab.again(one.url), "names.txt") == f"{CAMERAS[0]}.FTZ.fits"
 
 
 # --- units -------------------------------------------------------------------------------------------------

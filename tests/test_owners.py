@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,6 +158,12 @@ def test_a_share_link_shows_the_job_and_no_more(house: House) -> None:
     assert 'id="delete-' not in shared.text
     share = {"share": link.partition("share=")[2]}
     assert requests.get(f"{job}/results/result", params=share, timeout=30).text == "shared\n"
+    assert requests.get(f"{job}/sync", params=share, timeout=30).text == "shared\n"
+    for address in (job, f"{job}/results"):  # a program goes on by what stands in the document
+        found = re.findall(r'xlink:href="([^"]+)"', requests.get(address, params=share, timeout=30).text)
+        assert len(found) == 2
+        assert {requests.get(one, timeout=30).status_code for one in found} == {200}
+    assert "shared" in requests.get(job, params=share, headers={"Accept": "text/html"}, timeout=30).text
     assert requests.post(f"{job}/phase", params={**share, "PHASE": "ABORT"}, timeout=30).status_code == 403
     assert requests.get(job, params={"share": "0" * 32}, timeout=30).status_code == 401
     assert session.post(f"{page}/unshare", data={"_token": token}, timeout=30).status_code == 200
@@ -262,6 +270,9 @@ def test_too_many_wrong_tokens_from_one_address_have_to_wait(tmp_path: Path) -> 
 
         assert [attempt("192.0.2.1") for _ in range(22)] == [401] * 20 + [429] * 2
         assert attempt("192.0.2.2") == 401
+        headers = {"X-Forwarded-For": "192.0.2.1"}
+        refused = requests.get(f"{served.url}/rest/dummy", auth=("ann", "no"), headers=headers, timeout=30)
+        assert refused.headers["Retry-After"] == "60"
 
 
 def test_a_forwarding_header_is_not_believed_from_just_anyone(tmp_path: Path) -> None:
@@ -277,6 +288,30 @@ def test_a_forwarding_header_is_not_believed_from_just_anyone(tmp_path: Path) ->
             for number in range(21)
         ]
         assert codes == [401] * 20 + [429]
+
+
+def test_accounts_tells_its_quotas_and_takes_none_that_makes_no_sense(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+
+    def accounts(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "uws_server", "accounts", *options[:1], "--data", str(data), *options[1:]]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    first = accounts("add", "ann", "--max-active", "4", "--max-stored", "50GB")
+    assert f"{data} was not there: a new database was made in it\n" in first.stderr
+    for wrong in (["--max-active=-1"], ["--max-stored=-5"], ["--max-stored=many"]):
+        refused = accounts("add", "bob", *wrong)
+        assert refused.returncode == 2
+        assert "max_" in refused.stderr
+    free = accounts("add", "bob", "--max-active", "0", "--max-stored", "0")
+    assert (free.returncode, free.stderr) == (0, "Keep the token: it is not shown again.\n")
+    (tmp_path / "file").touch()
+    nowhere = accounts("list", "--data", str(tmp_path / "file/data"))
+    assert (nowhere.returncode, nowhere.stdout) == (2, "")
+    assert nowhere.stderr.endswith("/file/data: Not a directory\n")
+    ann, bob = accounts("list").stdout.splitlines()
+    assert ann.split()[2:] == ["max-active:", "4", "max-stored:", "50", "GB"]
+    assert bob.split()[2:] == ["max-active:", "0", "max-stored:", "0", "GB"]
 
 
 @pytest.mark.parametrize("policy", list(Anonymous))
@@ -297,3 +332,40 @@ def test_who_may_is_who_is_not_refused(policy: Anonymous, owner: str | None, cal
     nobodys = owner is None and policy is not Anonymous.REFUSED
     assert rights.may_change(caller, job) is (caller.is_admin or caller.name == owner == "ann" or nobodys)
     assert rights.may_look(caller, job) is (rights.may_change(caller, job) or caller.share is not None)
+
+
+def test_wrong_tokens_of_others_behind_the_same_address_shut_nobody_out(tmp_path: Path) -> None:
+    with running_server(tmp_path) as served:
+        ann, bob = account(tmp_path, "ann"), account(tmp_path, "bob")
+
+        def attempt(who: tuple[str, str]) -> int:
+            return requests.get(f"{served.url}/rest/dummy", auth=who, timeout=30).status_code
+
+        assert attempt(ann) == 200
+        assert {attempt(("ann", f"no{number}")) for number in range(25)} == {401, 429}
+        assert attempt(ann) == 200, "her token was found right before"
+        assert attempt(("bob", ann[1])) == attempt(bob) == 429, "his was not yet"
+
+
+def test_no_more_pass_a_quota_by_coming_at_once(tmp_path: Path) -> None:
+    content = b"SIMPLE  = " + b" " * 700_000
+    with running_server(tmp_path, max_active=2, max_stored="2 MB", max_running=1) as served:
+        who = account(tmp_path, "ann")
+        pending = [create(served.url, who, seconds="30") for _ in range(12)]
+
+        def run(job: str) -> int:
+            asked = {"PHASE": "RUN"}
+            return requests.post(f"{job}/phase", asked, auth=who, allow_redirects=False, timeout=60).status_code
+
+        def upload(_job: str) -> int:
+            return requests.post(
+                f"{served.url}/rest/spectrum",
+                files={"eventlist": content},
+                auth=who,
+                allow_redirects=False,
+                timeout=60,
+            ).status_code
+
+        with ThreadPoolExecutor(12) as pool:
+            assert sorted(pool.map(run, pending)) == [303] * 2 + [403] * 10
+            assert sorted(pool.map(upload, pending)) == [303] * 2 + [403] * 10

@@ -7,9 +7,8 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkstemp
@@ -19,12 +18,13 @@ import pytest
 import requests
 from astropy.io import fits
 
+import labs
 from checkout import ROOT
 from pagereader import visit
 from provenance import obscore, steps, votags
 from provenance.steps import InputData, OutputData, Parameter, Step
 from reduction.simulate import simulate, small
-from serving import COMMAND, Served, running_server, start_server
+from serving import COMMAND, running_server, start_server
 from uws_server import client
 from uws_server.client import JobState
 from uws_server.config import Config
@@ -86,50 +86,27 @@ MANY = {
 }  # fmt: skip
 
 
+SLIDES: dict[str, Any] = {
+    "parameters": [
+        {"name": "table", "type": "file", "required": True, "description": "input dummy arg"},
+        {"name": "first", "type": "string", "description": "1st param"},
+        {"name": "second", "type": "string", "editable": True, "description": "2nd param"},
+    ],
+    "results": [{"name": "copy", "file": "out.txt", "mime": "text/plain"}],
+}  # fmt: skip
+
+
 def definitions(folder: Path) -> Path:
     """The definitions that come with the server, one that makes chains without FITS, and one of several values."""
     shutil.copytree(ROOT / "job_definitions", folder)
     for definition, script in ((DEFINITION, COPY), (MANY, JOIN)):
         define(folder, str(definition["name"]), script, "python", **definition)
+    define(folder, "slides", '{ cat "$table"; echo "$first $second"; } > out.txt\n', **SLIDES)
     return folder
 
 
-@dataclass(frozen=True)
-class Lab:
+class Lab(labs.Lab):
     """A server with an archive: one simulated observation."""
-
-    served: Served
-    folder: Path
-
-    @property
-    def url(self) -> str:
-        return self.served.url
-
-    @property
-    def archive(self) -> Path:
-        return self.folder / "archive"
-
-    def run(
-        self, name: str, values: Mapping[str, str | Sequence[str]], files: Mapping[str, Path] | None = None
-    ) -> JobState:
-        return client.follow(client.create(f"{self.url}/rest/{name}", values, files), lambda state: None)
-
-    def rerun(self, job: str, **values: str) -> requests.Response:
-        return requests.post(f"{job}/rerun", data={"PHASE": "RUN", **values}, allow_redirects=False, timeout=60)
-
-    def again(self, job: str, **values: str) -> JobState:
-        answer = self.rerun(job, **values)
-        assert answer.status_code == 303, answer.text
-        return client.follow(answer.headers["Location"], lambda state: None)
-
-    def reprocess(self, listed: Any, **more: Any) -> requests.Response:
-        document = {"provenance": listed, **more} if isinstance(listed, list) else listed
-        return requests.post(f"{self.url}/reprocessing", json=document, allow_redirects=False, timeout=60)
-
-    def products(self, job: JobState, folder: Path) -> dict[str, Path]:
-        assert job.phase == "COMPLETED", job.error
-        folder.mkdir(exist_ok=True)
-        return {result.name: client.download(result, folder) for result in job.results}
 
     def count(self) -> int:
         lists = (requests.get(f"{self.url}/rest/{name}", timeout=30).text for name in ("append", "spectrum", "dummy"))
@@ -171,6 +148,13 @@ def science(path: Path) -> dict[str, bytes]:
         places = [(hdu.name, hdu.fileinfo()) for hdu in hdus]
     return {f"{i} {name}": content[at["hdrLoc"] : at["datLoc"] + at["datSpan"]]
             for i, (name, at) in enumerate(places) if name != "VO-TAGS"}  # fmt: skip
+
+
+def test_the_format_of_an_error_is_no_change(lab: Lab, note: Path) -> None:
+    job = lab.run("append", {"text": "x"}, {"table": note})
+    assert lab.rerun(job.url, RESPONSEFORMAT="votable").status_code == 303
+    refused = lab.rerun(job.url, RESPONSEFORMAT="votable", mode="other")
+    assert (refused.status_code, refused.headers["Content-Type"]) == (403, "application/x-votable+xml")
 
 
 # --- the same again ------------------------------------------------------------------------------------------
@@ -429,6 +413,7 @@ def test_an_input_that_is_nowhere_is_asked_for_and_may_be_uploaded(lab: Lab, not
         answer = requests.post(f"{lab.url}/reprocessing", files=files, allow_redirects=False, timeout=30)
         assert answer.status_code == (303 if there else 400), answer.text
     assert "is not the file that was used" in answer.text
+    assert "; accept_changed=yes (in the command --accept-changed-input) runs" in answer.text
 
 
 def test_a_changed_input_is_refused_or_run_with_a_word_and_noted(lab: Lab) -> None:
@@ -438,11 +423,12 @@ def test_a_changed_input_is_refused_or_run_with_a_word_and_noted(lab: Lab) -> No
     fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(name="CHANGED")]).writeto(path, overwrite=True)
     answer = lab.rerun(job.url)
     assert answer.status_code == 400
-    assert answer.text.startswith("0.table: table: changing.fits (as job ")
+    assert answer.text.startswith("0.table: changing.fits (as job ")
     assert "is not the file that was used" in answer.text
     again = lab.again(job.url, accept_changed="yes")
     assert again.phase == "COMPLETED"
     note = steps_of(lab, again)[-1]["note"]
+    assert note[0].startswith("table: changing.fits (as job ")
     assert "is not the file that was used" in note[0]
     path.unlink()
 
@@ -487,6 +473,36 @@ def test_several_files_and_values_of_one_parameter_come_again_in_order(lab: Lab,
         assert status_code == 303 or "0.token: it is a secret" in elsewhere.text
     status(lab, elsewhere.headers["Location"], "COMPLETED")
     assert text_of(lab, elsewhere.headers["Location"]) == [expected + "x y"]
+
+
+def test_the_list_of_the_slides_is_run_by_the_definition_that_its_descriptions_fit(lab: Lab, note: Path) -> None:
+    """The slides name neither the task nor the parameters, and no SHA-256."""
+    args = [
+        {"index": 0, "inputdata": {"description": "input dummy arg", "editable": False, "location": "/tmp",
+                                   "path": "DummyJob.py"}},
+        {"index": 1, "parameter": {"description": "1st param", "editable": False, "value": "param0"}},
+        {"index": 2, "parameter": {"description": "2nd param", "editable": True, "value": "2"}},
+        {"index": 3, "outputdata": {"description": "output file", "editable": False, "location": "/tmp",
+                                    "path": "out.txt"}},
+    ]  # fmt: skip
+    told: dict[str, Any] = {"provenance": [{"args": args}], "target": "out.txt"}
+    address = f"{lab.url}/reprocessing"
+    alone = requests.post(address, json=told, timeout=30)
+    assert alone.status_code == 400
+    assert "DummyJob.py is neither in the archive nor a result that you may see; upload it" in alone.text
+    assert alone.text.startswith("0.table: the file ")
+    sent = {"table": ("DummyJob.py", note.read_bytes())}
+    form = {"provenance": json.dumps(told), "target": "out.txt"}
+    refused = requests.post(address, data={**form, "first": "other"}, files=sent, timeout=30)
+    assert refused.status_code == 403, refused.text
+    made = requests.post(address, data={**form, "second": "x"}, files=sent, allow_redirects=False, timeout=30)
+    assert made.status_code == 303, made.text
+    status(lab, made.headers["Location"], "COMPLETED")
+    assert text_of(lab, made.headers["Location"]) == [f"{note.read_text()}param0 x\n"]
+    told["provenance"][0]["args"][1]["parameter"]["description"] = "another"
+    unknown = requests.post(address, data={"provenance": json.dumps(told)}, files=sent, timeout=30)
+    assert unknown.status_code == 400
+    assert "write it into the list" in unknown.text
 
 
 # --- bad lists -----------------------------------------------------------------------------------------------
@@ -643,6 +659,20 @@ def test_the_comparison_shows_what_differs_and_what_does_not(
     assert [series["label"] for series in plot["series"]] == ["This job", "Earlier job"]
     picture = requests.get(f"{lab.url}/jobs/{keys[2]}/compare/{keys[0]}/source_spectrum.svg", timeout=30)
     assert picture.headers["Content-Type"].startswith("image/svg+xml")
+
+
+def test_the_comparison_tells_inputs_of_one_name_apart_by_what_they_hold(
+    lab: Lab, note: Path, tmp_path: Path
+) -> None:
+    first, second = chain(lab, note, tmp_path)
+    listed = steps_of(lab, first, second)
+    old = second.url.rpartition("/")[2]
+    for change, sentence in (({"0.text": "other"}, "One parameter differs: table."), ({}, "No parameter differs.")):
+        made = lab.reprocess(listed, parameters=change, **{"from": 0}).headers["Location"]
+        status(lab, made, "COMPLETED")
+        page = requests.get(f"{lab.url}/jobs/{made.rpartition('/')[2]}/compare/{old}", timeout=30).text
+        assert sentence in page
+        assert page.count("copy.txt (SHA-256 ") == (2 if change else 0)
 
 
 def test_the_page_shows_locks_and_runs_a_file_again_with_changes(

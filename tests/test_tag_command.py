@@ -137,7 +137,7 @@ def test_each_file_is_told_of(run: Run, product: Path, tmp_path: Path) -> None:
     (("--set", "s_ra"), 2, "--set s_ra: COLUMN=VALUE is expected, such as target_name=M82"),
     (("--set", "s_ra=400", "--derive"), 1, "s_ra is 400.0; a number from 0.0 to 360.0 is expected"),
     (("--set", "t_xel=1"), 1, "calib_level is absent; ObsCore requires it"),
-    (("--steps", "absent.json"), 2, "No such file or directory: 'absent.json'"),
+    (("--steps", "absent.json"), 2, "--steps absent.json: No such file or directory"),
     (("--steps", "product.fits"), 2, "the document: is not JSON"),
     ((), 2, "nothing to write: give --derive, --set COLUMN=VALUE or --steps FILE"),
 ])  # fmt: skip
@@ -169,6 +169,28 @@ def test_a_read_only_file_and_a_gzipped_one(run: Run, product: Path, tmp_path: P
     assert product.read_bytes() == before
     assert run("write", "--derive", "absent.fits")[0] == 1
     assert not (tmp_path / "absent.fits").exists()
+
+
+def test_tags_that_cannot_be_read_are_to_be_taken_out_first(run: Run, product: Path) -> None:
+    votags.write(product, obscore.ObsCoreRow(calib_level=2), [STEP])
+    product.write_bytes(product.read_bytes().replace(b'{"provenance"', b'{"provenanc!"'))
+    status, _, err = run("write", "--set", "target_name=M82", "product.fits")
+    assert (status, "; `uws-server tag strip` takes out what cannot be read" in err) == (1, True)
+    assert run("strip", "product.fits")[0] == 0
+    assert run("write", "--derive", "product.fits")[0] == 0
+    product.write_text("no FITS")
+    assert "tag strip" not in run("write", "--derive", "product.fits")[2]
+
+
+def test_a_list_of_steps_that_cannot_be_read_is_named(run: Run, product: Path) -> None:
+    before = product.read_bytes()
+    assert run("write", "--steps", "absent.json", "product.fits")[2] == (
+        "uws-server: --steps absent.json: No such file or directory\n"
+    )
+    (product.parent / "cut.json").write_text("[")
+    status, _, err = run("write", "--steps", "cut.json", "product.fits")
+    assert (status, "--steps cut.json: the document: is not JSON" in err) == (2, True)
+    assert product.read_bytes() == before
 
 
 def strip_with_little_room(path: Path, room: int, answers: multiprocessing.Queue[str]) -> None:

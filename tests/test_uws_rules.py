@@ -594,7 +594,8 @@ def test_other_filters_are_refused_by_name(server: str, wrong: str) -> None:
 @pytest.mark.parametrize("after", ["0001", "9999", "9999-12-31T23:59:59.999999", "0001-01-01T00:00:00Z"])
 def test_the_first_and_the_last_moment_are_times_too(server: str, after: str) -> None:
     """2.2.2.1: an AFTER at the end of the calendar is a filter like any other."""
-    assert bool(listed(server, f"AFTER={after}&LAST=1")) == (after < "2000" and bool(create(server)))
+    create(server)
+    assert bool(listed(server, f"AFTER={after}&LAST=1")) == (after < "2000")
 
 
 def test_after_is_strict_to_the_last_digit_shown(server: str) -> None:
@@ -675,7 +676,8 @@ def test_a_browser_is_shown_a_page_and_everyone_else_xml(
             assert shown_page.headers["Content-Type"].startswith("text/html")
         else:
             assert response.status_code == 200
-            assert response.headers["Content-Type"] == "text/xml; charset=UTF-8"
+            kind = "application/xml" if accept == "application/xml, text/html" else "text/xml"
+            assert response.headers["Content-Type"] == f"{kind}; charset=UTF-8"
 
 
 def test_the_style_sheet_shows_lists_and_jobs_as_tables(server: str, done: str) -> None:

@@ -98,8 +98,18 @@ def test_capabilities_are_valid_and_name_every_job_list(server: str, shared: Pat
         ("ivo://ivoa.net/std/DataLink#links-1.1", f"{server}/datalink"),
         *(("ivo://ivoa.net/std/UWS#rest-1.1", f"{server}/rest/{name}") for name in names),
     }
+    for interface in document.iterfind("capability/interface"):  # on a loopback address nobody needs an account
+        methods = [method.get("standardID") for method in interface.iterfind("securityMethod")]
+        assert methods in ([], [None, "ivo://ivoa.net/sso#BasicAA"])
     links = requests.get(f"{server}/datalink", timeout=30)
     assert links.headers["Content-Type"] == "application/x-votable+xml;content=datalink"
+
+
+def test_capabilities_of_a_server_for_accounts_say_so(tmp_path: Path) -> None:
+    with running_server(tmp_path, anonymous="refused") as served:
+        document = etree.fromstring(requests.get(f"{served.url}/capabilities", timeout=30).content)
+    methods = {method.get("standardID") for method in document.iterfind("capability/interface/securityMethod")}
+    assert methods == {"ivo://ivoa.net/sso#BasicAA"}
 
 
 def test_a_downtime_without_offset_is_utc(tmp_path: Path) -> None:

@@ -7,24 +7,25 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import bottle
 from bottle import Bottle, HTTPError, HTTPResponse, request
 
-from uws_server.errors import ServerError
+from uws_server.errors import ServerError, TooMany
 from uws_server.protocol import dali
+from uws_server.protocol.contents import Contents
 from uws_server.protocol.datalink import DataLink
 from uws_server.protocol.definitions import JDL
 from uws_server.protocol.obscore import ObsCore
 from uws_server.protocol.provenance import Provenance
 from uws_server.protocol.reruns import Reprocessing
-from uws_server.protocol.uws import TEXT, UWS
+from uws_server.protocol.resource import TEXT
+from uws_server.protocol.uws import UWS
 from uws_server.protocol.vosi import VOSI
 from uws_server.services import Services
+from uws_server.sites import require_own
 from uws_server.web.pages import Pages
 
 LOG = logging.getLogger(__name__)
 _HEADERS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin"))
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 Application = Callable[[Any, Any], Iterable[bytes]]
@@ -36,6 +37,7 @@ def build(services: Services) -> Application:
     app = Bottle()
     pages = Pages(services)
     UWS(services).routes(app)
+    Contents(services).routes(app)
     VOSI(services).routes(app)
     JDL(services).routes(app)
     Reprocessing(services).routes(app)
@@ -43,7 +45,7 @@ def build(services: Services) -> Application:
     Provenance(services).routes(app)
     DataLink(services).routes(app)
     pages.routes(app)
-    app.add_hook("before_request", _refuse_other_sites)
+    app.add_hook("before_request", lambda: _require_own(services))
     app.install(_Errors(pages))
     app.default_error_handler = lambda error: _of_bottle(pages, error)
     return _with_headers(app)
@@ -79,17 +81,19 @@ class _Errors:
                 raise
             except ServerError as error:
                 if error.status >= 500:
-                    return self._unexpected(error)
+                    return _failed(self.pages, error)
                 return _answer(self.pages, error.status, str(error))
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an id, the log the rest
-                return self._unexpected(error)
+                return _failed(self.pages, error)
 
         return handle
 
-    def _unexpected(self, error: Exception) -> HTTPResponse:
-        number = secrets.token_hex(4)
-        LOG.error("error %s at %s %s", number, request.method, request.path, exc_info=error)
-        return _answer(self.pages, 500, f"the server failed; its log tells more under the number {number}")
+
+def _failed(pages: Pages, error: Exception | None) -> HTTPResponse:
+    """The answer to a failure of the server: a number, under which the log tells the rest."""
+    number = secrets.token_hex(4)
+    LOG.error("error %s at %s %s", number, request.method, request.path, exc_info=error)
+    return _answer(pages, 500, f"the server failed; its log tells more under the number {number}")
 
 
 def _answer(pages: Pages, status: int, sentence: str) -> HTTPResponse:
@@ -102,30 +106,39 @@ def _answer(pages: Pages, status: int, sentence: str) -> HTTPResponse:
         response = HTTPResponse(dali.error_document(sentence), status, {"Content-Type": dali.VOTABLE})
     else:
         response = HTTPResponse(sentence + "\n", status, {"Content-Type": TEXT})
+    if status == TooMany.status:
+        response.set_header("Retry-After", "60")
     if status == 401:
         response.set_header("WWW-Authenticate", 'Basic realm="uws-server", charset="UTF-8"')
     return response
 
 
 def _of_bottle(pages: Pages, error: HTTPError) -> HTTPResponse:
-    """The answer to what no handler takes; its Allow stays."""
-    response = _answer(pages, error.status_code, _sentence(error))
-    if "Allow" in error.headers:
-        response.set_header("Allow", ", ".join(sorted(error.headers["Allow"].split(","))))
+    """The answer to what no handler takes, and to what failed after its handler: a list is made as it is sent."""
+    if error.status_code == 500:
+        return _failed(pages, error.exception)
+    if "Allow" not in error.headers:
+        return _answer(pages, error.status_code, _sentence(error))
+    allowed = set(error.headers["Allow"].split(","))
+    allowed |= {"HEAD"} if "GET" in allowed else set()
+    told = request.method == "OPTIONS"
+    response = HTTPResponse("", 204) if told else _answer(pages, error.status_code, _sentence(error))
+    response.set_header("Allow", ", ".join(sorted(allowed)))
     return response
 
 
 def _sentence(error: HTTPError) -> str:
     if error.status_code == 404:
-        return f"there is nothing at {request.path[:200]}"
+        hint = ": no address of this server ends with a slash" if request.path.endswith("/") else ""
+        return f"there is nothing at {request.path[:200]}{hint}"
     if error.status_code == 405:
         return f"{request.method} is not possible at {request.path[:200]}"
     return str(error.body)
 
 
-def _refuse_other_sites() -> None:
-    """A page of another site must not change anything here in the name of its reader."""
-    # a GET at .../sync makes a job; a line end behind it would not keep its route from matching
-    changes = request.method not in _SAFE_METHODS or request.path.rstrip("\n").endswith("/sync")
-    if changes and request.get_header("Sec-Fetch-Site") in ("cross-site", "same-site"):
-        raise bottle.HTTPResponse("requests from pages of other sites are refused\n", 403, {"Content-Type": TEXT})
+def _require_own(services: Services) -> None:
+    """Refuse pages of other sites, in plain text: a page of ours would tell them more than they are to know."""
+    try:
+        require_own(services, request.environ)
+    except ServerError as error:
+        raise HTTPResponse(f"{error}\n", error.status, {"Content-Type": TEXT}) from error

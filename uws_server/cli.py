@@ -15,20 +15,34 @@ from reduction.errors import ReductionError
 from uws_server import config
 from uws_server.client import ClientError
 from uws_server.commands import accounts, check, rerun, run, tag
-from uws_server.errors import ServerError
+from uws_server.errors import ConfigurationError, ServerError
 from uws_server.version import VERSION
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    options = _parser().parse_args(arguments)
+    options = _parse(_parser(), arguments)
     try:
         return int(options.run(options) or 0)
     except (ServerError, ClientError, ReductionError) as error:
         print(f"uws-server: {error}", file=sys.stderr)
         return 2
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:  # a folder that cannot be used
+        print(f"uws-server: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options; words that come after an option go to the list that the command keeps its last words in."""
+    options, rest = parser.parse_known_args(arguments)
+    last = getattr(options, "last_words", "")
+    if rest and (not last or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        getattr(options, last).extend(rest)
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,13 +134,21 @@ def _server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbose", action="store_true", help="log what the server does, not only what goes wrong")
 
 
+class _OneLine(logging.Formatter):
+    """Each message on a line: a text of a client (an address, the error of a script) cannot look like lines of ours."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging calls it so
+        """The line, with what would end it, or act on a terminal, written as in Python."""
+        line = super().formatMessage(record)
+        return "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
+
+
 def _serve(options: argparse.Namespace) -> None:
     from uws_server.server import serve  # here: --help and other commands need not load astropy
 
-    logging.basicConfig(
-        level=logging.INFO if options.verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, handlers=[handler])
     settings = config.load(
         options.config,
         os.environ,
@@ -135,4 +157,6 @@ def _serve(options: argparse.Namespace) -> None:
         data=options.data,
         archive=options.archive,
     )
+    if settings.archive and not settings.archive.is_dir():
+        raise ConfigurationError(f"archive = {str(settings.archive)!r}: there is no such folder")
     serve(settings, lambda url: print(f"Listening on {url}", flush=True))

@@ -152,7 +152,7 @@ def download(result: RemoteResult, folder: Path, who: Credentials = None, taken:
             finally:
                 beside.unlink(missing_ok=True)
     except requests.RequestException as error:
-        raise ClientError(f"{result.url} could not be fetched: {error}") from error
+        raise ClientError(f"{result.url} could not be fetched: {_reason(error)}") from error
 
 
 def _free(name: str, taken: Collection[str]) -> str:
@@ -208,7 +208,17 @@ def ask(
     try:
         return requests.request(method, url, timeout=timeout_s, allow_redirects=False, auth=who, **content)
     except requests.RequestException as error:
-        raise ClientError(f"no answer from {url}: {error}") from error
+        raise ClientError(f"no answer from {url}: {_reason(error)}") from error
+
+
+def _reason(error: requests.RequestException) -> str:
+    """Why no answer came, as the operating system says it, without the names of all who passed it on."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error)
 
 
 def refusal(url: str, response: requests.Response) -> ClientError:

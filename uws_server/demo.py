@@ -48,7 +48,9 @@ def run(folder: Path, stay: bool) -> None:
         page = _spectrum(url, observation, archive, products)
         if stay:
             print(f"\nLook at it:    {page}\nThe server stays up until Ctrl-C.", flush=True)
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            ends = {signal.SIGINT, signal.SIGTERM}
+            signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # else SIGTERM ends us here and leaves the server behind
+            signal.sigwait(ends)
             return
     print(f"\nThe page of the job was {page}")
     print(f"The server has stopped; `uws-server demo --serve` keeps it up. The products are in {products}")

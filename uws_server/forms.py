@@ -80,6 +80,7 @@ def receiving(environ: Mapping[str, Any], spool: Spool, most: int, name: str) ->
 
     The file has the name that Content-Disposition gives, else `name`.
     """
+    _refuse_coded(environ)
     kind, _ = parse_options_header(environ.get("CONTENT_TYPE", ""))
     if kind.startswith("multipart/"):
         raise UnsupportedMedia(f"Content-Type {kind[:80]!r} came; the body of a PUT is the value itself, text or file")
@@ -103,7 +104,14 @@ def query(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
     return _decode(text, "query string")
 
 
+def _refuse_coded(environ: Mapping[str, Any]) -> None:
+    coding = environ.get("HTTP_CONTENT_ENCODING", "").strip()
+    if coding.lower() not in ("", "identity"):
+        raise UnsupportedMedia(f"Content-Encoding {coding[:40]!r} came; bodies are read as they are, uncompressed")
+
+
 def _read_body(form: Form, environ: Mapping[str, Any], spool: Spool, most: int) -> None:
+    _refuse_coded(environ)
     length = _length(environ, most)
     content_type, options = parse_options_header(environ.get("CONTENT_TYPE", ""))
     body = _Body(environ["wsgi.input"], length, most)
@@ -234,6 +242,8 @@ class _Part:
                 self._form.add(self._name, self._text.decode("utf-8"))
             except UnicodeDecodeError as error:
                 raise BadRequest(f"{self._name}: the value is not UTF-8 text") from error
+        elif self._text:
+            raise BadRequest(f"{self._name}: a file came without a file name; give it one")
         return len(self._text)
 
     def abandon(self) -> None:

@@ -14,13 +14,11 @@ from provenance.rerun import Value
 from uws_server.errors import BadRequest
 from uws_server.forms import Form
 from uws_server.intake import Upload
-from uws_server.jobs.words import run_id_problem
+from uws_server.jobs.words import run_id_problem, truth
 from uws_server.reruns.histories import History
 from uws_server.reruns.outlook import Wish
 from uws_server.reruns.reruns import Reruns
 
-_YES = frozenset({"yes", "true", "1", "on"})
-_NO = frozenset({"", "no", "false", "0", "off"})
 _FIRST = re.compile(r"[0-9]{1,6}")
 
 
@@ -106,10 +104,10 @@ def _number(text: str) -> int | None:
 
 
 def _word(text: str) -> bool:
-    word = text.strip().lower()
-    if word not in _YES | _NO:
+    accepted = truth(text) if text.strip() else False
+    if accepted is None:
         raise BadRequest(f"accept_changed: {text[:40]!r} came; yes or no is allowed")
-    return word in _YES
+    return accepted
 
 
 def _run_id(text: str | None) -> str | None:

@@ -6,6 +6,7 @@ uvicorn reads and writes all connections in one event loop; the bottle applicati
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import re
 import resource
@@ -20,6 +21,7 @@ from uws_server.callers import address_of
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError
 from uws_server.protocol.bell import Bell
+from uws_server.protocol.fairness import Fair
 from uws_server.protocol.gateway import Gateway, Scope
 from uws_server.protocol.parking import Front, peer_address
 from uws_server.resources import definitions_folder
@@ -27,6 +29,7 @@ from uws_server.services import Services
 
 LOG = logging.getLogger(__name__)
 _THREADS = 16
+_OF_ONE_CLIENT = 8
 _BACKLOG = 4096
 _QUICK = re.compile(r"/rest/[^/]+/[0-9a-f]{32}(/phase|/executionduration|/destruction|/quote|/owner)?")
 
@@ -43,7 +46,8 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     services.start()
     gateway = Gateway(app.build(services), _THREADS, _is_quick)
     try:
-        front = Front(gateway, bell, address=lambda scope: _client_address(services, scope))
+        address = functools.partial(_client_address, services)
+        front = Front(Fair(gateway, address, _OF_ONE_CLIENT), bell, address=address)
         settings = _uvicorn_settings(front)
         with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
             runner.run(_run(_Server(settings, front), listener, lambda: ready(base_url)))

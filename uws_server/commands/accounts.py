@@ -29,7 +29,8 @@ def add(commands: Any) -> None:
     roles = actions.add_parser("roles", help="give an account these roles and no others")
     roles.add_argument("name")
     roles.add_argument("roles", nargs="*", metavar="ROLE", help="none takes all of them away")
-    roles.set_defaults(act=lambda accounts, options: accounts.set_roles(options.name, options.roles))
+    roles.set_defaults(act=lambda accounts, options: accounts.set_roles(options.name, options.roles),
+                       last_words="roles")  # fmt: skip
     token = actions.add_parser("token", help="give an account a new token; the old one is void")
     token.add_argument("name")
     token.set_defaults(act=lambda accounts, options: print(accounts.renew(options.name)))
@@ -50,8 +51,11 @@ def _with_accounts(options: argparse.Namespace) -> None:
     from uws_server.storage.jobstore import JobStore
 
     settings = config.load(options.config, os.environ, data=options.data)
+    is_new = not settings.database and not settings.data.exists()
     settings.data.mkdir(parents=True, exist_ok=True)
     store = JobStore(settings.database_url())
+    if is_new:
+        print(f"{settings.data} was not there: a new database was made in it", file=sys.stderr)
     try:
         options.act(Accounts(AccountStore(store.engine)), options)
     finally:
@@ -59,8 +63,9 @@ def _with_accounts(options: argparse.Namespace) -> None:
 
 
 def _add(accounts: Accounts, options: argparse.Namespace) -> None:
-    most = None if options.max_stored is None else config.number("--max-stored", options.max_stored)
-    token = accounts.create(options.name, options.admin, options.max_active, most, options.roles)
+    given = {"max_active": options.max_active, "max_stored": options.max_stored}
+    most = {name: None if value is None else config.number(name, value) for name, value in given.items()}
+    token = accounts.create(options.name, options.admin, most["max_active"], most["max_stored"], options.roles)
     print(f"{options.name} {token}")
     print("Keep the token: it is not shown again.", file=sys.stderr)
 
@@ -69,5 +74,7 @@ def _list(accounts: Accounts, _options: argparse.Namespace) -> None:
     for account in accounts.all():
         words = ["admin"] if account.is_admin else []
         words += ["disabled"] if account.disabled else []
+        words += [] if account.max_active is None else [f"max-active: {account.max_active}"]
+        words += [] if account.max_bytes is None else [f"max-stored: {account.max_bytes / 1e9:g} GB"]
         words += [f"roles: {', '.join(account.roles.split())}"] if account.roles else []
         print(f"{account.name:32} {account.created:%Y-%m-%d}  {' '.join(words)}".rstrip())

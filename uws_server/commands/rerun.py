@@ -40,7 +40,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--accept-changed-input", action="store_true",
                         help="run with inputs that are not those that were used; the products say so")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="show the steps and what may be changed, and run nothing")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, last_words="changes")
 
 
 def run(options: argparse.Namespace) -> int:

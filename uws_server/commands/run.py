@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--wait", action="store_true", help="wait for the end of the job, showing how far it is")
     parser.add_argument("--download", type=Path, metavar="DIR", help="wait, then fetch the results into this folder")
     parser.add_argument("--upload", action="append", default=[], metavar="KEY=FILE", help="the same as KEY=@FILE")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, last_words="values")
 
 
 def add_server(parser: argparse.ArgumentParser, says: str) -> None:

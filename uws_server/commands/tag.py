@@ -168,7 +168,7 @@ def _write(options: argparse.Namespace) -> int:
     try:
         columns = dict(_column(text) for text in options.columns)
         steps = _steps(options.steps) if options.steps else ()
-    except (ProvenanceError, OSError) as error:
+    except ProvenanceError as error:
         print(f"uws-server: {_plain(str(error))}", file=sys.stderr)
         return 2
     if not (columns or steps or options.derive):
@@ -180,8 +180,14 @@ def _write(options: argparse.Namespace) -> int:
 def _write_one(path: Path, columns: dict[str, Value | None], given: tuple[Step, ...], derive: bool) -> bool:
     """Add columns and steps to the tags of one file."""
     from provenance import obscore, steps, votags
+    from provenance.errors import TagsError
 
-    tags = votags.read(path) or votags.Tags(obscore.ObsCoreRow(), ())
+    try:
+        tags = votags.read(path) or votags.Tags(obscore.ObsCoreRow(), ())
+    except TagsError as error:
+        if votags.EXTNAME not in str(error).removeprefix(str(path)):
+            raise
+        raise TagsError(f"{error}; `uws-server tag strip` takes out what cannot be read") from error
     row = tags.row.replaced(**columns)
     if derive:
         taken_away = {name: None for name, value in columns.items() if value is None}
@@ -213,13 +219,16 @@ def _column(text: str) -> tuple[str, Value | None]:
 
 
 def _steps(name: str) -> tuple[Step, ...]:
-    """The steps of a JSON file, or of what comes in."""
+    """The steps of a JSON file, or of what comes in; StepsError says which cannot be read."""
     from provenance import steps
+    from provenance.errors import StepsError
     from provenance.jsontext import MAX_BYTES
 
-    if name == "-":
-        return steps.parse(sys.stdin.buffer.read(MAX_BYTES + 1))
-    return steps.read(Path(name))
+    try:
+        return steps.parse(sys.stdin.buffer.read(MAX_BYTES + 1)) if name == "-" else steps.read(Path(name))
+    except (StepsError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StepsError(f"--steps {name}: {reason}") from error
 
 
 def _plain(text: str) -> str:

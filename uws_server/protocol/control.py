@@ -15,15 +15,19 @@ from uws_server.intake import Request
 from uws_server.jobs.job import Filter, Job
 from uws_server.jobs.phases import Phase
 from uws_server.jobs.words import run_id_problem
+from uws_server.protocol import dali
 
 _LONGEST_WAIT_S = 3600
+_WHOLE = "[0-9]{1,19}"
+"""A whole number of up to 64 bits: clients send the largest one that they have for "as much as there is"."""
+_MOST = 10**9
 _WAITING = frozenset({Phase.PENDING, Phase.QUEUED, Phase.EXECUTING})
 """Phases in which a request may wait: UWS 1.1, section 2.2.1.2."""
 
 
 def job_request(form: Form) -> Request:
     """What a form asks for, its control parameters taken out."""
-    run_id = form.take("RUNID")
+    run_id = form.take("RUNID") or None
     if problem := run_id_problem(run_id or ""):
         raise BadRequest(f"RUNID: {problem}")
     duration = form.take("EXECUTIONDURATION")
@@ -55,12 +59,13 @@ def list_filter(name: str, query: list[tuple[str, str]]) -> Filter:
                     raise BadRequest(f"PHASE: {value[:40]!r} is not one of {', '.join(Phase)}")
                 phases.append(Phase(value))
             case "AFTER":
-                after = parse_time("AFTER", value)
+                when = parse_time("AFTER", value)
+                after = when if after is None else max(after, when)
             case "LAST":
-                if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) == 0:
+                if not re.fullmatch(_WHOLE, value) or int(value) == 0:
                     raise BadRequest(f"LAST: {value[:40]!r} came; a whole number from 1 on is allowed")
-                last = int(value)
-            case "RESPONSEFORMAT":
+                last = min(int(value), last or _MOST)
+            case dali.RESPONSEFORMAT:
                 pass  # how errors are told; the list itself has one format
             case _:
                 raise BadRequest(f"{key[:40]}: no such filter of a job list; there are PHASE, AFTER and LAST")
@@ -76,7 +81,7 @@ def wait_seconds(job: Job, query: list[tuple[str, str]]) -> int:
     text = asked.get("WAIT")
     if text is None:
         return 0
-    if not re.fullmatch(r"-1|[0-9]{1,9}", text):
+    if not re.fullmatch(f"-1|{_WHOLE}", text):
         raise BadRequest(f"WAIT: {text[:40]!r} came; seconds from 0 on, or -1 for as long as possible, are allowed")
     phase = asked.get("PHASE")
     if phase is not None and phase not in Phase.__members__:
@@ -105,9 +110,10 @@ def parse_time(name: str, text: str) -> datetime:
 
 
 def _seconds(text: str) -> int:
-    if not re.fullmatch(r"\s*[0-9]{1,9}(\.0*)?\s*", text):
+    whole = re.fullmatch(rf"\s*({_WHOLE})(\.0*)?\s*", text)
+    if whole is None:
         raise BadRequest(f"EXECUTIONDURATION: {text[:40]!r} came; whole seconds from 0 on are allowed")
-    return int(float(text))
+    return min(int(whole[1]), _MOST)
 
 
 def phase_command(text: str | None, allowed: Sequence[str]) -> str | None:

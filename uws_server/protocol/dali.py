@@ -1,23 +1,40 @@
-"""What DALI asks of every VO service: an error as VOTable where a VOTable was asked for. Imports what XML can hold."""
+"""What DALI asks of every VO service: the format that is asked for, an error as VOTable. Imports errors, VOTable."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import TypeVar
 
-from lxml import etree
-
-from uws_server.jobs.formats.xmltext import writable
+from uws_server.errors import BadRequest
+from uws_server.jobs.formats.votablexml import add, serialized, table_root
 
 VOTABLE = "application/x-votable+xml"
 RESPONSEFORMAT = "RESPONSEFORMAT"
 """The parameter that names the media type wanted; like all of DALI's, in any case."""
-_NAMESPACE = "http://www.ivoa.net/xml/VOTable/v1.3"
+VOTABLE_WORDS = ("votable", VOTABLE, "text/xml", "application/xml")
+"""The words and media types that ask for a VOTable."""
+Served = TypeVar("Served")
 
 
 def response_format(query: Mapping[str, str]) -> str | None:
     """The media type asked for by RESPONSEFORMAT, if any."""
     return next((value for name, value in query.items() if name.upper() == RESPONSEFORMAT), None)
+
+
+def plain(media_type: str) -> str:
+    """A media type without its options, in small letters."""
+    return media_type.partition(";")[0].strip().lower()
+
+
+def format_of(asked: str, served: Mapping[str, Served], allowed: str) -> Served:
+    """What is served for a value of RESPONSEFORMAT, by the words and media types for it.
+
+    Raises BadRequest, which ends with what is `allowed`.
+    """
+    found = served.get(plain(asked))
+    if found is None:
+        raise BadRequest(f"{RESPONSEFORMAT}: {asked[:80]!r} came; {allowed}")
+    return found
 
 
 def wants_votable(query: Mapping[str, str], accept: str) -> bool:
@@ -28,9 +45,7 @@ def wants_votable(query: Mapping[str, str], accept: str) -> bool:
 
 def error_document(sentence: str) -> bytes:
     """A VOTable that says nothing but the error: QUERY_STATUS=ERROR (DALI 1.1, section 4.4)."""
-    names = cast(dict[str, str], {None: _NAMESPACE})  # the stubs know no default namespace
-    root = etree.Element(f"{{{_NAMESPACE}}}VOTABLE", {"version": "1.4"}, names)
-    resource = etree.SubElement(root, f"{{{_NAMESPACE}}}RESOURCE", {"type": "results"})
-    info = etree.SubElement(resource, f"{{{_NAMESPACE}}}INFO", {"name": "QUERY_STATUS", "value": "ERROR"})
-    info.text = writable(sentence)
-    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    root = table_root()
+    resource = add(root, "RESOURCE", {"type": "results"})
+    add(resource, "INFO", {"name": "QUERY_STATUS", "value": "ERROR"}, sentence)
+    return serialized(root)

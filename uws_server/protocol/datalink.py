@@ -22,7 +22,7 @@ from provenance.walking import Direction
 from uws_server import forms
 from uws_server.callers import counter_of
 from uws_server.counter import Counter
-from uws_server.errors import BadRequest, NotFound, ServerError
+from uws_server.errors import NotFound, ServerError
 from uws_server.jobs.job import LOG, Job, ParameterValue, Result
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.lineage import Lineage, Start
@@ -34,7 +34,7 @@ from uws_server.services import Services
 
 _MOST_IDS = 100
 _MOST_DERIVED = 200
-_ACCEPTED = ("votable", "datalink")
+_FORMATS = dict.fromkeys((*dali.VOTABLE_WORDS, "votable/td", "datalink"), linktable.DATALINK)
 _NAMED = {"RESPFILE": "#calibration", "ANCRFILE": "#calibration", "BACKFILE": "#auxiliary", "CORRFILE": "#auxiliary"}
 """Keywords of a product that name another one, and what that is to it."""
 _PLOTTED = frozenset({"spectrum", "sed", "timeseries"})
@@ -61,14 +61,13 @@ class DataLink:
         with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
             wanted = [each.strip() for each in form.take_all("ID") if each.strip()]
             asked = form.take(dali.RESPONSEFORMAT)
-        if asked is not None and not any(word in asked.lower() for word in _ACCEPTED):
-            raise BadRequest(f"RESPONSEFORMAT: {asked[:60]!r} came; votable is allowed")
+        media_type = dali.format_of(asked or "votable", _FORMATS, "votable is allowed")
         finder = _Finder(self.services, counter)
         links = [link for identifier in wanted[:_MOST_IDS] for link in finder.links(identifier)]
         document = linktable.document(
             links, finder.services_used(), f"{self.services.base_url}/datalink", len(wanted) > _MOST_IDS
         )
-        return HTTPResponse(document, 200, {"Content-Type": linktable.DATALINK, "Cache-Control": "private, no-cache"})
+        return HTTPResponse(document, 200, {"Content-Type": media_type, "Cache-Control": "private, no-cache"})
 
     def rerun(self, name: str, job_id: str) -> HTTPResponse:
         """GET or POST changes: a job like this one, run at once; 303 to where its end is waited for."""

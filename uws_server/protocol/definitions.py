@@ -19,19 +19,18 @@ from bottle import Bottle, HTTPResponse, request
 
 from uws_server import forms
 from uws_server.callers import counter_of
-from uws_server.errors import BadRequest, NotFound, ServerError
+from uws_server.errors import NotFound, ServerError
 from uws_server.jobs.definition import Definition
-from uws_server.jobs.formats import Package, datalink, native
-from uws_server.jobs.formats.datalink import Link
+from uws_server.jobs.formats import Package, native
 from uws_server.jobs.formats.schema import schema
 from uws_server.jobs.formats.written import FORMATS, WADL
-from uws_server.protocol import dali
+from uws_server.protocol import dali, linktable
 from uws_server.protocol.control import prefers_page
+from uws_server.protocol.linktable import Link
 from uws_server.protocol.sending import send
 from uws_server.services import Services
 
 JSON = "application/json"
-_DATALINK = "application/x-votable+xml;content=datalink"
 _MARKDOWN = "text/markdown; charset=UTF-8"
 _TAG = re.compile(r'"[^"]*"')
 
@@ -42,10 +41,7 @@ _FORMAT_NAMES: Mapping[str, str] = {
     "wadl": "wadl",
     WADL: "wadl",
     "application/wadl+xml": "wadl",
-    "votable": "datalink",
-    dali.VOTABLE: "datalink",
-    "text/xml": "datalink",
-    "application/xml": "datalink",
+    **dict.fromkeys(dali.VOTABLE_WORDS, "datalink"),
     "par": "par",
     "text/plain": "par",
 }
@@ -98,8 +94,8 @@ class JDL:
         definition = self.services.library.get(name).definition
         match _asked("datalink", *FORMATS):
             case "datalink" | "page":
-                document = datalink.links(definition, self.services.base_url, self._links(definition))
-                return _answer(document, _DATALINK, f"{name}_links.xml")
+                document = linktable.of_definition(definition, self.services.base_url, self._links(definition))
+                return _answer(document, linktable.DATALINK, f"{name}_links.xml")
             case "json":
                 described = {"definition": native.to_plain(definition), "links": self._addresses(definition)}
                 return _answer(_json(described), JSON, f"{name}.json")
@@ -156,14 +152,15 @@ class JDL:
     def _links(self, definition: Definition) -> list[Link]:
         """What there is besides the services."""
         addresses = self._addresses(definition)
-        found = []
-        for key, says in (("readme", "What the job does, for scientists"), ("documentation", "More about it")):
-            if key in addresses:
-                kind = "text/markdown" if key == "readme" else "text/html"
-                found.append(Link("#documentation", says, kind, addresses[key]))
-        for key, form in FORMATS.items():
-            found.append(Link("#auxiliary", form.says, form.media_type.partition(";")[0], addresses[key]))
-        return [*found, Link("#auxiliary", "The script that runs", "text/plain", addresses["script"])]
+        known = [("readme", "#documentation", "What the job does, for scientists", "text/markdown"),
+                 ("documentation", "#documentation", "More about it", "text/html")]  # fmt: skip
+        known += [(key, "#auxiliary", form.says, dali.plain(form.media_type)) for key, form in FORMATS.items()]
+        known.append(("script", "#auxiliary", "The script that runs", "text/plain"))
+        return [
+            Link(definition.name, addresses[key], semantics=semantics, description=says, content_type=kind)
+            for key, semantics, says, kind in known
+            if key in addresses
+        ]
 
 
 def _asked(*served: str) -> str:
@@ -173,20 +170,14 @@ def _asked(*served: str) -> str:
     """
     wanted = dali.response_format(dict(forms.query(request.environ)))
     if wanted is not None:
-        found = _FORMAT_NAMES.get(_plain(wanted), "")
-        if found not in served:
-            offered = ", ".join("votable" if form == "datalink" else form for form in served)
-            raise BadRequest(f"{dali.RESPONSEFORMAT}: {wanted[:80]!r} came; {offered} is served here")
-        return found
+        offered = ", ".join("votable" if form == "datalink" else form for form in served)
+        words = {word: form for word, form in _FORMAT_NAMES.items() if form in served}
+        return dali.format_of(wanted, words, f"{offered} is served here")
     accept = request.get_header("Accept", "")
     if prefers_page(accept):
         return "page"
-    found_ones = (_FORMAT_NAMES.get(_plain(kind), "") for kind in accept.split(","))
+    found_ones = (_FORMAT_NAMES.get(dali.plain(kind), "") for kind in accept.split(","))
     return next((form for form in found_ones if form in served), served[0])
-
-
-def _plain(media_type: str) -> str:
-    return media_type.partition(";")[0].strip().lower()
 
 
 def _json(value: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""The VOTable of DataLink 1.1: a row for each link, and a resource for each service. Imports the definitions.
+"""The VOTables of DataLink 1.1: a row for each link, and a resource for each service. Imports the definitions.
 
 Source: IVOA Recommendation DataLink 1.1 (2023-12-15), VOTable 1.4.
 """
@@ -6,19 +6,18 @@ Source: IVOA Recommendation DataLink 1.1 (2023-12-15), VOTable 1.4.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from lxml import etree
 
-from uws_server.jobs.definition import ParameterSpec
-from uws_server.jobs.formats.xmltext import writable
+from uws_server.jobs.definition import Definition, ParameterSpec
+from uws_server.jobs.formats.datalink import ASYNC, SYNC, add_service, add_services
+from uws_server.jobs.formats.votablexml import add, serialized, table_root
 from uws_server.jobs.job import ParameterValue
 
 DATALINK = "application/x-votable+xml;content=datalink"
 _STANDARD = "ivo://ivoa.net/std/DataLink#links-1.1"
-_NAMESPACE = "http://www.ivoa.net/xml/VOTable/v1.3"
 _FIELDS = (
     ("ID", "char", "meta.id;meta.main", ""),
     ("access_url", "char", "meta.ref.url", ""),
@@ -26,7 +25,7 @@ _FIELDS = (
     ("error_message", "char", "meta.code.error", ""),
     ("semantics", "char", "meta.code", ""),
     ("local_semantics", "char", "meta.code", ""),
-    ("description", "char", "meta.note", ""),
+    ("description", "unicodeChar", "meta.note", ""),
     ("content_type", "char", "meta.code.mime", ""),
     ("content_length", "long", "phys.size;meta.file", "byte"),
     ("content_qualifier", "char", "meta.code", ""),
@@ -34,6 +33,7 @@ _FIELDS = (
     ("link_authorized", "boolean", "meta.code", ""),
 )
 """Name, type, UCD and unit of each column."""
+_TEXTS = ("char", "unicodeChar")
 
 
 @dataclass(frozen=True)
@@ -96,29 +96,48 @@ def input_of(spec: ParameterSpec, value: ParameterValue | None) -> Input:
 
 def document(links: Sequence[Link], services: Sequence[Service], address: str, overflow: bool = False) -> bytes:
     """The VOTable: the links, the services, and the description of /datalink itself (at `address`)."""
-    names = cast(dict[str, str], {None: _NAMESPACE})  # the stubs know no default namespace
-    root = etree.Element(_tag("VOTABLE"), {"version": "1.4"}, names)
-    results = _add(root, "RESOURCE", type="results")
-    _add(results, "INFO", name="standardID", value=_STANDARD)
-    _add(results, "INFO", name="QUERY_STATUS", value="OK")
-    table = _add(results, "TABLE", name="links")
-    for name, kind, ucd, unit in _FIELDS:
-        about = {"name": name, "datatype": kind, "ucd": ucd} | ({"arraysize": "*"} if kind == "char" else {})
-        field = _add(table, "FIELD", **about, **({"unit": unit} if unit else {}))
-        if name == "semantics":
-            _add(field, "LINK", **{"content-role": "type", "href": "http://www.ivoa.net/rdf/datalink/core"})
-    rows = _add(_add(table, "DATA"), "TABLEDATA")
-    for link in links:
-        row = _add(rows, "TR")
-        for text in _cells(link):
-            _add(row, "TD").text = writable(text) or None
+    root = table_root()
+    results = _add_links(root, links)
     if overflow:
-        _add(results, "INFO", name="QUERY_STATUS", value="OVERFLOW")
+        add(results, "INFO", {"name": "QUERY_STATUS", "value": "OVERFLOW"})
     for service in services:
         _describe(root, service)
     identifier = Input("ID", "char", ucd="meta.id;meta.main", description="Id or address of a result or a job")
-    _describe(root, Service("links", address, "Links of a result or a job", DATALINK, (identifier,)), _STANDARD)
-    return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+    _describe(root, Service("", address, "Links of a result or a job", DATALINK, (identifier,)), _STANDARD)
+    return serialized(root)
+
+
+def of_definition(definition: Definition, base_url: str, links: Iterable[Link]) -> bytes:
+    """The VOTable of a definition: `links` behind its two services, with their descriptors."""
+    says = f"{definition.title}: how to run it, and what is known of it"
+    services = (
+        Link(definition.name, service=SYNC, semantics="#proc", description="Run a job and have its main result"),
+        Link(definition.name, service=ASYNC, semantics="#proc", description="Make a job and follow it by UWS",
+             content_type="text/xml"),
+    )  # fmt: skip
+    root = table_root()
+    _add_links(root, (*services, *links), says)
+    add_services(root, definition, base_url)
+    return serialized(root)
+
+
+def _add_links(root: etree._Element, links: Iterable[Link], says: str = "") -> etree._Element:
+    """The table of links (DataLink 1.1, section 3)."""
+    results: etree._Element = add(root, "RESOURCE", {"type": "results"})
+    if says:
+        add(results, "DESCRIPTION", text=says)
+    add(results, "INFO", {"name": "standardID", "value": _STANDARD})
+    add(results, "INFO", {"name": "QUERY_STATUS", "value": "OK"})
+    table = add(results, "TABLE", {"name": "links"})
+    for name, kind, ucd, unit in _FIELDS:
+        about = {"name": name, "datatype": kind, "ucd": ucd} | ({"arraysize": "*"} if kind in _TEXTS else {})
+        add(table, "FIELD", about | ({"unit": unit} if unit else {}))
+    rows = add(add(table, "DATA"), "TABLEDATA")
+    for link in links:
+        row = add(rows, "TR")
+        for text in _cells(link):
+            add(row, "TD", text=text)
+    return results
 
 
 def _cells(link: Link) -> tuple[str, ...]:
@@ -132,28 +151,22 @@ def _cells(link: Link) -> tuple[str, ...]:
 
 
 def _describe(root: etree._Element, service: Service, standard: str = "") -> None:
-    """A service descriptor (DataLink 1.1, section 4)."""
-    about = {"ID": service.id} if not standard else {"name": "this"}
-    resource = _add(root, "RESOURCE", type="meta", utype="adhoc:service", **about)
-    _add(resource, "DESCRIPTION").text = writable(service.description)
-    if standard:
-        _text_param(resource, "standardID", standard)
-    _text_param(resource, "accessURL", service.url)
-    if service.content_type:
-        _text_param(resource, "contentType", service.content_type)
-    group = _add(resource, "GROUP", name="inputParams")
+    """A service descriptor (DataLink 1.1, section 4); with a standard, that of /datalink itself."""
+    about = {"name": "this"} if standard else {"ID": service.id}
+    group = add_service(root, about, service.description, accessURL=service.url, standardID=standard,
+                        contentType=service.content_type)  # fmt: skip
     for each in service.inputs:
-        param = _add(group, "PARAM", **_about_input(each))
+        param = add(group, "PARAM", _about_input(each))
         told = " ".join([each.description, f"Now: {each.present}" if each.present else ""]).strip()
         if told:
-            _add(param, "DESCRIPTION").text = writable(told)
+            add(param, "DESCRIPTION", text=told)
         if each.options or each.min is not None or each.max is not None:
-            values = _add(param, "VALUES")
+            values = add(param, "VALUES")
             for tag, bound in (("MIN", each.min), ("MAX", each.max)):
                 if bound is not None:
-                    _add(values, tag, value=str(int(bound)) if each.type == "long" else repr(float(bound)))
+                    add(values, tag, {"value": str(int(bound)) if each.type == "long" else repr(float(bound))})
             for option in each.options:
-                _add(values, "OPTION", value=writable(option))
+                add(values, "OPTION", {"value": option})
 
 
 def _about_input(each: Input) -> dict[str, str]:
@@ -161,15 +174,3 @@ def _about_input(each: Input) -> dict[str, str]:
     known = {"name": each.name, "datatype": each.type, "value": "", "unit": each.unit, "ucd": each.ucd}
     sized = {"arraysize": "*"} if each.type == "char" else {}
     return {name: text for name, text in known.items() if text or name == "value"} | sized
-
-
-def _text_param(parent: etree._Element, name: str, value: str) -> None:
-    _add(parent, "PARAM", name=name, datatype="char", arraysize="*", value=writable(value))
-
-
-def _add(parent: etree._Element, tag: str, **attributes: str) -> etree._Element:
-    return etree.SubElement(parent, _tag(tag), attributes)
-
-
-def _tag(name: str) -> str:
-    return f"{{{_NAMESPACE}}}{name}"

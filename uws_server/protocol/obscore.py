@@ -26,10 +26,7 @@ Write = Callable[[Iterator[obscore.Row], int | None], Iterator[bytes]]
 _VOTABLE = (f"{table.VOTABLE_MIME}; charset=UTF-8", "obscore.vot", table.votable)
 _ECSV = (f"{table.ECSV_MIME}; charset=UTF-8", "obscore.ecsv", table.ecsv)
 _FORMATS: dict[str, tuple[str, str, Write]] = {
-    "votable": _VOTABLE,
-    table.VOTABLE_MIME: _VOTABLE,
-    "text/xml": _VOTABLE,
-    "application/xml": _VOTABLE,
+    **dict.fromkeys(dali.VOTABLE_WORDS, _VOTABLE),
     "ecsv": _ECSV,
     table.ECSV_MIME: _ECSV,
     "application/x-ecsv": _ECSV,
@@ -65,11 +62,8 @@ def _wanted(query: list[tuple[str, str]]) -> tuple[int | None, tuple[str, str, W
     if most is not None and not re.fullmatch(r"[0-9]{1,18}", most):
         raise BadRequest(f"MAXREC: {most[:40]!r} came; a whole number from 0 on is allowed")
     wanted = asked.get(dali.RESPONSEFORMAT, table.VOTABLE_MIME)
-    kind = wanted.partition(";")[0].strip().lower()
-    if kind not in _FORMATS:
-        known = f"{table.VOTABLE_MIME} and {table.ECSV_MIME}"
-        raise BadRequest(f"RESPONSEFORMAT: {wanted[:60]!r} came; {known} are allowed")
-    return None if most is None else int(most), _FORMATS[kind]
+    served = dali.format_of(wanted, _FORMATS, f"{table.VOTABLE_MIME} and {table.ECSV_MIME} are allowed")
+    return None if most is None else int(most), served
 
 
 def _told(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ address or publisher DID, the hash of a file), DEPTH (a number of relations, or 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -23,7 +24,9 @@ from provenance.walking import ALL, Direction
 from uws_server import forms
 from uws_server.callers import counter_of
 from uws_server.errors import BadRequest
+from uws_server.jobs.words import truth
 from uws_server.lineage import Lineage
+from uws_server.protocol import dali
 from uws_server.services import Services
 
 _MOST_IDS = 100
@@ -35,6 +38,7 @@ _FORMATS: Final[Mapping[str, tuple[str, ...]]] = {
     "png": ("PROV-PNG", "image/png", "png"),
 }
 """What RESPONSEFORMAT may say for each format; the first is the usual word."""
+_KINDS: Final = {word.lower(): kind for kind, words in _FORMATS.items() for word in words}
 _TYPES: Final = {
     "json": export.PROV_JSON,
     "xml": export.PROV_XML,
@@ -43,8 +47,9 @@ _TYPES: Final = {
     "png": "image/png",
 }
 _PICTURES: Final = frozenset({"svg", "png"})
-_SWITCH: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-top-navigation allow-popups"
+_MOST_AT_ONCE: Final = 2
+"""Pictures that are drawn at a time: each takes a core, for seconds where it shows much."""
 _DEPTH = re.compile(r"[0-9]{1,9}")
 
 
@@ -53,6 +58,7 @@ class Provenance:
 
     def __init__(self, services: Services) -> None:
         self.services = services
+        self._drawing = threading.BoundedSemaphore(_MOST_AT_ONCE)
 
     def routes(self, app: Bottle) -> None:
         """Add every resource to the application."""
@@ -94,8 +100,8 @@ class Provenance:
             writers: dict[str, Callable[[], bytes | str]] = {
                 "xml": lambda: export.prov_xml(document),
                 "n": lambda: export.prov_n(document),
-                "svg": lambda: export.svg(document, shown),
-                "png": lambda: export.png(document, shown),
+                "svg": lambda: self._drawn(lambda: export.svg(document, shown)),
+                "png": lambda: self._drawn(lambda: export.png(document, shown)),
             }
             try:
                 content = writers[kind]()
@@ -105,6 +111,10 @@ class Provenance:
         if kind in _PICTURES:
             headers["Content-Security-Policy"] = _POLICY
         return HTTPResponse(content, 200, headers)
+
+    def _drawn(self, draw: Callable[[], bytes]) -> bytes:
+        with self._drawing:
+            return draw()
 
     def _asked(self) -> _Asked:
         if request.method == "GET":
@@ -132,15 +142,9 @@ class _Asked:
 
     def format(self) -> str:
         """The format asked for: PROV-JSON where nothing is said."""
-        asked = self.one("RESPONSEFORMAT")
-        if asked is None:
-            return "json"
-        wanted = asked.partition(";")[0].strip().lower()
-        for kind, words in _FORMATS.items():
-            if wanted in (word.lower() for word in words):
-                return kind
-        allowed = ", ".join(words[0] for words in _FORMATS.values())
-        raise BadRequest(f"RESPONSEFORMAT: {asked[:60]!r} came; {allowed} or their media types are allowed")
+        known = ", ".join(words[0] for words in _FORMATS.values())
+        asked = self.one(dali.RESPONSEFORMAT) or "json"
+        return dali.format_of(asked, _KINDS, f"{known} or their media types are allowed")
 
     def direction(self) -> Direction:
         """Where to look: BACK where nothing is said."""
@@ -178,6 +182,7 @@ class _Asked:
         asked = self.one(name)
         if asked is None:
             return usual
-        if asked.lower() not in _SWITCH:
+        wanted = truth(asked)
+        if wanted is None:
             raise BadRequest(f"{name}: {asked[:40]!r} came; 1 or 0 is allowed")
-        return _SWITCH[asked.lower()]
+        return wanted

@@ -16,29 +16,25 @@ from bottle import Bottle, HTTPResponse, request
 
 from provenance import jsontext
 from uws_server import forms
-from uws_server.callers import counter_of
 from uws_server.errors import BadRequest
 from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import Phase
 from uws_server.protocol.control import phase_command, prefers_page
+from uws_server.protocol.resource import JobResource
 from uws_server.rerun_forms import read_document, read_history, read_json_text, read_json_wish, read_wish
 from uws_server.reruns.reruns import Reruns, told
-from uws_server.services import Services
 
 JSON = "application/json"
 _ID = "<job_id:re:[0-9a-f]{32}>"
 
 
-class Reprocessing:
+class Reprocessing(JobResource):
     """Reruns over one set of services."""
-
-    def __init__(self, services: Services) -> None:
-        self.services = services
 
     @property
     def reruns(self) -> Reruns:
         """What the caller of the current request can run again."""
-        return Reruns(self.services, counter_of(self.services, request.environ))
+        return Reruns(self.services, self.counter)
 
     def routes(self, app: Bottle) -> None:
         """Add every resource to the application."""
@@ -55,13 +51,12 @@ class Reprocessing:
         """POST changes to a job: 303 to the last of the new jobs."""
         reruns = self.reruns
         job = reruns.counter.job(job_id, name)
-        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+        with self.form() as form:
             run = phase_command(form.take("PHASE"), ("RUN",))
             made = reruns.make(reruns.of_job(job), read_wish(form))
         if run:
             reruns.run(made)
-        last = made[-1]
-        return see(f"{self.services.base_url}/rest/{last.definition}/{last.id}")
+        return self.see(made[-1])
 
     def reprocess(self) -> HTTPResponse:
         """POST a provenance list and a target: 303 to the reprocessing, which runs at once."""
@@ -86,7 +81,7 @@ class Reprocessing:
         return reruns.make(history, read_json_wish(document)), run == "RUN"
 
     def _from_form(self, reruns: Reruns) -> tuple[tuple[Job, ...], bool]:
-        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+        with self.form() as form:
             run = phase_command(form.take("PHASE") or "RUN", ("RUN", "PENDING"))
             history = read_history(reruns, form)
             if history is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
@@ -20,6 +21,7 @@ from uws_server.errors import Forbidden, NotFound
 _PIECE = 1 << 18
 _RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*")
 _TAG = re.compile(r'"[^"]*"')
+_STRONG_TAG = re.compile(r'(?<!W/)"[^"]*"')
 
 
 @dataclass
@@ -44,15 +46,24 @@ def send(path: Path, mime: str, digest: str = "") -> HTTPResponse:
     A browser never runs it in our name. Raises NotFound and Forbidden.
     """
     try:
-        stream = path.open("rb")
+        # the script of a job that runs may put a link or a pipe there at any moment
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError as error:
         raise NotFound(f"the file {path.name} is no longer there") from error
     except OSError as error:
         raise Forbidden(f"the file {path.name} cannot be read") from error
-    status = os.fstat(stream.fileno())
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        raise Forbidden(f"the file {path.name} is no plain file")
+    stream = os.fdopen(handle, "rb")
     size, changed = status.st_size, int(status.st_mtime)
     tag = f'"{digest[:32] or f"{status.st_mtime_ns:x}-{size:x}"}"'
     headers = {"ETag": tag, "Last-Modified": formatdate(changed, usegmt=True), "Accept-Ranges": "bytes"}
+    if _is_another(tag, changed):
+        stream.close()
+        headers["Content-Type"] = "text/plain; charset=UTF-8"
+        return HTTPResponse(f"{path.name} is no longer the file that the request is meant for\n", 412, headers)
     part = _asked_part(size, tag, headers["Last-Modified"])
     if _is_known(tag, changed):
         stream.close()
@@ -91,6 +102,17 @@ def _is_known(tag: str, changed: int) -> bool:
         return tags.strip() == "*" or tag in _TAG.findall(tags)
     try:
         return changed <= parsedate_to_datetime(request.get_header("If-Modified-Since", "")).timestamp()
+    except (ValueError, TypeError, OverflowError):  # no date: the condition is none
+        return False
+
+
+def _is_another(tag: str, changed: int) -> bool:
+    """Whether the client wants a file that this one is not (RFC 9110, section 13.1.1): it goes on with a download."""
+    tags = request.get_header("If-Match")
+    if tags is not None:
+        return tags.strip() != "*" and tag not in _STRONG_TAG.findall(tags)
+    try:
+        return changed > parsedate_to_datetime(request.get_header("If-Unmodified-Since", "")).timestamp()
     except (ValueError, TypeError, OverflowError):  # no date: the condition is none
         return False
 

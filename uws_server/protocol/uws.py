@@ -1,49 +1,33 @@
-"""The resources of UWS 1.1 for each job list, /rest/{job}. Imports the services, the values and the form reader.
+"""The resources of UWS 1.1 for each job list, /rest/{job}; what is in a job is read from `contents`.
 
 Control parameters (PHASE, RUNID, EXECUTIONDURATION, DESTRUCTION, ACTION) ride along in a form or a query
-string, in any case; everything else is a parameter of the job.
+string, in any case; everything else is a parameter of the job. Imports the services, the values and the form reader.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from urllib.parse import urlencode
 
 from bottle import Bottle, HTTPResponse, request
 
 from uws_server import forms
-from uws_server.callers import counter_of
-from uws_server.counter import Counter
 from uws_server.errors import BadRequest, Forbidden, NotFound
-from uws_server.forms import Form
 from uws_server.intake import Request
-from uws_server.jobs.job import Job, ParameterValue
-from uws_server.jobs.parameters import texts_of
+from uws_server.jobs.job import Job
 from uws_server.jobs.phases import ACTIVE, Phase
 from uws_server.protocol import dali, parking, uws_xml
 from uws_server.protocol.control import job_request, list_filter, phase_command, prefers_page, wait_seconds
-from uws_server.protocol.sending import send
-from uws_server.services import Services
+from uws_server.protocol.resource import TEXT, JobResource, description, xml_answer
 
-XML = "text/xml; charset=UTF-8"
-TEXT = "text/plain; charset=UTF-8"
 _COMMANDS = ("RUN", "ABORT", "HOLD", "SUSPEND", "RESUME")
 _SYNC_WAIT_S = 600
 
 
-class UWS:
+class UWS(JobResource):
     """The UWS resources over one set of services."""
-
-    def __init__(self, services: Services) -> None:
-        self.services = services
-
-    @property
-    def counter(self) -> Counter:
-        """The counter for the caller of the current request."""
-        return counter_of(self.services, request.environ)
 
     def routes(self, app: Bottle) -> None:
         """Add every resource to the application."""
@@ -61,23 +45,15 @@ class UWS:
             ("GET", f"{one}/phase", self.atom(lambda job: job.phase.value)),
             ("POST", f"{one}/phase", self.set_phase),
             ("GET", f"{one}/executionduration", self.atom(lambda job: str(job.execution_duration))),
-            ("POST", f"{one}/executionduration", self.change),
+            ("POST", f"{one}/executionduration", partial(self.change, needed="EXECUTIONDURATION")),
             ("GET", f"{one}/executionDuration", self.atom(lambda job: str(job.execution_duration))),
-            ("POST", f"{one}/executionDuration", self.change),
+            ("POST", f"{one}/executionDuration", partial(self.change, needed="EXECUTIONDURATION")),
             ("GET", f"{one}/destruction", self.atom(lambda job: _time(job.destruction))),
-            ("POST", f"{one}/destruction", self.change),
+            ("POST", f"{one}/destruction", partial(self.change, needed="DESTRUCTION")),
             ("GET", f"{one}/quote", self.atom(lambda job: _time(job.quote))),
             ("GET", f"{one}/owner", self.atom(lambda job: job.owner or "")),
             ("GET", f"{one}/error", self.error),
-            ("GET", f"{one}/parameters", self.parameters),
             ("POST", f"{one}/parameters", self.change),
-            ("GET", f"{one}/parameters/<parameter>", self.parameter),
-            ("PUT", f"{one}/parameters/<parameter>", self.put_parameter),
-            ("GET", f"{one}/parameters/<parameter>/<number>", self.one_value),
-            ("GET", f"{one}/results", self.results),
-            ("GET", f"{one}/results/<result>", self.result),
-            ("GET", f"{one}/<log:re:stdout|stderr>", self.log),
-            ("GET", "/store/<result_id>/<file_name>", self.stored),
         ):
             app.route(path, method, handler)
 
@@ -88,9 +64,10 @@ class UWS:
         wanted = list_filter(name, forms.query(request.environ))
         jobs = self.counter.jobs(wanted)
         if prefers_page(request.get_header("Accept", "")):
-            return self.page(f"/?{urlencode({'definition': name})}")
+            shown = {"phase": wanted.phases[0]} if len(wanted.phases) == 1 else {}
+            return self.page(f"/?{urlencode({'definition': name, **shown})}")
         document = uws_xml.list_document(jobs, self.services.base_url, self.style)
-        return HTTPResponse(document, 200, {"Content-Type": XML, "Vary": "Accept"})
+        return HTTPResponse(document, 200, description())
 
     def create(self, name: str) -> HTTPResponse:
         """POST parameters: a new job, run at once where PHASE=RUN came."""
@@ -115,16 +92,21 @@ class UWS:
         """GET the job's document; with WAIT, once its phase has changed or the time is over."""
         job = self.counter.job(job_id, name)
         if prefers_page(request.get_header("Accept", "")):
-            return self.page(f"/jobs/{job.id}")
-        response = _xml(uws_xml.job_document(job, self.url(job), self.counter.progress(job), self.style))
-        response.set_header("Vary", "Accept")
+            return self.page(f"/jobs/{job.id}{self.share}")
+        progress = self.counter.progress(job)
+        response = xml_answer(uws_xml.job_document(job, self.url(job), progress, self.style, self.share))
         seconds = wait_seconds(job, forms.query(request.environ))
         return self.parked(response, seconds, job.phase) if seconds else response
 
-    def change(self, name: str, job_id: str) -> HTTPResponse:
-        """POST to the job (or to /parameters): new values, control parameters, PHASE, or ACTION=DELETE."""
+    def change(self, name: str, job_id: str, needed: str = "") -> HTTPResponse:
+        """POST to the job (or to /parameters): new values, control parameters, PHASE, or ACTION=DELETE.
+
+        At the place of a control parameter that one is `needed`.
+        """
         job = self.counter.job(job_id, name)
         with self.form() as form:
+            if needed and not any(key.upper() == needed for key in form.values):
+                raise BadRequest(f"{needed}: nothing came; it is what a POST to this address sets")
             action = form.take("ACTION")
             if action is not None and action.upper() != "DELETE":
                 raise BadRequest(f"ACTION: {action[:40]!r} came; DELETE is allowed")
@@ -140,7 +122,8 @@ class UWS:
     def apply(self, job: Job, wanted: Request) -> None:
         """Make the changes that a form asks of a job."""
         if wanted.run_id not in (None, job.run_id):
-            raise Forbidden(f"RUNID: job {job.id} was made with {job.run_id!r}, which stays")
+            made = "without one" if job.run_id is None else f"with {job.run_id!r}"
+            raise Forbidden(f"RUNID: job {job.id} was made {made}, and that stays")
         if wanted.values or wanted.uploads:  # first: they can be refused for what they are
             self.counter.set_parameters(job, wanted.values, wanted.uploads)
         if wanted.execution_duration is not None:
@@ -184,89 +167,14 @@ class UWS:
         return get
 
     def error(self, name: str, job_id: str) -> HTTPResponse:
-        """GET why a job ended in ERROR, with the end of what it printed."""
+        """GET why a job ended in ERROR, with the end of what it printed; as VOTable where one is asked for."""
         job = self.counter.job(job_id, name)
         if job.error is None:
             raise NotFound(f"job {job.id} has no error: it is {job.phase}")
+        if dali.wants_votable(request.query, request.get_header("Accept", "")):
+            return HTTPResponse(dali.error_document(job.error.message), 200, {"Content-Type": dali.VOTABLE})
         printed = self.counter.log(job, "stderr.log").decode("utf-8", "replace")
         return HTTPResponse(f"{job.error.message}\n\n{printed}", 200, {"Content-Type": TEXT})
-
-    def log(self, name: str, job_id: str, log: str) -> HTTPResponse:
-        """GET what the script printed."""
-        job = self.counter.job(job_id, name)
-        return HTTPResponse(_whole_log(self.counter, job, f"{log}.log"), 200, {"Content-Type": TEXT})
-
-    # --- parameters and results ------------------------------------------------------------------------
-
-    def parameters(self, name: str, job_id: str) -> HTTPResponse:
-        """GET the parameters as XML."""
-        job = self.counter.job(job_id, name)
-        return _xml(uws_xml.parameters_document(job, self.url(job)))
-
-    def parameter(self, name: str, job_id: str, parameter: str) -> HTTPResponse:
-        """GET a value as text, or the uploaded file itself; of several values, one a line (a file's address)."""
-        job, key, value = self.value(name, job_id, parameter)
-        if value.parts:
-            files = [part.kind == "upload" for part in value.parts]
-            lines = [
-                f"{self.url(job)}/parameters/{key}/{number}" if files[number - 1] else text
-                for number, text in enumerate(texts_of(value), start=1)
-            ]
-            return HTTPResponse("\n".join(lines), 200, {"Content-Type": TEXT})
-        if value.kind == "upload":
-            return send(self.counter.input_path(job, key), "application/octet-stream")
-        return HTTPResponse(value.text, 200, {"Content-Type": TEXT})
-
-    def one_value(self, name: str, job_id: str, parameter: str, number: str) -> HTTPResponse:
-        """GET one of several values, counted from 1: its text, or the uploaded file itself."""
-        job, key, value = self.value(name, job_id, parameter)
-        texts = texts_of(value)
-        if not re.fullmatch(r"[1-9][0-9]{0,4}", number) or int(number) > len(texts):
-            raise NotFound(f"parameter {key} of job {job.id} has {len(texts)} values, none of number {number[:20]!r}")
-        if value.each[int(number) - 1].kind == "upload":
-            return send(self.counter.input_path(job, key, int(number)), "application/octet-stream")
-        return HTTPResponse(texts[int(number) - 1], 200, {"Content-Type": TEXT})
-
-    def value(self, name: str, job_id: str, parameter: str) -> tuple[Job, str, ParameterValue]:
-        """The job, and the name and the value of one of its parameters, named in any case."""
-        job = self.counter.job(job_id, name)
-        key = next((key for key in job.parameters if key.lower() == parameter.lower()), None)
-        if key is None:
-            raise NotFound(f"job {job.id} has no parameter {parameter[:64]!r}")
-        return job, key, job.parameters[key]
-
-    def put_parameter(self, name: str, job_id: str, parameter: str) -> HTTPResponse:
-        """PUT a value, in place of all there are: the body itself, as text or as a file, whichever is taken."""
-        job = self.counter.job(job_id, name)
-        spec = self.services.library.of(job).definition.parameter(parameter)
-        if spec is None:
-            raise NotFound(f"{name} has no parameter {parameter[:64]!r}")
-        config = self.services.config
-        with forms.receiving(request.environ, self.services.spool, config.max_upload, spec.name) as body:
-            if body.path.stat().st_size:
-                self.counter.set_parameters(job, {}, {spec.name: body})
-            else:
-                self.counter.set_parameters(job, {spec.name: [""]}, {})
-        return self.see(job)
-
-    def results(self, name: str, job_id: str) -> HTTPResponse:
-        """GET the list of results as XML."""
-        job = self.counter.job(job_id, name)
-        return _xml(uws_xml.results_document(job, self.url(job)))
-
-    def result(self, name: str, job_id: str, result: str) -> HTTPResponse:
-        """GET the file of a result itself."""
-        job = self.counter.job(job_id, name)
-        found = job.result(result)
-        if found is None:
-            names = ", ".join(item.name for item in job.results) or "none yet"
-            raise NotFound(f"job {job.id} has no result {result[:64]!r}; there are {names}")
-        return send(self.counter.result_path(job, found), found.mime, found.sha256)
-
-    def stored(self, result_id: str, file_name: str) -> HTTPResponse:
-        """GET the file of a result by its own id; the address ends with the file's name."""
-        found, path = self.counter.stored(result_id, file_name)
-        return send(path, found.mime, found.sha256)
 
     # --- sync ------------------------------------------------------------------------------------------
 
@@ -291,22 +199,9 @@ class UWS:
         if job.phase is not Phase.COMPLETED:
             raise BadRequest(job.error.message if job.error else f"job {job.id} is {job.phase}: it has no result")
         main = job.result("result") or job.results[0]
-        return HTTPResponse("", 303, {"Location": f"{self.url(job)}/results/{main.name}"})
+        return HTTPResponse("", 303, {"Location": f"{self.url(job)}/results/{main.name}{self.share}"})
 
     # --- helpers ---------------------------------------------------------------------------------------
-
-    @contextmanager
-    def form(self) -> Iterator[Form]:
-        """The form of the current request; RESPONSEFORMAT, which is for errors too, goes to its query."""
-        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
-            asked = form.take(dali.RESPONSEFORMAT)
-            if asked is not None:
-                request.query.replace(dali.RESPONSEFORMAT, asked)
-            yield form
-
-    def url(self, job: Job) -> str:
-        """The job's absolute address."""
-        return f"{self.services.base_url}/rest/{job.definition}/{job.id}"
 
     def parked(self, response: HTTPResponse, seconds: int, state: str) -> HTTPResponse:
         """The response, to be held back by the front until the job's state is another one or the time is over."""
@@ -329,21 +224,6 @@ class UWS:
         query = "" if asked is None else "?" + urlencode({dali.RESPONSEFORMAT: asked})
         return HTTPResponse("", 303, {"Location": f"{self.url(job)}/sync{query}"})
 
-    def see(self, job: Job) -> HTTPResponse:
-        """303 to the job."""
-        return HTTPResponse("", 303, {"Location": self.url(job)})
-
-
-def _whole_log(counter: Counter, job: Job, log: str) -> Iterator[bytes]:
-    offset = 0
-    while piece := counter.log(job, log, offset):
-        offset += len(piece)
-        yield piece
-
 
 def _time(when: datetime | None) -> str:
     return "" if when is None else uws_xml.timestamp(when)
-
-
-def _xml(document: bytes) -> HTTPResponse:
-    return HTTPResponse(document, 200, {"Content-Type": XML})

@@ -31,9 +31,10 @@ def timestamp(when: datetime) -> str:
     return utc.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def job_document(job: Job, url: str, progress: Progress | None, style: str) -> bytes:
+def job_document(job: Job, url: str, progress: Progress | None, style: str, query: str = "") -> bytes:
     """The document of one job; `url` is its own, absolute and without a slash at the end, `style` that of the XSLT.
 
+    `query` is put behind the addresses in it: who came by a share link can go on by them.
     Written as text: elements would take four times as long, and every client that looks after its job asks for it.
     """
     lines = [
@@ -49,8 +50,8 @@ def job_document(job: Job, url: str, progress: Progress | None, style: str) -> b
         _time("endTime", job.ended),
         f"  <uws:executionDuration>{job.execution_duration}</uws:executionDuration>\n",
         _time("destruction", job.destruction),
-        _parameters(job, url, ""),
-        _results(job, url, ""),
+        _parameters(job, url, query, ""),
+        _results(job, url, query, ""),
     ]
     if job.error is not None:
         kind = "fatal" if job.error.fatal else "transient"
@@ -64,14 +65,14 @@ def job_document(job: Job, url: str, progress: Progress | None, style: str) -> b
     return "".join(lines).encode()
 
 
-def parameters_document(job: Job, url: str) -> bytes:
+def parameters_document(job: Job, url: str, query: str = "") -> bytes:
     """The document of a job's parameters."""
-    return (_DECLARATION + _parameters(job, url, f" {_NAMES}")).encode()
+    return (_DECLARATION + _parameters(job, url, query, f" {_NAMES}")).encode()
 
 
-def results_document(job: Job, url: str) -> bytes:
+def results_document(job: Job, url: str, query: str = "") -> bytes:
     """The document of a job's results."""
-    return (_DECLARATION + _results(job, url, f" {_NAMES}")).encode()
+    return (_DECLARATION + _results(job, url, query, f" {_NAMES}")).encode()
 
 
 def list_document(jobs: Iterable[JobSummary], base: str, style: str) -> Iterator[bytes]:
@@ -107,14 +108,15 @@ def list_document(jobs: Iterable[JobSummary], base: str, style: str) -> Iterator
     yield "".join(lines).encode()
 
 
-def _parameters(job: Job, url: str, names: str) -> str:
+def _parameters(job: Job, url: str, query: str, names: str) -> str:
     """The element of the parameters: several of one id where a parameter has several values."""
     lines = [f"  <uws:parameters{names}>\n"]
     for name, value in job.parameters.items():
         for number, text in enumerate(texts_of(value), start=1):
             if value.each[number - 1].kind == "upload":
                 place = f"{name}/{number}" if value.parts else name
-                lines.append(f'    <uws:parameter id="{name}" byReference="true">{_escaped(url)}/parameters/{place}')
+                lines.append(f'    <uws:parameter id="{name}" byReference="true">')
+                lines.append(_escaped(f"{url}/parameters/{place}{query}"))
             else:
                 lines.append(f'    <uws:parameter id="{name}">{_escaped(text)}')
             lines.append("</uws:parameter>\n")
@@ -122,10 +124,10 @@ def _parameters(job: Job, url: str, names: str) -> str:
     return "".join(lines)
 
 
-def _results(job: Job, url: str, names: str) -> str:
+def _results(job: Job, url: str, query: str, names: str) -> str:
     lines = [f"  <uws:results{names}>\n"]
     for result in job.results:
-        href, mime = quoteattr(f"{url}/results/{result.name}"), quoteattr(result.mime)
+        href, mime = quoteattr(f"{url}/results/{result.name}{query}"), quoteattr(result.mime)
         lines.append(f'    <uws:result id="{result.name}" xlink:type="simple" xlink:href={href} ')
         lines.append(f'size="{result.size}" mime-type={mime}/>\n')
     lines.append("  </uws:results>\n")

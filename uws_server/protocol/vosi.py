@@ -16,8 +16,9 @@ from typing import Any
 from bottle import Bottle, HTTPResponse
 from lxml import etree
 
-from uws_server.jobs.job import utcnow
+from uws_server.jobs.job import new_id, utcnow
 from uws_server.protocol.uws_xml import XSI, timestamp
+from uws_server.rights import Anonymous
 from uws_server.services import Services
 
 LOG = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class VOSI:
         def add(name: str, text: str) -> None:
             etree.SubElement(root, f"{{{_AVAILABILITY}}}{name}").text = text
 
-        add("available", "false" if downtime.holds(now) else "true")
+        add("available", "true" if self._answers() and not downtime.holds(now) else "false")
         add("upSince", timestamp(self.up_since))
         if downtime.down_at is not None and not downtime.over(now):
             add("downAt", timestamp(downtime.down_at))
@@ -81,6 +82,15 @@ class VOSI:
             if downtime.note:
                 add("note", downtime.note)
         return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+
+    def _answers(self) -> bool:
+        """Whether jobs can be looked up at all."""
+        try:
+            self.services.store.known([new_id()])
+        except Exception:  # whatever the database says: it does not answer
+            LOG.exception("the database does not answer")
+            return False
+        return True
 
     def capabilities(self) -> HTTPResponse:
         """GET what the server offers: VOSI itself, links, and a UWS job list for each definition.
@@ -95,14 +105,20 @@ class VOSI:
             etree.SubElement(interface, "accessURL", {"use": "full"}).text = f"{base}/{what}"
         interface = _interface(root, _DATALINK, "Links of results and jobs, by their ids and addresses")
         etree.SubElement(interface, "accessURL", {"use": "base"}).text = f"{base}/datalink"
-        etree.SubElement(interface, "securityMethod", {"standardID": _BASIC})
+        self._add_security(interface)
         for installed in self.services.library:
             definition = installed.definition
             interface = _interface(root, _UWS_STANDARD, definition.title)
             etree.SubElement(interface, "accessURL", {"use": "base"}).text = f"{base}/rest/{definition.name}"
-            etree.SubElement(interface, "securityMethod", {"standardID": _BASIC})
+            self._add_security(interface)
         document = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
         return HTTPResponse(document, 200, _XML)
+
+    def _add_security(self, interface: etree._Element) -> None:
+        """Who may use an interface: an empty securityMethod is for those without an account (VOResource 1.1)."""
+        if self.services.rights.anonymous is not Anonymous.REFUSED:
+            etree.SubElement(interface, "securityMethod")
+        etree.SubElement(interface, "securityMethod", {"standardID": _BASIC})
 
 
 def read_downtime(path: Path | None) -> Downtime:

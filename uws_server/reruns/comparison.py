@@ -71,12 +71,34 @@ class Comparison:
 def compare(services: Services, counter: Counter, later: Job, earlier: Job) -> Comparison:
     """Compare two jobs that the caller may see."""
     names = dict.fromkeys([*later.parameters, *earlier.parameters])
-    parameters = tuple(Pair(name, _value(earlier, name), _value(later, name)) for name in names)
     hashes = Hashes(services.config.data)
+    parameters = tuple(_parameter(services, hashes, name, later, earlier) for name in names)
     products = {result.name: None for job in (later, earlier) for result in job.results if result.name != LOG}
     return Comparison(
         earlier, later, parameters, tuple(_product(counter, hashes, name, later, earlier) for name in products)
     )
+
+
+def _parameter(services: Services, hashes: Hashes, name: str, later: Job, earlier: Job) -> Pair:
+    """A parameter of both; files that are called the same but hold something else are told with their SHA-256."""
+    pair = Pair(name, _value(earlier, name), _value(later, name))
+    files = [_files(services, job, name) for job in (earlier, later)]
+    if pair.differs or files[0] == files[1]:
+        return pair
+    try:
+        held = [[hashes.of(path).science for path in paths] for paths in files]
+    except OSError:  # no longer here
+        return pair
+    if held[0] == held[1]:
+        return pair
+    old, new = (" ".join(f"{digest[:12]}…" for digest in each) for each in held)
+    return Pair(name, f"{pair.earlier} (SHA-256 {old})", f"{pair.later} (SHA-256 {new})")
+
+
+def _files(services: Services, job: Job, name: str) -> list[Path]:
+    """Where the files of a parameter lie."""
+    parts = value.each if (value := job.parameters.get(name)) else ()
+    return [services.files.folder(job.id) / str(part.value) for part in parts if part.is_file and part.value]
 
 
 def _value(job: Job, name: str) -> str | None:

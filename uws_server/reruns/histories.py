@@ -6,8 +6,7 @@ Imports the services, the values of the jobs and provenance.
 from __future__ import annotations
 
 import contextlib
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,10 +60,12 @@ def own_step(services: Services, job: Job) -> Step:
 def completed(step: Step, definitions: Mapping[str, Definition]) -> Step:
     """A step whose arguments have the names of the definition's parameters, where a definition is here.
 
-    A parameter without a name gets that of the one with the same description. What may be set but was not is added
-    without a value. What the definition locks is locked.
+    A step that names no task is one of the definition that alone has all its descriptions. A parameter without a name
+    gets that of the one with the same description. What may be set but was not is added without a value. What the
+    definition locks is locked.
     """
-    definition = definitions.get(str(step.extra.get("task")))
+    task = step.extra.get("task") or _task_of(step, definitions.values())
+    definition = definitions.get(str(task))
     if definition is None:
         return step
     args: list[steps.Arg] = []
@@ -79,7 +80,7 @@ def completed(step: Step, definitions: Mapping[str, Definition]) -> Step:
     for spec in definition.parameters:
         if spec.editable and spec.name not in there and spec not in definition.inputs:
             args.append(Parameter(len(args), spec.description, True, None, {"name": spec.name}))
-    return Step(tuple(args), step.extra)
+    return Step(tuple(args), {**step.extra, "task": task})
 
 
 def spec_of(definition: Definition, name: str, place: str) -> ParameterSpec:
@@ -110,11 +111,6 @@ def values_of(step: PlannedStep, definition: Definition) -> dict[str, list[str]]
     return values
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy a file that a job shall have to itself."""
-    shutil.copyfile(source, target)
-
-
 def _spec_for(definition: Definition, arg: InputData | Parameter) -> ParameterSpec | None:
     name = arg.extra.get("name")
     if isinstance(name, str) and name:
@@ -127,6 +123,20 @@ def _spec_for(definition: Definition, arg: InputData | Parameter) -> ParameterSp
         if arg.description and spec.description == arg.description and (spec in files) is is_file
     ]
     return alike[0] if len(alike) == 1 else None
+
+
+def _task_of(step: Step, definitions: Iterable[Definition]) -> str | None:
+    """The one task that has a parameter for each argument of a step, by name or description; None for none or several.
+
+    The lists of the slides name no task.
+    """
+    asked = [arg for arg in step.args if not isinstance(arg, OutputData)]
+    fitting = []
+    for definition in definitions:
+        found = [spec.name if (spec := _spec_for(definition, arg)) else None for arg in asked]
+        if found and None not in found and len(set(found)) == len(found):
+            fitting.append(definition.name)
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _told(services: Services, job: Job) -> tuple[Step, ...]:

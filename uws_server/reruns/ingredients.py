@@ -17,7 +17,7 @@ from uws_server.jobs.job import ParameterValue, new_id
 from uws_server.reruns import histories
 from uws_server.reruns.inputs import Found
 from uws_server.reruns.outlook import notes_on
-from uws_server.storage.files import safe_name
+from uws_server.storage.files import copy, safe_name
 
 
 class Ingredients:
@@ -84,5 +84,5 @@ class Ingredients:
             number += 1
             place = f"inputs/{name}-{number}-{plain}"
         self.placed[place] = self._spool()
-        histories.copy(found.path, self.placed[place])
+        copy(found.path, self.placed[place])
         return ParameterValue(found.text if "://" in found.text else plain, place, "upload")

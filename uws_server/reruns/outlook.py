@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from provenance import rerun
-from provenance.links import Chain
+from provenance.links import LinkedSteps
 from provenance.rerun import Plan, PlannedInput, Value
 from uws_server.errors import Problem
 from uws_server.intake import Upload
 from uws_server.jobs.job import Job
 from uws_server.reruns.inputs import Found
+
+_ALL_THE_SAME = "accept_changed=yes (in the command --accept-changed-input) runs with it all the same"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Wish:
 class Outlook:
     """What a wish would do: the chain, the plan, and the file found for each input (None: it must be uploaded)."""
 
-    chain: Chain
+    chain: LinkedSteps
     plan: Plan
     found: Mapping[tuple[int, int], Found | None]
 
@@ -54,7 +56,7 @@ class Outlook:
     def changed(self) -> tuple[Problem, ...]:
         """The inputs whose bytes are not those that were recorded."""
         return tuple(
-            Problem(f"{step.number}.{file.name}", _differs(file, found))
+            Problem(f"{step.number}.{file.name}", f"{_differs(file, found)}; {_ALL_THE_SAME}")
             for step, file in self.plan.missing
             if (found := self.found.get((step.number, file.index))) is not None and found.same is False
             and not (found.kind == "upload" and file.editable)
@@ -98,7 +100,7 @@ def notes_on(file: PlannedInput, found: Found) -> list[str]:
         return [f"{file.name}: {found.text} was fetched again; no SHA-256 of what it was is recorded"]
     if found.same is None:
         return [f"{file.name}: {file.path} was taken by its name, as no SHA-256 is recorded"]
-    return [] if found.same else [_differs(file, found)]
+    return [] if found.same else [f"{file.name}: {_differs(file, found)}"]
 
 
 def _ask_for(file: PlannedInput) -> str:
@@ -109,6 +111,6 @@ def _ask_for(file: PlannedInput) -> str:
 
 def _differs(file: PlannedInput, found: Found) -> str:
     return (
-        f"{file.name}: {Path(found.text).name} ({found.how}) is not the file that was used: its SHA-256 is "
+        f"{Path(found.text).name} ({found.how}) is not the file that was used: its SHA-256 is "
         f"{found.sha256}, {file.hash} is recorded"
     )

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from provenance import links, rerun, steps, votags
 from provenance.errors import ProvenanceError
-from provenance.links import Chain, name_of
+from provenance.links import LinkedSteps, name_of
 from provenance.making import HIDDEN
 from provenance.rerun import LockedError, Plan, PlannedInput, PlannedStep, Value
 from provenance.steps import InputData, Parameter, Step
@@ -90,7 +90,7 @@ class Reruns(Family):
         return outlook
 
     def _outlook(self, history: History, wish: Wish, finder: Finder) -> Outlook:
-        chain = told(lambda: links.chain(history.steps))
+        chain = told(lambda: links.linked(history.steps))
         last = told(lambda: rerun.target(history.steps, wish.target))
         if wish.first is not None:
             first, end = wish.first, last if wish.target else None
@@ -114,7 +114,7 @@ class Reruns(Family):
                 return outlook
             needed = {*needed, *makers}
 
-    def _changed_steps(self, chain: Chain, last: int, changes: Mapping[str, Value]) -> set[int]:
+    def _changed_steps(self, chain: LinkedSteps, last: int, changes: Mapping[str, Value]) -> set[int]:
         """The steps that changes name; a name without a step means the last one that has it."""
         having: dict[str, int] = {}
         for one in sorted(chain.ancestors({last})):
@@ -130,7 +130,7 @@ class Reruns(Family):
                 needed.add(having[key.casefold()])
         return needed
 
-    def _with_files(self, chain: Chain, plan: Plan, finder: Finder) -> Outlook:
+    def _with_files(self, chain: LinkedSteps, plan: Plan, finder: Finder) -> Outlook:
         wanted = [(step, file) for step, file in plan.missing if file.given is None]
         _require_few(sum(len(step.inputs) for step in plan.steps))
         found = {(step.number, file.index): finder.find(step, file) for step, file in wanted}
@@ -138,7 +138,7 @@ class Reruns(Family):
 
     def survey(self, history: History, uploads: Mapping[str, Upload]) -> tuple[View, ...]:
         """Every step with what went in, which of it may be changed, and where each input is found now."""
-        chain = told(lambda: links.chain(history.steps))
+        chain = told(lambda: links.linked(history.steps))
         finder = Finder(self._services, self.counter, uploads)
         shown = history.steps[-rerun.MOST_STEPS :]
         _require_few(sum(isinstance(arg, InputData) for step in shown for arg in step.args))

@@ -1,0 +1,67 @@
+"""What every resource of a job list needs: the caller, the form, addresses to go on to. Imports services and forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+from bottle import HTTPResponse, request
+
+from uws_server import forms
+from uws_server.callers import SHARE, counter_of
+from uws_server.counter import Counter
+from uws_server.forms import Form
+from uws_server.jobs.job import Job
+from uws_server.protocol import dali
+from uws_server.services import Services
+
+XML = "text/xml; charset=UTF-8"
+TEXT = "text/plain; charset=UTF-8"
+
+
+class JobResource:
+    """Resources over one set of services."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    @property
+    def counter(self) -> Counter:
+        """The counter for the caller of the current request."""
+        return counter_of(self.services, request.environ)
+
+    @contextmanager
+    def form(self) -> Iterator[Form]:
+        """The form of the current request; RESPONSEFORMAT, which is for errors too, goes to its query."""
+        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+            asked = form.take(dali.RESPONSEFORMAT)
+            if asked is not None:
+                request.query.replace(dali.RESPONSEFORMAT, asked)
+            yield form
+
+    def url(self, job: Job) -> str:
+        """The job's absolute address."""
+        return f"{self.services.base_url}/rest/{job.definition}/{job.id}"
+
+    @property
+    def share(self) -> str:
+        """What goes behind an address to go on to: the token of the share link that the request came by."""
+        token = self.counter.caller.share
+        return f"?{urlencode({SHARE: token})}" if token else ""
+
+    def see(self, job: Job) -> HTTPResponse:
+        """303 to the job."""
+        return HTTPResponse("", 303, {"Location": self.url(job)})
+
+
+def xml_answer(document: bytes) -> HTTPResponse:
+    """The answer that is an XML document."""
+    return HTTPResponse(document, 200, description())
+
+
+def description() -> dict[str, str]:
+    """The headers of an XML document: of the type application/xml for who asks for that one only."""
+    accept = request.get_header("Accept", "").lower()
+    named = "application/xml" in accept and "text/xml" not in accept
+    return {"Content-Type": XML.replace("text", "application") if named else XML, "Vary": "Accept"}

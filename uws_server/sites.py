@@ -1,0 +1,98 @@
+"""Which requests were sent by pages of other sites. Imports the services and the rights.
+
+A browser sends what it remembers of a server (name and token of HTTP Basic, a cookie) whatever page makes it ask, and
+reaches servers of its own machine for any page. Programs send none of the headers that are looked at here.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import socket
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from uws_server.errors import Forbidden
+from uws_server.rights import is_loopback
+from uws_server.services import Services
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_PORTS = {"http": 80, "https": 443}
+_OF_THIS_MACHINE = (".localhost", ".localdomain", ".local", ".internal", ".test", ".home.arpa")
+"""Ends of names that nobody on the internet can have."""
+
+
+def require_own(services: Services, environ: Mapping[str, Any]) -> None:
+    """Refuse what a page of another site sent, where it would change something or only pretends to be a page of ours.
+
+    Raises Forbidden with what to do for those whose proxy makes their own pages look like it.
+    """
+    if (host := _rebound(services, environ)) is not None:
+        raise Forbidden(
+            f"this server does not know that it is called {host[:100]!r}: open it at {services.base_url}, or have its "
+            "operator set base_url to the address that clients use"
+        )
+    path = str(environ.get("PATH_INFO", ""))
+    # a GET at .../sync makes a job; a line end behind it would not keep its route from matching
+    changes = environ["REQUEST_METHOD"] not in _SAFE_METHODS or path.rstrip("\n").endswith("/sync")
+    if changes and _is_of_other_site(services, environ):
+        raise Forbidden(
+            "requests from pages of other sites are refused; if the page was one of this server, its operator has to "
+            "set base_url to the address that clients use"
+        )
+
+
+def _is_of_other_site(services: Services, environ: Mapping[str, Any]) -> bool:
+    """Whether a browser says that the page which sent a request is of another site.
+
+    Sec-Fetch-Site says it best, but is sent over https and to loopback addresses only; Origin is sent with each POST.
+    """
+    site = environ.get("HTTP_SEC_FETCH_SITE")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    sender = environ.get("HTTP_ORIGIN", environ.get("HTTP_REFERER"))  # a GET has no Origin
+    if sender is None:
+        return False
+    page = _place(str(sender))
+    if page is None:  # null: a page that has no place of its own
+        return True
+    return page not in (_place(services.base_url), _place(f"{page[0]}://{environ.get('HTTP_HOST', '')}"))
+
+
+def _rebound(services: Services, environ: Mapping[str, Any]) -> str | None:
+    """The name by which a server that only its own machine should reach was reached, if that is none of its own.
+
+    A page may have its own name lead to 127.0.0.1 once it is loaded: its browser then takes the server for the page's
+    own site, and shows it all there is. Such a request names the very port that is listened on; one that came through
+    a proxy seldom does.
+    """
+    if services.config.base_url or not is_loopback(services.config.host):
+        return None
+    place = _place(f"http://{environ.get('HTTP_HOST', '')}")
+    if place is None or str(place[2]) != str(environ.get("SERVER_PORT", "")):
+        return None
+    name = place[1].rstrip(".")
+    is_own = "." not in name or _is_number(name) or name.endswith(_OF_THIS_MACHINE) or name in _own_names()
+    return None if is_own else name
+
+
+def _place(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of an address; None where it has none."""
+    try:
+        parts = urlsplit(url)
+        return (parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]) if parts.hostname else None
+    except (ValueError, KeyError):
+        return None
+
+
+def _is_number(name: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
+
+
+@functools.cache
+def _own_names() -> frozenset[str]:
+    return frozenset({socket.gethostname().lower(), socket.getfqdn().lower()})
