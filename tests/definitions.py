@@ -21,10 +21,11 @@ from uws_server.jobs.definition import (
     ResultSpec,
 )
 from uws_server.jobs.formats import Package
+from uws_server.jobs.words import control_problem
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 """Any text at all."""
-printable = texts.filter(lambda text: checks._CONTROL.search(text) is None)
+printable = texts.filter(lambda text: not control_problem(text))
 """Text that the fields of a definition may hold."""
 titles = printable.filter(lambda text: bool(text.strip()))
 options = titles.map(lambda text: text[:100])

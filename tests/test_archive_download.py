@@ -127,6 +127,17 @@ def test_all_files_of_a_job(server: str, job: str) -> None:
     assert (answer.status_code, "has no files yet; it is PENDING" in answer.text) == (404, True)
 
 
+def test_an_archive_of_files_that_are_lost_says_so(tmp_path: Path) -> None:
+    with running_server(tmp_path) as served:
+        address = create(served.url, PHASE="RUN")
+        assert reached(address, "COMPLETED") == "COMPLETED"
+        job = address.rpartition("/")[2]
+        folder = next((tmp_path / "jobs").rglob(job))
+        folder.rename(tmp_path / "lost")
+        answer = requests.get(f"{served.url}/jobs/{job}/all.tar", timeout=30)
+        assert (answer.status_code, answer.text) == (404, f"job {job} has lost its files\n")
+
+
 def unpacked(content: bytes, suffix: str) -> dict[str, bytes]:
     if suffix == "zip":
         with zipfile.ZipFile(io.BytesIO(content)) as opened:

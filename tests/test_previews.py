@@ -6,6 +6,7 @@ import json
 import random
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -233,3 +234,12 @@ def test_a_table_with_vo_tags_is_no_image(tmp_path: Path) -> None:
     fits.HDUList([fits.PrimaryHDU(), curve, tags, fits.ImageHDU(np.ones((4, 6)))]).writeto(tmp_path / "both.fits")
     assert Previews().look(product(tmp_path / "both.fits")).kind == "image"
     assert png_size(Previews().sky_picture(product(tmp_path / "both.fits")).data) == (6, 4)
+
+
+def test_a_picture_that_was_drawn_does_not_wait_for_another(tmp_path: Path) -> None:
+    fits.PrimaryHDU(np.arange(100.0).reshape(10, 10)).writeto(tmp_path / "image.fits")
+    previews = Previews()
+    drawn = previews.sky_picture(product(tmp_path / "image.fits"))
+    assert drawn.ok
+    with previews._large, ThreadPoolExecutor(1) as other:  # as while somebody's large event list is drawn
+        assert other.submit(previews.sky_picture, product(tmp_path / "image.fits")).result(10) == drawn

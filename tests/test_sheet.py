@@ -12,7 +12,7 @@ from checkout import ROOT
 from definitions import packages
 from uws_server.errors import BadRequest
 from uws_server.jobs.formats import Package, detect, native
-from uws_server.web import sheet
+from uws_server.web import sheet, sheetreader
 
 INSTALLED = sorted((ROOT / "job_definitions").glob("*/job.json"))
 
@@ -34,7 +34,7 @@ def as_form(typed: sheet.Sheet) -> dict[str, list[str]]:
 def test_an_installed_definition_goes_through_the_editor_unchanged(path: Path) -> None:
     definition = native.read(path.read_text(encoding="utf-8"), path.name)
     script = (path.parent / definition.entry.script).read_text(encoding="utf-8")
-    reading = sheet.read(sheet.of_form(as_form(sheet.of_package(Package(definition, script, "# Read me\n")))))
+    reading = sheetreader.read(sheet.of_form(as_form(sheet.of_package(Package(definition, script, "# Read me\n")))))
     assert reading.definition == definition
     assert reading.problems == []
     assert reading.files == {"job.json": native.write(definition), definition.entry.script: script,
@@ -46,16 +46,17 @@ def test_a_definition_of_opus_goes_through_the_editor_unchanged(shared: Path) ->
     assert documents
     for path in documents:
         package = detect.read_any(path.read_bytes(), path.name)
-        assert sheet.read(sheet.of_form(as_form(sheet.of_package(package)))).definition == package.definition, path
+        reading = sheetreader.read(sheet.of_form(as_form(sheet.of_package(package))))
+        assert reading.definition == package.definition, path
 
 
 @given(packages)
 @settings(max_examples=60, deadline=None)
 def test_what_the_editor_made_it_makes_again(package: Package) -> None:
     """White space around texts may go the first time a definition is saved; after that nothing changes any more."""
-    first = sheet.read(sheet.of_form(as_form(sheet.of_package(package))))
+    first = sheetreader.read(sheet.of_form(as_form(sheet.of_package(package))))
     again = sheet.of_files(first.files)
-    second = sheet.read(sheet.of_form(as_form(again)))
+    second = sheetreader.read(sheet.of_form(as_form(again)))
     assert second.definition == first.definition
     assert [spec.name for spec in first.definition.parameters] == [spec.name for spec in package.definition.parameters]
     assert [spec.type for spec in first.definition.parameters] == [spec.type for spec in package.definition.parameters]
@@ -66,7 +67,7 @@ def test_what_the_editor_made_it_makes_again(package: Package) -> None:
 def test_a_size_is_written_exactly(count: int) -> None:
     typed = sheet.blank()
     typed.texts["control.memory"] = sheet._size_text(count)
-    reading = sheet.read(typed)
+    reading = sheetreader.read(typed)
     assert (reading.definition.control.memory, reading.problems) == (count, [])
 
 
@@ -85,7 +86,7 @@ def test_a_size_is_written_exactly(count: int) -> None:
 def test_sizes_have_units(text: str, count: int) -> None:
     typed = sheet.blank()
     typed.texts["control.disk"] = text
-    assert sheet.read(typed).definition.control.disk == count
+    assert sheetreader.read(typed).definition.control.disk == count
 
 
 @pytest.mark.parametrize(("kind", "text", "value"), [
@@ -96,13 +97,13 @@ def test_sizes_have_units(text: str, count: int) -> None:
 ])  # fmt: skip
 def test_a_default_has_the_type_of_its_parameter(kind: str, text: str, value: object) -> None:
     typed = sheet.Sheet(sheet.blank().texts, [{"name": "p", "type": kind, "default": text}])
-    (spec,) = sheet.read(typed).definition.parameters
+    (spec,) = sheetreader.read(typed).definition.parameters
     assert (spec.default, type(spec.default)) == (value, type(value))
 
 
 def test_several_values_stand_one_a_line() -> None:
     row = {"name": "p", "type": "float", "max_values": "3", "default": "1\n2.5\n", "test": "7 s\n8 s\n"}
-    definition = sheet.read(sheet.Sheet(sheet.blank().texts, [row])).definition
+    definition = sheetreader.read(sheet.Sheet(sheet.blank().texts, [row])).definition
     assert definition.parameters[0].default == (1, 2.5)
     assert definition.test == {"p": ("7 s", "8 s")}
 

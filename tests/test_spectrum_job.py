@@ -145,6 +145,13 @@ def test_nustar_counts_equal_an_independent_count(real: Lab, shared: Path, tmp_p
         assert int(hdus["SPECTRUM"].data["COUNTS"].sum()) == expected
 
 
+def test_what_an_instrument_does_not_see_is_not_covered(real: Lab, tmp_path: Path) -> None:
+    for asked, covered in (("0.2 12", (3000.0, 12000.0)), ("5 200", (5000.0, 79000.0)), ("1 2", (1000.0, 2000.0))):
+        tags = votags.read(real.products(real.run({"eventlist": "dummy_evt", "energy": asked}), tmp_path)["events"])
+        assert tags is not None
+        assert (tags.row["energy_min"], tags.row["energy_max"]) == pytest.approx(covered), asked
+
+
 def test_nicer_has_no_sky_but_a_spectrum(real: Lab, shared: Path, tmp_path: Path) -> None:
     final = real.run({"eventlist": "ngc300nicer_bary", "energy": "0.3 12"})
     with fits.open(real.products(final, tmp_path)["source_spectrum"]) as hdus:
@@ -170,6 +177,7 @@ def test_every_fits_product_says_what_it_is_and_how_it_was_made(lab: Lab, tmp_pa
         assert tags is not None
         row = tags.row
         assert (row["obs_id"], row["facility_name"]) == ("0999990101", "XMM-Newton")
+        assert row["obs_creator_name"] == "uws-server reduction", "not who made the event list"
         assert row["s_ra"] == pytest.approx(SOURCE.ra, abs=0.02)
         assert row["em_min"] == pytest.approx(1.0332e-10, rel=1e-4)  # 12 keV
         assert row["em_max"] == pytest.approx(6.1992e-9, rel=1e-4)  # 0.2 keV

@@ -36,6 +36,7 @@ def test_an_empty_list_says_what_to_do(tmp_path: Path) -> None:
             "New job: Spectrum of a region",
         ]
         assert "No job is like this" in visit(f"{served.url}/?phase=ERROR").text()
+        assert "The list ends before this page" in visit(f"{served.url}/?page=2").text()
 
 
 def test_the_list_has_the_columns_and_the_newest_job_first(served: Served) -> None:

@@ -137,9 +137,11 @@ def test_broken_definitions_are_told_to_those_who_can_mend_them(tmp_path: Path) 
     (tmp_path / "definitions" / "broken" / "job.json").write_text("{")
     with running_server(tmp_path / "data", definitions=tmp_path / "definitions") as served:
         session = requests.Session()
-        assert "broken/job.json" not in visit(f"{served.url}/definitions").text()
+        for path in ("/", "/definitions"):
+            assert "broken/job.json" not in visit(served.url + path).text()
         session.auth = account(tmp_path / "data", "ann", "--role", "author")
-        assert "broken/job.json line 1: not JSON" in visit(f"{served.url}/definitions", session).text()
+        for path in ("/", "/definitions"):
+            assert "broken/job.json line 1: not JSON" in visit(served.url + path, session).text()
 
 
 # --- the form without JavaScript -----------------------------------------------------------------------------
@@ -364,6 +366,15 @@ def test_parameters_come_from_a_par_file(house: House, tmp_path: Path) -> None:
     assert page.field(f"parameters[{names.index('binsize')}].default").text.strip() == "16.0"
 
 
+def test_every_mistake_of_a_par_file_is_told_with_its_line(house: House, tmp_path: Path) -> None:
+    path = tmp_path / "odd.par"
+    path.write_text('a,s,h,"",,,""\ngti,*i,h,3,,,"list"\nb,i,h,1,few,,""\n')
+    page = press(house.visit("ann", "/definitions/_new"), "import", {}, {"_document": path})
+    said = page.text("//p[@id='at-_document-problem']")
+    assert "line 2: parameters[1].type: '*i' is not one of" in said.lower()
+    assert "line 3: parameters[2].min: 'few' is no number" in said.lower()
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"PK\x03\x04 no VOTable", b"{", b"<a/>", b"\xff\xfe", b"<!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>"]
 )
@@ -384,6 +395,8 @@ def test_a_document_that_is_none_is_refused_at_its_field(house: House, tmp_path:
 def test_a_definition_from_draft_to_live_and_back(house: House) -> None:
     page = begin(house, "lifelong")
     tried = press(page, "try")
+    again = [link.get("href") for link in tried.all("//a[text()='Look again']")]
+    assert not any("#" in address for address in again), "a browser loads no page again to show a part of it"
     job = tried.all("//section[@id='trial']//a[contains(@href, '/jobs/')]")[0].get("href")
     wait_for_end(visit(house.served.url + job, page.session))
     tried = visit(tried.url, page.session)
@@ -395,6 +408,9 @@ def test_a_definition_from_draft_to_live_and_back(house: House) -> None:
     assert asked.all("//fieldset[@disabled]//*[@name='title']")
     refused = press(house.visit("root", "/definitions/lifelong/edit"), "refuse", {"_why.refuse": "which echo?"})
     assert "Refused" in refused.text("//p[@id='said']")
+    told = house.visit("ann", "/definitions/lifelong/edit").text("//p[@id='asked']")
+    assert "root refused it" in told
+    assert "which echo?" in told
     go_live(house, "lifelong", title="Echo, again")
     assert house.visit("nobody", "/new/lifelong").text("//h1") == "New job: Echo, again"
     edited = house.visit("ben", "/definitions/lifelong").send("/draft")
@@ -415,6 +431,40 @@ def test_a_definition_from_draft_to_live_and_back(house: House) -> None:
     viewed = visit(house.served.url + version, history.session)
     assert "echo $UWS_PARAM_text" in viewed.text()
     assert viewed.all("//div[@id='preview']//*[@id='p-text']")
+
+
+@pytest.mark.parametrize(("language", "kind"), [("Python", "python"), ("a shell", "shell")])
+def test_the_scripts_that_the_editor_shows_run(house: House, language: str, kind: str) -> None:
+    page = house.visit("ann", "/definitions/_new")
+    (example,) = page.all(f"//details[@id='examples']//pre[@aria-label='A script in {language}']")
+    assert "\\\n" not in example.text_content()
+    parameters = {
+        "parameters[0].name": "eventlist", "parameters[0].type": "eventlist", "parameters[0].default": "",
+        "parameters[0].test": "simulated:mos1", "parameters[1].name": "binsize", "parameters[1].type": "float",
+        "parameters[1].default": "50", "results[0].name": "counts", "results[0].file": "counts.txt",
+    }  # fmt: skip
+    begun = fields(f"shown-{kind}", entry__type=kind, script=example.text_content(), **parameters)
+    tried = press(page, "try", begun)
+    (job,) = {link.get("href") for link in tried.all("//section[@id='trial']//a[contains(@href, '/jobs/')]")}
+    ended = wait_for_end(visit(house.served.url + job, page.session))
+    assert "Completed" in ended.text(), ended.text()
+    link = ended.all("//a[contains(@href, 'counts.txt')]")[0].get("href")
+    assert "in bins of 50" in page.session.get(house.served.url + link, timeout=30).text
+
+
+def test_an_admin_sees_what_a_request_changes_of_what_is_live(house: House) -> None:
+    page = begin(house, "differing")
+    assert not press(page, "request").all("//p[@id='asked']//a"), "nothing is live yet"
+    press(house.visit("root", "/definitions/differing/edit"), "accept", {"_why.accept": "fine"})
+    edited = house.visit("ben", "/definitions/differing").send("/draft")
+    assert not edited.all("//p[@id='asked']"), "what was asked for before is done"
+    press(press(edited, "save", {"version": "1.1", "title": "Echo, differing"}), "request")
+    admin = house.visit("root", "/definitions/differing/edit")
+    (link,) = admin.all("//p[@id='asked']//a")
+    difference = visit(house.served.url + link.get("href"), admin.session).text()
+    assert '+ "title": "Echo, differing"' in difference
+    press(admin, "withdraw")
+    assert not house.visit("ben", "/definitions/differing/edit").all("//p[@id='asked']")
 
 
 def test_a_version_is_restored_and_a_definition_removed(house: House) -> None:
@@ -470,6 +520,16 @@ def test_nothing_an_author_wrote_becomes_html(house: House) -> None:
         assert HOSTILE in page.tree.text_content() or HOSTILE in str(page.all("//textarea//text() | //@value"))
         assert not page.all("//script[contains(., 'alert')]"), page.url
         assert not page.all("//a[starts-with(@href, 'javascript')]"), page.url
+
+
+@pytest.mark.parametrize("place", sorted(fields("x") | {"parameters[0].options": "", "parameters[0].max_values": ""}))
+def test_nothing_that_is_typed_becomes_html_before_it_is_saved(house: House, place: str) -> None:
+    """Not even where no name may be so: the form is shown as it is typed."""
+    typed = fields("typed", **{"parameters[0].type": "choice", "parameters[0].options": "a\nb"})
+    typed |= {"parameters[0].default": "", "parameters[0].max_values": "2", place: 'x" id="theirs"><b id="theirs">'}
+    page = press(house.visit("ann", "/definitions/_new"), "check", typed)
+    assert page.all("//form[@id='sheet']")
+    assert not page.all("//*[@id='theirs'] | //b[contains(., 'theirs')]")
 
 
 # --- who may -------------------------------------------------------------------------------------------------

@@ -53,9 +53,24 @@ def test_deleting_from_the_list_comes_back_to_the_same_part_of_it(served: Served
     assert after.url == f"{served.url}/?definition=dummy&phase=PENDING"
 
 
+def test_what_is_left_of_a_deleted_job_says_what_it_is(served: Served) -> None:
+    job = wait_for_end(create(served))
+    address = f"{served.url}/rest/dummy/{job.url.rsplit('/', 1)[1]}"
+    again = requests.post(f"{address}/rerun", data={"from": "0"}, allow_redirects=False, timeout=30)
+    assert again.status_code == 303, again.text
+    requests.delete(address, timeout=30)
+    page = visit(job.url)
+    assert page.text("//span[@id='stage']") == "Deleted, with its files and its log; its record is kept"
+    assert page.text("//section[@id='results']") == "Results The files are deleted; how they were made is kept."
+    assert page.all("//pre[@id='log']")[0].get("data-empty") == "The log is deleted."
+    (link,) = page.all("//section[@id='results']//a")
+    assert visit(served.url + link.get("href")).text("//h1") == "How it was made"
+
+
 def test_the_error_sentence_is_on_the_page(served: Served) -> None:
     page = wait_for_end(create(served, fail="true"))
     assert "fail: the job was asked to fail" in page.text("//section[@aria-label='Error']")
+    assert "Ended in an error at “Working”; what" in page.text("//span[@id='stage']")
     assert page.all("//pre[@id='log']/span[@class='error']")
 
 

@@ -78,6 +78,16 @@ def test_a_page_of_no_job_is_404(made: Chained) -> None:
     assert response.status_code == 404
 
 
+def test_a_job_that_has_not_run_says_so(made: Chained) -> None:
+    again = requests.post(f"{made.first.url}/rerun", data={"from": "0"}, allow_redirects=False, timeout=30)
+    address = again.headers["Location"]
+    tree = page(made, address.rpartition("/")[2])
+    lines = [" ".join(line.text_content().split()) for line in tree.xpath("//ol[@class='steps']/li/p")]
+    assert sum(line.startswith("not started · Log · runs ") for line in lines) == 1, lines
+    assert all(re.match(r"not started|\d{4}-\d\d-\d\d ", line) for line in lines), lines
+    requests.delete(address, timeout=30)
+
+
 # --- the layout --------------------------------------------------------------------------------------------
 
 

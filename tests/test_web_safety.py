@@ -16,6 +16,7 @@ import requests
 from checkout import ROOT
 from pagereader import AS_BROWSER, create, token_of, visit, wait_for_end
 from serving import Served, running_server
+from test_owners import account
 from uwsjobs import define
 
 HOSTILE = "<script>alert('x')</script>&amp;\""
@@ -59,7 +60,9 @@ def jobs_of(served: Served, definition: str = "dummy") -> list[str]:
 
 
 def test_broken_definitions_are_told(hostile: Served) -> None:
-    assert "broken/job.json line 1: not JSON" in visit(hostile.url).text("//section[@aria-labelledby='broken']")
+    author = requests.Session()
+    author.auth = account(hostile.log.parent, "author", "--role", "author")
+    assert "broken/job.json line 1: not JSON" in visit(hostile.url, author).text("//section[@aria-labelledby='broken']")
 
 
 @pytest.mark.parametrize("place", ["/new/dummy", "/new/dummy/test", "/jobs/{id}/delete", "/jobs/{id}/abort"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from provenance.instruments import covered_kev
 from provenance.obscore import wavelength_m
 from reduction import dss, gti, regions, task
 from reduction.atomic import write_bytes
@@ -12,7 +13,7 @@ from reduction.errors import ReductionError
 from reduction.eventlist import EventList, open_eventlist
 from reduction.filtered import writing_events
 from reduction.grouping import check_minimum
-from reduction.ogip import write_spectrum
+from reduction.ogip import CREATOR, write_spectrum
 from reduction.selection import Selection, choose
 from reduction.spectrum import Spectrum, extract
 
@@ -32,8 +33,10 @@ def main(job: task.Task) -> None:
         subspaces = {name: dss.describe(events, selection, region) for name, region in placed.items()}
 
         job.stage("Filtering events")
-        known = {name: columns(given.get(name), selection) for name in placed}
-        filtered = job.output("events.fits", "events of the source region", **known[SOURCE], dataproduct_type="event")
+        band_kev = covered_kev(events.keywords, *selection.energy_kev)
+        known = {name: columns(given.get(name), band_kev) for name in placed}
+        filtered = job.output("events.fits", "events of the source region", **known[SOURCE], dataproduct_type="event",
+                              obs_creator_name=CREATOR)  # fmt: skip
         with writing_events(filtered, events, subspaces[SOURCE], selection.gtis) as sink:
             spectra = extract(events, selection, placed, {SOURCE: sink})
         job.tell(filtered.name, t_exptime=spectra[SOURCE].exposure_s)
@@ -90,9 +93,9 @@ def report(job: task.Task, name: str, spectrum: Spectrum) -> None:
         job.log(f"Note: {name.replace('_', ' ')}: {note}")
 
 
-def columns(region: regions.RegionSet | None, selection: Selection) -> dict[str, Any]:
+def columns(region: regions.RegionSet | None, band_kev: tuple[float, float]) -> dict[str, Any]:
     """Columns of ObsCore that the parameters tell."""
-    low, high = selection.energy_kev
+    low, high = band_kev
     known: dict[str, Any] = {"calib_level": 2, "em_min": wavelength_m(high), "em_max": wavelength_m(low)}
     circle = region.centre_and_radius() if region else None
     if region and circle:

@@ -51,6 +51,7 @@ async function tell(state) {
   if (state.ended) {
     if (grown) return "changed"; // the end of a long log comes in pieces
     article.dataset.ended = "yes";
+    log.dataset.empty = "The script printed nothing.";
     return "stop";
   }
   const changed = showStage(state);

@@ -1,5 +1,7 @@
 // The form of a new job: says at once what the server would refuse, and that an upload is under way.
 
+import { sendFiles } from "./sending.js";
+
 const form = document.querySelector("form.job");
 const status = document.getElementById("status");
 const most = Number(form.dataset.most);
@@ -21,6 +23,7 @@ form.addEventListener("submit", (event) => {
   form.dataset.sent = "yes";
   const uploads = [...form.querySelectorAll('input[type="file"]')].some((input) => input.files.length);
   status.textContent = uploads ? "Uploading…" : "Sending…";
+  if (uploads) sendFiles(event, form, status);
 });
 
 // a page that comes back from the browser's memory may be sent again

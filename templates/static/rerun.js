@@ -1,6 +1,7 @@
 // Reruns: marks what was changed against what is recorded, keeps uploads within bounds; draws the overlaid spectra.
 
 import { drawPlots } from "./plot.js";
+import { sendFiles } from "./sending.js";
 
 const form = document.querySelector("form.job");
 document.getElementById("summary")?.focus();
@@ -29,6 +30,7 @@ if (form) {
     }
     form.dataset.sent = "yes";
     status.textContent = files().length ? "Uploading…" : "Sending…";
+    if (files().length) sendFiles(event, form, status);
   });
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) { delete form.dataset.sent; status.textContent = ""; }

@@ -86,7 +86,11 @@ class Previews:
         return self._drawn(product, "data", lambda: json.dumps(plot_json(self._plot(product))), "application/json")
 
     def sky_picture(self, product: Product) -> Drawing:
-        """The sky in an event list or an image, as PNG; one at a time, as it may take seconds."""
+        """The sky in an event list or an image, as PNG; one is drawn at a time, as it may take seconds."""
+        found = self._known(product, "sky")
+        if found is not None:
+            assert isinstance(found, Drawing)
+            return found
         with self._large:
             return self._drawn(product, "sky", lambda: _sky(product.path), "image/png")
 
@@ -113,15 +117,21 @@ class Previews:
         assert isinstance(found, Drawing)
         return found
 
-    def _kept_or_made(self, product: Product, what: str, make: Callable[[], Preview | Drawing]) -> Preview | Drawing:
+    def _known(self, product: Product, what: str) -> Preview | Drawing | None:
         key = product.key, what
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key][1]
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][1]
+
+    def _kept_or_made(self, product: Product, what: str, make: Callable[[], Preview | Drawing]) -> Preview | Drawing:
+        found = self._known(product, what)
+        if found is not None:
+            return found
         made = make()
         with self._lock:
-            self._kept[key] = _weight(made), made
+            self._kept[product.key, what] = _weight(made), made
             while len(self._kept) > 1 and sum(size for size, _ in self._kept.values()) > self._room:
                 self._kept.popitem(last=False)
         return made

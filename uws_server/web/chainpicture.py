@@ -11,7 +11,7 @@ from typing import Literal
 
 from provenance.chain import Chain, File
 
-WIDTH, HEIGHT = 176, 48
+WIDTH, HEIGHT = 188, 48
 _GAP_X, _GAP_Y, _MARGIN = 20, 44, 10
 _COLUMNS = 4
 _LETTERS = 24.0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from uws_server.drafts import Drafts
-from uws_server.jobs.draft import Change, Draft
+from uws_server.jobs.draft import Action, Change, Draft
 from uws_server.services import Services
 from uws_server.web.page import Page
 from uws_server.web.render import Renderer
+
+_STEPS: frozenset[Action] = frozenset({"create", "request", "withdraw", "accept", "refuse", "discard"})
+"""What is done with a draft; the rest of a history is of what is live."""
 
 
 class DraftPage(Page):
@@ -26,7 +29,16 @@ class DraftPage(Page):
         self.services.rights.require_draft(self.counter.caller)
 
     def asked(self, draft: Draft | None) -> Change | None:
-        """Who asked for the validation of a draft, when and why; None if nobody did."""
-        if draft is None or draft.state != "requested":
+        """Who asked for the validation of a draft, or refused it, when and why; None if nobody did."""
+        if draft is None:
             return None
-        return next((change for change in self.drafts.history(draft.name) if change.action == "request"), None)
+        steps = (change for change in self.drafts.history(draft.name) if change.action in _STEPS)
+        newest = next(steps, None)
+        return newest if newest is not None and newest.action in ("request", "refuse") else None
+
+    def live_before(self, asked: Change | None) -> str:
+        """The revision that is live while another one is asked for; '' for none."""
+        if asked is None or asked.action != "request":
+            return ""
+        live = self.services.library.by_name().get(asked.name)
+        return live.revision if live is not None and live.revision != asked.revision else ""

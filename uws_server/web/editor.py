@@ -23,7 +23,7 @@ from uws_server.intake import Upload
 from uws_server.jobs.draft import DEFINITION_FILE, README_FILE, Draft
 from uws_server.jobs.formats import Package, detect, native
 from uws_server.jobs.formats.content import MOST_BYTES
-from uws_server.web import boxes, differences, documentation, sheet, trial
+from uws_server.web import boxes, differences, documentation, sheet, sheetreader, trial
 from uws_server.web.draftpage import DraftPage
 from uws_server.web.sheet import Rows
 from uws_server.web.shown import Shown, form_of, of_draft, read_base, take_step
@@ -104,7 +104,7 @@ class Editor(DraftPage):
             raise BadRequest(f"_do: {do[:40]!r} is no button of this page")
         if re.fullmatch("[0-9]{1,9}", over):
             shown.edit = int(over)
-        reading = sheet.read(shown.sheet)
+        reading = sheetreader.read(shown.sheet)
         bad = [*reading.problems, *sheet.refused(shown.sheet, shown.problems)]
         if bad:
             return self._refuse(shown, do, bad, 400)
@@ -171,7 +171,10 @@ class Editor(DraftPage):
         try:
             package = _read_document(upload)
         except BadRequest as error:
-            shown.problems = [Problem("_document", str(problem)) for problem in problems_of(error)]
+            shown.problems = [
+                Problem("_document", f"line {problem.line}: {problem}" if problem.line else str(problem))
+                for problem in problems_of(error)
+            ]
             shown.refused, shown.focus = "Not read", "summary"
             return self._show(shown, 400)
         fresh = sheet.of_package(package)
@@ -208,7 +211,7 @@ class Editor(DraftPage):
 
     def _problems(self, shown: Shown) -> list[Problem]:
         """Texts that are no values first; what is said of the usual value that stands for one is not told."""
-        reading = sheet.read(shown.sheet)
+        reading = sheetreader.read(shown.sheet)
         odd = {shown.sheet.control(problem.parameter) for problem in reading.problems}
         found = self.drafts.problems(reading.files)
         return [*reading.problems, *(one for one in found if shown.sheet.control(one.parameter) not in odd)]
@@ -216,8 +219,9 @@ class Editor(DraftPage):
     # --- the page --------------------------------------------------------------------------------------
 
     def _show(self, shown: Shown, status: int = 200, template: str = "editor.html") -> HTTPResponse:
-        reading = sheet.read(shown.sheet)
+        reading = sheetreader.read(shown.sheet)
         draft = shown.draft
+        asked = self.asked(draft)
         return self.render.page(
             template,
             status,
@@ -229,7 +233,8 @@ class Editor(DraftPage):
             base_files=json.dumps(dict(shown.base)),
             others=self._others(draft),
             theirs=differences.between(shown.base, shown.theirs.files) if shown.theirs else [],
-            asked=self.asked(draft),
+            asked=asked,
+            live_before=self.live_before(asked),
             definition=reading.definition,
             groups=form_of(reading.definition),
             readme=documentation.as_html(shown.sheet.texts["readme"]),

@@ -11,7 +11,8 @@ from uws_server.errors import Problem
 from uws_server.jobs import numbers
 from uws_server.jobs.definition import Definition, ParameterSpec
 from uws_server.jobs.job import Job
-from uws_server.jobs.parameters import TRUE, texts_of
+from uws_server.jobs.parameters import texts_of
+from uws_server.jobs.words import truth
 
 Control = Literal["text", "number", "datetime", "url", "textarea", "lines", "checkbox", "select", "checkboxes", "file"]
 """How a value is asked for; `lines` is a text with one value a line."""
@@ -73,8 +74,8 @@ class Field:
 
     @property
     def id(self) -> str:
-        """The id of its control in the page."""
-        return f"p-{self.spec.name}"
+        """The id of its control in the page; what no id can hold is in a name as it is typed in the editor at most."""
+        return "p-" + re.sub(r"[^A-Za-z0-9_.-]", "_", self.spec.name)
 
     @property
     def value(self) -> str:
@@ -100,7 +101,7 @@ class Field:
     @property
     def checked(self) -> bool:
         """Whether a boolean is true."""
-        return self.value.strip().lower() in TRUE
+        return truth(self.value) is True
 
     def chosen(self, option: str) -> bool:
         """Whether an option is chosen."""

@@ -95,6 +95,7 @@ class JobPage(Page):
             progress=self.counter.progress(job) or Progress(),
             elapsed=job.elapsed(utcnow()),
             ended=ended,
+            reached=logtext.last_stage(log),
             can_run=job.phase in _RUNNABLE and not waits_for,
             waits_for=waits_for,
             draft=self.draft(job),

@@ -78,7 +78,7 @@ class JobList(Page):
             more=more and view.page < MOST_PAGES,
             phases=[phase.value for phase in Phase if phase is not Phase.ARCHIVED],
             has_all_defaults=has_all_defaults,
-            problems=self.services.library.problems,
+            problems=self.services.library.problems if self.services.rights.may_draft(self.counter.caller) else {},
             live=any(row.job.phase in ACTIVE for row in rows),
         )
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from uws_server.counter import Counter
 from uws_server.jobs.job import Job
+from uws_server.jobs.words import CONTROL, without_colours
 
 LineKind = Literal["", "stage", "warning", "error"]
 
@@ -15,8 +16,6 @@ TAIL_BYTES = 200_000
 PIECE_BYTES = 100_000
 _READ = 1 << 20
 _KIND = re.compile(r"\[(STAGE|WARNING|ERROR)\b", re.ASCII)
-_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,18 @@ def piece(counter: Counter, job: Job, offset: int, whole: bool) -> tuple[list[Li
     return as_lines(data), offset + len(data)
 
 
+def last_stage(log: Tail) -> str:
+    """What the last stage that was told in the end of a log did, '' for none."""
+    told = (line.text.partition("]")[2].strip() for line in reversed(log.lines) if line.kind == "stage")
+    return next(told, "")
+
+
 def as_lines(data: bytes) -> list[Line]:
     """Lines for a page: what a terminal would have hidden (colours, overwritten progress) left out."""
     lines = []
     for text in data.decode("utf-8", "replace").removesuffix("\n").split("\n") if data else []:
-        shown = _TERMINAL.sub("", text.rstrip("\r")).rpartition("\r")[2]
-        shown = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", shown)
+        shown = without_colours(text.rstrip("\r")).rpartition("\r")[2]
+        shown = CONTROL.sub("\N{REPLACEMENT CHARACTER}", shown)
         lines.append(Line(kind_of(shown), shown))
     return lines
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -126,9 +125,7 @@ class NewJob(Page):
 
     def _take_over(self, job: Job, name: str, number: int, form: Form) -> str:
         """Copy an uploaded file of an earlier job as if it had come with the form; the name it was given."""
-        source = self.counter.input_path(job, name, number)
-        spool = self.services.spool()
-        shutil.copyfile(source, spool)
+        spool = self.counter.copied_input(job, name, number)
         given = job.parameters[name].each[number - 1].text
         form.attach(name.lower(), Upload(spool, given))
         return given

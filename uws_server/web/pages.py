@@ -92,5 +92,6 @@ class Pages:
         """A page that says what went wrong."""
         title = _TITLES.get(status, "The server failed" if status >= 500 else "It did not work")
         return self.render.page(
-            "error.html", status, title=title, text=texts.sentence(sentence), sign_in=status == Unauthorized.status
-        )
+            "error.html", status, title=title, text=texts.sentence(sentence), sign_in=status == Unauthorized.status,
+            failed=status >= 500,
+        )  # fmt: skip

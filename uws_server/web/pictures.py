@@ -67,8 +67,10 @@ class Pictures(Page):
             with contextlib.suppress(NotFound, FileNotFoundError):  # its file is gone
                 place = result.file.removeprefix("results/").replace("\\", "_")  # Windows takes it for a folder
                 members.append(Member.of(f"{folder}/{place}", self.counter.result_path(job, result)))
-        if job.phase not in ENDED or not members:
+        if job.phase not in ENDED:
             raise NotFound(f"job {job.id} has no files yet; it is {job.phase}")
+        if not members:
+            raise NotFound(f"job {job.id} {'has lost its files' if job.results else 'left no files'}")
         kind, size, pieces = _ARCHIVES[suffix]
         headers = {
             "Content-Type": kind,

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from bottle import HTTPResponse, SimpleTemplate, request
 
 from uws_server.callers import SHARE, counter_of
-from uws_server.errors import Forbidden, ServerError
+from uws_server.errors import Forbidden
 from uws_server.forms import Form
 from uws_server.rights import Caller
 from uws_server.services import Services
@@ -94,10 +94,10 @@ class Renderer:
         return response
 
     def _caller(self) -> Caller | None:
-        """Who reads the page; nobody is known on a page that says the token was wrong."""
+        """Who reads the page; nobody is known on one that says that the token was wrong, or that the server failed."""
         try:
             return counter_of(self.services, request.environ).caller
-        except ServerError:
+        except Exception:  # noqa: BLE001 - what failed is told by the page; drawing it must not fail again
             return None
 
     def link(self, *parts: str, **query: object) -> str:
