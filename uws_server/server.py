@@ -47,7 +47,7 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     gateway = Gateway(app.build(services), _THREADS, _is_quick)
     try:
         address = functools.partial(_client_address, services)
-        front = Front(Fair(gateway, address, _OF_ONE_CLIENT), bell, address=address)
+        front = Front(Fair(gateway, address, _OF_ONE_CLIENT, _is_quick), bell, address=address)
         settings = _uvicorn_settings(front)
         with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
             runner.run(_run(_Server(settings, front), listener, lambda: ready(base_url)))

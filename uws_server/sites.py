@@ -67,10 +67,17 @@ def _rebound(services: Services, environ: Mapping[str, Any]) -> str | None:
     own site, and shows it all there is. Such a request names the very port that is listened on; one that came through
     a proxy seldom does.
     """
-    if services.config.base_url or not is_loopback(services.config.host):
+    name = _foreign_name(str(environ.get("HTTP_HOST", "")), str(environ.get("SERVER_PORT", "")))
+    if name is None or services.config.base_url or not is_loopback(services.config.host):
         return None
-    place = _place(f"http://{environ.get('HTTP_HOST', '')}")
-    if place is None or str(place[2]) != str(environ.get("SERVER_PORT", "")):
+    return name
+
+
+@functools.lru_cache(256)
+def _foreign_name(host: str, port: str) -> str | None:
+    """The name in a Host header that has this very port and can be none of this machine; every request asks for it."""
+    place = _place(f"http://{host}")
+    if place is None or str(place[2]) != port:
         return None
     name = place[1].rstrip(".")
     is_own = "." not in name or _is_number(name) or name.endswith(_OF_THIS_MACHINE) or name in _own_names()

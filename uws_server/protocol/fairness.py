@@ -2,7 +2,8 @@
 
 Of one client so many requests are worked on at a time, from when they come to when their answer begins; its others wait
 in the event loop, without a thread, and everybody else goes on. Looks, changes and uploads have lines of their own:
-files on their way, which may take long, keep nobody of the same house from looking after a job.
+files on their way, which may take long, keep nobody of the same house from looking after a job. What is quick takes no
+turn: it would wait longer for one than it takes.
 """
 
 from __future__ import annotations
@@ -34,12 +35,21 @@ class _Line:
 class Fair:
     """The application for clients, told apart by `address`, of which none has more than `each` requests worked on."""
 
-    def __init__(self, application: Application, address: Callable[[Scope], str], each: int) -> None:
-        self._application, self._address, self._each = application, address, each
+    def __init__(
+        self,
+        application: Application,
+        address: Callable[[Scope], str],
+        each: int,
+        is_quick: Callable[[Scope], bool] = lambda _scope: False,
+    ) -> None:
+        self._application, self._address, self._each, self._is_quick = application, address, each, is_quick
         self._lines: dict[tuple[str, str], _Line] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on one request when it is its turn."""
+        if self._is_quick(scope):
+            await self._application(scope, receive, send)
+            return
         who = self._address(scope), _kind(scope)
         line = self._lines.setdefault(who, _Line(asyncio.Semaphore(self._each)))
         line.length += 1
