@@ -1,11 +1,13 @@
-"""Gzipped files: read inflated, and changed by way of an inflated copy, deflated again. May import: isal, `errors`."""
+"""Gzipped files: read inflated, and changed by way of an inflated copy, deflated again.
+
+May import: standard library, isal, `beside`, `errors`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
@@ -13,6 +15,7 @@ from typing import IO, Any, Final
 from isal import igzip
 from isal.igzip_lib import IsalError
 
+from provenance import beside
 from provenance.errors import TagsError
 
 MAX_INFLATED: Final = 8 * 1024**3
@@ -68,24 +71,21 @@ def to_change(stream: IO[bytes], path: Path) -> Iterator[Path]:
     The same content gives the same bytes: neither name nor time is written. Raises TagsError when it is damaged, is
     longer than `longest`, or the disk has no room; the file then stays as it was.
     """
-    target = path.resolve()
-    copy, packed = _beside(target), _beside(target)
-    try:
+    with beside.empty(path.resolve()) as copy:
         with _told(path), inflated(stream, path) as content, copy.open("wb") as plain:
             _copy(content, plain, longest(stream), path)
         before = _state(copy)
         yield copy
-        if _state(copy) != before:
-            with _told(path), copy.open("rb") as plain, packed.open("wb") as raw:
-                with _file("", "wb", _LEVEL, raw, mtime=0) as content:
-                    _copy(plain, content, MAX_INFLATED, path)
-                raw.flush()
-                os.fchmod(raw.fileno(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode))
-                os.fsync(raw.fileno())
-                packed.replace(target)
-    finally:
-        copy.unlink(missing_ok=True)
-        packed.unlink(missing_ok=True)
+        if _state(copy) == before:
+            return
+        mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
+        with (
+            _told(path),
+            copy.open("rb") as plain,
+            beside.replacing(path, mode) as packed,
+            _file("", "wb", _LEVEL, packed, mtime=0) as content,
+        ):
+            _copy(plain, content, MAX_INFLATED, path)
 
 
 @contextlib.contextmanager
@@ -95,12 +95,6 @@ def _told(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or error
         raise TagsError(f"{path}: the gzipped file cannot be changed: {reason}; it is as it was") from error
-
-
-def _beside(target: Path) -> Path:
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    os.close(descriptor)
-    return Path(name)
 
 
 def _copy(source: Any, sink: Any, most: int, path: Path) -> None:

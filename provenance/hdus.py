@@ -1,7 +1,7 @@
 """Where the HDUs of a FITS file lie, and how one is put at the end or taken out without touching the others.
 
 Only headers are read: the data, however large, are passed over. A change either happens whole or leaves the file as it
-was. May import: standard library, `cards`, `gzipped`, `errors`.
+was. May import: standard library, `beside`, `cards`, `gzipped`, `errors`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import fcntl
 import math
 import os
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Final
 
-from provenance import cards, gzipped
+from provenance import beside, cards, gzipped
 from provenance.cards import BLOCK
 from provenance.errors import TagsError
 
@@ -174,23 +173,13 @@ def append(stream: IO[bytes], at: int, block: bytes) -> None:
 def rewrite(stream: IO[bytes], path: Path, kept: Iterable[Hdu], block: bytes) -> None:
     """Replace the file at `path` by the `kept` HDUs of `stream`, byte for byte, and `block` behind them.
 
-    The new file is written beside the old one and takes its place when it is whole; a symbolic link goes on pointing
-    to it, other hard links keep the old content. Raises OSError when there is no room; the old file then stays.
+    The new file is written beside the old one and takes its place when it is whole. Raises OSError when there is no
+    room; the old file then stays.
     """
-    target = path.resolve()
-    descriptor, beside = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb", buffering=0) as new:
-            for hdu in kept:
-                _copy(stream, new, hdu)
-            _write_all(new, block)
-            os.fchmod(new.fileno(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode))
-            os.fsync(new.fileno())
-        Path(beside).replace(target)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
-    _sync_folder(target.parent)
+    with beside.replacing(path, stat.S_IMODE(os.fstat(stream.fileno()).st_mode)) as new:
+        for hdu in kept:
+            _copy(stream, new, hdu)
+        _write_all(new, block)
 
 
 def cut(stream: IO[bytes], at: int) -> None:
@@ -271,12 +260,3 @@ def _copy(stream: IO[bytes], new: IO[bytes], hdu: Hdu) -> None:
             raise OSError("the file became shorter while it was read")
         _write_all(new, chunk)
         rest -= len(chunk)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
