@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from postgres import Cluster, empty, programs, running_cluster
 from uws_server.storage import migrate
 
 ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # how long an example takes by the clock tells what else the machine does
 
 DATABASES = ("sqlite", "postgresql")
 """The kinds of database that the same tests run on."""

@@ -56,7 +56,8 @@ def test_pyvo_edits_runs_waits_and_fetches(server: str) -> None:
     assert job.execution_duration.sec == 120
     job.execution_duration = 130.0
     assert job.execution_duration.sec == 130
-    for wanted in (datetime.now() + timedelta(days=2), "2026-12-24T12:00:00.000000Z", "2026-12-24T12:00:00Z"):
+    day = f"{datetime.now() + timedelta(days=9):%Y-%m-%d}"
+    for wanted in (datetime.now() + timedelta(days=2), f"{day}T12:00:00.000000Z", f"{day}T12:00:00Z"):
         job.destruction = wanted
         shown = job.destruction.to_datetime()
         latest = datetime.now() + timedelta(days=30)
@@ -223,7 +224,7 @@ def test_topcat_gets_303_for_every_change_and_xml_for_every_look(server: str) ->
     path = urlsplit(job).path
     assert (status, job) == (303, server + path)
     for where, values in (
-        ("/destruction", {"DESTRUCTION": "2026-12-24T12:00:00"}),
+        ("/destruction", {"DESTRUCTION": f"{datetime.now(UTC) + timedelta(days=9):%Y-%m-%dT%H:%M:%S}"}),
         ("/executionduration", {"EXECUTIONDURATION": "100"}),
         ("/phase", {"PHASE": "RUN"}),
     ):

@@ -13,7 +13,8 @@ import requests
 import uvicorn
 
 from processes import until
-from uws_server.protocol.fairness import Fair, Scope
+from uws_server.protocol.asgi import Scope
+from uws_server.protocol.fairness import Fair
 from uws_server.protocol.gateway import Gateway
 
 THREADS, EACH = 6, 3

@@ -8,13 +8,13 @@ from __future__ import annotations
 import http.server
 import ipaddress
 import json
+import resource
 import shutil
 import socket
 import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -396,14 +396,20 @@ def test_a_job_of_a_server_fetches_before_its_script(tmp_path: Path, port: int) 
         assert refused.text.startswith("table: 'http://127.0.0.1:")
 
 
+def spent_by_children_s() -> float:
+    """Seconds of the processor: a start waits for it for as long as others have it."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def test_it_starts_fast_and_as_a_module_too(tmp_path: Path) -> None:
     (tmp_path / fetch.PLAN_FILE).write_text("[]")
     times = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = spent_by_children_s()
         subprocess.run(fetch.command(tmp_path, ["/bin/true"]), check=True, timeout=30)
-        times.append(time.perf_counter() - began)
-    assert min(times) < 0.3
+        times.append(spent_by_children_s() - began)
+    assert 0 < min(times) < 0.3
     run = [sys.executable, "-m", "uws_server.execution.fetch", str(tmp_path), "--", "/bin/echo", "as a module"]
     assert subprocess.run(run, check=True, capture_output=True, timeout=30).stdout == b"as a module\n"
     assert subprocess.run(run[:4], capture_output=True, timeout=30).returncode != 0

@@ -19,6 +19,7 @@ import requests
 import sqlalchemy as sa
 
 import uwsjobs
+from processes import until
 from serving import running_server
 from uws_server.errors import ConfigurationError, DefinitionError, NotFound, Problem
 from uws_server.jobs import parameters
@@ -359,12 +360,16 @@ def test_while_a_definition_is_broken_its_last_good_version_lives(any_house: Hou
     assert versions(library) == {"a": "2", "b": "1"}
 
 
-def test_a_folder_that_is_being_written_is_left_until_it_is_quiet(house: House) -> None:
+def test_a_folder_that_is_being_written_is_left_until_it_is_quiet(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = install(house.folder, "a")
     library = house.open()
     time.sleep(0.35)
     (place / "run.sh").write_text("half")
-    library.look_now()
+    with monkeypatch.context() as patient:  # a machine may need longer than that to get from one line to the next
+        patient.setattr("uws_server.storage.library._QUIET_S", 30.0)
+        library.look_now()
     assert library.get("a").script.read_text() == "true\n"
     (place / "run.sh").write_text("half of it and the rest\n")
     look(library)
@@ -551,6 +556,7 @@ def test_a_live_revision_whose_files_are_gone_is_told(house: House, caplog: pyte
 
 def test_the_database_is_asked_once_a_second_at_most(house: House) -> None:
     install(house.folder, "a")
+    opened = time.monotonic()
     library = house.open()
     asked: list[str] = []
 
@@ -563,7 +569,7 @@ def test_the_database_is_asked_once_a_second_at_most(house: House) -> None:
         library.get("a")
         library.by_name()
         assert library.problems == {}
-    assert len(asked) == 1, asked
+    assert 1 <= len(asked) <= time.monotonic() - opened, asked
 
 
 # --- on a server ---------------------------------------------------------------------------------------
@@ -589,8 +595,7 @@ def test_jobs_of_the_first_version_run_it_after_the_second_went_live(tmp_path: P
         fresh = uwsjobs.create(server.url, "a")
         assert uwsjobs.change(f"{fresh}/parameters", text="longer than three").status_code == 400
         shutil.rmtree(folder / "a")
-        time.sleep(1.2)
-        assert requests.get(f"{server.url}/rest/a", timeout=30).status_code == 404
+        until(lambda: requests.get(f"{server.url}/rest/a", timeout=30).status_code == 404, 5, "it is gone", 0.2)
         expected = {first: "version 1: one\n", changed: "version 1: longer than three\n", fresh: "version 2: two\n"}
         for job, text in expected.items():
             assert uwsjobs.change(f"{job}/phase", PHASE="RUN").status_code == 303

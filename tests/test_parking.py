@@ -263,9 +263,9 @@ def test_nobody_gets_the_answer_for_someone_else(jobs: Jobs, gateway: Gateway) -
 def test_a_newcomer_is_not_answered_with_what_was_asked_before_it_came(jobs: Jobs, gateway: Gateway) -> None:
     async def scenario() -> None:
         front = Front(gateway, jobs.bell)
-        first = Client(front, "WAIT=1")
-        await asyncio.sleep(0.5)
-        second = Client(front, "WAIT=1")
+        first = Client(front, "WAIT=3")
+        await asyncio.sleep(1.5)
+        second = Client(front, "WAIT=3")
         await first.answer()
         assert not second.task.done()
         jobs.set(JOB, "COMPLETED")

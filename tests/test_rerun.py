@@ -195,10 +195,10 @@ def test_a_chain_that_is_too_long_is_refused() -> None:
 def test_a_thousand_steps_are_linked_quickly() -> None:
     listed = [step("a", {"in": ("", f"{n}.fits", {"sha256": f"{n:064x}"})}, {}, {f"{n + 1}.fits": f"{n + 1:064x}"})
               for n in range(1000)]  # fmt: skip
-    began = time.perf_counter()
+    began = time.process_time()
     chain = links.linked(listed)
     assert len(rerun.from_step(chain, 0)) == 1000
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
 
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=12), st.integers(0, 11))

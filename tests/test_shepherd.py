@@ -225,12 +225,12 @@ def test_abort_ends_the_whole_tree(prepare: Prepare) -> None:
 
 
 def test_time_limit_ends_the_whole_tree(prepare: Prepare) -> None:
-    kept, keeper = start_stubborn(prepare, duration=2)
+    kept, keeper = start_stubborn(prepare, duration=4)
     keeper.wait(15)
     assert kept.living() == []
     status = kept.status()
     assert (status["reason"], status["code"]) == ("timeout", -signal.SIGKILL)
-    assert 2 <= status["end"] - status["start"] < 2 + shepherd.GRACE_S + 3
+    assert 4 <= status["end"] - status["start"] < 4 + shepherd.GRACE_S + 3
 
 
 def test_aborted_script_may_tidy_up(prepare: Prepare) -> None:
@@ -375,12 +375,13 @@ def test_full_disk_costs_the_log_not_the_job(prepare: Prepare) -> None:
 
 
 def test_script_that_closes_its_outputs_goes_on_and_costs_nothing(prepare: Prepare) -> None:
-    kept = prepare("echo before; exec >&- 2>&-; touch ready; sleep 0.7; exit 5")
+    kept = prepare("echo before; exec >&- 2>&-; touch ready; until [ -e go ]; do sleep 0.05; done; exit 5")
     keeper = kept.start()
     until((kept.folder / "ready").exists)
     before = cpu_ticks(keeper.pid)
     time.sleep(0.5)
     assert cpu_ticks(keeper.pid) - before <= 2
+    (kept.folder / "go").touch()
     keeper.wait(10)
     assert kept.status()["code"] == 5
     assert kept.text("job.log") == "before\n"

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import time
-import timeit
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clock import cpu_s
 from provenance.errors import ProvenanceError, StepsError
 from provenance.jsontext import MAX_BYTES
 from provenance.steps import Arg, InputData, OutputData, Parameter, Step, digest, dump, merge, parse, read
@@ -246,14 +244,9 @@ def thousand(more: int) -> list[Step]:
     return [Step(args, {"task": f"spectrum {number}", "version": "1.0", "exit_status": 0}) for number in range(1000)]
 
 
-def best(use: Callable[[], object]) -> float:
-    """Seconds of the processor."""
-    return min(timeit.repeat(use, number=1, repeat=15, timer=time.process_time))
-
-
 def test_a_thousand_steps_in_50_ms() -> None:
     made = thousand(0)
-    seconds = best(lambda: parse(dump(made)))
+    seconds = cpu_s(lambda: parse(dump(made)), 15)
     assert parse(dump(made)) == tuple(made)
     assert seconds < 0.05, f"{1000 * seconds:.0f} ms"
 
@@ -262,5 +255,5 @@ def test_the_checks_cost_little_more_than_json_alone() -> None:
     """Of a thousand steps of eight arguments, however busy the machine is."""
     made = thousand(4)
     plain = json.loads(dump(made))
-    ratio = best(lambda: parse(dump(made))) / best(lambda: json.loads(json.dumps(plain)))
+    ratio = cpu_s(lambda: parse(dump(made)), 15) / cpu_s(lambda: json.loads(json.dumps(plain)), 15)
     assert ratio < 5, f"{ratio:.1f} times the time of json"

@@ -15,6 +15,7 @@ from astropy.time import Time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clock import cpu_s
 from uws_server.jobs import patterns
 from uws_server.jobs.checks import problems
 from uws_server.jobs.definition import PARAMETER_TYPES, Definition, Entry, ParameterSpec
@@ -312,10 +313,12 @@ def test_a_unit_that_is_none_is_refused_at_once(unit: str) -> None:
 )
 def test_no_pattern_holds_the_server_up(pattern: str) -> None:
     spec = ParameterSpec("p", "string", pattern=pattern)
-    began = time.perf_counter()
-    with pytest.raises(ValueError, match="is not allowed"):
-        TYPES["string"]("a" * 99_999 + "!", spec)
-    assert time.perf_counter() - began < 0.1
+
+    def refused() -> None:
+        with pytest.raises(ValueError, match="is not allowed"):
+            TYPES["string"]("a" * 99_999 + "!", spec)
+
+    assert cpu_s(refused) < 0.1
 
 
 def test_a_pattern_holds_for_the_whole_text_and_any_script() -> None:
@@ -380,11 +383,15 @@ def test_a_long_text_is_refused_within_milliseconds(type_: str) -> None:
     options = tuple(f"option {i}" for i in range(1000))
     spec = ParameterSpec("p", type_, options=options, pattern="[a-z]{1,90}", max_length=50_000, step=0.1, unit="keV")
     for text in ("1" * 100_000, "1 " * 50_000, "a" * 100_000, "1:" * 50_000, "1" * 100, "1 a" * 33, "-" * 100):
-        began = time.process_time()
-        with pytest.raises(ValueError, match=r".") as caught:
-            read_values(spec, [text], TYPES[type_])
-        assert time.process_time() - began < 0.02
-        assert len(str(caught.value)) < 600
+        said = []
+
+        def refused(text: str = text, said: list[str] = said) -> None:
+            with pytest.raises(ValueError, match=r".") as caught:
+                read_values(spec, [text], TYPES[type_])
+            said.append(str(caught.value))
+
+        assert cpu_s(refused) < 0.02
+        assert max(map(len, said)) < 600
 
 
 def test_every_type_is_known() -> None:

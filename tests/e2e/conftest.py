@@ -34,6 +34,7 @@ def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install playwright")
     if not Path(CHROMIUM).exists():
         pytest.skip("no Chromium: apt-get install chromium, or set CHROMIUM to where one is")
+    playwright.expect.set_options(timeout=15_000)  # without it 5 s, and those of a page are for what is done in it
     with playwright.sync_playwright() as driver:
         # --no-sandbox: tests may run as root, where Chromium refuses its sandbox
         launched = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

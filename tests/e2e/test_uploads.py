@@ -32,7 +32,7 @@ def test_an_upload_shows_how_far_it_is_and_what_is_wrong_with_it(
     page = new_page()
     page.expected += ["400"]
     page.goto(f"{served.url}/new/spectrum")
-    slowed(page, 1_500_000)
+    slowed(page, 700_000)
     bar = page.get_by_role("progressbar", name="Upload")
     for file in (wrong, right):
         page.locator("#p-eventlist").set_input_files(file)
