@@ -64,7 +64,8 @@ def step() -> None:
 
 
 def _parser(name: str, text: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(prog=name, description=text, epilog="For the shell script of a job.")
+    epilog = "For the shell script of a job. An option that takes FILE or NAME=VALUE may be given several times."
+    return argparse.ArgumentParser(prog=name, description=text, epilog=epilog)
 
 
 def _run(parser: argparse.ArgumentParser, act: Callable[[argparse.Namespace, Path], None]) -> None:

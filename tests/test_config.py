@@ -33,7 +33,7 @@ def test_environment_wins_over_file_and_command_line_over_both(tmp_path: Path) -
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Config)])
 def test_every_key_can_be_set_by_its_variable(name: str, tmp_path: Path) -> None:
     kind = get_type_hints(Config)[name]
-    text = "record" if name == "destroyed" else "http://x.org"
+    text = {"destroyed": "record", "proxies": "10.0.0.1, ::1"}.get(name, "http://x.org")
     given, expected = {int: ("7", 7), str: (text, text)}.get(kind, (str(tmp_path), tmp_path))
     config = load(None, {PREFIX + name.upper(): given})
     assert getattr(config, name) == expected
@@ -86,6 +86,9 @@ def test_sizes(text: object, size: int) -> None:
         ("base_url", "https://x.org/uws\n", "an address such as"),
         ("destroyed", "recrod", "nothing or record is expected"),
         ("destroyed", "", "nothing or record is expected"),
+        ("proxies", "proxy.x.org", "IP addresses with commas"),
+        ("proxies", "127.0.0.1 ::1", "IP addresses with commas"),
+        ("proxies", "10.0.0.0/8", "IP addresses with commas"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_key(name: str, value: Any, said: str) -> None:

@@ -120,6 +120,8 @@ def test_a_job_that_fails_is_the_exit_status_and_the_message(served: Served, tmp
         (["dummy", "--account", "ann"], "--account came without a token"),
         (["dummy", "--token-file", "x"], "--token-file came without --account"),
         (["ftp://x.org/rest/dummy"], "is no http or https address"),
+        (["dummy", "text=x", "--download", __file__], f"--download {__file__}: this is a file; a folder is expected"),
+        (["together", f"part={__file__}"], f"part={__file__} names a file that is here: part=@{__file__} uploads it"),
     ],
 )
 def test_what_cannot_be_asked_is_told(served: Served, arguments: list[str], sentence: str) -> None:
@@ -127,6 +129,18 @@ def test_what_cannot_be_asked_is_told(served: Served, arguments: list[str], sent
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_server_may_be_named_by_the_address_above_its_job_lists(served: Served) -> None:
+    done = run("dummy", "text=x", "--server", f"{served.url}/rest/")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{served.url}/rest/dummy/")
+
+
+def test_an_address_without_http_is_told_with_it() -> None:
+    done = run("dummy", "--server", "127.0.0.1:9")
+    assert done.returncode == 2
+    assert done.stderr == "uws-server: '127.0.0.1:9' is no http or https address; did you mean http://127.0.0.1:9?\n"
 
 
 def test_a_server_that_is_not_there() -> None:

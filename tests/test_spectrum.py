@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import re
 import shutil
@@ -19,6 +20,7 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 
+import reduction
 from reduction import dss, gti, regions
 from reduction.errors import ReductionError
 from reduction.eventlist import EventList, open_eventlist
@@ -371,3 +373,8 @@ def test_a_failed_run_leaves_no_file(pn: Path, tmp_path: Path) -> None:
     with pytest.raises(ReductionError, match="outside the field"):
         products(pn, tmp_path, "physical; circle(-90000,-90000,10)")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_example_of_the_package_is_true() -> None:
+    done = doctest.testmod(reduction)
+    assert done.failed == 0 and done.attempted > 0

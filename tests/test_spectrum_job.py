@@ -297,6 +297,14 @@ def test_a_region_outside_the_field_is_an_error_that_names_the_field(lab: Lab) -
     assert final.error.startswith("background_region: ")
 
 
+def test_a_size_in_degrees_that_was_meant_in_arcsec_is_told(lab: Lab, tmp_path: Path) -> None:
+    files = {"eventlist": simulated_list(lab, "EPN")}
+    for size, said in (("40", "Note: source_region reaches 40 deg, more than any field of view; "), ('40"', "")):
+        final = lab.run({"source_region": f"icrs; circle(148.974, 69.6512, {size})"}, files)
+        log = lab.products(final, tmp_path)["log"].read_text()
+        assert said in log and ("reaches" in log) == bool(said)
+
+
 def test_good_times_that_exclude_everything_are_an_error(lab: Lab, tmp_path: Path) -> None:
     gti = tmp_path / "gti.fits"
     columns = [fits.Column("START", "D", "s", array=[10.0]), fits.Column("STOP", "D", "s", array=[20.0])]

@@ -60,7 +60,7 @@ def test_write_show_check_strip(run: Run, product: Path, tmp_path: Path) -> None
     status, out, err = run("write", "product.fits", "--derive", "--set", "obs_publisher_did=ivo://x/y?1", "--set",
                            "target_class=galaxy", "--set", "t_exptime=12.5", "--steps", "steps.json")  # fmt: skip
     assert (status, err) == (0, "")
-    assert "1 steps written" in out
+    assert "1 step written" in out
     tags = votags.read(product)
     assert tags is not None
     assert tags.steps == (STEP,)

@@ -165,6 +165,12 @@ def test_options_and_405_tell_every_method(server: str) -> None:
     assert send("OPTIONS", f"{server}/nothing").status_code == 404
 
 
+def test_a_job_sent_to_a_page_is_told_where_jobs_are_made(server: str) -> None:
+    refused = send("POST", f"{server}/jobs")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD")
+    assert refused.text == "POST is not possible at /jobs: jobs are made at /rest/NAME, NAME that of a job definition\n"
+
+
 def test_a_slash_too_many_is_told(server: str) -> None:
     for address in (f"{server}/rest/dummy/", f"{create(server)}/", f"{server}/rest/dummy/x/phase/"):
         response = send("GET", address)

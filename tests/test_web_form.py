@@ -162,7 +162,7 @@ def test_a_link_fills_the_form(served: Served) -> None:
 
 def test_the_page_of_the_definition_tells_defaults_options_and_how_many(served: Served) -> None:
     text = visit(f"{served.url}/definitions/all").text("//tr[th='cameras']")
-    assert "choice, up to 3 values; default pn, MOS2; one of pn, MOS1, MOS2" in text
+    assert "choice, up to 3 values; by default pn, MOS2; one of pn, MOS1, MOS2" in text
 
 
 def fits_bytes() -> bytes:

@@ -132,7 +132,9 @@ def _sentence(error: HTTPError) -> str:
         hint = ": no address of this server ends with a slash" if request.path.endswith("/") else ""
         return f"there is nothing at {request.path[:200]}{hint}"
     if error.status_code == 405:
-        return f"{request.method} is not possible at {request.path[:200]}"
+        is_lost = request.method == "POST" and not request.path.startswith("/rest/")
+        hint = ": jobs are made at /rest/NAME, NAME that of a job definition" if is_lost else ""
+        return f"{request.method} is not possible at {request.path[:200]}{hint}"
     return str(error.body)
 
 

@@ -53,7 +53,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"uws-server {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="serve jobs until it is told to stop (Ctrl-C)")
+    serve = commands.add_parser(
+        "serve",
+        help="serve jobs until it is told to stop (Ctrl-C)",
+        epilog="Every other setting: a key of the configuration, or the environment variable UWS_SERVER_<KEY>; README "
+        "lists them.",
+    )
     _server_options(serve)
     serve.set_defaults(run=_serve)
     demo = commands.add_parser("demo", help="simulate an observation and run the spectrum job on it")

@@ -31,6 +31,7 @@ _OTHER_BOUNDS = (1, 10**15)
 _TEXTS = {
     "base_url": (r"(https?://[^\s/?#]+(/[^\s?#]*)?)?", "an address such as https://x.org/uws"),
     "destroyed": ("nothing|record", "nothing or record"),
+    "proxies": (r"([\da-fA-F]*[.:][\da-fA-F.:]*(\s*,\s*(?!$)|$))*", "IP addresses with commas, such as 127.0.0.1, ::1"),
 }
 """What some texts must look like, and how that is told."""
 

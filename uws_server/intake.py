@@ -285,7 +285,8 @@ def _must_be_fits(path: Path, name: str) -> None:
     except zlib.error as error:
         raise ValueError(f"{name!r} is a gzip file that cannot be read: {error}") from error
     if not first.startswith(OPENING):
-        raise ValueError(f"{name!r} is not a FITS file: it begins with {first[:10]!r}; a FITS event list is expected")
+        begin = first[:10].decode("latin-1")
+        raise ValueError(f"{name!r} is not a FITS file: it begins with {begin!r}; a FITS event list is expected")
 
 
 def discard(uploads: Mapping[str, Upload]) -> None:

@@ -18,6 +18,8 @@ from reduction.selection import Selection, choose
 from reduction.spectrum import Spectrum, extract
 
 SOURCE, BACKGROUND = "source_region", "background_region"
+_LARGEST_DEG = 1.0
+"""Larger than the field of view of any telescope that is read."""
 
 
 def main(job: task.Task) -> None:
@@ -27,6 +29,7 @@ def main(job: task.Task) -> None:
         job.log(f"{events.mission.name}, {events.nrows} events")
         given = {name: regions.parse(text, parameter=name)
                  for name in (SOURCE, BACKGROUND) if (text := job.value(name, "").strip())}  # fmt: skip
+        note_sizes(job, given)
         selection = select(job, events)
         grouped = grouper(job, selection.energy_kev)
         placed: dict[str, Any] = {SOURCE: None} | {name: shape.on(events.wcs) for name, shape in given.items()}
@@ -65,6 +68,15 @@ def select(job: task.Task, events: EventList) -> Selection:
     for note in (*events.notes, *selection.notes):
         job.log(f"Note: {note}")
     return selection
+
+
+def note_sizes(job: task.Task, given: Mapping[str, regions.RegionSet]) -> None:
+    """Tell of a region that no field of view holds: DS9 takes a size without unit as degrees."""
+    for name, region in given.items():
+        circle = region.centre_and_radius()
+        if circle and circle[1].deg > _LARGEST_DEG:
+            job.log(f"Note: {name} reaches {circle[1].deg:.3g} deg, more than any field of view; "
+                    "sizes without unit are degrees, 40\" is 40 arcsec")  # fmt: skip
 
 
 def grouper(job: task.Task, energy_kev: tuple[float, float]) -> Callable[[Spectrum], Spectrum]:

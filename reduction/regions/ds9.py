@@ -21,6 +21,7 @@ _ADVICE = (
     "or in physical for X,Y of the event list"
 )
 _UNITS = {'"': u.arcsec, "'": u.arcmin, "d": u.deg, "r": u.rad}
+_SIZES = "write 40\" or 1.5' or 0.01d (degrees without a unit)"
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _SEXAGESIMAL = re.compile(r"([+-]?)(\d+)([:hd])(\d+)[:m](\d+\.?\d*|\.\d+)s?")
 _SHAPE = re.compile(r"([+\-!]?)\s*([a-z_]+)\s*(.*)", re.IGNORECASE | re.DOTALL)
@@ -56,6 +57,11 @@ def read(text: str) -> Selection:
             "some regions of this file are marked as background and some are not; give them as two separate parameters"
         )
     if not include and not exclude:
+        if frame is not None:
+            raise ShapeError(
+                f"no shape follows '{shortened(text.strip())}'; give for example: fk5; circle(148.97,69.65,40\") "
+                "(curl --form cuts a value at its ';', --form-string does not)"
+            )
         raise ShapeError(f"no region found in '{shortened(text)}'; give for example: fk5; circle(148.97,69.65,40\")")
     return tuple(include), tuple(exclude)
 
@@ -138,18 +144,19 @@ def _shapes(words: str, frame: str | None) -> tuple[bool, list[regions.Region]]:
 
 
 def _circle(frame: str, values: list[str]) -> list[regions.Region]:
-    _check_count(values, len(values) == 3, "circle(x,y,radius)")
+    _check_count(frame, values, len(values) == 3, "circle(x,y,radius)")
     return [shapes.circle(frame, _centre(frame, values), _length(frame, values[2]))]
 
 
 def _annulus(frame: str, values: list[str]) -> list[regions.Region]:
-    _check_count(values, len(values) >= 4, "annulus(x,y,inner,outer)")
+    _check_count(frame, values, len(values) >= 4, "annulus(x,y,inner,outer)")
     radii = [_length(frame, value) for value in values[2:]]
     return [shapes.annulus(frame, _centre(frame, values), inner, outer) for inner, outer in pairwise(radii)]
 
 
 def _ellipse(frame: str, values: list[str]) -> list[regions.Region]:
     _check_count(
+        frame,
         values,
         len(values) == 4 or (len(values) >= 5 and len(values) % 2 == 1),
         "ellipse(x,y,semi-axis,semi-axis,angle)",
@@ -163,13 +170,13 @@ def _ellipse(frame: str, values: list[str]) -> list[regions.Region]:
 
 
 def _box(frame: str, values: list[str]) -> list[regions.Region]:
-    _check_count(values, len(values) in (4, 5), "box(x,y,width,height,angle)")
+    _check_count(frame, values, len(values) in (4, 5), "box(x,y,width,height,angle)")
     angle = _angle(values[4]) if len(values) == 5 else 0 * u.deg
     return [shapes.box(frame, _centre(frame, values), [_length(frame, value) for value in values[2:4]], angle)]
 
 
 def _polygon(frame: str, values: list[str]) -> list[regions.Region]:
-    _check_count(values, len(values) % 2 == 0, "polygon(x1,y1,x2,y2,x3,y3,...)")
+    _check_count(frame, values, len(values) % 2 == 0, "polygon(x1,y1,x2,y2,x3,y3,...)")
     return [shapes.polygon(frame, [_centre(frame, values[i : i + 2]) for i in range(0, len(values), 2)])]
 
 
@@ -178,8 +185,11 @@ _BUILDERS = {
 }  # fmt: skip
 
 
-def _check_count(values: list[str], right: bool, form: str) -> None:
+def _check_count(frame: str, values: list[str], right: bool, form: str) -> None:
     if not right or values == [""]:
+        if word := next((value for value in values if value.isalpha()), ""):
+            size = "a size is a number of X,Y pixels" if frame == PHYSICAL else _SIZES
+            raise ShapeError(f"'{shortened(word)}' is not understood; {size}")
         raise ShapeError(f"{0 if values == [''] else len(values)} numbers do not make {form}")
 
 
@@ -209,9 +219,7 @@ def _length(frame: str, value: str) -> Length:
         return float(plain)
     plain = value[:-1] if value[-1:] in _UNITS else value
     if not _NUMBER.fullmatch(plain):
-        raise ShapeError(
-            f"'{shortened(value)}' is not an angular size; write 40\" or 1.5' or 0.01d (degrees without a unit)"
-        )
+        raise ShapeError(f"'{shortened(value)}' is not an angular size; {_SIZES}")
     return float(plain) * (_UNITS[value[-1]] if plain != value else u.deg)
 
 

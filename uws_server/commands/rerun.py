@@ -15,7 +15,7 @@ from provenance import rerun, steps, votags
 from provenance.errors import ProvenanceError
 from provenance.steps import Step
 from uws_server.client import ENDED, ClientError, Credentials, RemoteResult, ask, download, refusal
-from uws_server.commands.run import add_server, credentials, given, shown_to
+from uws_server.commands.run import add_server, credentials, given, make_folder, server_address, shown_to
 
 _TIMEOUT_S = 600
 """The server may read much of its archive before it answers."""
@@ -28,6 +28,8 @@ def add(commands: Any) -> None:
         "rerun",
         help="make a product again from its FITS file, with changes",
         description="Read how a FITS file was made from its VO-TAGS, and have a server run it again.",
+        epilog='Such as: uws-server rerun source_spectrum.fits energy="1 5" --download new. Exit status: 0 all jobs '
+        "are COMPLETED, 1 one ended otherwise, 2 the server or the command line is wrong.",
     )
     parser.add_argument("file", type=Path, help="a FITS file with VO-TAGS, or a step list in JSON")
     parser.add_argument("changes", nargs="*", metavar="KEY=VALUE",
@@ -54,7 +56,9 @@ def run(options: argparse.Namespace) -> int:
     asked = {"target": options.target, "from": options.first, "accept_changed": accept}
     sent = {name: str(value) for name, value in asked.items() if value is not None}
     who = credentials(options.account, options.token_file)
-    address = _post(options.server.rstrip("/"), listed, {**values, **sent}, files, who)
+    if options.download is not None:
+        make_folder(options.download)
+    address = _post(server_address(options.server), listed, {**values, **sent}, files, who)
     print(address, flush=True)
     status = _follow(address, who)
     for job in status["jobs"]:

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import urlsplit
@@ -65,8 +65,11 @@ def _run(options: argparse.Namespace) -> int:
     who = credentials(options.account, options.token_file)
     job_list = _job_list(options.job, options.server)
     if options.download:
-        _make_folder(options.download)
-    job = client.create(job_list, values, files, who)
+        make_folder(options.download)
+    try:
+        job = client.create(job_list, values, files, who)
+    except ClientError as error:
+        raise ClientError("\n".join([str(error), *_meant_as_files(values)])) from error
     print(job, flush=True)
     if not (options.wait or options.download):
         return 0
@@ -118,15 +121,45 @@ def credentials(account: str | None, token_file: Path | None) -> Credentials:
 
 def _job_list(job: str, server: str) -> str:
     """The address of the job list: as it came, or that of a job of the server."""
-    address = job if "://" in job else f"{server.rstrip('/')}/rest/{job}"
+    return _checked(job).rstrip("/") if "://" in job else f"{server_address(server)}/rest/{job}"
+
+
+def server_address(server: str) -> str:
+    """The address of a server, also where that above its job lists came."""
+    return _checked(server).rstrip("/").removesuffix("/rest")
+
+
+def _checked(address: str) -> str:
+    """An address that a person typed, as it came. Raises ClientError where it is none of http or https."""
     if urlsplit(address).scheme not in ("http", "https"):
-        raise ClientError(f"{address[:80]!r} is no http or https address")
-    return address.rstrip("/")
+        hint = "" if "://" in address else f"; did you mean http://{address[:80]}?"
+        raise ClientError(f"{address[:80]!r} is no http or https address{hint}")
+    return address
 
 
-def _make_folder(folder: Path) -> None:
+def _meant_as_files(values: Mapping[str, Sequence[str]]) -> list[str]:
+    """A hint for each value that was refused and may have been meant as a file to upload."""
+    return [
+        f"{key}={value} names a file that is here: {key}=@{value} uploads it"
+        for key, texts in values.items()
+        for value in texts
+        if _is_file(value)
+    ]
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, a NUL character
+        return False
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder for what is fetched, before anything runs. Raises ClientError where it cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise ClientError(f"--download {folder}: this is a file; a folder is expected") from error
     except OSError as error:
         raise ClientError(f"--download {folder}: {error.strerror}") from error
 

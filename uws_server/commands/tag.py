@@ -193,7 +193,8 @@ def _write_one(path: Path, columns: dict[str, Value | None], given: tuple[Step, 
         taken_away = {name: None for name, value in columns.items() if value is None}
         row = obscore.from_file(path, **row).replaced(**taken_away)
     votags.write(path, row, steps.merge(tags.steps, given))
-    print(f"{path}: {len(row)} columns, {len(steps.merge(tags.steps, given))} steps written")
+    count = len(steps.merge(tags.steps, given))
+    print(f"{path}: {len(row)} columns, {count} step{'' if count == 1 else 's'} written")
     for trouble in obscore.problems(row):
         print(f"uws-server: {path}: note: {_plain(trouble)}", file=sys.stderr)
     return True

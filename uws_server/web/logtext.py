@@ -15,7 +15,8 @@ LineKind = Literal["", "stage", "warning", "error"]
 TAIL_BYTES = 200_000
 PIECE_BYTES = 100_000
 _READ = 1 << 20
-_KIND = re.compile(r"\[(STAGE|WARNING|ERROR)\b", re.ASCII)
+_KIND = re.compile(r"\[(STAGE|WARNING|ERROR)\b|(WARNING|ERROR):|\*\* \w+: (warning|error) \(", re.ASCII)
+"""As the scripts of jobs tell it, as FTOOLS and Python's logging do, as the tasks of XMM-SAS do."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def as_lines(data: bytes) -> list[Line]:
 
 
 def kind_of(text: str) -> LineKind:
-    """What a line is by the word in brackets that it begins with."""
+    """What a line is by how it begins."""
     found = _KIND.match(text)
     kinds: dict[str, LineKind] = {"STAGE": "stage", "WARNING": "warning", "ERROR": "error"}
-    return kinds[found[1]] if found else ""
+    return kinds[(found[1] or found[2] or found[3]).upper()] if found else ""
