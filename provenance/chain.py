@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -203,7 +203,7 @@ def _informed(activity: Activity, known: Mapping[str, Activity]) -> Activity:
     there = tuple(key for key in activity.informed_by if key in known)
     if there == activity.informed_by:
         return activity
-    return Activity(**{name: getattr(activity, name) for name in Activity.__slots__} | {"informed_by": there})
+    return replace(activity, informed_by=there)
 
 
 def _value(arg: Parameter) -> Value:

@@ -27,6 +27,9 @@ OPENING: Final = b"SIMPLE  = "
 MAX_HEADER: Final = 20_000_000
 """The longest header that is read, in bytes."""
 
+MAX_HEADERS: Final = 64_000_000
+"""The most headers that are read of one file, in bytes: a gzipped file made of nothing else would fill the memory."""
+
 _COPY_CHUNK: Final = 4 * 1024**2
 
 
@@ -86,10 +89,13 @@ def scan(stream: IO[bytes], limit: int) -> Layout:
     the file holds: `Layout.fault` says it.
     """
     found: list[Hdu] = []
-    start = 0
+    start = size = 0
     while start < limit:
         stream.seek(start)
         header, fault = _header(stream, b"XTENSION=" if found else OPENING)
+        size += len(header)
+        if size > MAX_HEADERS:
+            fault = f"the headers are longer than {MAX_HEADERS} bytes in all"
         if found and not (header or fault):
             break
         length, fault = (0, fault) if fault else _data_length(header)

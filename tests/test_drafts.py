@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -576,6 +577,22 @@ def test_an_author_has_a_limited_number_of_drafts(desk: Desk, monkeypatch: pytes
     desk.bob.create(files("three"))
     desk.ann.discard("one")
     desk.ann.create(files("one"))
+
+
+def test_no_more_drafts_are_begun_by_beginning_them_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uws_server.drafts.MOST_DRAFTS", 2)
+    gate = threading.Barrier(8)
+
+    def begin(number: int) -> bool:
+        gate.wait()
+        try:
+            desk.ann.create(files(f"draft{number}"))
+        except Forbidden:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(begin, range(8))) == 2
 
 
 def test_no_version_of_a_removed_definition_makes_jobs_again(desk: Desk) -> None:

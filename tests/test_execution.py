@@ -116,7 +116,7 @@ class Remote:
         assert answer.status_code == 200, answer.text
         return answer.text
 
-    def ended(self, seconds: float = 20) -> str:
+    def ended(self, seconds: float = 60) -> str:
         """The last phase of the job, once it has ended."""
         until(lambda: self.phase() in ENDED, seconds, f"{self.url} has ended", every=0.05)
         return self.phase()

@@ -305,6 +305,22 @@ def test_rows_are_kept_and_files_count(place: Place, spectrum: Path) -> None:
     assert len(place.kept("result_id")) == before - 1
 
 
+def test_a_table_that_cannot_be_finished_does_not_pass_for_whole(place: Place, spectrum: Path) -> None:
+    job = made(place, spectrum)
+    mine = f"result_id IN (SELECT id FROM results WHERE job_id = '{job.rpartition('/')[2]}')"
+    engine = sa.create_engine(f"sqlite:///{place.data / 'jobs.sqlite'}")
+    with engine.begin() as connection:
+        assert connection.execute(sa.text(f"UPDATE obscore_rows SET row = '{{' WHERE {mine}")).rowcount == 1
+    engine.dispose()
+    try:
+        answer = place.get()
+        assert answer.status_code == 200
+        assert '<INFO name="QUERY_STATUS" value="ERROR">' in answer.text
+        assert place.get("?RESPONSEFORMAT=ecsv").status_code == 500  # it has no place where to tell it
+    finally:
+        requests.delete(job, allow_redirects=False, timeout=30)
+
+
 def test_one_sees_what_one_may(place: Place, spectrum: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tokens = {}
     for name in ("ada", "ben"):

@@ -50,7 +50,7 @@ def listed(url: str, who: tuple[str, str] | None) -> set[str]:
 
 
 def ended(job: str, who: tuple[str, str] | None) -> str:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (phase := requests.get(f"{job}/phase", auth=who, timeout=30).text) in ("QUEUED", "EXECUTING"):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -108,6 +108,21 @@ def test_however_a_log_is_cut_the_last_stage_is_seen(
             break
 
 
+def test_what_nobody_asked_for_lately_is_forgotten_by_itself(tmp_path: Path) -> None:
+    """Of a job that another server ran nobody tells this one the end."""
+    files = JobFiles(tmp_path)
+    reader = ProgressReader(files)
+    seldom, often = new_id(), new_id()
+    for job_id in (seldom, often):
+        append(files.create(job_id, {}) / "job.log", b"[STAGE 1/3] Reading\n")
+        assert reader.read(job_id) == Progress("Reading", 1, 3)
+        (files.folder(job_id) / "job.log").unlink()
+    for _ in range(1000):
+        reader.read(new_id())
+        assert reader.read(often) == Progress("Reading", 1, 3)
+    assert reader.read(seldom) == Progress()
+
+
 def test_megabytes_without_a_line_end_are_passed_over(log: tuple[ProgressReader, str, Path]) -> None:
     reader, job_id, path = log
     append(path, b"[STAGE 1/2] First\n" + b"x" * 3_000_000 + b"\n[STAGE 2/2] Second\n")

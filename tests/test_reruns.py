@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -22,17 +23,20 @@ import labs
 from checkout import ROOT
 from pagereader import visit
 from provenance import obscore, steps, votags
+from provenance.rerun import PlannedInput, PlannedStep
 from provenance.steps import InputData, OutputData, Parameter, Step
 from reduction.simulate import simulate, small
 from serving import COMMAND, running_server, start_server
 from uws_server import client
 from uws_server.client import JobState
 from uws_server.config import Config
+from uws_server.counter import Counter
 from uws_server.execution import following
 from uws_server.jobs.formats import native
 from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
-from uws_server.reruns import histories
+from uws_server.reruns import histories, inputs
+from uws_server.rights import Caller
 from uws_server.services import Services
 from uws_server.storage import migrate
 from uws_server.storage.files import JobFiles
@@ -382,7 +386,51 @@ def test_of_several_servers_one_lets_a_job_go_on(database_url: str, tmp_path: Pa
         store.close()
 
 
+def test_a_job_that_goes_while_others_are_let_on_holds_none_of_them_up(database_url: str, tmp_path: Path) -> None:
+    migrate.upgrade(database_url)
+    store = JobStore(database_url)
+    now = datetime.now(UTC)
+    first, *followers = [
+        Job(f"{number:032x}", "dummy", "1", Phase.PENDING, now, 60, after=None if number == 1 else f"{1:032x}")
+        for number in range(1, 5)
+    ]
+    for job in (first, *followers):
+        store.add(job)
+    for phase in (Phase.QUEUED, Phase.EXECUTING, Phase.COMPLETED):
+        store.move(first.id, list(Phase), phase)
+    told: list[str] = []
+
+    def announce(job_id: str) -> None:
+        told.append(job_id)
+        if len(told) == 1:  # a client deletes another one meanwhile
+            store.delete(next(job.id for job in followers if job.id != job_id))
+
+    assert following.release(store, JobFiles(tmp_path), announce)
+    assert len(told) == 2
+    assert {store.get(job_id).phase for job_id in told} == {Phase.QUEUED}
+    store.close()
+
+
 # --- inputs --------------------------------------------------------------------------------------------------
+
+
+def test_files_that_were_read_before_take_nothing_of_what_may_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "_MOST_BYTES", 8000)
+    monkeypatch.setattr(inputs, "_SMALL", 0)  # the archive is too large to be looked through
+    for place in ("a", "b"):
+        (tmp_path / "archive" / place).mkdir(parents=True)
+        (tmp_path / "archive" / place / "x.fits").write_bytes(place.encode() * 5000)
+    settings = Config(data=tmp_path / "data", archive=tmp_path / "archive")
+    services = Services(settings, "http://x.org", definitions(tmp_path / "definitions"))
+    services.hashes.of(tmp_path / "archive/a/x.fits")
+    file = PlannedInput(0, "table", "", "", "x.fits", (hashlib.sha256(b"b" * 5000).hexdigest(),))
+    step = PlannedStep(0, "append", "", "", {}, (file,), ())
+    found = inputs.Finder(services, Counter(services, Caller()), {}).find(step, file)
+    assert found is not None
+    assert (found.path, found.same) == (tmp_path / "archive/b/x.fits", True)
+    services.store.close()
 
 
 def test_an_input_is_found_by_hash_whatever_its_name(lab: Lab, tmp_path: Path) -> None:
@@ -638,6 +686,12 @@ def test_the_command_changes_and_refuses(lab: Lab, spectrum: tuple[JobState, dic
     made = command("rerun", product, "energy=1 5", "--server", lab.url, "--download", str(tmp_path / "new"))
     assert made.returncode == 0, made.stderr
     assert (tmp_path / "new" / "source_spectrum.fits").is_file()
+    nowhere = command("rerun", product, "--server", lab.url.removeprefix("http://"))
+    assert (nowhere.returncode, nowhere.stdout) == (2, "")
+    assert nowhere.stderr.endswith(f"is no http or https address; did you mean {lab.url}?\n")
+    unplaced = command("rerun", product, "--server", lab.url, "--download", product)
+    assert (unplaced.returncode, unplaced.stdout) == (2, "")  # told before anything is run
+    assert unplaced.stderr.endswith("this is a file; a folder is expected\n")
     refused = command("rerun", product, "eventlist=x", "--server", lab.url)
     assert (refused.returncode, "the input eventlist is locked" in refused.stderr) == (2, True)
     other = command("rerun", product, f"eventlist=@{product}", "--server", lab.url)

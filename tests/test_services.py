@@ -9,15 +9,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from astropy.io import fits
 
 from processes import carrying, until
+from uws_server.app import build
 from uws_server.config import Config
 from uws_server.counter import Counter
 from uws_server.errors import BadRequest, Conflict, Forbidden, InvalidParameters, NotFound, problems_of
@@ -29,6 +32,7 @@ from uws_server.rights import Caller
 from uws_server.services import Services
 
 BASE = "http://x.org/uws"
+ARCHIVED = "P0123456701PNS003PIEVLI0000"
 DISC = 'fk5; circle(149.0, 69.7, 40")'
 
 
@@ -289,7 +293,7 @@ def test_a_deleted_job_leaves_nothing(running: Services) -> None:
     executing(running, busy)
     for job in (pending, done, busy):
         desk(running).delete(running.store.get(job.id))
-        with pytest.raises(NotFound, match="no job"):
+        with pytest.raises(NotFound, match=r"^no job '[0-9a-f]{32}': it was deleted, its destruction time came"):
             desk(running).job(job.id, "dummy")
         assert not running.files.folder(job.id).exists()
     with pytest.raises(NotFound, match="no result"):
@@ -391,7 +395,31 @@ def test_what_a_crash_left_is_swept_at_the_start_and_jobs_are_kept(services: Ser
     assert services.files.folder(kept.id).exists()
 
 
+def test_what_is_known_of_files_that_are_gone_is_tidied_away(services: Services, tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    path.write_text("content")
+    services.hashes.of(path)
+    path.unlink()
+    for _ in range(256):  # a part at a time
+        services.tidy()
+    assert [each for each in (tmp_path / "data" / "hashes").rglob("*") if each.is_file()] == []
+
+
 # --- looking -----------------------------------------------------------------------------------------------
+
+
+def test_who_waits_for_an_end_by_a_share_link_is_sent_on_by_it(services: Services) -> None:
+    job = dummy(services)
+    desk(services).run(job)
+    told: list[tuple[str, list[tuple[str, str]]]] = []
+    environ: dict[str, Any] = {"QUERY_STRING": "share=0a&RESPONSEFORMAT=votable"}
+    setup_testing_defaults(environ)
+    environ["PATH_INFO"] = f"/rest/dummy/{job.id}/sync"
+    for _ in build(services)(environ, lambda status, headers, _error=None: told.append((status, headers))):
+        pass
+    ((status, headers),) = told
+    assert status.startswith("303")
+    assert dict(headers)["Location"] == f"{BASE}/rest/dummy/{job.id}/sync?RESPONSEFORMAT=votable&share=0a"
 
 
 def test_a_job_is_in_its_own_list_only(services: Services) -> None:
@@ -540,6 +568,36 @@ def test_of_two_clients_that_change_a_job_none_undoes_the_other_unseen(services:
     assert sorted(outcomes) in (["refused", "seconds"], ["refused", "text"])
 
 
+def test_files_for_pending_jobs_do_not_pass_the_quota_by_coming_at_once(tmp_path: Path) -> None:
+    services = Services(config(tmp_path, max_stored=2_000_000), BASE, definitions_folder())
+    jobs = [desk(services).create("spectrum", Request({"eventlist": [ARCHIVED]})) for _ in range(8)]
+    content = fits_bytes(tmp_path).ljust(700_000)
+    gate = threading.Barrier(len(jobs))
+
+    def change(job: Job) -> bool:
+        files = {"eventlist": upload(services, content)}
+        gate.wait()
+        try:
+            desk(services).set_parameters(job, {}, files)
+        except Forbidden:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        assert sum(pool.map(change, jobs)) == 2
+    assert services.store.stored_bytes(None) == 1_400_000
+    services.store.close()
+
+
+def test_an_upload_that_gave_way_to_a_file_of_the_archive_is_counted_no_longer(
+    services: Services, tmp_path: Path
+) -> None:
+    job = desk(services).create("spectrum", Request({}, {"eventlist": upload(services, fits_bytes(tmp_path))}))
+    assert services.store.stored_bytes(None) == len(fits_bytes(tmp_path))
+    desk(services).set_parameters(job, {"eventlist": [ARCHIVED]}, {})
+    assert services.store.stored_bytes(None) == 0
+
+
 # --- bad input ---------------------------------------------------------------------------------------------
 
 
@@ -547,10 +605,10 @@ def test_of_two_clients_that_change_a_job_none_undoes_the_other_unseen(services:
     ("content", "said"),
     [
         (b"", "is empty"),
-        (b"hello", "is not a FITS file: it begins with b'hello'; a FITS event list is expected"),
+        (b"hello", "is not a FITS file: it begins with 'hello'; a FITS event list is expected"),
         (b"%PDF-1.4 " * 9, "is not a FITS file"),
         (b"SIMPLE=", "is not a FITS file"),
-        (gzip.compress(b"hello", mtime=0), "is not a FITS file: it begins with b'hello'"),
+        (gzip.compress(b"hello", mtime=0), "is not a FITS file: it begins with 'hello'"),
         (b"\x1f\x8b" + b"\0" * 100, "is a gzip file that cannot be read"),
         (b"\x1f\x8b", "is not a FITS file"),
         (gzip.compress(b"SIMPLE  = " * 9, mtime=0)[:12], "is not a FITS file"),

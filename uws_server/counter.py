@@ -10,14 +10,14 @@ import contextlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
-from uws_server.errors import BadRequest, Conflict, Forbidden, NotFound
+from uws_server.errors import Conflict, Forbidden, NotFound
 from uws_server.intake import Request, Upload
-from uws_server.jobs.definition import Definition
-from uws_server.jobs.job import Filter, Job, JobSummary, ParameterValue, Progress, Result, new_id, utcnow
+from uws_server.jobs.job import Filter, Job, JobSummary, Progress, Result, new_id, utcnow
 from uws_server.jobs.phases import ENDED, Phase
+from uws_server.quotas import Quotas
 from uws_server.rights import Caller
 from uws_server.services import Services
 from uws_server.storage.files import copy, size_of
@@ -32,10 +32,10 @@ class Counter:
     """What one caller can do."""
 
     def __init__(self, services: Services, caller: Caller) -> None:
-        self.caller = caller
+        self.caller, self.quotas = caller, Quotas(services, caller)
         self._services = services
         self._rights = services.rights
-        self._store, self._files, self._config = services.store, services.files, services.config
+        self._store, self._files = services.store, services.files
 
     # --- looking ---------------------------------------------------------------------------------------
 
@@ -144,8 +144,8 @@ class Counter:
             version=definition.version,
             phase=Phase.PENDING,
             created=now,
-            execution_duration=self._duration(definition, request.execution_duration),
-            destruction=self._destruction(now, request.destruction),
+            execution_duration=self.quotas.duration(definition, request.execution_duration),
+            destruction=self.quotas.destruction(now, request.destruction),
             owner=self.caller.name,
             run_id=request.run_id,
             parameters=values,
@@ -155,8 +155,7 @@ class Counter:
             parent=again.parent,
             after=again.after,
         )
-        with self._alone(self._most_bytes):
-            self.require_room(size)
+        with self.quotas.room(size):
             if intake.placed or again.placed:
                 self._files.create(job.id, {**intake.placed, **again.placed})
             self._store.add(job)
@@ -168,21 +167,24 @@ class Counter:
         _must_be(job, "its parameters can be changed", Phase.PENDING)
         definition = self._services.library.of(job).definition
         intake = self._services.intake(uploads, job)
-        accepted: Mapping[str, ParameterValue] = intake.accept(definition, values)
-        self.require_room(intake.size())
-        changed = replace(job, parameters=accepted)
+        changed = replace(job, parameters=intake.accept(definition, values))
+        with self.quotas.room(intake.size()):
+            self._change_pending(job, changed, intake.placed)
+        return changed
+
+    def _change_pending(self, job: Job, changed: Job, placed: Mapping[str, Path]) -> None:
+        """Keep the new parameters and their files, and remove the old ones; of who comes second nothing is left."""
         folder = self._files.folder(job.id)
-        if intake.placed:
-            self._files.create(job.id, intake.placed)
+        if placed:
+            self._files.create(job.id, placed)
         won = self._store.update_pending(job, changed)
         before, after = _places(job), _places(changed)
         for place in before - after if won else after - before:
             (folder / place).unlink(missing_ok=True)
         if not won:
             raise Conflict(f"job {job.id} was started or changed meanwhile; look at it and try again")
-        if intake.placed:
+        if before != after:
             self._store.change(job.id, size=size_of(folder))
-        return changed
 
     def run(self, job: Job) -> None:
         """Put a PENDING or HELD job into the queue."""
@@ -190,8 +192,7 @@ class Counter:
         _must_be(job, "it can be run", Phase.PENDING, Phase.HELD)
         self._require_run(self._services.library.of(job), job.trial)
         self._require_predecessor(job)
-        with self._alone(self._most_active):
-            self._require_turn(job)
+        with self.quotas.turn(job):
             if not self._store.move(job.id, [Phase.PENDING, Phase.HELD], Phase.QUEUED, queued=utcnow()):
                 raise Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
         self._services.scheduler.wake()
@@ -241,12 +242,12 @@ class Counter:
         self._rights.require_change(self.caller, job)
         _must_be(job, "its executionDuration can be set", Phase.PENDING, Phase.HELD, Phase.QUEUED)
         definition = self._services.library.of(job).definition
-        self._store.change(job.id, execution_duration=self._duration(definition, seconds))
+        self._store.change(job.id, execution_duration=self.quotas.duration(definition, seconds))
 
     def set_destruction(self, job: Job, when: datetime) -> None:
         """Set the time at which the job is destroyed."""
         self._rights.require_change(self.caller, job)
-        self._store.change(job.id, destruction=self._destruction(utcnow(), when))
+        self._store.change(job.id, destruction=self.quotas.destruction(utcnow(), when))
 
     def may_change(self, job: Job) -> bool:
         """Whether the caller may change the job, not only look at it."""
@@ -266,33 +267,6 @@ class Counter:
         self._store.change(job.id, share=None)
 
     # --- checks ----------------------------------------------------------------------------------------
-
-    @property
-    def _most_active(self) -> int:
-        """Jobs that the caller may have queued or running; 0: any number."""
-        most = self._config.max_active if self.caller.max_active is None else self.caller.max_active
-        return 0 if self.caller.is_admin else most
-
-    @property
-    def _most_bytes(self) -> int:
-        """Bytes that the jobs of the caller may take; 0: any number."""
-        return self._config.max_stored if self.caller.max_bytes is None else self.caller.max_bytes
-
-    def _alone(self, limit: int) -> contextlib.AbstractContextManager[object]:
-        """While something is counted against a limit, until it counts itself: requests at once would all pass."""
-        return self._services.counting if limit else contextlib.nullcontext()
-
-    def require_room(self, coming: int) -> None:
-        """Refuse an upload that does not fit into what the account may store."""
-        most = self._most_bytes
-        if not most:
-            return
-        held = self._store.stored_bytes(self.caller.name)
-        if held + coming > most:
-            raise Forbidden(
-                f"your jobs hold {held / 1e6:,.1f} MB and {coming / 1e6:,.1f} MB would come; "
-                f"{most / 1e6:,.1f} MB are allowed: delete jobs you no longer need"
-            )
 
     def _require_run(self, installed: Installed, trial: bool) -> None:
         """Refuse to make or run a job without a role that its definition asks for: as it is live now, and as it was."""
@@ -315,28 +289,6 @@ class Counter:
                     f"job {job.id} waits for job {before.id}, which is {before.phase}: "
                     "run that one, and this one follows"
                 )
-
-    def _require_turn(self, job: Job) -> None:
-        """Refuse a job more than the account may have active."""
-        most = self._most_active
-        if not most:
-            return
-        active = self._store.active_count(job.owner)
-        if active >= most:
-            raise Forbidden(f"you have {active} active jobs, {most} are allowed: wait for one to end, or abort one")
-
-    def _duration(self, definition: Definition, asked: int | None) -> int:
-        """Seconds granted: the definition's default, or what was asked for (0 is as long as possible), bounded."""
-        most = min(definition.control.duration.max, self._config.max_duration)
-        if asked is None:
-            return min(definition.control.duration.default, most)
-        if asked < 0:
-            raise BadRequest(f"EXECUTIONDURATION: {asked} came, seconds from 0 (as long as possible) on are allowed")
-        return min(asked or most, most)
-
-    def _destruction(self, now: datetime, asked: datetime | None) -> datetime:
-        latest = now + timedelta(days=self._config.keep_days)
-        return min(asked, latest) if asked is not None else latest
 
     def _job(self, job_id: str, definition: str | None) -> Job:
         job = self._store.get(job_id)

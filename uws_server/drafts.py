@@ -217,9 +217,10 @@ class Drafts:
         name = definition_of(files).name
         if problem := checks.name_problem(name):
             raise DefinitionError.of(DEFINITION_FILE, [Problem("name", problem)])
-        if self._store.count(self._who) >= MOST_DRAFTS:
-            raise Forbidden(f"you have {MOST_DRAFTS} drafts, as many as are allowed: discard some")
-        self._store.create(Draft(name, 1, "draft", self._who, utcnow(), based_on, files))
+        with self._services.counting:
+            if self._store.count(self._who) >= MOST_DRAFTS:
+                raise Forbidden(f"you have {MOST_DRAFTS} drafts, as many as are allowed: discard some")
+            self._store.create(Draft(name, 1, "draft", self._who, utcnow(), based_on, files))
         return self._store.draft(name)
 
     def _step(self, draft: Draft, revision: str, action: Action, why: str) -> Draft:

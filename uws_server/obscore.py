@@ -58,7 +58,7 @@ def _rows(services: Services, wanted: Filter) -> Iterator[Row]:
 
 def _row(services: Services, result: FitsResult, found: list[KeptRow]) -> dict[str, Value] | None:
     """The row of one result; one that had to be read is put into `found`. None where there is no file or no row."""
-    path = f"{services.files.jobs}/{result.job_id[:2]}/{result.job_id}/{result.file}"
+    path = services.files.place(result.job_id, result.file)
     try:
         status = os.lstat(path)
     except OSError:

@@ -19,6 +19,7 @@ from uws_server.config import Config
 from uws_server.errors import DefinitionError, NotFound
 from uws_server.execution import curation, sandbox
 from uws_server.execution.scheduler import Scheduler
+from uws_server.hashes import Hashes
 from uws_server.intake import Intake, Outside, Upload
 from uws_server.jobs import checks, parameters
 from uws_server.jobs.definition import Definition
@@ -49,6 +50,7 @@ class Services:
         self.archive = Archive(config.archive)
         self.outside = Outside.of(config)
         self.files = JobFiles(config.data)
+        self.hashes = Hashes(config.data)
         self.store = JobStore(config.database_url())
         self.uses = UseStore(self.store.engine)
         self.accounts = Accounts(AccountStore(self.store.engine))
@@ -91,6 +93,7 @@ class Services:
         swept = self.files.sweep(self.store.known, _ORPHAN_AGE_S)
         if swept:
             LOG.info("swept %d files and folders that belonged to no job", swept)
+        self.hashes.sweep()
         if time.monotonic() >= self._revisions_due:
             self._revisions_due = time.monotonic() + _ORPHAN_AGE_S
             swept = self.revisions.sweep(self.definitions.unused, _ORPHAN_AGE_S)

@@ -1,4 +1,4 @@
-"""What the configuration tells of all products of a server, in columns of ObsCore. Imports the configuration."""
+"""What the configuration tells of all products of a server, in ObsCore columns. Imports configuration, provenance."""
 
 from __future__ import annotations
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from uws_server.errors import NotFound
 from uws_server.jobs.job import JobError, ParameterValue, utcnow
-from uws_server.jobs.phases import ENDED, Phase
+from uws_server.jobs.phases import Phase
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.uses import UseStore, Waiting
@@ -23,9 +24,10 @@ def release(store: JobStore, files: JobFiles, announce: Callable[[str], None], a
     """
     queued = False
     for waiting in UseStore(store.engine).waiting(after):
-        if waiting.phase is not None and waiting.phase not in ENDED:
+        try:
+            reason = _reason(store, files, waiting)
+        except NotFound:  # a client deleted it meanwhile
             continue
-        reason = _reason(store, files, waiting)
         if reason:
             if store.end(waiting.job_id, Phase.ERROR, utcnow(), JobError(reason, fatal=False), []):
                 announce(waiting.job_id)

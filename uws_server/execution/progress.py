@@ -17,6 +17,8 @@ _ERROR = re.compile(rb"^\[ERROR\]([^\r\n]*)", re.MULTILINE)
 _CHUNK = 1 << 20
 _LONGEST = 300
 _LONGEST_REASON = 2000
+_MOST_REMEMBERED = 500
+"""Jobs whose progress is remembered: of one that another server ran nobody tells this one the end."""
 
 
 class ProgressReader:
@@ -30,14 +32,16 @@ class ProgressReader:
     def read(self, job_id: str) -> Progress:
         """The progress of a job now."""
         with self._lock:
-            offset, progress = self._seen.get(job_id, (0, Progress()))
+            offset, progress = self._seen.pop(job_id, (0, Progress()))
             while data := self._files.log(job_id, "job.log", offset, _CHUNK):
                 whole = data.rfind(b"\n") + 1 or (len(data) if len(data) == _CHUNK else 0)
                 if whole == 0:
                     break  # half a line: read it again when it is whole
                 progress = latest(data[:whole], progress)
                 offset += whole
-            self._seen[job_id] = offset, progress
+            self._seen[job_id] = offset, progress  # the last of them: the first is what was asked for longest ago
+            if len(self._seen) > _MOST_REMEMBERED:
+                del self._seen[next(iter(self._seen))]
             return progress
 
     def forget(self, job_id: str) -> None:

@@ -1,6 +1,7 @@
-"""What a job's script is given: parameters as data, an environment, a command, limits. Imports storage and jobs.
+"""What a job's script is given: parameters as data, an environment, a command, limits.
 
-A parameter is never source text: it goes into `parameters.json` and into the environment.
+A parameter is never source text: it goes into `parameters.json` and into the environment. Imports storage, jobs, the
+configuration and its neighbours.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Contents(JobResource):
         if value.parts:
             files = [part.kind == "upload" for part in value.parts]
             lines = [
-                f"{self.url(job)}/parameters/{key}/{number}" if files[number - 1] else text
+                f"{self.url(job)}/parameters/{key}/{number}{self.share}" if files[number - 1] else text
                 for number, text in enumerate(texts_of(value), start=1)
             ]
             return HTTPResponse("\n".join(lines), 200, {"Content-Type": TEXT})

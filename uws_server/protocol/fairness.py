@@ -1,4 +1,4 @@
-"""Keeps one client from taking every thread: an ASGI application around another one. Imports nothing of ours.
+"""Keeps one client from taking every thread: an ASGI application around another one. Imports its types.
 
 Of one client so many requests are worked on at a time, from when they come to when their answer begins; its others wait
 in the event loop, without a thread, and everybody else goes on. Looks, changes and uploads have lines of their own:
@@ -9,15 +9,10 @@ turn: it would wait longer for one than it takes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+from uws_server.protocol.asgi import Application, Message, Receive, Scope, Send
 
 _UNCHANGING = ("GET", "HEAD", "OPTIONS")
 _LARGE = 1 << 16

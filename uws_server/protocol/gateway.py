@@ -1,4 +1,4 @@
-"""Runs a WSGI application in threads behind an event loop (ASGI). Imports nothing of ours.
+"""Runs a WSGI application in threads behind an event loop (ASGI). Imports the types of it.
 
 A request takes a thread only while the application works on it: small bodies are read before, and an answer of any
 length is sent piece by piece, each made when the client has taken the one before. So clients that send or read slowly
@@ -12,15 +12,13 @@ import contextlib
 import io
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from uws_server.protocol.asgi import Message, Receive, Scope, Send
+
 Environ = dict[str, Any]
 WSGI = Callable[[Any, Any], Iterable[bytes]]
 Headers = list[tuple[bytes, bytes]]

@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 
 Write = Callable[[Iterator[obscore.Row], int | None], Iterator[bytes]]
 
-_VOTABLE = (f"{table.VOTABLE_MIME}; charset=UTF-8", "obscore.vot", table.votable)
+_VOTABLE = (f"{table.VOTABLE_MIME}; charset=UTF-8", "obscore.vot", lambda rows, most: _told(table.votable(rows, most)))
 _ECSV = (f"{table.ECSV_MIME}; charset=UTF-8", "obscore.ecsv", table.ecsv)
 _FORMATS: dict[str, tuple[str, str, Write]] = {
     **dict.fromkeys(dali.VOTABLE_WORDS, _VOTABLE),
@@ -52,7 +52,7 @@ class ObsCore:
         except BadRequest as error:
             return HTTPResponse(dali.error_document(str(error)), 400, {"Content-Type": dali.VOTABLE})
         headers = {"Content-Type": mime, "Content-Disposition": f'inline; filename="{name}"', "Vary": "Authorization"}
-        return HTTPResponse(_told(write(rows, most)), 200, headers)
+        return HTTPResponse(write(rows, most), 200, headers)
 
 
 def _wanted(query: list[tuple[str, str]]) -> tuple[int | None, tuple[str, str, Write]]:
@@ -67,7 +67,10 @@ def _wanted(query: list[tuple[str, str]]) -> tuple[int | None, tuple[str, str, W
 
 
 def _told(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces; a failure, which the client sees in the table, is told in the log."""
+    """The pieces of a VOTable; a failure, which the client sees in it, is told in the log.
+
+    ECSV has no place for one: there the answer itself fails.
+    """
     try:
         yield from pieces
     except Exception:

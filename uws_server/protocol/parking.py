@@ -1,4 +1,4 @@
-"""The front that lets clients WAIT: an ASGI application around another one. Imports the bell.
+"""The front that lets clients WAIT: an ASGI application around another one. Imports its types and the bell.
 
 A request that may wait is put to the application like any other. Where that answers with the header `X-Park`,
 nothing is sent yet: the client waits here, in the event loop, without a thread, a database connection or a lock,
@@ -14,17 +14,11 @@ import math
 import random
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
+from uws_server.protocol.asgi import Application, Message, Receive, Scope, Send
 from uws_server.protocol.bell import Bell
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOG = logging.getLogger(__name__)
 HEADER = "X-Park"

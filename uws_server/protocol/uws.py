@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from bottle import Bottle, HTTPResponse, request
 
 from uws_server import forms
+from uws_server.callers import SHARE
 from uws_server.errors import BadRequest, Forbidden, NotFound
 from uws_server.intake import Request
 from uws_server.jobs.job import Job
@@ -219,10 +220,10 @@ class UWS(JobResource):
         return HTTPResponse("", 303, {"Location": self.services.base_url + address, "Vary": "Accept"})
 
     def see_end(self, job: Job) -> HTTPResponse:
-        """303 to where the end of a job is waited for; the format asked for is still that of an error there."""
-        asked = dali.response_format(request.query)
-        query = "" if asked is None else "?" + urlencode({dali.RESPONSEFORMAT: asked})
-        return HTTPResponse("", 303, {"Location": f"{self.url(job)}/sync{query}"})
+        """303 to where the end of a job is waited for; share link and format of an error are those of this request."""
+        asked, token = dali.response_format(request.query), self.counter.caller.share
+        query = urlencode({name: text for name, text in ((dali.RESPONSEFORMAT, asked), (SHARE, token)) if text})
+        return HTTPResponse("", 303, {"Location": f"{self.url(job)}/sync{query and f'?{query}'}"})
 
 
 def _time(when: datetime | None) -> str:

@@ -15,8 +15,8 @@ from provenance.errors import ProvenanceError
 from provenance.obscore import COLUMNS
 from uws_server.counter import Counter
 from uws_server.errors import NotFound
+from uws_server.hashes import Hashes
 from uws_server.jobs.job import LOG, Job, Result
-from uws_server.reruns.hashes import Hashes
 from uws_server.services import Services
 
 Sameness = Literal["identical", "same science", "different", "only one", "gone"]
@@ -71,22 +71,21 @@ class Comparison:
 def compare(services: Services, counter: Counter, later: Job, earlier: Job) -> Comparison:
     """Compare two jobs that the caller may see."""
     names = dict.fromkeys([*later.parameters, *earlier.parameters])
-    hashes = Hashes(services.config.data)
-    parameters = tuple(_parameter(services, hashes, name, later, earlier) for name in names)
+    parameters = tuple(_parameter(services, name, later, earlier) for name in names)
     products = {result.name: None for job in (later, earlier) for result in job.results if result.name != LOG}
     return Comparison(
-        earlier, later, parameters, tuple(_product(counter, hashes, name, later, earlier) for name in products)
+        earlier, later, parameters, tuple(_product(counter, services.hashes, name, later, earlier) for name in products)
     )
 
 
-def _parameter(services: Services, hashes: Hashes, name: str, later: Job, earlier: Job) -> Pair:
+def _parameter(services: Services, name: str, later: Job, earlier: Job) -> Pair:
     """A parameter of both; files that are called the same but hold something else are told with their SHA-256."""
     pair = Pair(name, _value(earlier, name), _value(later, name))
     files = [_files(services, job, name) for job in (earlier, later)]
     if pair.differs or files[0] == files[1]:
         return pair
     try:
-        held = [[hashes.of(path).science for path in paths] for paths in files]
+        held = [[services.hashes.of(path).science for path in paths] for paths in files]
     except OSError:  # no longer here
         return pair
     if held[0] == held[1]:

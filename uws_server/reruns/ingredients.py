@@ -1,6 +1,7 @@
-"""What one new job of a chain is made from: texts, files that are copied or lie where they are, notes. Imports values.
+"""What one new job of a chain is made from: texts, files that are copied or lie where they are, notes.
 
 Every file that is copied belongs to the ingredients until a job has taken it; `discard` removes what is left.
+Imports provenance, storage and its neighbours.
 """
 
 from __future__ import annotations

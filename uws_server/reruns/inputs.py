@@ -6,6 +6,7 @@ read once is known by its SHA-256 from then on. Imports the counter and everythi
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ from uws_server.counter import Counter
 from uws_server.errors import NotFound
 from uws_server.execution.fetch import Refused
 from uws_server.intake import Upload
-from uws_server.reruns.hashes import Hashes
 from uws_server.services import Services
 
 _MOST_CANDIDATES = 8
@@ -56,8 +56,9 @@ class Finder:
     def __init__(self, services: Services, counter: Counter, uploads: Mapping[str, Upload]) -> None:
         self._services, self._counter = services, counter
         self._uploads = {name.lower(): upload for name, upload in uploads.items()}
-        self._hashes = Hashes(services.config.data)
-        self._left, self._sought = _MOST_BYTES, _MOST_SOUGHT
+        self._hashes = services.hashes
+        self._left: float = _MOST_BYTES
+        self._sought: float = _MOST_SOUGHT
         self._found: dict[tuple[int, int], Found | None] = {}
         self._numbers: dict[int, dict[int, int]] = {}
         # not kept with the others: an upload is gone when the request is
@@ -161,11 +162,12 @@ class Finder:
             if place := self._place(known):
                 yield self._checked(known, place, "archive", "in the archive", file)
         for candidate in archive.named(file.location, file.path)[:_MOST_CANDIDATES]:
-            size = candidate.path.stat().st_size
-            if size <= self._left or self._hashes.known(candidate.path):
+            if not self._hashes.known(candidate.path):
+                size = _size(candidate.path)
+                if size > self._left:
+                    continue
                 self._left -= size
-                yield self._checked(candidate.path, candidate.place, "archive", "in the archive", file)
-
+            yield self._checked(candidate.path, candidate.place, "archive", "in the archive", file)
         if file.hashes:
             yield from self._of_another_name(file)
 
@@ -186,7 +188,7 @@ class Finder:
         """The file of a small archive that has the bytes, whatever it is called now."""
         archived = self._services.archive.list()
         for candidate in archived if len(archived) <= _SMALL else ():
-            size = candidate.path.stat().st_size if candidate.path.is_file() else self._sought + 1
+            size = _size(candidate.path)
             if size > self._sought or self._hashes.known(candidate.path):
                 continue
             self._sought -= size
@@ -214,6 +216,14 @@ class Finder:
         if folder is None or not path.is_relative_to(folder.resolve()):
             return ""
         return path.relative_to(folder.resolve()).as_posix()
+
+
+def _size(path: Path) -> float:
+    """Bytes of a file; without end where it is not there any more."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return math.inf
 
 
 def _last(text: str) -> str:

@@ -236,7 +236,7 @@ class Reruns(Family):
         """Refuse files that do not fit into what the account may store, before they are copied."""
         found = (outlook.found.get((step.number, file.index)) for file in step.inputs)
         copied = {one.path for one in found if one is not None and one.kind in ("job", "upload")}
-        self.counter.require_room(sum(path.stat().st_size for path in copied))
+        self.counter.quotas.require_room(sum(path.stat().st_size for path in copied))
 
     def _with_secrets(self, step: PlannedStep, old: Job | None) -> PlannedStep:
         """A step with what no list tells, from the job itself where that is the caller's own; else it is asked for."""

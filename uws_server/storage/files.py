@@ -65,6 +65,10 @@ class JobFiles:
             raise NotFound(f"no job {job_id[:40]!r}")
         return self.jobs / job_id[:2] / job_id
 
+    def place(self, job_id: str, file: str) -> str:
+        """Where a file of a job that the database knows lies, as text: a table of all results asks for thousands."""
+        return f"{self.jobs}/{job_id[:2]}/{job_id}/{file}"
+
     def create(self, job_id: str, uploads: Mapping[str, Path]) -> Path:
         """Make a job's folder, if need be, and move uploads into it; `uploads` maps places below it to files."""
         folder = self.folder(job_id)

@@ -255,4 +255,6 @@ def _require_id(kind: str, text: str) -> None:
 
 
 def _no(kind: str, text: str) -> NotFound:
-    return NotFound(f"no {kind} {text[:40]!r}")
+    is_of_job = kind == "job" and _ID.fullmatch(text)
+    gone = ": it was deleted, its destruction time came, or it never was" if is_of_job else ""
+    return NotFound(f"no {kind} {text[:40]!r}{gone}")

@@ -53,7 +53,7 @@ class Kept(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A PENDING job, the one that it waits for, and the phase of that one; None for one that is no more."""
+    """A PENDING job, the one that it waited for, and the phase that one ended in; None for one that is no more."""
 
     job_id: str
     after: str
@@ -142,11 +142,12 @@ class UseStore:
             return [(job_id, file) for job_id, file in connection.execute(query)]
 
     def waiting(self, after: str | None = None) -> list[Waiting]:
-        """The PENDING jobs that wait for another one; with `after`, for that one."""
+        """The PENDING jobs whose job before them has ended, or is no more; with `after`, those behind that one."""
         before = jobs.alias("before")
         query = sa.select(jobs.c.id, jobs.c.after, before.c.phase)
         query = query.select_from(jobs.outerjoin(before, before.c.id == jobs.c.after))
         query = query.where(jobs.c.after.is_not(None), jobs.c.phase == Phase.PENDING.value)
+        query = query.where(sa.or_(before.c.phase.is_(None), before.c.phase.in_([phase.value for phase in ENDED])))
         if after is not None:
             query = query.where(jobs.c.after == after)
         with self._reading.connect() as connection:
@@ -184,7 +185,9 @@ class UseStore:
         with self._reading.connect() as connection:
             return connection.execute(query.where(jobs.c.id != job_id)).scalars().all()
 
-    def _walk(self, job_ids: Collection[str], near: Any) -> Sequence[str]:
+    def _walk(
+        self, job_ids: Collection[str], near: Callable[[sa.ColumnElement[str]], sa.Select[Any]]
+    ) -> Sequence[str]:
         """Job ids reached from some, the nearest first: a recursive query, which ends in a cycle too."""
         first = sa.select(jobs.c.id.label("job_id")).where(jobs.c.id.in_(list(job_ids)[:_AT_ONCE]))
         reached = first.cte("reached", recursive=True)

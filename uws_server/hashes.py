@@ -1,15 +1,17 @@
-"""What files hold, as SHA-256: taken once for each state of a file, and kept in the data folder. Imports the job files.
+"""What files hold, as SHA-256: taken once for each state of a file, and kept in the data folder.
 
     <data>/hashes/paths/<ab>/<sha256 of the path>.json    path, state, and the two hashes of `provenance.digests`
     <data>/hashes/found/<ab>/<sha256>.json                a path that had it
 
 Each is written whole, so servers that share the folder may write at once; all of it can be deleted at any time.
+What is known of files that are gone, or were changed, is forgotten bit by bit. Imports provenance and the job files.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 from dataclasses import dataclass
@@ -38,6 +40,7 @@ class Hashes:
 
     def __init__(self, data: Path) -> None:
         self._folder = data.absolute() / "hashes"
+        self._parts = itertools.cycle(range(256))
 
     def of(self, path: Path) -> Digests:
         """The hashes of a file; read only where they are not known. OSError when it cannot be."""
@@ -66,6 +69,19 @@ class Hashes:
         path = read_json(self._found_at(sha256)).get("path")
         known = self.known(Path(path)) if isinstance(path, str) else None
         return Path(str(path)) if known and sha256 in (known.whole, known.science) else None
+
+    def sweep(self) -> int:
+        """Forget files that are gone or were changed, of one of 256 parts, each time the next one; count them."""
+        part = next(self._parts)
+        stale = [place for place in self._folder.glob(f"paths/{part:02x}/*.json") if self._told_by(place) is None]
+        stale += [place for place in self._folder.glob(f"found/{part:02x}/*.json") if self.find(place.stem) is None]
+        for place in stale:
+            place.unlink(missing_ok=True)
+        return len(stale)
+
+    def _told_by(self, place: Path) -> Digests | None:
+        path = read_json(place).get("path")
+        return self.known(Path(path)) if isinstance(path, str) else None
 
     def _keep(self, path: Path, state: _State, found: Digests) -> None:
         content = {"path": str(path), "state": state.plain(), "whole": found.whole, "science": found.science,

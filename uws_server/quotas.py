@@ -1,0 +1,72 @@
+"""What one caller may have: jobs that wait or run, bytes on disk, seconds and days of a job. Imports the services.
+
+What is counted against a limit is counted under a lock until it counts itself: requests at once would all pass.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from uws_server.errors import BadRequest, Forbidden
+from uws_server.jobs.definition import Definition
+from uws_server.jobs.job import Job
+from uws_server.rights import Caller
+from uws_server.services import Services
+
+
+class Quotas:
+    """The limits of one caller: the account's own where it has some, else those of the configuration."""
+
+    def __init__(self, services: Services, caller: Caller) -> None:
+        config = services.config
+        self._caller, self._store, self._config, self._counting = caller, services.store, config, services.counting
+        most_active = config.max_active if caller.max_active is None else caller.max_active
+        self._most_active = 0 if caller.is_admin else most_active
+        self._most_bytes = config.max_stored if caller.max_bytes is None else caller.max_bytes
+
+    @contextlib.contextmanager
+    def room(self, coming: int) -> Iterator[None]:
+        """While so many bytes are put where they count; Forbidden if the account may not store them."""
+        with self._alone(self._most_bytes):
+            self.require_room(coming)
+            yield
+
+    def require_room(self, coming: int) -> None:
+        """Refuse bytes that do not fit into what the account may store, before they are fetched or copied."""
+        most = self._most_bytes
+        if not most:
+            return
+        held = self._store.stored_bytes(self._caller.name)
+        if held + coming > most:
+            raise Forbidden(
+                f"your jobs hold {held / 1e6:,.1f} MB and {coming / 1e6:,.1f} MB would come; "
+                f"{most / 1e6:,.1f} MB are allowed: delete jobs you no longer need"
+            )
+
+    @contextlib.contextmanager
+    def turn(self, job: Job) -> Iterator[None]:
+        """While a job is put into the queue; Forbidden if it is one more than the account may have active."""
+        most = self._most_active
+        with self._alone(most):
+            if most and (active := self._store.active_count(job.owner)) >= most:
+                raise Forbidden(f"you have {active} active jobs, {most} are allowed: wait for one to end, or abort one")
+            yield
+
+    def duration(self, definition: Definition, asked: int | None) -> int:
+        """Seconds granted: the definition's default, or what was asked for (0 is as long as possible), bounded."""
+        most = min(definition.control.duration.max, self._config.max_duration)
+        if asked is None:
+            return min(definition.control.duration.default, most)
+        if asked < 0:
+            raise BadRequest(f"EXECUTIONDURATION: {asked} came, seconds from 0 (as long as possible) on are allowed")
+        return min(asked or most, most)
+
+    def destruction(self, now: datetime, asked: datetime | None) -> datetime:
+        """When a job is destroyed: as asked for, but not later than the server keeps jobs."""
+        latest = now + timedelta(days=self._config.keep_days)
+        return min(asked, latest) if asked is not None else latest
+
+    def _alone(self, limit: int) -> contextlib.AbstractContextManager[object]:
+        return self._counting if limit else contextlib.nullcontext()
