@@ -123,11 +123,7 @@ class Counter:
         """Make a job that tries a draft and run it."""
         self._require_run(installed, trial=True)
         job = self._make(installed, replace(request, run_id=request.run_id or TRIAL), trial=True)
-        try:
-            self.run(job)
-        except Forbidden:  # of a trial that may not run now nothing is left
-            self._services.forget(job.id)
-            raise
+        self.run_new(job)
         return self._store.get(job.id)
 
     def _make(self, installed: Installed, request: Request, trial: bool) -> Job:
@@ -197,6 +193,15 @@ class Counter:
                 raise Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
         self._services.scheduler.wake()
         self._services.scheduler.announce(job.id)
+
+    def run_new(self, *jobs: Job) -> None:
+        """Run the first of jobs that were just made, which the others follow; of refused ones nothing is left."""
+        try:
+            self.run(jobs[0])
+        except Forbidden:
+            for job in jobs:
+                self._services.forget(job.id)
+            raise
 
     def hold(self, job: Job) -> None:
         """Keep a job from starting until it is run again."""

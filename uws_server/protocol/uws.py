@@ -76,16 +76,8 @@ class UWS(JobResource):
             phase = phase_command(form.take("PHASE"), ("RUN",))
             job = self.counter.create(name, job_request(form))
         if phase is not None:
-            self.run_new(job)
+            self.counter.run_new(job)
         return self.see(job)
-
-    def run_new(self, job: Job) -> None:
-        """Run a job that was just created; where that is refused, nothing of it is left."""
-        try:
-            self.counter.run(job)
-        except Forbidden:
-            self.counter.delete(job)
-            raise
 
     # --- the job ---------------------------------------------------------------------------------------
 
@@ -184,7 +176,7 @@ class UWS(JobResource):
         with self.form() as form:
             form.take("PHASE")
             job = self.counter.create(name, job_request(form))
-        self.run_new(job)
+        self.counter.run_new(job)
         return self.see_end(job)
 
     def refuse_head(self, name: str) -> HTTPResponse:

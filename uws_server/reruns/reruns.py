@@ -189,12 +189,7 @@ class Reruns(Family):
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Put the first of the jobs into the queue; the others follow. Where that is refused, nothing is left."""
-        try:
-            self.counter.run(jobs[0])
-        except Forbidden:
-            for job in jobs:
-                self._services.forget(job.id)
-            raise
+        self.counter.run_new(*jobs)
 
     # --- parts -------------------------------------------------------------------------------------------
 
