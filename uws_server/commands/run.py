@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from urllib.parse import urlsplit
 
 from uws_server import client
@@ -200,16 +200,15 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
-def _leave(job: str, who: Credentials, ask: TextIO | None = None) -> None:
+def _leave(job: str, who: Credentials) -> None:
     """After Ctrl-C: end the job if the person at the terminal says so, else tell how."""
-    source = ask or sys.stdin
     how = f"The job goes on. To end it: curl -d PHASE=ABORT {job}/phase"
-    if not (source.isatty() and sys.stderr.isatty()):
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
         print(how, file=sys.stderr)
         return
     print("End the job on the server as well? [y/N] ", end="", file=sys.stderr, flush=True)
     try:
-        answer = source.readline().strip().lower()
+        answer = sys.stdin.readline().strip().lower()
     except KeyboardInterrupt:
         answer = ""
     if answer in ("y", "yes"):

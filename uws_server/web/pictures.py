@@ -58,7 +58,7 @@ class Pictures(Page):
         beside = {path.name: path for _, path in there.values()}
         return {name: Product(result.id, path, beside) for name, (result, path) in there.items()}
 
-    def archive(self, job_id: str, suffix: str = "tar") -> HTTPResponse:
+    def archive(self, job_id: str, suffix: str) -> HTTPResponse:
         """GET all files of an ended job as one tar or zip file, made as it is sent."""
         job = self.counter.job(job_id)
         folder = f"{job.definition}-{job.id[:8]}"
