@@ -14,7 +14,7 @@ import mimetypes
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,10 +54,10 @@ def collect(job: Job, definition: Definition, folder: Path, results_url: str, en
     curated = making.curated(curation.noted(folder), ended.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"))
     files = list(_regular_files(folder / "results", notes))
     named = _name(files, definition)
-    own = _steps_of(job, folder, definition, named, results_url, ended, notes)
+    own = _steps_of(job, folder, notes, lambda: _own_step(job, folder, definition, named, results_url, ended))
     results = []
     for name, path, spec in named:
-        if holds_fits(path):  # a gzipped one cannot be tagged: the note says so
+        if holds_fits(path):
             known = {**curated, **told.get(path.name, gather.Noted()).columns}
             _tag(job, path, name, own, f"{results_url}/{path.name}", notes, known)
         results.append(_describe(name, path, gather.described(spec, told.get(path.name)), folder))
@@ -145,16 +145,8 @@ def _mime(path: Path) -> str:
     return kind if kind and not encoding else "application/octet-stream"
 
 
-def _steps_of(
-    job: Job,
-    folder: Path,
-    definition: Definition,
-    named: Sequence[tuple[str, Path, ResultSpec]],
-    results_url: str,
-    ended: datetime,
-    notes: list[str],
-) -> tuple[steps.Step, ...]:
-    """The list a script left in steps.json, else the lists of its inputs and one step made from the job."""
+def _steps_of(job: Job, folder: Path, notes: list[str], own: Callable[[], steps.Step]) -> tuple[steps.Step, ...]:
+    """The list a script left in steps.json, else the lists of its inputs and the step that is made from the job."""
     try:
         return steps.read(folder / STEPS_FILE)
     except FileNotFoundError:
@@ -171,7 +163,7 @@ def _steps_of(
             notes.append(f"the provenance of {value.text} cannot be read: {trouble}")
             continue
         inherited.append(tags.steps if tags else ())
-    everything = steps.merge(*inherited, (_own_step(job, folder, definition, named, results_url, ended),))
+    everything = steps.merge(*inherited, (own(),))
     _keep(folder / STEPS_FILE, everything, notes)
     return everything
 
