@@ -1,7 +1,7 @@
 """What a FITS product is and how it was made, kept in the product itself.
 
-A library of its own (standard library, numpy, astropy): `steps` is the list of tasks that made a file, `obscore` its
-ObsCore 1.1 row and the columns of the draft high-energy extension, `votags` the FITS extension VO-TAGS that carries
+A library of its own (standard library, numpy, astropy, isal): `steps` is the list of tasks that made a file, `obscore`
+its ObsCore 1.1 row and the columns of the draft high-energy extension, `votags` the FITS extension VO-TAGS that carries
 both, `table` many rows as VOTable or ECSV, `errors` what goes wrong. Whatever a file holds, only a `ProvenanceError`
 (or OSError, where it cannot be opened) is raised.
 

@@ -1,42 +1,48 @@
-"""Files written beside another, which take its place when they are whole. May import: standard library."""
+"""Writes files beside those they replace: a reader sees the old one or the whole new one, never a part.
+
+May import: standard library.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def replacing(path: Path, mode: int) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of `path`, with these permissions, when the block ends well: synced, renamed.
+def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
+    """Open a file beside `path` for writing and reading; synced, it takes the place of `path` when the block ends well.
 
-    A symbolic link goes on pointing to it, other hard links keep the old content. Raises OSError when there is no room;
-    the old file then stays.
+    `mode` are its permissions; None for those of any new file. A symbolic link is replaced: give what it leads to
+    where it shall stay. Raises OSError when there is no room; what there was then stays.
     """
-    target = path.resolve()
-    with empty(target) as new:
-        with new.open("wb") as stream:
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(3)}.part")
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, 0o666 if mode is None else 0o600)
+
+    try:
+        with open(beside, "xb+", opener=opener) as stream:  # Path.open takes no opener
             yield stream
             stream.flush()
-            os.fchmod(stream.fileno(), mode)
+            if mode is not None:
+                os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
-        new.replace(target)
-    _sync_folder(target.parent)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
 
 
-@contextlib.contextmanager
-def empty(path: Path) -> Iterator[Path]:
-    """An empty file beside another, for the length of the block."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(descriptor)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
+def write_bytes(path: Path, data: bytes) -> None:
+    """Put the bytes in a file, whole or not at all."""
+    with replacing(path) as stream:
+        stream.write(data)
 
 
 def _sync_folder(folder: Path) -> None:

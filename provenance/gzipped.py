@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
@@ -23,7 +24,7 @@ MAX_INFLATED: Final = 8 * 1024**3
 
 MAX_RATIO: Final = 300
 RATIO_FROM: Final = 256 * 1024**2
-"""And how many bytes of each byte, once that many are out: event lists shrink to a half or a fifth."""
+"""Most bytes out per byte in, once `RATIO_FROM` bytes are out: event lists shrink to a half or a fifth."""
 
 DAMAGES: Final[tuple[Any, ...]] = (igzip.BadGzipFile, EOFError, IsalError)
 """What reading a damaged one raises."""
@@ -71,7 +72,9 @@ def to_change(stream: IO[bytes], path: Path) -> Iterator[Path]:
     The same content gives the same bytes: neither name nor time is written. Raises TagsError when it is damaged, is
     longer than `longest`, or the disk has no room; the file then stays as it was.
     """
-    with beside.empty(path.resolve()) as copy:
+    target = path.resolve()
+    with tempfile.NamedTemporaryFile(prefix=f".{target.name}.", suffix=".part", dir=target.parent) as held:
+        copy = Path(held.name)
         with _told(path), inflated(stream, path) as content, copy.open("wb") as plain:
             _copy(content, plain, longest(stream), path)
         before = _state(copy)
@@ -82,7 +85,7 @@ def to_change(stream: IO[bytes], path: Path) -> Iterator[Path]:
         with (
             _told(path),
             copy.open("rb") as plain,
-            beside.replacing(path, mode) as packed,
+            beside.replacing(target, mode) as packed,
             _file("", "wb", _LEVEL, packed, mtime=0) as content,
         ):
             _copy(plain, content, MAX_INFLATED, path)

@@ -179,10 +179,10 @@ def append(stream: IO[bytes], at: int, block: bytes) -> None:
 def rewrite(stream: IO[bytes], path: Path, kept: Iterable[Hdu], block: bytes) -> None:
     """Replace the file at `path` by the `kept` HDUs of `stream`, byte for byte, and `block` behind them.
 
-    The new file is written beside the old one and takes its place when it is whole. Raises OSError when there is no
-    room; the old file then stays.
+    The new file is written beside the old one and takes its place when it is whole; a symbolic link goes on pointing
+    to it, other hard links keep the old content. Raises OSError when there is no room; the old file then stays.
     """
-    with beside.replacing(path, stat.S_IMODE(os.fstat(stream.fileno()).st_mode)) as new:
+    with beside.replacing(path.resolve(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode)) as new:
         for hdu in kept:
             _copy(stream, new, hdu)
         _write_all(new, block)

@@ -1,6 +1,6 @@
 """Writes the selected rows of an event list as an event list: raw bytes as they come, then its good times and region.
 
-May import `provenance.cards`, `atomic`, `dss`, `eventlist`, `fitswrite`, `gti`, `missions`, `ogip` and `selection`.
+May import `provenance`, `dss`, `eventlist`, `fitswrite`, `gti`, `missions`, `ogip` and `selection`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from provenance.beside import replacing
 from provenance.cards import BLOCK, SIZE, card
 from reduction import fitswrite
-from reduction.atomic import replacing
 from reduction.dss import DataSubspace
 from reduction.eventlist import EventList
 from reduction.fitswrite import LONGSTRN, PRIMARY, Cards

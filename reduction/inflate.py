@@ -1,6 +1,6 @@
 """Inflates gzipped FITS files (.FTZ of the XMM-Newton archive, .gz) onto disk, guarded against bombs and full disks.
 
-May import isal and `errors`.
+May import isal, `provenance.gzipped` and `errors`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,11 @@ from typing import BinaryIO
 from isal import igzip
 from isal.igzip_lib import IsalError
 
+from provenance.gzipped import MAX_RATIO, RATIO_FROM, is_gzipped
 from reduction.errors import ReductionError
 
 MAX_INFLATED = 20 * 1024**3
 """Most bytes a file may inflate to: twenty times the longest pn event list."""
-
-MAX_RATIO = 300
-"""Most bytes out per byte in, once `RATIO_FROM` bytes are out; event lists shrink to a half or a fifth."""
-
-RATIO_FROM = 256 * 1024**2
 
 MIN_FREE = 512 * 1024**2
 """Bytes of the disk that stay free."""
@@ -36,7 +32,7 @@ _ASK_DISK_EVERY = 16
 def is_gzip(path: Path) -> bool:
     """Whether a file begins as gzip does."""
     with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
+        return is_gzipped(file)
 
 
 def inflate(path: Path, target: Path, parameter: str) -> None:

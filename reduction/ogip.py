@@ -1,6 +1,6 @@
 """Writes a spectrum as an OGIP PHA file (OGIP/92-007, 92-007a) with the keywords of the XMM-Newton SAS.
 
-May import numpy, `atomic`, `dss`, `eventlist`, `fitswrite` and `spectrum`.
+May import numpy, `provenance.beside`, `dss`, `eventlist`, `fitswrite` and `spectrum`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from provenance.beside import write_bytes
 from reduction import fitswrite
-from reduction.atomic import write_bytes
 from reduction.dss import DataSubspace
 from reduction.eventlist import EventList
 from reduction.fitswrite import LONGSTRN, PRIMARY, Cards, TableColumn

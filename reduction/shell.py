@@ -149,10 +149,10 @@ def _columns(given: dict[str, str]) -> dict[str, str | int | float]:
 
 def _step(options: argparse.Namespace, folder: Path) -> None:
     from provenance import steps
+    from provenance.beside import write_bytes
     from provenance.errors import ProvenanceError
     from reduction import task
     from reduction.arguments import PARAMETERS_FILE
-    from reduction.atomic import write_bytes
     from reduction.errors import ReductionError
 
     given = _pairs(options.param, "--param")

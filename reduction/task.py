@@ -1,6 +1,6 @@
 """What the script of a job calls: parameters in, stages and log lines out, products tagged with how they were made.
 
-May import `provenance`, `arguments`, `atomic`, `inflate` and `errors`. A script is ``task.run(main, stages=5)``
+May import `provenance`, `arguments`, `inflate` and `errors`. A script is ``task.run(main, stages=5)``
 with a ``main(job)`` that gets a `Task`; it works in the folder of the job, the current one:
 
 - ``parameters.json`` comes in;
@@ -31,11 +31,11 @@ from pathlib import Path
 from typing import Any
 
 from provenance import making, obscore, steps, votags
+from provenance.beside import write_bytes
 from provenance.digests import Digests, digests
 from provenance.errors import ProvenanceError
 from provenance.hdus import holds_fits, looks_like_fits
 from reduction.arguments import PARAMETERS_FILE, Argument, read_argument
-from reduction.atomic import write_bytes
 from reduction.errors import ReductionError
 from reduction.inflate import inflate, is_gzip
 

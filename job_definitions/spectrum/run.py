@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from provenance.beside import write_bytes
 from provenance.instruments import covered_kev
 from provenance.obscore import wavelength_m
 from reduction import dss, gti, regions, task
-from reduction.atomic import write_bytes
 from reduction.errors import ReductionError
 from reduction.eventlist import EventList, open_eventlist
 from reduction.filtered import writing_events

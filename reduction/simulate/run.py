@@ -1,6 +1,6 @@
 """Runs a simulation: event lists of the cameras and the truth beside them.
 
-May import numpy, `atomic`, `errors` and its siblings.
+May import numpy, `provenance.beside`, `errors` and its siblings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from reduction.atomic import write_bytes
+from provenance.beside import write_bytes
 from reduction.errors import ReductionError
 from reduction.simulate import spectra
 from reduction.simulate.cameras import CAMERAS, EPN, UNITS_PER_ARCSEC, Camera

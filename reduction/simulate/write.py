@@ -1,7 +1,7 @@
 """Writes an EPIC-like event list: header, rows CCD by CCD, good times, exposure and bad pixels of each CCD.
 
-May import numpy, astropy, `atomic` and its siblings. Keywords and column limits are those of real event lists; there
-is no DATE, so that the same observation gives the same bytes.
+May import numpy, astropy, `provenance.beside` and its siblings. Keywords and column limits are those of real event
+lists; there is no DATE, so that the same observation gives the same bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import astropy.units as u
 import numpy as np
 from astropy.io import fits
 
-from reduction.atomic import replacing
+from provenance.beside import replacing
 from reduction.simulate.cameras import CENTRE, UNITS_PER_ARCSEC, X_MAX, Camera
 from reduction.simulate.draw import MOS_ROW, PN_ROW, Detector
 from reduction.simulate.observation import MISSION_EPOCH, Observation
