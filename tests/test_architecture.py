@@ -15,7 +15,10 @@ import pytest
 
 from checkout import ROOT, project_files
 
-GROUND = ("uws_server", "uws_server.errors", "uws_server.version", "uws_server.resources", "uws_server.config")
+GROUND = (
+    *("uws_server", "uws_server.errors", "uws_server.version", "uws_server.resources", "uws_server.config"),
+    "uws_server.plainfiles",
+)
 """What any room of the server may import. Among themselves only the errors may be imported."""
 
 COUNTER = (
@@ -71,6 +74,7 @@ ROOMS: dict[str, Room] = {
     "uws_server.client": Room(1, ("uws_server.errors", "uws_server.version")),
     "uws_server.config": Room(1, ("uws_server.errors",)),
     "uws_server.errors": Room(1, ()),
+    "uws_server.plainfiles": Room(1, ()),
     "uws_server.resources": Room(1, ("uws_server.errors",)),
     "uws_server.version": Room(1, ()),
     "uws_server": Room(1, ("uws_server.version",)),

@@ -1,4 +1,4 @@
-"""Sends a file over HTTP: whole, in part, or not at all where the client has it already. Imports the errors.
+"""Sends a file over HTTP: whole, in part, or not at all where the client has it already. Imports errors, plain files.
 
 Conditions and ranges as in RFC 9110. One range is served; who asks for several gets the whole file, as the RFC allows.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
@@ -17,6 +16,7 @@ from typing import BinaryIO
 from bottle import HTTPResponse, request
 
 from uws_server.errors import Forbidden, NotFound
+from uws_server.plainfiles import NotPlain, opened
 
 _PIECE = 1 << 18
 _RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*")
@@ -46,17 +46,14 @@ def send(path: Path, mime: str, digest: str = "") -> HTTPResponse:
     A browser never runs it in our name. Raises NotFound and Forbidden.
     """
     try:
-        # the script of a job that runs may put a link or a pipe there at any moment
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        stream = opened(path)
     except FileNotFoundError as error:
         raise NotFound(f"the file {path.name} is no longer there") from error
+    except NotPlain as error:
+        raise Forbidden(f"the file {error}") from error
     except OSError as error:
         raise Forbidden(f"the file {path.name} cannot be read") from error
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(handle)
-        raise Forbidden(f"the file {path.name} is no plain file")
-    stream = os.fdopen(handle, "rb")
+    status = os.fstat(stream.fileno())
     size, changed = status.st_size, int(status.st_mtime)
     tag = f'"{digest[:32] or f"{status.st_mtime_ns:x}-{size:x}"}"'
     headers = {"ETag": tag, "Last-Modified": formatdate(changed, usegmt=True), "Accept-Ranges": "bytes"}

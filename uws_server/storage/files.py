@@ -19,14 +19,14 @@ import json
 import os
 import re
 import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from uws_server.errors import NotFound
+from uws_server.plainfiles import opened
 
 STEPS_FILE = "steps.json"
 """The steps of a job, in its folder: those of its inputs, then its own."""
@@ -152,18 +152,6 @@ def _open_up(folder: Path) -> None:
     with contextlib.suppress(OSError):
         if not folder.is_symlink():
             folder.chmod(0o700)
-
-
-def opened(path: Path) -> BinaryIO:
-    """A file that a script which still runs may have touched, to be read; OSError where it is no plain file.
-
-    A link is not followed, and a pipe is not waited for: either may have been put there a moment ago.
-    """
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(f"{path.name} is no plain file")
-    return os.fdopen(handle, "rb")
 
 
 def copy(source: Path, target: Path) -> None:
