@@ -52,23 +52,27 @@ def _of_gzipped(stream: IO[bytes], path: Path) -> Digests:
     whole = hashlib.sha256()
     _feed(stream, 0, None, whole)
     stream.seek(0)
-    with contextlib.suppress(TagsError), gzipped.inflated(stream, path) as content:
-        _, science, is_fits = _hashes(content, gzipped.longest(stream))
-        if is_fits:
-            return Digests(whole.hexdigest(), science, is_fits)
+    if gzipped.begins_with(stream, hdus.OPENING):  # else it need not be inflated to its end
+        stream.seek(0)
+        with contextlib.suppress(TagsError), gzipped.inflated(stream, path) as content:
+            _, science, is_fits = _hashes(content, gzipped.longest(stream))
+            if is_fits:
+                return Digests(whole.hexdigest(), science, is_fits)
     return Digests(whole.hexdigest(), whole.hexdigest(), is_fits=False)
 
 
 def _hashes(stream: IO[bytes], limit: int | None = None) -> tuple[str, str, bool]:
     """The hashes of all bytes and of all but VO-TAGS, and whether it is FITS, which nothing beyond `limit` is."""
-    whole, science = hashlib.sha256(), hashlib.sha256()
     is_fits = stream.read(len(hdus.OPENING)) == hdus.OPENING
-    at = 0
-    for hdu in _tags(stream, limit) if is_fits else ():
-        _feed(stream, at, hdu.start, whole, science)
+    tags = _tags(stream, limit) if is_fits else []
+    whole = hashlib.sha256()
+    science = hashlib.sha256() if tags else whole
+    both, at = {whole, science}, 0
+    for hdu in tags:
+        _feed(stream, at, hdu.start, *both)
         _feed(stream, hdu.start, hdu.end, whole)
         at = hdu.end
-    _feed(stream, at, limit, whole, science)
+    _feed(stream, at, limit, *both)
     return whole.hexdigest(), science.hexdigest(), is_fits and not (limit and stream.read(1))
 
 
