@@ -6,6 +6,9 @@ import json
 import logging
 import re
 import shutil
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -230,6 +233,34 @@ def test_a_folder_that_is_meant_to_be_a_definition_is_not_passed_over(house: Hou
         "shouted": "shouted: there is Job.json, but no job.json",
         "forgotten": "forgotten: there is run.py, but no job.json",
     }
+
+
+UNLISTED = """
+import os, sys
+from pathlib import Path
+from uws_server.storage.definitions import DefinitionStore
+from uws_server.storage.jobstore import JobStore
+from uws_server.storage.library import Library
+from uws_server.storage.revisions import Revisions
+root = Path(sys.argv[1])
+private = root / "definitions/private"
+private.parent.mkdir()
+store = DefinitionStore(JobStore(f"sqlite:///{root / 'jobs.sqlite'}").engine)
+library = Library(private.parent, lambda definition: None, Revisions(root / "data"), store)
+private.mkdir(0o300)
+if os.geteuid() == 0:  # root may list anything
+    os.chown(private, 65534, 65534)
+    os.setegid(65534); os.seteuid(65534)
+library.look_now()
+print(dict(library.by_name()), dict(library.problems))
+"""
+
+
+def test_a_folder_that_may_not_be_listed_stands_in_nobodys_way() -> None:
+    with tempfile.TemporaryDirectory() as name:  # not tmp_path, which only its owner may enter
+        Path(name).chmod(0o777)
+        done = subprocess.run([sys.executable, "-c", UNLISTED, name], check=True, capture_output=True, text=True)
+    assert done.stdout == "{} {}\n"
 
 
 def test_a_definition_without_its_description_is_taken_out_of_use_and_told(house: House) -> None:

@@ -300,7 +300,10 @@ def _is_definition(place: Path) -> bool:
 
 def _meant(place: Path) -> str:
     """The file by which a folder without a definition seems to be meant for one; empty where it does not."""
-    names = sorted(each.name for each in place.iterdir()) if place.is_dir() else []
+    try:
+        names = sorted(each.name for each in place.iterdir())
+    except OSError:  # no folder, or one that may not be listed, or is gone by now
+        return ""
     return next((name for name in names if _MEANT.fullmatch(name)), "")
 
 
