@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from provenance.errors import StepsError
-from provenance.jsontext import MAX_DEPTH, Json, shown
+from provenance.text.errors import StepsError
+from provenance.text.jsontext import MAX_DEPTH, Json, shown
 
 Scalar: TypeAlias = str | int | float | bool | None
 """What JSON holds in one place."""

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from provenance import links, steps
-from provenance.errors import StepsError
 from provenance.steps import InputData, OutputData, Parameter, Scalar, Step
+from provenance.text.errors import StepsError
 
 FACTS: Final = ("exit_status", "software", "host", "calibration")
 """What a step may know beside its arguments and times."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from provenance import gzipped, hdus, votags
-from provenance.errors import TagsError
+from provenance.text.errors import TagsError
 
 SCIENCE: Final = "science HDUs"
 """What `sha256` of a FITS product is of: its HDUs but VO-TAGS, byte for byte."""

@@ -19,9 +19,9 @@ from prov.model import PROV, ProvDocument
 
 from provenance import chain as chains
 from provenance.chain import Chain
-from provenance.errors import ProvenanceError
 from provenance.records import SCHEMA, TERMS, VOPROV, Attribute, Options, Record, Ref, records
 from provenance.steps import Step
+from provenance.text.errors import ProvenanceError
 
 PROV_JSON: Final = "application/json"
 PROV_XML: Final = "application/provenance+xml"

@@ -17,7 +17,7 @@ from isal import igzip
 from isal.igzip_lib import IsalError
 
 from provenance import beside
-from provenance.errors import TagsError
+from provenance.text.errors import TagsError
 
 MAX_INFLATED: Final = 8 * 1024**3
 """How far into a gzipped file is read, in bytes after inflating."""

@@ -19,7 +19,7 @@ from typing import IO, Final
 
 from provenance import beside, cards, gzipped
 from provenance.cards import BLOCK
-from provenance.errors import TagsError
+from provenance.text.errors import TagsError
 
 OPENING: Final = b"SIMPLE  = "
 """What every FITS file begins with: its first keyword and the value indicator (FITS Standard 4.0, 4.1.2 and 4.4.1)."""

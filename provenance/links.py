@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from provenance.errors import StepsError
 from provenance.steps import Arg, InputData, OutputData, Step, digest
+from provenance.text.errors import StepsError
 
 MOST_ORIGINS: Final = 20
 """Outputs that an input may be where only names tell: of more, the latest."""

@@ -20,8 +20,8 @@ from typing import Any, Final
 
 from provenance import hdus
 from provenance.digests import Digests
-from provenance.errors import ProvenanceError
 from provenance.steps import Arg, InputData, OutputData, Parameter, Scalar, Step
+from provenance.text.errors import ProvenanceError
 
 HIDDEN: Final = "(hidden)"
 """What stands in a step where a secret was."""

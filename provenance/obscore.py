@@ -18,8 +18,8 @@ import numpy as np
 
 from provenance import footprint, hdus, intervals, obscore_hea, ogip
 from provenance.columns import COLUMNS, ENUMERATIONS, NOT_NULL, Column
-from provenance.errors import ObsCoreError, TagsError
 from provenance.headers import Cards, product
+from provenance.text.errors import ObsCoreError, TagsError
 from provenance.times import timestamp
 
 __all__ = ["ALL_COLUMNS", "COLUMNS", "ENUMERATIONS", "NOT_NULL", "Column", "ObsCoreRow", "Value", "from_file",

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from provenance.chain import Activity, Chain, File, Link, Value, safe
-from provenance.xmltext import writable
+from provenance.text.xmltext import writable
 
 VOPROV: Final = "http://www.ivoa.net/documents/ProvenanceDM/index.html#"
 SCHEMA: Final = "https://schema.org/"

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from provenance.errors import StepsError
 from provenance.links import LinkedSteps, hashes_of, label, name_of, place_of
 from provenance.making import HIDDEN
 from provenance.steps import InputData, OutputData, Parameter, Scalar, Step
+from provenance.text.errors import StepsError
 
 Value: TypeAlias = Scalar | tuple[Scalar, ...]
 """What a parameter holds."""

@@ -14,7 +14,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
-from provenance import jsontext
 from provenance.args import (
     ARG_KEYS,
     FILE_FIELDS,
@@ -28,8 +27,9 @@ from provenance.args import (
     Step,
     each_of,
 )
-from provenance.errors import StepsError
-from provenance.jsontext import MAX_BYTES, Json, shown
+from provenance.text import jsontext
+from provenance.text.errors import StepsError
+from provenance.text.jsontext import MAX_BYTES, Json, shown
 
 __all__ = ["Arg", "InputData", "OutputData", "Parameter", "Scalar", "Step", "digest", "dump", "merge", "parse", "read"]
 

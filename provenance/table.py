@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from provenance.columns import Column
 from provenance.obscore import ALL_COLUMNS, Value
-from provenance.xmltext import writable
+from provenance.text.xmltext import writable
 
 VOTABLE_MIME: Final = "application/x-votable+xml"
 ECSV_MIME: Final = "text/ecsv"

@@ -15,11 +15,11 @@ from typing import IO, Final
 
 from provenance import cards, hdus, obscore
 from provenance.cards import BLOCK
-from provenance.errors import ObsCoreError, StepsError, TagsError
 from provenance.hdus import Hdu, Layout
-from provenance.jsontext import MAX_BYTES
 from provenance.obscore import ALL_COLUMNS, Column, ObsCoreRow
 from provenance.steps import Step, dump, parse
+from provenance.text.errors import ObsCoreError, StepsError, TagsError
+from provenance.text.jsontext import MAX_BYTES
 
 EXTNAME: Final = "VO-TAGS"
 """The name of the extension."""

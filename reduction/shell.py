@@ -150,7 +150,7 @@ def _columns(given: dict[str, str]) -> dict[str, str | int | float]:
 def _step(options: argparse.Namespace, folder: Path) -> None:
     from provenance import steps
     from provenance.beside import write_bytes
-    from provenance.errors import ProvenanceError
+    from provenance.text.errors import ProvenanceError
     from reduction import task
     from reduction.arguments import PARAMETERS_FILE
     from reduction.errors import ReductionError

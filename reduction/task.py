@@ -33,8 +33,8 @@ from typing import Any
 from provenance import making, obscore, steps, votags
 from provenance.beside import write_bytes
 from provenance.digests import Digests, digests
-from provenance.errors import ProvenanceError
 from provenance.hdus import holds_fits, looks_like_fits
+from provenance.text.errors import ProvenanceError
 from reduction.arguments import PARAMETERS_FILE, Argument, read_argument
 from reduction.errors import ReductionError
 from reduction.inflate import inflate, is_gzip

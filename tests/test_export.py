@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from prov.model import ProvDocument
 
 from provenance import chain, export, steps
-from provenance.errors import ProvenanceError
 from provenance.records import VOPROV, Model, Options
+from provenance.text.errors import ProvenanceError
 
 JOB = "0123456789abcdef" * 2
 FILTER = steps.Step(

@@ -19,7 +19,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provenance import hdus, headers, instruments, intervals, obscore
-from provenance.errors import ObsCoreError, ProvenanceError
 from provenance.obscore import (
     ALL_COLUMNS,
     COLUMNS,
@@ -32,6 +31,7 @@ from provenance.obscore import (
     problems,
     wavelength_m,
 )
+from provenance.text.errors import ObsCoreError, ProvenanceError
 from reduction import dss, missions, regions
 from reduction.eventlist import open_eventlist
 from reduction.ogip import write_spectrum

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance import links, rerun, steps
-from provenance.errors import StepsError
 from provenance.rerun import LockedError
 from provenance.steps import InputData, OutputData, Parameter, Step
+from provenance.text.errors import StepsError
 
 SLIDES = """{"provenance": [{"args": [
   {"index": 0, "inputdata": {"description": "a file", "editable": false, "location": "/tmp", "path": "DummyJob.py"}},

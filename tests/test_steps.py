@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clock import cpu_s
-from provenance.errors import ProvenanceError, StepsError
-from provenance.jsontext import MAX_BYTES
 from provenance.steps import Arg, InputData, OutputData, Parameter, Step, digest, dump, merge, parse, read
+from provenance.text.errors import ProvenanceError, StepsError
+from provenance.text.jsontext import MAX_BYTES
 
 relaxed = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 

@@ -28,9 +28,9 @@ import provenance
 from provenance import cards, hdus, obscore_hea, votags
 from provenance.columns import COLUMNS, ENUMERATIONS
 from provenance.digests import digests
-from provenance.errors import ObsCoreError, ProvenanceError, TagsError
 from provenance.obscore import ObsCoreRow, from_science
 from provenance.steps import InputData, OutputData, Parameter, Step, dump
+from provenance.text.errors import ObsCoreError, ProvenanceError, TagsError
 
 relaxed = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance import chain, jsontext, making, steps
+from provenance import chain, making, steps
 from provenance.chain import Chain
+from provenance.text import jsontext
 from provenance.walking import ALL, Direction, cut, joined, reached
 from uws_server.chains import About, ChainMaker
 from uws_server.errors import NotFound

@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from provenance import jsontext
 from provenance.rerun import Value
+from provenance.text import jsontext
 from uws_server.errors import BadRequest
 from uws_server.forms import Form
 from uws_server.intake import Upload

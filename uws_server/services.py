@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from provenance.jsontext import MAX_BYTES
+from provenance.text.jsontext import MAX_BYTES
 from uws_server.accounts import Accounts
 from uws_server.archive.observations import Archive
 from uws_server.config import Config

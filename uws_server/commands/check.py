@@ -153,7 +153,7 @@ def _watch(services: Services, counter: Counter, job: Job) -> Job:
 def _tags(counter: Counter, job: Job, result: Result) -> str:
     """What the VO-TAGS of a result say, in a few words."""
     from provenance import votags
-    from provenance.errors import ProvenanceError
+    from provenance.text.errors import ProvenanceError
 
     try:
         tags = votags.read(counter.result_path(job, result))

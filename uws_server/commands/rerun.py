@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from provenance import rerun, steps, votags
-from provenance.errors import ProvenanceError
 from provenance.steps import Step
+from provenance.text.errors import ProvenanceError
 from uws_server.client import ENDED, ClientError, Credentials, RemoteResult, ask, download, refusal
 from uws_server.commands.run import add_server, credentials, given, make_folder, server_address, shown_to
 

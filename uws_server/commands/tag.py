@@ -58,7 +58,7 @@ def add(commands: Any) -> None:
 
 def _each(options: argparse.Namespace, use: Callable[[Path], bool]) -> int:
     """Do something with each file; 1 where it was not well with one of them, or could not be done."""
-    from provenance.errors import ProvenanceError
+    from provenance.text.errors import ProvenanceError
 
     status = 0
     for path in options.files:
@@ -163,7 +163,7 @@ def _strip(path: Path) -> bool:
 
 
 def _write(options: argparse.Namespace) -> int:
-    from provenance.errors import ProvenanceError
+    from provenance.text.errors import ProvenanceError
 
     try:
         columns = dict(_column(text) for text in options.columns)
@@ -180,7 +180,7 @@ def _write(options: argparse.Namespace) -> int:
 def _write_one(path: Path, columns: dict[str, Value | None], given: tuple[Step, ...], derive: bool) -> bool:
     """Add columns and steps to the tags of one file."""
     from provenance import obscore, steps, votags
-    from provenance.errors import TagsError
+    from provenance.text.errors import TagsError
 
     try:
         tags = votags.read(path) or votags.Tags(obscore.ObsCoreRow(), ())
@@ -202,8 +202,8 @@ def _write_one(path: Path, columns: dict[str, Value | None], given: tuple[Step, 
 
 def _column(text: str) -> tuple[str, Value | None]:
     """A column and its value, of the column's type, in COLUMN=VALUE; ObsCoreError for another one."""
-    from provenance.errors import ObsCoreError
     from provenance.obscore import ALL_COLUMNS, ObsCoreRow
+    from provenance.text.errors import ObsCoreError
 
     name, mark, value = (part.strip() for part in text.partition("="))
     if not mark:
@@ -222,8 +222,8 @@ def _column(text: str) -> tuple[str, Value | None]:
 def _steps(name: str) -> tuple[Step, ...]:
     """The steps of a JSON file, or of what comes in; StepsError says which cannot be read."""
     from provenance import steps
-    from provenance.errors import StepsError
-    from provenance.jsontext import MAX_BYTES
+    from provenance.text.errors import StepsError
+    from provenance.text.jsontext import MAX_BYTES
 
     try:
         return steps.parse(sys.stdin.buffer.read(MAX_BYTES + 1)) if name == "-" else steps.read(Path(name))

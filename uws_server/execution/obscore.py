@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from provenance import votags
-from provenance.errors import ProvenanceError
+from provenance.text.errors import ProvenanceError
 from uws_server.jobs.job import Result
 from uws_server.storage.obscore_rows import KeptRow
 

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from provenance import making, obscore, steps, votags
 from provenance.digests import digests
-from provenance.errors import ProvenanceError
 from provenance.hdus import holds_fits, looks_like_fits
+from provenance.text.errors import ProvenanceError
 from uws_server.execution import curation, gather, local, staging
 from uws_server.jobs.definition import Definition, ResultSpec
 from uws_server.jobs.job import LOG, Job, ParameterValue, Result, new_id

@@ -17,7 +17,7 @@ from bottle import Bottle, HTTPResponse, request
 
 from provenance import hdus, making
 from provenance.chain import Chain
-from provenance.errors import ProvenanceError
+from provenance.text.errors import ProvenanceError
 from provenance.walking import Direction
 from uws_server import forms
 from uws_server.callers import counter_of

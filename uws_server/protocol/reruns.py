@@ -14,7 +14,7 @@ from typing import Any
 
 from bottle import Bottle, HTTPResponse, request
 
-from provenance import jsontext
+from provenance.text import jsontext
 from uws_server import forms
 from uws_server.errors import BadRequest
 from uws_server.jobs.job import Job, Result

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from provenance import obscore, votags
-from provenance.errors import ProvenanceError
 from provenance.obscore import COLUMNS
+from provenance.text.errors import ProvenanceError
 from uws_server.counter import Counter
 from uws_server.errors import NotFound
 from uws_server.hashes import Hashes

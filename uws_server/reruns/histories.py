@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provenance import links, rerun, steps, votags
-from provenance.errors import ProvenanceError
 from provenance.rerun import PlannedStep
 from provenance.steps import InputData, OutputData, Parameter, Step
+from provenance.text.errors import ProvenanceError
 from uws_server.errors import BadRequest, NotFound
 from uws_server.jobs.definition import Definition, ParameterSpec
 from uws_server.jobs.job import Job, ParameterValue

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from provenance import links, rerun, steps, votags
-from provenance.errors import ProvenanceError
 from provenance.links import LinkedSteps, name_of
 from provenance.making import HIDDEN
 from provenance.rerun import LockedError, Plan, PlannedInput, PlannedStep, Value
 from provenance.steps import InputData, Parameter, Step
+from provenance.text.errors import ProvenanceError
 from uws_server.errors import BadRequest, Forbidden, InvalidParameters, NotFound
 from uws_server.intake import Request, Upload
 from uws_server.jobs.again import Again

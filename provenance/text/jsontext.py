@@ -10,7 +10,7 @@ import re
 import reprlib
 from typing import Any, Final, TypeAlias
 
-from provenance.errors import StepsError
+from provenance.text.errors import StepsError
 
 Json: TypeAlias = Any
 """Anything JSON holds: scalars, lists and objects of them."""
