@@ -2,7 +2,7 @@
 
 A product cannot hold the hash of all its bytes: the step list in its VO-TAGS would change them. So a step gives of each
 product the hash of what `votags.strip` leaves: strip a copy, hash it, compare. May import: standard library,
-`gzipped`, `hdus`, `votags`, `errors`.
+`gzipped`, `hdus`, `errors`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from provenance import gzipped, hdus, votags
+from provenance import gzipped, hdus
 from provenance.text.errors import TagsError
 
 SCIENCE: Final = "science HDUs"
@@ -80,7 +80,7 @@ def _tags(stream: IO[bytes], limit: int | None) -> list[hdus.Hdu]:
     """The VO-TAGS of an open FITS file; none where they cannot be told (then nothing is left out)."""
     if limit is None:
         limit = stream.seek(0, 2)
-    return [hdu for hdu in hdus.scan(stream, limit).hdus if hdu.kind and hdu.name == votags.EXTNAME]
+    return [hdu for hdu in hdus.scan(stream, limit).hdus if hdu.kind and hdu.name == hdus.TAGS_EXTNAME]
 
 
 def _feed(stream: IO[bytes], start: int, end: int | None, *hashes: Any) -> None:

@@ -19,7 +19,8 @@ import numpy as np
 
 from provenance import bintable
 from provenance.hdus import Hdu
-from provenance.headers import Cards, Found, Product
+from provenance.headers import Cards
+from provenance.product import Found, Product
 from provenance.sky import Array, to_icrs
 
 MAX_SHAPES: Final = 200

@@ -24,6 +24,9 @@ from provenance.text.errors import TagsError
 OPENING: Final = b"SIMPLE  = "
 """What every FITS file begins with: its first keyword and the value indicator (FITS Standard 4.0, 4.1.2 and 4.4.1)."""
 
+TAGS_EXTNAME: Final = "VO-TAGS"
+"""The name of the extension that `votags` writes: known here, because it is left out of the hash of a product."""
+
 MAX_HEADER: Final = 20_000_000
 """The longest header that is read, in bytes."""
 

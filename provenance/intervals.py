@@ -15,7 +15,8 @@ import numpy as np
 
 from provenance import bintable, times
 from provenance.hdus import Hdu
-from provenance.headers import Cards, Found, Product
+from provenance.headers import Cards
+from provenance.product import Found, Product
 
 MAX_TEXT: Final = 2000
 """Longest T-MOC in characters: one of more is made coarser."""

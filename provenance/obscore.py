@@ -18,7 +18,8 @@ import numpy as np
 
 from provenance import footprint, hdus, intervals, obscore_hea, ogip
 from provenance.columns import COLUMNS, ENUMERATIONS, NOT_NULL, Column
-from provenance.headers import Cards, product
+from provenance.headers import Cards
+from provenance.product import product
 from provenance.text.errors import ObsCoreError, TagsError
 from provenance.times import timestamp
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from provenance.columns import MAY, Column
-from provenance.headers import Cards, Found, Product
+from provenance.headers import Cards
+from provenance.product import Found, Product
 
 COLUMNS: Final = (
     Column("EV_XEL", "ev_xel", MAY, "int", "BIGINT", None, "meta.number", "", "Number of events"),

@@ -18,7 +18,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from provenance import instruments, obscore_hea, sky, times
-from provenance.headers import Cards, Found, Product, one_bin, product
+from provenance.headers import Cards
+from provenance.product import Found, Product, one_bin, product
 
 KEV_METRE: Final = 12.398419843e-10
 """Planck constant times speed of light over elementary charge, keV m (CODATA 2018)."""

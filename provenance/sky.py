@@ -14,7 +14,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from provenance import instruments
-from provenance.headers import Cards, Found, Product
+from provenance.headers import Cards
+from provenance.product import Found, Product
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -21,7 +21,7 @@ from provenance.steps import Step, dump, parse
 from provenance.text.errors import ObsCoreError, StepsError, TagsError
 from provenance.text.jsontext import MAX_BYTES
 
-EXTNAME: Final = "VO-TAGS"
+EXTNAME: Final = hdus.TAGS_EXTNAME
 """The name of the extension."""
 
 COLUMN: Final = "provenance"
