@@ -1,6 +1,6 @@
 """A step and its arguments as values, which check themselves when they are made: a list of them can be written.
 
-May import: standard library, `jsontext`, `errors`. Others take the values from `steps`.
+Others take the values from `steps`.
 """
 
 from __future__ import annotations

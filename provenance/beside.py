@@ -1,7 +1,4 @@
-"""Writes files beside those they replace: a reader sees the old one or the whole new one, never a part.
-
-May import: standard library.
-"""
+"""Writes files beside those they replace: a reader sees the old one or the whole new one, never a part."""
 
 from __future__ import annotations
 

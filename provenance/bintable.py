@@ -1,7 +1,6 @@
 """The columns of a small binary table, read from the bytes of a FITS file.
 
-For the tables that describe a product (good time intervals, regions): whole columns of numbers and texts, unscaled. May
-import: standard library, numpy, `hdus`, `headers`.
+For the tables that describe a product (good time intervals, regions): whole columns of numbers and texts, unscaled.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The cards of a FITS header: keyword, value and comment, read tolerantly from bytes and written exactly.
 
 Reading never raises and never warns, whatever the bytes are, and holds no state: a server's threads may share it.
-Source: FITS Standard 4.0, chapter 4 (fixed and free format, CONTINUE). May import: standard library.
+Source: FITS Standard 4.0, chapter 4 (fixed and free format, CONTINUE).
 """
 
 from __future__ import annotations

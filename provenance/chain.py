@@ -1,7 +1,4 @@
-"""A chain of activities and files: what the exports and the pictures are made of, and how a step list becomes one.
-
-May import: standard library, `steps`, `links`, `errors`.
-"""
+"""A chain of activities and files: what the exports and the pictures are made of, and how a step list becomes one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The 60 columns of ObsCore 1.1 as data, each with the FITS keyword VO-TAGS gives it.
 
 Source: IVOA Recommendation ObsCore 1.1 (2017-05-09), and the keywords of the SVOM VO-TAGS listing where it has one; the
-others follow its grammar of suffixes. May import: standard library.
+others follow its grammar of suffixes.
 """
 
 from __future__ import annotations

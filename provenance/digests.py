@@ -1,8 +1,7 @@
 """The SHA-256 of a file, and of its science: the file without its VO-TAGS.
 
 A product cannot hold the hash of all its bytes: the step list in its VO-TAGS would change them. So a step gives of each
-product the hash of what `votags.strip` leaves: strip a copy, hash it, compare. May import: standard library,
-`gzipped`, `hdus`, `errors`.
+product the hash of what `votags.strip` leaves: strip a copy, hash it, compare.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Provenance as documents and pictures: PROV-JSON, PROV-N, PROV-XML, SVG and PNG, of a chain or of a step list.
 
-PROV-JSON is written here, as the library `prov` would (the tests hold the one to the other): a long chain takes a
-tenth of the time. May import: standard library, prov, `chain`, `records`, `steps`, `errors`.
+PROV-JSON is written here, as the library `prov` would (the tests hold the one to the other): a long chain takes a tenth
+of the time.
 """
 
 from __future__ import annotations

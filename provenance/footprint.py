@@ -2,8 +2,7 @@
 
 DSTYPn = 'POS(X,Y)' with DSREFn = ':REGnnnnn' is the convention of the SAS and of CIAO: the table holds shapes in the
 plane of the columns X and Y, whose projection the event table (TCTYPn ...) or its products (REFXCTYP ...) give. Rows of
-one COMPONENT hold together, '!' in front excludes. May import: standard library, numpy, `bintable`, `hdus`, `headers`,
-`sky`.
+one COMPONENT hold together, '!' in front excludes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Gzipped files: read inflated, and changed by way of an inflated copy, deflated again.
-
-May import: standard library, isal, `beside`, `errors`.
-"""
+"""Gzipped files: read inflated, and changed by way of an inflated copy, deflated again."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Where the HDUs of a FITS file lie, and how one is put at the end or taken out without touching the others.
 
 Only headers are read: the data, however large, are passed over. A change either happens whole or leaves the file as it
-was. May import: standard library, `beside`, `cards`, `gzipped`, `errors`.
+was.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A FITS header asked without exceptions: what a keyword says, None or nothing where it says nothing that can be used."""
+"""A FITS header asked without exceptions: a keyword that is absent or unreadable has the value None."""
 
 from __future__ import annotations
 

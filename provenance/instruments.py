@@ -1,6 +1,6 @@
 """What is known of an instrument whatever it observed: its point spread, energy resolution, band and field of view.
 
-Used where a product's headers say which instrument it was, and nothing closer. May import: standard library, `headers`.
+Used where a product's headers say which instrument it was, and nothing closer.
 """
 
 from __future__ import annotations

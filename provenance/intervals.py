@@ -2,7 +2,6 @@
 
 The tables are those that the data subspace of the science header names (DSREFn, also with a component's number in
 front), where it names some; else every table that says it holds good time intervals. What is good on any CCD counts.
-May import: standard library, numpy, `bintable`, `hdus`, `headers`, `times`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Which step of a list made the files that another one used: by hash, else by place, else by name.
-
-May import: standard library, `steps`, `errors`.
-"""
+"""Which step of a list made the files that another one used: by hash, else by place, else by name."""
 
 from __future__ import annotations
 

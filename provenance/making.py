@@ -1,8 +1,7 @@
 """Makes the step of a task: what went in, its parameters, what came out, and under which circumstances.
 
 The one place that decides what a step says, for scripts that tell it themselves and for those that do not. Passwords,
-tokens and paths of the machine are taken out here. May import: standard library, `digests`, `hdus`, `steps`,
-`errors`.
+tokens and paths of the machine are taken out here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """An ObsCore row: its values, what is wrong with them, and how it is had from a FITS file.
 
 `from_tags` reads a VO-TAGS header, `from_science` a product's own OGIP keywords, `from_file` these and the tables of
-good time intervals and regions behind them. May import: standard library, numpy, `columns`, `footprint`, `hdus`,
-`headers`, `intervals`, `obscore_hea`, `ogip`, `times`, `errors`.
+good time intervals and regions behind them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Source: the working draft "IVOA ObsCore Extension and Discovery of High Energy Astrophysics Data" (table
 ivoa.obscore_hea, 2026); it gives no utypes. The keywords are ours, in the same grammar of axis and suffix. All may be
-absent. May import: standard library, `columns`, `headers`.
+absent.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What the OGIP and HEASARC keywords of an X-ray product say, in the columns of ObsCore.
 
 Nothing is guessed: a keyword that is absent, or holds what it should not, leaves its column out. A keyword is looked up
-in the header of the science data, then in the primary one. May import: standard library, `headers`, `instruments`,
-`obscore_hea`, `sky`, `times`.
+in the header of the science data, then in the primary one.
 
 calib_level is 1 for events without an energy or PI column; 3 for what joins several cameras or exposures (INSTRUME
 EPIC, MERGED or a list) or has a background subtracted (HDUCLAS2 NET); otherwise 2: photon lists as the missions process

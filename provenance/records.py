@@ -1,8 +1,7 @@
 """The PROV records of a chain, in two flavours: plain W3C PROV, and PROV with the terms of the IVOA Provenance model.
 
 Source: PROV-DM (W3C 2013-04-30), IVOA Provenance Data Model 1.0 (2020-04-11). In the IVOA flavour, what PROV has no
-record for (descriptions, parameters) is an entity with a type of that model. May import: standard library, `chain`,
-`xmltext`.
+record for (descriptions, parameters) is an entity with a type of that model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What of a step list can be run again, and how: what may be changed, which step needs which, a plan of what to run.
 
-Pure values: no file is read and no job is made here. Steps are named by their place in the list, from 0. May import:
-standard library, `links`, `making`, `steps`, `errors`.
+Pure values: no file is read and no job is made here. Steps are named by their place in the list, from 0.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Where on the sky a product lies: its position keywords in the columns of ObsCore.
 
-s_ra, s_dec are the centre of an image, the pointing of events, and otherwise the target, turned to ICRS. May import:
-standard library, numpy, `headers`, `instruments`, astropy (only when there is a position to turn, or an image's).
+s_ra, s_dec are the centre of an image, the pointing of events, and otherwise the target, turned to ICRS.
 """
 
 from __future__ import annotations

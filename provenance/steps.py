@@ -1,7 +1,6 @@
 """The step list: how a product was made, as the sequence of tasks of VO-TAGS, read from JSON and written to it.
 
-A step is a task's arguments in order: files that went in, parameters, files that came out. May import: standard
-library, `args`, `jsontext`, `errors`.
+A step is a task's arguments in order: files that went in, parameters, files that came out.
 """
 
 from __future__ import annotations

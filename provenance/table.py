@@ -1,7 +1,6 @@
 """ObsCore rows as a table: VOTable 1.4 and ECSV 1.0, written piece by piece, however many rows there are.
 
-The metadata of the columns are those of `obscore.ALL_COLUMNS`. May import: standard library, `columns`, `obscore`,
-`xmltext`.
+The metadata of the columns are those of `obscore.ALL_COLUMNS`.
 """
 
 from __future__ import annotations

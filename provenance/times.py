@@ -1,8 +1,7 @@
 """When a product was observed: its time keywords in the columns of ObsCore.
 
 Times are MJD on the scale TT, the one of X-ray missions: TSTART and TSTOP of the science header, else the earliest and
-latest of any header (its good time intervals), else DATE-OBS and DATE-END. May import: standard library, `headers`,
-astropy (only for the leap seconds of a UTC date).
+latest of any header (its good time intervals), else DATE-OBS and DATE-END.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The FITS extension VO-TAGS: an ObsCore row in the header of a 1x1 ASCII table, the step list as JSON in its cell.
 
-The other HDUs of a file are never read and stay as they are, byte for byte. May import: standard library, `cards`,
-`hdus`, `jsontext`, `obscore`, `steps`, `errors`.
+The other HDUs of a file are never read and stay as they are, byte for byte.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Walks through a chain: what is before or behind some of it, and the part of it that is wanted.
-
-May import: standard library, `chain`.
-"""
+"""Walks through a chain: what is before or behind some of it, and the part of it that is wanted."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The good area of a region: its size less the gaps between CCDs and the bad pixels, and how it is shared by the CCDs.
 
-May import numpy, `eventlist`, `missions`, `selection` and `errors`. Where CCDs lie on the sky is learnt from the events
-themselves: each has its raw pixel and its sky pixel.
+Where CCDs lie on the sky is learnt from the events themselves: each has its raw pixel and its sky pixel.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A parameter of a job as its script finds it in `parameters.json`. May import `errors`."""
+"""A parameter of a job as its script finds it in `parameters.json`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The data subspace of a product: the DS keywords, GTI and REG tables that say which events are in it.
 
-May import numpy, `eventlist`, `fitswrite`, `gti`, `missions` and `selection`. The convention is that of the SAS and
-CIAO: DSTYPn names a quantity, DSVALn what is allowed, DSREFn a table; components per CCD have a number in front.
+The convention is that of the SAS and CIAO: DSTYPn names a quantity, DSVALn what is allowed, DSREFn a table; components
+per CCD have a number in front.
 """
 
 from __future__ import annotations

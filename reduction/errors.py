@@ -1,4 +1,4 @@
-"""The one error of the reduction code: bad input, told in a sentence a scientist can act on. Imports nothing."""
+"""The one error of the reduction code: bad input, told in a sentence a scientist can act on."""
 
 from __future__ import annotations
 

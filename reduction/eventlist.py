@@ -1,7 +1,6 @@
 """Event lists: opens one from any known mission, says what is in it, and hands out its rows in chunks.
 
-May import numpy, astropy.wcs, `fitsfile`, `gti`, `inflate`, `missions` and `errors`. The table is never loaded;
-nothing assumes that rows are in order of time.
+The table is never loaded; nothing assumes that rows are in order of time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Writes the selected rows of an event list as an event list: raw bytes as they come, then its good times and region.
-
-May import `provenance`, `dss`, `eventlist`, `fitswrite`, `gti`, `missions`, `ogip` and `selection`.
-"""
+"""Writes the selected rows of an event list as an event list: raw bytes as they come, then good times and region."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Reads FITS files that nobody vouches for: finds the HDUs, checks that the data are all there, types the table rows.
 
-May import numpy, `provenance.cards`, `provenance.hdus` and `errors`. Nothing here loads a large table; `Hdu.table`
-is for small ones.
+Nothing here loads a large table; `Hdu.table` is for small ones.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Writes headers and small binary tables as the bytes of a FITS file: a tenth of the time that astropy takes for many.
 
-May import numpy and `provenance.cards`. (FITS Standard 4.0, chapters 3, 4 and 7.3.)
+(FITS Standard 4.0, chapters 3, 4 and 7.3.)
 """
 
 from __future__ import annotations

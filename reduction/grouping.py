@@ -1,7 +1,6 @@
 """Grouping of spectral channels for fitting: by a minimum of counts, or by the resolution of the instrument.
 
-May import numpy and `errors`. Both return GROUPING (1 starts a group, -1 continues it) and QUALITY (0 good, 1 bad,
-2 dubious).
+Both return GROUPING (1 starts a group, -1 continues it) and QUALITY (0 good, 1 bad, 2 dubious).
 """
 
 from __future__ import annotations

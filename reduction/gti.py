@@ -1,7 +1,4 @@
-"""Good time intervals: a value with set arithmetic, and the tables of event lists and GTI files that hold them.
-
-May import numpy, `errors` and `fitsfile`.
-"""
+"""Good time intervals: a value with set arithmetic, and the tables of event lists and GTI files that hold them."""
 
 from __future__ import annotations
 

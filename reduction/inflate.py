@@ -1,7 +1,4 @@
-"""Inflates gzipped FITS files (.FTZ of the XMM-Newton archive, .gz) onto disk, guarded against bombs and full disks.
-
-May import isal, `provenance.gzipped` and `errors`.
-"""
+"""Inflates gzipped FITS files (.FTZ of the XMM-Newton archive, .gz) onto disk, guarded against bombs and full disks."""
 
 from __future__ import annotations
 

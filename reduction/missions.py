@@ -1,6 +1,6 @@
 """The telescopes whose photon lists can be reduced: their columns, keywords, energies and usual selections.
 
-The only module that knows a column or keyword name of a telescope. Imports nothing of ours but `errors`.
+The only module that knows a column or keyword name of a telescope.
 """
 
 from __future__ import annotations

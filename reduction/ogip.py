@@ -1,7 +1,4 @@
-"""Writes a spectrum as an OGIP PHA file (OGIP/92-007, 92-007a) with the keywords of the XMM-Newton SAS.
-
-May import numpy, `provenance.beside`, `dss`, `eventlist`, `fitswrite` and `spectrum`.
-"""
+"""Writes a spectrum as an OGIP PHA file (OGIP/92-007, 92-007a) with the keywords of the XMM-Newton SAS."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Which events are wanted: energies, patterns, flags, good times and regions, found in one pass over an event list.
-
-May import numpy, `eventlist`, `gti`, `missions`, `fitsfile` and `errors`; a region is anything with `contains` and
-`bounds`.
-"""
+"""Which events are wanted: energies, patterns, flags, good times and regions, found in one pass over an event list."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@
     uws-result spectrum.fits --description "spectrum of the source" --column dataproduct_type=spectrum
     uws-step --task evselect --input events.fits --param expression='PI>200' --output spectrum.fits
 
-They are to start quickly: here is the standard library alone, and what takes long to import is imported on use. May
-import `task`, `provenance`. What the calls of one job know of each other is in `helpers.json` in its folder.
+They are to start quickly: here is the standard library alone, and what takes long to import is imported on use. What
+the calls of one job know of each other is in `helpers.json` in its folder.
 """
 
 from __future__ import annotations

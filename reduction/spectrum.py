@@ -1,7 +1,6 @@
 """Spectra from an event list: source and background in one pass, with exposure, BACKSCAL and grouping.
 
-May import numpy, `area`, `eventlist`, `grouping`, `gti`, `missions`, `selection` and `errors`. Files are written by
-`ogip` and `filtered`.
+Files are written by `ogip` and `filtered`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the script of a job calls: parameters in, stages and log lines out, products tagged with how they were made.
 
-May import `provenance`, `arguments`, `inflate` and `errors`. A script is ``task.run(main, stages=5)``
-with a ``main(job)`` that gets a `Task`; it works in the folder of the job, the current one:
+A script is ``task.run(main, stages=5)`` with a ``main(job)`` that gets a `Task`; it works in the folder of the job, the
+current one:
 
 - ``parameters.json`` comes in;
 - ``[STAGE 2/5] Filtering events`` goes to the log for each stage, ``[ERROR] gti: ...`` to stderr with exit status 1;

@@ -1,4 +1,4 @@
-"""The errors of this package: what was wrong with a step list, an ObsCore row or a tagged file. Imports nothing."""
+"""The errors of this package: what was wrong with a step list, an ObsCore row or a tagged file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""JSON text from outside, read under limits, and JSON text for the cell of an ASCII table, written printable.
-
-May import: standard library, `errors`.
-"""
+"""JSON text from outside, read under limits, and JSON text for the cell of an ASCII table, written printable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What XML can hold. May import: standard library."""
+"""What XML can hold."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """Regions of the sky or of an event list's X,Y plane: read from text, placed on a WCS, asked which events they hold.
 
-May import numpy, astropy, the ``regions`` package and `reduction.errors`. Shapes are objects of the ``regions``
-package: circle, ellipse, annulus, elliptical annulus, box, polygon. A set of shapes selects what lies in any included
-and in no excluded shape, whatever their order. The border belongs to the shape, as in SAS and cfitsio; on a polygon's
-border the answer may be either.
+Shapes are objects of the ``regions`` package: circle, ellipse, annulus, elliptical annulus, box, polygon. A set of
+shapes selects what lies in any included and in no excluded shape, whatever their order. The border belongs to the
+shape, as in SAS and cfitsio; on a polygon's border the answer may be either.
 
 `parse` tells the three notations apart by themselves.
 

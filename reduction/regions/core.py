@@ -1,7 +1,4 @@
-"""The set of shapes a user gave, and its way onto an event list's pixels.
-
-May import numpy, astropy, ``regions`` and the modules beside it.
-"""
+"""The set of shapes a user gave, and its way onto an event list's pixels."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Shapes in the X,Y plane of an event list: which events they hold, how large they are, their SAS region table.
 
-May import numpy and ``regions``. Every shape is a curve (an ellipse or a polygon), rings have a second one cut out.
+Every shape is a curve (an ellipse or a polygon), rings have a second one cut out.
 """
 
 from __future__ import annotations

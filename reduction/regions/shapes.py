@@ -1,8 +1,8 @@
 """Makes and checks the six shapes as ``regions`` objects, from plain numbers, and takes them apart again.
 
-May import numpy, astropy and ``regions``. Every maker takes the frame first (one of `FRAMES`). In a sky frame positions
-are degrees and lengths are angle quantities; in the frame ``physical`` both are plain numbers of X,Y pixels. What makes
-no shape raises `ShapeError` with a sentence; the readers add where in the text it was.
+Every maker takes the frame first (one of `FRAMES`). In a sky frame positions are degrees and lengths are angle
+quantities; in the frame ``physical`` both are plain numbers of X,Y pixels. What makes no shape raises `ShapeError` with
+a sentence; the readers add where in the text it was.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Simulates an EPIC observation: event lists with the real layout of pn, MOS1 and MOS2, and the truth beside them.
 
-May import numpy, astropy and `reduction.errors`. A model for demonstrations and tests, not the calibration: round
-numbers that look like EPIC, written down in `cameras` and repeated in the truth file; no vignetting, no pile-up, no
-out-of-time events. The same observation gives the same bytes.
+A model for demonstrations and tests, not the calibration: round numbers that look like EPIC, written down in `cameras`
+and repeated in the truth file; no vignetting, no pile-up, no out-of-time events. The same observation gives the same
+bytes.
 
 >>> from reduction.simulate import small
 >>> small().obs_id

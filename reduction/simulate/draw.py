@@ -1,7 +1,6 @@
 """Draws what one CCD saw: good times, bad pixels, photons and particles, and its rows.
 
-May import numpy and the modules beside it. Every random stream has its own seed, made of the observation's seed, the
-camera, a purpose and a number.
+Every random stream has its own seed, made of the observation's seed, the camera, a purpose and a number.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Runs a simulation: event lists of the cameras and the truth beside them.
-
-May import numpy, `provenance.beside`, `errors` and its siblings.
-"""
+"""Runs a simulation: event lists of the cameras and the truth beside them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Writes an EPIC-like event list: header, rows CCD by CCD, good times, exposure and bad pixels of each CCD.
 
-May import numpy, astropy, `provenance.beside` and its siblings. Keywords and column limits are those of real event
-lists; there is no DATE, so that the same observation gives the same bytes.
+Keywords and column limits are those of real event lists; there is no DATE, so that the same observation gives the same
+bytes.
 """
 
 from __future__ import annotations
