@@ -16,9 +16,9 @@ from typing import IO, Final
 
 import numpy as np
 
-from provenance import bintable
-from provenance.hdus import Hdu
-from provenance.headers import Cards
+from provenance.fits import bintable
+from provenance.fits.hdus import Hdu
+from provenance.fits.headers import Cards
 from provenance.product import Found, Product
 from provenance.sky import Array, to_icrs
 

@@ -12,9 +12,10 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from provenance import bintable, times
-from provenance.hdus import Hdu
-from provenance.headers import Cards
+from provenance import times
+from provenance.fits import bintable
+from provenance.fits.hdus import Hdu
+from provenance.fits.headers import Cards
 from provenance.product import Found, Product
 
 MAX_TEXT: Final = 2000

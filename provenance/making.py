@@ -17,8 +17,8 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from provenance import hdus
-from provenance.digests import Digests
+from provenance.fits import hdus
+from provenance.fits.digests import Digests
 from provenance.steps import Arg, InputData, OutputData, Parameter, Scalar, Step
 from provenance.text.errors import ProvenanceError
 

@@ -15,9 +15,10 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from provenance import footprint, hdus, intervals, obscore_hea, ogip
+from provenance import footprint, intervals, obscore_hea, ogip
 from provenance.columns import COLUMNS, ENUMERATIONS, NOT_NULL, Column
-from provenance.headers import Cards
+from provenance.fits import hdus
+from provenance.fits.headers import Cards
 from provenance.product import product
 from provenance.text.errors import ObsCoreError, TagsError
 from provenance.times import timestamp

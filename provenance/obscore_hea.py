@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from provenance.columns import MAY, Column
-from provenance.headers import Cards
+from provenance.fits.headers import Cards
 from provenance.product import Found, Product
 
 COLUMNS: Final = (

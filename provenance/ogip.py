@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from provenance import instruments, obscore_hea, sky, times
-from provenance.headers import Cards
+from provenance.fits.headers import Cards
 from provenance.product import Found, Product, one_bin, product
 
 KEV_METRE: Final = 12.398419843e-10

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
-from provenance.hdus import TAGS_EXTNAME
-from provenance.headers import Cards
+from provenance.fits.hdus import TAGS_EXTNAME
+from provenance.fits.headers import Cards
 
 Found: TypeAlias = dict[str, str | int | float | None]
 """Columns by name; None, or no key, for what the headers do not say."""

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from provenance import instruments
-from provenance.headers import Cards
+from provenance.fits.headers import Cards
 from provenance.product import Found, Product
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]

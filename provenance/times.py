@@ -11,7 +11,7 @@ from bisect import bisect_right
 from datetime import date
 from typing import Final
 
-from provenance.headers import Cards
+from provenance.fits.headers import Cards
 from provenance.product import Found, Product, one_bin
 
 _TT_SCALES: Final = frozenset({"TT", "TDT", "ET", "TDB"})  # TDB is never 2 ms away from TT

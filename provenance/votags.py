@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from provenance import cards, hdus, obscore
-from provenance.cards import BLOCK
-from provenance.hdus import Hdu, Layout
+from provenance import obscore
+from provenance.fits import cards, hdus
+from provenance.fits.cards import BLOCK
+from provenance.fits.hdus import Hdu, Layout
 from provenance.obscore import ALL_COLUMNS, Column, ObsCoreRow
 from provenance.steps import Step, dump, parse
 from provenance.text.errors import ObsCoreError, StepsError, TagsError

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from provenance.beside import replacing
-from provenance.cards import BLOCK, SIZE, card
+from provenance.fits.atomic import replacing
+from provenance.fits.cards import BLOCK, SIZE, card
 from reduction import fitswrite
 from reduction.dss import DataSubspace
 from reduction.eventlist import EventList

@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from provenance import cards
-from provenance.cards import BLOCK, SIZE, Value
-from provenance.hdus import OPENING
+from provenance.fits import cards
+from provenance.fits.cards import BLOCK, SIZE, Value
+from provenance.fits.hdus import OPENING
 from reduction.errors import ReductionError
 
 Header = Mapping[str, Value]

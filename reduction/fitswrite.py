@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from provenance.cards import BLOCK, SIZE, Value, card
+from provenance.fits.cards import BLOCK, SIZE, Value, card
 
 Cards = list[tuple[str, Value, str]]
 """Keyword, value and comment."""

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from isal import igzip
 from isal.igzip_lib import IsalError
 
-from provenance.gzipped import MAX_RATIO, RATIO_FROM, is_gzipped
+from provenance.fits.gzipped import MAX_RATIO, RATIO_FROM, is_gzipped
 from reduction.errors import ReductionError
 
 MAX_INFLATED = 20 * 1024**3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from provenance.beside import write_bytes
+from provenance.fits.atomic import write_bytes
 from reduction import fitswrite
 from reduction.dss import DataSubspace
 from reduction.eventlist import EventList

@@ -149,7 +149,7 @@ def _columns(given: dict[str, str]) -> dict[str, str | int | float]:
 
 def _step(options: argparse.Namespace, folder: Path) -> None:
     from provenance import steps
-    from provenance.beside import write_bytes
+    from provenance.fits.atomic import write_bytes
     from provenance.text.errors import ProvenanceError
     from reduction import task
     from reduction.arguments import PARAMETERS_FILE

@@ -12,7 +12,7 @@ current one:
 A definition may name a function of its script instead of calling `run`: ``python -m reduction SCRIPT FUNCTION``.
 
 An input is told in the provenance by what the user named, never by a path of this machine, and by its SHA-256; a
-product by the SHA-256 of its science, without its VO-TAGS (`provenance.digests`).
+product by the SHA-256 of its science, without its VO-TAGS (`provenance.fits.digests`).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import Any
 
 from provenance import making, obscore, steps, votags
-from provenance.beside import write_bytes
-from provenance.digests import Digests, digests
-from provenance.hdus import holds_fits, looks_like_fits
+from provenance.fits.atomic import write_bytes
+from provenance.fits.digests import Digests, digests
+from provenance.fits.hdus import holds_fits, looks_like_fits
 from provenance.text.errors import ProvenanceError
 from reduction.arguments import PARAMETERS_FILE, Argument, read_argument
 from reduction.errors import ReductionError

@@ -18,7 +18,8 @@ from astropy.wcs import WCS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provenance import hdus, headers, instruments, intervals, obscore
+from provenance import instruments, intervals, obscore
+from provenance.fits import hdus, headers
 from provenance.obscore import (
     ALL_COLUMNS,
     COLUMNS,

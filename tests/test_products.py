@@ -20,7 +20,7 @@ import pytest
 from astropy.io import fits
 
 from provenance import obscore, steps, votags
-from provenance.digests import digests
+from provenance.fits.digests import digests
 from reduction import task
 from uws_server.execution import staging
 from uws_server.execution.products import Products, collect

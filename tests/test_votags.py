@@ -25,9 +25,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import provenance
-from provenance import cards, hdus, obscore_hea, votags
+from provenance import obscore_hea, votags
 from provenance.columns import COLUMNS, ENUMERATIONS
-from provenance.digests import digests
+from provenance.fits import cards, hdus
+from provenance.fits.digests import digests
 from provenance.obscore import ObsCoreRow, from_science
 from provenance.steps import InputData, OutputData, Parameter, Step, dump
 from provenance.text.errors import ObsCoreError, ProvenanceError, TagsError

@@ -1,6 +1,6 @@
 """What files hold, as SHA-256: taken once for each state of a file, and kept in the data folder.
 
-    <data>/hashes/paths/<ab>/<sha256 of the path>.json    path, state, and the two hashes of `provenance.digests`
+    <data>/hashes/paths/<ab>/<sha256 of the path>.json    path, state, and the two hashes of `provenance.fits.digests`
     <data>/hashes/found/<ab>/<sha256>.json                a path that had it
 
 Each is written whole, so servers that share the folder may write at once; all of it can be deleted at any time.
@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.digests import Digests, digests
+from provenance.fits.digests import Digests, digests
 from uws_server.storage.files import read_json, write_json
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

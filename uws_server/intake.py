@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from provenance.hdus import OPENING
+from provenance.fits.hdus import OPENING
 from reduction.errors import ReductionError
 from uws_server.archive.observations import Archive, ArchiveFile
 from uws_server.archive.resolver import Resolver

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from provenance.beside import write_bytes
+from provenance.fits.atomic import write_bytes
 from provenance.instruments import covered_kev
 from provenance.obscore import wavelength_m
 from reduction import dss, gti, regions, task

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from provenance.beside import write_bytes
+from provenance.fits.atomic import write_bytes
 from reduction.errors import ReductionError
 from reduction.simulate import spectra
 from reduction.simulate.cameras import CAMERAS, EPN, UNITS_PER_ARCSEC, Camera

@@ -14,7 +14,7 @@ import astropy.units as u
 import numpy as np
 from astropy.io import fits
 
-from provenance.beside import replacing
+from provenance.fits.atomic import replacing
 from reduction.simulate.cameras import CENTRE, UNITS_PER_ARCSEC, X_MAX, Camera
 from reduction.simulate.draw import MOS_ROW, PN_ROW, Detector
 from reduction.simulate.observation import MISSION_EPOCH, Observation

@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from provenance import making, obscore, steps, votags
-from provenance.digests import digests
-from provenance.hdus import holds_fits, looks_like_fits
+from provenance.fits.digests import digests
+from provenance.fits.hdus import holds_fits, looks_like_fits
 from provenance.text.errors import ProvenanceError
 from uws_server.execution import curation, gather, local, staging
 from uws_server.jobs.definition import Definition, ResultSpec

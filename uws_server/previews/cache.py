@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from provenance.hdus import OPENING
+from provenance.fits.hdus import OPENING
 from reduction.errors import ReductionError
 from reduction.fitsfile import Hdu, scan
 from uws_server.previews import svg

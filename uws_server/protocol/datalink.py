@@ -15,8 +15,9 @@ from urllib.parse import quote
 
 from bottle import Bottle, HTTPResponse, request
 
-from provenance import hdus, making
+from provenance import making
 from provenance.chain import Chain
+from provenance.fits import hdus
 from provenance.text.errors import ProvenanceError
 from provenance.walking import Direction
 from uws_server import forms

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from provenance.digests import Digests, digests
+from provenance.fits.digests import Digests, digests
 from provenance.making import HIDDEN
 from provenance.rerun import PlannedInput, PlannedStep
 from uws_server.counter import Counter

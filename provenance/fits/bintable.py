@@ -10,8 +10,8 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from provenance.hdus import Hdu
-from provenance.headers import Cards
+from provenance.fits.hdus import Hdu
+from provenance.fits.headers import Cards
 
 MAX_BYTES: Final = 64 * 1024**2
 """The largest table that is read."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from provenance import gzipped, hdus
+from provenance.fits import gzipped, hdus
 from provenance.text.errors import TagsError
 
 SCIENCE: Final = "science HDUs"

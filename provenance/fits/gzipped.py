@@ -13,7 +13,7 @@ from typing import IO, Any, Final
 from isal import igzip
 from isal.igzip_lib import IsalError
 
-from provenance import beside
+from provenance.fits import atomic
 from provenance.text.errors import TagsError
 
 MAX_INFLATED: Final = 8 * 1024**3
@@ -82,7 +82,7 @@ def to_change(stream: IO[bytes], path: Path) -> Iterator[Path]:
         with (
             _told(path),
             copy.open("rb") as plain,
-            beside.replacing(target, mode) as packed,
+            atomic.replacing(target, mode) as packed,
             _file("", "wb", _LEVEL, packed, mtime=0) as content,
         ):
             _copy(plain, content, MAX_INFLATED, path)

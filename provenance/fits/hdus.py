@@ -17,8 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Final
 
-from provenance import beside, cards, gzipped
-from provenance.cards import BLOCK
+from provenance.fits import atomic, cards, gzipped
+from provenance.fits.cards import BLOCK
 from provenance.text.errors import TagsError
 
 OPENING: Final = b"SIMPLE  = "
@@ -185,7 +185,7 @@ def rewrite(stream: IO[bytes], path: Path, kept: Iterable[Hdu], block: bytes) ->
     The new file is written beside the old one and takes its place when it is whole; a symbolic link goes on pointing
     to it, other hard links keep the old content. Raises OSError when there is no room; the old file then stays.
     """
-    with beside.replacing(path.resolve(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode)) as new:
+    with atomic.replacing(path.resolve(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode)) as new:
         for hdu in kept:
             _copy(stream, new, hdu)
         _write_all(new, block)
