@@ -18,7 +18,7 @@ from astropy.wcs import WCS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provenance import instruments, intervals, obscore
+from provenance import obscore
 from provenance.fits import hdus, headers
 from provenance.obscore import (
     ALL_COLUMNS,
@@ -29,6 +29,8 @@ from provenance.obscore import (
     from_file,
     from_science,
     from_tags,
+    instruments,
+    intervals,
     problems,
     wavelength_m,
 )

@@ -24,8 +24,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checkout import ROOT
-from provenance import obscore, table, votags
-from provenance.obscore import ALL_COLUMNS, ObsCoreRow, Value
+from provenance import obscore, votags
+from provenance.obscore import ALL_COLUMNS, ObsCoreRow, Value, table
 from provenance.steps import Parameter, Step
 from reduction.simulate import simulate, small
 from serving import Served, running_server

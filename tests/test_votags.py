@@ -25,11 +25,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import provenance
-from provenance import obscore_hea, votags
-from provenance.columns import COLUMNS, ENUMERATIONS
+from provenance import votags
 from provenance.fits import cards, hdus
 from provenance.fits.digests import digests
-from provenance.obscore import ObsCoreRow, from_science
+from provenance.obscore import ObsCoreRow, from_science, high_energy
+from provenance.obscore.columns import COLUMNS, ENUMERATIONS
 from provenance.steps import InputData, OutputData, Parameter, Step, dump
 from provenance.text.errors import ObsCoreError, ProvenanceError, TagsError
 
@@ -464,13 +464,13 @@ def test_the_row_is_read_whatever_the_steps_are(product: Path) -> None:
 def test_the_high_energy_columns_beside_the_sixty(product: Path, fitsverify: Callable[[Path], str]) -> None:
     more = {"ev_xel": 20421, "energy_min": 200.0, "energy_max": 12000.0, "obs_mode": "IMAGING PrimeFullWindow",
             "analysis_mode": "spectrum 1.0", "event_type": "PATTERN :4", "t_intervals": "30/1-5 41/7 " * 40}
-    assert more.keys() == {column.name for column in obscore_hea.COLUMNS}
+    assert more.keys() == {column.name for column in high_energy.COLUMNS}
     row = ROW.replaced(**more)
     votags.write(product, row, STEPS)
     assert votags.read(product) == votags.Tags(row, STEPS)
     assert votags.check(product) == ()
     header = fits.getheader(product, "VO-TAGS")
-    for column in obscore_hea.COLUMNS:
+    for column in high_energy.COLUMNS:
         expected = more[column.name]
         assert header[column.keyword] == (expected.strip() if isinstance(expected, str) else expected)
     assert fitsverify(product) == "verification OK: product.fits"

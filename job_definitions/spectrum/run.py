@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from provenance.fits.atomic import write_bytes
-from provenance.instruments import covered_kev
 from provenance.obscore import wavelength_m
+from provenance.obscore.instruments import covered_kev
 from reduction import dss, gti, regions, task
 from reduction.errors import ReductionError
 from reduction.eventlist import EventList, open_eventlist

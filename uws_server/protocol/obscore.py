@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from bottle import Bottle, HTTPResponse, request
 
-from provenance import table
+from provenance.obscore import table
 from uws_server import forms, obscore
 from uws_server.callers import counter_of
 from uws_server.errors import BadRequest

@@ -15,16 +15,13 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from provenance import footprint, intervals, obscore_hea, ogip
-from provenance.columns import COLUMNS, ENUMERATIONS, NOT_NULL, Column
 from provenance.fits import hdus
 from provenance.fits.headers import Cards
-from provenance.product import product
+from provenance.obscore import footprint, high_energy, intervals, ogip
+from provenance.obscore.columns import COLUMNS, ENUMERATIONS, NOT_NULL, Column
+from provenance.obscore.product import product
+from provenance.obscore.times import timestamp
 from provenance.text.errors import ObsCoreError, TagsError
-from provenance.times import timestamp
-
-__all__ = ["ALL_COLUMNS", "COLUMNS", "ENUMERATIONS", "NOT_NULL", "Column", "ObsCoreRow", "Value", "from_file",
-           "from_science", "from_tags", "invalid", "missing", "problems", "wavelength_m"]
 
 Value: TypeAlias = str | int | float
 """What a column holds."""
@@ -32,7 +29,7 @@ Value: TypeAlias = str | int | float
 Given: TypeAlias = Value | np.generic | None
 """What a column may be given: also a number of numpy, or None for what is not known."""
 
-ALL_COLUMNS: Final = (*COLUMNS, *obscore_hea.COLUMNS)
+ALL_COLUMNS: Final = (*COLUMNS, *high_energy.COLUMNS)
 """The columns of the standard, and behind them those of the draft high-energy extension."""
 
 _BY_NAME: Final = {column.name: column for column in ALL_COLUMNS}
@@ -171,7 +168,7 @@ def _followed(headers: Sequence[Mapping[str, Any]], row: ObsCoreRow) -> dict[str
     A product of one bin in time resolves no less than its exposure (ObsCore 1.1, section 4.10).
     """
     low, high = row.get("em_min"), row.get("em_max")
-    found: dict[str, Any] = dict(obscore_hea.energies(row))
+    found: dict[str, Any] = dict(high_energy.energies(row))
     if isinstance(low, float) and isinstance(high, float):
         found |= ogip.resolution(headers, low, high)
     if row.get("t_xel") == 1:

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Final
 
 from provenance.fits.headers import Cards
-from provenance.product import Found, Product, one_bin
+from provenance.obscore.product import Found, Product, one_bin
 
 _TT_SCALES: Final = frozenset({"TT", "TDT", "ET", "TDB"})  # TDB is never 2 ms away from TT
 _DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(\.\d*)?)?Z?")

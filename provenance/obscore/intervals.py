@@ -12,11 +12,11 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from provenance import times
 from provenance.fits import bintable
 from provenance.fits.hdus import Hdu
 from provenance.fits.headers import Cards
-from provenance.product import Found, Product
+from provenance.obscore import times
+from provenance.obscore.product import Found, Product
 
 MAX_TEXT: Final = 2000
 """Longest T-MOC in characters: one of more is made coarser."""

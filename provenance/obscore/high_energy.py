@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from provenance.columns import MAY, Column
 from provenance.fits.headers import Cards
-from provenance.product import Found, Product
+from provenance.obscore.columns import MAY, Column
+from provenance.obscore.product import Found, Product
 
 COLUMNS: Final = (
     Column("EV_XEL", "ev_xel", MAY, "int", "BIGINT", None, "meta.number", "", "Number of events"),

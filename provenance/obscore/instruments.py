@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from provenance.product import Product, product
+from provenance.obscore.product import Product, product
 
 
 @dataclass(frozen=True, slots=True)

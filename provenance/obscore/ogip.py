@@ -16,9 +16,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from provenance import instruments, obscore_hea, sky, times
 from provenance.fits.headers import Cards
-from provenance.product import Found, Product, one_bin, product
+from provenance.obscore import high_energy, instruments, sky, times
+from provenance.obscore.product import Found, Product, one_bin, product
 
 KEV_METRE: Final = 12.398419843e-10
 """Planck constant times speed of light over elementary charge, keV m (CODATA 2018)."""
@@ -38,7 +38,7 @@ def columns(headers: Sequence[Mapping[str, Any]]) -> Found:
     if found is None:
         return {}
     parts = (_identity(found), _quality(found), sky.columns(found), times.columns(found), _spectral(found),
-             _observable(found), obscore_hea.columns(found))
+             _observable(found), high_energy.columns(found))
     return {name: value for part in parts for name, value in part.items() if value not in (None, "")}
 
 

@@ -19,8 +19,8 @@ import numpy as np
 from provenance.fits import bintable
 from provenance.fits.hdus import Hdu
 from provenance.fits.headers import Cards
-from provenance.product import Found, Product
-from provenance.sky import Array, to_icrs
+from provenance.obscore.product import Found, Product
+from provenance.obscore.sky import Array, to_icrs
 
 MAX_SHAPES: Final = 200
 """The most shapes of a region that are written."""

@@ -12,9 +12,9 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from provenance import instruments
 from provenance.fits.headers import Cards
-from provenance.product import Found, Product
+from provenance.obscore import instruments
+from provenance.obscore.product import Found, Product
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -12,8 +12,8 @@ from itertools import islice
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-from provenance.columns import Column
-from provenance.obscore import ALL_COLUMNS, Value
+from provenance.obscore.columns import Column
+from provenance.obscore.row import ALL_COLUMNS, Value
 from provenance.text.xmltext import writable
 
 VOTABLE_MIME: Final = "application/x-votable+xml"
