@@ -24,7 +24,8 @@ from pathlib import Path
 import requests
 from prov.model import ProvDocument
 
-from provenance import export, making, steps
+from provenance import export, steps
+from provenance.steps import recording
 from provenance.walking import Direction
 from uws_server.config import Config
 from uws_server.jobs.job import Job, ParameterValue, Result, new_id, utcnow
@@ -102,12 +103,12 @@ def fill(services: Services, count: int) -> str:
 
 def step_of(job: Job, used: Use, results: list[Result]) -> steps.Step:
     """The step that a job would have written."""
-    return making.make_step(
-        [making.Used(used.name, "Event list.", False, used.text, used.sha256)],
-        [making.Given(name, "", True, value.value) for name, value in job.parameters.items() if not value.is_file],
-        [making.Made(f"{result.name}.fits", result.description) for result in results],
+    return recording.make_step(
+        [recording.Used(used.name, "Event list.", False, used.text, used.sha256)],
+        [recording.Given(name, "", True, value.value) for name, value in job.parameters.items() if not value.is_file],
+        [recording.Made(f"{result.name}.fits", result.description) for result in results],
         f"http://127.0.0.1:8080/rest/spectrum/{job.id}/results",
-        making.Circumstances("spectrum", "1.0", job.id, started=job.created, ended=job.created, exit_status=0),
+        recording.Circumstances("spectrum", "1.0", job.id, started=job.created, ended=job.created, exit_status=0),
     )
 
 

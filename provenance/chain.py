@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from provenance import links, steps
-from provenance.steps import InputData, OutputData, Parameter, Scalar, Step
+from provenance import steps
+from provenance.steps import InputData, OutputData, Parameter, Scalar, Step, dependencies
 from provenance.text.errors import StepsError
 
 FACTS: Final = ("exit_status", "software", "host", "calibration")
@@ -137,7 +137,7 @@ class _Reader:
     def __init__(self, listed: Sequence[Step]) -> None:
         self._steps = listed
         self._keys = [key_of_step(step) for step in listed]
-        self._outputs = links.Outputs(enumerate(listed))
+        self._outputs = dependencies.Outputs(enumerate(listed))
         self._files: dict[str, File] = {}
 
     def read(self) -> Chain:

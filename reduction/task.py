@@ -30,10 +30,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from provenance import making, obscore, steps, votags
+from provenance import obscore, steps, votags
 from provenance.fits.atomic import write_bytes
 from provenance.fits.digests import Digests, digests
 from provenance.fits.hdus import holds_fits, looks_like_fits
+from provenance.steps import recording
 from provenance.text.errors import ProvenanceError
 from reduction.arguments import PARAMETERS_FILE, Argument, read_argument
 from reduction.errors import ReductionError
@@ -196,14 +197,14 @@ class Task:
         from the job's own parameters is told with them. It began when the one before ended, unless `started` says more.
         Raises ReductionError for an input that is not there.
         """
-        given = [making.Given(name, *self._known_of(name), value) for name, value in (parameters or {}).items()]
+        given = [recording.Given(name, *self._known_of(name), value) for name, value in (parameters or {}).items()]
         files = [self.folder / path for path in outputs]
-        made = [making.Made(path.name, "", digests(path) if path.is_file() else None) for path in files]
+        made = [recording.Made(path.name, "", digests(path) if path.is_file() else None) for path in files]
         ended = datetime.now(UTC)
-        circumstances = making.Circumstances(task, version, self.about.get("id"), self.about.get("parent"),
+        circumstances = recording.Circumstances(task, version, self.about.get("id"), self.about.get("parent"),
                                              started or self._since, ended, 0)  # fmt: skip
         place = str(self.about.get("results_url") or RESULTS_FOLDER)
-        step = making.make_step([self._used_by_step(path) for path in inputs], given, made, place, circumstances,
+        step = recording.make_step([self._used_by_step(path) for path in inputs], given, made, place, circumstances,
                                 self._machine_folders())  # fmt: skip
         self._since = ended
         self._between.append(step)
@@ -218,7 +219,7 @@ class Task:
         argument = self.arguments.get(name)
         return (argument.description, argument.editable) if argument else ("", False)
 
-    def _used_by_step(self, named: str | Path) -> making.Used:
+    def _used_by_step(self, named: str | Path) -> recording.Used:
         """A file that went into a step: of the job's parameters, or made by a step before."""
         path = self.folder / named
         if not path.is_file():
@@ -229,7 +230,7 @@ class Task:
                 self._read_steps(path, argument)
                 return self._used(argument)
         found = digests(path)
-        return making.Used(path.name, "", False, path.name, found.whole, found.science)
+        return recording.Used(path.name, "", False, path.name, found.whole, found.science)
 
     def finish(self) -> None:
         """Write ``steps.json`` and tag the FITS products."""
@@ -249,7 +250,7 @@ class Task:
         """When and how the products were made, in the columns of ObsCore."""
         mode = " ".join(str(self.about.get(key) or "") for key in ("definition", "version")).strip()
         made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        curated = making.curated(self.about.get("curation") or {}, made)
+        curated = recording.curated(self.about.get("curation") or {}, made)
         return {"obs_creation_date": made, "analysis_mode": mode, **curated}
 
     def _identity(self, name: str) -> dict[str, Any]:
@@ -266,12 +267,12 @@ class Task:
         given = [argument for argument in self.arguments.values() if argument.value is not None]
         globs = self.about.get("globs") or {}
         place = str(self.about.get("results_url") or RESULTS_FOLDER)
-        return making.make_step(
+        return recording.make_step(
             [self._used(each) for each in self._files()],
-            [making.Given(each.name, each.description, each.editable, each.value, each.unit or "")
+            [recording.Given(each.name, each.description, each.editable, each.value, each.unit or "")
              for each in given if each.kind != "file"],
-            [making.Made(each.name, each.description, digests(self.folder / RESULTS_FOLDER / each.name),
-                         making.collection_of(each.name, globs)) for each in self._outputs],
+            [recording.Made(each.name, each.description, digests(self.folder / RESULTS_FOLDER / each.name),
+                         recording.collection_of(each.name, globs)) for each in self._outputs],
             place, self._circumstances(), self._machine_folders(),
         )  # fmt: skip
 
@@ -282,20 +283,20 @@ class Task:
 
     def _machine_folders(self) -> list[Path]:
         files = [(str(each.value), str(each.source)) for each in self._files() if each.source]
-        return list(making.machine_folders(self.folder, files))
+        return list(recording.machine_folders(self.folder, files))
 
-    def _used(self, argument: Argument) -> making.Used:
+    def _used(self, argument: Argument) -> recording.Used:
         hashed = self._digests.get(str(argument.value))
         found = hashed.result() if hashed else None
-        return making.Used(argument.name, argument.description, argument.editable, argument.said,
+        return recording.Used(argument.name, argument.description, argument.editable, argument.said,
                            found.whole if found else "", found.science if found else "")  # fmt: skip
 
-    def _circumstances(self) -> making.Circumstances:
+    def _circumstances(self) -> recording.Circumstances:
         """Name and version of the task, job, times, and the calibration files that are named."""
         scratch = sorted(self.folder.glob(f"{SCRATCH_FOLDER}/*"))
         inputs = [self.folder / str(each.value) for each in self._files()]
         products = [self.folder / RESULTS_FOLDER / output.name for output in self._outputs]
-        return making.Circumstances(
+        return recording.Circumstances(
             task=str(self.about.get("definition") or "unnamed"),
             version=str(self.about.get("version") or ""),
             job=self.about.get("id"),
@@ -303,7 +304,7 @@ class Task:
             started=self.started,
             ended=datetime.now(UTC),
             exit_status=0,
-            calibration=making.calibration([*inputs, *scratch, *products], os.environ),
+            calibration=recording.calibration([*inputs, *scratch, *products], os.environ),
             more={"note": notes} if (notes := self.about.get("notes")) else {},
         )
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from provenance import chain, making, steps
+from provenance import chain, steps
 from provenance.chain import Chain
+from provenance.steps import recording
 from provenance.walking import Direction
 from uws_server.config import Config
 from uws_server.counter import Counter
@@ -208,9 +209,9 @@ def test_values_are_told_without_secrets(services: Services, make: Maker) -> Non
 
 
 def step_of(job_id: str | None, task: str, path: str, product: str, digest: str = "", **used: str) -> steps.Step:
-    made = [making.Made(product, "")]
-    about = making.Circumstances(task, "1", job_id)
-    step = making.make_step([making.Used("eventlist", "", False, path, **used)], [], made, "", about)
+    made = [recording.Made(product, "")]
+    about = recording.Circumstances(task, "1", job_id)
+    step = recording.make_step([recording.Used("eventlist", "", False, path, **used)], [], made, "", about)
     output = steps.OutputData(1, "", False, "", product, {"sha256": digest} if digest else {})
     return steps.Step((step.args[0], output), step.extra)
 
@@ -228,7 +229,7 @@ def test_steps_of_another_server_stand_before_our_job(services: Services, make: 
     used = [each.used[0].key for each in told.activities]
     assert used[1] == told.activities[0].made[0].key
     assert used[2] == told.activities[1].made[0].key
-    assert told.activities[2].facts["host"] == making.host_kind()
+    assert told.activities[2].facts["host"] == recording.host_kind()
     assert told.activities[2].key == f"job_{job.id}"
 
 

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provenance import obscore
-from provenance.fits import hdus, headers
+from provenance.fits import hdus
 from provenance.obscore import (
     ALL_COLUMNS,
     COLUMNS,
@@ -34,6 +34,7 @@ from provenance.obscore import (
     problems,
     wavelength_m,
 )
+from provenance.obscore.product import product
 from provenance.text.errors import ObsCoreError, ProvenanceError
 from reduction import dss, missions, regions
 from reduction.eventlist import open_eventlist
@@ -306,7 +307,7 @@ def test_instruments_agree_with_the_missions() -> None:
     """The resolution of an instrument stands in two packages, of which neither may import the other."""
     for mission in missions.MISSIONS:
         header = {"TELESCOP": mission.telescope, "INSTRUME": mission.instruments[0], "HDUCLAS1": "EVENTS"}
-        found = headers.product([header])
+        found = product([header])
         assert found is not None
         instrument = instruments.find(found)
         assert instrument is not None, mission.name

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance import links, rerun, steps
-from provenance.rerun import LockedError
-from provenance.steps import InputData, OutputData, Parameter, Step
+from provenance import steps
+from provenance.steps import InputData, OutputData, Parameter, Step, dependencies, rerun
+from provenance.steps.rerun import LockedError
 from provenance.text.errors import StepsError
 
 SLIDES = """{"provenance": [{"args": [
@@ -55,11 +55,11 @@ def test_the_slides_own_example_says_what_may_be_changed() -> None:
         ("args[2]", "2", True),
     ]
     with pytest.raises(StepsError, match=r"provenance\[0\]\.task: is missing"):
-        rerun.plan(links.linked(listed), [0])
+        rerun.plan(dependencies.linked(listed), [0])
 
 
 def test_steps_hang_together_by_hash_of_the_science() -> None:
-    chain = links.linked(CHAIN)
+    chain = dependencies.linked(CHAIN)
     assert rerun.from_step(chain, 0) == (0, 1, 3)
     assert rerun.from_step(chain, 1) == (1, 3)
     assert rerun.from_step(chain, 2) == (2, 3)
@@ -81,17 +81,17 @@ def test_steps_hang_together_by_hash_of_the_science() -> None:
 def test_without_hashes_place_and_name_tell(place: str, input_place: str, linked: bool) -> None:
     first = step("a", {}, {}, {"f.fits": ""}, place=place)
     second = step("b", {"in": (input_place, "f.fits", {})}, {}, {})
-    assert rerun.from_step(links.linked([first, second]), 0) == ((0, 1) if linked else (0,))
+    assert rerun.from_step(dependencies.linked([first, second]), 0) == ((0, 1) if linked else (0,))
 
 
 def test_a_hash_that_differs_outweighs_a_name() -> None:
     first = step("a", {}, {}, {"f.fits": "11"})
     second = step("b", {"in": ("", "f.fits", {"sha256": "22"})}, {}, {})
-    assert rerun.from_step(links.linked([first, second]), 0) == (0,)
+    assert rerun.from_step(dependencies.linked([first, second]), 0) == (0,)
 
 
 def test_a_plan_says_where_each_input_comes_from() -> None:
-    plan = rerun.plan(links.linked(CHAIN), [0, 1, 3], {"0.energy": "3 4", "text": "new", "bin": "4"})
+    plan = rerun.plan(dependencies.linked(CHAIN), [0, 1, 3], {"0.energy": "3 4", "text": "new", "bin": "4"})
     assert [(one.number, one.task, one.changed) for one in plan.steps] == [
         (0, "filter", ("energy",)), (1, "image", ()), (3, "fit", ("text",)),
     ]  # fmt: skip
@@ -120,18 +120,18 @@ def test_a_plan_says_where_each_input_comes_from() -> None:
 )
 def test_what_may_not_be_set_is_refused_by_name(changes: Any, error: type[StepsError], sentence: str) -> None:
     with pytest.raises(error, match=sentence):
-        rerun.plan(links.linked(CHAIN), [0, 1], changes)
+        rerun.plan(dependencies.linked(CHAIN), [0, 1], changes)
 
 
 def test_a_locked_value_may_be_repeated_as_it_was() -> None:
-    assert rerun.plan(links.linked(CHAIN), [0], {"mode": "x", "raw": ""}).steps[0].changed == ()
+    assert rerun.plan(dependencies.linked(CHAIN), [0], {"mode": "x", "raw": ""}).steps[0].changed == ()
     boolean = step("a", {}, {"flag": (True, False), "several": ((1, 2.5), False)}, {})
-    assert rerun.plan(links.linked([boolean]), [0], {"flag": "true", "several": "1\n2.5"}).steps[0].changed == ()
+    assert rerun.plan(dependencies.linked([boolean]), [0], {"flag": "true", "several": "1\n2.5"}).steps[0].changed == ()
 
 
 def test_what_was_hidden_may_be_given_although_it_is_locked() -> None:
     hidden = step("a", {}, {"token": ("(hidden)", False)}, {})
-    assert rerun.plan(links.linked([hidden]), [0], {"token": "abc"}).steps[0].values == {"token": "abc"}
+    assert rerun.plan(dependencies.linked([hidden]), [0], {"token": "abc"}).steps[0].values == {"token": "abc"}
 
 
 def test_a_cycle_and_a_wrong_order_are_told_with_the_place() -> None:
@@ -139,16 +139,16 @@ def test_a_cycle_and_a_wrong_order_are_told_with_the_place() -> None:
     second = step("b", {"in": ("http://x/1", "a.fits", {})}, {}, {"b.fits": ""}, place="http://x/2")
     place = r"provenance\[0\]\.args\[0\]\.inputdata: "
     with pytest.raises(StepsError, match=place + r"'b.fits' is made by provenance\[1\].*cycle"):
-        links.linked([first, second])
+        dependencies.linked([first, second])
 
 
 def test_a_file_changed_in_place_is_no_cycle() -> None:
-    chain = links.linked([step("a", {"in": ("/tmp", "f.fits", {})}, {}, {"f.fits": ""}, place="/tmp")])
+    chain = dependencies.linked([step("a", {"in": ("/tmp", "f.fits", {})}, {}, {"f.fits": ""}, place="/tmp")])
     assert rerun.plan(chain, [0]).missing[0][1].path == "f.fits"
 
 
 def test_a_repeated_step_counts_once_and_is_told() -> None:
-    chain = links.linked([FILTER, FILTER, IMAGE])
+    chain = dependencies.linked([FILTER, FILTER, IMAGE])
     assert chain.notes == ("provenance[1] is provenance[0] again and counts once",)
     assert rerun.from_step(chain, 0) == (0, 2)
 
@@ -156,7 +156,7 @@ def test_a_repeated_step_counts_once_and_is_told() -> None:
 def test_one_name_of_two_steps_is_ambiguous_only_where_one_is_run() -> None:
     listed = [step("a", {"x": RAW}, {}, {"f.fits": ""}), step("b", {"x": RAW}, {}, {"f.fits": ""}),
               step("c", {"in": ("", "f.fits", {})}, {}, {})]  # fmt: skip
-    chain = links.linked(listed)
+    chain = dependencies.linked(listed)
     assert rerun.plan(chain, [2]).missing
     place = r"provenance\[2\]\.args\[0\]\.inputdata\.path: "
     with pytest.raises(StepsError, match=place + r"'f.fits' may come from provenance\[0\] and provenance\[1\]"):
@@ -165,7 +165,7 @@ def test_one_name_of_two_steps_is_ambiguous_only_where_one_is_run() -> None:
 
 def test_an_input_without_path_and_hash_is_refused() -> None:
     with pytest.raises(StepsError, match=r"provenance\[0\]\.args\[0\]\.inputdata: has neither a path nor a sha256"):
-        rerun.plan(links.linked([step("a", {"in": ("", "", {})}, {}, {})]), [0])
+        rerun.plan(dependencies.linked([step("a", {"in": ("", "", {})}, {}, {})]), [0])
 
 
 @pytest.mark.parametrize(("wanted", "number"), [(None, 3), ("", 3), ("1", 1), ("image.fits", 1), ("events.fits", 0)])
@@ -182,21 +182,22 @@ def test_an_unknown_target_is_told_with_those_there_are() -> None:
 
 def test_a_collection_is_linked_by_the_hash_of_its_member() -> None:
     many = Step((OutputData(0, "", False, "", ("a.fits", "b.fits"), {"sha256": ["11", "22"]}),), {"task": "split"})
-    plan = rerun.plan(links.linked([many, step("use", {"in": ("", "renamed.fits", {"sha256": "22"})}, {}, {})]), [0, 1])
+    listed = [many, step("use", {"in": ("", "renamed.fits", {"sha256": "22"})}, {}, {})]
+    plan = rerun.plan(dependencies.linked(listed), [0, 1])
     assert plan.steps[1].inputs[0].output == "b.fits"
 
 
 def test_a_chain_that_is_too_long_is_refused() -> None:
     listed = [step("a", {"in": ("", f"{n}", {})}, {}, {f"{n + 1}": ""}) for n in range(rerun.MOST_STEPS + 1)]
     with pytest.raises(StepsError, match="101 steps are to be run; at most 100"):
-        rerun.plan(links.linked(listed), rerun.from_step(links.linked(listed), 0))
+        rerun.plan(dependencies.linked(listed), rerun.from_step(dependencies.linked(listed), 0))
 
 
 def test_a_thousand_steps_are_linked_quickly() -> None:
     listed = [step("a", {"in": ("", f"{n}.fits", {"sha256": f"{n:064x}"})}, {}, {f"{n + 1}.fits": f"{n + 1:064x}"})
               for n in range(1000)]  # fmt: skip
     began = time.process_time()
-    chain = links.linked(listed)
+    chain = dependencies.linked(listed)
     assert len(rerun.from_step(chain, 0)) == 1000
     assert time.process_time() - began < 1.0
 
@@ -208,7 +209,7 @@ def test_what_is_run_again_is_closed_under_dependence(pairs: list[tuple[int, int
               for n, (used, made) in enumerate(pairs)]  # fmt: skip
     if first >= len(listed):
         return
-    chosen = set(rerun.from_step(links.linked(listed), first))
+    chosen = set(rerun.from_step(dependencies.linked(listed), first))
     expected = {first}
     for number, (used, _) in enumerate(pairs):
         makers = [earlier for earlier in range(number) if pairs[earlier][1] == used]

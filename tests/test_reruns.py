@@ -23,8 +23,8 @@ import labs
 from checkout import ROOT
 from pagereader import visit
 from provenance import obscore, steps, votags
-from provenance.rerun import PlannedInput, PlannedStep
 from provenance.steps import InputData, OutputData, Parameter, Step
+from provenance.steps.rerun import PlannedInput, PlannedStep
 from reduction.simulate import simulate, small
 from serving import COMMAND, running_server, start_server
 from uws_server import client

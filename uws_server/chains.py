@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from provenance import chain, making
+from provenance import chain
 from provenance.chain import Activity, Chain, File, Link, Value
+from provenance.steps import recording
 from uws_server.jobs.definition import Definition, ParameterSpec
 from uws_server.jobs.job import LOG, Job, ParameterValue, Result
 from uws_server.jobs.phases import Phase
@@ -141,9 +142,9 @@ class ChainMaker:
     def _used(self, use: Use, about: About, place: str) -> Link:
         key = f"result_{use.result_id}" if use.result_id else chain.key_of_file(use.sha256, use.text)
         if key not in self._files:
-            said = making.said_plainly(use.text, self._hide)
+            said = recording.said_plainly(use.text, self._hide)
             location = f"{self._base_url}{place}" if place else said
-            self._files[key] = File(key, making.located(said)[1], location, use.sha256)
+            self._files[key] = File(key, recording.located(said)[1], location, use.sha256)
         return Link(key, use.name, about.parameters.get(use.name, _UNKNOWN).description)
 
     def _made(self, kept: Kept, about: About) -> list[Link]:
@@ -154,7 +155,7 @@ class ChainMaker:
                 continue
             self._files[key] = self._file(result, kept.job)
             links.append(Link(key, result.name, result.description))
-            several = making.collection_of(result.file_name, about.globs) if about.globs else ""
+            several = recording.collection_of(result.file_name, about.globs) if about.globs else ""
             if several:
                 groups.setdefault(several, []).append(key)
         for name, members in groups.items():
@@ -173,14 +174,14 @@ class ChainMaker:
 
     def _value(self, name: str, value: ParameterValue, about: About) -> Value:
         spec = about.parameters.get(name, _UNKNOWN)
-        content = [making.HIDDEN if making.is_secret(name) else self._plain(each) for each in value.each]
+        content = [recording.HIDDEN if recording.is_secret(name) else self._plain(each) for each in value.each]
         return Value(
             name, tuple(content) if value.parts else content[0], spec.unit, spec.description, spec.type, spec.ucd,
             spec.editable,
         )  # fmt: skip
 
     def _plain(self, value: ParameterValue) -> str | int | float | bool | None:
-        return making.said_plainly(value.value, self._hide) if isinstance(value.value, str) else value.value
+        return recording.said_plainly(value.value, self._hide) if isinstance(value.value, str) else value.value
 
 
 def _places(kept: Kept) -> list[str]:

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance import chain, making, steps
+from provenance import chain, steps
 from provenance.chain import Chain
+from provenance.steps import recording
 from provenance.text import jsontext
 from provenance.walking import ALL, Direction, cut, joined, reached
 from uws_server.chains import About, ChainMaker
@@ -88,7 +89,7 @@ class Lineage:
         for name, value in job.parameters.items():
             for number, each in enumerate(value.each if value.is_file else (), start=1):
                 place = f"{name}/{number}" if value.parts else name
-                found.append((place, each, results.get((name, making.said_plainly(each.text)))))
+                found.append((place, each, results.get((name, recording.said_plainly(each.text)))))
         return found
 
     # --- where to start --------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from provenance.rerun import Value
+from provenance.steps.rerun import Value
 from provenance.text import jsontext
 from uws_server.errors import BadRequest
 from uws_server.forms import Form

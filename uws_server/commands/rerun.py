@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provenance import rerun, steps, votags
-from provenance.steps import Step
+from provenance import steps, votags
+from provenance.steps import Step, rerun
 from provenance.text.errors import ProvenanceError
 from uws_server.client import ENDED, ClientError, Credentials, RemoteResult, ask, download, refusal
 from uws_server.commands.run import add_server, credentials, given, make_folder, server_address, shown_to

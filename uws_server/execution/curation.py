@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from provenance.making import CURATION
 from provenance.obscore.columns import ENUMERATIONS
+from provenance.steps.recording import CURATION
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError
 

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from provenance import making, obscore, steps, votags
+from provenance import obscore, steps, votags
 from provenance.fits.digests import digests
 from provenance.fits.hdus import holds_fits, looks_like_fits
+from provenance.steps import recording
 from provenance.text.errors import ProvenanceError
 from uws_server.execution import curation, gather, local, staging
 from uws_server.jobs.definition import Definition, ResultSpec
@@ -51,7 +52,7 @@ def collect(job: Job, definition: Definition, folder: Path, results_url: str, en
     """Find, tag and describe the files that a job left in its folder."""
     notes = gather.gather(definition, folder)
     told = gather.noted(folder)
-    curated = making.curated(curation.noted(folder), ended.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"))
+    curated = recording.curated(curation.noted(folder), ended.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"))
     files = list(_regular_files(folder / "results", notes))
     named = _name(files, definition)
     own = _steps_of(job, folder, notes, lambda: _own_step(job, folder, definition, named, results_url, ended))
@@ -181,15 +182,15 @@ def _own_step(
     globs = {spec.name: spec.file for spec in definition.results}
     files = [path for _, path, _ in named]
     status = local.status(folder)
-    return making.make_step(
+    return recording.make_step(
         [_used(definition, name, value, folder) for name, value in inputs],
         [_given(definition, name, value) for name, value in job.parameters.items() if not value.is_file],
         [
-            making.Made(path.name, spec.description, digests(path), making.collection_of(path.name, globs))
+            recording.Made(path.name, spec.description, digests(path), recording.collection_of(path.name, globs))
             for _, path, spec in named
         ],
         results_url,
-        making.Circumstances(
+        recording.Circumstances(
             task=job.definition,
             version=job.version,
             job=job.id,
@@ -197,12 +198,12 @@ def _own_step(
             started=job.started,
             ended=ended,
             exit_status=status.code if status else None,
-            calibration=making.calibration(
+            calibration=recording.calibration(
                 [*(folder / str(value.value) for _, value in inputs), *files], _environment(folder)
             ),
             more={"note": notes} if (notes := staging.notes_of(folder)) else {},
         ),
-        making.machine_folders(folder, [(str(value.value), value.text) for _, value in inputs]),
+        recording.machine_folders(folder, [(str(value.value), value.text) for _, value in inputs]),
     )
 
 
@@ -212,21 +213,21 @@ def _files_of(job: Job) -> list[tuple[str, ParameterValue]]:
     return [(name, value) for name, value in found if value.value]
 
 
-def _used(definition: Definition, name: str, value: ParameterValue, folder: Path) -> making.Used:
+def _used(definition: Definition, name: str, value: ParameterValue, folder: Path) -> recording.Used:
     spec = definition.parameter(name)
     about, editable = (spec.description, spec.editable) if spec else ("", False)
     try:
         found = digests(folder / str(value.value))
     except OSError:  # the script may have taken its own input away
-        return making.Used(name, about, editable, value.text)
-    return making.Used(name, about, editable, value.text, found.whole, found.science)
+        return recording.Used(name, about, editable, value.text)
+    return recording.Used(name, about, editable, value.text, found.whole, found.science)
 
 
-def _given(definition: Definition, name: str, value: ParameterValue) -> making.Given:
+def _given(definition: Definition, name: str, value: ParameterValue) -> recording.Given:
     spec = definition.parameter(name)
     about, editable, unit = (spec.description, spec.editable, spec.unit) if spec else ("", False, "")
     content = tuple(part.value for part in value.parts) if value.parts else value.value
-    return making.Given(name, about, editable, content, unit)
+    return recording.Given(name, about, editable, content, unit)
 
 
 def _environment(folder: Path) -> Mapping[str, str]:
@@ -257,7 +258,7 @@ def _uses(job: Job, everything: Sequence[steps.Step]) -> tuple[Use, ...]:
     for name, value in _files_of(job):
         given = hashes.get(name) or [""]
         digest = given.pop(0) if len(given) > 1 else given[0]
-        used.append(Use(name, making.said_plainly(value.text), digest))
+        used.append(Use(name, recording.said_plainly(value.text), digest))
     return tuple(used)
 
 

@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 from bottle import Bottle, HTTPResponse, request
 
-from provenance import making
 from provenance.chain import Chain
 from provenance.fits import hdus
+from provenance.steps import recording
 from provenance.text.errors import ProvenanceError
 from provenance.walking import Direction
 from uws_server import forms
@@ -183,11 +183,11 @@ class _Finder:
                 return self._stored(identifier, "#progenitor", result)
             except NotFound:
                 pass  # deleted since: it may still be there as it was uploaded
-        said = making.said_plainly(value.text)
+        said = recording.said_plainly(value.text)
         about, address = f"{said}, given for {name}", ""
         if value.kind == "upload":
             address = f"{self._base}/rest/{job.definition}/{job.id}/parameters/{name}"
-        elif value.kind == "url" and re.match(r"(?:https?|ftp)://", said) and making.HIDDEN not in said:
+        elif value.kind == "url" and re.match(r"(?:https?|ftp)://", said) and recording.HIDDEN not in said:
             address = said
         if not address:
             return Link(identifier, semantics="#progenitor", description=about,

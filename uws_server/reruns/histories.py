@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from provenance import links, rerun, steps, votags
-from provenance.rerun import PlannedStep
-from provenance.steps import InputData, OutputData, Parameter, Step
+from provenance import steps, votags
+from provenance.steps import InputData, OutputData, Parameter, Step, dependencies, rerun
+from provenance.steps.rerun import PlannedStep
 from provenance.text.errors import ProvenanceError
 from uws_server.errors import BadRequest, NotFound
 from uws_server.jobs.definition import Definition, ParameterSpec
@@ -76,7 +76,7 @@ def completed(step: Step, definitions: Mapping[str, Definition]) -> Step:
         else:
             extra = {**arg.extra, "name": spec.name}
             args.append(replace(arg, editable=arg.editable and spec.editable, extra=extra))
-    there = {links.name_of(arg) for arg in args if not isinstance(arg, OutputData)}
+    there = {dependencies.name_of(arg) for arg in args if not isinstance(arg, OutputData)}
     for spec in definition.parameters:
         if spec.editable and spec.name not in there and spec not in definition.inputs:
             args.append(Parameter(len(args), spec.description, True, None, {"name": spec.name}))

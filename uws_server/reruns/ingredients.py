@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from provenance.rerun import PlannedInput
+from provenance.steps.rerun import PlannedInput
 from uws_server.execution.fetch import NOTES_FILE, RECORDED_FILE
 from uws_server.jobs.definition import Definition, ParameterSpec
 from uws_server.jobs.job import ParameterValue, new_id

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from provenance.fits.digests import Digests, digests
-from provenance.making import HIDDEN
-from provenance.rerun import PlannedInput, PlannedStep
+from provenance.steps.recording import HIDDEN
+from provenance.steps.rerun import PlannedInput, PlannedStep
 from uws_server.counter import Counter
 from uws_server.errors import NotFound
 from uws_server.execution.fetch import Refused

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provenance import rerun
-from provenance.links import LinkedSteps
-from provenance.rerun import Plan, PlannedInput, Value
+from provenance.steps import rerun
+from provenance.steps.dependencies import LinkedSteps
+from provenance.steps.rerun import Plan, PlannedInput, Value
 from uws_server.errors import Problem
 from uws_server.intake import Upload
 from uws_server.jobs.job import Job

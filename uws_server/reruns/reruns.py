@@ -1,7 +1,7 @@
 """Run again what made a product, with changes: from a job, from the tags of a FITS file, from a step list.
 
-The rules are those of `provenance.rerun`; here steps become jobs of this server, and inputs files that it has. Knows no
-HTTP. Imports the counter, the inputs and everything below.
+The rules are those of `provenance.steps.rerun`; here steps become jobs of this server, and inputs files that it has.
+Knows no HTTP. Imports the counter, the inputs and everything below.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from provenance import links, rerun, steps, votags
-from provenance.links import LinkedSteps, name_of
-from provenance.making import HIDDEN
-from provenance.rerun import LockedError, Plan, PlannedInput, PlannedStep, Value
-from provenance.steps import InputData, Parameter, Step
+from provenance import steps, votags
+from provenance.steps import InputData, Parameter, Step, dependencies, rerun
+from provenance.steps.dependencies import LinkedSteps, name_of
+from provenance.steps.recording import HIDDEN
+from provenance.steps.rerun import LockedError, Plan, PlannedInput, PlannedStep, Value
 from provenance.text.errors import ProvenanceError
 from uws_server.errors import BadRequest, Forbidden, InvalidParameters, NotFound
 from uws_server.intake import Request, Upload
@@ -90,7 +90,7 @@ class Reruns(Family):
         return outlook
 
     def _outlook(self, history: History, wish: Wish, finder: Finder) -> Outlook:
-        chain = told(lambda: links.linked(history.steps))
+        chain = told(lambda: dependencies.linked(history.steps))
         last = told(lambda: rerun.target(history.steps, wish.target))
         if wish.first is not None:
             first, end = wish.first, last if wish.target else None
@@ -138,7 +138,7 @@ class Reruns(Family):
 
     def survey(self, history: History, uploads: Mapping[str, Upload]) -> tuple[View, ...]:
         """Every step with what went in, which of it may be changed, and where each input is found now."""
-        chain = told(lambda: links.linked(history.steps))
+        chain = told(lambda: dependencies.linked(history.steps))
         finder = Finder(self._services, self.counter, uploads)
         shown = history.steps[-rerun.MOST_STEPS :]
         _require_few(sum(isinstance(arg, InputData) for step in shown for arg in step.args))

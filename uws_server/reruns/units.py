@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
-from provenance import rerun, steps
-from provenance.links import name_of
-from provenance.steps import Parameter, Scalar, Step
+from provenance import steps
+from provenance.steps import Parameter, Scalar, Step, rerun
+from provenance.steps.dependencies import name_of
 from uws_server.jobs import numbers
 from uws_server.jobs.definition import NUMBER_TYPES, Definition, ParameterSpec
 

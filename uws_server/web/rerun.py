@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from bottle import HTTPResponse, request
 
-from provenance import rerun, steps
-from provenance.rerun import Field
+from provenance import steps
+from provenance.steps import rerun
+from provenance.steps.rerun import Field
 from uws_server import forms
 from uws_server.errors import BadRequest, Forbidden, NotFound
 from uws_server.forms import Form

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from provenance.fits import hdus
 from provenance.fits.digests import Digests
-from provenance.steps import Arg, InputData, OutputData, Parameter, Scalar, Step
+from provenance.steps.model import Arg, InputData, OutputData, Parameter, Scalar, Step
 from provenance.text.errors import ProvenanceError
 
 HIDDEN: Final = "(hidden)"

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from provenance.steps import Arg, InputData, OutputData, Step, digest
+from provenance.steps.document import digest
+from provenance.steps.model import Arg, InputData, OutputData, Step
 from provenance.text.errors import StepsError
 
 MOST_ORIGINS: Final = 20

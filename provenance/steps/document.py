@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
-from provenance.args import (
+from provenance.steps.model import (
     ARG_KEYS,
     FILE_FIELDS,
     FLAT,
@@ -22,15 +22,12 @@ from provenance.args import (
     InputData,
     OutputData,
     Parameter,
-    Scalar,
     Step,
     each_of,
 )
 from provenance.text import jsontext
 from provenance.text.errors import StepsError
 from provenance.text.jsontext import MAX_BYTES, Json, shown
-
-__all__ = ["Arg", "InputData", "OutputData", "Parameter", "Scalar", "Step", "digest", "dump", "merge", "parse", "read"]
 
 _KINDS: Final[dict[str, tuple[Callable[..., Arg], tuple[str, ...], Callable[[Json], tuple[Json, ...]]]]] = {
     "inputdata": (InputData, FILE_FIELDS, itemgetter(*FILE_FIELDS)),

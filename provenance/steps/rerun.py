@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from provenance.links import LinkedSteps, hashes_of, label, name_of, place_of
-from provenance.making import HIDDEN
-from provenance.steps import InputData, OutputData, Parameter, Scalar, Step
+from provenance.steps.dependencies import LinkedSteps, hashes_of, label, name_of, place_of
+from provenance.steps.model import InputData, OutputData, Parameter, Scalar, Step
+from provenance.steps.recording import HIDDEN
 from provenance.text.errors import StepsError
 
 Value: TypeAlias = Scalar | tuple[Scalar, ...]
