@@ -24,9 +24,10 @@ from pathlib import Path
 import requests
 from prov.model import ProvDocument
 
-from provenance import export, steps
+from provenance import steps
+from provenance.graph import export
+from provenance.graph.traversal import Direction
 from provenance.steps import recording
-from provenance.walking import Direction
 from uws_server.config import Config
 from uws_server.jobs.job import Job, ParameterValue, Result, new_id, utcnow
 from uws_server.jobs.phases import Phase

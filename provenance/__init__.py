@@ -2,8 +2,9 @@
 
 A library of its own (standard library, numpy, astropy, isal): `steps` is the list of tasks that made a file, `obscore`
 its ObsCore 1.1 row and the columns of the draft high-energy extension, `votags` the FITS extension VO-TAGS that carries
-both, `table` many rows as VOTable or ECSV, `errors` what goes wrong. Whatever a file holds, only a `ProvenanceError`
-(or OSError, where it cannot be opened) is raised.
+both, `obscore.table` many rows as VOTable or ECSV, `graph` what is known of many jobs and files, with its export as
+PROV; `fits` and `text` read and write files. Whatever a file holds, only a `ProvenanceError` of `text.errors` (or
+OSError, where it cannot be opened) is raised.
 
 ``obscore.from_file(path, **known)``     a row from a file's own headers, good time intervals and region
 ``obscore.problems(row)``                what is wrong with a row, in words
@@ -13,12 +14,14 @@ both, `table` many rows as VOTable or ECSV, `errors` what goes wrong. Whatever a
 ``votags.check(path)``, ``strip(path)``  what is wrong with them; take them out
 ``steps.parse(json)``, ``dump(steps)``   a step list from its JSON, and to it
 ``steps.read(path)``                     the step list of a JSON file
-``table.votable(rows)``, ``ecsv(rows)``  a table of rows, piece by piece
+``obscore.table.votable(rows)``, ``ecsv`` a table of rows, piece by piece
+``graph.export.prov_json(steps)``        a step list as a PROV document
 
 >>> import tempfile
 >>> from pathlib import Path
 >>> from astropy.io import fits
->>> from provenance import obscore, steps, table, votags
+>>> from provenance import obscore, steps, votags
+>>> from provenance.obscore import table
 >>> spectrum = Path(tempfile.mkdtemp()) / "spectrum.fits"
 >>> header = fits.Header({"TELESCOP": "XMM", "INSTRUME": "EPN", "OBS_ID": "0693760101", "HDUCLAS1": "SPECTRUM"})
 >>> fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(header=header)]).writeto(spectrum)

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prov.model import ProvDocument
 
-from provenance import chain, export, steps
-from provenance.records import VOPROV, Model, Options
+from provenance import graph, steps
+from provenance.graph import export
+from provenance.graph.records import VOPROV, Model, Options
 from provenance.text.errors import ProvenanceError
 
 JOB = "0123456789abcdef" * 2
@@ -92,12 +93,12 @@ def test_our_json_is_what_prov_writes(options: Options) -> None:
 def test_what_a_list_tells_becomes_activities_and_files() -> None:
     document = export.document([FILTER, SPECTRUM], Options(configuration=False))
     (second,) = names(document, "Activity") - {f"job_{JOB}"}
-    events, spectrum = f"job_{JOB}.made.{chain.safe('e.fits')}", f"{second}.made.{chain.safe('s.fits')}"
+    events, spectrum = f"job_{JOB}.made.{graph.safe('e.fits')}", f"{second}.made.{graph.safe('s.fits')}"
     assert relations(document, "Usage") == {(f"job_{JOB}", "file_" + "a" * 64), (second, events)}
     assert (spectrum, second) in relations(document, "Generation")
     assert relations(document, "Communication") == {(second, f"job_{JOB}")}
     collection = f"job_{JOB}.collection.images"
-    members = {f"job_{JOB}.made.{chain.safe(name)}" for name in ("a.fits", "b.fits")}
+    members = {f"job_{JOB}.made.{graph.safe(name)}" for name in ("a.fits", "b.fits")}
     assert relations(document, "Membership") == {(collection, member) for member in members}
 
 
@@ -106,28 +107,28 @@ def test_an_input_without_hash_is_the_latest_file_of_its_name() -> None:
     second = steps.Step((steps.InputData(0, "", False, "/tmp", "a.fits"), steps.OutputData(1, "", False, "", "a.fits")),
                         {"task": "two"})  # fmt: skip
     third = steps.Step((steps.InputData(0, "", False, "", "a.fits"),), {"task": "three"})
-    told = chain.of_steps([first, second, third])
+    told = graph.of_steps([first, second, third])
     assert [each.used[0].key for each in told.activities[1:]] == [each.made[0].key for each in told.activities[:2]]
 
 
 def test_an_input_with_another_hash_is_another_file() -> None:
     first = steps.Step((steps.OutputData(0, "", False, "", "a.fits", {"sha256": "1" * 64}),), {"task": "one"})
     second = steps.Step((steps.InputData(0, "", False, "", "a.fits", {"sha256": "2" * 64}),), {"task": "two"})
-    told = chain.of_steps([first, second])
+    told = graph.of_steps([first, second])
     assert told.activities[1].used[0].key == "file_" + "2" * 64
 
 
 def test_a_file_of_the_same_name_at_another_place_is_another_file() -> None:
     first = steps.Step((steps.OutputData(0, "", False, "/night1", "a.fits"),), {"task": "one"})
     second = steps.Step((steps.InputData(0, "", False, "/night2", "a.fits"),), {"task": "two"})
-    told = chain.of_steps([first, second])
+    told = graph.of_steps([first, second])
     assert told.files[told.activities[1].used[0].key].location == "/night2/a.fits"
 
 
 def test_steps_out_of_order_are_shown_all_the_same() -> None:
     use = steps.Step((steps.InputData(0, "", False, "/night1", "a.fits"),), {"task": "use"})
     make = steps.Step((steps.OutputData(0, "", False, "/night1", "a.fits"),), {"task": "make"})
-    told = chain.of_steps([use, make])
+    told = graph.of_steps([use, make])
     assert [each.name for each in told.activities] == ["use", "make"]
     assert told.activities[0].used[0].key != told.activities[1].made[0].key
 
@@ -144,7 +145,7 @@ def test_the_ivoa_flavour_uses_the_terms_of_its_model() -> None:
             "voprov:GenerationDescription", "voprov:DatasetEntity", "voprov:Collection"} <= types.keys()  # fmt: skip
     radius = document["entity"][f"this:job_{JOB}.radius"]
     assert (radius["voprov:name"], radius["prov:value"]) == ("radius", 40.5)
-    about = document["entity"][f"this:definition_filter_{chain.safe('1.0')}.radius"]
+    about = document["entity"][f"this:definition_filter_{graph.safe('1.0')}.radius"]
     assert (about["voprov:unit"], about["uws:editable"]) == ("arcsec", True)
     activity = document["activity"][f"this:job_{JOB}"]
     assert activity["uws:software"] == "numpy 2.0"
@@ -158,7 +159,7 @@ def test_the_w3c_flavour_uses_none_of_them() -> None:
     assert "voprov:" not in text.replace('"voprov": ', "")
     document = json.loads(text)
     assert {"prov:type": {"$": "prov:Plan", "type": "prov:QUALIFIED_NAME"}}.items() <= document["entity"][
-        f"this:definition_filter_{chain.safe('1.0')}"
+        f"this:definition_filter_{graph.safe('1.0')}"
     ].items()
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from provenance import chain, steps
-from provenance.chain import Chain
+from provenance import graph, steps
+from provenance.graph.model import Chain
+from provenance.graph.traversal import Direction
 from provenance.steps import recording
-from provenance.walking import Direction
 from uws_server.config import Config
 from uws_server.counter import Counter
 from uws_server.errors import NotFound
@@ -317,5 +317,5 @@ def test_a_long_row_is_followed_to_its_beginning(services: Services, make: Maker
     row = make.row(60)
     found = walked(services, row[-1].id, Direction.BACK)
     assert len([key for key in found if key.startswith("job_")]) == 60
-    assert chain.key_of_file("a" * 64, "") in found
+    assert graph.key_of_file("a" * 64, "") in found
     assert json.dumps(sorted(found)).isascii()

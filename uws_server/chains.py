@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from provenance import chain
-from provenance.chain import Activity, Chain, File, Link, Value
+from provenance import graph
+from provenance.graph.model import Activity, Chain, File, Link, Value
 from provenance.steps import recording
 from uws_server.jobs.definition import Definition, ParameterSpec
 from uws_server.jobs.job import LOG, Job, ParameterValue, Result
@@ -94,7 +94,7 @@ class ChainMaker:
             key = f"job_{each.get('job')}"
             mine = self._activities.get(key)
             if mine is not None and not mine.hidden:
-                facts = {name: each[name] for name in chain.FACTS if name in each}
+                facts = {name: each[name] for name in graph.FACTS if name in each}
                 self._activities[key] = replace(mine, facts={**mine.facts, **facts})
 
     def add_told(self, told: Chain, hidden: set[str]) -> None:
@@ -140,7 +140,7 @@ class ChainMaker:
                     yield f"result_{result.id}", before[result.name]
 
     def _used(self, use: Use, about: About, place: str) -> Link:
-        key = f"result_{use.result_id}" if use.result_id else chain.key_of_file(use.sha256, use.text)
+        key = f"result_{use.result_id}" if use.result_id else graph.key_of_file(use.sha256, use.text)
         if key not in self._files:
             said = recording.said_plainly(use.text, self._hide)
             location = f"{self._base_url}{place}" if place else said
@@ -159,7 +159,7 @@ class ChainMaker:
             if several:
                 groups.setdefault(several, []).append(key)
         for name, members in groups.items():
-            key = f"job_{kept.job.id}.collection.{chain.safe(name)}"
+            key = f"job_{kept.job.id}.collection.{graph.safe(name)}"
             self._files[key] = File(key, name, description=about.results[name], members=tuple(members))
             links.append(Link(key, name))
         return links

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance import chain, steps
-from provenance.chain import Chain
+from provenance import graph, steps
+from provenance.graph.model import Chain
+from provenance.graph.traversal import ALL, Direction, cut, joined, reached
 from provenance.steps import recording
 from provenance.text import jsontext
-from provenance.walking import ALL, Direction, cut, joined, reached
 from uws_server.chains import About, ChainMaker
 from uws_server.errors import NotFound
 from uws_server.jobs.job import Job, ParameterValue
@@ -119,7 +119,7 @@ class Lineage:
             for result in kept.results:
                 if result.sha256 == sha256:
                     return Start(f"result_{result.id}", ids)
-        return Start(chain.key_of_file(sha256, ""), ids)
+        return Start(graph.key_of_file(sha256, ""), ids)
 
     # --- the whole of it -------------------------------------------------------------------------------
 
@@ -181,7 +181,7 @@ class Lineage:
             made.add_facts(listed)
             if all(made.knows(f"job_{each.get('job')}") for each in listed):
                 return  # a long list of our own jobs: the database has the rest
-            told = chain.of_steps(steps.parse(text))
+            told = graph.of_steps(steps.parse(text))
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return  # the script's own list, and none that can be read
         foreign = [each.key.removeprefix("job_") for each in told.activities if not made.knows(each.key)]

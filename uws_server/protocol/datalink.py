@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 from bottle import Bottle, HTTPResponse, request
 
-from provenance.chain import Chain
 from provenance.fits import hdus
+from provenance.graph.model import Chain
+from provenance.graph.traversal import Direction
 from provenance.steps import recording
 from provenance.text.errors import ProvenanceError
-from provenance.walking import Direction
 from uws_server import forms
 from uws_server.callers import counter_of
 from uws_server.counter import Counter

@@ -17,10 +17,10 @@ from typing import Final
 
 from bottle import Bottle, HTTPResponse, request
 
-from provenance import export
-from provenance.chain import Chain
-from provenance.records import Model, Options
-from provenance.walking import ALL, Direction
+from provenance.graph import export
+from provenance.graph.model import Chain
+from provenance.graph.records import Model, Options
+from provenance.graph.traversal import ALL, Direction
 from uws_server import forms
 from uws_server.callers import counter_of
 from uws_server.errors import BadRequest

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from provenance.chain import Chain, File
+from provenance.graph.model import Chain, File
 
 WIDTH, HEIGHT = 188, 48
 _GAP_X, _GAP_Y, _MARGIN = 20, 44, 10

@@ -8,8 +8,8 @@ from typing import Any
 
 from bottle import HTTPResponse
 
-from provenance.chain import Activity, Chain, File, Link
-from provenance.records import shown
+from provenance.graph.model import Activity, Chain, File, Link
+from provenance.graph.records import shown
 from uws_server.lineage import Lineage
 from uws_server.services import Services
 from uws_server.web.chainpicture import HEIGHT, WIDTH, picture

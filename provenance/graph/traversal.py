@@ -8,7 +8,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
-from provenance.chain import Chain
+from provenance.graph.model import Chain
 
 ALL: Final = 10**9
 """A depth that follows everything."""

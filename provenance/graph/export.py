@@ -17,9 +17,9 @@ from typing import Any, Final
 from prov.identifier import Namespace, QualifiedName
 from prov.model import PROV, ProvDocument
 
-from provenance import chain as chains
-from provenance.chain import Chain
-from provenance.records import SCHEMA, TERMS, VOPROV, Attribute, Options, Record, Ref, records
+from provenance.graph import model
+from provenance.graph.model import Chain
+from provenance.graph.records import SCHEMA, TERMS, VOPROV, Attribute, Options, Record, Ref, records
 from provenance.steps import Step
 from provenance.text.errors import ProvenanceError
 
@@ -126,7 +126,7 @@ def _drawn(told: ProvDocument, attributes: bool, kind: str) -> bytes:
 
 
 def _records(told: Chain | Iterable[Step], options: Options | None) -> Iterator[Record]:
-    chain = told if isinstance(told, Chain) else chains.of_steps(told)
+    chain = told if isinstance(told, Chain) else model.of_steps(told)
     return records(chain, options or Options())
 
 

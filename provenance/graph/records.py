@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from provenance.chain import Activity, Chain, File, Link, Value, safe
+from provenance.graph.model import Activity, Chain, File, Link, Value, safe
 from provenance.text.xmltext import writable
 
 VOPROV: Final = "http://www.ivoa.net/documents/ProvenanceDM/index.html#"
