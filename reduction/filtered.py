@@ -15,8 +15,7 @@ from reduction.dss import DataSubspace
 from reduction.eventlist import EventList
 from reduction.fitswrite import LONGSTRN, PRIMARY, Cards
 from reduction.gti import GTI, of_ccd
-from reduction.missions import number
-from reduction.ogip import CREATOR
+from reduction.missions import CREATOR, number
 from reduction.selection import Rows
 
 _RENEWED = re.compile(r"CHECKSUM|DATASUM|\d*DS(TYP|VAL|FORM|UNIT?|REF)\d+|NEVENTS|SLCTEXPR|LONGSTRN")

@@ -13,9 +13,8 @@ from reduction import fitswrite
 from reduction.dss import DataSubspace
 from reduction.eventlist import EventList
 from reduction.fitswrite import LONGSTRN, PRIMARY, Cards, TableColumn
+from reduction.missions import CREATOR
 from reduction.spectrum import Spectrum
-
-CREATOR = "uws-server reduction"
 
 _CARRIED_NAME = re.compile(r"[A-Z0-9_-]{1,8}")
 

@@ -13,7 +13,8 @@ from reduction.errors import ReductionError
 from reduction.eventlist import EventList, open_eventlist
 from reduction.filtered import writing_events
 from reduction.grouping import check_minimum
-from reduction.ogip import CREATOR, write_spectrum
+from reduction.missions import CREATOR
+from reduction.ogip import write_spectrum
 from reduction.selection import Selection, choose
 from reduction.spectrum import Spectrum, extract
 

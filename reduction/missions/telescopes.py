@@ -21,6 +21,9 @@ Header = Mapping[str, Any]
 Ranges = tuple[tuple[int, int], ...]
 """Inclusive integer ranges, sorted and apart."""
 
+CREATOR = "uws-server reduction"
+"""What products name as their maker, whatever the telescope (keyword CREATOR)."""
+
 HIGHEST_PATTERN = 255
 """Patterns and grades are bytes in every event list known here."""
 
