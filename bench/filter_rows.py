@@ -111,11 +111,12 @@ def fitscopy(peer: str, path: Path) -> dict[str, float]:
 def ours(path: Path) -> dict[str, float]:
     """Filter with the reduction package, timed after the imports."""
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from reduction import dss, regions
-    from reduction.eventlist import open_eventlist
-    from reduction.filtered import writing_events
+    from reduction import regions
+    from reduction.events import dss
+    from reduction.events.eventlist import open_eventlist
+    from reduction.events.filtered import writing_events
+    from reduction.events.selection import choose
     from reduction.ogip import write_spectrum
-    from reduction.selection import choose
     from reduction.spectrum import extract
 
     begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)

@@ -14,8 +14,8 @@ What is wrong with an input is a `ReductionError`, whose sentence names the para
 >>> import tempfile
 >>> from pathlib import Path
 >>> from reduction import regions
->>> from reduction.eventlist import open_eventlist
->>> from reduction.selection import choose
+>>> from reduction.events.eventlist import open_eventlist
+>>> from reduction.events.selection import choose
 >>> from reduction.simulate import simulate, small
 >>> from reduction.spectrum import extract
 >>> pn = simulate(small(), Path(tempfile.mkdtemp()), cameras=("EPN",))[0]

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from reduction.errors import ReductionError
-from reduction.eventlist import BadPixels, EventList
+from reduction.events.eventlist import BadPixels, EventList
+from reduction.events.selection import Region, Rows
 from reduction.missions import Window
-from reduction.selection import Region, Rows
 
 Floats = npt.NDArray[np.float64]
 

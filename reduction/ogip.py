@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from provenance.fits.atomic import write_bytes
-from reduction import fitswrite
-from reduction.dss import DataSubspace
-from reduction.eventlist import EventList
-from reduction.fitswrite import LONGSTRN, PRIMARY, Cards, TableColumn
+from reduction.events import fitswrite
+from reduction.events.dss import DataSubspace
+from reduction.events.eventlist import EventList
+from reduction.events.fitswrite import LONGSTRN, PRIMARY, Cards, TableColumn
 from reduction.missions import CREATOR
 from reduction.spectrum import Spectrum
 

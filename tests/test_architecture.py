@@ -245,7 +245,7 @@ def test_the_table_itself_points_down() -> None:
         ("uws_server.jobs.job", "uws_server.config"),
         ("uws_server.archive.footprints", "reduction.spectrum"),
         ("provenance.steps", "uws_server.version"),
-        ("reduction.gti", "uws_server.errors"),
+        ("reduction.events.gti", "uws_server.errors"),
         ("uws_server.services", "job_definitions.dummy.run"),
         ("uws_server.cellar", "uws_server.errors"),
     ],

@@ -11,8 +11,8 @@ from astropy.io import fits
 from reduction import regions
 from reduction.area import CcdPlace, Sampler, good_area, place_ccds
 from reduction.errors import ReductionError
-from reduction.eventlist import EventList, open_eventlist
-from reduction.selection import choose
+from reduction.events.eventlist import EventList, open_eventlist
+from reduction.events.selection import choose
 from reduction.spectrum import backscal, extract
 from synthetic import PIXEL, Epic, Geometry, write
 

@@ -11,9 +11,9 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from reduction import inflate
 from reduction.errors import ReductionError
-from reduction.eventlist import open_eventlist
+from reduction.events import inflate
+from reduction.events.eventlist import open_eventlist
 from reduction.missions import ACIS, EPN, FPMA, XTI
 from synthetic import PN, Epic, write
 

@@ -10,10 +10,10 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reduction import gti
 from reduction.errors import ReductionError
-from reduction.fitsfile import scan
-from reduction.gti import GTI, Clock
+from reduction.events import gti
+from reduction.events.fitsfile import scan
+from reduction.events.gti import GTI, Clock
 from synthetic import gti_table, write_gti
 
 CLOCK = Clock(50814.0, 0.0, 0.0, "TT")

@@ -36,10 +36,11 @@ from provenance.obscore import (
 )
 from provenance.obscore.product import product
 from provenance.text.errors import ObsCoreError, ProvenanceError
-from reduction import dss, missions, regions
-from reduction.eventlist import open_eventlist
+from reduction import missions, regions
+from reduction.events import dss
+from reduction.events.eventlist import open_eventlist
+from reduction.events.selection import choose
 from reduction.ogip import write_spectrum
-from reduction.selection import choose
 from reduction.spectrum import extract
 from synthetic import Epic
 from synthetic import write as write_events

@@ -21,12 +21,13 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 import reduction
-from reduction import dss, gti, regions
+from reduction import regions
 from reduction.errors import ReductionError
-from reduction.eventlist import EventList, open_eventlist
-from reduction.filtered import writing_events
+from reduction.events import dss, gti
+from reduction.events.eventlist import EventList, open_eventlist
+from reduction.events.filtered import writing_events
+from reduction.events.selection import Selection, choose, parse_energy
 from reduction.ogip import write_spectrum
-from reduction.selection import Selection, choose, parse_energy
 from reduction.simulate import simulate, small, truth_path
 from reduction.spectrum import Spectrum, extract
 from synthetic import LENGTH, START, Epic, gtis, write, write_gti

@@ -8,14 +8,15 @@ from typing import Any
 from provenance.fits.atomic import write_bytes
 from provenance.obscore import wavelength_m
 from provenance.obscore.instruments import covered_kev
-from reduction import dss, gti, regions, task
+from reduction import regions, task
 from reduction.errors import ReductionError
-from reduction.eventlist import EventList, open_eventlist
-from reduction.filtered import writing_events
+from reduction.events import dss, gti
+from reduction.events.eventlist import EventList, open_eventlist
+from reduction.events.filtered import writing_events
+from reduction.events.selection import Selection, choose
 from reduction.grouping import check_minimum
 from reduction.missions import CREATOR
 from reduction.ogip import write_spectrum
-from reduction.selection import Selection, choose
 from reduction.spectrum import Spectrum, extract
 
 SOURCE, BACKGROUND = "source_region", "background_region"

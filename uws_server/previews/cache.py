@@ -17,7 +17,7 @@ from typing import Literal
 
 from provenance.fits.hdus import OPENING
 from reduction.errors import ReductionError
-from reduction.fitsfile import Hdu, scan
+from reduction.events.fitsfile import Hdu, scan
 from uws_server.previews import svg
 from uws_server.previews.plot import Plot, make_plot, plot_json
 from uws_server.previews.spectra import NoPreview, is_spectrum

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reduction.errors import ReductionError
-from reduction.eventlist import EventList, open_eventlist
-from reduction.fitsfile import Column, Hdu, integer
+from reduction.events.eventlist import EventList, open_eventlist
+from reduction.events.fitsfile import Column, Hdu, integer
 from reduction.missions import number
 from uws_server.previews.spectra import Floats, NoPreview
 

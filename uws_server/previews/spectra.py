@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from reduction import missions
 from reduction.errors import ReductionError
-from reduction.fitsfile import Hdu, scan
+from reduction.events.fitsfile import Hdu, scan
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reduction.errors import ReductionError
-from reduction.fitsfile import Hdu, scan
+from reduction.events.fitsfile import Hdu, scan
 
 SECONDS_PER_DAY = 86400.0
 

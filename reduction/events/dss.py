@@ -13,12 +13,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from reduction import fitswrite
-from reduction.eventlist import EventList
-from reduction.fitswrite import Cards, TableColumn
-from reduction.gti import GTI
+from reduction.events import fitswrite
+from reduction.events.eventlist import EventList
+from reduction.events.fitswrite import Cards, TableColumn
+from reduction.events.gti import GTI
+from reduction.events.selection import ALL_FLAG_BITS, Selection
 from reduction.missions import Ranges
-from reduction.selection import ALL_FLAG_BITS, Selection
 
 REGION_TABLE = "REG00101"
 

@@ -10,13 +10,13 @@ from typing import BinaryIO
 
 from provenance.fits.atomic import replacing
 from provenance.fits.cards import BLOCK, SIZE, card
-from reduction import fitswrite
-from reduction.dss import DataSubspace
-from reduction.eventlist import EventList
-from reduction.fitswrite import LONGSTRN, PRIMARY, Cards
-from reduction.gti import GTI, of_ccd
+from reduction.events import fitswrite
+from reduction.events.dss import DataSubspace
+from reduction.events.eventlist import EventList
+from reduction.events.fitswrite import LONGSTRN, PRIMARY, Cards
+from reduction.events.gti import GTI, of_ccd
+from reduction.events.selection import Rows
 from reduction.missions import CREATOR, number
-from reduction.selection import Rows
 
 _RENEWED = re.compile(r"CHECKSUM|DATASUM|\d*DS(TYP|VAL|FORM|UNIT?|REF)\d+|NEVENTS|SLCTEXPR|LONGSTRN")
 """Keywords of the event table that its selection makes wrong, or that are written anew."""

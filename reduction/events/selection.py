@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from reduction.errors import ReductionError
-from reduction.eventlist import EventList
-from reduction.fitsfile import Column
-from reduction.gti import GTI, combine, of_ccd, span
+from reduction.events.eventlist import EventList
+from reduction.events.fitsfile import Column
+from reduction.events.gti import GTI, combine, of_ccd, span
 from reduction.missions import HIGHEST_PATTERN, Ranges, parse_patterns
 
 Rows = npt.NDArray[np.void]

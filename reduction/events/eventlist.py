@@ -17,9 +17,9 @@ import numpy.typing as npt
 from astropy.wcs import WCS
 
 from reduction.errors import ReductionError
-from reduction.fitsfile import Column, Hdu, Header, describe_table, integer, scan
-from reduction.gti import GTI, Clock, read_tables
-from reduction.inflate import inflate, is_gzip
+from reduction.events.fitsfile import Column, Hdu, Header, describe_table, integer, scan
+from reduction.events.gti import GTI, Clock, read_tables
+from reduction.events.inflate import inflate, is_gzip
 from reduction.missions import Mission, identify, number
 
 CHUNK_BYTES = 12_000_000
