@@ -116,8 +116,8 @@ def ours(path: Path) -> dict[str, float]:
     from reduction.events.eventlist import open_eventlist
     from reduction.events.filtered import writing_events
     from reduction.events.selection import choose
-    from reduction.ogip import write_spectrum
-    from reduction.spectrum import extract
+    from reduction.spectra.ogip import write_spectrum
+    from reduction.spectra.spectrum import extract
 
     begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
     with tempfile.TemporaryDirectory() as name, open_eventlist(path) as events:

@@ -243,7 +243,7 @@ def test_the_table_itself_points_down() -> None:
         ("uws_server.web.jobs", "uws_server.protocol.uws_xml"),
         ("uws_server.protocol.uws", "uws_server.web.jobs"),
         ("uws_server.jobs.job", "uws_server.config"),
-        ("uws_server.archive.footprints", "reduction.spectrum"),
+        ("uws_server.archive.footprints", "reduction.spectra.spectrum"),
         ("provenance.steps", "uws_server.version"),
         ("reduction.events.gti", "uws_server.errors"),
         ("uws_server.services", "job_definitions.dummy.run"),

@@ -9,11 +9,11 @@ import pytest
 from astropy.io import fits
 
 from reduction import regions
-from reduction.area import CcdPlace, Sampler, good_area, place_ccds
 from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList, open_eventlist
 from reduction.events.selection import choose
-from reduction.spectrum import backscal, extract
+from reduction.spectra.area import CcdPlace, Sampler, good_area, place_ccds
+from reduction.spectra.spectrum import backscal, extract
 from synthetic import PIXEL, Epic, Geometry, write
 
 

@@ -10,9 +10,9 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reduction import grouping
 from reduction.errors import ReductionError
 from reduction.missions import EPN
+from reduction.spectra import grouping
 
 some_counts = st.lists(st.integers(0, 50), max_size=120).map(lambda numbers: np.array(numbers, dtype=np.int64))
 

@@ -40,8 +40,8 @@ from reduction import missions, regions
 from reduction.events import dss
 from reduction.events.eventlist import open_eventlist
 from reduction.events.selection import choose
-from reduction.ogip import write_spectrum
-from reduction.spectrum import extract
+from reduction.spectra.ogip import write_spectrum
+from reduction.spectra.spectrum import extract
 from synthetic import Epic
 from synthetic import write as write_events
 

@@ -27,9 +27,9 @@ from reduction.events import dss, gti
 from reduction.events.eventlist import EventList, open_eventlist
 from reduction.events.filtered import writing_events
 from reduction.events.selection import Selection, choose, parse_energy
-from reduction.ogip import write_spectrum
 from reduction.simulate import simulate, small, truth_path
-from reduction.spectrum import Spectrum, extract
+from reduction.spectra.ogip import write_spectrum
+from reduction.spectra.spectrum import Spectrum, extract
 from synthetic import LENGTH, START, Epic, gtis, write, write_gti
 
 CHANDRA, NUSTAR = "real/chandra_m82/acis_10027_events.fits", "real/nustar_b1937/dummy_evt.evt"

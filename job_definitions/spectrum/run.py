@@ -14,10 +14,10 @@ from reduction.events import dss, gti
 from reduction.events.eventlist import EventList, open_eventlist
 from reduction.events.filtered import writing_events
 from reduction.events.selection import Selection, choose
-from reduction.grouping import check_minimum
 from reduction.missions import CREATOR
-from reduction.ogip import write_spectrum
-from reduction.spectrum import Spectrum, extract
+from reduction.spectra.grouping import check_minimum
+from reduction.spectra.ogip import write_spectrum
+from reduction.spectra.spectrum import Spectrum, extract
 
 SOURCE, BACKGROUND = "source_region", "background_region"
 _LARGEST_DEG = 1.0

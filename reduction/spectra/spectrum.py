@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from reduction import grouping
-from reduction.area import CcdPlace, GoodArea, Sampler, SizedRegion, good_area, place_ccds, require_in_field
 from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList
 from reduction.events.gti import of_ccd
 from reduction.events.selection import Rows, Selection, Tally, Target, gather
 from reduction.missions import Mission
+from reduction.spectra import grouping
+from reduction.spectra.area import CcdPlace, GoodArea, Sampler, SizedRegion, good_area, place_ccds, require_in_field
 
 XMM_AREA_ARCSEC = 0.05
 """BACKSCAL of XMM-Newton counts squares of this side, as in the SAS."""

@@ -14,7 +14,7 @@ from reduction.events.dss import DataSubspace
 from reduction.events.eventlist import EventList
 from reduction.events.fitswrite import LONGSTRN, PRIMARY, Cards, TableColumn
 from reduction.missions import CREATOR
-from reduction.spectrum import Spectrum
+from reduction.spectra.spectrum import Spectrum
 
 _CARRIED_NAME = re.compile(r"[A-Z0-9_-]{1,8}")
 
