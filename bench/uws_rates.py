@@ -44,9 +44,9 @@ HELLO = """
 import sys
 from bottle import Bottle
 import uvicorn
-from uws_server.protocol.bell import Bell
-from uws_server.protocol.gateway import Gateway
-from uws_server.protocol.parking import Front
+from uws_server.asgi.notifier import Bell
+from uws_server.asgi.wsgi import Gateway
+from uws_server.asgi.longpoll import Front
 app = Bottle()
 app.get("/")(lambda: "hello")
 front = Front(Gateway(app, 16, lambda scope: True), Bell())

@@ -13,9 +13,9 @@ import requests
 import uvicorn
 
 from processes import until
-from uws_server.protocol.asgi import Scope
-from uws_server.protocol.fairness import Fair
-from uws_server.protocol.gateway import Gateway
+from uws_server.asgi.throttle import Fair
+from uws_server.asgi.types import Scope
+from uws_server.asgi.wsgi import Gateway
 
 THREADS, EACH = 6, 3
 

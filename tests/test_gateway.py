@@ -16,7 +16,7 @@ import uvicorn
 
 from processes import until
 from serving import connected
-from uws_server.protocol.gateway import Gateway
+from uws_server.asgi.wsgi import Gateway
 
 Start = Callable[..., Any]
 

@@ -19,9 +19,9 @@ import pytest
 import requests
 
 from serving import Served, connected, running_server
-from uws_server.protocol.bell import Bell
-from uws_server.protocol.gateway import Gateway
-from uws_server.protocol.parking import HEADER, Front
+from uws_server.asgi.longpoll import HEADER, Front
+from uws_server.asgi.notifier import Bell
+from uws_server.asgi.wsgi import Gateway
 
 SOAK = bool(os.environ.get("UWS_SOAK"))
 JOB = "0123456789abcdef0123456789abcdef"

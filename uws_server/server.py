@@ -17,14 +17,14 @@ from typing import Any, cast
 import uvicorn
 
 from uws_server import app
+from uws_server.asgi.longpoll import Front, peer_address
+from uws_server.asgi.notifier import Bell
+from uws_server.asgi.throttle import Fair
+from uws_server.asgi.types import Scope
+from uws_server.asgi.wsgi import Gateway
 from uws_server.callers import address_of
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError
-from uws_server.protocol.asgi import Scope
-from uws_server.protocol.bell import Bell
-from uws_server.protocol.fairness import Fair
-from uws_server.protocol.gateway import Gateway
-from uws_server.protocol.parking import Front, peer_address
 from uws_server.resources import definitions_folder
 from uws_server.services import Services
 

@@ -14,12 +14,13 @@ from urllib.parse import urlencode
 from bottle import Bottle, HTTPResponse, request
 
 from uws_server import forms
+from uws_server.asgi import longpoll
 from uws_server.callers import SHARE
 from uws_server.errors import BadRequest, Forbidden, NotFound
 from uws_server.intake import Request
 from uws_server.jobs.job import Job
 from uws_server.jobs.phases import ACTIVE, Phase
-from uws_server.protocol import dali, parking, uws_xml
+from uws_server.protocol import dali, uws_xml
 from uws_server.protocol.control import job_request, list_filter, phase_command, prefers_page, wait_seconds
 from uws_server.protocol.resource import TEXT, JobResource, description, xml_answer
 
@@ -199,7 +200,7 @@ class UWS(JobResource):
     def parked(self, response: HTTPResponse, seconds: int, state: str) -> HTTPResponse:
         """The response, to be held back by the front until the job's state is another one or the time is over."""
         owner = self.counter.caller.name
-        response.set_header(parking.HEADER, f"{seconds} {state}" + (f" {owner}" if owner else ""))
+        response.set_header(longpoll.HEADER, f"{seconds} {state}" + (f" {owner}" if owner else ""))
         return response
 
     @property

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from uws_server.protocol.asgi import Message, Receive, Scope, Send
+from uws_server.asgi.types import Message, Receive, Scope, Send
 
 Environ = dict[str, Any]
 WSGI = Callable[[Any, Any], Iterable[bytes]]

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from uws_server.protocol.asgi import Application, Message, Receive, Scope, Send
+from uws_server.asgi.types import Application, Message, Receive, Scope, Send
 
 _UNCHANGING = ("GET", "HEAD", "OPTIONS")
 _LARGE = 1 << 16

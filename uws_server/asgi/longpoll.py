@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from uws_server.protocol.asgi import Application, Message, Receive, Scope, Send
-from uws_server.protocol.bell import Bell
+from uws_server.asgi.notifier import Bell
+from uws_server.asgi.types import Application, Message, Receive, Scope, Send
 
 LOG = logging.getLogger(__name__)
 HEADER = "X-Park"
