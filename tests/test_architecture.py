@@ -17,7 +17,7 @@ from checkout import ROOT, project_files
 
 GROUND = (
     *("uws_server", "uws_server.errors", "uws_server.version", "uws_server.resources", "uws_server.config"),
-    "uws_server.plainfiles",
+    "uws_server.storage.plainfiles",
 )
 """What any room of the server may import. Among themselves only the errors may be imported."""
 
@@ -39,7 +39,7 @@ class Room:
 ROOMS: dict[str, Room] = {
     "uws_server.cli": Room(7),
     "uws_server.commands": Room(7),
-    "uws_server.demo": Room(7),
+    "uws_server.commands.demo": Room(7),
     "uws_server.__main__": Room(7),
     "uws_server.server": Room(7),
     "uws_server.app": Room(6),
@@ -75,7 +75,7 @@ ROOMS: dict[str, Room] = {
     "uws_server.client": Room(1, ("uws_server.errors", "uws_server.version")),
     "uws_server.config": Room(1, ("uws_server.errors",)),
     "uws_server.errors": Room(1, ()),
-    "uws_server.plainfiles": Room(1, ()),
+    "uws_server.storage.plainfiles": Room(1, ()),
     "uws_server.resources": Room(1, ("uws_server.errors",)),
     "uws_server.version": Room(1, ()),
     "uws_server": Room(1, ("uws_server.version",)),
@@ -84,10 +84,10 @@ ROOMS: dict[str, Room] = {
 SAME_FLOOR = {
     ("uws_server.__main__", "uws_server.cli"),
     ("uws_server.cli", "uws_server.commands"),
-    ("uws_server.cli", "uws_server.demo"),
+    ("uws_server.cli", "uws_server.commands.demo"),
     ("uws_server.commands", "uws_server.server"),
     ("uws_server.cli", "uws_server.server"),
-    ("uws_server.demo", "uws_server.commands"),
+    ("uws_server.commands.demo", "uws_server.commands"),
     ("uws_server.protocol", "uws_server.forms"),
     ("uws_server.web", "uws_server.forms"),
     ("uws_server.protocol", "uws_server.rerun_forms"),
@@ -260,7 +260,7 @@ def test_a_wrong_arrow_is_found(importer: str, imported: str) -> None:
     [
         ("uws_server.cli", "uws_server.app"),
         ("uws_server.cli", "uws_server.commands"),
-        ("uws_server.cli", "uws_server.demo"),
+        ("uws_server.cli", "uws_server.commands.demo"),
         ("uws_server.commands", "uws_server.server"),
         ("uws_server.archive.footprints", "reduction.regions"),
         ("uws_server.web.jobs", "uws_server.services"),

@@ -113,7 +113,7 @@ def _database_version(options: argparse.Namespace) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from uws_server import demo
+    from uws_server.commands import demo
 
     demo.run(options.data.absolute(), options.serve)
 

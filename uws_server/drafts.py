@@ -14,7 +14,7 @@ from uws_server.counter import Counter
 from uws_server.errors import BadRequest, Conflict, DefinitionError, Forbidden, NotFound, Problem
 from uws_server.jobs import checks
 from uws_server.jobs.definition import Definition
-from uws_server.jobs.draft import (
+from uws_server.jobs.formats.draft import (
     DEFINITION_FILE,
     MOST_BYTES,
     README_FILE,

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from bottle import HTTPResponse, request
 
 from uws_server.errors import Forbidden, NotFound
-from uws_server.plainfiles import NotPlain, opened
+from uws_server.storage.plainfiles import NotPlain, opened
 
 _PIECE = 1 << 18
 _RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*")

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from uws_server.errors import Conflict, NotFound
 from uws_server.jobs.checks import name_problem
-from uws_server.jobs.draft import WAS_LIVE, Action, Change, Draft, State
+from uws_server.jobs.formats.draft import WAS_LIVE, Action, Change, Draft, State
 from uws_server.jobs.job import utcnow
 from uws_server.storage.database import reading
 from uws_server.storage.revisions import is_digest

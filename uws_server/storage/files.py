@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from uws_server.errors import NotFound
-from uws_server.plainfiles import opened
+from uws_server.storage.plainfiles import opened
 
 STEPS_FILE = "steps.json"
 """The steps of a job, in its folder: those of its inputs, then its own."""

@@ -21,8 +21,8 @@ import sqlalchemy as sa
 from uws_server.errors import ConfigurationError, DefinitionError, NotFound, Problem
 from uws_server.jobs import checks
 from uws_server.jobs.definition import Definition
-from uws_server.jobs.draft import DEFINITION_FILE, README_FILE
 from uws_server.jobs.formats import native
+from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE
 from uws_server.jobs.job import Job
 from uws_server.storage import scripts
 from uws_server.storage.definitions import FOLDER, DefinitionStore, Live, Source

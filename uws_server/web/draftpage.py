@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uws_server.drafts import Drafts
-from uws_server.jobs.draft import Action, Change, Draft
+from uws_server.jobs.formats.draft import Action, Change, Draft
 from uws_server.services import Services
 from uws_server.web.page import Page
 from uws_server.web.render import Renderer

@@ -15,7 +15,7 @@ from uws_server.callers import SHARE
 from uws_server.drafts import Drafts
 from uws_server.errors import BadRequest, NotFound
 from uws_server.jobs.definition import Definition
-from uws_server.jobs.draft import Draft
+from uws_server.jobs.formats.draft import Draft
 from uws_server.jobs.job import Job, Progress, Result, utcnow
 from uws_server.jobs.parameters import texts_of
 from uws_server.jobs.phases import ENDED, Phase

@@ -15,8 +15,8 @@ from typing import Literal, cast
 from uws_server.errors import BadRequest, Problem
 from uws_server.jobs.checks import MOST_PARAMETERS, MOST_RESULTS
 from uws_server.jobs.definition import Definition, Entry, ParameterSpec
-from uws_server.jobs.draft import DEFINITION_FILE, README_FILE
 from uws_server.jobs.formats import Package, native
+from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE
 from uws_server.jobs.words import CONTROL
 from uws_server.web.boxes import ABOUT, LIMITS, SCRIPT
 

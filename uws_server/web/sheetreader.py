@@ -10,8 +10,8 @@ from typing import Literal, cast
 
 from uws_server.errors import Problem
 from uws_server.jobs.definition import Contact, Control, Definition, Duration, Entry, Keep, ParameterSpec, ResultSpec
-from uws_server.jobs.draft import DEFINITION_FILE, README_FILE
 from uws_server.jobs.formats import native
+from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE
 from uws_server.jobs.words import control_problem
 from uws_server.web.sheet import TEXTS_OF_PARAMETER, UNITS, Sheet
 

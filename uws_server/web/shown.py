@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from uws_server.errors import DefinitionError, Problem
 from uws_server.jobs.definition import PARAMETER_TYPES, Definition
-from uws_server.jobs.draft import Draft
+from uws_server.jobs.formats.draft import Draft
 from uws_server.web import sheet
 from uws_server.web.boxes import place_id
 from uws_server.web.fields import Filled, Group, groups
