@@ -31,10 +31,10 @@ from provenance.steps import recording
 from uws_server.config import Config
 from uws_server.jobs.job import Job, ParameterValue, Result, new_id, utcnow
 from uws_server.jobs.phases import Phase
-from uws_server.lineage import Lineage
 from uws_server.resources import definitions_folder
-from uws_server.rights import Caller
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.lineage import Lineage
+from uws_server.services.rights import Caller
 from uws_server.storage.uses import Use
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))

@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 
 from uws_server.config import Config
-from uws_server.counter import Counter
-from uws_server.drafts import Change, Draft, Drafts, Edited
 from uws_server.errors import BadRequest, Conflict, DefinitionError, Forbidden, InvalidParameters, NotFound
-from uws_server.intake import Request
 from uws_server.jobs.again import Again
 from uws_server.jobs.job import Filter, Job
 from uws_server.jobs.phases import Phase
 from uws_server.resources import definitions_folder
-from uws_server.rights import Caller
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.drafts import Change, Draft, Drafts, Edited
+from uws_server.services.job_service import Counter
+from uws_server.services.parameters import Request
+from uws_server.services.rights import Caller
 from uws_server.web.differences import Line, between
 
 ANN = Caller("ann", roles=frozenset({"author"}))
@@ -569,7 +569,7 @@ def test_of_a_trial_that_may_not_run_now_nothing_is_left(tmp_path: Path) -> None
 
 
 def test_an_author_has_a_limited_number_of_drafts(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uws_server.drafts.MOST_DRAFTS", 2)
+    monkeypatch.setattr("uws_server.services.drafts.MOST_DRAFTS", 2)
     for name in ("one", "two"):
         desk.ann.create(files(name))
     with pytest.raises(Forbidden, match="discard some"):
@@ -580,7 +580,7 @@ def test_an_author_has_a_limited_number_of_drafts(desk: Desk, monkeypatch: pytes
 
 
 def test_no_more_drafts_are_begun_by_beginning_them_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uws_server.drafts.MOST_DRAFTS", 2)
+    monkeypatch.setattr("uws_server.services.drafts.MOST_DRAFTS", 2)
     gate = threading.Barrier(8)
 
     def begin(number: int) -> bool:

@@ -28,7 +28,7 @@ from uws_server import config
 from uws_server.execution import local, sandbox, shepherd, staging
 from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
-from uws_server.services import Services
+from uws_server.services.context import Services
 from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore

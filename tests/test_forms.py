@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from uws_server.errors import BadRequest, TooLarge, UnsupportedMedia
 from uws_server.forms import Form, query, reading
-from uws_server.intake import Upload
+from uws_server.services.parameters import Upload
 from uws_server.storage.files import JobFiles
 
 MOST = 10_000_000

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from uws_server import cli
-from uws_server.integrity import Finding, Tally, examine
 from uws_server.jobs.job import Job, Result, new_id, utcnow
 from uws_server.jobs.phases import Phase
+from uws_server.services.integrity import Finding, Tally, examine
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 

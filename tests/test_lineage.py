@@ -14,14 +14,14 @@ from provenance.graph.model import Chain
 from provenance.graph.traversal import Direction
 from provenance.steps import recording
 from uws_server.config import Config
-from uws_server.counter import Counter
 from uws_server.errors import NotFound
 from uws_server.jobs.job import Job, ParameterValue, Result, new_id
 from uws_server.jobs.phases import Phase
-from uws_server.lineage import Lineage
 from uws_server.resources import definitions_folder
-from uws_server.rights import Caller
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.job_service import Counter
+from uws_server.services.lineage import Lineage
+from uws_server.services.rights import Caller
 from uws_server.storage.uses import Use
 
 BASE = "http://x.org/uws"

@@ -23,10 +23,10 @@ from uws_server.archive.observations import Archive
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError, InvalidParameters
 from uws_server.execution.fetch import Rules
-from uws_server.intake import Intake, Outside, Upload
 from uws_server.jobs.definition import PARAMETER_TYPES, Definition, Entry, ParameterSpec
 from uws_server.jobs.job import ParameterValue
 from uws_server.jobs.parameters import TYPES, check_values, texts_of, validate
+from uws_server.services.parameters import Intake, Outside, Upload
 from uwsjobs import UWS, change, create, define, document, read_schema
 
 PN, MOS = "P0123456701PNS003PIEVLI0000", "P0123456701M1S001MIEVLI0000"

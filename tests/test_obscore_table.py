@@ -35,7 +35,7 @@ from uws_server.errors import ConfigurationError
 from uws_server.jobs.job import Job, Result, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.protocol.obscore import _told
-from uws_server.services import Services
+from uws_server.services.context import Services
 from uws_server.storage import obscore_rows
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.obscore_rows import KeptRow

@@ -21,7 +21,7 @@ from uws_server.config import Config
 from uws_server.errors import ConfigurationError, Forbidden, Unauthorized
 from uws_server.jobs.job import Job, new_id, utcnow
 from uws_server.jobs.phases import Phase
-from uws_server.rights import Anonymous, Caller, Rights, rights_of
+from uws_server.services.rights import Anonymous, Caller, Rights, rights_of
 
 UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
 XLINK = "{http://www.w3.org/1999/xlink}"

@@ -30,18 +30,18 @@ from serving import COMMAND, running_server, start_server
 from uws_server import client
 from uws_server.client import JobState
 from uws_server.config import Config
-from uws_server.counter import Counter
 from uws_server.execution import following
 from uws_server.jobs.formats import native
 from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.reruns import histories, inputs
-from uws_server.rights import Caller
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.job_service import Counter
+from uws_server.services.rights import Caller
+from uws_server.services.trials import request_of
 from uws_server.storage import migrate
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
-from uws_server.trials import request_of
 from uwsjobs import define
 
 SOURCE = small().sources[0]

@@ -13,15 +13,15 @@ import requests
 
 import uwsjobs
 from serving import running_server
-from uws_server.accounts import Accounts
 from uws_server.config import Config
-from uws_server.counter import Counter
-from uws_server.drafts import Drafts
 from uws_server.errors import BadRequest, Forbidden, NotFound, Unauthorized
-from uws_server.intake import Request
 from uws_server.jobs.job import Job
-from uws_server.rights import Caller
-from uws_server.services import Services
+from uws_server.services.accounts import Accounts
+from uws_server.services.context import Services
+from uws_server.services.drafts import Drafts
+from uws_server.services.job_service import Counter
+from uws_server.services.parameters import Request
+from uws_server.services.rights import Caller
 from uws_server.storage.accounts import AccountStore
 
 CALLERS = {

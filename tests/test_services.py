@@ -22,14 +22,14 @@ from astropy.io import fits
 from processes import carrying, until
 from uws_server.app import build
 from uws_server.config import Config
-from uws_server.counter import Counter
 from uws_server.errors import BadRequest, Conflict, Forbidden, InvalidParameters, NotFound, problems_of
-from uws_server.intake import Request, Upload, discard
 from uws_server.jobs.job import Filter, Job, JobError, Progress, utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.resources import definitions_folder
-from uws_server.rights import Caller
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.job_service import Counter
+from uws_server.services.parameters import Request, Upload, discard
+from uws_server.services.rights import Caller
 
 BASE = "http://x.org/uws"
 ARCHIVED = "P0123456701PNS003PIEVLI0000"
@@ -202,10 +202,10 @@ from pathlib import Path
 from uws_server.config import Config
 from uws_server.jobs.job import utcnow
 from uws_server.resources import definitions_folder
-from uws_server.counter import Counter
-from uws_server.intake import Request
-from uws_server.rights import Caller
-from uws_server.services import Services
+from uws_server.services.job_service import Counter
+from uws_server.services.parameters import Request
+from uws_server.services.rights import Caller
+from uws_server.services.context import Services
 services = Services(Config(data=Path(sys.argv[1])), "http://x.org/uws", definitions_folder())
 services.start()
 desk = Counter(services, Caller())

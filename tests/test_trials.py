@@ -14,11 +14,11 @@ import pytest
 from astropy.io import fits
 
 from checkout import ROOT
-from uws_server import trials
 from uws_server.errors import InvalidParameters
 from uws_server.execution import sandbox
 from uws_server.jobs.definition import Definition, Entry, ParameterSpec
 from uws_server.jobs.formats import native
+from uws_server.services import trials
 
 SPECS = (
     ParameterSpec("text", "string", default="hello", max_values=3),

@@ -20,7 +20,7 @@ from uws_server.protocol.reruns import Reprocessing
 from uws_server.protocol.resource import TEXT
 from uws_server.protocol.uws import UWS
 from uws_server.protocol.vosi import VOSI
-from uws_server.services import Services
+from uws_server.services.context import Services
 from uws_server.sites import require_own
 from uws_server.web.pages import Pages
 

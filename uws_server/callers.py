@@ -13,12 +13,12 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
-from uws_server.counter import Counter
 from uws_server.errors import BadRequest
-from uws_server.rights import Caller
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.job_service import Counter
+from uws_server.services.rights import Caller
 
-_KEPT = "uws_server.counter"
+_KEPT = "uws_server.services.job_service"
 """Where the counter of a request is kept while the request lasts."""
 
 SHARE = "share"

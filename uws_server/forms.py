@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from uws_server.errors import BadRequest, TooLarge, UnsupportedMedia
-from uws_server.intake import Upload, discard
+from uws_server.services.parameters import Upload, discard
 
 Spool = Callable[[], Path]
 """Makes a new empty file."""

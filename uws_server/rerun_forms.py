@@ -13,11 +13,11 @@ from provenance.steps.rerun import Value
 from provenance.text import jsontext
 from uws_server.errors import BadRequest
 from uws_server.forms import Form
-from uws_server.intake import Upload
 from uws_server.jobs.words import run_id_problem, truth
 from uws_server.reruns.histories import History
 from uws_server.reruns.outlook import Wish
 from uws_server.reruns.reruns import Reruns
+from uws_server.services.parameters import Upload
 
 _FIRST = re.compile(r"[0-9]{1,6}")
 

@@ -26,7 +26,7 @@ from uws_server.callers import address_of
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError
 from uws_server.resources import definitions_folder
-from uws_server.services import Services
+from uws_server.services.context import Services
 
 LOG = logging.getLogger(__name__)
 _THREADS = 16

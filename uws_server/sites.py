@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from uws_server.errors import Forbidden
-from uws_server.rights import is_loopback
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.rights import is_loopback
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PORTS = {"http": 80, "https": 443}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uws_server import config
 
 if TYPE_CHECKING:
-    from uws_server.accounts import Accounts
+    from uws_server.services.accounts import Accounts
 
 
 def add(commands: Any) -> None:
@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
 
 
 def _with_accounts(options: argparse.Namespace) -> None:
-    from uws_server.accounts import Accounts
+    from uws_server.services.accounts import Accounts
     from uws_server.storage.accounts import AccountStore
     from uws_server.storage.jobstore import JobStore
 

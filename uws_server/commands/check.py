@@ -19,9 +19,9 @@ from uws_server.commands import check_files
 from uws_server.errors import BadRequest, NotFound, ServerError
 
 if TYPE_CHECKING:
-    from uws_server.counter import Counter
     from uws_server.jobs.job import Job, Result
-    from uws_server.services import Services
+    from uws_server.services.context import Services
+    from uws_server.services.job_service import Counter
     from uws_server.storage.library import Installed
 
 _EVERY_S = 0.1
@@ -60,7 +60,7 @@ def add(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from uws_server.resources import definitions_folder  # here: --help and other commands need not load astropy
-    from uws_server.services import Services
+    from uws_server.services.context import Services
 
     # what is wrong is told below, once, and not as a server tells it to its log
     logging.getLogger("uws_server").setLevel(logging.CRITICAL)
@@ -104,10 +104,10 @@ def _check(services: Services, names: list[str], only_read: bool) -> int:
 
 def _try(services: Services, installed: Installed) -> bool:
     """Run the test values of a definition; say whether the job did what it should."""
-    from uws_server import intake, trials
-    from uws_server.counter import Counter
     from uws_server.jobs.phases import Phase
-    from uws_server.rights import Caller
+    from uws_server.services import parameters, trials
+    from uws_server.services.job_service import Counter
+    from uws_server.services.rights import Caller
 
     counter = Counter(services, Caller(name="check", is_admin=True))
     try:
@@ -115,7 +115,7 @@ def _try(services: Services, installed: Installed) -> bool:
         try:
             job = counter.try_out(installed, request)
         finally:
-            intake.discard(request.uploads)
+            parameters.discard(request.uploads)
     except BadRequest as error:
         print("".join(f"    its test values are refused: {line}\n" for line in str(error).splitlines()), end="")
         return False

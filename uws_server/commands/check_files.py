@@ -16,12 +16,12 @@ from uws_server.commands.meter import Meter
 from uws_server.errors import NotFound
 
 if TYPE_CHECKING:
-    from uws_server.integrity import Tally
+    from uws_server.services.integrity import Tally
 
 
 def run(options: argparse.Namespace) -> int:
     """Tell of every file that is missing, changed or extra, a line each; 1 where there is one."""
-    from uws_server.integrity import Tally, examine  # here: --help and other commands need not load all of it
+    from uws_server.services.integrity import Tally, examine  # here: --help and other commands need not load all of it
     from uws_server.storage.files import JobFiles
     from uws_server.storage.jobstore import JobStore
 

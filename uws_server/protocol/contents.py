@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from bottle import Bottle, HTTPResponse, request
 
 from uws_server import forms
-from uws_server.counter import Counter
 from uws_server.errors import NotFound
 from uws_server.jobs.job import Job, ParameterValue
 from uws_server.jobs.parameters import texts_of
 from uws_server.protocol import uws_xml
 from uws_server.protocol.resource import TEXT, JobResource, xml_answer
 from uws_server.protocol.sending import send
+from uws_server.services.job_service import Counter
 
 
 class Contents(JobResource):

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 
 from uws_server.errors import BadRequest
 from uws_server.forms import Form
-from uws_server.intake import Request
 from uws_server.jobs.job import Filter, Job
 from uws_server.jobs.phases import Phase
 from uws_server.jobs.words import run_id_problem
 from uws_server.protocol import dali
+from uws_server.services.parameters import Request
 
 _LONGEST_WAIT_S = 3600
 _WHOLE = "[0-9]{1,19}"

@@ -28,7 +28,7 @@ from uws_server.protocol import dali, linktable
 from uws_server.protocol.control import prefers_page
 from uws_server.protocol.linktable import Link
 from uws_server.protocol.sending import send
-from uws_server.services import Services
+from uws_server.services.context import Services
 
 JSON = "application/json"
 _MARKDOWN = "text/markdown; charset=UTF-8"

@@ -25,9 +25,9 @@ from uws_server import forms
 from uws_server.callers import counter_of
 from uws_server.errors import BadRequest
 from uws_server.jobs.words import truth
-from uws_server.lineage import Lineage
 from uws_server.protocol import dali
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.lineage import Lineage
 
 _MOST_IDS = 100
 _FORMATS: Final[Mapping[str, tuple[str, ...]]] = {

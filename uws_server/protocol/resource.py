@@ -10,11 +10,11 @@ from bottle import HTTPResponse, request
 
 from uws_server import forms
 from uws_server.callers import SHARE, counter_of
-from uws_server.counter import Counter
 from uws_server.forms import Form
 from uws_server.jobs.job import Job
 from uws_server.protocol import dali
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.job_service import Counter
 
 XML = "text/xml; charset=UTF-8"
 TEXT = "text/plain; charset=UTF-8"

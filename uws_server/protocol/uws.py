@@ -17,12 +17,12 @@ from uws_server import forms
 from uws_server.asgi import longpoll
 from uws_server.callers import SHARE
 from uws_server.errors import BadRequest, Forbidden, NotFound
-from uws_server.intake import Request
 from uws_server.jobs.job import Job
 from uws_server.jobs.phases import ACTIVE, Phase
 from uws_server.protocol import dali, uws_xml
 from uws_server.protocol.control import job_request, list_filter, phase_command, prefers_page, wait_seconds
 from uws_server.protocol.resource import TEXT, JobResource, description, xml_answer
+from uws_server.services.parameters import Request
 
 _COMMANDS = ("RUN", "ABORT", "HOLD", "SUSPEND", "RESUME")
 _SYNC_WAIT_S = 600

@@ -18,8 +18,8 @@ from lxml import etree
 
 from uws_server.jobs.job import new_id, utcnow
 from uws_server.protocol.uws_xml import XSI, timestamp
-from uws_server.rights import Anonymous
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.rights import Anonymous
 
 LOG = logging.getLogger(__name__)
 _XML = {"Content-Type": "text/xml; charset=UTF-8"}

@@ -13,11 +13,11 @@ from typing import Literal
 from provenance import obscore, votags
 from provenance.obscore import COLUMNS
 from provenance.text.errors import ProvenanceError
-from uws_server.counter import Counter
 from uws_server.errors import NotFound
-from uws_server.hashes import Hashes
 from uws_server.jobs.job import LOG, Job, Result
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.hashes import Hashes
+from uws_server.services.job_service import Counter
 
 Sameness = Literal["identical", "same science", "different", "only one", "gone"]
 

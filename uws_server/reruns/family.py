@@ -5,10 +5,10 @@ As far as one caller may see them. Imports the counter, the services and the sto
 
 from __future__ import annotations
 
-from uws_server.counter import Counter
 from uws_server.jobs.job import Job
 from uws_server.reruns.outlook import Kin
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.job_service import Counter
 
 _LONGEST_CHAIN = 1000
 _MOST_RERUNS = 100

@@ -17,7 +17,7 @@ from provenance.text.errors import ProvenanceError
 from uws_server.errors import BadRequest, NotFound
 from uws_server.jobs.definition import Definition, ParameterSpec
 from uws_server.jobs.job import Job, ParameterValue
-from uws_server.services import Services
+from uws_server.services.context import Services
 
 
 @dataclass(frozen=True)

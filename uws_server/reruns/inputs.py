@@ -16,11 +16,11 @@ from typing import Literal
 from provenance.fits.digests import Digests, digests
 from provenance.steps.recording import HIDDEN
 from provenance.steps.rerun import PlannedInput, PlannedStep
-from uws_server.counter import Counter
 from uws_server.errors import NotFound
 from uws_server.execution.fetch import Refused
-from uws_server.intake import Upload
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.job_service import Counter
+from uws_server.services.parameters import Upload
 
 _MOST_CANDIDATES = 8
 _MOST_BYTES = 8_000_000_000

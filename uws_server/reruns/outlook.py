@@ -13,9 +13,9 @@ from provenance.steps import rerun
 from provenance.steps.dependencies import LinkedSteps
 from provenance.steps.rerun import Plan, PlannedInput, Value
 from uws_server.errors import Problem
-from uws_server.intake import Upload
 from uws_server.jobs.job import Job
 from uws_server.reruns.inputs import Found
+from uws_server.services.parameters import Upload
 
 _ALL_THE_SAME = "accept_changed=yes (in the command --accept-changed-input) runs with it all the same"
 

@@ -19,7 +19,6 @@ from provenance.steps.recording import HIDDEN
 from provenance.steps.rerun import LockedError, Plan, PlannedInput, PlannedStep, Value
 from provenance.text.errors import ProvenanceError
 from uws_server.errors import BadRequest, Forbidden, InvalidParameters, NotFound
-from uws_server.intake import Request, Upload
 from uws_server.jobs.again import Again
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, ParameterValue
@@ -29,6 +28,7 @@ from uws_server.reruns.histories import History
 from uws_server.reruns.ingredients import Ingredients
 from uws_server.reruns.inputs import Finder, Found
 from uws_server.reruns.outlook import Outlook, View, Wish
+from uws_server.services.parameters import Request, Upload
 from uws_server.storage.files import safe_name
 from uws_server.storage.library import Installed
 

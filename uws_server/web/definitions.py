@@ -10,12 +10,12 @@ from typing import Literal
 from bottle import HTTPResponse, request
 
 from uws_server import forms
-from uws_server.drafts import Drafts
 from uws_server.errors import BadRequest, NotFound
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.formats import Package, native
 from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE, WAS_LIVE, Action, Change, Draft
 from uws_server.jobs.formats.written import FORMATS
+from uws_server.services.drafts import Drafts
 from uws_server.web import differences, documentation
 from uws_server.web.draftpage import DraftPage
 from uws_server.web.shown import form_of

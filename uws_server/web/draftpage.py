@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from uws_server.drafts import Drafts
 from uws_server.jobs.formats.draft import Action, Change, Draft
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.drafts import Drafts
 from uws_server.web.page import Page
 from uws_server.web.render import Renderer
 

@@ -16,13 +16,13 @@ from typing import cast
 from bottle import HTTPResponse, request
 
 from uws_server import forms
-from uws_server.drafts import Edited
 from uws_server.errors import BadRequest, Conflict, Problem, problems_of
 from uws_server.forms import Form
-from uws_server.intake import Upload
 from uws_server.jobs.formats import Package, detect, native
 from uws_server.jobs.formats.content import MOST_BYTES
 from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE, Draft
+from uws_server.services.drafts import Edited
+from uws_server.services.parameters import Upload
 from uws_server.web import boxes, differences, documentation, sheet, sheetreader, trial
 from uws_server.web.draftpage import DraftPage
 from uws_server.web.sheet import Rows

@@ -12,7 +12,6 @@ from bottle import HTTPResponse, request
 
 from uws_server import forms
 from uws_server.callers import SHARE
-from uws_server.drafts import Drafts
 from uws_server.errors import BadRequest, NotFound
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.formats.draft import Draft
@@ -21,7 +20,8 @@ from uws_server.jobs.parameters import texts_of
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.previews.cache import Preview
 from uws_server.reruns.reruns import Reruns
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.drafts import Drafts
 from uws_server.web import logtext, texts
 from uws_server.web.joblist import read_view
 from uws_server.web.page import Page

@@ -14,10 +14,10 @@ from bottle import HTTPResponse, request
 
 from uws_server import forms
 from uws_server.errors import BadRequest, NotFound
-from uws_server.intake import Request
 from uws_server.jobs.job import Filter, JobSummary, Progress, utcnow
 from uws_server.jobs.phases import ACTIVE, Phase
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.parameters import Request
 from uws_server.web.fields import has_all_defaults
 from uws_server.web.page import Page
 from uws_server.web.render import Renderer

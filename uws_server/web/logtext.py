@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from uws_server.counter import Counter
 from uws_server.jobs.job import Job
 from uws_server.jobs.words import CONTROL, without_colours
+from uws_server.services.job_service import Counter
 
 LineKind = Literal["", "stage", "warning", "error"]
 

@@ -11,11 +11,11 @@ from bottle import HTTPResponse, request
 from uws_server import forms
 from uws_server.errors import BadRequest, InvalidParameters, NotFound, Problem, problems_of
 from uws_server.forms import Form
-from uws_server.intake import Request, Upload
 from uws_server.jobs.definition import UPLOAD_TYPES, Definition
 from uws_server.jobs.job import Job
 from uws_server.jobs.words import run_id_problem
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.parameters import Request, Upload
 from uws_server.web import documentation
 from uws_server.web.fields import Filled, from_job, groups, sent
 from uws_server.web.page import Page

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bottle import request
 
 from uws_server.callers import counter_of
-from uws_server.counter import Counter
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.job_service import Counter
 
 
 class Page:

@@ -7,7 +7,7 @@ from bottle import Bottle, HTTPResponse, request
 from uws_server.callers import counter_of
 from uws_server.errors import Unauthorized
 from uws_server.resources import templates_folder
-from uws_server.services import Services
+from uws_server.services.context import Services
 from uws_server.web import texts
 from uws_server.web.definitions import Definitions
 from uws_server.web.editor import NEW, Editor

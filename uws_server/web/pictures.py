@@ -12,7 +12,7 @@ from uws_server.errors import NotFound
 from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import ENDED
 from uws_server.previews.cache import Drawing, Previews, Product
-from uws_server.services import Services
+from uws_server.services.context import Services
 from uws_server.version import VERSION
 from uws_server.web import archives
 from uws_server.web.archives import Member

@@ -10,8 +10,8 @@ from bottle import HTTPResponse
 
 from provenance.graph.model import Activity, Chain, File, Link
 from provenance.graph.records import shown
-from uws_server.lineage import Lineage
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.lineage import Lineage
 from uws_server.web.chainpicture import HEIGHT, WIDTH, picture
 from uws_server.web.page import Page
 from uws_server.web.render import Renderer

@@ -11,8 +11,8 @@ from bottle import HTTPResponse, SimpleTemplate, request
 from uws_server.callers import SHARE, counter_of
 from uws_server.errors import Forbidden
 from uws_server.forms import Form
-from uws_server.rights import Caller
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.rights import Caller
 from uws_server.version import VERSION
 from uws_server.web import texts
 from uws_server.web.assets import Assets

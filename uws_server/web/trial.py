@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from uws_server.counter import Counter
 from uws_server.errors import ServerError
 from uws_server.jobs.job import Job, Progress, utcnow
 from uws_server.jobs.phases import ENDED
+from uws_server.services.job_service import Counter
 from uws_server.web import logtext
 
 

@@ -18,11 +18,11 @@ from provenance.graph.model import Chain
 from provenance.graph.traversal import ALL, Direction, cut, joined, reached
 from provenance.steps import recording
 from provenance.text import jsontext
-from uws_server.chains import About, ChainMaker
 from uws_server.errors import NotFound
 from uws_server.jobs.job import Job, ParameterValue
-from uws_server.rights import Caller
-from uws_server.services import Services
+from uws_server.services.chains import About, ChainMaker
+from uws_server.services.context import Services
+from uws_server.services.rights import Caller
 from uws_server.storage.uses import MOST, Kept
 
 _HEX = "[0-9a-f]{32}"

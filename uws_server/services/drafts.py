@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from uws_server import intake, trials
-from uws_server.counter import Counter
 from uws_server.errors import BadRequest, Conflict, DefinitionError, Forbidden, NotFound, Problem
 from uws_server.jobs import checks
 from uws_server.jobs.definition import Definition
@@ -26,8 +24,10 @@ from uws_server.jobs.formats.draft import (
     definition_of,
 )
 from uws_server.jobs.job import Job, utcnow
-from uws_server.rights import Caller
-from uws_server.services import Services
+from uws_server.services import parameters, trials
+from uws_server.services.context import Services
+from uws_server.services.job_service import Counter
+from uws_server.services.rights import Caller
 from uws_server.storage import scripts
 from uws_server.storage.library import Installed
 from uws_server.storage.revisions import digest_of
@@ -137,7 +137,7 @@ class Drafts:
         try:
             job = Counter(self._services, self.caller).try_out(installed, request)
         finally:
-            intake.discard(request.uploads)
+            parameters.discard(request.uploads)
         self._store.tried(draft, job.id)
         return job
 

@@ -13,19 +13,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from provenance.text.jsontext import MAX_BYTES
-from uws_server.accounts import Accounts
 from uws_server.archive.observations import Archive
 from uws_server.config import Config
 from uws_server.errors import DefinitionError, NotFound
 from uws_server.execution import curation, sandbox
 from uws_server.execution.scheduler import Scheduler
-from uws_server.hashes import Hashes
-from uws_server.intake import Intake, Outside, Upload
 from uws_server.jobs import checks, parameters
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, utcnow
 from uws_server.jobs.phases import ENDED, Phase
-from uws_server.rights import rights_of
+from uws_server.services.accounts import Accounts
+from uws_server.services.hashes import Hashes
+from uws_server.services.parameters import Intake, Outside, Upload
+from uws_server.services.rights import rights_of
 from uws_server.storage.accounts import AccountStore
 from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.files import STEPS_FILE, JobFiles

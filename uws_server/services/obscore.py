@@ -17,8 +17,8 @@ from provenance.obscore import Value
 from uws_server.execution import curation
 from uws_server.execution.obscore import read_row
 from uws_server.jobs.job import Filter
-from uws_server.rights import Caller
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.rights import Caller
 from uws_server.storage import obscore_rows
 from uws_server.storage.obscore_rows import FitsResult, KeptRow
 

@@ -18,7 +18,7 @@ from argon2.exceptions import VerifyMismatchError
 
 from uws_server.errors import BadRequest, TooMany, Unauthorized
 from uws_server.jobs.job import utcnow
-from uws_server.rights import Caller
+from uws_server.services.rights import Caller
 from uws_server.storage.accounts import Account, AccountStore
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_@-]{0,63}")

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from uws_server.errors import BadRequest, InvalidParameters, Problem
-from uws_server.intake import Request, Upload, discard
 from uws_server.jobs.definition import UPLOAD_TYPES, Definition, ParameterSpec
+from uws_server.services.parameters import Request, Upload, discard
 
 SIMULATED = "simulated:"
 CAMERAS = {"pn": "EPN", "mos1": "EMOS1", "mos2": "EMOS2"}

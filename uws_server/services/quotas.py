@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from uws_server.errors import BadRequest, Forbidden
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job
-from uws_server.rights import Caller
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.rights import Caller
 
 
 class Quotas:

@@ -14,12 +14,12 @@ from datetime import datetime
 from pathlib import Path
 
 from uws_server.errors import Conflict, Forbidden, NotFound
-from uws_server.intake import Request, Upload
 from uws_server.jobs.job import Filter, Job, JobSummary, Progress, Result, new_id, utcnow
 from uws_server.jobs.phases import ENDED, Phase
-from uws_server.quotas import Quotas
-from uws_server.rights import Caller
-from uws_server.services import Services
+from uws_server.services.context import Services
+from uws_server.services.parameters import Request, Upload
+from uws_server.services.quotas import Quotas
+from uws_server.services.rights import Caller
 from uws_server.storage.files import copy, size_of
 from uws_server.storage.library import Installed
 
