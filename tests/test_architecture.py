@@ -51,8 +51,8 @@ ROOMS: dict[str, Room] = {
     "uws_server.app": Room(6),
     "uws_server.web": Room(5, (*COUNTER, "uws_server.previews", "provenance", *GROUND)),
     "uws_server.protocol": Room(5, (*COUNTER, "uws_server.asgi", "uws_server.services.obscore", "provenance", *GROUND)),
-    "uws_server.forms": Room(5, ("uws_server.services.parameters", "uws_server.jobs", *GROUND)),
-    "uws_server.rerun_forms": Room(5, (*COUNTER, "provenance", *GROUND)),
+    "uws_server.incoming.forms": Room(5, ("uws_server.services.parameters", "uws_server.jobs", *GROUND)),
+    "uws_server.incoming.rerun_forms": Room(5, (*COUNTER, "provenance", *GROUND)),
     "uws_server.services.job_service": Room(4),
     "uws_server.services.quotas": Room(4, ("uws_server.jobs", *GROUND)),
     "uws_server.reruns": Room(4),
@@ -65,10 +65,10 @@ ROOMS: dict[str, Room] = {
     "uws_server.services.trials": Room(4),
     "uws_server.services.accounts": Room(4),
     "uws_server.services.rights": Room(4),
-    "uws_server.callers": Room(
+    "uws_server.incoming.callers": Room(
         5, ("uws_server.services.job_service", "uws_server.services.context", "uws_server.services.rights", *GROUND)
     ),
-    "uws_server.sites": Room(5, ("uws_server.services.context", "uws_server.services.rights", *GROUND)),
+    "uws_server.incoming.sites": Room(5, ("uws_server.services.context", "uws_server.services.rights", *GROUND)),
     "uws_server.services.parameters": Room(4),
     "uws_server.previews": Room(4, ("uws_server.jobs", "reduction", "provenance", *GROUND)),
     "uws_server.services.hashes": Room(3, ("uws_server.storage", "provenance", *GROUND)),
@@ -96,11 +96,11 @@ SAME_FLOOR = {
     ("uws_server.commands", "uws_server.server"),
     ("uws_server.cli", "uws_server.server"),
     ("uws_server.commands.demo", "uws_server.commands"),
-    ("uws_server.protocol", "uws_server.forms"),
-    ("uws_server.web", "uws_server.forms"),
-    ("uws_server.protocol", "uws_server.rerun_forms"),
-    ("uws_server.web", "uws_server.rerun_forms"),
-    ("uws_server.rerun_forms", "uws_server.forms"),
+    ("uws_server.protocol", "uws_server.incoming.forms"),
+    ("uws_server.web", "uws_server.incoming.forms"),
+    ("uws_server.protocol", "uws_server.incoming.rerun_forms"),
+    ("uws_server.web", "uws_server.incoming.rerun_forms"),
+    ("uws_server.incoming.rerun_forms", "uws_server.incoming.forms"),
     ("uws_server.services.job_service", "uws_server.services.context"),
     ("uws_server.services.job_service", "uws_server.services.quotas"),
     ("uws_server.services.quotas", "uws_server.services.context"),
@@ -125,8 +125,8 @@ SAME_FLOOR = {
     ("uws_server.services.accounts", "uws_server.services.rights"),
     ("uws_server.services.obscore", "uws_server.services.context"),
     ("uws_server.services.obscore", "uws_server.services.rights"),
-    ("uws_server.protocol", "uws_server.callers"),
-    ("uws_server.web", "uws_server.callers"),
+    ("uws_server.protocol", "uws_server.incoming.callers"),
+    ("uws_server.web", "uws_server.incoming.callers"),
 }
 """The arrows along a floor: a command may be a module of its own, and both doors read forms."""
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from uws_server.errors import BadRequest, TooLarge, UnsupportedMedia
-from uws_server.forms import Form, query, reading
+from uws_server.incoming.forms import Form, query, reading
 from uws_server.services.parameters import Upload
 from uws_server.storage.files import JobFiles
 

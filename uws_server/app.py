@@ -10,6 +10,7 @@ from typing import Any
 from bottle import Bottle, HTTPError, HTTPResponse, request
 
 from uws_server.errors import ServerError, TooMany
+from uws_server.incoming.sites import require_own
 from uws_server.protocol import dali
 from uws_server.protocol.contents import Contents
 from uws_server.protocol.datalink import DataLink
@@ -21,7 +22,6 @@ from uws_server.protocol.resource import TEXT
 from uws_server.protocol.uws import UWS
 from uws_server.protocol.vosi import VOSI
 from uws_server.services.context import Services
-from uws_server.sites import require_own
 from uws_server.web.pages import Pages
 
 LOG = logging.getLogger(__name__)

@@ -22,9 +22,9 @@ from uws_server.asgi.notifier import Bell
 from uws_server.asgi.throttle import Fair
 from uws_server.asgi.types import Scope
 from uws_server.asgi.wsgi import Gateway
-from uws_server.callers import address_of
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError
+from uws_server.incoming.callers import address_of
 from uws_server.resources import definitions_folder
 from uws_server.services.context import Services
 

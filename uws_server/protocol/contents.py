@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from bottle import Bottle, HTTPResponse, request
 
-from uws_server import forms
 from uws_server.errors import NotFound
+from uws_server.incoming import forms
 from uws_server.jobs.job import Job, ParameterValue
 from uws_server.jobs.parameters import texts_of
 from uws_server.protocol import uws_xml

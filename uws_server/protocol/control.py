@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from uws_server.errors import BadRequest
-from uws_server.forms import Form
+from uws_server.incoming.forms import Form
 from uws_server.jobs.job import Filter, Job
 from uws_server.jobs.phases import Phase
 from uws_server.jobs.words import run_id_problem

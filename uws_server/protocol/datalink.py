@@ -20,14 +20,14 @@ from provenance.graph.model import Chain
 from provenance.graph.traversal import Direction
 from provenance.steps import recording
 from provenance.text.errors import ProvenanceError
-from uws_server import forms
-from uws_server.callers import counter_of
 from uws_server.errors import NotFound, ServerError
+from uws_server.incoming import forms
+from uws_server.incoming.callers import counter_of
+from uws_server.incoming.rerun_forms import read_wish
 from uws_server.jobs.job import LOG, Job, ParameterValue, Result
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.protocol import dali, linktable
 from uws_server.protocol.linktable import Link, Service
-from uws_server.rerun_forms import read_wish
 from uws_server.reruns.reruns import Reruns
 from uws_server.services.context import Services
 from uws_server.services.job_service import Counter

@@ -17,9 +17,9 @@ from typing import Any
 
 from bottle import Bottle, HTTPResponse, request
 
-from uws_server import forms
-from uws_server.callers import counter_of
 from uws_server.errors import NotFound, ServerError
+from uws_server.incoming import forms
+from uws_server.incoming.callers import counter_of
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.formats import Package, native
 from uws_server.jobs.formats.schema import schema

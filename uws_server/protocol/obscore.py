@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from bottle import Bottle, HTTPResponse, request
 
 from provenance.obscore import table
-from uws_server import forms
-from uws_server.callers import counter_of
 from uws_server.errors import BadRequest
+from uws_server.incoming import forms
+from uws_server.incoming.callers import counter_of
 from uws_server.protocol import dali
 from uws_server.services import obscore
 from uws_server.services.context import Services

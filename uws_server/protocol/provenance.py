@@ -21,9 +21,9 @@ from provenance.graph import export
 from provenance.graph.model import Chain
 from provenance.graph.records import Model, Options
 from provenance.graph.traversal import ALL, Direction
-from uws_server import forms
-from uws_server.callers import counter_of
 from uws_server.errors import BadRequest
+from uws_server.incoming import forms
+from uws_server.incoming.callers import counter_of
 from uws_server.jobs.words import truth
 from uws_server.protocol import dali
 from uws_server.services.context import Services

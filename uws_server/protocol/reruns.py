@@ -15,13 +15,13 @@ from typing import Any
 from bottle import Bottle, HTTPResponse, request
 
 from provenance.text import jsontext
-from uws_server import forms
 from uws_server.errors import BadRequest
+from uws_server.incoming import forms
+from uws_server.incoming.rerun_forms import read_document, read_history, read_json_text, read_json_wish, read_wish
 from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import Phase
 from uws_server.protocol.control import phase_command, prefers_page
 from uws_server.protocol.resource import JobResource
-from uws_server.rerun_forms import read_document, read_history, read_json_text, read_json_wish, read_wish
 from uws_server.reruns.reruns import Reruns, told
 
 JSON = "application/json"

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 from bottle import HTTPResponse, request
 
-from uws_server import forms
-from uws_server.callers import SHARE, counter_of
-from uws_server.forms import Form
+from uws_server.incoming import forms
+from uws_server.incoming.callers import SHARE, counter_of
+from uws_server.incoming.forms import Form
 from uws_server.jobs.job import Job
 from uws_server.protocol import dali
 from uws_server.services.context import Services

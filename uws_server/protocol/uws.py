@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 
 from bottle import Bottle, HTTPResponse, request
 
-from uws_server import forms
 from uws_server.asgi import longpoll
-from uws_server.callers import SHARE
 from uws_server.errors import BadRequest, Forbidden, NotFound
+from uws_server.incoming import forms
+from uws_server.incoming.callers import SHARE
 from uws_server.jobs.job import Job
 from uws_server.jobs.phases import ACTIVE, Phase
 from uws_server.protocol import dali, uws_xml

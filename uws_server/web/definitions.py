@@ -9,8 +9,8 @@ from typing import Literal
 
 from bottle import HTTPResponse, request
 
-from uws_server import forms
 from uws_server.errors import BadRequest, NotFound
+from uws_server.incoming import forms
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.formats import Package, native
 from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE, WAS_LIVE, Action, Change, Draft

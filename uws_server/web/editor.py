@@ -15,9 +15,9 @@ from typing import cast
 
 from bottle import HTTPResponse, request
 
-from uws_server import forms
 from uws_server.errors import BadRequest, Conflict, Problem, problems_of
-from uws_server.forms import Form
+from uws_server.incoming import forms
+from uws_server.incoming.forms import Form
 from uws_server.jobs.formats import Package, detect, native
 from uws_server.jobs.formats.content import MOST_BYTES
 from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE, Draft

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from bottle import HTTPResponse, request
 
-from uws_server import forms
-from uws_server.callers import SHARE
 from uws_server.errors import BadRequest, NotFound
+from uws_server.incoming import forms
+from uws_server.incoming.callers import SHARE
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.formats.draft import Draft
 from uws_server.jobs.job import Job, Progress, Result, utcnow

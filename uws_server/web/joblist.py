@@ -12,8 +12,8 @@ from typing import Any
 
 from bottle import HTTPResponse, request
 
-from uws_server import forms
 from uws_server.errors import BadRequest, NotFound
+from uws_server.incoming import forms
 from uws_server.jobs.job import Filter, JobSummary, Progress, utcnow
 from uws_server.jobs.phases import ACTIVE, Phase
 from uws_server.services.context import Services

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from bottle import HTTPResponse, request
 
-from uws_server import forms
 from uws_server.errors import BadRequest, InvalidParameters, NotFound, Problem, problems_of
-from uws_server.forms import Form
+from uws_server.incoming import forms
+from uws_server.incoming.forms import Form
 from uws_server.jobs.definition import UPLOAD_TYPES, Definition
 from uws_server.jobs.job import Job
 from uws_server.jobs.words import run_id_problem

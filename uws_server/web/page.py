@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bottle import request
 
-from uws_server.callers import counter_of
+from uws_server.incoming.callers import counter_of
 from uws_server.services.context import Services
 from uws_server.services.job_service import Counter
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bottle import Bottle, HTTPResponse, request
 
-from uws_server.callers import counter_of
 from uws_server.errors import Unauthorized
+from uws_server.incoming.callers import counter_of
 from uws_server.resources import templates_folder
 from uws_server.services.context import Services
 from uws_server.web import texts

@@ -8,9 +8,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from bottle import HTTPResponse, SimpleTemplate, request
 
-from uws_server.callers import SHARE, counter_of
 from uws_server.errors import Forbidden
-from uws_server.forms import Form
+from uws_server.incoming.callers import SHARE, counter_of
+from uws_server.incoming.forms import Form
 from uws_server.services.context import Services
 from uws_server.services.rights import Caller
 from uws_server.version import VERSION

@@ -11,16 +11,16 @@ from bottle import HTTPResponse, request
 from provenance import steps
 from provenance.steps import rerun
 from provenance.steps.rerun import Field
-from uws_server import forms
 from uws_server.errors import BadRequest, Forbidden, NotFound
-from uws_server.forms import Form
+from uws_server.incoming import forms
+from uws_server.incoming.forms import Form
+from uws_server.incoming.rerun_forms import read_history, read_wish
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job
 from uws_server.previews import svg
 from uws_server.previews.overlay import overlay
 from uws_server.previews.plot import Plot, plot_json
 from uws_server.previews.spectra import NoPreview
-from uws_server.rerun_forms import read_history, read_wish
 from uws_server.reruns import comparison
 from uws_server.reruns.histories import History
 from uws_server.reruns.inputs import Found

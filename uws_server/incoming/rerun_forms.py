@@ -12,7 +12,7 @@ from typing import Any
 from provenance.steps.rerun import Value
 from provenance.text import jsontext
 from uws_server.errors import BadRequest
-from uws_server.forms import Form
+from uws_server.incoming.forms import Form
 from uws_server.jobs.words import run_id_problem, truth
 from uws_server.reruns.histories import History
 from uws_server.reruns.outlook import Wish
