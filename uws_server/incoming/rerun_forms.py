@@ -16,7 +16,7 @@ from uws_server.incoming.forms import Form
 from uws_server.jobs.words import run_id_problem, truth
 from uws_server.reruns.histories import History
 from uws_server.reruns.outlook import Wish
-from uws_server.reruns.reruns import Reruns
+from uws_server.reruns.service import Reruns
 from uws_server.services.parameters import Upload
 
 _FIRST = re.compile(r"[0-9]{1,6}")

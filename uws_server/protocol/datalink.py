@@ -28,7 +28,7 @@ from uws_server.jobs.job import LOG, Job, ParameterValue, Result
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.protocol import dali, linktable
 from uws_server.protocol.linktable import Link, Service
-from uws_server.reruns.reruns import Reruns
+from uws_server.reruns.service import Reruns
 from uws_server.services.context import Services
 from uws_server.services.job_service import Counter
 from uws_server.services.lineage import Lineage, Start

@@ -22,7 +22,7 @@ from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import Phase
 from uws_server.protocol.control import phase_command, prefers_page
 from uws_server.protocol.resource import JobResource
-from uws_server.reruns.reruns import Reruns, told
+from uws_server.reruns.service import Reruns, told
 
 JSON = "application/json"
 _ID = "<job_id:re:[0-9a-f]{32}>"

@@ -19,7 +19,7 @@ from uws_server.jobs.job import Job, Progress, Result, utcnow
 from uws_server.jobs.parameters import texts_of
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.previews.cache import Preview
-from uws_server.reruns.reruns import Reruns
+from uws_server.reruns.service import Reruns
 from uws_server.services.context import Services
 from uws_server.services.drafts import Drafts
 from uws_server.web import logtext, texts

@@ -25,7 +25,7 @@ from uws_server.reruns import comparison
 from uws_server.reruns.histories import History
 from uws_server.reruns.inputs import Found
 from uws_server.reruns.outlook import View, Wish
-from uws_server.reruns.reruns import Reruns, told
+from uws_server.reruns.service import Reruns, told
 from uws_server.services.context import Services
 from uws_server.web.page import Page
 from uws_server.web.pictures import DRAWING_POLICY, Pictures
