@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from uws_server.web.logtext import LineKind, kind_of
+from uws_server.web.shared.logtext import LineKind, kind_of
 
 
 @pytest.mark.parametrize(

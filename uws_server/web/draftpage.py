@@ -5,8 +5,8 @@ from __future__ import annotations
 from uws_server.jobs.formats.draft import Action, Change, Draft
 from uws_server.services.context import Services
 from uws_server.services.drafts import Drafts
-from uws_server.web.page import Page
-from uws_server.web.render import Renderer
+from uws_server.web.shared.page import Page
+from uws_server.web.shared.render import Renderer
 
 _STEPS: frozenset[Action] = frozenset({"create", "request", "withdraw", "accept", "refuse", "discard"})
 """What is done with a draft; the rest of a history is of what is live."""

@@ -23,8 +23,9 @@ from uws_server.jobs.formats.content import MOST_BYTES
 from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE, Draft
 from uws_server.services.drafts import Edited
 from uws_server.services.parameters import Upload
-from uws_server.web import boxes, differences, documentation, sheet, sheetreader, trial
+from uws_server.web import differences, sheet, sheetreader, trial
 from uws_server.web.draftpage import DraftPage
+from uws_server.web.shared import boxes, documentation
 from uws_server.web.sheet import Rows
 from uws_server.web.shown import Shown, form_of, of_draft, read_base, take_step
 

@@ -18,9 +18,9 @@ from uws_server.jobs.job import Filter, JobSummary, Progress, utcnow
 from uws_server.jobs.phases import ACTIVE, Phase
 from uws_server.services.context import Services
 from uws_server.services.parameters import Request
-from uws_server.web.fields import has_all_defaults
-from uws_server.web.page import Page
-from uws_server.web.render import Renderer
+from uws_server.web.shared.fields import has_all_defaults
+from uws_server.web.shared.page import Page
+from uws_server.web.shared.render import Renderer
 
 PER_PAGE = 50
 MOST_PAGES = 200

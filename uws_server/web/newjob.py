@@ -16,10 +16,10 @@ from uws_server.jobs.job import Job
 from uws_server.jobs.words import run_id_problem
 from uws_server.services.context import Services
 from uws_server.services.parameters import Request, Upload
-from uws_server.web import documentation
-from uws_server.web.fields import Filled, from_job, groups, sent
-from uws_server.web.page import Page
-from uws_server.web.render import Renderer
+from uws_server.web.shared import documentation
+from uws_server.web.shared.fields import Filled, from_job, groups, sent
+from uws_server.web.shared.page import Page
+from uws_server.web.shared.render import Renderer
 
 MOST_LISTED = 1000
 """Files of the archive that the form proposes; others are typed."""

@@ -8,7 +8,6 @@ from uws_server.errors import Unauthorized
 from uws_server.incoming.callers import counter_of
 from uws_server.resources import templates_folder
 from uws_server.services.context import Services
-from uws_server.web import texts
 from uws_server.web.definitions import Definitions
 from uws_server.web.editor import NEW, Editor
 from uws_server.web.job import JobPage
@@ -16,8 +15,9 @@ from uws_server.web.joblist import JobList
 from uws_server.web.newjob import NewJob
 from uws_server.web.pictures import Pictures
 from uws_server.web.provenance import ProvenancePage
-from uws_server.web.render import Renderer
 from uws_server.web.rerun import RerunPage
+from uws_server.web.shared import texts
+from uws_server.web.shared.render import Renderer
 
 _ID = "<job_id:re:[0-9a-f]{32}>"
 _OLD_ID = "<old_id:re:[0-9a-f]{32}>"

@@ -16,7 +16,7 @@ from uws_server.services.context import Services
 from uws_server.version import VERSION
 from uws_server.web import archives
 from uws_server.web.archives import Member
-from uws_server.web.page import Page
+from uws_server.web.shared.page import Page
 
 DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """For a drawing opened by itself: its own style sheet and nothing else."""

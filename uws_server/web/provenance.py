@@ -13,8 +13,8 @@ from provenance.graph.records import shown
 from uws_server.services.context import Services
 from uws_server.services.lineage import Lineage
 from uws_server.web.chainpicture import HEIGHT, WIDTH, picture
-from uws_server.web.page import Page
-from uws_server.web.render import Renderer
+from uws_server.web.shared.page import Page
+from uws_server.web.shared.render import Renderer
 
 _BEHIND = 3
 """Relations behind a job that are shown: its files, the jobs that used them, what these made."""

@@ -27,9 +27,9 @@ from uws_server.reruns.inputs import Found
 from uws_server.reruns.outlook import View, Wish
 from uws_server.reruns.service import Reruns, told
 from uws_server.services.context import Services
-from uws_server.web.page import Page
 from uws_server.web.pictures import DRAWING_POLICY, Pictures
-from uws_server.web.render import Renderer
+from uws_server.web.shared.page import Page
+from uws_server.web.shared.render import Renderer
 
 _LONGEST_LIST = 3_500_000
 """Characters of a step list that a form carries along."""

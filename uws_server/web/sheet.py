@@ -18,7 +18,7 @@ from uws_server.jobs.definition import Definition, Entry, ParameterSpec
 from uws_server.jobs.formats import Package, native
 from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE
 from uws_server.jobs.words import CONTROL
-from uws_server.web.boxes import ABOUT, LIMITS, SCRIPT
+from uws_server.web.shared.boxes import ABOUT, LIMITS, SCRIPT
 
 Rows = Literal["parameters", "results"]
 

@@ -8,7 +8,7 @@ from uws_server.errors import ServerError
 from uws_server.jobs.job import Job, Progress, utcnow
 from uws_server.jobs.phases import ENDED
 from uws_server.services.job_service import Counter
-from uws_server.web import logtext
+from uws_server.web.shared import logtext
 
 
 @dataclass(frozen=True)

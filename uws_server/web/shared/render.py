@@ -14,9 +14,9 @@ from uws_server.incoming.forms import Form
 from uws_server.services.context import Services
 from uws_server.services.rights import Caller
 from uws_server.version import VERSION
-from uws_server.web import texts
-from uws_server.web.assets import Assets
-from uws_server.web.tokens import COOKIE, Tokens
+from uws_server.web.shared import texts
+from uws_server.web.shared.assets import Assets
+from uws_server.web.shared.tokens import COOKIE, Tokens
 
 POLICY = "; ".join(
     (
