@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving import running_server
-from uws_server.web import archives
-from uws_server.web.archives import Member, tar, tar_size, zip_size, zipped
+from uws_server.web.jobs import archives
+from uws_server.web.jobs.archives import Member, tar, tar_size, zip_size, zipped
 from uwsjobs import change, create, document, reached, write_definitions
 
 CONTENT = bytes(range(256)) * 40

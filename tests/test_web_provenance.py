@@ -13,7 +13,7 @@ from lxml import html
 from chained import Chained, chained_server, id_of
 from provenance import steps
 from provenance.graph.model import Activity, Chain, File, Link, of_steps
-from uws_server.web.chainpicture import HEIGHT, MOST, WIDTH, picture
+from uws_server.web.jobs.chainpicture import HEIGHT, MOST, WIDTH, picture
 
 SVG = "//*[local-name()='svg']"
 

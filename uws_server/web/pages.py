@@ -10,12 +10,12 @@ from uws_server.resources import templates_folder
 from uws_server.services.context import Services
 from uws_server.web.definitions import Definitions
 from uws_server.web.editor import NEW, Editor
-from uws_server.web.job import JobPage
-from uws_server.web.joblist import JobList
-from uws_server.web.newjob import NewJob
-from uws_server.web.pictures import Pictures
-from uws_server.web.provenance import ProvenancePage
-from uws_server.web.rerun import RerunPage
+from uws_server.web.jobs.job import JobPage
+from uws_server.web.jobs.joblist import JobList
+from uws_server.web.jobs.newjob import NewJob
+from uws_server.web.jobs.pictures import Pictures
+from uws_server.web.jobs.provenance import ProvenancePage
+from uws_server.web.jobs.rerun import RerunPage
 from uws_server.web.shared import texts
 from uws_server.web.shared.render import Renderer
 

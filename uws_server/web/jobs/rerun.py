@@ -27,7 +27,7 @@ from uws_server.reruns.inputs import Found
 from uws_server.reruns.outlook import View, Wish
 from uws_server.reruns.service import Reruns, told
 from uws_server.services.context import Services
-from uws_server.web.pictures import DRAWING_POLICY, Pictures
+from uws_server.web.jobs.pictures import DRAWING_POLICY, Pictures
 from uws_server.web.shared.page import Page
 from uws_server.web.shared.render import Renderer
 

@@ -22,8 +22,8 @@ from uws_server.previews.cache import Preview
 from uws_server.reruns.service import Reruns
 from uws_server.services.context import Services
 from uws_server.services.drafts import Drafts
-from uws_server.web.joblist import read_view
-from uws_server.web.pictures import Pictures
+from uws_server.web.jobs.joblist import read_view
+from uws_server.web.jobs.pictures import Pictures
 from uws_server.web.shared import logtext, texts
 from uws_server.web.shared.page import Page
 from uws_server.web.shared.render import Renderer

@@ -14,8 +14,8 @@ from uws_server.jobs.phases import ENDED
 from uws_server.previews.cache import Drawing, Previews, Product
 from uws_server.services.context import Services
 from uws_server.version import VERSION
-from uws_server.web import archives
-from uws_server.web.archives import Member
+from uws_server.web.jobs import archives
+from uws_server.web.jobs.archives import Member
 from uws_server.web.shared.page import Page
 
 DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"

@@ -12,7 +12,7 @@ from provenance.graph.model import Activity, Chain, File, Link
 from provenance.graph.records import shown
 from uws_server.services.context import Services
 from uws_server.services.lineage import Lineage
-from uws_server.web.chainpicture import HEIGHT, WIDTH, picture
+from uws_server.web.jobs.chainpicture import HEIGHT, WIDTH, picture
 from uws_server.web.shared.page import Page
 from uws_server.web.shared.render import Renderer
 
