@@ -12,7 +12,7 @@ from checkout import ROOT
 from definitions import packages
 from uws_server.errors import BadRequest
 from uws_server.jobs.formats import Package, detect, native
-from uws_server.web import sheet, sheetreader
+from uws_server.web.definitions import sheet, sheetreader
 
 INSTALLED = sorted((ROOT / "job_definitions").glob("*/job.json"))
 

@@ -8,8 +8,8 @@ from uws_server.errors import Unauthorized
 from uws_server.incoming.callers import counter_of
 from uws_server.resources import templates_folder
 from uws_server.services.context import Services
-from uws_server.web.definitions import Definitions
-from uws_server.web.editor import NEW, Editor
+from uws_server.web.definitions.editor import NEW, Editor
+from uws_server.web.definitions.pages import Definitions
 from uws_server.web.jobs.job import JobPage
 from uws_server.web.jobs.joblist import JobList
 from uws_server.web.jobs.newjob import NewJob

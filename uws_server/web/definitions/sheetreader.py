@@ -13,7 +13,7 @@ from uws_server.jobs.definition import Contact, Control, Definition, Duration, E
 from uws_server.jobs.formats import native
 from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE
 from uws_server.jobs.words import control_problem
-from uws_server.web.sheet import TEXTS_OF_PARAMETER, UNITS, Sheet
+from uws_server.web.definitions.sheet import TEXTS_OF_PARAMETER, UNITS, Sheet
 
 Default = str | float | bool | tuple[str | float | bool, ...] | None
 

@@ -16,10 +16,10 @@ from uws_server.jobs.formats import Package, native
 from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE, WAS_LIVE, Action, Change, Draft
 from uws_server.jobs.formats.written import FORMATS
 from uws_server.services.drafts import Drafts
-from uws_server.web import differences
-from uws_server.web.draftpage import DraftPage
+from uws_server.web.definitions import differences
+from uws_server.web.definitions.draftpage import DraftPage
+from uws_server.web.definitions.shown import form_of
 from uws_server.web.shared import documentation
-from uws_server.web.shown import form_of
 
 Format = Literal["json", "wadl", "votable"]
 EXPORTS: tuple[tuple[Format, str], ...] = (("json", "JSON"), ("wadl", "WADL"), ("votable", "VOTable"))

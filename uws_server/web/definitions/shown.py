@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from uws_server.errors import DefinitionError, Problem
 from uws_server.jobs.definition import PARAMETER_TYPES, Definition
 from uws_server.jobs.formats.draft import Draft
-from uws_server.web import sheet
+from uws_server.web.definitions import sheet
+from uws_server.web.definitions.sheet import MOST, Rows, Sheet
 from uws_server.web.shared.boxes import place_id
 from uws_server.web.shared.fields import Filled, Group, groups
-from uws_server.web.sheet import MOST, Rows, Sheet
 
 _MOST_BASE_FILES = 1000
 

@@ -23,11 +23,11 @@ from uws_server.jobs.formats.content import MOST_BYTES
 from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE, Draft
 from uws_server.services.drafts import Edited
 from uws_server.services.parameters import Upload
-from uws_server.web import differences, sheet, sheetreader, trial
-from uws_server.web.draftpage import DraftPage
+from uws_server.web.definitions import differences, sheet, sheetreader, trial
+from uws_server.web.definitions.draftpage import DraftPage
+from uws_server.web.definitions.sheet import Rows
+from uws_server.web.definitions.shown import Shown, form_of, of_draft, read_base, take_step
 from uws_server.web.shared import boxes, documentation
-from uws_server.web.sheet import Rows
-from uws_server.web.shown import Shown, form_of, of_draft, read_base, take_step
 
 NEW = "_new"
 """What stands for the name in the address of a definition that has none yet; no name begins so."""
