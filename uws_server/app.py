@@ -22,7 +22,7 @@ from uws_server.protocol.resource import TEXT
 from uws_server.protocol.uws import UWS
 from uws_server.protocol.vosi import VOSI
 from uws_server.services.context import Services
-from uws_server.web.pages import Pages
+from uws_server.web.site.routes import Pages
 
 LOG = logging.getLogger(__name__)
 _HEADERS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin"))
