@@ -27,7 +27,7 @@ from uws_server.jobs.phases import Phase
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.tables import job_row, jobs
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 from postgres import programs, running_cluster  # the tests know how to start a cluster
 
 FEW = 1000

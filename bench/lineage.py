@@ -37,7 +37,7 @@ from uws_server.services.lineage import Lineage
 from uws_server.services.rights import Caller
 from uws_server.storage.uses import Use
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 from serving import running_server  # the tests know how to start a server
 
 ROUNDS = 15

@@ -6,7 +6,7 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from browsing import NewPage
 from checkout import ROOT
 from samphub import port_is_taken
 from serving import Served, running_server
@@ -21,13 +22,6 @@ from serving import Served, running_server
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 HUB = "localhost:21012"
 VENDOR = ROOT / "templates" / "static" / "vendor"
-AUDIT = Path(__file__).with_name("audit.js").read_text(encoding="utf-8")
-"""A function for `page.evaluate`: what is wrong with a page, a sentence each."""
-
-NewPage = Callable[..., Any]
-"""Makes a page; keyword arguments are those of a browser context."""
-
-
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     """Debian's Chromium, driven by playwright: only for these tests, since it keeps an event loop running."""

@@ -14,11 +14,11 @@ import requests
 from astropy.io import fits
 from playwright.sync_api import expect
 
-from conftest import AUDIT
+from accounts import account
+from browsing import AUDIT
 from pagereader import Page, visit
 from reduction.simulate import simulate, small
 from serving import Served, running_server
-from test_owners import account
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -12,8 +12,8 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
+from browsing import AUDIT, NewPage
 from chained import Chained, chained_server, id_of
-from conftest import AUDIT, NewPage
 from serving import Served, running_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from conftest import NewPage
+from browsing import NewPage
 
 
 @pytest.fixture

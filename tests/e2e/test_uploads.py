@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 from playwright.sync_api import expect
 
-from conftest import NewPage
+from browsing import NewPage
 from serving import Served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from accounts import account
 from pagereader import visit
 from serving import Served, running_server
-from test_owners import account
 from uws_server.cli import main
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 MADE_HERE = {"build", "dist", "node_modules", "vendor", "__pycache__", "demo-data"}
 HIDDEN_BUT_OURS = {".ci"}

@@ -16,6 +16,7 @@ import pytest
 import requests
 from lxml import etree
 
+from accounts import account
 from serving import running_server
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError, Forbidden, Unauthorized
@@ -25,16 +26,6 @@ from uws_server.services.rights import Anonymous, Caller, Rights, rights_of
 
 UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
 XLINK = "{http://www.w3.org/1999/xlink}"
-
-
-def account(data: Path, name: str, *options: str) -> tuple[str, str]:
-    """Make an account with the command; returns name and token."""
-    command = [sys.executable, "-m", "uws_server", "accounts", "add", name, "--data", str(data), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    told, token = done.stdout.split()
-    assert told == name
-    return name, token
 
 
 def create(url: str, who: tuple[str, str] | None, **values: str) -> str:

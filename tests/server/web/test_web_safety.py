@@ -13,10 +13,10 @@ from xml.etree import ElementTree
 import pytest
 import requests
 
+from accounts import account
 from checkout import ROOT
 from pagereader import AS_BROWSER, create, token_of, visit, wait_for_end
 from serving import Served, running_server
-from test_owners import account
 from uwsjobs import define
 
 HOSTILE = "<script>alert('x')</script>&amp;\""

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from accounts import account
 from pagereader import AS_BROWSER, Page, token_of, visit, wait_for_end
 from serving import Served, running_server
-from test_owners import account
 
 SCRIPT = "mkdir -p results\necho $UWS_PARAM_text > results/out.txt\n"
 HOSTILE = "<script>alert('x')</script>&amp;\""

@@ -21,11 +21,11 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+from test_execution import SOAK, Lab, Remote
 
 from postgres import empty
 from processes import state, until
 from serving import Served, running_server
-from test_execution import SOAK, Lab, Remote
 from uws_server.execution import local, shepherd
 from uws_server.execution.peers import Peers, runs
 from uws_server.jobs.job import Filter, Job, ParameterValue, new_id, utcnow

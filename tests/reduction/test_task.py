@@ -23,7 +23,7 @@ from reduction.errors import ReductionError
 from reduction.task import Task, read_task, told
 from synthetic import Epic, write, write_gti
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "job_definitions/spectrum/run.py"
 FILES = ("eventlist", "gti")
 
