@@ -21,7 +21,7 @@ from uws_server.errors import BadRequest, NotFound, ServerError
 if TYPE_CHECKING:
     from uws_server.jobs.job import Job, Result
     from uws_server.services.context import Services
-    from uws_server.services.job_service import Counter
+    from uws_server.services.job_service import JobService
     from uws_server.storage.library import Installed
 
 _EVERY_S = 0.1
@@ -106,28 +106,28 @@ def _try(services: Services, installed: Installed) -> bool:
     """Run the test values of a definition; say whether the job did what it should."""
     from uws_server.jobs.phases import Phase
     from uws_server.services import parameters, trials
-    from uws_server.services.job_service import Counter
+    from uws_server.services.job_service import JobService
     from uws_server.services.rights import Caller
 
-    counter = Counter(services, Caller(name="check", is_admin=True))
+    job_service = JobService(services, Caller(name="check", is_admin=True))
     try:
         request = trials.request_of(installed.definition, installed.folder, services.spool)
         try:
-            job = counter.try_out(installed, request)
+            job = job_service.try_out(installed, request)
         finally:
             parameters.discard(request.uploads)
     except BadRequest as error:
         print("".join(f"    its test values are refused: {line}\n" for line in str(error).splitlines()), end="")
         return False
-    job = _watch(services, counter, job)
+    job = _watch(services, job_service, job)
     for result in job.results:
-        print(f"    {result.name:24}{result.size:>14,} bytes  {_tags(counter, job, result)}".rstrip())
+        print(f"    {result.name:24}{result.size:>14,} bytes  {_tags(job_service, job, result)}".rstrip())
     reason = f": {job.error.message}" if job.error else ""
     print(f"    {job.phase}{reason}", flush=True)
     return job.phase is Phase.COMPLETED
 
 
-def _watch(services: Services, counter: Counter, job: Job) -> Job:
+def _watch(services: Services, job_service: JobService, job: Job) -> Job:
     """Show the log of a job as it comes, until the job has ended."""
     from uws_server.jobs.phases import ENDED
 
@@ -135,7 +135,7 @@ def _watch(services: Services, counter: Counter, job: Job) -> Job:
     try:
         while True:
             current = services.store.get(job.id)
-            piece = counter.log(job, "job.log", offset, _PIECE)
+            piece = job_service.log(job, "job.log", offset, _PIECE)
             whole = piece if current.phase in ENDED or len(piece) == _PIECE else piece[: piece.rfind(b"\n") + 1]
             offset += len(whole)
             for line in whole.decode("utf-8", "replace").splitlines():
@@ -146,17 +146,17 @@ def _watch(services: Services, counter: Counter, job: Job) -> Job:
                 time.sleep(_EVERY_S)
     except KeyboardInterrupt:
         print("    ending the job", file=sys.stderr)
-        counter.abort(job)
+        job_service.abort(job)
         raise
 
 
-def _tags(counter: Counter, job: Job, result: Result) -> str:
+def _tags(job_service: JobService, job: Job, result: Result) -> str:
     """What the VO-TAGS of a result say, in a few words."""
     from provenance import votags
     from provenance.text.errors import ProvenanceError
 
     try:
-        tags = votags.read(counter.result_path(job, result))
+        tags = votags.read(job_service.result_path(job, result))
     except (ProvenanceError, ServerError, OSError):
         return ""  # no FITS file
     if tags is None:

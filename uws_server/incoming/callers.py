@@ -15,28 +15,28 @@ from urllib.parse import parse_qs
 
 from uws_server.errors import BadRequest
 from uws_server.services.context import Services
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 from uws_server.services.rights import Caller
 
 _KEPT = "uws_server.services.job_service"
-"""Where the counter of a request is kept while the request lasts."""
+"""Where the job service of a request is kept while the request lasts."""
 
 SHARE = "share"
 """The query parameter that carries the token of a share link."""
 
 
-def counter_of(services: Services, environ: dict[str, Any]) -> Counter:
-    """The counter for the caller of a request; Unauthorized if it names an account wrongly."""
+def job_service_of(services: Services, environ: dict[str, Any]) -> JobService:
+    """The job service for the caller of a request; Unauthorized if it names an account wrongly."""
     kept = environ.get(_KEPT)
-    if isinstance(kept, Counter):
+    if isinstance(kept, JobService):
         return kept
     address = address_of(services, environ)
     caller = _account(services, environ.get("HTTP_AUTHORIZATION", ""), address)
     query = environ.get("QUERY_STRING", "")
     share = parse_qs(query).get(SHARE, [""])[-1] if SHARE in query else ""
-    counter = Counter(services, replace(caller, share=share or None, address=address))
-    environ[_KEPT] = counter
-    return counter
+    job_service = JobService(services, replace(caller, share=share or None, address=address))
+    environ[_KEPT] = job_service
+    return job_service
 
 
 def address_of(services: Services, environ: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from uws_server.jobs.parameters import texts_of
 from uws_server.protocol import uws_xml
 from uws_server.protocol.resource import TEXT, JobResource, xml_answer
 from uws_server.protocol.sending import send
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 
 
 class Contents(JobResource):
@@ -37,7 +37,7 @@ class Contents(JobResource):
 
     def parameters(self, name: str, job_id: str) -> HTTPResponse:
         """GET the parameters as XML."""
-        job = self.counter.job(job_id, name)
+        job = self.job_service.job(job_id, name)
         return xml_answer(uws_xml.parameters_document(job, self.url(job), self.share))
 
     def parameter(self, name: str, job_id: str, parameter: str) -> HTTPResponse:
@@ -51,7 +51,7 @@ class Contents(JobResource):
             ]
             return HTTPResponse("\n".join(lines), 200, {"Content-Type": TEXT})
         if value.kind == "upload":
-            return send(self.counter.input_path(job, key), "application/octet-stream")
+            return send(self.job_service.input_path(job, key), "application/octet-stream")
         return HTTPResponse(value.text, 200, {"Content-Type": TEXT})
 
     def one_value(self, name: str, job_id: str, parameter: str, number: str) -> HTTPResponse:
@@ -61,12 +61,12 @@ class Contents(JobResource):
         if not re.fullmatch(r"[1-9][0-9]{0,4}", number) or int(number) > len(texts):
             raise NotFound(f"parameter {key} of job {job.id} has {len(texts)} values, none of number {number[:20]!r}")
         if value.each[int(number) - 1].kind == "upload":
-            return send(self.counter.input_path(job, key, int(number)), "application/octet-stream")
+            return send(self.job_service.input_path(job, key, int(number)), "application/octet-stream")
         return HTTPResponse(texts[int(number) - 1], 200, {"Content-Type": TEXT})
 
     def value(self, name: str, job_id: str, parameter: str) -> tuple[Job, str, ParameterValue]:
         """The job, and the name and the value of one of its parameters, named in any case."""
-        job = self.counter.job(job_id, name)
+        job = self.job_service.job(job_id, name)
         key = next((key for key in job.parameters if key.lower() == parameter.lower()), None)
         if key is None:
             raise NotFound(f"job {job.id} has no parameter {parameter[:64]!r}")
@@ -74,45 +74,45 @@ class Contents(JobResource):
 
     def put_parameter(self, name: str, job_id: str, parameter: str) -> HTTPResponse:
         """PUT a value, in place of all there are: the body itself, as text or as a file, whichever is taken."""
-        job = self.counter.job(job_id, name)
+        job = self.job_service.job(job_id, name)
         spec = self.services.library.of(job).definition.parameter(parameter)
         if spec is None:
             raise NotFound(f"{name} has no parameter {parameter[:64]!r}")
         config = self.services.config
         with forms.receiving(request.environ, self.services.spool, config.max_upload, spec.name) as body:
             if body.path.stat().st_size:
-                self.counter.set_parameters(job, {}, {spec.name: body})
+                self.job_service.set_parameters(job, {}, {spec.name: body})
             else:
-                self.counter.set_parameters(job, {spec.name: [""]}, {})
+                self.job_service.set_parameters(job, {spec.name: [""]}, {})
         return self.see(job)
 
     def results(self, name: str, job_id: str) -> HTTPResponse:
         """GET the list of results as XML."""
-        job = self.counter.job(job_id, name)
+        job = self.job_service.job(job_id, name)
         return xml_answer(uws_xml.results_document(job, self.url(job), self.share))
 
     def result(self, name: str, job_id: str, result: str) -> HTTPResponse:
         """GET the file of a result itself."""
-        job = self.counter.job(job_id, name)
+        job = self.job_service.job(job_id, name)
         found = job.result(result)
         if found is None:
             names = ", ".join(item.name for item in job.results) or "none yet"
             raise NotFound(f"job {job.id} has no result {result[:64]!r}; there are {names}")
-        return send(self.counter.result_path(job, found), found.mime, found.sha256)
+        return send(self.job_service.result_path(job, found), found.mime, found.sha256)
 
     def stored(self, result_id: str, file_name: str) -> HTTPResponse:
         """GET the file of a result by its own id; the address ends with the file's name."""
-        found, path = self.counter.stored(result_id, file_name)
+        found, path = self.job_service.stored(result_id, file_name)
         return send(path, found.mime, found.sha256)
 
     def log(self, name: str, job_id: str, log: str) -> HTTPResponse:
         """GET what the script printed."""
-        job = self.counter.job(job_id, name)
-        return HTTPResponse(_whole_log(self.counter, job, f"{log}.log"), 200, {"Content-Type": TEXT})
+        job = self.job_service.job(job_id, name)
+        return HTTPResponse(_whole_log(self.job_service, job, f"{log}.log"), 200, {"Content-Type": TEXT})
 
 
-def _whole_log(counter: Counter, job: Job, log: str) -> Iterator[bytes]:
+def _whole_log(job_service: JobService, job: Job, log: str) -> Iterator[bytes]:
     offset = 0
-    while piece := counter.log(job, log, offset):
+    while piece := job_service.log(job, log, offset):
         offset += len(piece)
         yield piece

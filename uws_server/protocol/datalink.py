@@ -22,7 +22,7 @@ from provenance.steps import recording
 from provenance.text.errors import ProvenanceError
 from uws_server.errors import NotFound, ServerError
 from uws_server.incoming import forms
-from uws_server.incoming.callers import counter_of
+from uws_server.incoming.callers import job_service_of
 from uws_server.incoming.rerun_forms import read_wish
 from uws_server.jobs.job import LOG, Job, ParameterValue, Result
 from uws_server.jobs.phases import ENDED, Phase
@@ -30,7 +30,7 @@ from uws_server.protocol import dali, linktable
 from uws_server.protocol.linktable import Link, Service
 from uws_server.reruns.service import Reruns
 from uws_server.services.context import Services
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 from uws_server.services.lineage import Lineage, Start
 
 _MOST_IDS = 100
@@ -57,13 +57,13 @@ class DataLink:
 
     def links(self) -> HTTPResponse:
         """GET or POST: the links of some things."""
-        counter = counter_of(self.services, request.environ)
-        self.services.rights.require_entry(counter.caller)
+        job_service = job_service_of(self.services, request.environ)
+        self.services.rights.require_entry(job_service.caller)
         with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
             wanted = [each.strip() for each in form.take_all("ID") if each.strip()]
             asked = form.take(dali.RESPONSEFORMAT)
         media_type = dali.format_of(asked or "votable", _FORMATS, "votable is allowed")
-        finder = _Finder(self.services, counter)
+        finder = _Finder(self.services, job_service)
         links = [link for identifier in wanted[:_MOST_IDS] for link in finder.links(identifier)]
         document = linktable.document(
             links, finder.services_used(), f"{self.services.base_url}/datalink", len(wanted) > _MOST_IDS
@@ -72,8 +72,8 @@ class DataLink:
 
     def rerun(self, name: str, job_id: str) -> HTTPResponse:
         """GET or POST changes: a job like this one, run at once; 303 to where its end is waited for."""
-        reruns = Reruns(self.services, counter_of(self.services, request.environ))
-        job = reruns.counter.job(job_id, name)
+        reruns = Reruns(self.services, job_service_of(self.services, request.environ))
+        job = reruns.job_service.job(job_id, name)
         with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
             for word in ("PHASE", dali.RESPONSEFORMAT, "RUNID"):
                 form.take(word)
@@ -91,10 +91,10 @@ class DataLink:
 class _Finder:
     """Finds what belongs to the things that one request names."""
 
-    def __init__(self, services: Services, counter: Counter) -> None:
-        self._services, self._counter = services, counter
+    def __init__(self, services: Services, job_service: JobService) -> None:
+        self._services, self._counter = services, job_service
         self._base = services.base_url
-        self._lineage = Lineage(services, counter.caller)
+        self._lineage = Lineage(services, job_service.caller)
         self._described: dict[str, Service] = {}
 
     def services_used(self) -> list[Service]:

@@ -19,7 +19,7 @@ from bottle import Bottle, HTTPResponse, request
 
 from uws_server.errors import NotFound, ServerError
 from uws_server.incoming import forms
-from uws_server.incoming.callers import counter_of
+from uws_server.incoming.callers import job_service_of
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.formats import Package, native
 from uws_server.jobs.formats.schema import schema
@@ -127,7 +127,7 @@ class JDL:
         """The handler, for those who may see the server at all."""
 
         def handle(**parts: str) -> HTTPResponse:
-            self.services.rights.require_entry(counter_of(self.services, request.environ).caller)
+            self.services.rights.require_entry(job_service_of(self.services, request.environ).caller)
             return handler(**parts)
 
         return handle

@@ -15,7 +15,7 @@ from bottle import Bottle, HTTPResponse, request
 from provenance.obscore import table
 from uws_server.errors import BadRequest
 from uws_server.incoming import forms
-from uws_server.incoming.callers import counter_of
+from uws_server.incoming.callers import job_service_of
 from uws_server.protocol import dali
 from uws_server.services import obscore
 from uws_server.services.context import Services
@@ -46,8 +46,8 @@ class ObsCore:
 
     def table(self) -> HTTPResponse:
         """GET the rows of all results that the caller may see listed."""
-        counter = counter_of(self.services, request.environ)
-        rows = obscore.rows(self.services, counter.caller)
+        job_service = job_service_of(self.services, request.environ)
+        rows = obscore.rows(self.services, job_service.caller)
         try:
             most, (mime, name, write) = _wanted(forms.query(request.environ))
         except BadRequest as error:

@@ -23,7 +23,7 @@ from provenance.graph.records import Model, Options
 from provenance.graph.traversal import ALL, Direction
 from uws_server.errors import BadRequest
 from uws_server.incoming import forms
-from uws_server.incoming.callers import counter_of
+from uws_server.incoming.callers import job_service_of
 from uws_server.jobs.words import truth
 from uws_server.protocol import dali
 from uws_server.services.context import Services
@@ -68,16 +68,16 @@ class Provenance:
     @property
     def lineage(self) -> Lineage:
         """What the caller of the current request may know."""
-        return Lineage(self.services, counter_of(self.services, request.environ).caller)
+        return Lineage(self.services, job_service_of(self.services, request.environ).caller)
 
     def of_job(self, name: str, job_id: str, kind: str) -> HTTPResponse:
         """GET all before a job, the job, and what it made."""
-        job = counter_of(self.services, request.environ).job(job_id, name)
+        job = job_service_of(self.services, request.environ).job(job_id, name)
         return self.answer(self.lineage.around(job), _Asked(forms.query(request.environ)), kind)
 
     def provsap(self) -> HTTPResponse:
         """GET or POST: the provenance of some things."""
-        self.services.rights.require_entry(counter_of(self.services, request.environ).caller)
+        self.services.rights.require_entry(job_service_of(self.services, request.environ).caller)
         asked = self._asked()
         identifiers = asked.every("ID")
         if not identifiers:

@@ -34,7 +34,7 @@ class Reprocessing(JobResource):
     @property
     def reruns(self) -> Reruns:
         """What the caller of the current request can run again."""
-        return Reruns(self.services, self.counter)
+        return Reruns(self.services, self.job_service)
 
     def routes(self, app: Bottle) -> None:
         """Add every resource to the application."""
@@ -50,7 +50,7 @@ class Reprocessing(JobResource):
     def rerun(self, name: str, job_id: str) -> HTTPResponse:
         """POST changes to a job: 303 to the last of the new jobs."""
         reruns = self.reruns
-        job = reruns.counter.job(job_id, name)
+        job = reruns.job_service.job(job_id, name)
         with self.form() as form:
             run = phase_command(form.take("PHASE"), ("RUN",))
             made = reruns.make(reruns.of_job(job), read_wish(form))
@@ -90,18 +90,18 @@ class Reprocessing(JobResource):
 
     def look(self, job_id: str) -> HTTPResponse:
         """GET the reprocessing: for a person the page of its last job, for a program its status and files."""
-        job = self.reruns.counter.job(job_id)
+        job = self.reruns.job_service.job(job_id)
         if prefers_page(request.get_header("Accept", "")):
             return see(f"{self.services.base_url}/jobs/{job.id}")
         return _json({**self._status(job), **self._preview(job)})
 
     def status(self, job_id: str) -> HTTPResponse:
         """GET the phases of the chain."""
-        return _json(self._status(self.reruns.counter.job(job_id)))
+        return _json(self._status(self.reruns.job_service.job(job_id)))
 
     def preview(self, job_id: str) -> HTTPResponse:
         """GET what the chain made so far: each file with its address, and that of its picture where there is one."""
-        return _json(self._preview(self.reruns.counter.job(job_id)))
+        return _json(self._preview(self.reruns.job_service.job(job_id)))
 
     def _status(self, job: Job) -> dict[str, Any]:
         chain = self.reruns.chain_of(job)
@@ -112,7 +112,7 @@ class Reprocessing(JobResource):
         return {"id": job.id, "phase": phase.value, "jobs": [self._job(one) for one in chain]}
 
     def _job(self, job: Job) -> dict[str, Any]:
-        progress = self.reruns.counter.progress(job)
+        progress = self.reruns.job_service.progress(job)
         return {
             "id": job.id,
             "task": job.definition,

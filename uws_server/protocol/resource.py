@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 from bottle import HTTPResponse, request
 
 from uws_server.incoming import forms
-from uws_server.incoming.callers import SHARE, counter_of
+from uws_server.incoming.callers import SHARE, job_service_of
 from uws_server.incoming.forms import Form
 from uws_server.jobs.job import Job
 from uws_server.protocol import dali
 from uws_server.services.context import Services
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 
 XML = "text/xml; charset=UTF-8"
 TEXT = "text/plain; charset=UTF-8"
@@ -27,9 +27,9 @@ class JobResource:
         self.services = services
 
     @property
-    def counter(self) -> Counter:
-        """The counter for the caller of the current request."""
-        return counter_of(self.services, request.environ)
+    def job_service(self) -> JobService:
+        """The job service for the caller of the current request."""
+        return job_service_of(self.services, request.environ)
 
     @contextmanager
     def form(self) -> Iterator[Form]:
@@ -47,7 +47,7 @@ class JobResource:
     @property
     def share(self) -> str:
         """What goes behind an address to go on to: the token of the share link that the request came by."""
-        token = self.counter.caller.share
+        token = self.job_service.caller.share
         return f"?{urlencode({SHARE: token})}" if token else ""
 
     def see(self, job: Job) -> HTTPResponse:

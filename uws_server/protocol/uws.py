@@ -64,7 +64,7 @@ class UWS(JobResource):
     def list(self, name: str) -> HTTPResponse:
         """GET the job list, with the filters PHASE, AFTER and LAST."""
         wanted = list_filter(name, forms.query(request.environ))
-        jobs = self.counter.jobs(wanted)
+        jobs = self.job_service.jobs(wanted)
         if prefers_page(request.get_header("Accept", "")):
             shown = {"phase": wanted.phases[0]} if len(wanted.phases) == 1 else {}
             return self.page(f"/?{urlencode({'definition': name, **shown})}")
@@ -75,19 +75,19 @@ class UWS(JobResource):
         """POST parameters: a new job, run at once where PHASE=RUN came."""
         with self.form() as form:
             phase = phase_command(form.take("PHASE"), ("RUN",))
-            job = self.counter.create(name, job_request(form))
+            job = self.job_service.create(name, job_request(form))
         if phase is not None:
-            self.counter.run_new(job)
+            self.job_service.run_new(job)
         return self.see(job)
 
     # --- the job ---------------------------------------------------------------------------------------
 
     def job(self, name: str, job_id: str) -> HTTPResponse:
         """GET the job's document; with WAIT, once its phase has changed or the time is over."""
-        job = self.counter.job(job_id, name)
+        job = self.job_service.job(job_id, name)
         if prefers_page(request.get_header("Accept", "")):
             return self.page(f"/jobs/{job.id}{self.share}")
-        progress = self.counter.progress(job)
+        progress = self.job_service.progress(job)
         response = xml_answer(uws_xml.job_document(job, self.url(job), progress, self.style, self.share))
         seconds = wait_seconds(job, forms.query(request.environ))
         return self.parked(response, seconds, job.phase) if seconds else response
@@ -97,7 +97,7 @@ class UWS(JobResource):
 
         At the place of a control parameter that one is `needed`.
         """
-        job = self.counter.job(job_id, name)
+        job = self.job_service.job(job_id, name)
         with self.form() as form:
             if needed and not any(key.upper() == needed for key in form.values):
                 raise BadRequest(f"{needed}: nothing came; it is what a POST to this address sets")
@@ -119,15 +119,15 @@ class UWS(JobResource):
             made = "without one" if job.run_id is None else f"with {job.run_id!r}"
             raise Forbidden(f"RUNID: job {job.id} was made {made}, and that stays")
         if wanted.values or wanted.uploads:  # first: they can be refused for what they are
-            self.counter.set_parameters(job, wanted.values, wanted.uploads)
+            self.job_service.set_parameters(job, wanted.values, wanted.uploads)
         if wanted.execution_duration is not None:
-            self.counter.set_duration(job, wanted.execution_duration)
+            self.job_service.set_duration(job, wanted.execution_duration)
         if wanted.destruction is not None:
-            self.counter.set_destruction(job, wanted.destruction)
+            self.job_service.set_destruction(job, wanted.destruction)
 
     def set_phase(self, name: str, job_id: str) -> HTTPResponse:
         """POST PHASE=RUN or PHASE=ABORT (of the standard), HOLD, SUSPEND or RESUME (ours)."""
-        job = self.counter.job(job_id, name)
+        job = self.job_service.job(job_id, name)
         with self.form() as form:
             phase = phase_command(form.take("PHASE"), _COMMANDS)
         if phase is None:
@@ -137,37 +137,37 @@ class UWS(JobResource):
 
     def command(self, job: Job, phase: str) -> None:
         """Carry out what was asked of the phase."""
-        counter = self.counter
+        job_service = self.job_service
         commands: dict[str, Callable[[Job], object]] = {
-            "RUN": counter.run,
-            "ABORT": counter.abort,
-            "HOLD": counter.hold,
-            "SUSPEND": counter.suspend,
-            "RESUME": counter.resume,
+            "RUN": job_service.run,
+            "ABORT": job_service.abort,
+            "HOLD": job_service.hold,
+            "SUSPEND": job_service.suspend,
+            "RESUME": job_service.resume,
         }
         commands[phase](job)
 
     def delete(self, name: str, job_id: str) -> HTTPResponse:
         """DELETE the job: 303 to the list."""
-        self.counter.delete(self.counter.job(job_id, name))
+        self.job_service.delete(self.job_service.job(job_id, name))
         return HTTPResponse("", 303, {"Location": f"{self.services.base_url}/rest/{name}"})
 
     def atom(self, text: Callable[[Job], str]) -> Callable[[str, str], HTTPResponse]:
         """A handler that GETs one value of a job as plain text."""
 
         def get(name: str, job_id: str) -> HTTPResponse:
-            return HTTPResponse(text(self.counter.job(job_id, name)), 200, {"Content-Type": TEXT})
+            return HTTPResponse(text(self.job_service.job(job_id, name)), 200, {"Content-Type": TEXT})
 
         return get
 
     def error(self, name: str, job_id: str) -> HTTPResponse:
         """GET why a job ended in ERROR, with the end of what it printed; as VOTable where one is asked for."""
-        job = self.counter.job(job_id, name)
+        job = self.job_service.job(job_id, name)
         if job.error is None:
             raise NotFound(f"job {job.id} has no error: it is {job.phase}")
         if dali.wants_votable(request.query, request.get_header("Accept", "")):
             return HTTPResponse(dali.error_document(job.error.message), 200, {"Content-Type": dali.VOTABLE})
-        printed = self.counter.log(job, "stderr.log").decode("utf-8", "replace")
+        printed = self.job_service.log(job, "stderr.log").decode("utf-8", "replace")
         return HTTPResponse(f"{job.error.message}\n\n{printed}", 200, {"Content-Type": TEXT})
 
     # --- sync ------------------------------------------------------------------------------------------
@@ -176,8 +176,8 @@ class UWS(JobResource):
         """GET or POST parameters: a new job, run at once; 303 to where its end is waited for (UWS 1.1, section 5)."""
         with self.form() as form:
             form.take("PHASE")
-            job = self.counter.create(name, job_request(form))
-        self.counter.run_new(job)
+            job = self.job_service.create(name, job_request(form))
+        self.job_service.run_new(job)
         return self.see_end(job)
 
     def refuse_head(self, name: str) -> HTTPResponse:
@@ -187,7 +187,7 @@ class UWS(JobResource):
 
     def sync(self, name: str, job_id: str) -> HTTPResponse:
         """GET the end of a job: 303 to its main result, once it is there; the front parks the request until then."""
-        job = self.counter.job(job_id, name)
+        job = self.job_service.job(job_id, name)
         if job.phase in ACTIVE:
             return self.parked(self.see_end(job), _SYNC_WAIT_S, "active")
         if job.phase is not Phase.COMPLETED:
@@ -199,7 +199,7 @@ class UWS(JobResource):
 
     def parked(self, response: HTTPResponse, seconds: int, state: str) -> HTTPResponse:
         """The response, to be held back by the front until the job's state is another one or the time is over."""
-        owner = self.counter.caller.name
+        owner = self.job_service.caller.name
         response.set_header(longpoll.HEADER, f"{seconds} {state}" + (f" {owner}" if owner else ""))
         return response
 
@@ -214,7 +214,7 @@ class UWS(JobResource):
 
     def see_end(self, job: Job) -> HTTPResponse:
         """303 to where the end of a job is waited for; share link and format of an error are those of this request."""
-        asked, token = dali.response_format(request.query), self.counter.caller.share
+        asked, token = dali.response_format(request.query), self.job_service.caller.share
         query = urlencode({name: text for name, text in ((dali.RESPONSEFORMAT, asked), (SHARE, token)) if text})
         return HTTPResponse("", 303, {"Location": f"{self.url(job)}/sync{query and f'?{query}'}"})
 

@@ -1,1 +1,1 @@
-"""Running again what made a product, and comparing what came of it. Imports the counter and everything below."""
+"""Running again what made a product, and comparing what came of it. Imports the job service and everything below."""

@@ -17,7 +17,7 @@ from uws_server.errors import NotFound
 from uws_server.jobs.job import LOG, Job, Result
 from uws_server.services.context import Services
 from uws_server.services.hashes import Hashes
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 
 Sameness = Literal["identical", "same science", "different", "only one", "gone"]
 
@@ -68,13 +68,16 @@ class Comparison:
         return tuple(pair for pair in self.parameters if pair.differs)
 
 
-def compare(services: Services, counter: Counter, later: Job, earlier: Job) -> Comparison:
+def compare(services: Services, job_service: JobService, later: Job, earlier: Job) -> Comparison:
     """Compare two jobs that the caller may see."""
     names = dict.fromkeys([*later.parameters, *earlier.parameters])
     parameters = tuple(_parameter(services, name, later, earlier) for name in names)
     products = {result.name: None for job in (later, earlier) for result in job.results if result.name != LOG}
     return Comparison(
-        earlier, later, parameters, tuple(_product(counter, services.hashes, name, later, earlier) for name in products)
+        earlier,
+        later,
+        parameters,
+        tuple(_product(job_service, services.hashes, name, later, earlier) for name in products),
     )
 
 
@@ -107,12 +110,12 @@ def _value(job: Job, name: str) -> str | None:
     return value.text.rpartition("/")[2] if value.is_file and "://" in value.text else value.text
 
 
-def _product(counter: Counter, hashes: Hashes, name: str, later: Job, earlier: Job) -> ProductPair:
+def _product(job_service: JobService, hashes: Hashes, name: str, later: Job, earlier: Job) -> ProductPair:
     old, new = (next((one for one in job.results if one.name == name), None) for job in (earlier, later))
     if old is None or new is None:
         return ProductPair(name, old, new, "only one", ())
     try:
-        paths = counter.result_path(earlier, old), counter.result_path(later, new)
+        paths = job_service.result_path(earlier, old), job_service.result_path(later, new)
         alike = _sameness(hashes, *paths)
     except (NotFound, OSError):
         return ProductPair(name, old, new, "gone", ())

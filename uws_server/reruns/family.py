@@ -1,6 +1,6 @@
 """The jobs that a job is linked with: those it runs again, those that run it again, the chain it waits in.
 
-As far as one caller may see them. Imports the counter, the services and the store.
+As far as one caller may see them. Imports the job service, the services and the store.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from uws_server.jobs.job import Job
 from uws_server.reruns.outlook import Kin
 from uws_server.services.context import Services
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 
 _LONGEST_CHAIN = 1000
 _MOST_RERUNS = 100
@@ -17,8 +17,8 @@ _MOST_RERUNS = 100
 class Family:
     """The jobs of a job, for one caller."""
 
-    def __init__(self, services: Services, counter: Counter) -> None:
-        self.counter = counter
+    def __init__(self, services: Services, job_service: JobService) -> None:
+        self.job_service = job_service
         self._services = services
 
     def chain_of(self, job: Job) -> tuple[Job, ...]:
@@ -51,4 +51,4 @@ class Family:
 
     def seen(self, job_id: str) -> Job | None:
         """A job, if there is one and the caller may see it."""
-        return self.counter.seen(job_id)
+        return self.job_service.seen(job_id)

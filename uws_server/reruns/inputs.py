@@ -1,7 +1,7 @@
 """Finds the files that a rerun needs: by what they hold, in jobs the caller may see, in the archive, among uploads.
 
 A file of the archive is a candidate by its name; a small archive is read as a whole, a part with each request. What was
-read once is known by its SHA-256 from then on. Imports the counter and everything below.
+read once is known by its SHA-256 from then on. Imports the job service and everything below.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from provenance.steps.rerun import PlannedInput, PlannedStep
 from uws_server.errors import NotFound
 from uws_server.execution.fetch import Refused
 from uws_server.services.context import Services
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 from uws_server.services.parameters import Upload
 
 _MOST_CANDIDATES = 8
@@ -53,8 +53,8 @@ class Found:
 class Finder:
     """Finds inputs for one request of one caller."""
 
-    def __init__(self, services: Services, counter: Counter, uploads: Mapping[str, Upload]) -> None:
-        self._services, self._counter = services, counter
+    def __init__(self, services: Services, job_service: JobService, uploads: Mapping[str, Upload]) -> None:
+        self._services, self._counter = services, job_service
         self._uploads = {name.lower(): upload for name, upload in uploads.items()}
         self._hashes = services.hashes
         self._left: float = _MOST_BYTES

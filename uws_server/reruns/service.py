@@ -1,7 +1,7 @@
 """Run again what made a product, with changes: from a job, from the tags of a FITS file, from a step list.
 
 The rules are those of `provenance.steps.rerun`; here steps become jobs of this server, and inputs files that it has.
-Knows no HTTP. Imports the counter, the inputs and everything below.
+Knows no HTTP. Imports the job service, the inputs and everything below.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Reruns(Family):
 
     def require_entry(self) -> None:
         """Refuse callers who may make no jobs."""
-        self._services.rights.require_entry(self.counter.caller)
+        self._services.rights.require_entry(self.job_service.caller)
 
     # --- where a list comes from -------------------------------------------------------------------------
 
@@ -83,7 +83,7 @@ class Reruns(Family):
         """What a wish would do; BadRequest or Forbidden where it cannot be done at all."""
         if len(wish.changes) > _MOST_CHANGES:
             raise BadRequest(f"{len(wish.changes):,} changes came, at most {_MOST_CHANGES:,} are allowed")
-        finder = Finder(self._services, self.counter, wish.uploads)
+        finder = Finder(self._services, self.job_service, wish.uploads)
         outlook = self._outlook(history, wish, finder)
         for name in wish.uploads.keys() - finder.used:
             raise BadRequest(f"{name}: a file came, but no input of the steps to be run needs one of that name")
@@ -139,7 +139,7 @@ class Reruns(Family):
     def survey(self, history: History, uploads: Mapping[str, Upload]) -> tuple[View, ...]:
         """Every step with what went in, which of it may be changed, and where each input is found now."""
         chain = told(lambda: dependencies.linked(history.steps))
-        finder = Finder(self._services, self.counter, uploads)
+        finder = Finder(self._services, self.job_service, uploads)
         shown = history.steps[-rerun.MOST_STEPS :]
         _require_few(sum(isinstance(arg, InputData) for step in shown for arg in step.args))
         views = []
@@ -189,7 +189,7 @@ class Reruns(Family):
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Put the first of the jobs into the queue; the others follow. Where that is refused, nothing is left."""
-        self.counter.run_new(*jobs)
+        self.job_service.run_new(*jobs)
 
     # --- parts -------------------------------------------------------------------------------------------
 
@@ -218,7 +218,7 @@ class Reruns(Family):
             ingredients.complete(installed.definition)
             parent, before = old.id if old else None, after.id if after else None
             again = Again(parent, before, ingredients.tokens, ingredients.placed, installed.revision)
-            return self.counter.create(step.task, Request(ingredients.values, run_id=wish.run_id, again=again))
+            return self.job_service.create(step.task, Request(ingredients.values, run_id=wish.run_id, again=again))
         except InvalidParameters as error:
             if len(history.steps) == 1:
                 raise
@@ -231,12 +231,12 @@ class Reruns(Family):
         """Refuse files that do not fit into what the account may store, before they are copied."""
         found = (outlook.found.get((step.number, file.index)) for file in step.inputs)
         copied = {one.path for one in found if one is not None and one.kind in ("job", "upload")}
-        self.counter.quotas.require_room(sum(path.stat().st_size for path in copied))
+        self.job_service.quotas.require_room(sum(path.stat().st_size for path in copied))
 
     def _with_secrets(self, step: PlannedStep, old: Job | None) -> PlannedStep:
         """A step with what no list tells, from the job itself where that is the caller's own; else it is asked for."""
         hidden = [name for name, value in step.values.items() if value == HIDDEN]
-        own = old.parameters if old is not None and self.counter.may_change(old) else {}
+        own = old.parameters if old is not None and self.job_service.may_change(old) else {}
         for name in hidden:
             if name not in own:
                 raise BadRequest(f"{step.number}.{name}: it is a secret, which no step list holds; give it")

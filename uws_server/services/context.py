@@ -1,6 +1,6 @@
 """What a server is made of, and its life: start, stop, tidy up. Imports everything below.
 
-The use cases are in `counter`; here is what they share.
+The use cases are in `job_service`; here is what they share.
 """
 
 from __future__ import annotations

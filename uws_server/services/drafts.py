@@ -1,4 +1,4 @@
-"""The life of a job definition: written, tried, asked for, made live by an admin, removed. Imports the counter.
+"""The life of a job definition: written, tried, asked for, made live by an admin, removed. Imports the job service.
 
 The use cases of one caller, knowing no HTTP. A draft waits in the database; what is tried or asked for is kept with the
 revisions, and what becomes live is noted with who, when and why. Jobs that were made before keep their own revision.
@@ -26,7 +26,7 @@ from uws_server.jobs.formats.draft import (
 from uws_server.jobs.job import Job, utcnow
 from uws_server.services import parameters, trials
 from uws_server.services.context import Services
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 from uws_server.services.rights import Caller
 from uws_server.storage import scripts
 from uws_server.storage.library import Installed
@@ -135,7 +135,7 @@ class Drafts:
         installed = self._library.revision(self._keep(draft))
         request = trials.request_of(installed.definition, installed.folder, self._services.spool)
         try:
-            job = Counter(self._services, self.caller).try_out(installed, request)
+            job = JobService(self._services, self.caller).try_out(installed, request)
         finally:
             parameters.discard(request.uploads)
         self._store.tried(draft, job.id)

@@ -28,7 +28,7 @@ TRIAL = "trial"
 """The run id of a job that tries a draft: such a job stands in the list of its owner, and of admins, like others."""
 
 
-class Counter:
+class JobService:
     """What one caller can do."""
 
     def __init__(self, services: Services, caller: Caller) -> None:

@@ -36,7 +36,7 @@ from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.reruns import histories, inputs
 from uws_server.services.context import Services
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 from uws_server.services.rights import Caller
 from uws_server.services.trials import request_of
 from uws_server.storage import migrate
@@ -427,7 +427,7 @@ def test_files_that_were_read_before_take_nothing_of_what_may_be_read(
     services.hashes.of(tmp_path / "archive/a/x.fits")
     file = PlannedInput(0, "table", "", "", "x.fits", (hashlib.sha256(b"b" * 5000).hexdigest(),))
     step = PlannedStep(0, "append", "", "", {}, (file,), ())
-    found = inputs.Finder(services, Counter(services, Caller()), {}).find(step, file)
+    found = inputs.Finder(services, JobService(services, Caller()), {}).find(step, file)
     assert found is not None
     assert (found.path, found.same) == (tmp_path / "archive/b/x.fits", True)
     services.store.close()

@@ -22,7 +22,7 @@ from uws_server.jobs.phases import Phase
 from uws_server.resources import definitions_folder
 from uws_server.services.context import Services
 from uws_server.services.drafts import Change, Draft, Drafts, Edited
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 from uws_server.services.parameters import Request
 from uws_server.services.rights import Caller
 from uws_server.web.definitions.differences import Line, between
@@ -158,7 +158,7 @@ def test_a_definition_is_written_asked_for_and_goes_live(any_desk: Desk) -> None
     assert accepted.revision == requested.revision == live.revision
     assert accepted.made > requested.made
     assert desk.ann.files_of(live.revision) == files(title="Light curve")
-    job = Counter(desk.services, ANN).create("curve", Request())
+    job = JobService(desk.services, ANN).create("curve", Request())
     assert (job.revision, job.version, job.trial) == (live.revision, "1.0", False)
 
 
@@ -447,14 +447,14 @@ def test_a_version_is_removed_and_an_old_one_restored(any_desk: Desk) -> None:
     desk.ann.save("curve", desk.ann.edit_live("curve").edit, files(version="2.0", script="echo two\n"))
     desk.ann.request("curve", "faster")
     second = desk.admin.accept("curve", "").revision
-    job = Counter(desk.services, ANN).create("curve", Request())
+    job = JobService(desk.services, ANN).create("curve", Request())
     with pytest.raises(BadRequest, match="say why"):
         desk.admin.remove("curve", "")
     desk.admin.remove("curve", "wrong counts")
     with pytest.raises(NotFound):
         desk.services.library.get("curve")
     with pytest.raises(NotFound):
-        Counter(desk.services, ANN).create("curve", Request())
+        JobService(desk.services, ANN).create("curve", Request())
     assert desk.services.library.of(job).script.read_text() == "echo two\n"
     restored = desk.admin.restore("curve", first, "that one was right")
     assert restored.definition.version == "1.0"
@@ -516,8 +516,8 @@ def test_a_trial_leaves_the_live_version_alone(running: Desk) -> None:
     desk.live()
     desk.ann.save("curve", desk.ann.edit_live("curve").edit, files(script="echo draft > results/out.txt\n"))
     trial = desk.ann.try_out("curve")  # of the version that is live: no matter for a trial
-    live = Counter(desk.services, BOB).create("curve", Request())
-    Counter(desk.services, BOB).run(live)
+    live = JobService(desk.services, BOB).create("curve", Request())
+    JobService(desk.services, BOB).run(live)
     assert product(desk, ended(desk, trial)) == "draft\n"
     assert product(desk, ended(desk, live)) == "hello\n"
     assert desk.services.store.get(live.id).trial is False
@@ -530,12 +530,12 @@ def test_a_trial_is_listed_to_its_owner_and_admins_only(running: Desk) -> None:
     trial = ended(desk, desk.ann.try_out("curve"))
 
     def listed(caller: Caller) -> list[str | None]:
-        return [job.run_id for job in Counter(desk.services, caller).jobs(Filter("curve"))]
+        return [job.run_id for job in JobService(desk.services, caller).jobs(Filter("curve"))]
 
     assert listed(ANN) == listed(ADMIN) == ["trial"]
     assert listed(BOB) == listed(Caller("eve")) == listed(Caller()) == []
     with pytest.raises(Forbidden):
-        Counter(desk.services, BOB).job(trial.id)
+        JobService(desk.services, BOB).job(trial.id)
 
 
 def test_test_values_are_checked_like_any_others(desk: Desk) -> None:
@@ -543,7 +543,7 @@ def test_test_values_are_checked_like_any_others(desk: Desk) -> None:
     desk.ann.create(files(parameters=spec, test={"table": "no-such-file.txt"}))
     with pytest.raises((InvalidParameters, DefinitionError), match="table"):
         desk.ann.try_out("curve")
-    assert list(Counter(desk.services, ADMIN).jobs(Filter())) == []
+    assert list(JobService(desk.services, ADMIN).jobs(Filter())) == []
     assert list((desk.services.config.data / "incoming").iterdir()) == []
     assert desk.ann.get("curve").trial is None
 
@@ -597,7 +597,7 @@ def test_no_more_drafts_are_begun_by_beginning_them_at_once(desk: Desk, monkeypa
 
 def test_no_version_of_a_removed_definition_makes_jobs_again(desk: Desk) -> None:
     revision = desk.live()
-    bob = Counter(desk.services, Caller("bob"))
+    bob = JobService(desk.services, Caller("bob"))
     again = Request(again=Again(revision=revision))
     assert bob.create("curve", again).revision == revision
     desk.admin.remove("curve", "it harms")

@@ -19,7 +19,7 @@ from uws_server.jobs.job import Job, ParameterValue, Result, new_id
 from uws_server.jobs.phases import Phase
 from uws_server.resources import definitions_folder
 from uws_server.services.context import Services
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 from uws_server.services.lineage import Lineage
 from uws_server.services.rights import Caller
 from uws_server.storage.uses import Use
@@ -271,8 +271,8 @@ def phases(services: Services, jobs: list[Job]) -> list[str]:
 
 def test_a_deleted_job_is_a_record_as_long_as_something_came_of_it(services: Services, make: Maker) -> None:
     row = make.row(3)
-    counter = Counter(services, Caller())
-    counter.delete(row[0])
+    job_service = JobService(services, Caller())
+    job_service.delete(row[0])
     assert phases(services, row) == ["ARCHIVED", "COMPLETED", "COMPLETED"]
     assert not services.files.folder(row[0].id).exists()
     assert services.store.get(row[0].id).results == ()
@@ -282,34 +282,34 @@ def test_a_deleted_job_is_a_record_as_long_as_something_came_of_it(services: Ser
     assert f"job_{row[0].id}" in keys(told)
     record = told.files[f"result_{row[0].results[0].id}"]
     assert (record.name, record.sha256, record.location) == ("events.fits", row[0].results[0].sha256, "")
-    counter.delete(row[1])
+    job_service.delete(row[1])
     assert phases(services, row) == ["ARCHIVED", "ARCHIVED", "COMPLETED"]
-    counter.delete(row[2])
+    job_service.delete(row[2])
     assert phases(services, row) == ["gone", "gone", "gone"]
 
 
 def test_a_deleted_job_that_was_run_again_is_a_record(services: Services, make: Maker) -> None:
     first = make.job(LIST)
     second = make.job(LIST, parent=first.id)
-    counter = Counter(services, Caller())
-    counter.delete(first)
+    job_service = JobService(services, Caller())
+    job_service.delete(first)
     assert phases(services, [first, second]) == ["ARCHIVED", "COMPLETED"]
-    counter.delete(services.store.get(first.id))  # asked twice: the record stays
+    job_service.delete(services.store.get(first.id))  # asked twice: the record stays
     assert phases(services, [first]) == ["ARCHIVED"]
-    counter.delete(second)
+    job_service.delete(second)
     assert phases(services, [first, second]) == ["gone", "gone"]
 
 
 def test_a_job_that_nothing_came_of_is_gone(services: Services, make: Maker) -> None:
     first, second = make.row(2)
-    Counter(services, Caller()).delete(second)
+    JobService(services, Caller()).delete(second)
     assert phases(services, [first, second]) == ["COMPLETED", "gone"]
 
 
 def test_a_record_kept_by_the_configuration_stays(services: Services, make: Maker) -> None:
     first, second = make.row(2)
     services.store.archive(first.id)
-    Counter(services, Caller()).delete(second)
+    JobService(services, Caller()).delete(second)
     assert phases(services, [first, second]) == ["ARCHIVED", "gone"]
 
 

@@ -19,7 +19,7 @@ from uws_server.jobs.job import Job
 from uws_server.services.accounts import Accounts
 from uws_server.services.context import Services
 from uws_server.services.drafts import Drafts
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 from uws_server.services.parameters import Request
 from uws_server.services.rights import Caller
 from uws_server.storage.accounts import AccountStore
@@ -119,17 +119,17 @@ RUNNERS = {"anonymous": "401", "plain": "403", "author": "403", "holder": "yes",
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_definition_with_roles_is_run_by_their_holders(services: Services, kind: str) -> None:
-    counter = Counter(services, CALLERS[kind])
-    assert outcome(lambda: counter.run(counter.create("open", Request()))) == "yes"
-    assert outcome(lambda: counter.run(counter.create("closed", Request()))) == RUNNERS[kind]
+    job_service = JobService(services, CALLERS[kind])
+    assert outcome(lambda: job_service.run(job_service.create("open", Request()))) == "yes"
+    assert outcome(lambda: job_service.run(job_service.create("closed", Request()))) == RUNNERS[kind]
     if RUNNERS[kind] != "yes":
         with pytest.raises((Unauthorized, Forbidden), match="jobs of 'closed' are for accounts with the role xmm or o"):
-            counter.create("closed", Request())
+            job_service.create("closed", Request())
 
 
 def test_who_loses_the_role_runs_its_jobs_no_more(services: Services) -> None:
-    job = Counter(services, CALLERS["holder"]).create("closed", Request())
-    former = Counter(services, Caller("xena"))
+    job = JobService(services, CALLERS["holder"]).create("closed", Request())
+    former = JobService(services, Caller("xena"))
     assert outcome(lambda: former.run(job)) == "403"
     assert services.store.get(job.id).phase == "PENDING"
     former.delete(job)  # it is still hers
@@ -138,8 +138,8 @@ def test_who_loses_the_role_runs_its_jobs_no_more(services: Services) -> None:
 
 
 def test_a_role_that_a_new_version_asks_for_holds_for_jobs_of_the_old_one(services: Services) -> None:
-    counter = Counter(services, CALLERS["plain"])
-    job = counter.create("open", Request())
+    job_service = JobService(services, CALLERS["plain"])
+    job = job_service.create("open", Request())
     author, admin = Drafts(services, CALLERS["author"]), Drafts(services, CALLERS["admin"])
     author.edit_live("open")
     restricted = files("open", "xmm")
@@ -147,7 +147,7 @@ def test_a_role_that_a_new_version_asks_for_holds_for_jobs_of_the_old_one(servic
     author.save("open", 1, restricted)
     author.request("open", "")
     admin.accept("open", "")
-    assert outcome(lambda: counter.run(job)) == "403"
+    assert outcome(lambda: job_service.run(job)) == "403"
 
 
 def test_a_trial_is_run_by_authors_only(services: Services) -> None:
@@ -155,11 +155,11 @@ def test_a_trial_is_run_by_authors_only(services: Services) -> None:
     author.save("draft", 1, files("draft", "ops"))  # an author who has not the role may still try it
     job: Job = author.try_out("draft")
     services.end(services.store.get(job.id))
-    pending = Counter(services, CALLERS["author"])._make(services.library.of(job), Request(), trial=True)
-    assert outcome(lambda: Counter(services, Caller("ann")).run(pending)) == "403"
+    pending = JobService(services, CALLERS["author"])._make(services.library.of(job), Request(), trial=True)
+    assert outcome(lambda: JobService(services, Caller("ann")).run(pending)) == "403"
     for kind in ("plain", "holder", "anonymous"):
         with pytest.raises((Unauthorized, Forbidden)):
-            Counter(services, CALLERS[kind]).try_out(services.library.of(job), Request())
+            JobService(services, CALLERS[kind]).try_out(services.library.of(job), Request())
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from uws_server.jobs.job import Filter, Job, JobError, Progress, utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.resources import definitions_folder
 from uws_server.services.context import Services
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 from uws_server.services.parameters import Request, Upload, discard
 from uws_server.services.rights import Caller
 
@@ -36,9 +36,9 @@ ARCHIVED = "P0123456701PNS003PIEVLI0000"
 DISC = 'fk5; circle(149.0, 69.7, 40")'
 
 
-def desk(services: Services) -> Counter:
-    """The counter of somebody without an account."""
-    return Counter(services, Caller())
+def desk(services: Services) -> JobService:
+    """The job service of somebody without an account."""
+    return JobService(services, Caller())
 
 
 def config(tmp_path: Path, **settings: Any) -> Config:
@@ -325,9 +325,9 @@ def test_the_duration_is_bounded_by_the_definition(services: Services, asked: in
 
 def test_the_duration_is_bounded_by_the_server(tmp_path: Path) -> None:
     services = Services(config(tmp_path, max_duration=30), BASE, definitions_folder())
-    counter = desk(services)
+    job_service = desk(services)
     assert [
-        counter.create("dummy", Request(execution_duration=asked)).execution_duration for asked in (None, 0, 40, 9)
+        job_service.create("dummy", Request(execution_duration=asked)).execution_duration for asked in (None, 0, 40, 9)
     ] == [
         30,
         30,

@@ -22,11 +22,11 @@ class DraftPage(Page):
     @property
     def drafts(self) -> Drafts:
         """The use cases for the caller of the current request."""
-        return Drafts(self.services, self.counter.caller)
+        return Drafts(self.services, self.job_service.caller)
 
     def require_author(self) -> None:
         """Refuse who may not write job definitions."""
-        self.services.rights.require_draft(self.counter.caller)
+        self.services.rights.require_draft(self.job_service.caller)
 
     def asked(self, draft: Draft | None) -> Change | None:
         """Who asked for the validation of a draft, or refused it, when and why; None if nobody did."""

@@ -144,7 +144,7 @@ class Editor(DraftPage):
         """Take the step of a draft, if it still is what the page showed."""
         self.require_author()
         if do in ("accept", "refuse"):
-            self.services.rights.require_validate(self.counter.caller)
+            self.services.rights.require_validate(self.job_service.caller)
         drafts = self.drafts
         draft = drafts.get(name)
         why = (form.take(f"_why.{do}") or "").strip()
@@ -241,7 +241,7 @@ class Editor(DraftPage):
             readme=documentation.as_html(shown.sheet.texts["readme"]),
             has_archive=self.services.config.archive is not None,
             max_upload=self.services.config.max_upload,
-            trial=trial.look(self.counter, draft.trial) if draft and draft.trial else None,
+            trial=trial.look(self.job_service, draft.trial) if draft and draft.trial else None,
         )
 
     def _others(self, draft: Draft | None) -> list[str]:

@@ -74,7 +74,7 @@ class Definitions(DraftPage):
 
     def all(self) -> HTTPResponse:
         """GET the list: what is live by group, the drafts, what is broken."""
-        self.services.rights.require_entry(self.counter.caller)
+        self.services.rights.require_entry(self.job_service.caller)
         drafts = self.drafts
         found: dict[str, list[Entry]] = {}
         for installed in self.services.library:
@@ -93,7 +93,7 @@ class Definitions(DraftPage):
 
     def page(self, name: str) -> HTTPResponse:
         """GET one definition: what it is, its draft, its history."""
-        self.services.rights.require_entry(self.counter.caller)
+        self.services.rights.require_entry(self.job_service.caller)
         drafts = self.drafts
         live = self._live(name)
         history = self._history(drafts, name) if drafts.may_draft else []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uws_server.errors import ServerError
 from uws_server.jobs.job import Job, Progress, utcnow
 from uws_server.jobs.phases import ENDED
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 from uws_server.web.shared import logtext
 
 
@@ -23,18 +23,18 @@ class Trial:
     files: tuple[tuple[str, str, int], ...]
 
 
-def look(counter: Counter, job_id: str) -> Trial | None:
+def look(job_service: JobService, job_id: str) -> Trial | None:
     """The trial job of that id; None if it is gone or not to be seen."""
     try:
-        job = counter.job(job_id)
+        job = job_service.job(job_id)
     except ServerError:
         return None
     ended = job.phase in ENDED
     return Trial(
         job,
         ended,
-        counter.progress(job) or Progress(),
+        job_service.progress(job) or Progress(),
         job.elapsed(utcnow()),
-        logtext.tail(counter, job, whole=ended),
+        logtext.tail(job_service, job, whole=ended),
         tuple((result.id, result.file_name, result.size) for result in job.results),
     )

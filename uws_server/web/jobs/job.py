@@ -81,27 +81,27 @@ class JobPage(Page):
 
     def page(self, job_id: str) -> HTTPResponse:
         """GET the page."""
-        job = self.counter.job(job_id)
+        job = self.job_service.job(job_id)
         definition = self.definition(job)
         ended = job.phase in ENDED
-        log = logtext.tail(self.counter, job, whole=ended)
+        log = logtext.tail(self.job_service, job, whole=ended)
         results = self.results(job)
-        waits_for = self.counter.waits([job.id]).get(job.id, "") if job.phase is Phase.PENDING else ""
+        waits_for = self.job_service.waits([job.id]).get(job.id, "") if job.phase is Phase.PENDING else ""
         return self.render.page(
             "job.html",
             job=job,
             definition=definition,
             title=definition.title if definition else job.definition,
-            progress=self.counter.progress(job) or Progress(),
+            progress=self.job_service.progress(job) or Progress(),
             elapsed=job.elapsed(utcnow()),
             ended=ended,
             reached=logtext.last_stage(log),
             can_run=job.phase in _RUNNABLE and not waits_for,
             waits_for=waits_for,
             draft=self.draft(job),
-            can_change=self.counter.may_change(job),
+            can_change=self.job_service.may_change(job),
             share=self.share_link(job),
-            kin=Reruns(self.services, self.counter).kin(job),
+            kin=Reruns(self.services, self.job_service).kin(job),
             log=log,
             results=results,
             plots=[row for row in results if row.preview.kind == "spectrum" and not _is_background(row, results)],
@@ -115,10 +115,10 @@ class JobPage(Page):
         offset = request.query.get("log", "0")
         if not re.fullmatch(r"[0-9]{1,12}", offset):
             raise BadRequest(f"log: {offset[:40]!r} came; a number of bytes is allowed")
-        job = self.counter.job(job_id)  # before the log: the log of an ended job is whole
+        job = self.job_service.job(job_id)  # before the log: the log of an ended job is whole
         ended = job.phase in ENDED
-        progress = self.counter.progress(job) or Progress()
-        piece, after = logtext.piece(self.counter, job, int(offset), whole=ended)
+        progress = self.job_service.progress(job) or Progress()
+        piece, after = logtext.piece(self.job_service, job, int(offset), whole=ended)
         state: dict[str, Any] = {
             "phase": job.phase.value,
             "ended": ended,
@@ -141,17 +141,17 @@ class JobPage(Page):
             self.render.require_token(form)
             back = form.take("_back")
             view = read_view({key: form.take(key) or "" for key in ("definition", "phase", "page")})
-        job = self.counter.job(job_id)
+        job = self.job_service.job(job_id)
         if action == "run":
-            self.counter.run(job)
+            self.job_service.run(job)
         elif action == "abort":
-            self.counter.abort(job)
+            self.job_service.abort(job)
         elif action == "share":
-            self.counter.share(job)
+            self.job_service.share(job)
         elif action == "unshare":
-            self.counter.unshare(job)
+            self.job_service.unshare(job)
         else:
-            self.counter.delete(job)
+            self.job_service.delete(job)
         if back == "list" or action == "delete":
             return self.render.go(self.render.link(**view.query()))
         return self.render.go(self.render.link("jobs", job_id))
@@ -164,9 +164,9 @@ class JobPage(Page):
 
     def draft(self, job: Job) -> Draft | None:
         """The draft that a trial tried, while there is one and the reader may see it."""
-        if not job.trial or not self.services.rights.may_draft(self.counter.caller):
+        if not job.trial or not self.services.rights.may_draft(self.job_service.caller):
             return None
-        drafts = Drafts(self.services, self.counter.caller).all()
+        drafts = Drafts(self.services, self.job_service.caller).all()
         return next((one for one in drafts if one.name == job.definition), None)
 
     def definition(self, job: Job) -> Definition | None:

@@ -78,7 +78,7 @@ class JobList(Page):
             more=more and view.page < MOST_PAGES,
             phases=[phase.value for phase in Phase if phase is not Phase.ARCHIVED],
             has_all_defaults=has_all_defaults,
-            problems=self.services.library.problems if self.services.rights.may_draft(self.counter.caller) else {},
+            problems=self.services.library.problems if self.services.rights.may_draft(self.job_service.caller) else {},
             live=any(row.job.phase in ACTIVE for row in rows),
         )
 
@@ -92,8 +92,8 @@ class JobList(Page):
         """POST: a job with the defaults of its definition, run at once."""
         with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
             self.render.require_token(form)
-        job = self.counter.create(name, Request())
-        self.counter.run(job)
+        job = self.job_service.create(name, Request())
+        self.job_service.run(job)
         return self.render.go(self.render.link("jobs", job.id))
 
     def rows(self, view: View) -> tuple[list[Row], bool]:
@@ -103,14 +103,14 @@ class JobList(Page):
             phases=(Phase(view.phase),) if view.phase else (),
             last=view.page * PER_PAGE + 1,
         )
-        jobs = list(self.counter.jobs(wanted))
+        jobs = list(self.job_service.jobs(wanted))
         first = (view.page - 1) * PER_PAGE
         now = utcnow()
         titles = {name: found.definition.title for name, found in self.services.library.by_name().items()}
         wanted_jobs = jobs[first : first + PER_PAGE]
-        waits = self.counter.waits([job.id for job in wanted_jobs if job.phase is Phase.PENDING])
+        waits = self.job_service.waits([job.id for job in wanted_jobs if job.phase is Phase.PENDING])
         shown = [
-            Row(job, titles.get(job.definition, job.definition), self.counter.progress(job), job.elapsed(now),
+            Row(job, titles.get(job.definition, job.definition), self.job_service.progress(job), job.elapsed(now),
                 waits.get(job.id, ""))
             for job in wanted_jobs
         ]  # fmt: skip

@@ -35,12 +35,12 @@ class NewJob(Page):
     def page(self, name: str) -> HTTPResponse:
         """GET the form: with the defaults, over them the earlier job `_from`, over that the values of the query."""
         definition = self.services.library.get(name).definition
-        self.services.rights.require_run(self.counter.caller, definition)
+        self.services.rights.require_run(self.job_service.caller, definition)
         query: dict[str, list[str]] = {}
         for key, text in forms.query(request.environ):
             query.setdefault(key, []).append(text)
         earlier = query.get("_from", [""])[-1]
-        filled = from_job(definition, self.counter.job(earlier, name)) if earlier else Filled()
+        filled = from_job(definition, self.job_service.job(earlier, name)) if earlier else Filled()
         values = dict(filled.values)
         for key, texts in query.items():
             spec = definition.parameter(key)
@@ -73,7 +73,7 @@ class NewJob(Page):
                 if problems:
                     raise InvalidParameters(problems)
                 seconds = int(duration) if duration else None
-                job = self.counter.create(name, Request(form.values, form.uploads, run_id or None, seconds))
+                job = self.job_service.create(name, Request(form.values, form.uploads, run_id or None, seconds))
             except BadRequest as error:
                 filled = Filled(given, problems_of(error), kept, earlier, run_id, duration)
                 there = {field.lower() for field in kept}
@@ -81,7 +81,7 @@ class NewJob(Page):
                 lost = [filename for field, filename in came if field not in there]
                 return self.show(definition, filled, status=400, lost=lost)
         if run:
-            self.counter.run(job)
+            self.job_service.run(job)
         return self.render.go(self.render.link("jobs", job.id))
 
     def show(
@@ -115,7 +115,7 @@ class NewJob(Page):
             if not ticked or other or spec.type not in UPLOAD_TYPES:
                 continue
             try:
-                job = self.counter.job(earlier, definition.name)
+                job = self.job_service.job(earlier, definition.name)
                 names = [self._take_over(job, spec.name, number, form) for number in _uploads(job, spec.name)]
             except NotFound:
                 problems.append(Problem(spec.name, "the file of the earlier job is gone; choose it again"))
@@ -125,7 +125,7 @@ class NewJob(Page):
 
     def _take_over(self, job: Job, name: str, number: int, form: Form) -> str:
         """Copy an uploaded file of an earlier job as if it had come with the form; the name it was given."""
-        spool = self.counter.copied_input(job, name, number)
+        spool = self.job_service.copied_input(job, name, number)
         given = job.parameters[name].each[number - 1].text
         form.attach(name.lower(), Upload(spool, given))
         return given

@@ -52,7 +52,7 @@ class Pictures(Page):
         there: dict[str, tuple[Result, Path]] = {}
         for result in job.results:
             try:
-                there[result.name] = result, self.counter.result_path(job, result)
+                there[result.name] = result, self.job_service.result_path(job, result)
             except NotFound:
                 continue
         beside = {path.name: path for _, path in there.values()}
@@ -60,13 +60,13 @@ class Pictures(Page):
 
     def archive(self, job_id: str, suffix: str) -> HTTPResponse:
         """GET all files of an ended job as one tar or zip file, made as it is sent."""
-        job = self.counter.job(job_id)
+        job = self.job_service.job(job_id)
         folder = f"{job.definition}-{job.id[:8]}"
         members = []
         for result in job.results:
             with contextlib.suppress(NotFound, FileNotFoundError):  # its file is gone
                 place = result.file.removeprefix("results/").replace("\\", "_")  # Windows takes it for a folder
-                members.append(Member.of(f"{folder}/{place}", self.counter.result_path(job, result)))
+                members.append(Member.of(f"{folder}/{place}", self.job_service.result_path(job, result)))
         if job.phase not in ENDED:
             raise NotFound(f"job {job.id} has no files yet; it is {job.phase}")
         if not members:
@@ -80,7 +80,7 @@ class Pictures(Page):
         return HTTPResponse("" if request.method == "HEAD" else pieces(members), 200, headers)
 
     def _send(self, job_id: str, name: str, draw: Callable[[Product], Drawing]) -> HTTPResponse:
-        job = self.counter.job(job_id)
+        job = self.job_service.job(job_id)
         product = self.products(job).get(name)
         if product is None:
             raise NotFound(f"job {job.id} has no result {name[:64]!r}")

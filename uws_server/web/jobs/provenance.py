@@ -63,8 +63,8 @@ class ProvenancePage(Page):
 
     def page(self, job_id: str) -> HTTPResponse:
         """GET the page."""
-        job = self.counter.job(job_id)
-        chain = Lineage(self.services, self.counter.caller).around(job, _BEHIND)
+        job = self.job_service.job(job_id)
+        chain = Lineage(self.services, self.job_service.caller).around(job, _BEHIND)
         key = f"job_{job.id}"
         about = next(each for each in chain.activities if each.key == key)
         drawing = picture(chain, key)

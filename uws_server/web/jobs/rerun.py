@@ -68,14 +68,14 @@ class RerunPage(Page):
     @property
     def reruns(self) -> Reruns:
         """What the reader can run again."""
-        return Reruns(self.services, self.counter)
+        return Reruns(self.services, self.job_service)
 
     def page(self) -> HTTPResponse:
         """GET the form for a file, or with `job` the chain of a job."""
         job_id = request.query.get("job", "")
         if not job_id:
             return self._ask()
-        job = self.counter.job(job_id)
+        job = self.job_service.job(job_id)
         return self.show(self.reruns.of_job(job), job, Form())
 
     def send(self) -> HTTPResponse:
@@ -89,7 +89,7 @@ class RerunPage(Page):
             earlier = form.take("_job") or ""
             try:
                 if earlier:
-                    job = self.counter.job(earlier)
+                    job = self.job_service.job(earlier)
                     history: History | None = reruns.of_job(job)
                 else:
                     history = read_history(reruns, form)
@@ -155,7 +155,7 @@ class RerunPage(Page):
     def _has_form(self, job: Job) -> bool:
         """Whether the reader can make a new job of the same definition."""
         live = self.services.library.by_name().get(job.definition)
-        return live is not None and self.services.rights.may_run(self.counter.caller, live.definition)
+        return live is not None and self.services.rights.may_run(self.job_service.caller, live.definition)
 
     def _rows(self, view: View, form: Form, problems: Sequence[str]) -> Iterator[Row]:
         try:
@@ -177,15 +177,15 @@ class RerunPage(Page):
 
     def compare(self, job_id: str, old_id: str) -> HTTPResponse:
         """GET two jobs side by side."""
-        later, earlier = self.counter.job(job_id), self.counter.job(old_id)
-        compared = comparison.compare(self.services, self.counter, later, earlier)
+        later, earlier = self.job_service.job(job_id), self.job_service.job(old_id)
+        compared = comparison.compare(self.services, self.job_service, later, earlier)
         drawn = [(product, self._plot(later, earlier, product.name)) for product in compared.products]
         plots = [(product, plot) for product, plot in drawn if plot is not None]
         return self.render.page("compare.html", compared=compared, plots=plots, names=_names(compared))
 
     def picture(self, job_id: str, old_id: str, name: str, suffix: str) -> HTTPResponse:
         """GET two spectra overlaid, as a picture (svg) or as the data of a plot (json)."""
-        later, earlier = self.counter.job(job_id), self.counter.job(old_id)
+        later, earlier = self.job_service.job(job_id), self.job_service.job(old_id)
         plot = self._plot(later, earlier, name)
         if plot is None:
             raise NotFound(f"the jobs have no two spectra {name[:64]!r} that can be overlaid")

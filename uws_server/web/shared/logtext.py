@@ -1,4 +1,4 @@
-"""The log of a job as lines for a page: its end, and the pieces that come later. Imports the counter."""
+"""The log of a job as lines for a page: its end, and the pieces that come later. Imports the job service."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from uws_server.jobs.job import Job
 from uws_server.jobs.words import CONTROL, without_colours
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 
 LineKind = Literal["", "stage", "warning", "error"]
 
@@ -36,7 +36,7 @@ class Tail:
     skipped: int
 
 
-def tail(counter: Counter, job: Job, whole: bool) -> Tail:
+def tail(counter: JobService, job: Job, whole: bool) -> Tail:
     """The last TAIL_BYTES of the log; `whole` is whether its last line is taken although nothing ends it."""
     held, offset = b"", 0
     while piece := counter.log(job, "job.log", offset, _READ):
@@ -53,7 +53,7 @@ def tail(counter: Counter, job: Job, whole: bool) -> Tail:
     return Tail(as_lines(held), offset, skipped)
 
 
-def piece(counter: Counter, job: Job, offset: int, whole: bool) -> tuple[list[Line], int]:
+def piece(counter: JobService, job: Job, offset: int, whole: bool) -> tuple[list[Line], int]:
     """The lines that came after `offset`, and the new offset; half a line waits until it is whole."""
     data = counter.log(job, "job.log", offset, PIECE_BYTES)
     if not whole or len(data) == PIECE_BYTES:

@@ -1,12 +1,12 @@
-"""What every kind of page has: the services, and the counter for who reads it. Imports the callers."""
+"""What every kind of page has: the services, and the job service for who reads it. Imports the callers."""
 
 from __future__ import annotations
 
 from bottle import request
 
-from uws_server.incoming.callers import counter_of
+from uws_server.incoming.callers import job_service_of
 from uws_server.services.context import Services
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 
 
 class Page:
@@ -16,6 +16,6 @@ class Page:
         self.services = services
 
     @property
-    def counter(self) -> Counter:
-        """The counter for the caller of the current request."""
-        return counter_of(self.services, request.environ)
+    def job_service(self) -> JobService:
+        """The job service for the caller of the current request."""
+        return job_service_of(self.services, request.environ)

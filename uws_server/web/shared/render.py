@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from bottle import HTTPResponse, SimpleTemplate, request
 
 from uws_server.errors import Forbidden
-from uws_server.incoming.callers import SHARE, counter_of
+from uws_server.incoming.callers import SHARE, job_service_of
 from uws_server.incoming.forms import Form
 from uws_server.services.context import Services
 from uws_server.services.rights import Caller
@@ -96,7 +96,7 @@ class Renderer:
     def _caller(self) -> Caller | None:
         """Who reads the page; nobody is known on one that says that the token was wrong, or that the server failed."""
         try:
-            return counter_of(self.services, request.environ).caller
+            return job_service_of(self.services, request.environ).caller
         except Exception:  # noqa: BLE001 - what failed is told by the page; drawing it must not fail again
             return None
 

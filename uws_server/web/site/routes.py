@@ -5,7 +5,7 @@ from __future__ import annotations
 from bottle import Bottle, HTTPResponse, request
 
 from uws_server.errors import Unauthorized
-from uws_server.incoming.callers import counter_of
+from uws_server.incoming.callers import job_service_of
 from uws_server.resources import templates_folder
 from uws_server.services.context import Services
 from uws_server.web.definitions.editor import NEW, Editor
@@ -83,7 +83,7 @@ class Pages:
 
     def login(self) -> HTTPResponse:
         """GET the first page as an account: the browser asks for name and token."""
-        caller = counter_of(self.render.services, request.environ).caller
+        caller = job_service_of(self.render.services, request.environ).caller
         if caller.name is None:
             raise Unauthorized("give the name and the token of your account")
         return self.render.go(self.render.link())
