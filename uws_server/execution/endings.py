@@ -25,7 +25,7 @@ _TAIL = 64_000
 
 @dataclass(frozen=True)
 class Registrar:
-    """Registers the ends of jobs, each once its keeper has ended."""
+    """Registers the ends of jobs, each once its supervisor has ended."""
 
     store: JobStore
     files: JobFiles
@@ -43,7 +43,7 @@ class Registrar:
         status = local.status(folder)
         if status is None:
             left = local.end_orphans(job_id)
-            LOG.error("job %s: its keeper left no status (%d processes): %s", job_id, left, local.complaint(folder))
+            LOG.error("job %s: its supervisor left no status (%d processes): %s", job_id, left, local.complaint(folder))
         ended = datetime.fromtimestamp(status.end, UTC) if status else utcnow()
         url = f"{self.base_url}/rest/{job.definition}/{job.id}/results"
         found = products.collect(job, definition, folder, url, ended)
@@ -60,7 +60,7 @@ def _verdict(
 ) -> tuple[Phase, JobError | None]:
     """The last phase of a job, and why it is that one where it is not COMPLETED."""
     if status is None:
-        return Phase.ERROR, JobError("the process that kept the job was killed; run the job again", fatal=False)
+        return Phase.ERROR, JobError("the supervisor of the job was killed; run the job again", fatal=False)
     if status.reason == "abort":
         return Phase.ABORTED, None
     if status.reason == "timeout":

@@ -1,6 +1,6 @@
-"""Jobs on this machine: starts keepers, finds them again, ends them. Imports the keeper and the files.
+"""Jobs on this machine: starts supervisors, finds them again, ends them. Imports the supervisor and the files.
 
-A keeper is known by pid, start time and boot id together, so a recycled pid is never mistaken for it.
+A supervisor is known by pid, start time and boot id together, so a recycled pid is never mistaken for it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from uws_server.execution import shepherd
+from uws_server.execution import supervisor
 from uws_server.storage.files import read_json
 
 
@@ -33,7 +33,7 @@ class Status:
 
 
 class Handle:
-    """A living keeper; `fd` becomes readable when it ends."""
+    """A living supervisor; `fd` becomes readable when it ends."""
 
     def __init__(self, pid: int, process: subprocess.Popen[bytes] | None = None) -> None:
         self.pid = pid
@@ -41,37 +41,39 @@ class Handle:
         self._process = process
 
     def abort(self) -> None:
-        """Ask the keeper to end the whole tree of its job."""
+        """Ask the supervisor to end the whole tree of its job."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.fd, signal.SIGTERM)
 
     def suspend(self) -> None:
-        """Ask the keeper to stop the whole tree of its job for a while."""
+        """Ask the supervisor to stop the whole tree of its job for a while."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.fd, signal.SIGUSR1)
 
     def resume(self) -> None:
-        """Ask the keeper to let the tree go on."""
+        """Ask the supervisor to let the tree go on."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.fd, signal.SIGUSR2)
 
     def close(self) -> None:
-        """Let go of a keeper that has ended."""
+        """Let go of a supervisor that has ended."""
         os.close(self.fd)
         if self._process is not None:
             self._process.wait()
 
 
-_KEEPER = f"import sys; sys.path.append({str(Path(shepherd.__file__).parent)!r}); import shepherd; shepherd.main()"
+_SUPERVISOR = (
+    f"import sys; sys.path.append({str(Path(supervisor.__file__).parent)!r}); import supervisor; supervisor.main()"
+)
 """As a module it comes from the cache: a script is compiled at each start."""
 
 
 def start(folder: Path) -> Handle:
-    """Start the keeper of the job whose `launch.json` lies in the folder."""
+    """Start the supervisor of the job whose `launch.json` lies in the folder."""
     folder = folder.resolve()
     with (folder / "shepherd.err").open("ab") as errors, _term_blocked():
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _KEEPER, str(folder)],
+            [sys.executable, "-I", "-S", "-c", _SUPERVISOR, str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
@@ -80,7 +82,7 @@ def start(folder: Path) -> Handle:
         )
     try:
         return Handle(process.pid, process)
-    except OSError:  # no descriptor left: a keeper that nobody watches must not go on
+    except OSError:  # no descriptor left: a supervisor that nobody watches must not go on
         process.kill()
         process.wait()
         raise
@@ -88,8 +90,8 @@ def start(folder: Path) -> Handle:
 
 @contextlib.contextmanager
 def _term_blocked() -> Iterator[None]:
-    """The keeper inherits a blocked SIGTERM, so that an abort waits until it can act on it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, shepherd.SIGNALS)
+    """The supervisor inherits a blocked SIGTERM, so that an abort waits until it can act on it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, supervisor.SIGNALS)
     try:
         yield
     finally:
@@ -97,7 +99,7 @@ def _term_blocked() -> Iterator[None]:
 
 
 def find(folder: Path) -> Handle | None:
-    """The living keeper of a folder (from an earlier run of the server, say), or None."""
+    """The living supervisor of a folder (from an earlier run of the server, say), or None."""
     claim = read_json(folder / "shepherd.json")
     try:
         pid, start_time, boot = int(claim["pid"]), claim["start"], claim["boot"]
@@ -107,17 +109,18 @@ def find(folder: Path) -> Handle | None:
     except OSError as error:
         if error.errno in (errno.ESRCH, errno.EINVAL):  # no such process, no such pid
             return None
-        raise  # no descriptor left, say: the keeper may be alive
+        raise  # no descriptor left, say: the supervisor may be alive
     with contextlib.suppress(OSError):
         # asked after the descriptor was opened: from then on the pid cannot pass to another process unseen
-        if boot == shepherd.boot_id() and shepherd.start_time(pid) == start_time:
+        if boot == supervisor.boot_id() and supervisor.start_time(pid) == start_time:
             return handle
     handle.close()
     return None
 
 
 def end_orphans(job_id: str) -> int:
-    """Kill what a killed keeper left of its job: every process that carries the job's id; say how many there were."""
+    """Kill what a killed supervisor left of its job: every process that carries the job's id; say how many there were.
+    """
     mark = f"UWS_JOB_ID={job_id}".encode()
     killed: set[int] = set()
     for _ in range(100):
@@ -140,19 +143,21 @@ def _carries(process: os.DirEntry[str], mark: bytes) -> bool:
 
 
 def claimed(folder: Path) -> bool:
-    """Whether a keeper has ever taken the folder."""
+    """Whether a supervisor has ever taken the folder."""
     return (folder / "shepherd.json").exists()
 
 
 def is_elsewhere(folder: Path) -> bool:
-    """Whether the keeper is on another machine, where it may live, and has not said how the script ended."""
+    """Whether the supervisor is on another machine, where it may live, and has not said how the script ended."""
     claim = read_json(folder / "shepherd.json")
-    another = claim.get("host", os.uname().nodename) != os.uname().nodename and claim.get("boot") != shepherd.boot_id()
+    another = (
+        claim.get("host", os.uname().nodename) != os.uname().nodename and claim.get("boot") != supervisor.boot_id()
+    )
     return another and status(folder) is None
 
 
 def status(folder: Path) -> Status | None:
-    """How the script ended, or None while it runs (or where its keeper was killed)."""
+    """How the script ended, or None while it runs (or where its supervisor was killed)."""
     try:
         return Status(**read_json(folder / "status.json"))
     except TypeError:
@@ -160,7 +165,7 @@ def status(folder: Path) -> Status | None:
 
 
 def complaint(folder: Path) -> str:
-    """What a keeper that failed said, for the log of the server."""
+    """What a supervisor that failed said, for the log of the server."""
     try:
         return (folder / "shepherd.err").read_text(encoding="utf-8", errors="replace")[-2000:]
     except OSError:

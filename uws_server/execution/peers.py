@@ -12,7 +12,7 @@ import os
 import select
 from pathlib import Path
 
-from uws_server.execution import shepherd
+from uws_server.execution import supervisor
 from uws_server.storage.servers import Server, ServerStore
 
 LOG = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Peers:
 
     def __init__(self, store: ServerStore, server_id: str) -> None:
         self._store = store
-        self._me = Server(server_id, os.uname().nodename, _place(), os.getpid(), shepherd.start_time(os.getpid()))
+        self._me = Server(server_id, os.uname().nodename, _place(), os.getpid(), supervisor.start_time(os.getpid()))
 
     def join(self) -> None:
         """Make this process known."""
@@ -71,7 +71,7 @@ def runs(pid: int, start: str) -> bool:
         # asked after the descriptor was opened: from then on the pid cannot pass to another process unseen
         ended = select.poll()  # select() takes no descriptor from 1,024 on: with many clients there are such
         ended.register(descriptor, select.POLLIN)
-        return shepherd.start_time(pid) == start and not ended.poll(0)
+        return supervisor.start_time(pid) == start and not ended.poll(0)
     except OSError:
         return False
     finally:
@@ -80,4 +80,4 @@ def runs(pid: int, start: str) -> bool:
 
 def _place() -> str:
     """Names the space of pids that this process lives in."""
-    return f"{shepherd.boot_id()} {Path('/proc/self/ns/pid').readlink()}"
+    return f"{supervisor.boot_id()} {Path('/proc/self/ns/pid').readlink()}"

@@ -1,8 +1,8 @@
 """The queue: takes jobs in order, runs so many side by side, notices every end. Imports storage and its neighbours.
 
-One thread waits, without polling, for jobs queued, keepers ended and deadlines; a few others finish jobs
-(hashes and tags take a moment). A server that starts again adopts the keepers that went on without it; several servers
-on one database and one data folder share the queue, and adopt the keepers of one that died.
+One thread waits, without polling, for jobs queued, supervisors ended and deadlines; a few others finish jobs (hashes
+and tags take a moment). A server that starts again adopts the supervisors that went on without it; several servers on
+one database and one data folder share the queue, and adopt the supervisors of one that died.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from uws_server.storage.servers import ServerStore
 
 LOG = logging.getLogger(__name__)
 _CLAIM_WAIT_S = 3.0
-"""How long a restarted server waits for the keeper of a job that was being started when it was killed."""
+"""How long a restarted server waits for the supervisor of a job that was being started when it was killed."""
 _IDLE_S = 60.0
 """How often expired jobs are destroyed."""
 _OVERDUE_S = 60.0
-"""How long after its limit a job whose keeper cannot be seen is given up."""
+"""How long after its limit a job whose supervisor cannot be seen is given up."""
 _AGAIN_S = 2.0
 """How long after a database did not answer it is asked again."""
 
@@ -76,7 +76,7 @@ class Scheduler:
         self.wake()
 
     def stop(self) -> None:
-        """Take no more jobs; those that run go on under their keepers."""
+        """Take no more jobs; those that run go on under their supervisors."""
         self._stopping = True
         self.wake()
         self._thread.join()
@@ -91,21 +91,21 @@ class Scheduler:
             os.write(self._wake_in, b".")
 
     def abort(self, job_id: str) -> None:
-        """Have a job that runs, here or elsewhere, ended by its keeper, or as soon as it has one."""
-        # noted first: a server that is about to start the keeper, or dies before it has asked it, finds the note
+        """Have a job that runs, here or elsewhere, ended by its supervisor, or as soon as it has one."""
+        # noted first: a server that is about to start the supervisor, or dies before it has asked it, finds the note
         if self._store.ask_abort(job_id):
-            self._ask_keeper(job_id, local.Handle.abort)
+            self._ask_supervisor(job_id, local.Handle.abort)
 
     def suspend(self, job_id: str) -> None:
-        """Ask the keeper of a job to stop it for a while."""
-        self._ask_keeper(job_id, local.Handle.suspend)
+        """Ask the supervisor of a job to stop it for a while."""
+        self._ask_supervisor(job_id, local.Handle.suspend)
 
     def resume(self, job_id: str) -> None:
-        """Ask the keeper of a suspended job to let it go on."""
-        self._ask_keeper(job_id, local.Handle.resume)
+        """Ask the supervisor of a suspended job to let it go on."""
+        self._ask_supervisor(job_id, local.Handle.resume)
 
-    def _ask_keeper(self, job_id: str, ask: Callable[[local.Handle], None]) -> None:
-        """Ask something of a keeper on this machine, whichever server started it."""
+    def _ask_supervisor(self, job_id: str, ask: Callable[[local.Handle], None]) -> None:
+        """Ask something of a supervisor on this machine, whichever server started it."""
         with self._lock:
             handle = self._running.get(job_id)
             if handle is not None:
@@ -172,7 +172,7 @@ class Scheduler:
                 self.wake()
 
     def _wait(self, seconds: float) -> None:
-        """Wait for a wake-up or the end of a keeper."""
+        """Wait for a wake-up or the end of a supervisor."""
         for key, _ in self._selector.select(seconds):
             if key.data is None:
                 os.read(self._wake_out, 4096)
@@ -187,7 +187,7 @@ class Scheduler:
             LOG.exception("jobs whose time has come could not be destroyed")
 
     def _ended(self, job_id: str) -> None:
-        """A keeper ended, and its job with it: unless it found that another keeper has the folder.
+        """A supervisor ended, and its job with it: unless it found that another supervisor has the folder.
 
         That one was started by a server that was killed, and was slow to claim the folder.
         """
@@ -196,7 +196,7 @@ class Scheduler:
         folder = self._files.folder(job_id)
         other = local.find(folder) if local.status(folder) is None else None
         if other is not None and other.pid != handle.pid:
-            LOG.info("job %s is run by the keeper %d of an earlier server: adopted", job_id, other.pid)
+            LOG.info("job %s is run by the supervisor %d of an earlier server: adopted", job_id, other.pid)
             handle.close()
             self._watch(job_id, other)
             return
@@ -215,14 +215,14 @@ class Scheduler:
                     self._launch(job_id)
                     self.announce(job_id)
                     if self._store.abort_asked(job_id):
-                        self._ask_keeper(job_id, local.Handle.abort)
+                        self._ask_supervisor(job_id, local.Handle.abort)
 
     def _takes(self, job_id: str) -> bool:
         """Take a job; say whether no other server was faster."""
         try:
             return self._store.take(job_id, utcnow())
         except Exception:
-            # the change may have been made and its answer lost: the job would wait for a keeper for ever
+            # the change may have been made and its answer lost: the job would wait for a supervisor for ever
             self._persist(lambda: self._store.give_back(job_id))
             raise
 
@@ -256,7 +256,7 @@ class Scheduler:
             elif run.phase is Phase.UNKNOWN:
                 self._look_for(run)
         for job_id in self._store.to_abort():
-            self._ask_keeper(job_id, local.Handle.abort)
+            self._ask_supervisor(job_id, local.Handle.abort)
         self.release()
 
     def _adopt(self, job_id: str) -> None:
@@ -271,7 +271,7 @@ class Scheduler:
             self._watch(job_id, handle)
         elif local.is_elsewhere(folder):
             if self._store.move(job_id, [Phase.EXECUTING, Phase.SUSPENDED], Phase.UNKNOWN):
-                LOG.warning("job %s: its keeper is on another machine, whose server is silent", job_id)
+                LOG.warning("job %s: its supervisor is on another machine, whose server is silent", job_id)
                 self.announce(job_id)
         elif local.claimed(folder):
             self._finishers.submit(self._finish, job_id)
@@ -280,7 +280,7 @@ class Scheduler:
             self.wake()
 
     def _look_for(self, run: Run) -> None:
-        """Look again for a job whose keeper was on a machine without a server: it may be this one, or be done."""
+        """Look again for a job whose supervisor was on a machine without a server: it may be this one, or be done."""
         folder = self._files.folder(run.job_id)
         mine = run.server == self._store.server
         handle = local.find(folder)

@@ -68,7 +68,7 @@ class Services:
         self.scheduler.start()
 
     def stop(self) -> None:
-        """Stop taking jobs; running ones go on under their keepers."""
+        """Stop taking jobs; running ones go on under their supervisors."""
         self.scheduler.stop()
         self.store.close()
 
@@ -89,7 +89,7 @@ class Services:
             LOG.info("job %s: its destruction time has come", job_id)
             with contextlib.suppress(NotFound):  # a client deleted it meanwhile
                 if self.end(self.store.get(job_id)):
-                    self._destroy(job_id)  # else the next time, when its keeper has ended it
+                    self._destroy(job_id)  # else the next time, when its supervisor has ended it
         swept = self.files.sweep(self.store.known, _ORPHAN_AGE_S)
         if swept:
             LOG.info("swept %d files and folders that belonged to no job", swept)
@@ -101,7 +101,7 @@ class Services:
                 LOG.info("swept %d revisions of job definitions that were only tried", swept)
 
     def end(self, job: Job) -> bool:
-        """End a job that does not run yet, or ask the keeper of one that runs; say whether it has ended."""
+        """End a job that does not run yet, or ask the supervisor of one that runs; say whether it has ended."""
         if job.phase in ENDED:
             return True
         if self.store.move(job.id, [Phase.PENDING, Phase.HELD, Phase.QUEUED], Phase.ABORTED, ended=utcnow()):

@@ -1,4 +1,4 @@
-"""Running jobs, seen over HTTP: the queue, abort, time limits, and what survives a killed server or keeper."""
+"""Running jobs, seen over HTTP: the queue, abort, time limits, and what survives a killed server or supervisor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ import uwsjobs
 from processes import carrying, kill_all, state, until
 from serving import Served, running_server
 from uws_server import config
-from uws_server.execution import local, sandbox, shepherd, staging
+from uws_server.execution import local, sandbox, staging, supervisor
 from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.services.context import Services
@@ -177,7 +177,7 @@ class Lab:
         return JobFiles(self.data).folder(job.id)
 
     def close(self) -> None:
-        """End every keeper, and what a failed test left."""
+        """End every supervisor, and what a failed test left."""
         self.session.close()
         for folder in self.data.glob("jobs/*/*"):
             handle = local.find(folder)
@@ -305,7 +305,7 @@ def test_deleted_while_it_runs(open_shop: Lab) -> None:
     assert answer.status_code == 303
     assert open_shop.session.get(job.url, timeout=30).status_code == 404
     assert job.processes() == []
-    until(lambda: state(handle.pid) == "", 5, "the keeper is gone and buried")
+    until(lambda: state(handle.pid) == "", 5, "the supervisor is gone and buried")
     handle.close()
     assert not open_shop.folder(job).exists()
     assert list((open_shop.data / "incoming").iterdir()) == []
@@ -375,7 +375,7 @@ def test_odd_files_do_not_lose_the_job(open_shop: Lab) -> None:
     assert "pipe" in log and "link.txt" in log and log.count("is not a plain file") == 2
 
 
-def test_killed_keeper_is_reported_and_leaves_nothing_running(open_shop: Lab) -> None:
+def test_killed_supervisor_is_reported_and_leaves_nothing_running(open_shop: Lab) -> None:
     job = open_shop.run("stubborn")
     until(lambda: len(list(open_shop.folder(job).glob("results/*"))) == len(job.processes()) == 3)
     handle = local.find(open_shop.folder(job))
@@ -430,7 +430,7 @@ def test_killed_between_the_phase_and_the_claim(lab: Lab) -> None:
     settings = config.load(None, {}, data=lab.data, definitions=lab.definitions, database=lab.database)
     files, store = JobFiles(lab.data), JobStore(lab.database)
     library = Library(lab.definitions, lambda definition: None, Revisions(lab.data), DefinitionStore(store.engine))
-    names = ("nothing done", "launch written", "keeper about to claim", "keeper lost and found")
+    names = ("nothing done", "launch written", "supervisor about to claim", "supervisor lost and found")
     nothing, written, late, found = jobs = [
         add_queued_job(lab, files, store, label=name, seconds=0.3) for name in names
     ]
@@ -439,11 +439,11 @@ def test_killed_between_the_phase_and_the_claim(lab: Lab) -> None:
     for job in (written, late, found):
         staging.prepare(store.get(job), library.get("track"), files.folder(job), settings, "http://localhost")
     store.close()
-    keeper = [sys.executable, "-I", "-S", shepherd.__file__]
+    process = [sys.executable, "-I", "-S", supervisor.__file__]
     with (
-        # put back into the queue because its keeper was slow to claim it; then it did
-        subprocess.Popen([*keeper, str(files.folder(found))]) as slow,
-        subprocess.Popen(["/bin/sh", "-c", 'sleep 1; exec "$@"', "sh", *keeper, str(files.folder(late))]) as slower,
+        # put back into the queue because its supervisor was slow to claim it; then it did
+        subprocess.Popen([*process, str(files.folder(found))]) as slow,
+        subprocess.Popen(["/bin/sh", "-c", 'sleep 1; exec "$@"', "sh", *process, str(files.folder(late))]) as slower,
     ):
         until(lambda: local.claimed(files.folder(found)))
         with lab.serving() as server:

@@ -52,7 +52,7 @@ class Place:
     def start(
         self, script: str, trial: bool = True, values: dict[str, ParameterValue] | None = None, **settings: Any
     ) -> local.Handle:
-        """Start the keeper of a job with that shell script."""
+        """Start the supervisor of a job with that shell script."""
         (self.definition / "run.sh").write_text(script, encoding="utf-8")
         installed = Installed(Definition("d", "1", "D", Entry("shell", "run.sh")), self.definition, "0123", "editor")
         duration = settings.pop("duration", 60)
@@ -75,7 +75,7 @@ class Place:
         return self.ended()
 
     def ended(self, seconds: float = 20) -> local.Status:
-        until(lambda: local.status(self.folder), seconds, "the keeper writes status.json")
+        until(lambda: local.status(self.folder), seconds, "the supervisor writes status.json")
         status = local.status(self.folder)
         assert status is not None
         return status
@@ -254,11 +254,11 @@ def test_what_a_script_leaves_running_ends_with_it(place: Place) -> None:
 
 
 @needs_bubblewrap
-def test_nothing_outlives_a_killed_keeper(place: Place) -> None:
+def test_nothing_outlives_a_killed_supervisor(place: Place) -> None:
     handle = place.start("setsid sleep 600 & touch ready; sleep 600")
     until((place.folder / "ready").exists)
     os.kill(handle.pid, signal.SIGKILL)
-    until(lambda: not place.living(), what="the sandbox ends with its keeper")
+    until(lambda: not place.living(), what="the sandbox ends with its supervisor")
 
 
 @needs_bubblewrap

@@ -26,7 +26,7 @@ from test_execution import SOAK, Lab, Remote
 from postgres import empty
 from processes import state, until
 from serving import Served, running_server
-from uws_server.execution import local, shepherd
+from uws_server.execution import local, supervisor
 from uws_server.execution.peers import Peers, runs
 from uws_server.jobs.job import Filter, Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
@@ -75,10 +75,10 @@ class Town:
         return Remote(served.url + job.url[job.url.index("/rest/") :], self.lab.session)
 
     def runner(self, job: Remote) -> int:
-        """The pid of the server that started the job's keeper."""
-        until(lambda: local.claimed(self.lab.folder(job)), what=f"{job.url} has a keeper")
-        keeper = json.loads((self.lab.folder(job) / "shepherd.json").read_text(encoding="utf-8"))["pid"]
-        lines = Path(f"/proc/{keeper}/status").read_text(encoding="utf-8").splitlines()
+        """The pid of the server that started the job's supervisor."""
+        until(lambda: local.claimed(self.lab.folder(job)), what=f"{job.url} has a supervisor")
+        process = json.loads((self.lab.folder(job) / "shepherd.json").read_text(encoding="utf-8"))["pid"]
+        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("PPid:"))
 
     def begun(self, label: str) -> None:
@@ -298,7 +298,7 @@ def test_a_job_on_a_machine_that_is_silent_is_unknown_until_it_has_ended(town: T
         assert Remote(f"{served.url}/rest/track/{fine}", town.lab.session).phase() == "EXECUTING"
         (files.folder(lost) / "results/out.txt").write_text("done", encoding="utf-8")
         status = {"reason": "exit", "code": 0, "start": 1.0, "end": 2.0, "cpu_s": 0.1, "max_rss_kib": 1}
-        shepherd.write_json(files.folder(lost) / "status.json", status)
+        supervisor.write_json(files.folder(lost) / "status.json", status)
         assert remote.ended(NOTICED_S) == "COMPLETED"
         assert remote.results() == {"out": "text/plain"}
         assert Remote(f"{served.url}/rest/track/{fine}", town.lab.session).phase() == "EXECUTING"
@@ -309,7 +309,7 @@ def executing_elsewhere(files: JobFiles, store: JobStore, server: Server) -> str
     """A job that a server on another machine runs."""
     job_id, now = new_id(), utcnow()
     folder = files.create(job_id, {})
-    shepherd.write_json(folder / "shepherd.json", {"pid": 1, "start": "1", "boot": "another", "host": server.host})
+    supervisor.write_json(folder / "shepherd.json", {"pid": 1, "start": "1", "boot": "another", "host": server.host})
     store.add(Job(job_id, "track", "1", Phase.PENDING, now, 60, parameters={"label": ParameterValue("x", "x")}))
     store.move(job_id, [Phase.PENDING], Phase.QUEUED, queued=now)
     store.move(job_id, [Phase.QUEUED], Phase.EXECUTING, started=now, server=server.id)
@@ -426,7 +426,7 @@ def test_one_who_was_away_for_too_many_changes_is_told(tmp_path: Path, monkeypat
 
 def test_a_process_runs_until_it_has_ended() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        start = shepherd.start_time(child.pid)
+        start = supervisor.start_time(child.pid)
         assert runs(child.pid, start)
         assert not runs(child.pid, "1"), "another process that had the pid"
         child.send_signal(signal.SIGKILL)

@@ -41,7 +41,7 @@ def job(**values: ParameterValue) -> Job:
 
 
 def run(tmp_path: Path, of: Job, definition: Installed) -> tuple[Path, str]:
-    """Run the job as its keeper would: with what launch.json says and nothing else."""
+    """Run the job as its supervisor would: with what launch.json says and nothing else."""
     folder = tmp_path / "job"
     folder.mkdir()
     staging.prepare(of, definition, folder, Config(data=tmp_path), "http://x.org/uws")
@@ -166,7 +166,7 @@ def test_many_long_values_do_not_keep_a_script_from_starting(tmp_path: Path) -> 
     assert len(json.loads((folder / "parameters.json").read_text(encoding="utf-8"))["parameters"]) == 41
 
 
-def test_the_keeper_is_told_the_limits(tmp_path: Path) -> None:
+def test_the_supervisor_is_told_the_limits(tmp_path: Path) -> None:
     made = job()
     staging.prepare(
         made, installed(tmp_path, "true\n"), tmp_path, Config(data=tmp_path, max_log=5, max_memory=6), "http://x"

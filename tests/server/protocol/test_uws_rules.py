@@ -989,12 +989,12 @@ def test_expired_jobs_are_swept_after_a_restart(tmp_path: Path, schema: etree.XM
         assert requests.get(pending, timeout=30).status_code == 200
 
 
-def test_a_job_whose_keeper_cannot_be_seen_is_unknown(tmp_path: Path, schema: etree.XMLSchema) -> None:
-    """2.1.3: UNKNOWN while nobody can say (its keeper is on another machine), and then what it is."""
+def test_a_job_whose_supervisor_cannot_be_seen_is_unknown(tmp_path: Path, schema: etree.XMLSchema) -> None:
+    """2.1.3: UNKNOWN while nobody can say (its supervisor is on another machine), and then what it is."""
     with contextlib.closing(Lives(tmp_path)) as served:
         job = create(served.url, seconds="60", PHASE="RUN")
         reached(job, "EXECUTING")
-        until(lambda: list(tmp_path.rglob("shepherd.json")), what="its keeper")
+        until(lambda: list(tmp_path.rglob("shepherd.json")), what="its supervisor")
         (claim,) = tmp_path.rglob("shepherd.json")
         here = claim.read_text()
         served.kill()

@@ -340,7 +340,7 @@ def test_the_duration_is_bounded_by_the_server(tmp_path: Path) -> None:
 
 
 def test_the_duration_of_a_job_that_has_begun_cannot_be_set(services: Services) -> None:
-    """The keeper was told its limit when it started: another value in the document would be untrue."""
+    """The supervisor was told its limit when it started: another value in the document would be untrue."""
     job = dummy(services)
     desk(services).set_duration(job, 7)
     assert services.store.get(job.id).execution_duration == 7

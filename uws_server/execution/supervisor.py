@@ -1,13 +1,12 @@
-"""The keeper of one job: a small detached process that starts the script, watches it and says how it ended.
+"""The supervisor of one job: a small detached process that starts the script, watches it and says how it ended.
 
-    python -I -S shepherd.py JOB_FOLDER
+    python -I -S supervisor.py JOB_FOLDER
 
-Uses the standard library only and imports nothing of ours, so that it starts in a few hundredths of a second.
-It reads `launch.json`, claims the folder with `shepherd.json` (so that a job never runs twice), copies what the
-script prints to `job.log` (and to `stdout.log`, `stderr.log`), and leaves `status.json`. SIGTERM aborts, SIGUSR1
-suspends, SIGUSR2 resumes.
-Nothing the script started outlives it, not even what called setsid: the keeper is the subreaper of the tree.
-It needs no server: one that was killed and started again reads `status.json`.
+Uses the standard library only and imports nothing of ours, so that it starts in a few hundredths of a second. It reads
+`launch.json`, claims the folder with `shepherd.json`, the name of the first version (so that a job never runs twice),
+copies what the script prints to `job.log` (and to `stdout.log`, `stderr.log`), and leaves `status.json`. SIGTERM
+aborts, SIGUSR1 suspends, SIGUSR2 resumes. Nothing the script started outlives it, not even what called setsid: the
+supervisor is the subreaper of the tree. It needs no server: one that was killed and started again reads `status.json`.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ from typing import Any, BinaryIO
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2})
-"""What a keeper is told by: blocked from before it starts until it can act on them."""
+"""What a supervisor is told by: blocked from before it starts until it can act on them."""
 
 GRACE_S = 2.0
 """Seconds between the request to end (SIGTERM) and the end (SIGKILL)."""
 _GIVE_UP_S = 10.0
-"""How long the keeper tries to end what cannot be killed: a process stuck in the kernel, or another user's."""
+"""How long the supervisor tries to end what cannot be killed: a process stuck in the kernel, or another user's."""
 _LONGEST_LINE = 1 << 13
 _LOOK_AT_DISK_S = 2.0
-"""How often the keeper adds up what the job has written, where that has a limit."""
+"""How often the supervisor adds up what the job has written, where that has a limit."""
 
 
 def start_time(pid: int) -> str:
@@ -110,7 +109,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def claim(folder: Path) -> bool:
-    """Take the folder for this keeper; False if another one has it."""
+    """Take the folder for this supervisor; False if another one has it."""
     me = {"pid": os.getpid(), "start": start_time(os.getpid()), "boot": boot_id(), "host": os.uname().nodename}
     beside = folder / f"shepherd.{os.getpid()}"
     write_json(beside, me)
@@ -151,7 +150,7 @@ class Logs:
             self.write(self.all, b"\n[WARNING] the log is full: what the script prints from here on is dropped\n")
 
     def tell(self, line: str) -> None:
-        """Write a line of the keeper's own to the errors, however full the log is."""
+        """Write a line of the supervisor's own to the errors, however full the log is."""
         self.finish()
         for stream in (self.each["stderr"], self.all):
             self.write(stream, f"{line}\n".encode())
@@ -168,7 +167,7 @@ class Logs:
             stream.write(data)
 
 
-class Keeper:
+class Supervisor:
     """Runs one command to its end."""
 
     def __init__(self, folder: Path, launch: dict[str, Any]) -> None:
@@ -209,7 +208,7 @@ class Keeper:
         self.finish(self.code)
 
     def listen(self) -> None:
-        """Let the signals and the end of a child wake the keeper."""
+        """Let the signals and the end of a child wake the supervisor."""
         wake_out, wake_in = os.pipe()
         os.set_blocking(wake_in, False)
         signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
@@ -233,10 +232,10 @@ class Keeper:
         )
 
     def limits(self) -> None:
-        """In the child, before the script: die with the keeper, and bounds on what one process may take."""
+        """In the child, before the script: die with the supervisor, and bounds on what one process may take."""
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != self.pid:
-            os._exit(1)  # the keeper died before the line above
+            os._exit(1)  # the supervisor died before the line above
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         memory = self.launch["max_memory"]
@@ -273,7 +272,7 @@ class Keeper:
     def end_tree(self) -> None:
         """Kill all that is left of the script.
 
-        Whatever lost its parent became a child of the keeper, so nothing is left once the keeper has no child.
+        Whatever lost its parent became a child of the supervisor, so nothing is left once the supervisor has no child.
         """
         give_up = time.monotonic() + _GIVE_UP_S
         while self.bury() and time.monotonic() < give_up:
@@ -359,7 +358,7 @@ class Keeper:
 
 def main() -> None:
     """Keep the job whose folder is the only argument."""
-    # until the script runs, a request to end it waits: the keeper must not die of it and leave no status
+    # until the script runs, a request to end it waits: the supervisor must not die of it and leave no status
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     folder = Path(sys.argv[1])
     with contextlib.suppress(PermissionError):  # it leads a group, or a session, already
@@ -367,7 +366,7 @@ def main() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     launch = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
     if claim(folder):
-        Keeper(folder, launch).run()
+        Supervisor(folder, launch).run()
     # all is written: the server waits for the end of the process, which the interpreter would put off by 10 ms
     os._exit(0)
 

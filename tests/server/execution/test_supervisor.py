@@ -1,4 +1,4 @@
-"""The keeper of one job, alone and as a process: how scripts end, what is left of them, and what it writes down."""
+"""The supervisor of one job, alone and as a process: how scripts end, what is left of them, and what it writes down."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from processes import carrying, kill_all, state, until
-from uws_server.execution import local, shepherd
+from uws_server.execution import local, supervisor
 
 MARK = "UWS_TEST_MARK"
 STATUS_KEYS = {"reason", "code", "start", "end", "cpu_s", "max_rss_kib"}
@@ -57,21 +57,21 @@ STUBBORN_COUNT = 7
 
 
 class Kept:
-    """A job folder and the keeper that runs it."""
+    """A job folder and the supervisor that runs it."""
 
     def __init__(self, folder: Path, mark: str) -> None:
         self.folder, self.mark = folder, mark
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start one more keeper on the folder."""
-        command = [sys.executable, "-I", "-S", shepherd.__file__, str(self.folder)]
+        """Start one more supervisor on the folder."""
+        command = [sys.executable, "-I", "-S", supervisor.__file__, str(self.folder)]
         with (self.folder / "shepherd.err").open("ab") as errors:
             self.processes.append(subprocess.Popen(command, stderr=errors, start_new_session=True))
         return self.processes[-1]
 
     def run(self, seconds: float = 15) -> dict[str, Any]:
-        """Start a keeper, wait for its end, return what it wrote."""
+        """Start a supervisor, wait for its end, return what it wrote."""
         self.start().wait(seconds)
         return self.status()
 
@@ -205,46 +205,46 @@ def test_memory_is_limited(prepare: Prepare) -> None:
 
 def start_stubborn(prepare: Prepare, **launch: Any) -> tuple[Kept, subprocess.Popen[bytes]]:
     kept = prepare(python=STUBBORN, **launch)
-    keeper = kept.start()
+    process = kept.start()
     until(lambda: len(kept.lines("ready")) == STUBBORN_COUNT, what="the processes are there")
     until(lambda: any(state(pid) == "T" for pid in kept.living()), what="one of them is stopped")
     assert len(kept.living()) == STUBBORN_COUNT
-    return kept, keeper
+    return kept, process
 
 
 def test_abort_ends_the_whole_tree(prepare: Prepare) -> None:
-    kept, keeper = start_stubborn(prepare)
+    kept, process = start_stubborn(prepare)
     begun = time.monotonic()
     for _ in range(20):  # the first one counts
-        keeper.terminate()
+        process.terminate()
         time.sleep(0.002)
-    keeper.wait(15)
-    assert shepherd.GRACE_S <= time.monotonic() - begun < shepherd.GRACE_S + 3
+    process.wait(15)
+    assert supervisor.GRACE_S <= time.monotonic() - begun < supervisor.GRACE_S + 3
     assert kept.living() == []
     assert (kept.status()["reason"], kept.status()["code"]) == ("abort", -signal.SIGKILL)
 
 
 def test_time_limit_ends_the_whole_tree(prepare: Prepare) -> None:
-    kept, keeper = start_stubborn(prepare, duration=4)
-    keeper.wait(15)
+    kept, process = start_stubborn(prepare, duration=4)
+    process.wait(15)
     assert kept.living() == []
     status = kept.status()
     assert (status["reason"], status["code"]) == ("timeout", -signal.SIGKILL)
-    assert 4 <= status["end"] - status["start"] < 4 + shepherd.GRACE_S + 3
+    assert 4 <= status["end"] - status["start"] < 4 + supervisor.GRACE_S + 3
 
 
 def test_aborted_script_may_tidy_up(prepare: Prepare) -> None:
     kept = prepare("trap 'echo tidied; exit 3' TERM; touch ready; while :; do sleep 0.05; done")
-    keeper = kept.start()
+    process = kept.start()
     until((kept.folder / "ready").exists)
-    keeper.terminate()
-    keeper.wait(shepherd.GRACE_S)
+    process.terminate()
+    process.wait(supervisor.GRACE_S)
     assert (kept.status()["reason"], kept.status()["code"]) == ("abort", 3)
     assert kept.text("stdout.log") == "tidied\n"
 
 
 def test_abort_right_after_the_start_is_an_abort(prepare: Prepare) -> None:
-    """Whatever the keeper is doing when it comes: loading, claiming, starting the script."""
+    """Whatever the supervisor is doing when it comes: loading, claiming, starting the script."""
     for delay in (0, 0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05):
         kept = prepare("sleep 600")
         handle = local.start(kept.folder)
@@ -280,7 +280,7 @@ if os.fork():
         time.sleep(0.01)
     os._exit(0)
 {session}
-end = time.monotonic() + 60  # should the keeper fail, the chain ends by itself
+end = time.monotonic() + 60  # should the supervisor fail, the chain ends by itself
 while time.monotonic() < end:
     if os.fork():
         os._exit(0)
@@ -297,16 +297,16 @@ while time.monotonic() < end:
 
 def test_orphans_that_ended_are_not_left_as_zombies(prepare: Prepare) -> None:
     kept = prepare("for i in $(seq 30); do (true & ) ; done; touch ready; sleep 600")
-    keeper = kept.start()
+    process = kept.start()
     until((kept.folder / "ready").exists)
 
     def zombies() -> list[int]:
-        children = Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text().split()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         return [int(pid) for pid in children if state(int(pid)) == "Z"]
 
-    until(lambda: not zombies(), 2, "the keeper has no dead children")
-    keeper.terminate()
-    keeper.wait(10)
+    until(lambda: not zombies(), 2, "the supervisor has no dead children")
+    process.terminate()
+    process.wait(10)
 
 
 # --- logs ----------------------------------------------------------------------------------------------
@@ -341,10 +341,10 @@ threads = [threading.Thread(target=talk, args=pair) for pair in ((sys.stdout, "o
 
 def test_line_without_an_end_is_seen_while_the_script_runs(prepare: Prepare) -> None:
     kept = prepare("printf 'no end yet'; sleep 600")
-    keeper = kept.start()
+    process = kept.start()
     until(lambda: kept.lines("stdout.log") == ["no end yet"])
-    keeper.terminate()
-    keeper.wait(10)
+    process.terminate()
+    process.wait(10)
     assert kept.text("job.log") == "no end yet"
 
 
@@ -376,13 +376,13 @@ def test_full_disk_costs_the_log_not_the_job(prepare: Prepare) -> None:
 
 def test_script_that_closes_its_outputs_goes_on_and_costs_nothing(prepare: Prepare) -> None:
     kept = prepare("echo before; exec >&- 2>&-; touch ready; until [ -e go ]; do sleep 0.05; done; exit 5")
-    keeper = kept.start()
+    process = kept.start()
     until((kept.folder / "ready").exists)
-    before = cpu_ticks(keeper.pid)
+    before = cpu_ticks(process.pid)
     time.sleep(0.5)
-    assert cpu_ticks(keeper.pid) - before <= 2
+    assert cpu_ticks(process.pid) - before <= 2
     (kept.folder / "go").touch()
-    keeper.wait(10)
+    process.wait(10)
     assert kept.status()["code"] == 5
     assert kept.text("job.log") == "before\n"
 
@@ -395,14 +395,14 @@ def cpu_ticks(pid: int) -> int:
 # --- the claim and the status --------------------------------------------------------------------------
 
 
-def test_one_run_whatever_the_number_of_keepers(prepare: Prepare) -> None:
+def test_one_run_whatever_the_number_of_supervisors(prepare: Prepare) -> None:
     kept = prepare("echo run >> runs; sleep 0.2")
-    keepers = [kept.start() for _ in range(6)]
-    for keeper in keepers:
-        assert keeper.wait(15) == 0
+    processes = [kept.start() for _ in range(6)]
+    for process in processes:
+        assert process.wait(15) == 0
     assert kept.lines("runs") == ["run"]
     winner = json.loads(kept.text("shepherd.json"))["pid"]
-    assert winner in [keeper.pid for keeper in keepers]
+    assert winner in [process.pid for process in processes]
     kept.run()
     assert kept.lines("runs") == ["run"], "a folder whose job has ended is not run again"
 
@@ -417,15 +417,15 @@ def test_nothing_half_written_is_left(prepare: Prepare) -> None:
     assert kept.text("shepherd.err") == ""
 
 
-def test_killed_keeper_takes_the_script_along_and_is_known_as_gone(prepare: Prepare) -> None:
+def test_killed_supervisor_takes_the_script_along_and_is_known_as_gone(prepare: Prepare) -> None:
     kept = prepare(python="import pathlib, time; pathlib.Path('ready').touch(); time.sleep(600)")
-    keeper = kept.start()
+    process = kept.start()
     until((kept.folder / "ready").exists)
     handle = local.find(kept.folder)
-    assert handle is not None and handle.pid == keeper.pid
+    assert handle is not None and handle.pid == process.pid
     handle.close()
-    keeper.kill()
-    keeper.wait(5)
+    process.kill()
+    process.wait(5)
     until(lambda: not kept.living(), 5, "the script is gone")
     assert local.claimed(kept.folder)
     assert local.find(kept.folder) is None
@@ -434,20 +434,20 @@ def test_killed_keeper_takes_the_script_along_and_is_known_as_gone(prepare: Prep
 
 @pytest.mark.parametrize("soak", [os.environ.get("UWS_SOAK") == "1"])
 def test_status_is_whole_or_not_there(prepare: Prepare, soak: bool) -> None:
-    """The keeper is killed around the moment at which it writes; a reader looks all the time."""
+    """The supervisor is killed around the moment at which it writes; a reader looks all the time."""
     whole = 0
     for attempt in range(60 if soak else 6):
         kept = prepare("read -r line < go; exit 7")
         os.mkfifo(kept.folder / "go")
-        keeper = kept.start()
+        process = kept.start()
         with (kept.folder / "go").open("w") as stream:
             stream.write("now\n")
         moment = time.monotonic() + attempt % 6 * 0.004
         while time.monotonic() < moment:
             seen = local.status(kept.folder)
             assert seen is None or seen.code == 7
-        keeper.kill()
-        keeper.wait(5)
+        process.kill()
+        process.wait(5)
         if (kept.folder / "status.json").exists():
             whole += 1
             assert kept.status().keys() == STATUS_KEYS
@@ -468,15 +468,15 @@ def test_status_is_whole_or_not_there(prepare: Prepare, soak: bool) -> None:
         {"pid": 2**70},
     ],
 )
-def test_claim_that_names_no_living_keeper(prepare: Prepare, change: dict[str, Any]) -> None:
+def test_claim_that_names_no_living_supervisor(prepare: Prepare, change: dict[str, Any]) -> None:
     kept = prepare("exit 0")
-    me = {"pid": os.getpid(), "start": shepherd.start_time(os.getpid()), "boot": shepherd.boot_id()}
+    me = {"pid": os.getpid(), "start": supervisor.start_time(os.getpid()), "boot": supervisor.boot_id()}
     (kept.folder / "shepherd.json").write_text(json.dumps(me | change), encoding="utf-8")
     assert local.find(kept.folder) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"pid": 1}', '"text"', "\udcff"])
-def test_spoiled_claim_and_status_are_no_keeper_and_no_status(prepare: Prepare, content: str) -> None:
+def test_spoiled_claim_and_status_are_no_supervisor_and_no_status(prepare: Prepare, content: str) -> None:
     kept = prepare("exit 0")
     for name in ("shepherd.json", "status.json"):
         (kept.folder / name).write_text(content, encoding="utf-8", errors="surrogateescape")
@@ -516,7 +516,7 @@ def test_a_job_that_wrote_too_much_fails_and_is_told_the_limit(prepare: Prepare,
     assert (status["reason"], status["code"]) == ("disk", 1)
     assert kept.lines("stderr.log")[-1] == TOLD
     assert kept.lines("job.log")[-1] == TOLD
-    assert shepherd.written(kept.folder) < 2 * 10**6
+    assert supervisor.written(kept.folder) < 2 * 10**6
 
 
 def test_a_job_is_ended_while_it_fills_the_disk(prepare: Prepare) -> None:
