@@ -44,12 +44,12 @@ HELLO = """
 import sys
 from bottle import Bottle
 import uvicorn
-from uws_server.asgi.notifier import Bell
-from uws_server.asgi.wsgi import Gateway
-from uws_server.asgi.longpoll import Front
+from uws_server.asgi.notifier import Notifier
+from uws_server.asgi.wsgi import WsgiAdapter
+from uws_server.asgi.longpoll import LongPolling
 app = Bottle()
 app.get("/")(lambda: "hello")
-front = Front(Gateway(app, 16, lambda scope: True), Bell())
+front = LongPolling(WsgiAdapter(app, 16, lambda scope: True), Notifier())
 uvicorn.run(front, port=int(sys.argv[1]), log_config=None, access_log=False, lifespan="off", ws="none",
             proxy_headers=False)
 """

@@ -38,7 +38,7 @@ JOB_SECONDS = 60
 
 @pytest.fixture(scope="module")
 def source_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the checkout as git would give it, with the front-end parts that are here and NEW_FILES."""
+    """A copy of the checkout as git would give it, with long polling-end parts that are here and NEW_FILES."""
     tree = tmp_path_factory.mktemp("source") / "tree"
     parts = [path for path in (ROOT / VENDOR).rglob("*") if path.is_file()]
     for path in [*project_files(), *parts]:

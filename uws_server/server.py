@@ -17,11 +17,11 @@ from typing import Any, cast
 import uvicorn
 
 from uws_server import app
-from uws_server.asgi.longpoll import Front, peer_address
-from uws_server.asgi.notifier import Bell
-from uws_server.asgi.throttle import Fair
+from uws_server.asgi.longpoll import LongPolling, peer_address
+from uws_server.asgi.notifier import Notifier
+from uws_server.asgi.throttle import Throttle
 from uws_server.asgi.types import Scope
-from uws_server.asgi.wsgi import Gateway
+from uws_server.asgi.wsgi import WsgiAdapter
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError
 from uws_server.incoming.callers import address_of
@@ -41,19 +41,19 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     listener = _listen(config)
     base_url = config.base_url.rstrip("/") or _address(listener)
     services = Services(config, base_url, config.definitions or definitions_folder())
-    bell = Bell()
-    services.scheduler.on_change = bell.ring
-    services.scheduler.on_missed = bell.ring_all
+    notifier = Notifier()
+    services.scheduler.on_change = notifier.notify
+    services.scheduler.on_missed = notifier.notify_all
     services.start()
-    gateway = Gateway(app.build(services), _THREADS, _is_quick)
+    adapter = WsgiAdapter(app.build(services), _THREADS, _is_quick)
     try:
         address = functools.partial(_client_address, services)
-        front = Front(Fair(gateway, address, _OF_ONE_CLIENT, _is_quick), bell, address=address)
-        settings = _uvicorn_settings(front)
+        polling = LongPolling(Throttle(adapter, address, _OF_ONE_CLIENT, _is_quick), notifier, address=address)
+        settings = _uvicorn_settings(polling)
         with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
-            runner.run(_run(_Server(settings, front), listener, lambda: ready(base_url)))
+            runner.run(_run(_Server(settings, polling), listener, lambda: ready(base_url)))
     finally:
-        gateway.close()
+        adapter.close()
         services.stop()
         listener.close()
 
@@ -69,9 +69,9 @@ def _is_quick(scope: Scope) -> bool:
     return scope["method"] in ("GET", "HEAD") and _QUICK.fullmatch(scope["path"]) is not None
 
 
-def _uvicorn_settings(front: Front) -> uvicorn.Config:
+def _uvicorn_settings(polling: LongPolling) -> uvicorn.Config:
     return uvicorn.Config(
-        cast(Any, front),  # uvicorn spells the ASGI messages as typed dictionaries of its own
+        cast(Any, polling),  # uvicorn spells the ASGI messages as typed dictionaries of its own
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -86,13 +86,13 @@ def _uvicorn_settings(front: Front) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Answers those who wait when it is told to stop, rather than hanging up on them."""
 
-    def __init__(self, settings: uvicorn.Config, front: Front) -> None:
+    def __init__(self, settings: uvicorn.Config, polling: LongPolling) -> None:
         super().__init__(settings)
-        self._front = front
+        self._polling = polling
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, finish what was begun, close."""
-        self._front.close()
+        self._polling.close()
         await super().shutdown(sockets)
 
 

@@ -1,4 +1,4 @@
-"""The front that lets clients WAIT: an ASGI application around another one. Imports its types and the bell.
+"""Long polling: lets clients WAIT: an ASGI application around another one. Imports its types and the notifier.
 
 A request that may wait is put to the application like any other. Where that answers with the header `X-Park`,
 nothing is sent yet: the client waits here, in the event loop, without a thread, a database connection or a lock,
@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from uws_server.asgi.notifier import Bell
+from uws_server.asgi.notifier import Notifier
 from uws_server.asgi.types import Application, Message, Receive, Scope, Send
 
 LOG = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ _TELLS_NOTHING = frozenset(
 _RECHECKS_PER_S = 50
 """With many waiting, the rechecks take no more than this of the application's time: they come later then."""
 _TURNS = 4
-"""How many crowds ask the application at the same time: other requests must not queue behind all of them."""
+"""How many groups ask the application at the same time: other requests must not queue behind all of them."""
 _CROWDED_S = (1.0, 2.0)
 """How long a request waits when too many wait already: some clients ask again at once, without a pause."""
 
@@ -70,7 +70,7 @@ class Places:
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _WaitRequest:
     """What our own header says; `owner` is empty for nobody."""
 
     seconds: float
@@ -80,10 +80,10 @@ class _Wish:
 
 @dataclass
 class _Answer:
-    """What the application answered, held back; `wish` is None if it is to be sent at once."""
+    """What the application answered, held back; `wait` is None if it is to be sent at once."""
 
     messages: list[Message] = field(default_factory=list)
-    wish: _Wish | None = None
+    wait: _WaitRequest | None = None
 
     async def keep(self, message: Message) -> None:
         self.messages.append(message)
@@ -93,7 +93,7 @@ class _Answer:
         headers = self.messages[0].get("headers", [])
         for text in [value.decode("latin-1") for name, value in headers if name.lower() == _NAME]:
             seconds, state, owner = [*text.split(" ", 2), ""][:3]
-            self.wish = _Wish(float(seconds), state, owner)
+            self.wait = _WaitRequest(float(seconds), state, owner)
             self.messages[0]["headers"] = [pair for pair in headers if pair[0].lower() != _NAME]
 
     async def release(self, send: Send) -> None:
@@ -122,15 +122,16 @@ class _Waiter:
         self.owner: str | None = None
 
 
-class _Crowd:
+class _Group:
     """Those who sent the same request: one answer serves them all.
 
-    Nothing runs for a crowd that waits. A ring, a newcomer or the clock starts a task that asks the application,
-    again as long as there was another reason meanwhile. An answer is only for those who came before it was asked for.
+    Nothing runs for a group that waits. A notification, a newcomer or the clock starts a task that asks the
+    application, again as long as there was another reason meanwhile. An answer is only for those who came before it was
+    asked for.
     """
 
-    def __init__(self, front: Front, key: object, job_id: str, scope: Scope) -> None:
-        self._front, self._key, self._job_id, self._scope = front, key, job_id, scope
+    def __init__(self, polling: LongPolling, key: object, job_id: str, scope: Scope) -> None:
+        self._polling, self._key, self._job_id, self._scope = polling, key, job_id, scope
         self._loop = asyncio.get_running_loop()
         self._waiting: set[_Waiter] = set()
         self._fresh: list[_Waiter] = []
@@ -138,7 +139,7 @@ class _Crowd:
         self._due = math.inf
         self._asking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        front.bell.listen(job_id, self.stir)  # before the application reads the database: no ring is lost
+        polling.notifier.listen(job_id, self.stir)  # before the application reads the database: no notification is lost
 
     def join(self, waiter: _Waiter) -> None:
         """One more waits."""
@@ -152,7 +153,7 @@ class _Crowd:
             return
         self._waiting.remove(waiter)
         if waiter.owner is not None:
-            self._front.places.free(waiter.owner)
+            self._polling.places.free(waiter.owner)
         if not self._waiting and self._asking is None:
             self._close()
 
@@ -171,7 +172,7 @@ class _Crowd:
             if self._rung:
                 asked_for, self._due = list(self._waiting), math.inf
             self._rung, self._fresh = False, []
-            self._serve(asked_for, await self._front.ask(self._scope))
+            self._serve(asked_for, await self._polling.ask(self._scope))
         self._asking = None
         if self._waiting:
             self._set_timer()
@@ -183,32 +184,32 @@ class _Crowd:
         for waiter in asked_for:
             if waiter not in self._waiting:
                 continue  # hung up meanwhile
-            if answer.wish is not None and waiter.state is None:
-                self._front.admit(waiter, answer.wish)
-            if _is_for(waiter, answer, now) or self._front.closing:
+            if answer.wait is not None and waiter.state is None:
+                self._polling.admit(waiter, answer.wait)
+            if _is_for(waiter, answer, now) or self._polling.closing:
                 self.leave(waiter)
-                self._front.deliver(answer, waiter.send)
+                self._polling.deliver(answer, waiter.send)
             else:
                 self._due = min(self._due, waiter.deadline)
 
     def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(min(self._due, self._loop.time() + self._front.recheck_s()), self.stir)
+        self._timer = self._loop.call_at(min(self._due, self._loop.time() + self._polling.recheck_s()), self.stir)
 
     def _close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._front.bell.leave(self._job_id, self.stir)
-        self._front.forget(self._key, self)
+        self._polling.notifier.leave(self._job_id, self.stir)
+        self._polling.forget(self._key, self)
 
 
 def _is_for(waiter: _Waiter, answer: _Answer, now: float) -> bool:
     """Whether this is the answer that a client has waited for."""
-    return answer.wish is None or answer.wish.state != waiter.state or now >= waiter.deadline
+    return answer.wait is None or answer.wait.state != waiter.state or now >= waiter.deadline
 
 
-class Front:
+class LongPolling:
     """The ASGI application: requests that may wait are kept here, all others go straight to `application`.
 
     At most `most` wait, `most_each` of one owner; who comes then is held for a second or two and answered. Every
@@ -219,17 +220,17 @@ class Front:
     def __init__(
         self,
         application: Application,
-        bell: Bell,
+        notifier: Notifier,
         most: int = 12_000,
         most_each: int = 500,
         recheck_s: float = 20.0,
         address: Callable[[Scope], str] = peer_address,
     ) -> None:
         self._application, self._recheck_s, self._address = application, recheck_s, address
-        self._crowds: dict[object, _Crowd] = {}
+        self._groups: dict[object, _Group] = {}
         self._deliveries: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(_TURNS)
-        self.bell = bell
+        self.notifier = notifier
         self.places = Places(most, most_each)
         self.closing = False
 
@@ -246,8 +247,8 @@ class Front:
     def close(self) -> None:
         """Answer everyone with what there is: the server stops."""
         self.closing = True
-        for crowd in tuple(self._crowds.values()):
-            crowd.stir()
+        for group in tuple(self._groups.values()):
+            group.stir()
 
     async def _wait(self, job_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         tells = tuple(pair for pair in scope["headers"] if pair[0] not in _TELLS_NOTHING)
@@ -255,17 +256,17 @@ class Front:
         # who shows an account may be refused for what came from the same address
         known = any(name == b"authorization" for name, _ in tells)
         key = scope["path"], scope["query_string"], tells, address if known else ""
-        crowd = self._crowds.get(key)
-        if crowd is None:
-            crowd = self._crowds[key] = _Crowd(self, key, job_id, scope)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group(self, key, job_id, scope)
         waiter = _Waiter(address, send, asyncio.get_running_loop().time())
-        crowd.join(waiter)
+        group.join(waiter)
         try:
             # says so when the client has gone, and when its answer is out
             while (await receive())["type"] != "http.disconnect":
                 pass
         finally:
-            crowd.leave(waiter)
+            group.leave(waiter)
 
     async def ask(self, scope: Scope) -> _Answer:
         """The application's answer to a request without a body."""
@@ -281,15 +282,15 @@ class Front:
             return _Answer([start, {"type": "http.response.body", "body": b"the server failed; its log tells more\n"}])
         return answer
 
-    def admit(self, waiter: _Waiter, wish: _Wish) -> None:
+    def admit(self, waiter: _Waiter, wait: _WaitRequest) -> None:
         """Grant a newcomer its time, or a second or two if too many wait."""
-        owner = f"owner {wish.owner}" if wish.owner else f"address {waiter.address}"
-        seconds = wish.seconds
+        owner = f"owner {wait.owner}" if wait.owner else f"address {waiter.address}"
+        seconds = wait.seconds
         if self.places.take(owner):
             waiter.owner = owner
         else:
             seconds = min(seconds, random.uniform(*_CROWDED_S))
-        waiter.state = wish.state
+        waiter.state = wait.state
         waiter.deadline = waiter.since + seconds
 
     def deliver(self, answer: _Answer, send: Send) -> None:
@@ -304,13 +305,13 @@ class Front:
             LOG.error("an answer could not be sent", exc_info=task.exception())
 
     def recheck_s(self) -> float:
-        """How long until the application is asked again without a ring."""
-        return max(self._recheck_s, len(self._crowds) / _RECHECKS_PER_S)
+        """How long until the application is asked again without A notification."""
+        return max(self._recheck_s, len(self._groups) / _RECHECKS_PER_S)
 
-    def forget(self, key: object, crowd: _Crowd) -> None:
-        """A crowd has gone."""
-        if self._crowds.get(key) is crowd:
-            del self._crowds[key]
+    def forget(self, key: object, group: _Group) -> None:
+        """A group has gone."""
+        if self._groups.get(key) is group:
+            del self._groups[key]
 
 
 def _no_body() -> Receive:

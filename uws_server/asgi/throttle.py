@@ -27,7 +27,7 @@ class _Line:
     length: int = 0
 
 
-class Fair:
+class Throttle:
     """The application for clients, told apart by `address`, of which none has more than `each` requests worked on."""
 
     def __init__(

@@ -40,7 +40,7 @@ def _none(_scope: Scope) -> bool:
     return False
 
 
-class Gateway:
+class WsgiAdapter:
     """The ASGI application that hands each request to `application` in one of `threads` threads.
 
     Requests of which `is_quick` says that they never wait for anything have few threads of their own: more would

@@ -186,7 +186,7 @@ class UWS(JobResource):
         return HTTPResponse(text, 405, {"Allow": "GET, POST", "Content-Type": TEXT})
 
     def sync(self, name: str, job_id: str) -> HTTPResponse:
-        """GET the end of a job: 303 to its main result, once it is there; the front parks the request until then."""
+        """GET the end of a job: 303 to its main result, once it is there; long polling parks the request until then."""
         job = self.job_service.job(job_id, name)
         if job.phase in ACTIVE:
             return self.parked(self.see_end(job), _SYNC_WAIT_S, "active")
@@ -198,7 +198,7 @@ class UWS(JobResource):
     # --- helpers ---------------------------------------------------------------------------------------
 
     def parked(self, response: HTTPResponse, seconds: int, state: str) -> HTTPResponse:
-        """The response, to be held back by the front until the job's state is another one or the time is over."""
+        """The response, to be held back by long polling until the job's state is another one or the time is over."""
         owner = self.job_service.caller.name
         response.set_header(longpoll.HEADER, f"{seconds} {state}" + (f" {owner}" if owner else ""))
         return response

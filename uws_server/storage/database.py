@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from uws_server.errors import ConfigurationError
 
 _POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 10}
-"""A connection for each thread of the front and of the scheduler: none is opened for one question and closed again."""
+"""A connection for each thread of the WSGI adapter and of the scheduler: none is opened for one question only."""
 
 _BUSY_S = 30.0
 """How long a write to SQLite waits for another one."""

@@ -1,4 +1,4 @@
-"""Waiting: the front over a real WSGI application in an event loop, then over HTTP against the real server."""
+"""Waiting: long polling over a real WSGI application in an event loop, then over HTTP against the real server."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ import pytest
 import requests
 
 from serving import Served, connected, running_server
-from uws_server.asgi.longpoll import HEADER, Front
-from uws_server.asgi.notifier import Bell
-from uws_server.asgi.wsgi import Gateway
+from uws_server.asgi.longpoll import HEADER, LongPolling
+from uws_server.asgi.notifier import Notifier
+from uws_server.asgi.wsgi import WsgiAdapter
 
 SOAK = bool(os.environ.get("UWS_SOAK"))
 JOB = "0123456789abcdef0123456789abcdef"
@@ -31,13 +31,13 @@ class Jobs:
     """A WSGI application with nothing but phases: a stand-in for no code of ours, but for any that parks."""
 
     def __init__(self) -> None:
-        self.bell = Bell()
+        self.notifier = Notifier()
         self.phases: dict[str, str] = {}
         self.asked: Counter[str] = Counter()
 
     def set(self, job: str, phase: str) -> None:
         self.phases[job] = phase
-        self.bell.ring(job)
+        self.notifier.notify(job)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         job = environ["PATH_INFO"].rpartition("/")[2]
@@ -55,9 +55,9 @@ class Jobs:
 
 
 class Client:
-    """One request put to the front, as a server would put it."""
+    """One request put to long polling, as a server would put it."""
 
-    def __init__(self, front: Front, query: str = "WAIT=60", method: str = "GET", **options: Any) -> None:
+    def __init__(self, polling: LongPolling, query: str = "WAIT=60", method: str = "GET", **options: Any) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = b""
@@ -76,7 +76,7 @@ class Client:
             "http_version": "1.1",
             "client": (options.get("address", "192.0.2.1"), 1),
         }
-        self.task = asyncio.get_running_loop().create_task(front(scope, self.receive, self.send))
+        self.task = asyncio.get_running_loop().create_task(polling(scope, self.receive, self.send))
 
     async def receive(self) -> dict[str, Any]:
         while not self._happened.is_set():
@@ -108,10 +108,10 @@ class Client:
         return self.body.decode()
 
 
-async def parked(front: Front, count: int) -> None:
+async def parked(polling: LongPolling, count: int) -> None:
     """Wait until so many clients have a place."""
     async with asyncio.timeout(10):
-        while front.places.taken != count:
+        while polling.places.taken != count:
             await asyncio.sleep(0.005)
 
 
@@ -121,13 +121,13 @@ def jobs() -> Jobs:
 
 
 @pytest.fixture
-def gateway(jobs: Jobs) -> Iterator[Gateway]:
-    gateway = Gateway(jobs, threads=4)
-    yield gateway
-    gateway.close()
+def adapter(jobs: Jobs) -> Iterator[WsgiAdapter]:
+    adapter = WsgiAdapter(jobs, threads=4)
+    yield adapter
+    adapter.close()
 
 
-# --- the front --------------------------------------------------------------------------------------------
+# --- long polling --------------------------------------------------------------------------------------------
 
 
 def apart(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -136,35 +136,35 @@ def apart(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
         pool.submit(lambda: asyncio.run(scenario())).result()
 
 
-def test_a_wait_ends_when_the_job_changes(jobs: Jobs, gateway: Gateway) -> None:
+def test_a_wait_ends_when_the_job_changes(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell)
-        client = Client(front)
-        await parked(front, 1)
+        polling = LongPolling(adapter, jobs.notifier)
+        client = Client(polling)
+        await parked(polling, 1)
         await asyncio.to_thread(jobs.set, JOB, "EXECUTING")
         assert await client.answer() == "EXECUTING"
         assert HEADER.lower() not in client.headers
-        assert front.places.taken == 0
+        assert polling.places.taken == 0
 
     apart(scenario)
 
 
-def test_a_wait_ends_when_its_time_is_over(jobs: Jobs, gateway: Gateway) -> None:
+def test_a_wait_ends_when_its_time_is_over(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
         started = time.monotonic()
-        assert await Client(Front(gateway, jobs.bell), "WAIT=1").answer() == "PENDING"
+        assert await Client(LongPolling(adapter, jobs.notifier), "WAIT=1").answer() == "PENDING"
         assert 0.95 < time.monotonic() - started < 3
 
     apart(scenario)
 
 
-def test_a_ring_without_a_change_ends_no_wait(jobs: Jobs, gateway: Gateway) -> None:
+def test_a_ring_without_a_change_ends_no_wait(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell)
-        client = Client(front)
-        await parked(front, 1)
+        polling = LongPolling(adapter, jobs.notifier)
+        client = Client(polling)
+        await parked(polling, 1)
         for _ in range(5):
-            jobs.bell.ring(JOB)
+            jobs.notifier.notify(JOB)
             await asyncio.sleep(0.02)
         assert not client.task.done()
         assert jobs.asked[JOB] > 1
@@ -174,59 +174,59 @@ def test_a_ring_without_a_change_ends_no_wait(jobs: Jobs, gateway: Gateway) -> N
     apart(scenario)
 
 
-def test_a_change_that_nobody_rang_for_is_found(jobs: Jobs, gateway: Gateway) -> None:
+def test_a_change_that_nobody_rang_for_is_found(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell, recheck_s=0.2)
-        client = Client(front)
-        await parked(front, 1)
+        polling = LongPolling(adapter, jobs.notifier, recheck_s=0.2)
+        client = Client(polling)
+        await parked(polling, 1)
         jobs.phases[JOB] = "COMPLETED"
         assert await client.answer(3) == "COMPLETED"
 
     apart(scenario)
 
 
-def test_who_may_have_missed_rings_asks_again(jobs: Jobs, gateway: Gateway) -> None:
+def test_who_may_have_missed_rings_asks_again(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell)
-        clients = [Client(front, job=f"{number:032x}") for number in range(5)]
-        await parked(front, 5)
+        polling = LongPolling(adapter, jobs.notifier)
+        clients = [Client(polling, job=f"{number:032x}") for number in range(5)]
+        await parked(polling, 5)
         jobs.phases |= {f"{number:032x}": "COMPLETED" for number in range(5)}
-        jobs.bell.ring_all()
+        jobs.notifier.notify_all()
         assert [await client.answer() for client in clients] == ["COMPLETED"] * 5
 
     apart(scenario)
 
 
-def test_no_ring_is_lost_in_a_thousand_races(jobs: Jobs, gateway: Gateway) -> None:
+def test_no_ring_is_lost_in_a_thousand_races(jobs: Jobs, adapter: WsgiAdapter) -> None:
     """A job changes at about the moment at which somebody begins to wait for it; a lost ring would cost 20 s."""
 
-    async def race(front: Front, number: int) -> str:
+    async def race(polling: LongPolling, number: int) -> str:
         job = f"{number:032x}"
         timer = threading.Timer(random.uniform(0, 0.003), jobs.set, (job, "COMPLETED"))
         timer.start()
         await asyncio.sleep(random.uniform(0, 0.003))
-        answer = await Client(front, job=job).answer(8)
+        answer = await Client(polling, job=job).answer(8)
         timer.join()
         return answer
 
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell)
+        polling = LongPolling(adapter, jobs.notifier)
         for start in range(0, 1000, 20):
-            answers = await asyncio.gather(*(race(front, start + n) for n in range(20)))
+            answers = await asyncio.gather(*(race(polling, start + n) for n in range(20)))
             assert answers == ["COMPLETED"] * 20
-        assert front.places.taken == 0
+        assert polling.places.taken == 0
 
     apart(scenario)
 
 
-def test_a_storm_of_rings_is_not_lost_either(jobs: Jobs, gateway: Gateway) -> None:
+def test_a_storm_of_rings_is_not_lost_either(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell)
-        clients = [Client(front) for _ in range(50)]
+        polling = LongPolling(adapter, jobs.notifier)
+        clients = [Client(polling) for _ in range(50)]
 
         def storm() -> None:
             for _ in range(1000):
-                jobs.bell.ring(JOB)
+                jobs.notifier.notify(JOB)
             jobs.set(JOB, "COMPLETED")
 
         await asyncio.to_thread(storm)
@@ -235,11 +235,11 @@ def test_a_storm_of_rings_is_not_lost_either(jobs: Jobs, gateway: Gateway) -> No
     apart(scenario)
 
 
-def test_one_answer_serves_all_who_asked_the_same(jobs: Jobs, gateway: Gateway) -> None:
+def test_one_answer_serves_all_who_asked_the_same(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell)
-        clients = [Client(front, agent=f"client {n}", address=f"192.0.2.{n}") for n in range(200)]
-        await parked(front, 200)
+        polling = LongPolling(adapter, jobs.notifier)
+        clients = [Client(polling, agent=f"client {n}", address=f"192.0.2.{n}") for n in range(200)]
+        await parked(polling, 200)
         before = jobs.asked[JOB]
         jobs.set(JOB, "COMPLETED")
         assert {await client.answer() for client in clients} == {"COMPLETED"}
@@ -248,11 +248,11 @@ def test_one_answer_serves_all_who_asked_the_same(jobs: Jobs, gateway: Gateway) 
     apart(scenario)
 
 
-def test_nobody_gets_the_answer_for_someone_else(jobs: Jobs, gateway: Gateway) -> None:
+def test_nobody_gets_the_answer_for_someone_else(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell)
-        clients = {who: Client(front, who=who) for who in ("ann", "ben", "cleo")}
-        await parked(front, 3)
+        polling = LongPolling(adapter, jobs.notifier)
+        clients = {who: Client(polling, who=who) for who in ("ann", "ben", "cleo")}
+        await parked(polling, 3)
         jobs.set(JOB, "COMPLETED")
         for who, client in clients.items():
             assert await client.answer() == f"COMPLETED {who}"
@@ -260,12 +260,12 @@ def test_nobody_gets_the_answer_for_someone_else(jobs: Jobs, gateway: Gateway) -
     apart(scenario)
 
 
-def test_a_newcomer_is_not_answered_with_what_was_asked_before_it_came(jobs: Jobs, gateway: Gateway) -> None:
+def test_a_newcomer_is_not_answered_with_what_was_asked_before_it_came(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell)
-        first = Client(front, "WAIT=3")
+        polling = LongPolling(adapter, jobs.notifier)
+        first = Client(polling, "WAIT=3")
         await asyncio.sleep(1.5)
-        second = Client(front, "WAIT=3")
+        second = Client(polling, "WAIT=3")
         await first.answer()
         assert not second.task.done()
         jobs.set(JOB, "COMPLETED")
@@ -274,15 +274,15 @@ def test_a_newcomer_is_not_answered_with_what_was_asked_before_it_came(jobs: Job
     apart(scenario)
 
 
-def test_a_client_that_hangs_up_leaves_nothing(jobs: Jobs, gateway: Gateway) -> None:
+def test_a_client_that_hangs_up_leaves_nothing(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell)
-        clients = [Client(front, who=str(number % 7)) for number in range(100)]
-        await parked(front, 100)
+        polling = LongPolling(adapter, jobs.notifier)
+        clients = [Client(polling, who=str(number % 7)) for number in range(100)]
+        await parked(polling, 100)
         for client in clients:
             client.hang_up()
         await asyncio.wait([client.task for client in clients], timeout=5)
-        assert front.places.taken == 0
+        assert polling.places.taken == 0
         asked = jobs.asked[JOB]
         jobs.set(JOB, "COMPLETED")
         await asyncio.sleep(0.1)
@@ -294,34 +294,34 @@ def test_a_client_that_hangs_up_leaves_nothing(jobs: Jobs, gateway: Gateway) -> 
 
 def test_no_thread_is_held_while_clients_wait(jobs: Jobs) -> None:
     async def scenario() -> None:
-        gateway = Gateway(jobs, threads=1)
-        front = Front(gateway, jobs.bell)
-        clients = [Client(front, job=f"{number:032x}") for number in range(300)]
-        await parked(front, 300)
-        assert await Client(front, "", job="f" * 32).answer(2) == "PENDING"
-        front.close()
+        adapter = WsgiAdapter(jobs, threads=1)
+        polling = LongPolling(adapter, jobs.notifier)
+        clients = [Client(polling, job=f"{number:032x}") for number in range(300)]
+        await parked(polling, 300)
+        assert await Client(polling, "", job="f" * 32).answer(2) == "PENDING"
+        polling.close()
         assert {await client.answer() for client in clients} == {"PENDING"}
-        gateway.close()
+        adapter.close()
 
     apart(scenario)
 
 
-def test_beyond_an_owners_places_a_wait_takes_a_second_or_two(jobs: Jobs, gateway: Gateway) -> None:
+def test_beyond_an_owners_places_a_wait_takes_a_second_or_two(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell, most_each=2)
-        waiting = [Client(front, who="ann") for _ in range(2)]
-        await parked(front, 2)
+        polling = LongPolling(adapter, jobs.notifier, most_each=2)
+        waiting = [Client(polling, who="ann") for _ in range(2)]
+        await parked(polling, 2)
         started = time.monotonic()
-        third = Client(front, who="ann")
-        other = Client(front, who="ben")
+        third = Client(polling, who="ann")
+        other = Client(polling, who="ben")
         await third.answer()
         assert 0.95 < time.monotonic() - started < 3
         assert not other.task.done()
         assert not any(client.task.done() for client in waiting)
         waiting[0].hang_up()
         await waiting[0].task
-        fourth = Client(front, who="ann")
-        await parked(front, 3)
+        fourth = Client(polling, who="ann")
+        await parked(polling, 3)
         jobs.set(JOB, "ABORTED")
         assert await fourth.answer() == "ABORTED ann"
         assert {await client.answer() for client in (waiting[1], other)} == {"ABORTED ann", "ABORTED ben"}
@@ -329,46 +329,46 @@ def test_beyond_an_owners_places_a_wait_takes_a_second_or_two(jobs: Jobs, gatewa
     apart(scenario)
 
 
-def test_who_has_no_account_is_counted_by_address(jobs: Jobs, gateway: Gateway) -> None:
+def test_who_has_no_account_is_counted_by_address(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell, most_each=1)
-        first = Client(front, address="192.0.2.1")
-        await parked(front, 1)
+        polling = LongPolling(adapter, jobs.notifier, most_each=1)
+        first = Client(polling, address="192.0.2.1")
+        await parked(polling, 1)
         started = time.monotonic()
-        await Client(front, address="192.0.2.1").answer()
+        await Client(polling, address="192.0.2.1").answer()
         assert 0.95 < time.monotonic() - started < 3
-        elsewhere = Client(front, address="192.0.2.2")
-        await parked(front, 2)
+        elsewhere = Client(polling, address="192.0.2.2")
+        await parked(polling, 2)
         jobs.set(JOB, "COMPLETED")
         assert {await client.answer() for client in (first, elsewhere)} == {"COMPLETED"}
 
     apart(scenario)
 
 
-def test_when_all_places_are_taken_those_who_are_held_take_none(jobs: Jobs, gateway: Gateway) -> None:
+def test_when_all_places_are_taken_those_who_are_held_take_none(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell, most=3, most_each=2)
-        waiting = [Client(front, who=who) for who in ("ann", "ann", "ben")]
-        await parked(front, 3)
-        held = [Client(front, who=f"guest {number}") for number in range(20)]
+        polling = LongPolling(adapter, jobs.notifier, most=3, most_each=2)
+        waiting = [Client(polling, who=who) for who in ("ann", "ann", "ben")]
+        await parked(polling, 3)
+        held = [Client(polling, who=f"guest {number}") for number in range(20)]
         await asyncio.sleep(0.3)
-        assert front.places.taken == 3
+        assert polling.places.taken == 3
         assert not any(client.task.done() for client in held)
         assert {(await client.answer(4)).split()[0] for client in held} == {"PENDING"}
         assert not any(client.task.done() for client in waiting)
-        front.close()
+        polling.close()
         await asyncio.gather(*(client.answer() for client in waiting))
 
     apart(scenario)
 
 
-def test_a_client_that_reads_slowly_keeps_nobody_waiting(jobs: Jobs, gateway: Gateway) -> None:
+def test_a_client_that_reads_slowly_keeps_nobody_waiting(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell)
+        polling = LongPolling(adapter, jobs.notifier)
         reads = asyncio.Event()
-        slow = Client(front, slow=reads.wait())
-        others = [Client(front) for _ in range(20)]
-        await parked(front, 21)
+        slow = Client(polling, slow=reads.wait())
+        others = [Client(polling) for _ in range(20)]
+        await parked(polling, 21)
         jobs.set(JOB, "COMPLETED")
         assert {await client.answer(2) for client in others} == {"COMPLETED"}
         assert not slow.complete
@@ -380,19 +380,19 @@ def test_a_client_that_reads_slowly_keeps_nobody_waiting(jobs: Jobs, gateway: Ga
 
 
 def test_everyone_is_told_when_the_application_fails(
-    jobs: Jobs, gateway: Gateway, caplog: pytest.LogCaptureFixture
+    jobs: Jobs, adapter: WsgiAdapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell)
-        clients = [Client(front) for _ in range(5)]
-        await parked(front, 5)
+        polling = LongPolling(adapter, jobs.notifier)
+        clients = [Client(polling) for _ in range(5)]
+        await parked(polling, 5)
         jobs.set(JOB, "BROKEN")
         answers = {await client.answer() for client in clients}
         assert answers == {"the server failed; its log tells more\n"}
         assert {client.status for client in clients} == {500}
         jobs.set(JOB, "PENDING")
-        again = Client(front)  # the front itself goes on
-        await parked(front, 1)
+        again = Client(polling)  # long polling itself goes on
+        await parked(polling, 1)
         jobs.set(JOB, "COMPLETED")
         assert await again.answer() == "COMPLETED"
 
@@ -401,11 +401,11 @@ def test_everyone_is_told_when_the_application_fails(
 
 
 @pytest.mark.parametrize("query", ["wait=60", "%57AIT=60", "Wait=%36%30", "WAIT=1&WAIT=60", "PHASE=PENDING&WAIT=60"])
-def test_wait_is_understood_however_it_is_written(jobs: Jobs, gateway: Gateway, query: str) -> None:
+def test_wait_is_understood_however_it_is_written(jobs: Jobs, adapter: WsgiAdapter, query: str) -> None:
     async def scenario() -> None:
-        front = Front(gateway, jobs.bell)
-        client = Client(front, query)
-        await parked(front, 1)
+        polling = LongPolling(adapter, jobs.notifier)
+        client = Client(polling, query)
+        await parked(polling, 1)
         await asyncio.sleep(0.05)
         assert not client.task.done()
         jobs.set(JOB, "COMPLETED")
@@ -414,9 +414,9 @@ def test_wait_is_understood_however_it_is_written(jobs: Jobs, gateway: Gateway, 
     apart(scenario)
 
 
-def test_head_does_not_wait(jobs: Jobs, gateway: Gateway) -> None:
+def test_head_does_not_wait(jobs: Jobs, adapter: WsgiAdapter) -> None:
     async def scenario() -> None:
-        client = Client(Front(gateway, jobs.bell), "WAIT=60", "HEAD")
+        client = Client(LongPolling(adapter, jobs.notifier), "WAIT=60", "HEAD")
         await client.answer(2)
         assert (client.status, HEADER.lower() in client.headers) == (200, False)
 

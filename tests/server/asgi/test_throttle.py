@@ -13,9 +13,9 @@ import requests
 import uvicorn
 
 from processes import until
-from uws_server.asgi.throttle import Fair
+from uws_server.asgi.throttle import Throttle
 from uws_server.asgi.types import Scope
-from uws_server.asgi.wsgi import Gateway
+from uws_server.asgi.wsgi import WsgiAdapter
 
 THREADS, EACH = 6, 3
 
@@ -48,8 +48,8 @@ class Place:
 
     def __init__(self) -> None:
         self.slow = Slow()
-        self.gateway = Gateway(self.slow, THREADS)
-        self.fair = Fair(self.gateway, client, EACH)
+        self.adapter = WsgiAdapter(self.slow, THREADS)
+        self.fair = Throttle(self.adapter, client, EACH)
         settings = uvicorn.Config(self.fair, port=0, log_level="critical", lifespan="off")  # type: ignore[arg-type]
         self.server = uvicorn.Server(settings)
         self.thread = threading.Thread(target=lambda: asyncio.run(self.server.serve()))
@@ -92,7 +92,7 @@ def place() -> Iterator[Place]:
     made.slow.go_on.set()
     made.server.should_exit = True
     made.thread.join()
-    made.gateway.close()
+    made.adapter.close()
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

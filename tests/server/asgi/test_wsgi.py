@@ -1,4 +1,4 @@
-"""The gateway from the event loop to WSGI, behind a real uvicorn and real sockets."""
+"""The WSGI adapter from the event loop to WSGI, behind a real uvicorn and real sockets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import uvicorn
 
 from processes import until
 from serving import connected
-from uws_server.asgi.wsgi import Gateway
+from uws_server.asgi.wsgi import WsgiAdapter
 
 Start = Callable[..., Any]
 
@@ -85,10 +85,10 @@ def application() -> Application:
 @contextlib.contextmanager
 def running(application: Application, threads: int = 2) -> Iterator[str]:
     """The application behind uvicorn, on a free port."""
-    gateway = Gateway(application, threads, lambda scope: scope["path"] == "/hello")
+    adapter = WsgiAdapter(application, threads, lambda scope: scope["path"] == "/hello")
     listener = socket.create_server(("127.0.0.1", 0))
     settings = uvicorn.Config(
-        gateway,  # type: ignore[arg-type]
+        adapter,  # type: ignore[arg-type]
         log_config=None,
         lifespan="off",
         ws="none",
@@ -108,7 +108,7 @@ def running(application: Application, threads: int = 2) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
-        gateway.close()
+        adapter.close()
         listener.close()
 
 

@@ -241,7 +241,7 @@ def test_thirty_quick_jobs_leave_nothing_but_results(open_shop: Lab) -> None:
     assert jobs[7].results() == {"out": "text/plain", "log": "text/plain"}
     until(lambda: not [pid for pid in children_of(server) if state(pid) == "Z"], 5, "no zombies")
     until(lambda: descriptors_of(server) <= descriptors + 12, 5, "descriptors do not grow with the jobs")
-    assert threads_of(server) <= threads + 16  # the workers of the front; not one for each job
+    assert threads_of(server) <= threads + 16  # the workers of long polling; not one for each job
 
 
 def descriptors_of(pid: int) -> int:
