@@ -14,15 +14,15 @@ from provenance.text import jsontext
 from uws_server.errors import BadRequest
 from uws_server.incoming.forms import Form
 from uws_server.jobs.words import run_id_problem, truth
-from uws_server.reruns.histories import History
-from uws_server.reruns.outlook import Wish
+from uws_server.reruns.preview import RerunRequest
 from uws_server.reruns.service import Reruns
+from uws_server.reruns.sources import RerunSource
 from uws_server.services.parameters import Upload
 
 _FIRST = re.compile(r"[0-9]{1,6}")
 
 
-def read_history(reruns: Reruns, form: Form) -> History | None:
+def read_history(reruns: Reruns, form: Form) -> RerunSource | None:
     """The step list that a form brings: `file` (FITS with VO-TAGS), or `provenance` (JSON as text or file)."""
     file, told_file = form.uploads.get("file"), form.uploads.get("provenance")
     text = form.take("provenance")
@@ -30,14 +30,14 @@ def read_history(reruns: Reruns, form: Form) -> History | None:
         with file.path.open("rb") as stream:
             looks_like_json = stream.read(1).strip() in (b"{", b"[")
         if not looks_like_json:
-            history = reruns.of_fits(file.path, file.filename)
+            source = reruns.of_fits(file.path, file.filename)
             _done_with(form, "file")
-            return history
+            return source
         told_file = file
     if told_file is not None:
-        history = reruns.of_text(read_document(told_file))
+        source = reruns.of_text(read_document(told_file))
         _done_with(form, "file", "provenance")
-        return history
+        return source
     return reruns.of_text(text) if text is not None and text.strip() else None
 
 
@@ -48,16 +48,16 @@ def read_document(upload: Upload) -> bytes:
     return upload.path.read_bytes()
 
 
-def read_wish(form: Form) -> Wish:
+def read_rerun_request(form: Form) -> RerunRequest:
     """What a form wants of a rerun; what is none of its own words is a change."""
     form.take("share")  # the token of a share link is not for the job
     first = (form.take("from") or "").strip()
     target, accept, run_id = form.take("target"), form.take("accept_changed") or "", form.take("RUNID")
     several = {name: tuple(values) if len(values) > 1 else values[-1] for name, values in form.values.items()}
-    return Wish(several, dict(form.uploads), _number(first), target or None, _word(accept), _run_id(run_id))
+    return RerunRequest(several, dict(form.uploads), _number(first), target or None, _word(accept), _run_id(run_id))
 
 
-def read_json_wish(document: Mapping[str, Any]) -> Wish:
+def read_json_rerun_request(document: Mapping[str, Any]) -> RerunRequest:
     """What the JSON document of a reprocessing wants."""
     changes = document.get("parameters", {})
     if not isinstance(changes, dict):
@@ -70,7 +70,7 @@ def read_json_wish(document: Mapping[str, Any]) -> Wish:
         values[name] = tuple(value) if isinstance(value, list) else value
     first, accept = document.get("from"), document.get("accept_changed", False)
     word = "yes" if accept is True else "" if accept is False else str(accept)
-    return Wish(
+    return RerunRequest(
         values,
         first=_number("" if first is None else str(first)),
         target=read_json_text(document, "target") or None,

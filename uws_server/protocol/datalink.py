@@ -23,7 +23,7 @@ from provenance.text.errors import ProvenanceError
 from uws_server.errors import NotFound, ServerError
 from uws_server.incoming import forms
 from uws_server.incoming.callers import job_service_of
-from uws_server.incoming.rerun_forms import read_wish
+from uws_server.incoming.rerun_forms import read_rerun_request
 from uws_server.jobs.job import LOG, Job, ParameterValue, Result
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.protocol import dali, linktable
@@ -77,7 +77,7 @@ class DataLink:
         with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
             for word in ("PHASE", dali.RESPONSEFORMAT, "RUNID"):
                 form.take(word)
-            made = reruns.make(reruns.of_job(job), read_wish(form))
+            made = reruns.make(reruns.of_job(job), read_rerun_request(form))
         reruns.run(made)
         address = f"{self.services.base_url}/rest/{made[-1].definition}/{made[-1].id}/sync"
         return HTTPResponse("", 303, {"Location": address})

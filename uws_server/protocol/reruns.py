@@ -17,7 +17,13 @@ from bottle import Bottle, HTTPResponse, request
 from provenance.text import jsontext
 from uws_server.errors import BadRequest
 from uws_server.incoming import forms
-from uws_server.incoming.rerun_forms import read_document, read_history, read_json_text, read_json_wish, read_wish
+from uws_server.incoming.rerun_forms import (
+    read_document,
+    read_history,
+    read_json_rerun_request,
+    read_json_text,
+    read_rerun_request,
+)
 from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import Phase
 from uws_server.protocol.control import phase_command, prefers_page
@@ -53,7 +59,7 @@ class Reprocessing(JobResource):
         job = reruns.job_service.job(job_id, name)
         with self.form() as form:
             run = phase_command(form.take("PHASE"), ("RUN",))
-            made = reruns.make(reruns.of_job(job), read_wish(form))
+            made = reruns.make(reruns.of_job(job), read_rerun_request(form))
         if run:
             reruns.run(made)
         return self.see(made[-1])
@@ -75,18 +81,18 @@ class Reprocessing(JobResource):
         with forms.receiving(request.environ, self.services.spool, config.max_upload, "provenance.json") as body:
             text = read_document(body)
         document = told(lambda: jsontext.read(text))
-        history = reruns.of_text(text)
+        source = reruns.of_text(text)
         assert isinstance(document, dict)  # else there was no list in it
         run = phase_command(read_json_text(document, "PHASE") or "RUN", ("RUN", "PENDING"))
-        return reruns.make(history, read_json_wish(document)), run == "RUN"
+        return reruns.make(source, read_json_rerun_request(document)), run == "RUN"
 
     def _from_form(self, reruns: Reruns) -> tuple[tuple[Job, ...], bool]:
         with self.form() as form:
             run = phase_command(form.take("PHASE") or "RUN", ("RUN", "PENDING"))
-            history = read_history(reruns, form)
-            if history is None:
+            source = read_history(reruns, form)
+            if source is None:
                 raise BadRequest("nothing came to run again: send `file` (FITS with VO-TAGS) or `provenance` (JSON)")
-            return reruns.make(history, read_wish(form)), run == "RUN"
+            return reruns.make(source, read_rerun_request(form)), run == "RUN"
 
     def look(self, job_id: str) -> HTTPResponse:
         """GET the reprocessing: for a person the page of its last job, for a program its status and files."""

@@ -19,15 +19,15 @@ from provenance.steps.recording import HIDDEN
 from provenance.steps.rerun import LockedError, Plan, PlannedInput, PlannedStep, Value
 from provenance.text.errors import ProvenanceError
 from uws_server.errors import BadRequest, Forbidden, InvalidParameters, NotFound
-from uws_server.jobs.again import Again
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, ParameterValue
-from uws_server.reruns import histories, units
-from uws_server.reruns.family import Family
-from uws_server.reruns.histories import History
-from uws_server.reruns.ingredients import Ingredients
+from uws_server.jobs.rerun_origin import RerunOrigin
+from uws_server.reruns import sources, units
 from uws_server.reruns.inputs import Finder, Found
-from uws_server.reruns.outlook import Outlook, View, Wish
+from uws_server.reruns.job_inputs import JobInputs
+from uws_server.reruns.preview import RerunPreview, RerunRequest, View
+from uws_server.reruns.relations import JobRelations
+from uws_server.reruns.sources import RerunSource
 from uws_server.services.parameters import Request, Upload
 from uws_server.storage.files import safe_name
 from uws_server.storage.library import Installed
@@ -44,7 +44,7 @@ _MOST_FILES = 5000
 _MOST_CHANGES = 1000
 
 
-class Reruns(Family):
+class Reruns(JobRelations):
     """What one caller can run again."""
 
     def require_entry(self) -> None:
@@ -53,11 +53,11 @@ class Reruns(Family):
 
     # --- where a list comes from -------------------------------------------------------------------------
 
-    def of_job(self, job: Job) -> History:
+    def of_job(self, job: Job) -> RerunSource:
         """The steps that end with a job of this server, as it keeps them."""
-        return self._completed(histories.of_job(self._services, job))
+        return self._completed(sources.of_job(self._services, job))
 
-    def of_fits(self, path: Path, name: str) -> History:
+    def of_fits(self, path: Path, name: str) -> RerunSource:
         """The steps in the tags of a FITS file, which the user knows as `name`."""
         shown = safe_name(name)
         try:
@@ -68,50 +68,50 @@ class Reruns(Family):
             raise BadRequest(f"{shown} carries no VO-TAGS: nothing in it tells how it was made")
         if not tags.steps:
             raise BadRequest(f"{shown}: the step list of its VO-TAGS is empty: nothing tells how it was made")
-        return self._completed(History(tags.steps, self._job_of(tags.steps[-1])))
+        return self._completed(RerunSource(tags.steps, self._job_of(tags.steps[-1])))
 
-    def of_text(self, text: str | bytes) -> History:
+    def of_text(self, text: str | bytes) -> RerunSource:
         """The steps of a provenance list in JSON."""
         listed = told(lambda: steps.parse(text))
         if not listed:
             raise BadRequest("provenance: the list is empty: nothing can be run again")
-        return self._completed(History(listed, self._job_of(listed[-1])))
+        return self._completed(RerunSource(listed, self._job_of(listed[-1])))
 
     # --- looking -----------------------------------------------------------------------------------------
 
-    def look(self, history: History, wish: Wish) -> Outlook:
-        """What a wish would do; BadRequest or Forbidden where it cannot be done at all."""
-        if len(wish.changes) > _MOST_CHANGES:
-            raise BadRequest(f"{len(wish.changes):,} changes came, at most {_MOST_CHANGES:,} are allowed")
-        finder = Finder(self._services, self.job_service, wish.uploads)
-        outlook = self._outlook(history, wish, finder)
-        for name in wish.uploads.keys() - finder.used:
+    def look(self, source: RerunSource, wanted: RerunRequest) -> RerunPreview:
+        """What a rerun request would do; BadRequest or Forbidden where it cannot be done at all."""
+        if len(wanted.changes) > _MOST_CHANGES:
+            raise BadRequest(f"{len(wanted.changes):,} changes came, at most {_MOST_CHANGES:,} are allowed")
+        finder = Finder(self._services, self.job_service, wanted.uploads)
+        preview = self._preview(source, wanted, finder)
+        for name in wanted.uploads.keys() - finder.used:
             raise BadRequest(f"{name}: a file came, but no input of the steps to be run needs one of that name")
-        return outlook
+        return preview
 
-    def _outlook(self, history: History, wish: Wish, finder: Finder) -> Outlook:
-        chain = told(lambda: dependencies.linked(history.steps))
-        last = told(lambda: rerun.target(history.steps, wish.target))
-        if wish.first is not None:
-            first, end = wish.first, last if wish.target else None
+    def _preview(self, source: RerunSource, wanted: RerunRequest, finder: Finder) -> RerunPreview:
+        chain = told(lambda: dependencies.linked(source.steps))
+        last = told(lambda: rerun.target(source.steps, wanted.target))
+        if wanted.first is not None:
+            first, end = wanted.first, last if wanted.target else None
             chosen = told(lambda: rerun.from_step(chain, first, end))
-            return self._with_files(chain, told(lambda: rerun.plan(chain, chosen, wish.changes)), finder)
+            return self._with_files(chain, told(lambda: rerun.plan(chain, chosen, wanted.changes)), finder)
         before = chain.ancestors({last})
         if len(before) > _MOST_BEFORE:
             raise BadRequest(f"target: it depends on {len(before):,} steps, at most {_MOST_BEFORE:,} are looked at")
         chain = replace(chain, origins={key: found for key, found in chain.origins.items() if key[0] in before})
-        needed = self._changed_steps(chain, last, wish.changes)
+        needed = self._changed_steps(chain, last, wanted.changes)
         while True:
             chosen = told(lambda: rerun.leading_to(chain, last, needed))  # noqa: B023 - called at once
-            outlook = self._with_files(chain, told(lambda: rerun.plan(chain, chosen, wish.changes)), finder)  # noqa: B023
+            preview = self._with_files(chain, told(lambda: rerun.plan(chain, chosen, wanted.changes)), finder)  # noqa: B023
             makers = {
                 origin.step
-                for step, file in outlook.plan.missing
-                if file.given is None and not _is_same(outlook.found.get((step.number, file.index)))
+                for step, file in preview.plan.missing
+                if file.given is None and not _is_same(preview.found.get((step.number, file.index)))
                 for origin in chain.origins.get((step.number, file.index), ())
             }
             if makers <= set(chosen):
-                return outlook
+                return preview
             needed = {*needed, *makers}
 
     def _changed_steps(self, chain: LinkedSteps, last: int, changes: Mapping[str, Value]) -> set[int]:
@@ -130,21 +130,21 @@ class Reruns(Family):
                 needed.add(having[key.casefold()])
         return needed
 
-    def _with_files(self, chain: LinkedSteps, plan: Plan, finder: Finder) -> Outlook:
+    def _with_files(self, chain: LinkedSteps, plan: Plan, finder: Finder) -> RerunPreview:
         wanted = [(step, file) for step, file in plan.missing if file.given is None]
         _require_few(sum(len(step.inputs) for step in plan.steps))
         found = {(step.number, file.index): finder.find(step, file) for step, file in wanted}
-        return Outlook(chain, plan, found)
+        return RerunPreview(chain, plan, found)
 
-    def survey(self, history: History, uploads: Mapping[str, Upload]) -> tuple[View, ...]:
+    def survey(self, source: RerunSource, uploads: Mapping[str, Upload]) -> tuple[View, ...]:
         """Every step with what went in, which of it may be changed, and where each input is found now."""
-        chain = told(lambda: dependencies.linked(history.steps))
+        chain = told(lambda: dependencies.linked(source.steps))
         finder = Finder(self._services, self.job_service, uploads)
-        shown = history.steps[-rerun.MOST_STEPS :]
+        shown = source.steps[-rerun.MOST_STEPS :]
         _require_few(sum(isinstance(arg, InputData) for step in shown for arg in step.args))
         views = []
-        for number, step in enumerate(shown, start=len(history.steps) - len(shown)):
-            fields = rerun.fields(history.steps, number)
+        for number, step in enumerate(shown, start=len(source.steps) - len(shown)):
+            fields = rerun.fields(source.steps, number)
             try:
                 planned = told(lambda: rerun.plan(chain, [number])).steps[0]  # noqa: B023 - called at once
                 notes, problem = self.installed(planned)[1], ""
@@ -164,23 +164,23 @@ class Reruns(Family):
 
     # --- doing -------------------------------------------------------------------------------------------
 
-    def make(self, history: History, wish: Wish) -> tuple[Job, ...]:
-        """Make the jobs of a wish, PENDING and each waiting for the one before; all of them or none.
+    def make(self, source: RerunSource, wanted: RerunRequest) -> tuple[Job, ...]:
+        """Make the jobs of a rerun request, PENDING and each waiting for the one before; all of them or none.
 
-        Raises BadRequest for a wish that cannot be followed: unknown parameters or tasks, inputs that are not there, or
-        changed ones where that was not accepted; Forbidden for a locked parameter.
+        Raises BadRequest for a rerun request that cannot be followed: unknown parameters or tasks, inputs that are not
+        there, or changed ones where that was not accepted; Forbidden for a locked parameter.
         """
-        outlook = self.look(history, wish)
-        for step in outlook.plan.steps:
-            self._require_known(step, history.steps[step.number])
-        problems = [*outlook.asked, *([] if wish.accept_changed else outlook.changed)]
+        preview = self.look(source, wanted)
+        for step in preview.plan.steps:
+            self._require_known(step, source.steps[step.number])
+        problems = [*preview.asked, *([] if wanted.accept_changed else preview.changed)]
         if problems:
             raise BadRequest("\n".join(map(str, problems)))
         made: dict[int, Job] = {}
         try:
-            for step in outlook.plan.steps:
+            for step in preview.plan.steps:
                 after = made[max(made)] if made else None
-                made[step.number] = self._job(history, wish, outlook, step, made, after)
+                made[step.number] = self._job(source, wanted, preview, step, made, after)
         except BaseException:
             for job in made.values():
                 self._services.forget(job.id)
@@ -194,42 +194,42 @@ class Reruns(Family):
     # --- parts -------------------------------------------------------------------------------------------
 
     def _job(
-        self, history: History, wish: Wish, outlook: Outlook, step: PlannedStep, made: Mapping[int, Job],
-        after: Job | None,
+        self, source: RerunSource, wanted: RerunRequest, preview: RerunPreview, step: PlannedStep, made: Mapping[int,
+        Job], after: Job | None,
     ) -> Job:  # fmt: skip
         """Make the job of a step, PENDING, which waits for `after`."""
         installed, notes = self.installed(step)
-        old = self._job_of(history.steps[step.number])
-        self._require_room(outlook, step)
-        values = histories.values_of(self._with_secrets(step, old), installed.definition)
-        ingredients = Ingredients(self._services.spool, values, notes)
+        old = self._job_of(source.steps[step.number])
+        self._require_room(preview, step)
+        values = sources.values_of(self._with_secrets(step, old), installed.definition)
+        job_inputs = JobInputs(self._services.spool, values, notes)
         try:
             for file in step.inputs:
                 place = f"provenance[{step.number}].args[{file.index}]"
-                spec = histories.spec_of(installed.definition, file.name, place)
+                spec = sources.spec_of(installed.definition, file.name, place)
                 if file.given is not None:
-                    ingredients.values[spec.name] = [file.given]
+                    job_inputs.values[spec.name] = [file.given]
                 elif file.made_by is not None:
-                    ingredients.add(spec, self._of_chain(made[file.made_by], file))
+                    job_inputs.add(spec, self._of_chain(made[file.made_by], file))
                 else:
-                    found = outlook.found[step.number, file.index]
+                    found = preview.found[step.number, file.index]
                     assert found is not None
-                    ingredients.add_found(spec, file, found, wish.accept_changed)
-            ingredients.complete(installed.definition)
+                    job_inputs.add_found(spec, file, found, wanted.accept_changed)
+            job_inputs.complete(installed.definition)
             parent, before = old.id if old else None, after.id if after else None
-            again = Again(parent, before, ingredients.tokens, ingredients.placed, installed.revision)
-            return self.job_service.create(step.task, Request(ingredients.values, run_id=wish.run_id, again=again))
+            origin = RerunOrigin(parent, before, job_inputs.tokens, job_inputs.placed, installed.revision)
+            return self.job_service.create(step.task, Request(job_inputs.values, run_id=wanted.run_id, origin=origin))
         except InvalidParameters as error:
-            if len(history.steps) == 1:
+            if len(source.steps) == 1:
                 raise
             numbered = [replace(one, parameter=f"{step.number}.{one.parameter}") for one in error.problems]
             raise InvalidParameters(numbered) from error
         finally:
-            ingredients.discard()
+            job_inputs.discard()
 
-    def _require_room(self, outlook: Outlook, step: PlannedStep) -> None:
+    def _require_room(self, preview: RerunPreview, step: PlannedStep) -> None:
         """Refuse files that do not fit into what the account may store, before they are copied."""
-        found = (outlook.found.get((step.number, file.index)) for file in step.inputs)
+        found = (preview.found.get((step.number, file.index)) for file in step.inputs)
         copied = {one.path for one in found if one is not None and one.kind in ("job", "upload")}
         self.job_service.quotas.require_room(sum(path.stat().st_size for path in copied))
 
@@ -246,10 +246,10 @@ class Reruns(Family):
         """Refuse a step whose task, or a parameter or unit of it, is not known here, before its files are asked for."""
         definition = self.installed(step)[0].definition
         for name in (*step.values, *(file.name for file in step.inputs)):
-            histories.spec_of(definition, name, f"provenance[{step.number}]")
+            sources.spec_of(definition, name, f"provenance[{step.number}]")
         for arg in recorded.args:
             if isinstance(arg, Parameter) and (name := name_of(arg)) in step.values and name not in step.changed:
-                spec = histories.spec_of(definition, name, f"provenance[{step.number}]")
+                spec = sources.spec_of(definition, name, f"provenance[{step.number}]")
                 if problem := units.problem(arg, spec):
                     raise BadRequest(f"{step.number}.{name}: {problem}")
 
@@ -286,17 +286,17 @@ class Reruns(Family):
         url = f"{self._services.base_url}/rest/{job.definition}/{job.id}/results/{name}"
         return ParameterValue(url, str(path), "archive")
 
-    def _completed(self, history: History) -> History:
+    def _completed(self, source: RerunSource) -> RerunSource:
         """A history whose steps name their parameters, offer those they lack, and lock what the definition locks."""
-        args = sum(len(step.args) for step in history.steps)
-        if len(history.steps) > _MOST_STEPS or args > _MOST_ARGS:
+        args = sum(len(step.args) for step in source.steps)
+        if len(source.steps) > _MOST_STEPS or args > _MOST_ARGS:
             raise BadRequest(
-                f"provenance: {len(history.steps):,} steps with {args:,} arguments came; "
+                f"provenance: {len(source.steps):,} steps with {args:,} arguments came; "
                 f"{_MOST_STEPS:,} with {_MOST_ARGS:,} in all are looked at"
             )
         definitions = {one.definition.name: one.definition for one in self._services.library}
-        completed = (histories.completed(step, definitions) for step in history.steps)
-        return replace(history, steps=tuple(self._in_units(step, definitions) for step in completed))
+        completed = (sources.completed(step, definitions) for step in source.steps)
+        return replace(source, steps=tuple(self._in_units(step, definitions) for step in completed))
 
     def _in_units(self, step: Step, live: Mapping[str, Definition]) -> Step:
         """A step with its numbers in the units of the definition that it would be run again with."""

@@ -110,11 +110,11 @@ class JobService:
     def create(self, definition_name: str, request: Request) -> Job:
         """Check a request against the definition and keep the new job, PENDING."""
         self._rights.require_entry(self.caller)
-        library, again = self._services.library, request.again
-        installed = library.revision(again.revision) if again.revision else library.get(definition_name)
+        library, origin = self._services.library, request.origin
+        installed = library.revision(origin.revision) if origin.revision else library.get(definition_name)
         # a revision that never was live is that of a draft: to run a trial again is a trial, too
-        trial = bool(again.revision) and not self._services.definitions.was_live(definition_name, again.revision)
-        if again.revision and not trial:
+        trial = bool(origin.revision) and not self._services.definitions.was_live(definition_name, origin.revision)
+        if origin.revision and not trial:
             library.get(definition_name)  # of a definition that was taken out of use no old version makes jobs, either
         self._require_run(installed, trial)
         return self._make(installed, request, trial)
@@ -128,11 +128,11 @@ class JobService:
 
     def _make(self, installed: Installed, request: Request, trial: bool) -> Job:
         """Take in a request and keep the new job, PENDING."""
-        definition, again = installed.definition, request.again
+        definition, origin = installed.definition, request.origin
         intake = self._services.intake(request.uploads)
-        intake.types = again.types(intake.types)
+        intake.types = origin.types(intake.types)
         values = intake.accept(definition, request.values)
-        size = intake.size() + again.size()
+        size = intake.size() + origin.size()
         now = utcnow()
         job = Job(
             id=new_id(),
@@ -148,12 +148,12 @@ class JobService:
             size=size,
             revision=installed.revision,
             trial=trial,
-            parent=again.parent,
-            after=again.after,
+            parent=origin.parent,
+            after=origin.after,
         )
         with self.quotas.room(size):
-            if intake.placed or again.placed:
-                self._files.create(job.id, {**intake.placed, **again.placed})
+            if intake.placed or origin.placed:
+                self._files.create(job.id, {**intake.placed, **origin.placed})
             self._store.add(job)
         return job
 

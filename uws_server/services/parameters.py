@@ -22,9 +22,9 @@ from uws_server.config import Config
 from uws_server.errors import ConfigurationError, InvalidParameters, Problem
 from uws_server.execution import fetch
 from uws_server.jobs import parameters, positions
-from uws_server.jobs.again import Again
 from uws_server.jobs.definition import UPLOAD_TYPES, Definition, ParameterSpec
 from uws_server.jobs.job import Job, ParameterValue, new_id
+from uws_server.jobs.rerun_origin import RerunOrigin
 from uws_server.jobs.words import require_printable
 from uws_server.storage.files import safe_name
 
@@ -49,7 +49,7 @@ class Upload:
 class Request:
     """What a client asks of a new job: parameter values and files by name, and the control parameters.
 
-    `again` is what a job that runs another one again comes with; no request from outside has it.
+    `origin` is what a job that runs another one again comes with; no request from outside has it.
     """
 
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Request:
     run_id: str | None = None
     execution_duration: int | None = None
     destruction: datetime | None = None
-    again: Again = field(default_factory=Again)
+    origin: RerunOrigin = field(default_factory=RerunOrigin)
 
 
 @dataclass(frozen=True)

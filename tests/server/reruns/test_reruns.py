@@ -34,7 +34,7 @@ from uws_server.execution import following
 from uws_server.jobs.formats import native
 from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
-from uws_server.reruns import histories, inputs
+from uws_server.reruns import inputs, sources
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
 from uws_server.services.rights import Caller
@@ -760,7 +760,7 @@ def test_a_job_whose_definition_is_gone_still_tells_its_step(tmp_path: Path) -> 
     services = Services(Config(data=tmp_path), "http://x.org", ROOT / "job_definitions")
     given = {"text": ParameterValue("x", "x")}
     gone = Job(new_id(), "gone", "1", Phase.COMPLETED, utcnow(), 60, parameters=given, revision="0" * 64)
-    (step,) = histories.of_job(services, gone).steps
+    (step,) = sources.of_job(services, gone).steps
     assert step.extra == {"task": "gone", "version": "1", "job": gone.id}
     assert isinstance(step.args[0], Parameter)
     assert (step.args[0].extra["name"], step.args[0].value) == ("text", "x")

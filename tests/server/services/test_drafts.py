@@ -16,9 +16,9 @@ import pytest
 
 from uws_server.config import Config
 from uws_server.errors import BadRequest, Conflict, DefinitionError, Forbidden, InvalidParameters, NotFound
-from uws_server.jobs.again import Again
 from uws_server.jobs.job import Filter, Job
 from uws_server.jobs.phases import Phase
+from uws_server.jobs.rerun_origin import RerunOrigin
 from uws_server.resources import definitions_folder
 from uws_server.services.context import Services
 from uws_server.services.drafts import Change, Draft, Drafts, Edited
@@ -598,7 +598,7 @@ def test_no_more_drafts_are_begun_by_beginning_them_at_once(desk: Desk, monkeypa
 def test_no_version_of_a_removed_definition_makes_jobs_again(desk: Desk) -> None:
     revision = desk.live()
     bob = JobService(desk.services, Caller("bob"))
-    again = Request(again=Again(revision=revision))
+    again = Request(origin=RerunOrigin(revision=revision))
     assert bob.create("curve", again).revision == revision
     desk.admin.remove("curve", "it harms")
     with pytest.raises(NotFound, match="no job definition 'curve'"):

@@ -101,7 +101,7 @@ class JobPage(Page):
             draft=self.draft(job),
             can_change=self.job_service.may_change(job),
             share=self.share_link(job),
-            kin=Reruns(self.services, self.job_service).kin(job),
+            related=Reruns(self.services, self.job_service).related(job),
             log=log,
             results=results,
             plots=[row for row in results if row.preview.kind == "spectrum" and not _is_background(row, results)],

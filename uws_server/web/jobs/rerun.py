@@ -14,7 +14,7 @@ from provenance.steps.rerun import Field
 from uws_server.errors import BadRequest, Forbidden, NotFound
 from uws_server.incoming import forms
 from uws_server.incoming.forms import Form
-from uws_server.incoming.rerun_forms import read_history, read_wish
+from uws_server.incoming.rerun_forms import read_history, read_rerun_request
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job
 from uws_server.previews import svg
@@ -22,10 +22,10 @@ from uws_server.previews.overlay import overlay
 from uws_server.previews.plot import Plot, plot_json
 from uws_server.previews.spectra import NoPreview
 from uws_server.reruns import comparison
-from uws_server.reruns.histories import History
 from uws_server.reruns.inputs import Found
-from uws_server.reruns.outlook import View, Wish
+from uws_server.reruns.preview import RerunRequest, View
 from uws_server.reruns.service import Reruns, told
+from uws_server.reruns.sources import RerunSource
 from uws_server.services.context import Services
 from uws_server.web.jobs.pictures import DRAWING_POLICY, Pictures
 from uws_server.web.shared.page import Page
@@ -90,55 +90,55 @@ class RerunPage(Page):
             try:
                 if earlier:
                     job = self.job_service.job(earlier)
-                    history: History | None = reruns.of_job(job)
+                    source: RerunSource | None = reruns.of_job(job)
                 else:
-                    history = read_history(reruns, form)
-                if history is None:
+                    source = read_history(reruns, form)
+                if source is None:
                     raise BadRequest("choose a FITS file that this server, or another one, has made")
             except BadRequest as error:
                 return self._ask(400, str(error).splitlines())
             if not action:
-                return self.show(history, job, form)
+                return self.show(source, job, form)
             given = Form(dict(form.values), form.uploads)
             try:
-                made = reruns.make(history, self._wish(history, form))
+                made = reruns.make(source, self._rerun_request(source, form))
                 if action == "run":
                     reruns.run(made)
             except (BadRequest, Forbidden, NotFound) as error:
-                return self.show(history, job, given, str(error).splitlines(), error.status)
+                return self.show(source, job, given, str(error).splitlines(), error.status)
         return self.render.go(self.render.link("jobs", made[-1].id))
 
     def _ask(self, status: int = 200, problems: Sequence[str] = ()) -> HTTPResponse:
         """The form that asks for a file."""
         most = self.services.config.max_upload
-        return self.render.page("rerun.html", status, history=None, problems=problems, max_upload=most)
+        return self.render.page("rerun.html", status, source=None, problems=problems, max_upload=most)
 
-    def _wish(self, history: History, form: Form) -> Wish:
+    def _rerun_request(self, source: RerunSource, form: Form) -> RerunRequest:
         """What the page's form wants: the values that are other than those recorded."""
-        recorded = {field.key: field.text for field in _fields(history.steps)}
+        recorded = {field.key: field.text for field in _fields(source.steps)}
         for key in [key for key in form.values if key in recorded]:
             text = _plain(form.values[key][-1])
             if text.strip() == recorded[key].strip():
                 del form.values[key]
             else:
                 form.values[key] = [text]
-        return replace(read_wish(form), target=None)
+        return replace(read_rerun_request(form), target=None)
 
     def show(
-        self, history: History, job: Job | None, form: Form, problems: Sequence[str] = (), status: int = 200
+        self, source: RerunSource, job: Job | None, form: Form, problems: Sequence[str] = (), status: int = 200
     ) -> HTTPResponse:
         """The chain with its fields."""
-        text = "" if job else told(lambda: steps.dump(history.steps))
+        text = "" if job else told(lambda: steps.dump(source.steps))
         if len(text) > _LONGEST_LIST:
             raise BadRequest(
                 f"the step list has {len(text):,} characters; a page carries {_LONGEST_LIST:,}: use POST /reprocessing"
             )
-        views = self.reruns.survey(history, {})
+        views = self.reruns.survey(source, {})
         return self.render.page(
             "rerun.html",
             status,
-            history=history,
-            job=job or history.job,
+            source=source,
+            job=job or source.job,
             listed=text,
             of_job=job,
             may_run_again=job is not None and self._has_form(job),

@@ -6,7 +6,7 @@ As far as one caller may see them. Imports the job service, the services and the
 from __future__ import annotations
 
 from uws_server.jobs.job import Job
-from uws_server.reruns.outlook import Kin
+from uws_server.reruns.preview import RelatedJobs
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
 
@@ -14,7 +14,7 @@ _LONGEST_CHAIN = 1000
 _MOST_RERUNS = 100
 
 
-class Family:
+class JobRelations:
     """The jobs of a job, for one caller."""
 
     def __init__(self, services: Services, job_service: JobService) -> None:
@@ -39,10 +39,10 @@ class Family:
         ids = self._services.uses.children([job.id])[:_MOST_RERUNS]
         return tuple(found for each in ids if (found := self.seen(each)))
 
-    def kin(self, job: Job) -> Kin:
+    def related(self, job: Job) -> RelatedJobs:
         """The jobs that a job is linked with, as far as the caller may see them."""
         ids = self._services.uses.followers(job.id)
-        return Kin(
+        return RelatedJobs(
             parent=self.seen(job.parent) if job.parent else None,
             reruns=self.reruns_of(job),
             before=self.seen(job.after) if job.after else None,

@@ -1,4 +1,4 @@
-"""What a rerun would do, as values: what is wished, the files found for it, the steps as a person sees them.
+"""What a rerun would do, as values: what is asked for, the files found for it, the steps as a person sees them.
 
 Imports provenance, the inputs and the values of the jobs.
 """
@@ -21,7 +21,7 @@ _ALL_THE_SAME = "accept_changed=yes (in the command --accept-changed-input) runs
 
 
 @dataclass(frozen=True)
-class Wish:
+class RerunRequest:
     """What is to be run again, and how: changes by parameter, uploads by input, the step to begin with, the target.
 
     Without `first` as little as possible is run. `accept_changed` lets inputs differ from what was recorded.
@@ -36,8 +36,10 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """What a wish would do: the chain, the plan, and the file found for each input (None: it must be uploaded)."""
+class RerunPreview:
+    """What a rerun request would do: the chain, the plan, and the file found for each input (None: it must be
+    uploaded).
+    """
 
     chain: LinkedSteps
     plan: Plan
@@ -58,7 +60,8 @@ class Outlook:
         return tuple(
             Problem(f"{step.number}.{file.name}", f"{_differs(file, found)}; {_ALL_THE_SAME}")
             for step, file in self.plan.missing
-            if (found := self.found.get((step.number, file.index))) is not None and found.same is False
+            if (found := self.found.get((step.number, file.index))) is not None
+            and found.same is False
             and not (found.kind == "upload" and file.editable)
         )
 
@@ -83,7 +86,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Kin:
+class RelatedJobs:
     """The jobs that a job is linked with: the one it runs again, those that run it again, those before and after it."""
 
     parent: Job | None = None

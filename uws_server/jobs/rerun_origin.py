@@ -15,7 +15,7 @@ from uws_server.jobs.parameters import Check
 
 
 @dataclass(frozen=True)
-class Again:
+class RerunOrigin:
     """The job that is run again (`parent`) and the one to wait for (`after`), each None for none.
 
     `files` maps tokens to file values; `placed` places below the job's folder to files that move there; `revision` is

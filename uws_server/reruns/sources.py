@@ -21,19 +21,19 @@ from uws_server.services.context import Services
 
 
 @dataclass(frozen=True)
-class History:
+class RerunSource:
     """A step list, and the job of this server that its last step was, if it was one."""
 
     steps: tuple[Step, ...]
     job: Job | None = None
 
 
-def of_job(services: Services, job: Job) -> History:
+def of_job(services: Services, job: Job) -> RerunSource:
     """What a job's script told, else what its products say, else what is known of the job itself."""
     listed = _told(services, job) or _in_products(services, job)
     if not listed or listed[-1].extra.get("job") != job.id:
         listed = (own_step(services, job),)
-    return History(listed, job)
+    return RerunSource(listed, job)
 
 
 def own_step(services: Services, job: Job) -> Step:

@@ -1,6 +1,6 @@
 """What one new job of a chain is made from: texts, files that are copied or lie where they are, notes.
 
-Every file that is copied belongs to the ingredients until a job has taken it; `discard` removes what is left.
+Every file that is copied belongs to the job inputs until a job has taken it; `discard` removes what is left.
 Imports provenance, storage and its neighbours.
 """
 
@@ -15,13 +15,13 @@ from provenance.steps.rerun import PlannedInput
 from uws_server.execution.fetch import NOTES_FILE, RECORDED_FILE
 from uws_server.jobs.definition import Definition, ParameterSpec
 from uws_server.jobs.job import ParameterValue, new_id
-from uws_server.reruns import histories
+from uws_server.reruns import sources
 from uws_server.reruns.inputs import Found
-from uws_server.reruns.outlook import notes_on
+from uws_server.reruns.preview import notes_on
 from uws_server.storage.files import copy, safe_name
 
 
-class Ingredients:
+class JobInputs:
     """Gathers what a job is made from; `spool` gives a new empty file on the disk of the jobs.
 
     `values` are texts by parameter. A file that is no text stands there as a token, whose value is in `tokens`;
@@ -57,7 +57,7 @@ class Ingredients:
     def complete(self, definition: Definition) -> None:
         """Put the files among the values, and what the script shall know beside the parameters among the files."""
         for name, parts in self._files.items():
-            spec = histories.spec_of(definition, name, name)
+            spec = sources.spec_of(definition, name, name)
             here = [part for part in parts if isinstance(part, ParameterValue)]
             together = spec.max_values == 1 and (len(here) > 1 or spec.type == "observation")  # one value, some files
             many = [ParameterValue.several(here)] if together else parts
