@@ -1,9 +1,9 @@
-"""The provenance of a chain of jobs, over HTTP and without: each job used what the one before it made.
+"""The provenance of a graph of jobs, over HTTP and without: each job used what the one before it made.
 
     python bench/lineage.py [--jobs 500]
 
 The peer is the library prov: its own serialisation to PROV-JSON of the very same document, already built. Ours is a
-whole /provsap?DEPTH=ALL: the database, the rights, the chain, the document, HTTP.
+whole /provsap?DEPTH=ALL: the database, the rights, the graph, the document, HTTP.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from uws_server.jobs.job import Job, ParameterValue, Result, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.resources import definitions_folder
 from uws_server.services.context import Services
-from uws_server.services.lineage import Lineage
+from uws_server.services.provenance import ProvenanceReader
 from uws_server.services.rights import Caller
 from uws_server.storage.uses import Use
 
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=500)
     parser.add_argument("--profile", action="store_true", help="show where our time goes")
     options = parser.parse_args()
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, a chain of {options.jobs} jobs, {ROUNDS} rounds")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, a graph of {options.jobs} jobs, {ROUNDS} rounds")
     with tempfile.TemporaryDirectory() as name:
         with opened(Path(name)) as services:
             last = fill(services, options.jobs)
@@ -74,7 +74,7 @@ def opened(data: Path) -> Iterator[Services]:
 
 
 def fill(services: Services, count: int) -> str:
-    """Make the chain, as the scheduler would; returns the id of the last job."""
+    """Make the graph, as the scheduler would; returns the id of the last job."""
     before = Use("eventlist", "P0123456701PNS003PIEVLI0000.FIT", "0" * 64)
     told: list[steps.Step] = []
     job_id = ""
@@ -115,18 +115,18 @@ def step_of(job: Job, used: Use, results: list[Result]) -> steps.Step:
 
 def without_http(services: Services, last: str, profile: bool) -> None:
     """The parts, and the peer."""
-    lineage = Lineage(services, Caller())
+    lineage = ProvenanceReader(services, Caller())
     start = [lineage.find(last)]
-    chain = lineage.chain(start, Direction.BACK)
-    document = export.document(chain)
-    text = export.prov_json(chain)
+    graph = lineage.graph(start, Direction.BACK)
+    document = export.document(graph)
+    text = export.prov_json(graph)
     same = ProvDocument.deserialize(content=text, format="json") == document
-    print(f"{len(chain.activities)} activities, {len(document.get_records())} records, {len(text) / 1e6:.2f} MB; "
+    print(f"{len(graph.activities)} activities, {len(document.get_records())} records, {len(text) / 1e6:.2f} MB; "
           f"prov reads ours as the same document: {same}")  # fmt: skip
     figures = alternately({
-        "chain from database and steps": lambda: Lineage(services, Caller()).chain(start, Direction.BACK),
-        "our PROV-JSON": lambda: export.prov_json(chain),
-        "prov: build the document": lambda: export.document(chain),
+        "chain from database and steps": lambda: ProvenanceReader(services, Caller()).graph(start, Direction.BACK),
+        "our PROV-JSON": lambda: export.prov_json(graph),
+        "prov: build the document": lambda: export.document(graph),
         "prov: serialise it": lambda: document.serialize(format="json"),
     })  # fmt: skip
     for name, seconds in figures.items():
@@ -135,7 +135,7 @@ def without_http(services: Services, last: str, profile: bool) -> None:
     print(f"peer (prov's serialisation alone) {peer * 1e3:.1f} ms, ours {ours * 1e3:.1f} ms, ratio {peer / ours:.1f}")
     if profile:
         with cProfile.Profile() as profiler:
-            export.prov_json(Lineage(services, Caller()).chain(start, Direction.BACK))
+            export.prov_json(ProvenanceReader(services, Caller()).graph(start, Direction.BACK))
         pstats.Stats(profiler).sort_stats("cumulative").print_stats(25)
 
 

@@ -29,7 +29,7 @@ COUNTER = (
         "uws_server.services.parameters",
         "uws_server.jobs",
     ),
-    *("uws_server.services.drafts", "uws_server.services.lineage", "uws_server.reruns"),
+    *("uws_server.services.drafts", "uws_server.services.provenance", "uws_server.reruns"),
 )
 """What both doors go to: the use cases, what is handed in, and the values."""
 
@@ -57,8 +57,8 @@ ROOMS: dict[str, Room] = {
     "uws_server.services.quotas": Room(4, ("uws_server.jobs", *GROUND)),
     "uws_server.reruns": Room(4),
     "uws_server.services.drafts": Room(4),
-    "uws_server.services.lineage": Room(4),
-    "uws_server.services.chains": Room(4, ("uws_server.storage", "uws_server.jobs", "provenance", *GROUND)),
+    "uws_server.services.provenance": Room(4),
+    "uws_server.services.graph_builder": Room(4, ("uws_server.storage", "uws_server.jobs", "provenance", *GROUND)),
     "uws_server.services.obscore": Room(4),
     "uws_server.services.integrity": Room(4),
     "uws_server.services.context": Room(4),
@@ -108,9 +108,9 @@ SAME_FLOOR = {
     ("uws_server.reruns", "uws_server.services.job_service"),
     ("uws_server.reruns", "uws_server.services.parameters"),
     ("uws_server.reruns", "uws_server.services.context"),
-    ("uws_server.services.lineage", "uws_server.services.chains"),
-    ("uws_server.services.lineage", "uws_server.services.rights"),
-    ("uws_server.services.lineage", "uws_server.services.context"),
+    ("uws_server.services.provenance", "uws_server.services.graph_builder"),
+    ("uws_server.services.provenance", "uws_server.services.rights"),
+    ("uws_server.services.provenance", "uws_server.services.context"),
     ("uws_server.services.drafts", "uws_server.services.job_service"),
     ("uws_server.services.drafts", "uws_server.services.parameters"),
     ("uws_server.services.drafts", "uws_server.services.rights"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from provenance.graph.model import (
     FACTS,
     Activity,
-    Chain,
     File,
     Link,
+    ProvenanceGraph,
     Value,
     key_of_file,
     key_of_step,
@@ -15,4 +15,15 @@ from provenance.graph.model import (
     safe,
 )
 
-__all__ = ["FACTS", "Activity", "Chain", "File", "Link", "Value", "key_of_file", "key_of_step", "of_steps", "safe"]
+__all__ = [
+    "FACTS",
+    "Activity",
+    "File",
+    "Link",
+    "ProvenanceGraph",
+    "Value",
+    "key_of_file",
+    "key_of_step",
+    "of_steps",
+    "safe",
+]

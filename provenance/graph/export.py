@@ -1,4 +1,4 @@
-"""Provenance as documents and pictures: PROV-JSON, PROV-N, PROV-XML, SVG and PNG, of a chain or of a step list.
+"""Provenance as documents and pictures: PROV-JSON, PROV-N, PROV-XML, SVG and PNG, of a graph or of a step list.
 
 PROV-JSON is written here, as the library `prov` would (the tests hold the one to the other): a long chain takes a tenth
 of the time.
@@ -18,7 +18,7 @@ from prov.identifier import Namespace, QualifiedName
 from prov.model import PROV, ProvDocument
 
 from provenance.graph import model
-from provenance.graph.model import Chain
+from provenance.graph.model import ProvenanceGraph
 from provenance.graph.records import SCHEMA, TERMS, VOPROV, Attribute, Options, Record, Ref, records
 from provenance.steps import Step
 from provenance.text.errors import ProvenanceError
@@ -45,8 +45,10 @@ class PictureError(ProvenanceError):
     """No picture can be made here: Graphviz is absent, or took too long."""
 
 
-def document(told: Chain | Iterable[Step], options: Options | None = None, base: str = OFFLINE) -> ProvDocument:
-    """The document of the library `prov` for a chain or a step list.
+def document(
+    told: ProvenanceGraph | Iterable[Step], options: Options | None = None, base: str = OFFLINE
+) -> ProvDocument:
+    """The document of the library `prov` for a graph or a step list.
 
     `base` is the namespace of its identifiers: such as `https://x.org/provsap?ID=`.
     """
@@ -63,7 +65,7 @@ def document(told: Chain | Iterable[Step], options: Options | None = None, base:
     return made
 
 
-def prov_json(told: Chain | Iterable[Step], options: Options | None = None, base: str = OFFLINE) -> str:
+def prov_json(told: ProvenanceGraph | Iterable[Step], options: Options | None = None, base: str = OFFLINE) -> str:
     """PROV-JSON (W3C member submission 2013-04-24)."""
     prefixes = [f"{_JSON(name)}: {_JSON(uri)}" for name, uri in _namespaces(base).items()]
     written: dict[str, list[str]] = {"prefix": prefixes}
@@ -79,7 +81,7 @@ def prov_json(told: Chain | Iterable[Step], options: Options | None = None, base
             else:
                 body[name] = plain
         # as text at once: thousands of dicts would have the garbage collector look through the whole process
-        written.setdefault(record.kind, []).append(f'{_JSON(record.id or f"_:id{number}")}: {_JSON(body)}')
+        written.setdefault(record.kind, []).append(f"{_JSON(record.id or f'_:id{number}')}: {_JSON(body)}")
     return "{" + ", ".join(f'"{kind}": {{{", ".join(bodies)}}}' for kind, bodies in written.items()) + "}"
 
 
@@ -125,9 +127,9 @@ def _drawn(told: ProvDocument, attributes: bool, kind: str) -> bytes:
     return done.stdout
 
 
-def _records(told: Chain | Iterable[Step], options: Options | None) -> Iterator[Record]:
-    chain = told if isinstance(told, Chain) else model.of_steps(told)
-    return records(chain, options or Options())
+def _records(told: ProvenanceGraph | Iterable[Step], options: Options | None) -> Iterator[Record]:
+    graph = told if isinstance(told, ProvenanceGraph) else model.of_steps(told)
+    return records(graph, options or Options())
 
 
 def _namespaces(base: str) -> Mapping[str, str]:

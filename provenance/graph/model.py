@@ -1,4 +1,4 @@
-"""A chain of activities and files: what the exports and the pictures are made of, and how a step list becomes one."""
+"""The graph of activities and files: what the exports and the pictures are made of, and how a step list becomes one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file, or a collection of files (`members` are then their keys). `key` is its name among all of a chain.
+    """A file, or a collection of files (`members` are then their keys). `key` is its name among all of a graph.
 
     `location` is where it may be had: a URL, or the place that the user named.
     """
@@ -85,7 +85,7 @@ class Activity:
 
 
 @dataclass(frozen=True)
-class Chain:
+class ProvenanceGraph:
     """Activities in order (the earlier ones first, where that is known) and their files by key.
 
     `derived` are pairs of keys: a file, and the one that it is another version of.
@@ -96,8 +96,8 @@ class Chain:
     derived: tuple[tuple[str, str], ...] = ()
 
 
-def of_steps(everything: Iterable[Step]) -> Chain:
-    """The chain that a step list tells.
+def of_steps(everything: Iterable[Step]) -> ProvenanceGraph:
+    """The graph that a step list tells.
 
     The input of a step is the output of an earlier one as `links` finds it; of several of one name, the latest.
     """
@@ -140,13 +140,13 @@ class _Reader:
         self._outputs = dependencies.Outputs(enumerate(listed))
         self._files: dict[str, File] = {}
 
-    def read(self) -> Chain:
+    def read(self) -> ProvenanceGraph:
         activities: dict[str, Activity] = {}
         for number in range(len(self._steps)):
             activity = self._activity(number)
             activities.setdefault(activity.key, activity)
         informed = [_informed(each, activities) for each in activities.values()]
-        return Chain(tuple(informed), self._files)
+        return ProvenanceGraph(tuple(informed), self._files)
 
     def _activity(self, number: int) -> Activity:
         step, key = self._steps[number], self._keys[number]
@@ -166,7 +166,7 @@ class _Reader:
         role = str(arg.extra.get("name") or arg.index)
         try:
             origins = self._outputs.find(number, arg)
-        except StepsError:  # steps out of order, which a chain shows as well as it can
+        except StepsError:  # steps out of order, which a graph shows as well as it can
             origins = ()
         if origins:
             return Link(_key_of_output(self._keys[origins[-1].step], origins[-1].path), role, arg.description)

@@ -1,4 +1,4 @@
-"""The PROV records of a chain, in two flavours: plain W3C PROV, and PROV with the terms of the IVOA Provenance model.
+"""The PROV records of a graph, in two flavours: plain W3C PROV, and PROV with the terms of the IVOA Provenance model.
 
 Source: PROV-DM (W3C 2013-04-30), IVOA Provenance Data Model 1.0 (2020-04-11). In the IVOA flavour, what PROV has no
 record for (descriptions, parameters) is an entity with a type of that model.
@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from provenance.graph.model import Activity, Chain, File, Link, Value, safe
+from provenance.graph.model import Activity, File, Link, ProvenanceGraph, Value, safe
 from provenance.text.xmltext import writable
 
 VOPROV: Final = "http://www.ivoa.net/documents/ProvenanceDM/index.html#"
@@ -66,14 +66,14 @@ class Record:
     attributes: tuple[tuple[str, Attribute], ...] = ()
 
 
-def records(chain: Chain, options: Options) -> Iterator[Record]:
-    """The records of a chain, one by one: entities, then each activity and what links it."""
-    flavour = _IVOA(chain, options) if options.model is Model.IVOA else _W3C(chain, options)
+def records(graph: ProvenanceGraph, options: Options) -> Iterator[Record]:
+    """The records of a graph, one by one: entities, then each activity and what links it."""
+    flavour = _IVOA(graph, options) if options.model is Model.IVOA else _W3C(graph, options)
     return flavour.records()
 
 
 def name_of(key: str) -> str:
-    """The qualified name of something of a chain."""
+    """The qualified name of something of a graph."""
     return f"this:{key}"
 
 
@@ -82,31 +82,31 @@ class _Flavour:
 
     name_term = "prov:label"
 
-    def __init__(self, chain: Chain, options: Options) -> None:
-        self.chain, self.options = chain, options
-        used = {link.key for activity in chain.activities for link in activity.used}
-        kept = used if not options.members else set(chain.files)
-        inside = {key for file in chain.files.values() for key in file.members}
+    def __init__(self, graph: ProvenanceGraph, options: Options) -> None:
+        self.graph, self.options = graph, options
+        used = {link.key for activity in graph.activities for link in activity.used}
+        kept = used if not options.members else set(graph.files)
+        inside = {key for file in graph.files.values() for key in file.members}
         self.left_out = inside - kept
         self.described: set[str] = set()
 
     def records(self) -> Iterator[Record]:
         """Every record."""
-        for file in self.chain.files.values():
+        for file in self.graph.files.values():
             if file.key not in self.left_out:
                 yield self.entity(file.key, self.file_types(file), self.about_file(file))
-        for file in self.chain.files.values():
+        for file in self.graph.files.values():
             for key in file.members:
                 if key not in self.left_out:
                     yield _link("hadMember", "collection", file.key, "entity", key)
         agents: set[str] = set()
-        for activity in self.chain.activities:
+        for activity in self.graph.activities:
             yield from self.of_activity(activity)
             if self.options.agents and activity.agent and activity.agent not in agents:
                 agents.add(activity.agent)
                 yield Record("agent", name_of(_agent_key(activity)), (), (
                     ("prov:type", Ref("prov:Person")), (self.name_term, _plain(activity.agent))))  # fmt: skip
-        for later, earlier in self.chain.derived:
+        for later, earlier in self.graph.derived:
             yield _link("wasDerivedFrom", "generatedEntity", later, "usedEntity", earlier,
                         (("prov:type", Ref("prov:Revision")),))  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Walks through a chain: what is before or behind some of it, and the part of it that is wanted."""
+"""Walks through a graph: what is before or behind some of it, and the part of it that is wanted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
-from provenance.graph.model import Chain
+from provenance.graph.model import ProvenanceGraph
 
 ALL: Final = 10**9
 """A depth that follows everything."""
@@ -21,15 +21,15 @@ class Direction(StrEnum):
     FORWARD = "FORWARD"
 
 
-def joined(one: Chain, other: Chain) -> Chain:
-    """Two chains as one, each activity once."""
+def joined(one: ProvenanceGraph, other: ProvenanceGraph) -> ProvenanceGraph:
+    """Two graphs as one, each activity once."""
     activities = {each.key: each for each in (*other.activities, *one.activities)}
     order = dict.fromkeys(each.key for each in (*one.activities, *other.activities))
     derived = dict.fromkeys((*one.derived, *other.derived))
-    return Chain(tuple(activities[key] for key in order), {**other.files, **one.files}, tuple(derived))
+    return ProvenanceGraph(tuple(activities[key] for key in order), {**other.files, **one.files}, tuple(derived))
 
 
-def reached(whole: Chain, starts: Sequence[str], direction: Direction, depth: int) -> set[str]:
+def reached(whole: ProvenanceGraph, starts: Sequence[str], direction: Direction, depth: int) -> set[str]:
     """The keys that are at most `depth` relations from some, in one direction; a hidden activity is not passed."""
     onwards: dict[str, list[str]] = {}
     for each in whole.activities:
@@ -56,8 +56,8 @@ def reached(whole: Chain, starts: Sequence[str], direction: Direction, depth: in
     return set(distance)
 
 
-def cut(whole: Chain, keys: set[str]) -> Chain:
-    """The part of a chain whose keys are wanted, and the links between them; members come with their collection."""
+def cut(whole: ProvenanceGraph, keys: set[str]) -> ProvenanceGraph:
+    """The part of a graph whose keys are wanted, and the links between them; members come with their collection."""
     wanted = keys | {key for name in keys & whole.files.keys() for key in whole.files[name].members}
     activities = []
     for each in whole.activities:
@@ -69,4 +69,6 @@ def cut(whole: Chain, keys: set[str]) -> Chain:
                 informed_by=tuple(key for key in each.informed_by if key in keys),
             ))  # fmt: skip
     derived = tuple(pair for pair in whole.derived if wanted.issuperset(pair))
-    return Chain(tuple(activities), {key: file for key, file in whole.files.items() if key in wanted}, derived)
+    return ProvenanceGraph(
+        tuple(activities), {key: file for key, file in whole.files.items() if key in wanted}, derived
+    )

@@ -144,26 +144,26 @@ def outputs(step: Step) -> tuple[str, ...]:
     return tuple(name for path in paths for name in ((path,) if isinstance(path, str) else path))
 
 
-def from_step(chain: LinkedSteps, first: int, last: int | None = None) -> tuple[int, ...]:
+def from_step(linked: LinkedSteps, first: int, last: int | None = None) -> tuple[int, ...]:
     """A step and every later one that depends on it; with `last`, of those only the ones that lead to it."""
-    _step(chain.steps, first)
-    chosen = chain.dependents({first})
+    _step(linked.steps, first)
+    chosen = linked.dependents({first})
     if last is None:
         return tuple(sorted(chosen))
     if last not in chosen:
         raise StepsError(f"does not depend on {place_of(first)}: from there it cannot be reached", place_of(last))
-    return tuple(sorted(chosen & chain.ancestors({last})))
+    return tuple(sorted(chosen & linked.ancestors({last})))
 
 
-def leading_to(chain: LinkedSteps, last: int, needed: Iterable[int] = ()) -> tuple[int, ...]:
+def leading_to(linked: LinkedSteps, last: int, needed: Iterable[int] = ()) -> tuple[int, ...]:
     """The least that must be run to make step `last` again when the steps `needed` are run again too."""
-    ancestors = chain.ancestors({last})
+    ancestors = linked.ancestors({last})
     for number in sorted(set(needed) - ancestors):
         raise StepsError(f"the wanted {place_of(last)} does not depend on it: name another target", place_of(number))
-    return tuple(sorted(chain.dependents({last, *needed}) & ancestors))
+    return tuple(sorted(linked.dependents({last, *needed}) & ancestors))
 
 
-def plan(chain: LinkedSteps, chosen: Collection[int], changes: Mapping[str, Value] | None = None) -> Plan:
+def plan(linked: LinkedSteps, chosen: Collection[int], changes: Mapping[str, Value] | None = None) -> Plan:
     """What is to be run: the chosen steps, in order, with the changes made to them.
 
     A change is named by the parameter, or by step and parameter (`0.energy`) where several of the chosen steps have it.
@@ -173,8 +173,8 @@ def plan(chain: LinkedSteps, chosen: Collection[int], changes: Mapping[str, Valu
     numbers = sorted(set(chosen))
     if len(numbers) > MOST_STEPS:
         raise StepsError(f"{len(numbers)} steps are to be run; at most {MOST_STEPS} are", "provenance")
-    made = resolve(chain.steps, numbers, changes or {})
-    return Plan(tuple(_planned(chain, number, set(numbers), made.get(number, {})) for number in numbers), chain.notes)
+    made = resolve(linked.steps, numbers, changes or {})
+    return Plan(tuple(_planned(linked, number, set(numbers), made.get(number, {})) for number in numbers), linked.notes)
 
 
 def resolve(
@@ -236,8 +236,8 @@ def _meant(
     return found
 
 
-def _planned(chain: LinkedSteps, number: int, chosen: set[int], changed: Mapping[int, Value]) -> PlannedStep:
-    step = chain.steps[number]
+def _planned(linked: LinkedSteps, number: int, chosen: set[int], changed: Mapping[int, Value]) -> PlannedStep:
+    step = linked.steps[number]
     task = step.extra.get("task")
     if not isinstance(task, str) or not task:
         raise StepsError("is missing: which task this was is neither recorded nor told by its descriptions; write it "
@@ -251,18 +251,18 @@ def _planned(chain: LinkedSteps, number: int, chosen: set[int], changed: Mapping
             if value is not None:
                 values[name_of(arg)] = value
         elif isinstance(arg, InputData):
-            inputs.append(_planned_input(chain, number, arg, chosen, changed.get(arg.index)))
+            inputs.append(_planned_input(linked, number, arg, chosen, changed.get(arg.index)))
     names = tuple(name_of(step.args[index]) for index in changed)
     return PlannedStep(number, task, str(step.extra.get("version") or ""), str(step.extra.get("job") or ""),
                        MappingProxyType(values), tuple(inputs), names)
 
 
-def _planned_input(chain: LinkedSteps, number: int, arg: InputData, chosen: set[int], given: Value) -> PlannedInput:
+def _planned_input(linked: LinkedSteps, number: int, arg: InputData, chosen: set[int], given: Value) -> PlannedInput:
     place = f"{place_of(number)}.args[{arg.index}].inputdata"
     hashes = hashes_of(arg)
     if given is None and not arg.path and not hashes:
         raise StepsError("has neither a path nor a sha256: which file it was is not recorded", place)
-    makers = [origin for origin in chain.origins.get((number, arg.index), ()) if origin.step in chosen]
+    makers = [origin for origin in linked.origins.get((number, arg.index), ()) if origin.step in chosen]
     if given is not None:
         makers = []
     if len({origin.step for origin in makers}) > 1:

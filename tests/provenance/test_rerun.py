@@ -59,19 +59,19 @@ def test_the_slides_own_example_says_what_may_be_changed() -> None:
 
 
 def test_steps_hang_together_by_hash_of_the_science() -> None:
-    chain = dependencies.linked(CHAIN)
-    assert rerun.from_step(chain, 0) == (0, 1, 3)
-    assert rerun.from_step(chain, 1) == (1, 3)
-    assert rerun.from_step(chain, 2) == (2, 3)
-    assert rerun.from_step(chain, 0, 1) == (0, 1)
+    linked = dependencies.linked(CHAIN)
+    assert rerun.from_step(linked, 0) == (0, 1, 3)
+    assert rerun.from_step(linked, 1) == (1, 3)
+    assert rerun.from_step(linked, 2) == (2, 3)
+    assert rerun.from_step(linked, 0, 1) == (0, 1)
     with pytest.raises(StepsError, match=r"provenance\[1\]: does not depend on provenance\[2\]"):
-        rerun.from_step(chain, 2, 1)
-    assert rerun.leading_to(chain, 3) == (3,)
-    assert rerun.leading_to(chain, 3, [0]) == (0, 1, 3)
+        rerun.from_step(linked, 2, 1)
+    assert rerun.leading_to(linked, 3) == (3,)
+    assert rerun.leading_to(linked, 3, [0]) == (0, 1, 3)
     with pytest.raises(StepsError, match=r"provenance\[2\]: the wanted provenance\[1\] does not depend on it"):
-        rerun.leading_to(chain, 1, [2])
+        rerun.leading_to(linked, 1, [2])
     with pytest.raises(StepsError, match=r"provenance\[4\]: there is no such step; the list has 4"):
-        rerun.from_step(chain, 4)
+        rerun.from_step(linked, 4)
 
 
 @pytest.mark.parametrize(
@@ -143,24 +143,24 @@ def test_a_cycle_and_a_wrong_order_are_told_with_the_place() -> None:
 
 
 def test_a_file_changed_in_place_is_no_cycle() -> None:
-    chain = dependencies.linked([step("a", {"in": ("/tmp", "f.fits", {})}, {}, {"f.fits": ""}, place="/tmp")])
-    assert rerun.plan(chain, [0]).missing[0][1].path == "f.fits"
+    linked = dependencies.linked([step("a", {"in": ("/tmp", "f.fits", {})}, {}, {"f.fits": ""}, place="/tmp")])
+    assert rerun.plan(linked, [0]).missing[0][1].path == "f.fits"
 
 
 def test_a_repeated_step_counts_once_and_is_told() -> None:
-    chain = dependencies.linked([FILTER, FILTER, IMAGE])
-    assert chain.notes == ("provenance[1] is provenance[0] again and counts once",)
-    assert rerun.from_step(chain, 0) == (0, 2)
+    linked = dependencies.linked([FILTER, FILTER, IMAGE])
+    assert linked.notes == ("provenance[1] is provenance[0] again and counts once",)
+    assert rerun.from_step(linked, 0) == (0, 2)
 
 
 def test_one_name_of_two_steps_is_ambiguous_only_where_one_is_run() -> None:
     listed = [step("a", {"x": RAW}, {}, {"f.fits": ""}), step("b", {"x": RAW}, {}, {"f.fits": ""}),
               step("c", {"in": ("", "f.fits", {})}, {}, {})]  # fmt: skip
-    chain = dependencies.linked(listed)
-    assert rerun.plan(chain, [2]).missing
+    linked = dependencies.linked(listed)
+    assert rerun.plan(linked, [2]).missing
     place = r"provenance\[2\]\.args\[0\]\.inputdata\.path: "
     with pytest.raises(StepsError, match=place + r"'f.fits' may come from provenance\[0\] and provenance\[1\]"):
-        rerun.plan(chain, [0, 1, 2])
+        rerun.plan(linked, [0, 1, 2])
 
 
 def test_an_input_without_path_and_hash_is_refused() -> None:
@@ -197,8 +197,8 @@ def test_a_thousand_steps_are_linked_quickly() -> None:
     listed = [step("a", {"in": ("", f"{n}.fits", {"sha256": f"{n:064x}"})}, {}, {f"{n + 1}.fits": f"{n + 1:064x}"})
               for n in range(1000)]  # fmt: skip
     began = time.process_time()
-    chain = dependencies.linked(listed)
-    assert len(rerun.from_step(chain, 0)) == 1000
+    linked = dependencies.linked(listed)
+    assert len(rerun.from_step(linked, 0)) == 1000
     assert time.process_time() - began < 1.0
 
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from bottle import Bottle, HTTPResponse, request
 
 from provenance.fits import hdus
-from provenance.graph.model import Chain
+from provenance.graph.model import ProvenanceGraph
 from provenance.graph.traversal import Direction
 from provenance.steps import recording
 from provenance.text.errors import ProvenanceError
@@ -31,7 +31,7 @@ from uws_server.protocol.linktable import Link, Service
 from uws_server.reruns.service import Reruns
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
-from uws_server.services.lineage import Lineage, Start
+from uws_server.services.provenance import ProvenanceReader, Start
 
 _MOST_IDS = 100
 _MOST_DERIVED = 200
@@ -94,7 +94,7 @@ class _Finder:
     def __init__(self, services: Services, job_service: JobService) -> None:
         self._services, self._counter = services, job_service
         self._base = services.base_url
-        self._lineage = Lineage(services, job_service.caller)
+        self._lineage = ProvenanceReader(services, job_service.caller)
         self._described: dict[str, Service] = {}
 
     def services_used(self) -> list[Service]:
@@ -197,8 +197,8 @@ class _Finder:
 
     def _derived(self, identifier: str, start: Start, depth: int, mine: set[str]) -> Iterator[Link]:
         """What jobs made of it that the caller may see."""
-        chain: Chain = self._lineage.chain([start], Direction.FORWARD, depth)
-        jobs = [each for each in chain.activities if not each.hidden and each.key != start.key]
+        graph: ProvenanceGraph = self._lineage.graph([start], Direction.FORWARD, depth)
+        jobs = [each for each in graph.activities if not each.hidden and each.key != start.key]
         made = dict.fromkeys(link.key for each in jobs for link in each.made if link.key.startswith("result_"))
         for key in [key for key in made if key not in mine][:_MOST_DERIVED]:
             try:

@@ -18,7 +18,7 @@ from typing import Final
 from bottle import Bottle, HTTPResponse, request
 
 from provenance.graph import export
-from provenance.graph.model import Chain
+from provenance.graph.model import ProvenanceGraph
 from provenance.graph.records import Model, Options
 from provenance.graph.traversal import ALL, Direction
 from uws_server.errors import BadRequest
@@ -27,7 +27,7 @@ from uws_server.incoming.callers import job_service_of
 from uws_server.jobs.words import truth
 from uws_server.protocol import dali
 from uws_server.services.context import Services
-from uws_server.services.lineage import Lineage
+from uws_server.services.provenance import ProvenanceReader
 
 _MOST_IDS = 100
 _FORMATS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -66,14 +66,14 @@ class Provenance:
         app.route("/provsap", ["GET", "POST"], self.provsap)
 
     @property
-    def lineage(self) -> Lineage:
+    def reader(self) -> ProvenanceReader:
         """What the caller of the current request may know."""
-        return Lineage(self.services, job_service_of(self.services, request.environ).caller)
+        return ProvenanceReader(self.services, job_service_of(self.services, request.environ).caller)
 
     def of_job(self, name: str, job_id: str, kind: str) -> HTTPResponse:
         """GET all before a job, the job, and what it made."""
         job = job_service_of(self.services, request.environ).job(job_id, name)
-        return self.answer(self.lineage.around(job), _Asked(forms.query(request.environ)), kind)
+        return self.answer(self.reader.around(job), _Asked(forms.query(request.environ)), kind)
 
     def provsap(self) -> HTTPResponse:
         """GET or POST: the provenance of some things."""
@@ -85,18 +85,18 @@ class Provenance:
         if len(identifiers) > _MOST_IDS:
             raise BadRequest(f"ID: {len(identifiers)} came; at most {_MOST_IDS} are allowed")
         kind, direction, depth = asked.format(), asked.direction(), asked.depth()
-        lineage = self.lineage
-        starts = [lineage.find(identifier) for identifier in dict.fromkeys(identifiers)]
-        return self.answer(lineage.chain(starts, direction, depth), asked, kind)
+        reader = self.reader
+        starts = [reader.find(identifier) for identifier in dict.fromkeys(identifiers)]
+        return self.answer(reader.graph(starts, direction, depth), asked, kind)
 
-    def answer(self, chain: Chain, asked: _Asked, kind: str) -> HTTPResponse:
-        """A chain in a format."""
+    def answer(self, graph: ProvenanceGraph, asked: _Asked, kind: str) -> HTTPResponse:
+        """A graph in a format."""
         options, shown = asked.options(kind), asked.switch("ATTRIBUTES", kind not in _PICTURES)
         base = f"{self.services.base_url}/provsap?ID="
         if kind == "json":
-            content: bytes | str = export.prov_json(chain, options, base)
+            content: bytes | str = export.prov_json(graph, options, base)
         else:
-            document = export.document(chain, options, base)
+            document = export.document(graph, options, base)
             writers: dict[str, Callable[[], bytes | str]] = {
                 "xml": lambda: export.prov_xml(document),
                 "n": lambda: export.prov_n(document),

@@ -37,11 +37,11 @@ class RerunRequest:
 
 @dataclass(frozen=True)
 class RerunPreview:
-    """What a rerun request would do: the chain, the plan, and the file found for each input (None: it must be
+    """What a rerun request would do: the linked steps, the plan, and the file found for each input (None: it must be
     uploaded).
     """
 
-    chain: LinkedSteps
+    linked: LinkedSteps
     plan: Plan
     found: Mapping[tuple[int, int], Found | None]
 

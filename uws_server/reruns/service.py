@@ -90,35 +90,35 @@ class Reruns(JobRelations):
         return preview
 
     def _preview(self, source: RerunSource, wanted: RerunRequest, finder: Finder) -> RerunPreview:
-        chain = told(lambda: dependencies.linked(source.steps))
+        linked = told(lambda: dependencies.linked(source.steps))
         last = told(lambda: rerun.target(source.steps, wanted.target))
         if wanted.first is not None:
             first, end = wanted.first, last if wanted.target else None
-            chosen = told(lambda: rerun.from_step(chain, first, end))
-            return self._with_files(chain, told(lambda: rerun.plan(chain, chosen, wanted.changes)), finder)
-        before = chain.ancestors({last})
+            chosen = told(lambda: rerun.from_step(linked, first, end))
+            return self._with_files(linked, told(lambda: rerun.plan(linked, chosen, wanted.changes)), finder)
+        before = linked.ancestors({last})
         if len(before) > _MOST_BEFORE:
             raise BadRequest(f"target: it depends on {len(before):,} steps, at most {_MOST_BEFORE:,} are looked at")
-        chain = replace(chain, origins={key: found for key, found in chain.origins.items() if key[0] in before})
-        needed = self._changed_steps(chain, last, wanted.changes)
+        linked = replace(linked, origins={key: found for key, found in linked.origins.items() if key[0] in before})
+        needed = self._changed_steps(linked, last, wanted.changes)
         while True:
-            chosen = told(lambda: rerun.leading_to(chain, last, needed))  # noqa: B023 - called at once
-            preview = self._with_files(chain, told(lambda: rerun.plan(chain, chosen, wanted.changes)), finder)  # noqa: B023
+            chosen = told(lambda: rerun.leading_to(linked, last, needed))  # noqa: B023 - called at once
+            preview = self._with_files(linked, told(lambda: rerun.plan(linked, chosen, wanted.changes)), finder)  # noqa: B023
             makers = {
                 origin.step
                 for step, file in preview.plan.missing
                 if file.given is None and not _is_same(preview.found.get((step.number, file.index)))
-                for origin in chain.origins.get((step.number, file.index), ())
+                for origin in linked.origins.get((step.number, file.index), ())
             }
             if makers <= set(chosen):
                 return preview
             needed = {*needed, *makers}
 
-    def _changed_steps(self, chain: LinkedSteps, last: int, changes: Mapping[str, Value]) -> set[int]:
+    def _changed_steps(self, linked: LinkedSteps, last: int, changes: Mapping[str, Value]) -> set[int]:
         """The steps that changes name; a name without a step means the last one that has it."""
         having: dict[str, int] = {}
-        for one in sorted(chain.ancestors({last})):
-            for field in told(lambda one=one: rerun.fields(chain.steps, one)):  # type: ignore[misc]
+        for one in sorted(linked.ancestors({last})):
+            for field in told(lambda one=one: rerun.fields(linked.steps, one)):  # type: ignore[misc]
                 having[field.name.casefold()] = one
         needed = set()
         for key in changes:
@@ -130,15 +130,15 @@ class Reruns(JobRelations):
                 needed.add(having[key.casefold()])
         return needed
 
-    def _with_files(self, chain: LinkedSteps, plan: Plan, finder: Finder) -> RerunPreview:
+    def _with_files(self, linked: LinkedSteps, plan: Plan, finder: Finder) -> RerunPreview:
         wanted = [(step, file) for step, file in plan.missing if file.given is None]
         _require_few(sum(len(step.inputs) for step in plan.steps))
         found = {(step.number, file.index): finder.find(step, file) for step, file in wanted}
-        return RerunPreview(chain, plan, found)
+        return RerunPreview(linked, plan, found)
 
     def survey(self, source: RerunSource, uploads: Mapping[str, Upload]) -> tuple[View, ...]:
         """Every step with what went in, which of it may be changed, and where each input is found now."""
-        chain = told(lambda: dependencies.linked(source.steps))
+        linked = told(lambda: dependencies.linked(source.steps))
         finder = Finder(self._services, self.job_service, uploads)
         shown = source.steps[-rerun.MOST_STEPS :]
         _require_few(sum(isinstance(arg, InputData) for step in shown for arg in step.args))
@@ -146,7 +146,7 @@ class Reruns(JobRelations):
         for number, step in enumerate(shown, start=len(source.steps) - len(shown)):
             fields = rerun.fields(source.steps, number)
             try:
-                planned = told(lambda: rerun.plan(chain, [number])).steps[0]  # noqa: B023 - called at once
+                planned = told(lambda: rerun.plan(linked, [number])).steps[0]  # noqa: B023 - called at once
                 notes, problem = self.installed(planned)[1], ""
                 found = {file.index: finder.find(planned, file) for file in planned.inputs}
             except BadRequest as error:
@@ -154,7 +154,7 @@ class Reruns(JobRelations):
             makers = {
                 field.index: origins[0].step
                 for field in fields
-                if (origins := chain.origins.get((number, field.index)))
+                if (origins := linked.origins.get((number, field.index)))
             }
             extra = step.extra
             task, version = str(extra.get("task") or "?"), str(extra.get("version") or "")
@@ -277,7 +277,9 @@ class Reruns(JobRelations):
         return live, []
 
     def _of_chain(self, job: Job, file: PlannedInput) -> ParameterValue:
-        """The file that an earlier job of the chain will leave; BadRequest for a name that leads out of its results."""
+        """The file that an earlier job of the linked steps will leave; BadRequest for a name that leads out of its
+        results.
+        """
         parts = file.output.split("/")
         if not {"", ".", ".."}.isdisjoint(parts) or not file.output.isprintable() or len(file.output) > _LONGEST_NAME:
             raise BadRequest(f"{file.output[:80]!r}: an output of a step to be run is no name of a file among results")

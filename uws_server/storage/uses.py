@@ -87,11 +87,11 @@ class UseStore:
     def __init__(self, engine: sa.Engine) -> None:
         self._reading = reading(engine)
 
-    def before(self, job_ids: Collection[str]) -> Sequence[str]:
+    def upstream(self, job_ids: Collection[str]) -> Sequence[str]:
         """Ids of some jobs and of all those that made, at any depth, what they used; at most MOST."""
         return self._walk(job_ids, lambda near: _made_for().where(uses.c.job_id == near))
 
-    def behind(self, job_ids: Collection[str]) -> Sequence[str]:
+    def downstream(self, job_ids: Collection[str]) -> Sequence[str]:
         """Ids of some jobs and of all those that used, at any depth, what they made; at most MOST."""
         return self._walk(job_ids, lambda near: _used_by().where(results.c.job_id == near))
 

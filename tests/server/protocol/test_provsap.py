@@ -1,4 +1,4 @@
-"""/provsap and a job's provenance over HTTP, on a chain of two real spectrum jobs: formats, parameters, errors."""
+"""/provsap and a job's provenance over HTTP, on a graph of two real spectrum jobs: formats, parameters, errors."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from provenance import graph, steps
-from provenance.graph.model import Chain
+from provenance.graph.model import ProvenanceGraph
 from provenance.graph.traversal import Direction
 from provenance.steps import recording
 from uws_server.config import Config
@@ -20,7 +20,7 @@ from uws_server.jobs.phases import Phase
 from uws_server.resources import definitions_folder
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
-from uws_server.services.lineage import Lineage
+from uws_server.services.provenance import ProvenanceReader
 from uws_server.services.rights import Caller
 from uws_server.storage.uses import Use
 
@@ -82,15 +82,15 @@ def events_of(job: Job) -> Use:
     return Use("eventlist", "mine.fits", job.results[0].sha256)
 
 
-def keys(told: Chain) -> set[str]:
+def keys(told: ProvenanceGraph) -> set[str]:
     return {each.key for each in told.activities} | told.files.keys()
 
 
 def walked(
     services: Services, thing: str, direction: Direction, depth: int = 999, caller: Caller | None = None
 ) -> set[str]:
-    lineage = Lineage(services, caller or Caller())
-    return keys(lineage.chain([lineage.find(thing)], direction, depth))
+    reader = ProvenanceReader(services, caller or Caller())
+    return keys(reader.graph([reader.find(thing)], direction, depth))
 
 
 def test_a_use_is_found_by_its_hash_or_by_its_address(services: Services, make: Maker) -> None:
@@ -126,7 +126,7 @@ def test_back_and_forward_through_a_row_of_jobs(services: Services, make: Maker)
                                   "https://x.org/jobs/{job}"])  # fmt: skip
 def test_a_job_is_found_by_what_names_it(services: Services, make: Maker, form: str) -> None:
     job = make.job(LIST)
-    assert Lineage(services, Caller()).find(form.format(job=job.id)).key == f"job_{job.id}"
+    assert ProvenanceReader(services, Caller()).find(form.format(job=job.id)).key == f"job_{job.id}"
 
 
 @pytest.mark.parametrize("form", ["{id}", "result_{id}", "http://x.org/uws/store/{id}/events.fits",
@@ -135,14 +135,14 @@ def test_a_job_is_found_by_what_names_it(services: Services, make: Maker, form: 
                                   "urn:uws-server:{job}:events.fits"])  # fmt: skip
 def test_a_result_is_found_by_what_names_it(services: Services, make: Maker, form: str) -> None:
     job = make.job(LIST)
-    found = Lineage(services, Caller()).find(form.format(id=job.results[0].id, job=job.id))
+    found = ProvenanceReader(services, Caller()).find(form.format(id=job.results[0].id, job=job.id))
     assert (found.key, found.jobs) == (f"result_{job.results[0].id}", (job.id,))
 
 
 @pytest.mark.parametrize("text", ["", "x", "0" * 32, "f" * 64, "../../etc/passwd", "urn:uws-server:1:a", "é" * 3000])
 def test_what_names_nothing_is_not_found(services: Services, text: str) -> None:
     with pytest.raises(NotFound, match=r"^ID: "):
-        Lineage(services, Caller()).find(text)
+        ProvenanceReader(services, Caller()).find(text)
 
 
 def test_a_cycle_ends(services: Services, make: Maker) -> None:
@@ -166,31 +166,31 @@ def test_a_job_that_is_not_shown_is_an_id_and_is_not_passed(services: Services, 
     hidden = make.job(events_of(first), owner="ben", energy="2.0 10.0")
     mine = make.job(events_of(hidden), owner="ann")
     theirs = make.job(events_of(mine), owner="ben", energy="3.0 9.0")
-    lineage = Lineage(services, Caller("ann"))
-    back = lineage.chain([lineage.find(mine.id)], Direction.BACK)
+    reader = ProvenanceReader(services, Caller("ann"))
+    back = reader.graph([reader.find(mine.id)], Direction.BACK)
     assert keys(back) == {f"job_{mine.id}", f"result_{hidden.results[0].id}", f"job_{hidden.id}"}
-    forward = lineage.chain([lineage.find(mine.id)], Direction.FORWARD)
+    forward = reader.graph([reader.find(mine.id)], Direction.FORWARD)
     assert keys(forward) == {f"job_{mine.id}", f"result_{mine.results[0].id}", f"job_{theirs.id}"}
     for told, job in ((back, hidden), (forward, theirs)):
         (other,) = (each for each in told.activities if each.key == f"job_{job.id}")
         assert other.hidden
         assert (other.parameters, other.agent, other.name, other.started) == ((), "", "", None)
-    alone = lineage.chain([lineage.find(hidden.id)], Direction.BACK)
+    alone = reader.graph([reader.find(hidden.id)], Direction.BACK)
     assert [each.hidden for each in alone.activities] == [True]
     assert keys(alone) == {f"job_{hidden.id}"}
-    for_ben = Lineage(services, Caller("ben"))
-    assert f"job_{first.id}" in keys(for_ben.chain([for_ben.find(hidden.id)], Direction.BACK))
+    for_ben = ProvenanceReader(services, Caller("ben"))
+    assert f"job_{first.id}" in keys(for_ben.graph([for_ben.find(hidden.id)], Direction.BACK))
 
 
 def test_a_rerun_is_joined_to_what_it_runs_again(services: Services, make: Maker) -> None:
     first = make.job(LIST, energy="0.5 2.0")
     second = make.job(LIST, parent=first.id, energy="0.5 8.0")
-    lineage = Lineage(services, Caller())
-    told = lineage.around(second)
+    reader = ProvenanceReader(services, Caller())
+    told = reader.around(second)
     (later,) = (each for each in told.activities if each.key == f"job_{second.id}")
     assert later.informed_by == (f"job_{first.id}",)
     assert f"job_{second.id}" in walked(services, first.id, Direction.FORWARD)
-    whole = lineage.chain([lineage.find(second.results[0].id), lineage.find(first.results[0].id)], Direction.BACK)
+    whole = reader.graph([reader.find(second.results[0].id), reader.find(first.results[0].id)], Direction.BACK)
     assert whole.derived == ((f"result_{second.results[0].id}", f"result_{first.results[0].id}"),)
 
 
@@ -199,8 +199,8 @@ def test_values_are_told_without_secrets(services: Services, make: Maker) -> Non
         Use("eventlist", "https://ann:hunter2@x.org/a.fits", "d" * 64),
         api_token="s3cret", note=f"in {services.config.data.absolute()}/jobs", link="https://x.org/a?token=t0ken",
     )  # fmt: skip
-    lineage = Lineage(services, Caller())
-    told = repr(lineage.around(job))
+    reader = ProvenanceReader(services, Caller())
+    told = repr(reader.around(job))
     for secret in ("hunter2", "s3cret", "t0ken", str(services.config.data.absolute())):
         assert secret not in told
 
@@ -224,7 +224,9 @@ def test_steps_of_another_server_stand_before_our_job(services: Services, make: 
         step_of(job.id, "spectrum", "filtered.fits", "events.fits", sha256="e" * 64, science="2" * 64),
     ]
     (services.files.folder(job.id) / "steps.json").write_text(steps.dump(listed), encoding="ascii")
-    told = Lineage(services, Caller()).chain([Lineage(services, Caller()).find(job.id)], Direction.BACK)
+    told = ProvenanceReader(services, Caller()).graph(
+        [ProvenanceReader(services, Caller()).find(job.id)], Direction.BACK
+    )
     assert [each.name for each in told.activities] == ["epproc", "evselect", "spectrum"]
     used = [each.used[0].key for each in told.activities]
     assert used[1] == told.activities[0].made[0].key
@@ -241,7 +243,7 @@ def test_a_list_that_claims_the_job_of_somebody_else_tells_nothing_of_it(service
         step_of(mine.id, "spectrum", "forged.fits", "events.fits", sha256="e" * 64, science="2" * 64),
     ]
     (services.files.folder(mine.id) / "steps.json").write_text(steps.dump(listed), encoding="ascii")
-    told = Lineage(services, Caller("ann")).around(mine)
+    told = ProvenanceReader(services, Caller("ann")).around(mine)
     assert [(each.key, each.name) for each in told.activities if each.hidden] == [(f"job_{theirs.id}", "")]
     assert "stolen" not in repr(told)
     assert "secret-input" not in repr(told)
@@ -278,7 +280,7 @@ def test_a_deleted_job_is_a_record_as_long_as_something_came_of_it(services: Ser
     assert services.store.get(row[0].id).results == ()
     with pytest.raises(NotFound):
         services.store.result(row[0].results[0].id)
-    told = Lineage(services, Caller()).around(row[2])
+    told = ProvenanceReader(services, Caller()).around(row[2])
     assert f"job_{row[0].id}" in keys(told)
     record = told.files[f"result_{row[0].results[0].id}"]
     assert (record.name, record.sha256, record.location) == ("events.fits", row[0].results[0].sha256, "")

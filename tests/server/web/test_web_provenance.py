@@ -12,8 +12,8 @@ from lxml import html
 
 from chained import Chained, chained_server, id_of
 from provenance import steps
-from provenance.graph.model import Activity, Chain, File, Link, of_steps
-from uws_server.web.jobs.chainpicture import HEIGHT, MOST, WIDTH, picture
+from provenance.graph.model import Activity, File, Link, ProvenanceGraph, of_steps
+from uws_server.web.jobs.graphpicture import HEIGHT, MOST, WIDTH, picture
 
 SVG = "//*[local-name()='svg']"
 
@@ -91,7 +91,7 @@ def test_a_job_that_has_not_run_says_so(made: Chained) -> None:
 # --- the layout --------------------------------------------------------------------------------------------
 
 
-def row_of(length: int) -> Chain:
+def row_of(length: int) -> ProvenanceGraph:
     """Activities of which each used what the one before made, and made one more file."""
     listed = []
     for number in range(length):
@@ -134,7 +134,7 @@ def test_a_cycle_is_drawn() -> None:
     files = {key: File(key, key) for key in ("a", "b")}
     one = Activity("one", "one", used=(Link("a"),), made=(Link("b"),))
     other = Activity("other", "other", used=(Link("b"),), made=(Link("a"),), informed_by=("one",))
-    drawing = picture(Chain((one, other), files), "one")
+    drawing = picture(ProvenanceGraph((one, other), files), "one")
     assert {node.key for node in drawing.nodes} == {"one", "other", "a", "b"}
     assert len(drawing.edges) == 5
 
@@ -143,13 +143,13 @@ def test_a_large_collection_is_drawn_as_one_node() -> None:
     members = tuple(f"m{number}" for number in range(20))
     files = {key: File(key, f"{key}.fits") for key in members} | {"c": File("c", "images", members=members)}
     activity = Activity("one", "one", made=(Link("c"), *(Link(key) for key in members)))
-    (collection,) = (node for node in picture(Chain((activity,), files), "one").nodes if node.key != "one")
+    (collection,) = (node for node in picture(ProvenanceGraph((activity,), files), "one").nodes if node.key != "one")
     assert (collection.kind, collection.below) == ("files", "20 files")
 
 
 def test_a_job_of_somebody_else_shows_nothing_but_its_id() -> None:
     hidden = Activity("job_" + "1" * 32, made=(Link("a"),), hidden=True)
     mine = Activity("job_" + "2" * 32, "mine", used=(Link("a"),), facts={"phase": "COMPLETED"})
-    drawing = picture(Chain((hidden, mine), {"a": File("a", "a.fits")}), mine.key)
+    drawing = picture(ProvenanceGraph((hidden, mine), {"a": File("a", "a.fits")}), mine.key)
     (node,) = (node for node in drawing.nodes if node.kind == "unseen")
     assert (node.name, node.below, node.about) == ("A job of somebody else", "11111111", "Not shown to you")

@@ -96,10 +96,10 @@ def zipped(members: Iterable[Member]) -> Iterator[bytes]:
         for piece in member.pieces():
             checksum = zlib.crc32(piece, checksum)
             yield piece
-        behind = _descriptor(member, checksum)
-        yield behind
+        downstream = _descriptor(member, checksum)
+        yield downstream
         entries.append(_entry(member, checksum, at))
-        at += len(local) + member.size + len(behind)
+        at += len(local) + member.size + len(downstream)
     directory = b"".join(entries)
     yield directory + _end(len(entries), len(directory), at)
 

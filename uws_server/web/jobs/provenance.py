@@ -8,11 +8,11 @@ from typing import Any
 
 from bottle import HTTPResponse
 
-from provenance.graph.model import Activity, Chain, File, Link
+from provenance.graph.model import Activity, File, Link, ProvenanceGraph
 from provenance.graph.records import shown
 from uws_server.services.context import Services
-from uws_server.services.lineage import Lineage
-from uws_server.web.jobs.chainpicture import HEIGHT, WIDTH, picture
+from uws_server.services.provenance import ProvenanceReader
+from uws_server.web.jobs.graphpicture import HEIGHT, WIDTH, picture
 from uws_server.web.shared.page import Page
 from uws_server.web.shared.render import Renderer
 
@@ -64,10 +64,10 @@ class ProvenancePage(Page):
     def page(self, job_id: str) -> HTTPResponse:
         """GET the page."""
         job = self.job_service.job(job_id)
-        chain = Lineage(self.services, self.job_service.caller).around(job, _BEHIND)
+        graph = ProvenanceReader(self.services, self.job_service.caller).around(job, _BEHIND)
         key = f"job_{job.id}"
-        about = next(each for each in chain.activities if each.key == key)
-        drawing = picture(chain, key)
+        about = next(each for each in graph.activities if each.key == key)
+        drawing = picture(graph, key)
         return self.render.page(
             "provenance.html",
             job=job,
@@ -75,22 +75,22 @@ class ProvenancePage(Page):
             drawing=drawing,
             node_width=WIDTH,
             node_height=HEIGHT,
-            addresses=self.addresses(chain),
-            rows=[self.row(each, chain, key) for each in chain.activities],
+            addresses=self.addresses(graph),
+            rows=[self.row(each, graph, key) for each in graph.activities],
             formats=[(name, self.render.link("rest", job.definition, job.id, word)) for name, word in _FORMATS],
             links=self.render.link("datalink", ID=job.id),
         )
 
-    def addresses(self, chain: Chain) -> Mapping[str, str]:
+    def addresses(self, graph: ProvenanceGraph) -> Mapping[str, str]:
         """Where a click on each node leads; '' for what cannot be opened."""
-        found = {key: _openable(file) for key, file in chain.files.items()}
-        return found | {each.key: self._page_of(each) for each in chain.activities}
+        found = {key: _openable(file) for key, file in graph.files.items()}
+        return found | {each.key: self._page_of(each) for each in graph.activities}
 
-    def row(self, activity: Activity, chain: Chain, current: str) -> StepRow:
+    def row(self, activity: Activity, graph: ProvenanceGraph, current: str) -> StepRow:
         """An activity as the list tells it."""
         ours = "phase" in activity.facts
         job_id = activity.key.removeprefix("job_")
-        names = {each.key: each.title or each.name for each in chain.activities}
+        names = {each.key: each.title or each.name for each in graph.activities}
         facts = {name: value for name, value in activity.facts.items() if name != "phase"}
         has_log = ours and activity.facts["phase"] != "ARCHIVED"
         return StepRow(
@@ -101,8 +101,8 @@ class ProvenancePage(Page):
             activity.key == current,
             tuple((each.name, _text(each.value), each.unit) for each in activity.parameters),
             tuple((_WORDS.get(name, name), _fact(name, value)) for name, value in facts.items()),
-            tuple(_file_row(link, chain.files[link.key]) for link in activity.used),
-            tuple(_file_row(link, file) for link in activity.made if not (file := chain.files[link.key]).members),
+            tuple(_file_row(link, graph.files[link.key]) for link in activity.used),
+            tuple(_file_row(link, file) for link in activity.made if not (file := graph.files[link.key]).members),
             tuple(
                 (names.get(key, key), self.render.link("jobs", key.removeprefix("job_")))
                 for key in activity.informed_by

@@ -71,7 +71,7 @@ class RerunPage(Page):
         return Reruns(self.services, self.job_service)
 
     def page(self) -> HTTPResponse:
-        """GET the form for a file, or with `job` the chain of a job."""
+        """GET the form for a file, or with `job` the linked steps of a job."""
         job_id = request.query.get("job", "")
         if not job_id:
             return self._ask()
@@ -79,7 +79,9 @@ class RerunPage(Page):
         return self.show(self.reruns.of_job(job), job, Form())
 
     def send(self) -> HTTPResponse:
-        """POST a file: its chain. POST the chain with changes: 303 to the last of the new jobs, or what is wrong."""
+        """POST a file: its chain. POST the linked steps with changes: 303 to the last of the new jobs, or what is
+        wrong.
+        """
         reruns = self.reruns
         reruns.require_entry()
         job: Job | None = None
@@ -127,7 +129,7 @@ class RerunPage(Page):
     def show(
         self, source: RerunSource, job: Job | None, form: Form, problems: Sequence[str] = (), status: int = 200
     ) -> HTTPResponse:
-        """The chain with its fields."""
+        """The linked steps with its fields."""
         text = "" if job else told(lambda: steps.dump(source.steps))
         if len(text) > _LONGEST_LIST:
             raise BadRequest(

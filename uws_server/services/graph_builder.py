@@ -1,6 +1,6 @@
-"""A chain made of what the database knows: jobs, the files they used and made, and what step lists tell beside.
+"""A graph made of what the database knows: jobs, the files they used and made, and what step lists tell beside.
 
-Imports provenance, the jobs' values and their storage. Who may see what is for `lineage`.
+Imports provenance, the jobs' values and their storage. Who may see what is for `reader`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from provenance import graph
-from provenance.graph.model import Activity, Chain, File, Link, Value
+from provenance.graph import FACTS, Activity, File, Link, ProvenanceGraph, Value, key_of_file, safe
 from provenance.steps import recording
 from uws_server.jobs.definition import Definition, ParameterSpec
 from uws_server.jobs.job import LOG, Job, ParameterValue, Result
@@ -24,7 +23,7 @@ _UNKNOWN = ParameterSpec("", "")
 
 @dataclass(frozen=True)
 class About:
-    """What a chain tells of a definition; nothing, where it is not known any more."""
+    """What a graph tells of a definition; nothing, where it is not known any more."""
 
     title: str = ""
     description: str = ""
@@ -44,8 +43,8 @@ class About:
         )  # fmt: skip
 
 
-class ChainMaker:
-    """Makes a chain of jobs, results and uses."""
+class GraphBuilder:
+    """Makes a graph of jobs, results and uses."""
 
     def __init__(
         self, base_url: str, hide: Sequence[Path], definition: Callable[[Job], About], wanted: set[str]
@@ -94,10 +93,10 @@ class ChainMaker:
             key = f"job_{each.get('job')}"
             mine = self._activities.get(key)
             if mine is not None and not mine.hidden:
-                facts = {name: each[name] for name in graph.FACTS if name in each}
+                facts = {name: each[name] for name in FACTS if name in each}
                 self._activities[key] = replace(mine, facts={**mine.facts, **facts})
 
-    def add_told(self, told: Chain, hidden: set[str]) -> None:
+    def add_told(self, told: ProvenanceGraph, hidden: set[str]) -> None:
         """Add what a step list tells: activities that are not ours, and what of it ours used."""
         same = self._same_files(told)
         foreign: dict[str, Activity] = {}
@@ -115,11 +114,11 @@ class ChainMaker:
                     self._files.setdefault(link.key, told.files[link.key])
         self._activities = {**foreign, **self._activities}
 
-    def chain(self) -> Chain:
+    def graph(self) -> ProvenanceGraph:
         """All that was added."""
-        return Chain(tuple(self._activities.values()), self._files, tuple(self._derived()))
+        return ProvenanceGraph(tuple(self._activities.values()), self._files, tuple(self._derived()))
 
-    def _same_files(self, told: Chain) -> dict[str, str]:
+    def _same_files(self, told: ProvenanceGraph) -> dict[str, str]:
         """The files of a step list that are results of ours: their keys there and here."""
         same = {}
         for each in told.activities:
@@ -140,7 +139,7 @@ class ChainMaker:
                     yield f"result_{result.id}", before[result.name]
 
     def _used(self, use: Use, about: About, place: str) -> Link:
-        key = f"result_{use.result_id}" if use.result_id else graph.key_of_file(use.sha256, use.text)
+        key = f"result_{use.result_id}" if use.result_id else key_of_file(use.sha256, use.text)
         if key not in self._files:
             said = recording.said_plainly(use.text, self._hide)
             location = f"{self._base_url}{place}" if place else said
@@ -159,7 +158,7 @@ class ChainMaker:
             if several:
                 groups.setdefault(several, []).append(key)
         for name, members in groups.items():
-            key = f"job_{kept.job.id}.collection.{graph.safe(name)}"
+            key = f"job_{kept.job.id}.collection.{safe(name)}"
             self._files[key] = File(key, name, description=about.results[name], members=tuple(members))
             links.append(Link(key, name))
         return links

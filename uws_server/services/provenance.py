@@ -2,7 +2,7 @@
 
 Jobs hang together by the results that other jobs used. What the caller may not see is an id without parameters, and is
 not followed. Steps of other servers, told by the files that came from them, stand before our jobs.
-`chains` makes the chain of what is found.
+`chains` makes the graph of what is found.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance import graph, steps
-from provenance.graph.model import Chain
+from provenance import steps
+from provenance.graph import ProvenanceGraph, key_of_file, of_steps
 from provenance.graph.traversal import ALL, Direction, cut, joined, reached
 from provenance.steps import recording
 from provenance.text import jsontext
 from uws_server.errors import NotFound
 from uws_server.jobs.job import Job, ParameterValue
-from uws_server.services.chains import About, ChainMaker
 from uws_server.services.context import Services
+from uws_server.services.graph_builder import About, GraphBuilder
 from uws_server.services.rights import Caller
 from uws_server.storage.uses import MOST, Kept
 
@@ -36,13 +36,13 @@ _URN = re.compile(rf"urn:uws-server:({_HEX})(?::(.+))?")
 
 @dataclass(frozen=True)
 class Start:
-    """Something that provenance was asked for: its key in the chain, and the jobs that are known of it."""
+    """Something that provenance was asked for: its key in the graph, and the jobs that are known of it."""
 
     key: str
     jobs: tuple[str, ...]
 
 
-class Lineage:
+class ProvenanceReader:
     """What one caller may know of where things come from."""
 
     def __init__(self, services: Services, caller: Caller) -> None:
@@ -67,19 +67,19 @@ class Lineage:
                 return self._file(match[1], makers)
         raise NotFound(f"ID: {identifier[:120]!r} is no job, result or file of this server")
 
-    def chain(self, starts: Sequence[Start], direction: Direction, depth: int = ALL) -> Chain:
+    def graph(self, starts: Sequence[Start], direction: Direction, depth: int = ALL) -> ProvenanceGraph:
         """What is at most `depth` relations before or behind some things."""
         whole = self._whole(starts, direction)
         return cut(whole, reached(whole, [start.key for start in starts], direction, depth))
 
-    def around(self, job: Job, behind: int = 1) -> Chain:
-        """All that is before a job, the job, and what is at most `behind` relations behind it."""
+    def around(self, job: Job, downstream: int = 1) -> ProvenanceGraph:
+        """All that is before a job, the job, and what is at most `downstream` relations behind it."""
         start = Start(f"job_{job.id}", (job.id,))
-        before = self._whole([start], Direction.BACK)
+        upstream = self._whole([start], Direction.BACK)
         later = self._whole([start], Direction.FORWARD)
-        keys = reached(before, [start.key], Direction.BACK, ALL)
-        keys |= reached(later, [start.key], Direction.FORWARD, behind)
-        return cut(joined(before, later), keys)
+        keys = reached(upstream, [start.key], Direction.BACK, ALL)
+        keys |= reached(later, [start.key], Direction.FORWARD, downstream)
+        return cut(joined(upstream, later), keys)
 
     def inputs(self, job: Job) -> list[tuple[str, ParameterValue, str | None]]:
         """The files that a job was given: its place below /parameters, the value, the result of ours that it was."""
@@ -119,11 +119,11 @@ class Lineage:
             for result in kept.results:
                 if result.sha256 == sha256:
                     return Start(f"result_{result.id}", ids)
-        return Start(graph.key_of_file(sha256, ""), ids)
+        return Start(key_of_file(sha256, ""), ids)
 
     # --- the whole of it -------------------------------------------------------------------------------
 
-    def _whole(self, starts: Sequence[Start], direction: Direction) -> Chain:
+    def _whole(self, starts: Sequence[Start], direction: Direction) -> ProvenanceGraph:
         """Everything on one side of some things, as far as the caller may look."""
         first = list(dict.fromkeys(job_id for start in starts for job_id in start.jobs))
         kept = self._services.uses.kept(self._ids(first, direction))
@@ -131,7 +131,7 @@ class Lineage:
         seen = {each.job.id: each for each in kept if self._may_look(each.job)}
         wanted = {start.key for start in starts}
         wanted |= {f"result_{use.result_id}" for each in seen.values() for use in each.used if use.result_id}
-        made = ChainMaker(self._services.base_url, self._hidden_folders(), self.definition, wanted)
+        made = GraphBuilder(self._services.base_url, self._hidden_folders(), self.definition, wanted)
         for each in kept:
             if each.job.id in seen:
                 made.add(each)
@@ -141,12 +141,12 @@ class Lineage:
             for job_id in first:
                 if job_id in seen:
                     self._add_told(made, seen[job_id].job)
-        return made.chain()
+        return made.graph()
 
     def _ids(self, first: Sequence[str], direction: Direction) -> list[str]:
         """The ids of all jobs on one side of some: by what they used, and by what they run again."""
         uses = self._services.uses
-        walk = uses.before if direction is Direction.BACK else uses.behind
+        walk = uses.upstream if direction is Direction.BACK else uses.downstream
         again = uses.parents if direction is Direction.BACK else uses.children
         found: dict[str, None] = {}
         fresh = list(first)
@@ -173,7 +173,7 @@ class Lineage:
                 self._definitions[key] = About()
         return self._definitions[key]
 
-    def _add_told(self, made: ChainMaker, job: Job) -> None:
+    def _add_told(self, made: GraphBuilder, job: Job) -> None:
         """Add what the step list of a job tells beyond the database: steps of other servers, software, host."""
         try:
             text = self._services.step_list(job.id)
@@ -181,7 +181,7 @@ class Lineage:
             made.add_facts(listed)
             if all(made.knows(f"job_{each.get('job')}") for each in listed):
                 return  # a long list of our own jobs: the database has the rest
-            told = graph.of_steps(steps.parse(text))
+            told = of_steps(steps.parse(text))
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return  # the script's own list, and none that can be read
         foreign = [each.key.removeprefix("job_") for each in told.activities if not made.knows(each.key)]

@@ -1,4 +1,4 @@
-"""Where the jobs and files of a chain are drawn, in rows from the earliest at the top. Imports the chain.
+"""Where the jobs and files of a graph are drawn, in rows from the earliest at the top. Imports the graph.
 
 A node stands below all that it came of. A row has a few nodes; more go into rows below. The template draws them.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from provenance.graph.model import Chain, File
+from provenance.graph.model import File, ProvenanceGraph
 
 WIDTH, HEIGHT = 188, 48
 _GAP_X, _GAP_Y, _MARGIN = 20, 44, 10
@@ -47,7 +47,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawing of a chain; `left_out` jobs are not in it."""
+    """A drawing of a graph; `left_out` jobs are not in it."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
@@ -56,10 +56,10 @@ class Picture:
     left_out: int
 
 
-def picture(whole: Chain, current: str) -> Picture:
-    """Lay out a chain around the activity with the key `current`."""
+def picture(whole: ProvenanceGraph, current: str) -> Picture:
+    """Lay out a graph around the activity with the key `current`."""
     drawn = _nearest(whole, current)
-    shown = Chain(tuple(each for each in whole.activities if each.key in drawn), whole.files)
+    shown = ProvenanceGraph(tuple(each for each in whole.activities if each.key in drawn), whole.files)
     files = _files_of(shown, current)
     arrows = _arrows(shown, files)
     again = [(key, each.key) for each in shown.activities for key in each.informed_by if key in drawn]
@@ -73,7 +73,7 @@ def picture(whole: Chain, current: str) -> Picture:
     return Picture(nodes, tuple(edges), width, height, len(whole.activities) - len(shown.activities))
 
 
-def _nearest(whole: Chain, current: str) -> set[str]:
+def _nearest(whole: ProvenanceGraph, current: str) -> set[str]:
     """The activities that are drawn: those with the fewest steps to the current one."""
     beside: dict[str, list[str]] = {}
     for each in whole.activities:
@@ -90,7 +90,7 @@ def _nearest(whole: Chain, current: str) -> set[str]:
     return set(found[:MOST]) & activities
 
 
-def _files_of(shown: Chain, current: str) -> dict[str, File]:
+def _files_of(shown: ProvenanceGraph, current: str) -> dict[str, File]:
     """The files that are drawn: those that a drawn activity used, and what the current one made."""
     used = {link.key for each in shown.activities for link in each.used}
     mine = {link.key for each in shown.activities if each.key == current for link in each.made}
@@ -101,7 +101,7 @@ def _files_of(shown: Chain, current: str) -> dict[str, File]:
     return {key: file for key, file in shown.files.items() if key in wanted}
 
 
-def _arrows(shown: Chain, files: Mapping[str, File]) -> list[tuple[str, str]]:
+def _arrows(shown: ProvenanceGraph, files: Mapping[str, File]) -> list[tuple[str, str]]:
     """From a file to the activity that used it, from an activity to the file it made."""
     found = [(link.key, each.key) for each in shown.activities for link in each.used if link.key in files]
     found += [(each.key, link.key) for each in shown.activities for link in each.made if link.key in files]
@@ -151,7 +151,7 @@ def _places(rows: Sequence[Sequence[str]], arrows: Sequence[tuple[str, str]]) ->
     return places
 
 
-def _node(shown: Chain, files: Mapping[str, File], key: str, current: str, place: tuple[int, int]) -> Node:
+def _node(shown: ProvenanceGraph, files: Mapping[str, File], key: str, current: str, place: tuple[int, int]) -> Node:
     x, y = place
     file = files.get(key)
     if file is not None:
