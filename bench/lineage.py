@@ -105,11 +105,15 @@ def fill(services: Services, count: int) -> str:
 def step_of(job: Job, used: Use, results: list[Result]) -> steps.Step:
     """The step that a job would have written."""
     return recording.make_step(
-        [recording.Used(used.name, "Event list.", False, used.text, used.sha256)],
-        [recording.Given(name, "", True, value.value) for name, value in job.parameters.items() if not value.is_file],
-        [recording.Made(f"{result.name}.fits", result.description) for result in results],
+        [recording.UsedFile(used.name, "Event list.", False, used.text, used.sha256)],
+        [
+            recording.ParameterValue(name, "", True, value.value)
+            for name, value in job.parameters.items()
+            if not value.is_file
+        ],
+        [recording.Product(f"{result.name}.fits", result.description) for result in results],
         f"http://127.0.0.1:8080/rest/spectrum/{job.id}/results",
-        recording.Circumstances("spectrum", "1.0", job.id, started=job.created, ended=job.created, exit_status=0),
+        recording.RunInfo("spectrum", "1.0", job.id, started=job.created, ended=job.created, exit_status=0),
     )
 
 

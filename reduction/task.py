@@ -197,14 +197,16 @@ class Task:
         from the job's own parameters is told with them. It began when the one before ended, unless `started` says more.
         Raises ReductionError for an input that is not there.
         """
-        given = [recording.Given(name, *self._known_of(name), value) for name, value in (parameters or {}).items()]
+        given = [
+            recording.ParameterValue(name, *self._known_of(name), value) for name, value in (parameters or {}).items()
+        ]
         files = [self.folder / path for path in outputs]
-        made = [recording.Made(path.name, "", digests(path) if path.is_file() else None) for path in files]
+        made = [recording.Product(path.name, "", digests(path) if path.is_file() else None) for path in files]
         ended = datetime.now(UTC)
-        circumstances = recording.Circumstances(task, version, self.about.get("id"), self.about.get("parent"),
+        run_info = recording.RunInfo(task, version, self.about.get("id"), self.about.get("parent"),
                                              started or self._since, ended, 0)  # fmt: skip
         place = str(self.about.get("results_url") or RESULTS_FOLDER)
-        step = recording.make_step([self._used_by_step(path) for path in inputs], given, made, place, circumstances,
+        step = recording.make_step([self._used_by_step(path) for path in inputs], given, made, place, run_info,
                                 self._machine_folders())  # fmt: skip
         self._since = ended
         self._between.append(step)
@@ -219,7 +221,7 @@ class Task:
         argument = self.arguments.get(name)
         return (argument.description, argument.editable) if argument else ("", False)
 
-    def _used_by_step(self, named: str | Path) -> recording.Used:
+    def _used_by_step(self, named: str | Path) -> recording.UsedFile:
         """A file that went into a step: of the job's parameters, or made by a step before."""
         path = self.folder / named
         if not path.is_file():
@@ -230,7 +232,7 @@ class Task:
                 self._read_steps(path, argument)
                 return self._used(argument)
         found = digests(path)
-        return recording.Used(path.name, "", False, path.name, found.whole, found.science)
+        return recording.UsedFile(path.name, "", False, path.name, found.whole, found.science)
 
     def finish(self) -> None:
         """Write ``steps.json`` and tag the FITS products."""
@@ -269,9 +271,9 @@ class Task:
         place = str(self.about.get("results_url") or RESULTS_FOLDER)
         return recording.make_step(
             [self._used(each) for each in self._files()],
-            [recording.Given(each.name, each.description, each.editable, each.value, each.unit or "")
+            [recording.ParameterValue(each.name, each.description, each.editable, each.value, each.unit or "")
              for each in given if each.kind != "file"],
-            [recording.Made(each.name, each.description, digests(self.folder / RESULTS_FOLDER / each.name),
+            [recording.Product(each.name, each.description, digests(self.folder / RESULTS_FOLDER / each.name),
                          recording.collection_of(each.name, globs)) for each in self._outputs],
             place, self._circumstances(), self._machine_folders(),
         )  # fmt: skip
@@ -285,18 +287,18 @@ class Task:
         files = [(str(each.value), str(each.source)) for each in self._files() if each.source]
         return list(recording.machine_folders(self.folder, files))
 
-    def _used(self, argument: Argument) -> recording.Used:
+    def _used(self, argument: Argument) -> recording.UsedFile:
         hashed = self._digests.get(str(argument.value))
         found = hashed.result() if hashed else None
-        return recording.Used(argument.name, argument.description, argument.editable, argument.said,
+        return recording.UsedFile(argument.name, argument.description, argument.editable, argument.said,
                            found.whole if found else "", found.science if found else "")  # fmt: skip
 
-    def _circumstances(self) -> recording.Circumstances:
+    def _circumstances(self) -> recording.RunInfo:
         """Name and version of the task, job, times, and the calibration files that are named."""
         scratch = sorted(self.folder.glob(f"{SCRATCH_FOLDER}/*"))
         inputs = [self.folder / str(each.value) for each in self._files()]
         products = [self.folder / RESULTS_FOLDER / output.name for output in self._outputs]
-        return recording.Circumstances(
+        return recording.RunInfo(
             task=str(self.about.get("definition") or "unnamed"),
             version=str(self.about.get("version") or ""),
             job=self.about.get("id"),

@@ -52,7 +52,7 @@ _SECRET_IN_QUERY: Final = re.compile(
 
 
 @dataclass(frozen=True)
-class Used:
+class UsedFile:
     """A file that went in: the parameter it was given for, and how the user named it (a URL, an archive place, a name).
 
     `science` is the hash without its VO-TAGS, where it has some.
@@ -67,7 +67,7 @@ class Used:
 
 
 @dataclass(frozen=True)
-class Given:
+class ParameterValue:
     """A parameter and its value, a scalar or several."""
 
     name: str
@@ -78,7 +78,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Made:
+class Product:
     """A file that came out. Files of one `collection` (the name of a result that is a glob) are told as one."""
 
     file: str
@@ -88,7 +88,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class RunInfo:
     """How a task ran; aware times."""
 
     task: str
@@ -120,11 +120,11 @@ class Circumstances:
 
 
 def make_step(
-    used: Iterable[Used],
-    given: Iterable[Given],
-    made: Iterable[Made],
+    used: Iterable[UsedFile],
+    given: Iterable[ParameterValue],
+    made: Iterable[Product],
     place: str,
-    circumstances: Circumstances,
+    run_info: RunInfo,
     hide: Sequence[Path] = (),
 ) -> Step:
     """The step of a task: files that went in, parameters, files that came out, in this order.
@@ -145,7 +145,7 @@ def make_step(
         args.append(Parameter(len(args), one.description, one.editable, value, _known(extra)))
     for group in _collections(made):
         args.append(_output(len(args), group, said_plainly(place, hide)))
-    return Step(tuple(args), circumstances.beside())
+    return Step(tuple(args), run_info.beside())
 
 
 def curated(told: Mapping[str, str], made: str) -> dict[str, str]:
@@ -235,7 +235,7 @@ def _named(said: str, source: str, no_names: frozenset[str] = _NO_NAMES) -> dict
     return {} if name.upper() in no_names else {(name, source): None}
 
 
-def _output(index: int, group: Sequence[Made], place: str) -> OutputData:
+def _output(index: int, group: Sequence[Product], place: str) -> OutputData:
     """One file, or the files of a collection."""
     first = group[0]
     hashes = [each.digests.science if each.digests else None for each in group]
@@ -252,9 +252,9 @@ def _output(index: int, group: Sequence[Made], place: str) -> OutputData:
     return OutputData(index, first.description, False, place, path, _known(extra))
 
 
-def _collections(made: Iterable[Made]) -> list[list[Made]]:
+def _collections(made: Iterable[Product]) -> list[list[Product]]:
     """Files in order; those of one collection together, where the first of them stood."""
-    groups: dict[tuple[str, str], list[Made]] = {}
+    groups: dict[tuple[str, str], list[Product]] = {}
     for each in made:
         key = ("collection", each.collection) if each.collection else ("file", each.file)
         groups.setdefault(key, []).append(each)

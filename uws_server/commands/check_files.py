@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from uws_server import config
-from uws_server.commands.meter import Meter
+from uws_server.commands.progress import ProgressBar
 from uws_server.errors import NotFound
 
 if TYPE_CHECKING:
@@ -28,15 +28,17 @@ def run(options: argparse.Namespace) -> int:
     settings = config.load(options.config, os.environ, data=options.data)
     if not (settings.data / "jobs").is_dir():
         raise NotFound(f"{settings.data} is no data folder of a server: give --data DIR")
-    tally, meter, begun, found = Tally(), Meter(sys.stderr, indent=0), time.monotonic(), 0
+    tally, progress_bar, begun, found = Tally(), ProgressBar(sys.stderr, indent=0), time.monotonic(), 0
     store = JobStore(settings.database_url())
     try:
-        for finding in examine(store, JobFiles(settings.data), tally, lambda: meter.count(_so_far(tally, begun))):
-            meter.done()
+        for finding in examine(
+            store, JobFiles(settings.data), tally, lambda: progress_bar.count(_so_far(tally, begun))
+        ):
+            progress_bar.done()
             print(finding, flush=True)
             found += 1
     finally:
-        meter.done()
+        progress_bar.done()
         store.close()
     print(f"{tally.files:,} files of {tally.jobs:,} jobs, {tally.bytes / 1e6:,.1f} MB: "
           f"{f'{found:,} are not as they were' if found else 'all as they were'}")  # fmt: skip

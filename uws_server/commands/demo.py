@@ -23,7 +23,7 @@ from provenance import votags
 from reduction.simulate import Observation, simulate, small, truth_path
 from uws_server import client
 from uws_server.client import JobState
-from uws_server.commands.meter import Meter
+from uws_server.commands.progress import ProgressBar
 from uws_server.errors import ServerError
 
 LISTENING = "Listening on "
@@ -58,9 +58,9 @@ def run(folder: Path, stay: bool) -> None:
 
 def _simulate(observation: Observation, archive: Path) -> None:
     print(f"Simulating     observation {observation.obs_id}: pn, MOS1, MOS2, two sources, a flare")
-    meter = Meter()
-    paths = simulate(observation, archive, meter.show if meter.live else None)
-    meter.done()
+    progress_bar = ProgressBar()
+    paths = simulate(observation, archive, progress_bar.show if progress_bar.live else None)
+    progress_bar.done()
     for path in paths:
         print(f"               {path.name}  {fits.getval(path, 'NAXIS2', 'EVENTS'):7,d} events")
 
@@ -80,9 +80,9 @@ def _spectrum(url: str, observation: Observation, archive: Path, products: Path)
     for name, value in values.items():
         print(f"               {name} = {value}")
     address = client.create(f"{url}/rest/spectrum", values)
-    meter = Meter()
-    final = client.follow(address, lambda state: _show(meter, state))
-    meter.done()
+    progress_bar = ProgressBar()
+    final = client.follow(address, lambda state: _show(progress_bar, state))
+    progress_bar.done()
     print(f"               {final.phase}")
     if final.phase != "COMPLETED":
         raise DemoError(f"the job {address} ended in {final.phase}: {final.error}")
@@ -90,9 +90,9 @@ def _spectrum(url: str, observation: Observation, archive: Path, products: Path)
     return f"{url}/jobs/{address.rpartition('/')[2]}"
 
 
-def _show(meter: Meter, state: JobState) -> None:
+def _show(progress_bar: ProgressBar, state: JobState) -> None:
     if not state.ended:
-        meter.show(state.number, state.total, state.stage or state.phase)
+        progress_bar.show(state.number, state.total, state.stage or state.phase)
 
 
 def _drawn(archive: Path, observation: Observation) -> int:

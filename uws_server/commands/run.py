@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from uws_server import client
 from uws_server.client import ClientError, Credentials, JobState
-from uws_server.commands.meter import Meter
+from uws_server.commands.progress import ProgressBar
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 TOKEN_VARIABLE = "UWS_TOKEN"
@@ -166,17 +166,17 @@ def make_folder(folder: Path) -> None:
 
 def _follow(job: str, who: Credentials) -> JobState:
     """Wait for the end, showing a bar on a terminal and lines elsewhere."""
-    meter = Meter(sys.stderr, indent=0)
+    progress_bar = ProgressBar(sys.stderr, indent=0)
     begun = time.monotonic()
 
     def show(state: JobState) -> None:
         if not state.ended:
-            meter.show(state.number, state.total, state.stage or state.phase, time.monotonic() - begun)
+            progress_bar.show(state.number, state.total, state.stage or state.phase, time.monotonic() - begun)
 
     try:
         final = client.follow(job, show, _EVERY_S, who, _WAIT_S)
     finally:
-        meter.done()
+        progress_bar.done()
     print(f"{final.phase} after {time.monotonic() - begun:.1f} s", file=sys.stderr)
     return final
 

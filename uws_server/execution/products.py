@@ -186,11 +186,11 @@ def _own_step(
         [_used(definition, name, value, folder) for name, value in inputs],
         [_given(definition, name, value) for name, value in job.parameters.items() if not value.is_file],
         [
-            recording.Made(path.name, spec.description, digests(path), recording.collection_of(path.name, globs))
+            recording.Product(path.name, spec.description, digests(path), recording.collection_of(path.name, globs))
             for _, path, spec in named
         ],
         results_url,
-        recording.Circumstances(
+        recording.RunInfo(
             task=job.definition,
             version=job.version,
             job=job.id,
@@ -213,21 +213,21 @@ def _files_of(job: Job) -> list[tuple[str, ParameterValue]]:
     return [(name, value) for name, value in found if value.value]
 
 
-def _used(definition: Definition, name: str, value: ParameterValue, folder: Path) -> recording.Used:
+def _used(definition: Definition, name: str, value: ParameterValue, folder: Path) -> recording.UsedFile:
     spec = definition.parameter(name)
     about, editable = (spec.description, spec.editable) if spec else ("", False)
     try:
         found = digests(folder / str(value.value))
     except OSError:  # the script may have taken its own input away
-        return recording.Used(name, about, editable, value.text)
-    return recording.Used(name, about, editable, value.text, found.whole, found.science)
+        return recording.UsedFile(name, about, editable, value.text)
+    return recording.UsedFile(name, about, editable, value.text, found.whole, found.science)
 
 
-def _given(definition: Definition, name: str, value: ParameterValue) -> recording.Given:
+def _given(definition: Definition, name: str, value: ParameterValue) -> recording.ParameterValue:
     spec = definition.parameter(name)
     about, editable, unit = (spec.description, spec.editable, spec.unit) if spec else ("", False, "")
     content = tuple(part.value for part in value.parts) if value.parts else value.value
-    return recording.Given(name, about, editable, content, unit)
+    return recording.ParameterValue(name, about, editable, content, unit)
 
 
 def _environment(folder: Path) -> Mapping[str, str]:

@@ -209,9 +209,9 @@ def test_values_are_told_without_secrets(services: Services, make: Maker) -> Non
 
 
 def step_of(job_id: str | None, task: str, path: str, product: str, digest: str = "", **used: str) -> steps.Step:
-    made = [recording.Made(product, "")]
-    about = recording.Circumstances(task, "1", job_id)
-    step = recording.make_step([recording.Used("eventlist", "", False, path, **used)], [], made, "", about)
+    made = [recording.Product(product, "")]
+    about = recording.RunInfo(task, "1", job_id)
+    step = recording.make_step([recording.UsedFile("eventlist", "", False, path, **used)], [], made, "", about)
     output = steps.OutputData(1, "", False, "", product, {"sha256": digest} if digest else {})
     return steps.Step((step.args[0], output), step.extra)
 

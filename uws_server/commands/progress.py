@@ -10,7 +10,7 @@ _BAR = 30
 _EVERY_S = 0.2
 
 
-class Meter:
+class ProgressBar:
     """A line that is drawn over itself on a terminal: a bar, which is a line for each stage elsewhere, or a count."""
 
     def __init__(self, stream: TextIO | None = None, indent: int = 15) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 
-from uws_server.commands.meter import Meter
+from uws_server.commands.progress import ProgressBar
 
 
 class Terminal(io.StringIO):
@@ -25,33 +25,33 @@ class Terminal(io.StringIO):
 
 def test_a_bar_is_one_line_on_a_terminal() -> None:
     terminal = Terminal()
-    meter = Meter(terminal, indent=0)
-    meter.show(1, 3, "reading the event list", 61.0)
-    meter.show(2, 3, "regions", 3600.0)
+    progress_bar = ProgressBar(terminal, indent=0)
+    progress_bar.show(1, 3, "reading the event list", 61.0)
+    progress_bar.show(2, 3, "regions", 3600.0)
     assert terminal.line == f"[{'#' * 20}{'.' * 10}] 1:00:00 2/3   regions"
     assert "\n" not in terminal.getvalue()
-    meter.done()
+    progress_bar.done()
     assert terminal.line == ""
 
 
 def test_elsewhere_each_stage_is_a_line_once() -> None:
     file = io.StringIO()
-    meter = Meter(file, indent=2)
+    progress_bar = ProgressBar(file, indent=2)
     for _ in range(3):
-        meter.show(1, 2, "regions", 5.0)
-    meter.count("3 files")
-    meter.done()
+        progress_bar.show(1, 2, "regions", 5.0)
+    progress_bar.count("3 files")
+    progress_bar.done()
     assert file.getvalue() == f"  [{'#' * 15}{'.' * 15}] 1/2   regions\n"
 
 
 def test_a_count_is_drawn_now_and_then() -> None:
     terminal = Terminal()
-    meter = Meter(terminal, indent=0)
-    meter.count("1 file")
+    progress_bar = ProgressBar(terminal, indent=0)
+    progress_bar.count("1 file")
     assert terminal.line == ""
     time.sleep(0.25)
     for number in range(2, 50):
-        meter.count(f"{number} files")
+        progress_bar.count(f"{number} files")
     assert terminal.line == "2 files"
-    meter.done()
+    progress_bar.done()
     assert terminal.line == ""
