@@ -39,3 +39,9 @@ OSError, where it cannot be opened) is raised.
 >>> b"".join(table.ecsv([tags.row])).decode().splitlines()[-1][:40]
 'spectrum,spectrum,2,,,0693760101,,XMM-Ne'
 """
+
+from __future__ import annotations
+
+from provenance.former_names import know_former_names
+
+know_former_names()

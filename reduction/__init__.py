@@ -25,3 +25,9 @@ What is wrong with an input is a `ReductionError`, whose sentence names the para
 >>> int(spectra["source"].counts.sum()), round(spectra["source"].exposure_s)
 (20421, 10997)
 """
+
+from __future__ import annotations
+
+from provenance.former_names import know_former_names
+
+know_former_names()

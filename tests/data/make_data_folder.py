@@ -3,8 +3,8 @@
     PYTHON tests/data/make_data_folder.py [PLACE]
 
 Run it with the build of the version whose folder you want, in a checkout of that version; it writes two files beside
-itself, which have that version in their name (`NAME` in tests/olddata.py). PLACE (usually /srv/uws) must not exist: it
-is where the old server lives, its path is in the database, and it goes afterwards.
+itself, which have that version in their name (`NAME` in tests/support/olddata.py). PLACE (usually /srv/uws) must not
+exist: it is where the old server lives, its path is in the database, and it goes afterwards.
 
 What is in the folder was all made by the server itself, with three exceptions: one account was disabled in the database
 (no command does that), the machine is called old.example.org where the database and the keepers' files name it (so that
@@ -29,7 +29,7 @@ from typing import Any
 
 import requests
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 from old_server import Old
 from olddata import ARCHIVE, HOST, PLACE, RECORD, pack

@@ -21,7 +21,7 @@ from lxml import etree
 
 from uwsjobs import UWS, XLINK
 
-DATA = Path(__file__).resolve().parent / "data"
+DATA = Path(__file__).resolve().parents[1] / "data"
 NAME = "data-folder-0.1.0"
 ARCHIVE, RECORD = DATA / f"{NAME}.tar.gz", DATA / f"{NAME}.json"
 PLACE = "/srv/uws"
