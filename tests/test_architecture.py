@@ -15,129 +15,193 @@ import pytest
 
 from checkout import ROOT, project_files
 
-GROUND = (
-    *("uws_server", "uws_server.errors", "uws_server.version", "uws_server.resources", "uws_server.config"),
-    "uws_server.storage.plainfiles",
-)
-"""What any room of the server may import. Among themselves only the errors may be imported."""
-
-COUNTER = (
-    *(
-        "uws_server.services.job_service",
-        "uws_server.services.context",
-        "uws_server.services.rights",
-        "uws_server.services.parameters",
+HOUSE: dict[str, tuple[str, ...]] = {
+    # the command, the process, the application
+    "uws_server.__main__": ("uws_server.cli",),
+    "uws_server.cli": (
+        "uws_server.commands",
+        "uws_server.server",
+        "uws_server.storage",
+        "uws_server.client",
+        "reduction.simulate",
+        "reduction.errors",
+    ),
+    "uws_server.commands": (
+        "uws_server.services",
+        "uws_server.storage",
+        "uws_server.jobs",
+        "uws_server.client",
+        "reduction.simulate",
+        "provenance.votags",
+        "provenance.obscore",
+        "provenance.steps",
+        "provenance.text",
+    ),
+    "uws_server.server": ("uws_server.app", "uws_server.incoming", "uws_server.services", "uws_server.asgi"),
+    "uws_server.app": ("uws_server.web.site", "uws_server.protocol", "uws_server.incoming", "uws_server.services"),
+    # the people's door
+    "uws_server.web.site": (
+        "uws_server.web.jobs",
+        "uws_server.web.definitions",
+        "uws_server.web.shared",
+        "uws_server.incoming",
+        "uws_server.services",
+    ),
+    "uws_server.web.jobs": (
+        "uws_server.web.shared",
+        "uws_server.incoming",
+        "uws_server.reruns",
+        "uws_server.services",
+        "uws_server.previews",
+        "uws_server.jobs.formats",
+        "uws_server.jobs",
+        "provenance.graph",
+        "provenance.steps",
+    ),
+    "uws_server.web.definitions": (
+        "uws_server.web.shared",
+        "uws_server.incoming",
+        "uws_server.services",
+        "uws_server.jobs.formats",
         "uws_server.jobs",
     ),
-    *("uws_server.services.drafts", "uws_server.services.provenance", "uws_server.reruns"),
-)
-"""What both doors go to: the use cases, what is handed in, and the values."""
-
-
-@dataclass(frozen=True)
-class Room:
-    """A package or module: its floor, and the rooms it may import (None: every room on a lower floor)."""
-
-    floor: int
-    may_import: tuple[str, ...] | None = None
-
-
-ROOMS: dict[str, Room] = {
-    "uws_server.cli": Room(7),
-    "uws_server.commands": Room(7),
-    "uws_server.commands.demo": Room(7),
-    "uws_server.__main__": Room(7),
-    "uws_server.server": Room(7),
-    "uws_server.app": Room(6),
-    "uws_server.web": Room(5, (*COUNTER, "uws_server.previews", "provenance", *GROUND)),
-    "uws_server.protocol": Room(5, (*COUNTER, "uws_server.asgi", "uws_server.services.obscore", "provenance", *GROUND)),
-    "uws_server.incoming.forms": Room(5, ("uws_server.services.parameters", "uws_server.jobs", *GROUND)),
-    "uws_server.incoming.rerun_forms": Room(5, (*COUNTER, "provenance", *GROUND)),
-    "uws_server.services.job_service": Room(4),
-    "uws_server.services.quotas": Room(4, ("uws_server.jobs", *GROUND)),
-    "uws_server.reruns": Room(4),
-    "uws_server.services.drafts": Room(4),
-    "uws_server.services.provenance": Room(4),
-    "uws_server.services.graph_builder": Room(4, ("uws_server.storage", "uws_server.jobs", "provenance", *GROUND)),
-    "uws_server.services.obscore": Room(4),
-    "uws_server.services.integrity": Room(4),
-    "uws_server.services.context": Room(4),
-    "uws_server.services.trials": Room(4),
-    "uws_server.services.accounts": Room(4),
-    "uws_server.services.rights": Room(4),
-    "uws_server.incoming.callers": Room(
-        5, ("uws_server.services.job_service", "uws_server.services.context", "uws_server.services.rights", *GROUND)
+    "uws_server.web.shared": ("uws_server.incoming", "uws_server.services", "uws_server.jobs"),
+    "uws_server.web": (),
+    # the programs' door
+    "uws_server.protocol": (
+        "uws_server.incoming",
+        "uws_server.reruns",
+        "uws_server.services",
+        "uws_server.storage",
+        "uws_server.jobs.formats",
+        "uws_server.jobs",
+        "uws_server.asgi",
+        "provenance.graph",
+        "provenance.obscore",
+        "provenance.steps",
+        "provenance.fits",
+        "provenance.text",
     ),
-    "uws_server.incoming.sites": Room(5, ("uws_server.services.context", "uws_server.services.rights", *GROUND)),
-    "uws_server.services.parameters": Room(4),
-    "uws_server.previews": Room(4, ("uws_server.jobs", "reduction", "provenance", *GROUND)),
-    "uws_server.services.hashes": Room(3, ("uws_server.storage", "provenance", *GROUND)),
-    "uws_server.archive": Room(3, ("uws_server.storage", "uws_server.jobs", "reduction.regions", *GROUND)),
-    "uws_server.execution": Room(3, ("uws_server.storage", "uws_server.jobs", "provenance", *GROUND)),
-    "job_definitions": Room(3, ("reduction", "provenance")),
-    "uws_server.storage": Room(2, ("uws_server.jobs", *GROUND)),
-    "reduction": Room(2, ("provenance",)),
-    "uws_server.asgi": Room(1, ()),
-    "uws_server.jobs": Room(1, ("uws_server.errors",)),
-    "provenance": Room(1, ()),
-    "uws_server.client": Room(1, ("uws_server.errors", "uws_server.version")),
-    "uws_server.config": Room(1, ("uws_server.errors",)),
-    "uws_server.errors": Room(1, ()),
-    "uws_server.storage.plainfiles": Room(1, ()),
-    "uws_server.resources": Room(1, ("uws_server.errors",)),
-    "uws_server.version": Room(1, ()),
-    "uws_server": Room(1, ("uws_server.version",)),
+    "uws_server.incoming": (
+        "uws_server.reruns",
+        "uws_server.services",
+        "uws_server.jobs",
+        "provenance.steps",
+        "provenance.text",
+    ),
+    # every use case once
+    "uws_server.reruns": (
+        "uws_server.services",
+        "uws_server.execution",
+        "uws_server.storage",
+        "uws_server.jobs",
+        "provenance.votags",
+        "provenance.obscore",
+        "provenance.steps",
+        "provenance.fits",
+        "provenance.text",
+    ),
+    "uws_server.services": (
+        "uws_server.execution",
+        "uws_server.storage",
+        "uws_server.archive",
+        "uws_server.jobs.formats",
+        "uws_server.jobs",
+        "reduction.simulate",
+        "reduction.regions",
+        "reduction.errors",
+        "provenance.graph",
+        "provenance.obscore",
+        "provenance.steps",
+        "provenance.fits",
+        "provenance.text",
+    ),
+    # how jobs run, what is kept, what there is to look at
+    "uws_server.execution": (
+        "uws_server.storage",
+        "uws_server.jobs",
+        "provenance.votags",
+        "provenance.obscore",
+        "provenance.steps",
+        "provenance.fits",
+        "provenance.text",
+    ),
+    "uws_server.storage": ("uws_server.jobs.formats", "uws_server.jobs"),
+    "uws_server.archive": (),
+    "uws_server.previews": ("reduction.events", "reduction.missions", "reduction.errors", "provenance.fits"),
+    # values, and what stands alone
+    "uws_server.jobs.formats": ("uws_server.jobs",),
+    "uws_server.jobs": (),
+    "uws_server.asgi": (),
+    "uws_server.client": (),
+    "uws_server": (),
+    "uws_server.config": (),
+    "uws_server.resources": (),
+    "uws_server.version": (),
+    "uws_server.errors": (),
+    # the scripts of jobs, and X-ray science
+    "job_definitions": (
+        "reduction.task",
+        "reduction.spectra",
+        "reduction.events",
+        "reduction.missions",
+        "reduction.regions",
+        "reduction.errors",
+        "provenance.obscore",
+        "provenance.fits",
+    ),
+    "reduction.__main__": ("reduction.task", "reduction.errors"),
+    "reduction.shell": (
+        "reduction.task",
+        "reduction.arguments",
+        "reduction.errors",
+        "provenance.obscore",
+        "provenance.steps",
+        "provenance.fits",
+        "provenance.text",
+    ),
+    "reduction.task": (
+        "reduction.events",
+        "reduction.arguments",
+        "reduction.errors",
+        "provenance.votags",
+        "provenance.obscore",
+        "provenance.steps",
+        "provenance.fits",
+        "provenance.text",
+    ),
+    "reduction.spectra": ("reduction.events", "reduction.missions", "reduction.errors", "provenance.fits"),
+    "reduction.events": ("reduction.missions", "reduction.errors", "provenance.fits"),
+    "reduction.simulate": ("reduction.errors", "provenance.fits"),
+    "reduction.regions": ("reduction.errors",),
+    "reduction.missions": ("reduction.errors",),
+    "reduction.arguments": ("reduction.errors",),
+    "reduction": ("provenance.former_names",),
+    "reduction.errors": (),
+    # what a product is and how it was made
+    "provenance.votags": ("provenance.obscore", "provenance.steps", "provenance.fits", "provenance.text"),
+    "provenance.graph": ("provenance.steps", "provenance.text"),
+    "provenance.obscore": ("provenance.fits", "provenance.text"),
+    "provenance.steps": ("provenance.fits", "provenance.text"),
+    "provenance.fits": ("provenance.text",),
+    "provenance.text": (),
+    "provenance": ("provenance.former_names",),
+    "provenance.former_names": (),
 }
+"""The rooms, top to bottom, and what each may import of the others: rooms that stand further down, and no row more than
+it uses."""
 
-SAME_FLOOR = {
-    ("uws_server.__main__", "uws_server.cli"),
-    ("uws_server.cli", "uws_server.commands"),
-    ("uws_server.cli", "uws_server.commands.demo"),
-    ("uws_server.commands", "uws_server.server"),
-    ("uws_server.cli", "uws_server.server"),
-    ("uws_server.commands.demo", "uws_server.commands"),
-    ("uws_server.protocol", "uws_server.incoming.forms"),
-    ("uws_server.web", "uws_server.incoming.forms"),
-    ("uws_server.protocol", "uws_server.incoming.rerun_forms"),
-    ("uws_server.web", "uws_server.incoming.rerun_forms"),
-    ("uws_server.incoming.rerun_forms", "uws_server.incoming.forms"),
-    ("uws_server.services.job_service", "uws_server.services.context"),
-    ("uws_server.services.job_service", "uws_server.services.quotas"),
-    ("uws_server.services.quotas", "uws_server.services.context"),
-    ("uws_server.services.quotas", "uws_server.services.rights"),
-    ("uws_server.reruns", "uws_server.services.job_service"),
-    ("uws_server.reruns", "uws_server.services.parameters"),
-    ("uws_server.reruns", "uws_server.services.context"),
-    ("uws_server.services.provenance", "uws_server.services.graph_builder"),
-    ("uws_server.services.provenance", "uws_server.services.rights"),
-    ("uws_server.services.provenance", "uws_server.services.context"),
-    ("uws_server.services.drafts", "uws_server.services.job_service"),
-    ("uws_server.services.drafts", "uws_server.services.parameters"),
-    ("uws_server.services.drafts", "uws_server.services.rights"),
-    ("uws_server.services.drafts", "uws_server.services.context"),
-    ("uws_server.services.drafts", "uws_server.services.trials"),
-    ("uws_server.services.job_service", "uws_server.services.rights"),
-    ("uws_server.services.job_service", "uws_server.services.parameters"),
-    ("uws_server.services.context", "uws_server.services.accounts"),
-    ("uws_server.services.trials", "uws_server.services.parameters"),
-    ("uws_server.services.context", "uws_server.services.rights"),
-    ("uws_server.services.context", "uws_server.services.parameters"),
-    ("uws_server.services.accounts", "uws_server.services.rights"),
-    ("uws_server.services.obscore", "uws_server.services.context"),
-    ("uws_server.services.obscore", "uws_server.services.rights"),
-    ("uws_server.protocol", "uws_server.incoming.callers"),
-    ("uws_server.web", "uws_server.incoming.callers"),
-}
-"""The arrows along a floor: a command may be a module of its own, and both doors read forms."""
+GROUND = ("uws_server.errors", "uws_server.config", "uws_server.resources", "uws_server.version")
+"""What any room of the server may import, if it stands above."""
 
-NEVER_IMPORTED = ("job_definitions",)
-"""The server runs the scripts of the definitions; nothing imports them."""
+NO_CONFIG = ("uws_server.jobs", "uws_server.jobs.formats", "uws_server.asgi", "uws_server.previews")
+"""Rooms of values and of tools, which no setting of a server may change."""
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("uws_server.storage",),
     "alembic": ("uws_server.storage",),
     "prov": ("provenance",),
-    "bottle": ("uws_server.protocol", "uws_server.web", "uws_server.app"),
+    "bottle": ("uws_server.protocol", "uws_server.web", "uws_server.incoming", "uws_server.app"),
 }
 """Libraries that only these rooms may import."""
 
@@ -190,11 +254,11 @@ def imports_of(path: Path) -> Iterator[Import]:
 
 
 def room_of(module: str) -> str | None:
-    """The room that holds a module: the longest name in ROOMS that it begins with."""
+    """The room that holds a module: the longest name in HOUSE that it begins with, but no package as a whole."""
     parts = module.split(".")
     prefixes = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
-    found = next((prefix for prefix in prefixes if prefix in ROOMS), None)
-    return found if found != "uws_server" or module == "uws_server" else None
+    found = next((prefix for prefix in prefixes if prefix in HOUSE), None)
+    return found if found not in ("uws_server", "reduction", "provenance") or module == found else None
 
 
 def begins_with(module: str, allowed: str) -> bool:
@@ -206,22 +270,17 @@ def why_forbidden(arrow: Import) -> str | None:
     source, target = room_of(arrow.importer), room_of(arrow.imported)
     if source is None or target is None:
         unknown = arrow.importer if source is None else arrow.imported
-        return f"{arrow}: {unknown} is no room of the house: give it a floor in ROOMS or move it into a room"
-    if source == target or (source, target) in SAME_FLOOR:
+        return f"{arrow}: {unknown} is in no room of the house: move it into one, or give it a row in HOUSE"
+    if source == target or target in HOUSE[source] or arrow.imported in TOP_LEVEL:
         return None
-    if target in NEVER_IMPORTED:
-        return f"{arrow}: {target} is run, never imported"
-    room, floor = ROOMS[source], ROOMS[target].floor
-    if room.may_import is not None:
-        if any(begins_with(arrow.imported, name) for name in room.may_import if name != "uws_server"):
-            return None
-        if arrow.imported == "uws_server" and "uws_server" in room.may_import:
-            return None
-        allowed = ", ".join(room.may_import) or "nothing of ours"
-        return f"{arrow}: {source} (floor {room.floor}) may import {allowed}"
-    if floor >= room.floor:
-        return f"{arrow}: the arrow runs {'up' if floor > room.floor else 'along'} from floor {room.floor} to {floor}"
-    return None
+    if target in GROUND and source.startswith("uws_server") and source not in NO_CONFIG:
+        return None
+    if target == "uws_server.errors" and source in NO_CONFIG:
+        return None
+    if target == "job_definitions":
+        return f"{arrow}: the scripts of job definitions are run, never imported"
+    allowed = ", ".join(HOUSE[source]) or "nothing of the other rooms"
+    return f"{arrow}: {source} may import {allowed}"
 
 
 def all_imports() -> list[Import]:
@@ -230,33 +289,66 @@ def all_imports() -> list[Import]:
     return list(dict.fromkeys(found for path in ours for found in imports_of(path)))
 
 
-def test_every_arrow_points_down() -> None:
-    ours = [arrow for arrow in all_imports() if arrow.imported.split(".")[0] in TOP_LEVEL]
-    assert ours, "no import found: the test looks in the wrong place"
-    wrong = [sentence for arrow in ours if (sentence := why_forbidden(arrow))]
+def our_imports() -> list[Import]:
+    found = [arrow for arrow in all_imports() if arrow.imported.split(".")[0] in TOP_LEVEL]
+    assert found, "no import found: the test looks in the wrong place"
+    return found
+
+
+def test_every_import_is_one_that_the_house_has() -> None:
+    wrong = [sentence for arrow in our_imports() if (sentence := why_forbidden(arrow))]
     assert not wrong, "\n" + "\n".join(wrong)
 
 
-def test_the_table_itself_points_down() -> None:
-    for name, room in ROOMS.items():
-        for target in room.may_import or ():
-            holder = room_of(target)
-            assert holder is not None, f"{name} may import {target}, which is no room"
-            assert target in GROUND or ROOMS[holder].floor < room.floor, f"{name} may import {target} above it"
+def test_every_arrow_points_down() -> None:
+    """A room imports only what stands below it in the table: no circle can be drawn."""
+    order = list(HOUSE)
+    wrong = [
+        f"{room} may import {target}, which {'stands above it' if target in HOUSE else 'is no room'}"
+        for room, targets in HOUSE.items()
+        for target in targets
+        if target not in HOUSE or order.index(target) < order.index(room)
+    ]
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+def test_no_row_is_there_for_nothing() -> None:
+    """Every room exists, and every arrow that the table allows is used."""
+    used = {(room_of(arrow.importer), room_of(arrow.imported)) for arrow in our_imports()}
+    idle = [f"{room} may import {target}, and does not" for room, targets in HOUSE.items()
+            for target in targets if (room, target) not in used]  # fmt: skip
+    idle += [f"{room} is no room of the project" for room in HOUSE if not is_module(room)]
+    assert not idle, "\n" + "\n".join(idle)
+
+
+def test_every_folder_says_what_it_is_for() -> None:
+    """A folder of modules is a room of its own, so that none grows unseen, and its docstring says what it holds."""
+    folders = {path.parent for path in project_files() if path.name == "__init__.py"}
+    ours = [folder for folder in folders if folder.relative_to(ROOT).parts[0] in TOP_LEVEL]
+    wrong = [
+        str(folder.relative_to(ROOT))
+        for folder in ours
+        if ".".join(folder.relative_to(ROOT).parts) not in HOUSE and "migrations" not in folder.parts
+    ]
+    assert not wrong, f"no rows in HOUSE: {', '.join(wrong)}"
 
 
 @pytest.mark.parametrize(
     ("importer", "imported"),
     [
         ("uws_server.storage.jobstore", "uws_server.services.context"),
-        ("uws_server.web.jobs", "uws_server.protocol.uws_xml"),
-        ("uws_server.protocol.uws", "uws_server.web.jobs"),
+        ("uws_server.web.jobs.job", "uws_server.protocol.uws_xml"),
+        ("uws_server.web.shared.page", "uws_server.web.jobs.job"),
+        ("uws_server.protocol.uws", "uws_server.web.jobs.job"),
         ("uws_server.jobs.job", "uws_server.config"),
         ("uws_server.archive.footprints", "reduction.spectra.spectrum"),
-        ("provenance.steps", "uws_server.version"),
+        ("provenance.steps.document", "uws_server.version"),
+        ("provenance.fits.digests", "provenance.votags"),
         ("reduction.events.gti", "uws_server.errors"),
+        ("reduction.events.gti", "reduction.spectra.spectrum"),
         ("uws_server.services.context", "job_definitions.dummy.run"),
         ("uws_server.cellar", "uws_server.errors"),
+        ("reduction.cellar", "reduction.errors"),
     ],
 )
 def test_a_wrong_arrow_is_found(importer: str, imported: str) -> None:
@@ -266,14 +358,13 @@ def test_a_wrong_arrow_is_found(importer: str, imported: str) -> None:
 @pytest.mark.parametrize(
     ("importer", "imported"),
     [
-        ("uws_server.cli", "uws_server.app"),
-        ("uws_server.cli", "uws_server.commands"),
         ("uws_server.cli", "uws_server.commands.demo"),
-        ("uws_server.commands", "uws_server.server"),
-        ("uws_server.archive.footprints", "reduction.regions"),
-        ("uws_server.web.jobs", "uws_server.services.context"),
+        ("uws_server.server", "uws_server.app"),
+        ("uws_server.web.jobs.job", "uws_server.services.job_service"),
         ("uws_server.storage.jobstore", "uws_server.jobs.job"),
         ("uws_server.storage.jobstore", "uws_server.storage.tables"),
+        ("uws_server.storage.jobstore", "uws_server.config"),
+        ("reduction.spectra.spectrum", "reduction.events.gti"),
     ],
 )
 def test_a_right_arrow_is_let_be(importer: str, imported: str) -> None:
@@ -285,7 +376,7 @@ def test_libraries_stay_in_their_rooms() -> None:
         f"{found}: only {', '.join(rooms)} may"
         for found in all_imports()
         for library, rooms in ONLY_IN.items()
-        if begins_with(found.imported, library) and room_of(found.importer) not in rooms
+        if begins_with(found.imported, library) and not any(begins_with(found.importer, room) for room in rooms)
     ]
     assert not wrong, "\n" + "\n".join(wrong)
 
