@@ -66,7 +66,7 @@ def main() -> None:
 
 @contextmanager
 def opened(data: Path) -> Iterator[Services]:
-    services = Services(Config(data=data), "http://127.0.0.1:8080", definitions_folder())
+    services = Services(Config.of(data=data), "http://127.0.0.1:8080", definitions_folder())
     try:
         yield services
     finally:

@@ -179,7 +179,7 @@ def fill(served: Served, count: int) -> None:
     from uws_server.storage.jobstore import JobStore
     from uws_server.storage.tables import job_row, jobs
 
-    store = JobStore(Config(data=served.data).database_url())
+    store = JobStore(Config.of(data=served.data).database_url())
     phases = (Phase.PENDING, Phase.COMPLETED, Phase.ERROR, Phase.ABORTED)
     first = datetime.now(UTC) - timedelta(days=20)
     values = {"text": ParameterValue("hello", "hello"), "seconds": ParameterValue("0", 0.0)}

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_type_hints
 
 import pytest
 import requests
@@ -17,7 +16,7 @@ import requests
 from checkout import ROOT
 from reduction.simulate import simulate, small
 from serving import running_server
-from uws_server.config import PREFIX, Config
+from uws_server.config import PREFIX, groups, settings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ADDRESS = "http://127.0.0.1:8080"
@@ -66,8 +65,8 @@ def test_the_demo_that_stays_up_takes_its_server_along(tmp_path: Path) -> None:
 
 def test_the_table_of_settings_is_that_of_the_code() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", README, re.MULTILINE))
-    hints = get_type_hints(Config, include_extras=True)
-    assert rows == {name: hint.__metadata__[0] for name, hint in hints.items()}
+    assert rows == {name: setting.key.help for name, setting in settings().items()}
+    assert re.findall(r"^\| \*\*`\[(\w+)\]`", README, re.MULTILINE) == list(groups())
     assert f"`{PREFIX}" in README
 
 

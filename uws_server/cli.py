@@ -100,7 +100,7 @@ def _upgrade(options: argparse.Namespace) -> None:
     from uws_server.storage import migrate
 
     settings = config.load(options.config, os.environ, data=options.data)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.folders.data.mkdir(parents=True, exist_ok=True)
     migrate.upgrade(settings.database_url())
     print(f"the database is at version {migrate.current(settings.database_url())}")
 
@@ -162,6 +162,6 @@ def _serve(options: argparse.Namespace) -> None:
         data=options.data,
         archive=options.archive,
     )
-    if settings.archive and not settings.archive.is_dir():
-        raise ConfigurationError(f"archive = {str(settings.archive)!r}: there is no such folder")
+    if settings.folders.archive and not settings.folders.archive.is_dir():
+        raise ConfigurationError(f"archive = {str(settings.folders.archive)!r}: there is no such folder")
     serve(settings, lambda url: print(f"Listening on {url}", flush=True))

@@ -1,7 +1,7 @@
-"""The configuration: one TOML file, every key also as UWS_SERVER_<KEY>. Imports only the errors.
+"""The configuration: one TOML file whose tables are the groups below, every key also as UWS_SERVER_<KEY>.
 
-`Config` is the list of all keys: name, type, default and help stand together, and the README's table is
-tested against it.
+Each key stands here once, with its type, its default, what it sets, and what it may be. A key's name is the same with
+and without its table: a file of version 0.1.0, which has no tables and writes lists as text with commas, is read alike.
 """
 
 from __future__ import annotations
@@ -11,127 +11,287 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 from uws_server.errors import ConfigurationError
 
 PREFIX = "UWS_SERVER_"
 """What an environment variable that sets a key begins with."""
 
+MOST = 10**15
+"""The largest number that any key takes."""
+
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*(?:([kKMGT])(i?)B?|B)", re.ASCII)
 _POWER = {"k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
-_BOUNDS = {"port": (0, 65535), "max_duration": (1, 10**9), "keep_days": (1, 36500), "max_log": (0, 10**15)}
-_BOUNDS |= {"max_memory": (0, 10**15), "max_disk": (0, 10**15), "max_active": (0, 10**9), "max_stored": (0, 10**15)}
-_OTHER_BOUNDS = (1, 10**15)
-"""Lowest and highest value of a number that is not named in _BOUNDS."""
-_TEXTS = {
-    "base_url": (r"(https?://[^\s/?#]+(/[^\s?#]*)?)?", "an address such as https://x.org/uws"),
-    "destroyed": ("nothing|record", "nothing or record"),
-    "proxies": (r"([\da-fA-F]*[.:][\da-fA-F.:]*(\s*,\s*(?!$)|$))*", "IP addresses with commas, such as 127.0.0.1, ::1"),
-}
-"""What some texts must look like, and how that is told."""
+_ADDRESS = r"[\da-fA-F]*[.:][\da-fA-F.:]*"
+
+Names = tuple[str, ...]
+"""The value of a key that is a list: a list of texts in TOML, a text with commas in the environment."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a key sets, and what it may be: bounds of a number or size, a pattern of a text or of each one of a list."""
+
+    help: str
+    lowest: int = 1
+    highest: int = MOST
+    pattern: str = ".*"
+    expected: str = ""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the server listens, and what stands around it."""
+
+    host: Annotated[str, Key("address to listen on")] = "127.0.0.1"
+    port: Annotated[int, Key("port to listen on; 0 takes a free one", lowest=0, highest=65535)] = 8080
+    base_url: Annotated[
+        str,
+        Key(
+            "address that clients use, such as https://x.org/uws; empty: from host and port",
+            pattern=r"(https?://[^\s/?#]+(/[^\s?#]*)?)?",
+            expected="an address such as https://x.org/uws",
+        ),
+    ] = ""
+    proxies: Annotated[
+        Names,
+        Key(
+            "addresses of proxies whose X-Forwarded-For is believed",
+            pattern=_ADDRESS,
+            expected="IP addresses with commas, such as 127.0.0.1, ::1",
+        ),
+    ] = ()
+    max_upload: Annotated[int, Key("largest request body, as bytes or like '2 GB'")] = 2 * 10**9
+    downtime: Annotated[Path | None, Key("TOML file that announces a downtime: down_at, back_at, note")] = None
+
+
+@dataclass(frozen=True)
+class Folders:
+    """What is kept, and where."""
+
+    data: Annotated[Path, Key("folder that holds the database and the jobs")] = Path("uws-data")
+    database: Annotated[str, Key("database URL for SQLAlchemy; empty: SQLite in the data folder")] = ""
+    archive: Annotated[Path | None, Key("folder of event lists that jobs may name; empty: uploads only")] = None
+    definitions: Annotated[Path | None, Key("folder of job definitions; empty: those that come with the server")] = None
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """How jobs run, what they may take, and how long they stay."""
+
+    max_running: Annotated[int, Key("jobs that run side by side; more wait in the queue")] = max(1, os.cpu_count() or 1)
+    max_duration: Annotated[
+        int, Key("longest a job may run, in seconds; a definition may say less", highest=10**9)
+    ] = 86400
+    max_log: Annotated[int, Key("bytes kept of what a script prints; the rest is dropped with a note", lowest=0)] = (
+        50 * 10**6
+    )
+    max_memory: Annotated[int, Key("address space of a process of a job, as bytes or like '16 GB'", lowest=0)] = (
+        16 * 10**9
+    )
+    max_disk: Annotated[
+        int, Key("bytes that one job may write; a definition may say less; 0: any number", lowest=0)
+    ] = 100 * 10**9
+    environment: Annotated[Names, Key("further variables of the server's environment that scripts get")] = ()
+    sandbox: Annotated[str, Key("which jobs bubblewrap shuts in: trials (of drafts), all, or none")] = "trials"
+    keep_days: Annotated[
+        int, Key("days until a job is destroyed, where the client asks for no earlier date", highest=36500)
+    ] = 30
+    destroyed: Annotated[
+        str,
+        Key(
+            "what is left of a job at its destruction time: nothing, or its record",
+            pattern="nothing|record",
+            expected="nothing or record",
+        ),
+    ] = "nothing"
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What jobs may reach on other machines; nothing as long as no host is named."""
+
+    url_schemes: Annotated[Names, Key("schemes of URLs that jobs may name: https, http")] = ("https",)
+    url_hosts: Annotated[Names, Key("hosts of such URLs, such as *.esac.esa.int or x.org:8443; empty: none")] = ()
+    url_private: Annotated[
+        Names, Key("those of them that may lie at a private address, such as localhost; empty: none")
+    ] = ()
+    max_fetch: Annotated[int, Key("largest file fetched from a URL, as bytes or like '2 GB'")] = 2 * 10**9
+    resolver: Annotated[
+        str, Key("URL with {name} that looks objects up, such as one of Sesame; empty: no names")
+    ] = ""
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Who may come without an account, and what one account may take."""
+
+    anonymous: Annotated[str, Key("callers without account: listed, unlisted, refused; empty: by the address")] = ""
+    max_active: Annotated[
+        int, Key("jobs that one account may have queued or running; 0: any number", lowest=0, highest=10**9)
+    ] = 0
+    max_stored: Annotated[
+        int, Key("bytes that the jobs of one account may take on disk; 0: any number", lowest=0)
+    ] = 0
+
+
+@dataclass(frozen=True)
+class Products:
+    """What every product says of its publisher."""
+
+    publisher: Annotated[
+        str, Key("IVOA identifier of the products' publisher, such as ivo://x.org/uws; empty: none")
+    ] = ""
+    data_rights: Annotated[
+        str, Key("who may have the products: public, secure or proprietary; empty: it is not told")
+    ] = ""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Every setting of a server; sizes in bytes, times in seconds."""
+    """Every setting of a server, in the groups that are the tables of its file; sizes in bytes, times in seconds."""
 
-    host: Annotated[str, "address to listen on"] = "127.0.0.1"
-    port: Annotated[int, "port to listen on; 0 takes a free one"] = 8080
-    base_url: Annotated[str, "address that clients use, such as https://x.org/uws; empty: from host and port"] = ""
-    data: Annotated[Path, "folder that holds the database and the jobs"] = Path("uws-data")
-    database: Annotated[str, "database URL for SQLAlchemy; empty: SQLite in the data folder"] = ""
-    archive: Annotated[Path | None, "folder of event lists that jobs may name; empty: uploads only"] = None
-    definitions: Annotated[Path | None, "folder of job definitions; empty: those that come with the server"] = None
-    max_running: Annotated[int, "jobs that run side by side; more wait in the queue"] = max(1, os.cpu_count() or 1)
-    max_upload: Annotated[int, "largest request body, as bytes or like '2 GB'"] = 2 * 10**9
-    max_fetch: Annotated[int, "largest file fetched from a URL, as bytes or like '2 GB'"] = 2 * 10**9
-    url_schemes: Annotated[str, "schemes, with commas, of URLs that jobs may name: https, http"] = "https"
-    url_hosts: Annotated[str, "hosts of such URLs, with commas, such as *.esac.esa.int or x.org:8443; empty: none"] = ""
-    url_private: Annotated[str, "those of them that may lie at a private address, such as localhost; empty: none"] = ""
-    resolver: Annotated[str, "URL with {name} that looks objects up, such as one of Sesame; empty: no names"] = ""
-    max_duration: Annotated[int, "longest a job may run, in seconds; a definition may say less"] = 86400
-    keep_days: Annotated[int, "days until a job is destroyed, where the client asks for no earlier date"] = 30
-    max_log: Annotated[int, "bytes kept of what a script prints; the rest is dropped with a note"] = 50 * 10**6
-    max_memory: Annotated[int, "address space of a process of a job, as bytes or like '16 GB'"] = 16 * 10**9
-    max_disk: Annotated[int, "bytes that one job may write; a definition may say less; 0: any number"] = 100 * 10**9
-    environment: Annotated[str, "further variables of the server's environment, with commas, that scripts get"] = ""
-    sandbox: Annotated[str, "which jobs bubblewrap shuts in: trials (of drafts), all, or none"] = "trials"
-    anonymous: Annotated[str, "callers without account: listed, unlisted, refused; empty: by the address"] = ""
-    max_active: Annotated[int, "jobs that one account may have queued or running; 0: any number"] = 0
-    max_stored: Annotated[int, "bytes that the jobs of one account may take on disk; 0: any number"] = 0
-    proxies: Annotated[str, "addresses, with commas, of proxies whose X-Forwarded-For is believed"] = ""
-    downtime: Annotated[Path | None, "TOML file that announces a downtime: down_at, back_at, note"] = None
-    destroyed: Annotated[str, "what is left of a job at its destruction time: nothing, or its record"] = "nothing"
-    publisher: Annotated[str, "IVOA identifier of the products' publisher, such as ivo://x.org/uws; empty: none"] = ""
-    data_rights: Annotated[str, "who may have the products: public, secure or proprietary; empty: it is not told"] = ""
+    server: Server = field(default_factory=Server)
+    folders: Folders = field(default_factory=Folders)
+    jobs: Jobs = field(default_factory=Jobs)
+    remote: Remote = field(default_factory=Remote)
+    accounts: Accounts = field(default_factory=Accounts)
+    products: Products = field(default_factory=Products)
+
+    @classmethod
+    def of(cls, **values: Any) -> Config:
+        """Return the configuration with these keys and defaults for all others; ConfigurationError for a wrong value.
+
+        `data` lies below the current folder where it is not given.
+        """
+        given: dict[str, dict[str, Any]] = {group: {} for group in groups()}
+        for name, value in {"data": Folders.data, **values}.items():
+            setting = settings()[name]
+            given[setting.group][name] = setting.read(value)
+        return cls(**{group: kind(**given[group]) for group, kind in groups().items()})
 
     def database_url(self) -> str:
-        """The database's URL: the configured one, else SQLite in the data folder."""
-        path = str(self.data / "jobs.sqlite").replace("%", "%25").replace("?", "%3F")  # a URL would read them
-        return self.database or f"sqlite:///{path}"
+        """Return the database's URL: the configured one, else that of SQLite in the data folder."""
+        path = str(self.folders.data / "jobs.sqlite").replace("%", "%25").replace("?", "%3F")  # a URL would read them
+        return self.folders.database or f"sqlite:///{path}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A key with its name, the table it stands in, its type and its default."""
+
+    group: str
+    name: str
+    kind: Any
+    default: Any
+    key: Key
+
+    def read(self, value: Any) -> Any:
+        """Return the value of the key for what stands in a file or variable; ConfigurationError where it may not be."""
+        if self.kind is int:
+            return self._number(value)
+        if self.kind == Names:
+            return self._names(value)
+        if not isinstance(value, str | Path):
+            raise self._wrong(value, "text is expected")
+        if self.kind is str:
+            return self._matched(str(value), value)
+        if not str(value) and self.kind is Path:
+            raise self._wrong("", "the path of a folder is expected")
+        return Path(value).expanduser().absolute() if str(value) else None
+
+    def _number(self, value: Any) -> int:
+        text = str(value).strip()
+        if _WHOLE.fullmatch(text):
+            number = int(text)
+        elif match := _SIZE.fullmatch(text):
+            number = int(Decimal(match[1]) * (1024 if match[3] else 1000) ** _POWER.get(match[2], 0))
+        else:
+            raise self._wrong(value, "a whole number or a size such as '2 GB' is expected")
+        if not self.key.lowest <= number <= self.key.highest:
+            raise self._wrong(value, f"{self.key.lowest} to {self.key.highest} is allowed")
+        return number
+
+    def _names(self, value: Any) -> Names:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+            raise self._wrong(value, "a list of texts is expected")
+        return tuple(self._matched(part.strip(), value) for part in parts if part.strip())
+
+    def _matched(self, text: str, value: Any) -> str:
+        if not re.fullmatch(self.key.pattern, text, re.DOTALL):
+            raise self._wrong(value, f"{self.key.expected} is expected")
+        return text
+
+    def _wrong(self, value: Any, why: str) -> ConfigurationError:
+        return ConfigurationError(f"{self.name} = {value!r}: {why}")
+
+
+@cache
+def groups() -> Mapping[str, type]:
+    """Return the groups of keys, by the name of their table."""
+    return get_type_hints(Config)
+
+
+@cache
+def settings() -> Mapping[str, Setting]:
+    """Return every key, by its name, in the order of the groups."""
+    found = {}
+    for group, kind in groups().items():
+        hints = get_type_hints(kind, include_extras=True)
+        for each in dataclasses.fields(kind):
+            type_of, key = get_args(hints[each.name])
+            found[each.name] = Setting(group, each.name, type_of, each.default, key)
+    return found
 
 
 def load(path: Path | None, environment: Mapping[str, str], **overrides: Any) -> Config:
-    """Read the configuration: defaults, then the file, then the environment, then `overrides` (not None)."""
-    values: dict[str, Any] = {}
-    if path is not None:
-        values.update(_from_file(path))
-    names = {f.name for f in dataclasses.fields(Config)}
-    for name in sorted(names):
+    """Return the configuration: defaults, then the file, then the environment, then `overrides` that are not None.
+
+    ConfigurationError names the first key that is unknown, stands twice, or has a value that it may not have.
+    """
+    values = _from_file(path) if path is not None else {}
+    for name in settings():
         if PREFIX + name.upper() in environment:
             values[name] = environment[PREFIX + name.upper()]
     values.update({name: value for name, value in overrides.items() if value is not None})
-    unknown = sorted(values.keys() - names)
-    if unknown:
-        raise ConfigurationError(f"unknown key {unknown[0]!r} in {path}; the keys are {', '.join(sorted(names))}")
-    values.setdefault("data", Config.data)
-    return Config(**{name: _convert(name, value) for name, value in values.items()})
+    return Config.of(**values)
+
+
+def number(name: str, value: Any) -> int:
+    """Return the whole number or size (such as '2 GB') for a key, within its bounds; else raise ConfigurationError."""
+    found: int = settings()[name].read(value)
+    return found
 
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"cannot read the configuration {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not TOML: {error}") from error
+    return _flat(document, path)
 
 
-def _convert(name: str, value: Any) -> Any:
-    kind = get_type_hints(Config)[name]
-    if kind is int:
-        return number(name, value)
-    if not isinstance(value, str | Path):
-        raise ConfigurationError(f"{name} = {value!r}: text is expected")
-    if kind is str:
-        return _text(name, str(value))
-    if not str(value) and kind is Path:
-        raise ConfigurationError(f"{name} = '': the path of a folder is expected")
-    return Path(value).expanduser().absolute() if str(value) else None
-
-
-def _text(name: str, value: str) -> str:
-    pattern, expected = _TEXTS.get(name, ("", ""))
-    if pattern and not re.fullmatch(pattern, value):
-        raise ConfigurationError(f"{name} = {value!r}: {expected} is expected")
-    return value
-
-
-def number(name: str, value: Any) -> int:
-    """The whole number or size (such as '2 GB') of a key, within its bounds."""
-    text = str(value).strip()
-    lowest, highest = _BOUNDS.get(name, _OTHER_BOUNDS)
-    if _WHOLE.fullmatch(text):
-        number = int(text)
-    elif match := _SIZE.fullmatch(text):
-        number = int(Decimal(match[1]) * (1024 if match[3] else 1000) ** _POWER.get(match[2], 0))
-    else:
-        raise ConfigurationError(f"{name} = {value!r}: a whole number or a size such as '2 GB' is expected")
-    if not lowest <= number <= highest:
-        raise ConfigurationError(f"{name} = {value!r}: {lowest} to {highest} is allowed")
-    return number
+def _flat(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return the keys of a file by name, whether they stand in their table or, as in version 0.1.0, in none."""
+    values: dict[str, Any] = {}
+    for name, value in document.items():
+        is_table = name in groups() and isinstance(value, Mapping)
+        for key, each in value.items() if is_table else [(name, value)]:
+            setting = settings().get(key)
+            if setting is None:
+                raise ConfigurationError(f"unknown key {key!r} in {path}; the keys are {', '.join(sorted(settings()))}")
+            if is_table and setting.group != name:
+                raise ConfigurationError(f"{path}: {key} stands in [{name}]; its table is [{setting.group}]")
+            if key in values:
+                raise ConfigurationError(f"{path}: {key} is set twice, once in [{setting.group}] and once in no table")
+            values[key] = each
+    return values

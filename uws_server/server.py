@@ -39,8 +39,8 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is called with the base URL once connections are accepted."""
     _raise_file_limit()
     listener = _listen(config)
-    base_url = config.base_url.rstrip("/") or _address(listener)
-    services = Services(config, base_url, config.definitions or definitions_folder())
+    base_url = config.server.base_url.rstrip("/") or _address(listener)
+    services = Services(config, base_url, config.folders.definitions or definitions_folder())
     notifier = Notifier()
     services.scheduler.on_change = notifier.notify
     services.scheduler.on_missed = notifier.notify_all
@@ -106,7 +106,7 @@ async def _run(server: uvicorn.Server, listener: socket.socket, ready: Callable[
 
 
 def _listen(config: Config) -> socket.socket:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in config.server.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # without it every answer waits 40 ms for the client's acknowledgement of its headers
@@ -117,12 +117,12 @@ def _listen(config: Config) -> socket.socket:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
     try:
-        listener.bind((config.host, config.port))
+        listener.bind((config.server.host, config.server.port))
     except OSError as error:
         listener.close()
         reason = error.strerror or str(error)
         raise ConfigurationError(
-            f"cannot listen on {config.host}:{config.port}: {reason}; --port 0 takes a free one"
+            f"cannot listen on {config.server.host}:{config.server.port}: {reason}; --port 0 takes a free one"
         ) from error
     listener.listen(_BACKLOG)
     return listener

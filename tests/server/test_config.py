@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import pytest
 from sqlalchemy import make_url
 
 from uws_server.cli import _OneLine
-from uws_server.config import PREFIX, Config, load
+from uws_server.config import PREFIX, Config, Names, load, settings
 from uws_server.errors import ConfigurationError
+
+
+def value_of(config: Config, name: str) -> Any:
+    return getattr(getattr(config, settings()[name].group), name)
 
 
 def test_defaults_are_a_server_for_oneself() -> None:
     config = load(None, {})
-    assert (config.host, config.port, config.archive, config.database) == ("127.0.0.1", 8080, None, "")
-    assert config.max_running >= 1
-    assert config.data == Path.cwd() / "uws-data"
+    folders = config.folders
+    assert (config.server.host, config.server.port) == ("127.0.0.1", 8080)
+    assert (folders.archive, folders.database) == (None, "")
+    assert config.jobs.max_running >= 1
+    assert folders.data == Path.cwd() / "uws-data"
 
 
 def test_environment_wins_over_file_and_command_line_over_both(tmp_path: Path) -> None:
@@ -27,18 +32,19 @@ def test_environment_wins_over_file_and_command_line_over_both(tmp_path: Path) -
     file.write_text('port = 1001\nhost = "10.0.0.1"\nkeep_days = 3\n', encoding="utf-8")
     environment = {"UWS_SERVER_PORT": "1002", "UWS_SERVER_HOST": "10.0.0.2", "PORT": "9"}
     config = load(file, environment, port=1003, host=None)
-    assert (config.port, config.host, config.keep_days) == (1003, "10.0.0.2", 3)
+    assert (config.server.port, config.server.host, config.jobs.keep_days) == (1003, "10.0.0.2", 3)
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Config)])
+@pytest.mark.parametrize("name", settings())
 def test_every_key_can_be_set_by_its_variable(name: str, tmp_path: Path) -> None:
-    kind = get_type_hints(Config)[name]
-    text = {"destroyed": "record", "proxies": "10.0.0.1, ::1"}.get(name, "http://x.org")
-    given, expected = {int: ("7", 7), str: (text, text)}.get(kind, (str(tmp_path), tmp_path))
+    text = {"destroyed": "record"}.get(name, "http://x.org")
+    listed = ("10.0.0.1, ::1", ("10.0.0.1", "::1"))
+    kinds = {int: ("7", 7), str: (text, text), Names: listed}
+    given, expected = kinds.get(settings()[name].kind, (str(tmp_path), tmp_path))
     config = load(None, {PREFIX + name.upper(): given})
-    assert getattr(config, name) == expected
-    others = {field.name for field in dataclasses.fields(Config)} - {name}
-    assert all(getattr(config, other) == getattr(load(None, {}), other) for other in others)
+    assert value_of(config, name) == expected
+    others = settings().keys() - {name}
+    assert all(value_of(config, other) == value_of(load(None, {}), other) for other in others)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +64,7 @@ def test_every_key_can_be_set_by_its_variable(name: str, tmp_path: Path) -> None
     ],
 )
 def test_sizes(text: object, size: int) -> None:
-    assert load(None, {}, max_upload=text).max_upload == size
+    assert load(None, {}, max_upload=text).server.max_upload == size
 
 
 @pytest.mark.parametrize(
@@ -89,6 +95,9 @@ def test_sizes(text: object, size: int) -> None:
         ("proxies", "proxy.x.org", "IP addresses with commas"),
         ("proxies", "127.0.0.1 ::1", "IP addresses with commas"),
         ("proxies", "10.0.0.0/8", "IP addresses with commas"),
+        ("proxies", ["127.0.0.1", "10.0.0.0/8"], "IP addresses with commas"),
+        ("url_hosts", ["x.org", 5], "a list of texts"),
+        ("url_hosts", 5, "a list of texts"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_key(name: str, value: Any, said: str) -> None:
@@ -96,6 +105,38 @@ def test_a_wrong_value_is_named_with_its_key(name: str, value: Any, said: str) -
         load(None, {}, **{name: value})
     assert str(caught.value).startswith(f"{name} = ")
     assert said in str(caught.value)
+
+
+def test_keys_stand_in_tables_or_as_in_version_0_1_0_in_none(tmp_path: Path) -> None:
+    today = """[server]\nport = 1001\nproxies = ["127.0.0.1", "::1"]\n[remote]\nurl_hosts = ["*.x.org", "y.org:8443"]\n
+               [jobs]\nkeep_days = 3\nenvironment = []\n"""
+    then = (
+        'port = 1001\nproxies = "127.0.0.1, ::1"\nurl_hosts = "*.x.org, y.org:8443"\nkeep_days = 3\nenvironment = ""\n'
+    )
+    read = []
+    for name, text in (("today.toml", today), ("then.toml", then)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        read.append(load(tmp_path / name, {}))
+    assert read[0] == read[1]
+    assert (read[0].server.proxies, read[0].remote.url_hosts) == (("127.0.0.1", "::1"), ("*.x.org", "y.org:8443"))
+    assert (read[0].jobs.keep_days, read[0].jobs.environment) == (3, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[jobs]\nport = 1\n", r"port stands in \[jobs\]; its table is \[server\]"),
+        ("port = 1\n[server]\nport = 1\n", r"port is set twice, once in \[server\] and once in no table"),
+        ("[server]\nprot = 1\n", "unknown key 'prot'.*port"),
+        ("[sever]\nport = 1\n", "unknown key 'sever'"),
+        ("server = 1\n", "unknown key 'server'"),
+        ("[server.port]\na = 1\n", "port = {'a': 1}: a whole number"),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_told(tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "server.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=problem):
+        load(tmp_path / "server.toml", {})
 
 
 def test_an_unknown_key_is_told_with_those_there_are(tmp_path: Path) -> None:
@@ -123,8 +164,8 @@ def test_paths_do_not_depend_on_where_a_job_runs(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     config = load(None, {}, data="here", archive="~/lists", definitions="")
-    assert (config.data, config.archive) == (tmp_path / "here", tmp_path / "home/lists")
-    assert config.definitions is None
+    assert (config.folders.data, config.folders.archive) == (tmp_path / "here", tmp_path / "home/lists")
+    assert config.folders.definitions is None
 
 
 @pytest.mark.parametrize("name", ["plain", "with blank", "é#%20@:&=", "what?mode=memory"])

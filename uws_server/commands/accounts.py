@@ -51,11 +51,11 @@ def _with_accounts(options: argparse.Namespace) -> None:
     from uws_server.storage.jobstore import JobStore
 
     settings = config.load(options.config, os.environ, data=options.data)
-    is_new = not settings.database and not settings.data.exists()
-    settings.data.mkdir(parents=True, exist_ok=True)
+    is_new = not settings.folders.database and not settings.folders.data.exists()
+    settings.folders.data.mkdir(parents=True, exist_ok=True)
     store = JobStore(settings.database_url())
     if is_new:
-        print(f"{settings.data} was not there: a new database was made in it", file=sys.stderr)
+        print(f"{settings.folders.data} was not there: a new database was made in it", file=sys.stderr)
     try:
         options.act(Accounts(AccountStore(store.engine)), options)
     finally:

@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
             archive=options.archive,
             definitions=options.definitions,
         )
-        services = Services(settings, "http://localhost", settings.definitions or definitions_folder())
+        services = Services(settings, "http://localhost", settings.folders.definitions or definitions_folder())
         services.start()
         try:
             return _check(services, options.names, options.no_run)

@@ -26,13 +26,13 @@ def run(options: argparse.Namespace) -> int:
     from uws_server.storage.jobstore import JobStore
 
     settings = config.load(options.config, os.environ, data=options.data)
-    if not (settings.data / "jobs").is_dir():
-        raise NotFound(f"{settings.data} is no data folder of a server: give --data DIR")
+    if not (settings.folders.data / "jobs").is_dir():
+        raise NotFound(f"{settings.folders.data} is no data folder of a server: give --data DIR")
     tally, progress_bar, begun, found = Tally(), ProgressBar(sys.stderr, indent=0), time.monotonic(), 0
     store = JobStore(settings.database_url())
     try:
         for finding in examine(
-            store, JobFiles(settings.data), tally, lambda: progress_bar.count(_so_far(tally, begun))
+            store, JobFiles(settings.folders.data), tally, lambda: progress_bar.count(_so_far(tally, begun))
         ):
             progress_bar.done()
             print(finding, flush=True)

@@ -17,16 +17,20 @@ _RIGHTS = "data_rights"
 
 def require(config: Config) -> None:
     """Refuse a setting that a column may not have."""
-    if config.data_rights and config.data_rights not in ENUMERATIONS[_RIGHTS]:
+    if config.products.data_rights and config.products.data_rights not in ENUMERATIONS[_RIGHTS]:
         allowed = ", ".join(ENUMERATIONS[_RIGHTS])
-        raise ConfigurationError(f"data_rights = {config.data_rights!r}: one of {allowed} is allowed, or nothing")
-    if config.publisher and not config.publisher.startswith("ivo://"):
-        raise ConfigurationError(f"publisher = {config.publisher!r}: an IVOA identifier (ivo://...) is expected")
+        raise ConfigurationError(
+            f"data_rights = {config.products.data_rights!r}: one of {allowed} is allowed, or nothing"
+        )
+    if config.products.publisher and not config.products.publisher.startswith("ivo://"):
+        raise ConfigurationError(
+            f"publisher = {config.products.publisher!r}: an IVOA identifier (ivo://...) is expected"
+        )
 
 
 def of(config: Config) -> dict[str, str]:
     """The columns that the configuration tells, by name."""
-    told = {"publisher_id": config.publisher, _RIGHTS: config.data_rights}
+    told = {"publisher_id": config.products.publisher, _RIGHTS: config.products.data_rights}
     return {name: value for name, value in told.items() if value}
 
 

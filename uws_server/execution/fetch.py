@@ -71,7 +71,8 @@ class Rules:
     @classmethod
     def of(cls, config: Config) -> Rules:
         """The rules of a server's configuration."""
-        return cls(_words(config.url_schemes), _words(config.url_hosts), _words(config.url_private))
+        remote = config.remote
+        return cls(_lower(remote.url_schemes), _lower(remote.url_hosts), _lower(remote.url_private))
 
     def require(self, url: str) -> str:
         """The URL in plain form, without its fragment; Refused (a ValueError) with a sentence if it is not allowed."""
@@ -103,7 +104,8 @@ def plan(job: Job, config: Config, folder: Path | None = None) -> list[dict[str,
     rules = Rules.of(config)
     recorded = _object_in(folder / RECORDED_FILE) if folder else {}
     return [
-        {"name": name, "url": part.text, "place": str(part.value), "most": config.max_fetch, "schemes": rules.schemes,
+        {"name": name, "url": part.text, "place": str(part.value), "most": config.remote.max_fetch, "schemes":
+        rules.schemes,
          "hosts": rules.hosts, "private": rules.private, **recorded.get(part.text, {})}
         for name, value in job.parameters.items()
         for part in value.each
@@ -119,8 +121,8 @@ def command(folder: Path, script: Sequence[str]) -> list[str]:
 # --- what is allowed ---------------------------------------------------------------------------------------
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip().lower() for word in text.split(",") if word.strip())
+def _lower(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.lower() for name in names)
 
 
 def _parts(url: str, came: str) -> tuple[SplitResult, int]:

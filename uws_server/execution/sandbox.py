@@ -46,15 +46,17 @@ _MOST_LINKS = 40
 
 def require(config: Config) -> None:
     """Refuse a setting of `sandbox` that is unknown, or that cannot be kept here."""
-    if config.sandbox not in MODES:
-        raise ConfigurationError(f"sandbox = {config.sandbox!r}: {', '.join(MODES[:-1])} or {MODES[-1]} is allowed")
-    if config.sandbox == "all" and (why := obstacle()):
+    if config.jobs.sandbox not in MODES:
+        raise ConfigurationError(
+            f"sandbox = {config.jobs.sandbox!r}: {', '.join(MODES[:-1])} or {MODES[-1]} is allowed"
+        )
+    if config.jobs.sandbox == "all" and (why := obstacle()):
         raise ConfigurationError(f"sandbox = 'all': {why}; 'trials' runs jobs without one where there is none")
 
 
 def wanted(job: Job, config: Config) -> bool:
     """Whether a job is to run in a sandbox."""
-    return config.sandbox == "all" or (config.sandbox == "trials" and job.trial)
+    return config.jobs.sandbox == "all" or (config.jobs.sandbox == "trials" and job.trial)
 
 
 @functools.cache

@@ -206,7 +206,7 @@ class Scheduler:
 
     def _take(self) -> None:
         """Start queued jobs while there is room; other servers may be faster."""
-        while (free := self._config.max_running - len(self._running)) > 0:
+        while (free := self._config.jobs.max_running - len(self._running)) > 0:
             queued = self._store.queued(free)
             if not queued:
                 return

@@ -55,15 +55,19 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
         document["job"]["curation"] = told
     write_json(folder / "parameters.json", document)
     run = command(installed, folder)
-    more = [name.strip() for name in config.environment.split(",") if name.strip()]
+    more = config.jobs.environment
     shut_in = sandbox.wanted(job, config)
     if shut_in and (why := sandbox.obstacle()):
         shut_in = False
         _warn(folder, f"this trial runs without a sandbox: {why}")
     if shut_in:
-        shown = [installed.script.parent, *([config.archive] if config.archive else []), *_software(os.environ, more)]
+        shown = [
+            installed.script.parent,
+            *([config.folders.archive] if config.folders.archive else []),
+            *_software(os.environ, more),
+        ]
         shown += _inputs_elsewhere(job)
-        run = sandbox.around(run, folder, config.data, shown)
+        run = sandbox.around(run, folder, config.folders.data, shown)
     if items := fetch.plan(job, config, folder):
         write_json(folder / fetch.PLAN_FILE, items)
         run = fetch.command(folder, run)  # what is fetched needs the network, the script may have none
@@ -72,9 +76,9 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
         "command": run,
         "environment": environment(job, installed, folder, os.environ, more),
         "duration": job.execution_duration,
-        "max_log": config.max_log,
-        "max_memory": _least(control.memory, config.max_memory),
-        "max_disk": _least(control.disk, config.max_disk),
+        "max_log": config.jobs.max_log,
+        "max_memory": _least(control.memory, config.jobs.max_memory),
+        "max_disk": _least(control.disk, config.jobs.max_disk),
         "sandboxed": shut_in,
     }
     write_json(folder / "launch.json", launch)

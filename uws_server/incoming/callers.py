@@ -42,9 +42,9 @@ def job_service_of(services: Services, environ: dict[str, Any]) -> JobService:
 def address_of(services: Services, environ: Mapping[str, Any]) -> str:
     """The client's address: the last one that no configured proxy has."""
     address = str(environ.get("REMOTE_ADDR", ""))
-    if not services.config.proxies:
+    if not services.config.server.proxies:
         return address
-    proxies = {proxy.strip() for proxy in services.config.proxies.split(",") if proxy.strip()}
+    proxies = set(services.config.server.proxies)
     forwarded = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     while address in proxies and forwarded:
         address = forwarded.pop()

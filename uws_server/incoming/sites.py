@@ -68,7 +68,7 @@ def _rebound(services: Services, environ: Mapping[str, Any]) -> str | None:
     a proxy seldom does.
     """
     name = _foreign_name(str(environ.get("HTTP_HOST", "")), str(environ.get("SERVER_PORT", "")))
-    if name is None or services.config.base_url or not is_loopback(services.config.host):
+    if name is None or services.config.server.base_url or not is_loopback(services.config.server.host):
         return None
     return name
 

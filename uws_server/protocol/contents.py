@@ -79,7 +79,7 @@ class Contents(JobResource):
         if spec is None:
             raise NotFound(f"{name} has no parameter {parameter[:64]!r}")
         config = self.services.config
-        with forms.receiving(request.environ, self.services.spool, config.max_upload, spec.name) as body:
+        with forms.receiving(request.environ, self.services.spool, config.server.max_upload, spec.name) as body:
             if body.path.stat().st_size:
                 self.job_service.set_parameters(job, {}, {spec.name: body})
             else:

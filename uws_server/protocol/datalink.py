@@ -59,7 +59,7 @@ class DataLink:
         """GET or POST: the links of some things."""
         job_service = job_service_of(self.services, request.environ)
         self.services.rights.require_entry(job_service.caller)
-        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+        with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             wanted = [each.strip() for each in form.take_all("ID") if each.strip()]
             asked = form.take(dali.RESPONSEFORMAT)
         media_type = dali.format_of(asked or "votable", _FORMATS, "votable is allowed")
@@ -74,7 +74,7 @@ class DataLink:
         """GET or POST changes: a job like this one, run at once; 303 to where its end is waited for."""
         reruns = Reruns(self.services, job_service_of(self.services, request.environ))
         job = reruns.job_service.job(job_id, name)
-        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+        with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             for word in ("PHASE", dali.RESPONSEFORMAT, "RUNID"):
                 form.take(word)
             made = reruns.make(reruns.of_job(job), read_rerun_request(form))

@@ -119,7 +119,7 @@ class Provenance:
     def _asked(self) -> _Asked:
         if request.method == "GET":
             return _Asked(forms.query(request.environ))
-        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+        with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             return _Asked([(name, text) for name, texts in form.values.items() for text in texts])
 
 

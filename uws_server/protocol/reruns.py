@@ -78,7 +78,7 @@ class Reprocessing(JobResource):
 
     def _from_json(self, reruns: Reruns) -> tuple[tuple[Job, ...], bool]:
         config = self.services.config
-        with forms.receiving(request.environ, self.services.spool, config.max_upload, "provenance.json") as body:
+        with forms.receiving(request.environ, self.services.spool, config.server.max_upload, "provenance.json") as body:
             text = read_document(body)
         document = told(lambda: jsontext.read(text))
         source = reruns.of_text(text)

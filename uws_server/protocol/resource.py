@@ -34,7 +34,7 @@ class JobResource:
     @contextmanager
     def form(self) -> Iterator[Form]:
         """The form of the current request; RESPONSEFORMAT, which is for errors too, goes to its query."""
-        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+        with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             asked = form.take(dali.RESPONSEFORMAT)
             if asked is not None:
                 request.query.replace(dali.RESPONSEFORMAT, asked)

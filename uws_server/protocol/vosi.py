@@ -67,7 +67,7 @@ class VOSI:
 
     def availability_document(self, now: datetime) -> bytes:
         """The availability document at a moment."""
-        downtime = read_downtime(self.services.config.downtime)
+        downtime = read_downtime(self.services.config.server.downtime)
         root = etree.Element(f"{{{_AVAILABILITY}}}availability", nsmap={"vosi": _AVAILABILITY})
 
         def add(name: str, text: str) -> None:

@@ -212,7 +212,7 @@ class Finder:
 
     def _place(self, path: Path) -> str:
         """The place of a file below the archive's folder; '' for one that is elsewhere."""
-        folder = self._services.config.archive
+        folder = self._services.config.folders.archive
         if folder is None or not path.is_relative_to(folder.resolve()):
             return ""
         return path.relative_to(folder.resolve()).as_posix()

@@ -47,14 +47,14 @@ class Services:
         self.config = config
         self.base_url = base_url
         self.rights = rights_of(config)
-        self.archive = Archive(config.archive)
+        self.archive = Archive(config.folders.archive)
         self.outside = Outside.of(config)
-        self.files = JobFiles(config.data)
-        self.hashes = Hashes(config.data)
+        self.files = JobFiles(config.folders.data)
+        self.hashes = Hashes(config.folders.data)
         self.store = JobStore(config.database_url())
         self.uses = UseStore(self.store.engine)
         self.accounts = Accounts(AccountStore(self.store.engine))
-        self.revisions = Revisions(config.data)
+        self.revisions = Revisions(config.folders.data)
         self.definitions = DefinitionStore(self.store.engine)
         self.library = Library(definitions, self.check_definition, self.revisions, self.definitions)
         self.scheduler = Scheduler(self.store, self.files, self.library, config, base_url)
@@ -140,7 +140,7 @@ class Services:
 
     def _destroy(self, job_id: str) -> None:
         """What the configuration wants at a job's destruction time: nothing left, or its record."""
-        if self.config.destroyed == "record":
+        if self.config.jobs.destroyed == "record":
             self.store.archive(job_id)
             self.files.delete(job_id)
             self._tell_end(job_id)

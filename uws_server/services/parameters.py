@@ -72,8 +72,9 @@ class Outside:
         """What the configuration allows; ConfigurationError if it makes no sense."""
         for scheme in fetch.Rules.of(config).schemes:
             if scheme not in ("http", "https"):
-                raise ConfigurationError(f"url_schemes = {config.url_schemes!r}: http and https are allowed")
-        return cls(Resolver(config.resolver) if config.resolver else None, fetch.Rules.of(config))
+                came = ", ".join(config.remote.url_schemes)
+                raise ConfigurationError(f"url_schemes = {came!r}: http and https are allowed")
+        return cls(Resolver(config.remote.resolver) if config.remote.resolver else None, fetch.Rules.of(config))
 
     def at_rest(self) -> Outside:
         """The same, asking nobody: any name is taken for that of an object, where one may be given."""

@@ -161,7 +161,10 @@ class ProvenanceReader:
 
     def _hidden_folders(self) -> list[Path]:
         config = self._services.config
-        return [config.data.absolute(), *([config.archive.absolute()] if config.archive else [])]
+        return [
+            config.folders.data.absolute(),
+            *([config.folders.archive.absolute()] if config.folders.archive else []),
+        ]
 
     def definition(self, job: Job) -> About:
         """What is known of the definition that a job was made with."""

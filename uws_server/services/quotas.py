@@ -22,9 +22,9 @@ class Quotas:
     def __init__(self, services: Services, caller: Caller) -> None:
         config = services.config
         self._caller, self._store, self._config, self._counting = caller, services.store, config, services.counting
-        most_active = config.max_active if caller.max_active is None else caller.max_active
+        most_active = config.accounts.max_active if caller.max_active is None else caller.max_active
         self._most_active = 0 if caller.is_admin else most_active
-        self._most_bytes = config.max_stored if caller.max_bytes is None else caller.max_bytes
+        self._most_bytes = config.accounts.max_stored if caller.max_bytes is None else caller.max_bytes
 
     @contextlib.contextmanager
     def room(self, coming: int) -> Iterator[None]:
@@ -56,7 +56,7 @@ class Quotas:
 
     def duration(self, definition: Definition, asked: int | None) -> int:
         """Seconds granted: the definition's default, or what was asked for (0 is as long as possible), bounded."""
-        most = min(definition.control.duration.max, self._config.max_duration)
+        most = min(definition.control.duration.max, self._config.jobs.max_duration)
         if asked is None:
             return min(definition.control.duration.default, most)
         if asked < 0:
@@ -65,7 +65,7 @@ class Quotas:
 
     def destruction(self, now: datetime, asked: datetime | None) -> datetime:
         """When a job is destroyed: as asked for, but not later than the server keeps jobs."""
-        latest = now + timedelta(days=self._config.keep_days)
+        latest = now + timedelta(days=self._config.jobs.keep_days)
         return min(asked, latest) if asked is not None else latest
 
     def _alone(self, limit: int) -> contextlib.AbstractContextManager[object]:

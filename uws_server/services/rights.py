@@ -135,11 +135,13 @@ class Rights:
 
 def rights_of(config: Config) -> Rights:
     """The rules that a configuration asks for."""
-    if not config.anonymous:
-        return Rights(Anonymous.LISTED if is_loopback(config.host) else Anonymous.UNLISTED)
-    if config.anonymous not in list(Anonymous):
-        raise ConfigurationError(f"anonymous = {config.anonymous!r}: one of {', '.join(Anonymous)} is expected")
-    return Rights(Anonymous(config.anonymous))
+    if not config.accounts.anonymous:
+        return Rights(Anonymous.LISTED if is_loopback(config.server.host) else Anonymous.UNLISTED)
+    if config.accounts.anonymous not in list(Anonymous):
+        raise ConfigurationError(
+            f"anonymous = {config.accounts.anonymous!r}: one of {', '.join(Anonymous)} is expected"
+        )
+    return Rights(Anonymous(config.accounts.anonymous))
 
 
 def is_loopback(host: str) -> bool:

@@ -167,7 +167,7 @@ def test_other_urls_are_refused_with_the_reason(url: str, said: str) -> None:
 
 def test_without_hosts_no_url_is_allowed() -> None:
     with pytest.raises(Refused, match=r"this server fetches no URL \(its key `url_hosts` is empty\)"):
-        Rules.of(Config()).require("https://x.org/a")
+        Rules.of(Config.of()).require("https://x.org/a")
 
 
 @given(st.text() | st.text("https://esac.int:@[]#?%\\", max_size=60))
@@ -340,7 +340,7 @@ def url_job(port: int, *paths: str) -> Job:
 
 
 def start(folder: Path, job: Job, *script: str) -> subprocess.CompletedProcess[str]:
-    config = Config(url_schemes="http", url_hosts="localhost:*", url_private="localhost:*")
+    config = Config.of(url_schemes="http", url_hosts="localhost:*", url_private="localhost:*")
     (folder / fetch.PLAN_FILE).write_text(json.dumps(fetch.plan(job, config)), encoding="utf-8")
     return subprocess.run(fetch.command(folder, script), cwd=folder, capture_output=True, text=True, timeout=30)
 
@@ -370,7 +370,7 @@ def test_the_script_does_not_follow_an_error(tmp_path: Path, port: int) -> None:
 
 def test_a_job_without_urls_has_nothing_to_fetch() -> None:
     value = ParameterValue("https://x.org", "https://x.org")
-    assert fetch.plan(Job(new_id(), "d", "1", Phase.PENDING, utcnow(), 60, parameters={"a": value}), Config()) == []
+    assert fetch.plan(Job(new_id(), "d", "1", Phase.PENDING, utcnow(), 60, parameters={"a": value}), Config.of()) == []
 
 
 def test_a_job_of_a_server_fetches_before_its_script(tmp_path: Path, port: int) -> None:

@@ -57,7 +57,7 @@ class Place:
         installed = Installed(Definition("d", "1", "D", Entry("shell", "run.sh")), self.definition, "0123", "editor")
         duration = settings.pop("duration", 60)
         job = Job(self.folder.name, "d", "1", Phase.EXECUTING, utcnow(), duration, trial=trial, parameters=values or {})
-        config = Config(data=self.data, archive=self.archive, **settings)
+        config = Config.of(data=self.data, archive=self.archive, **settings)
         staging.prepare(job, installed, self.folder, config, "http://localhost")
         launch = self.launch()
         launch["environment"][MARK] = self.mark
@@ -305,13 +305,13 @@ def test_where_there_is_no_bubblewrap_a_trial_runs_and_its_log_says_so(place: Pl
 @pytest.mark.usefixtures("without_bubblewrap")
 def test_all_jobs_cannot_be_shut_in_without_bubblewrap() -> None:
     with pytest.raises(ConfigurationError, match="sandbox = 'all': bubblewrap is not installed"):
-        sandbox.require(Config(sandbox="all"))
-    sandbox.require(Config(sandbox="trials"))
+        sandbox.require(Config.of(sandbox="all"))
+    sandbox.require(Config.of(sandbox="trials"))
 
 
 def test_an_unknown_setting_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="sandbox = 'some': trials, all or none is allowed"):
-        sandbox.require(Config(sandbox="some"))
+        sandbox.require(Config.of(sandbox="some"))
 
 
 def test_what_the_server_uses_while_a_script_runs_is_mounted_by_itself(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def run(tmp_path: Path, of: Job, definition: Installed) -> tuple[Path, str]:
     """Run the job as its supervisor would: with what launch.json says and nothing else."""
     folder = tmp_path / "job"
     folder.mkdir()
-    staging.prepare(of, definition, folder, Config(data=tmp_path), "http://x.org/uws")
+    staging.prepare(of, definition, folder, Config.of(data=tmp_path), "http://x.org/uws")
     launch = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
     done = subprocess.run(
         launch["command"], env=launch["environment"], cwd=folder, capture_output=True, check=True, timeout=30
@@ -92,7 +92,7 @@ def test_a_script_gets_the_calibration_of_the_server_and_what_the_configuration_
 def test_the_key_environment_names_further_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_TOOL", "é b")
     monkeypatch.setenv("MY_OTHER", "x")
-    config = Config(data=tmp_path, environment="MY_TOOL, MY_NONE,")
+    config = Config.of(data=tmp_path, environment="MY_TOOL, MY_NONE,")
     staging.prepare(job(), installed(tmp_path, "true\n"), tmp_path, config, "http://x")
     given = json.loads((tmp_path / "launch.json").read_text(encoding="utf-8"))["environment"]
     assert {name: text for name, text in given.items() if name.startswith("MY_")} == {"MY_TOOL": "é b"}
@@ -169,7 +169,7 @@ def test_many_long_values_do_not_keep_a_script_from_starting(tmp_path: Path) -> 
 def test_the_supervisor_is_told_the_limits(tmp_path: Path) -> None:
     made = job()
     staging.prepare(
-        made, installed(tmp_path, "true\n"), tmp_path, Config(data=tmp_path, max_log=5, max_memory=6), "http://x"
+        made, installed(tmp_path, "true\n"), tmp_path, Config.of(data=tmp_path, max_log=5, max_memory=6), "http://x"
     )
     launch = json.loads((tmp_path / "launch.json").read_text(encoding="utf-8"))
     assert (launch["duration"], launch["max_log"], launch["max_memory"]) == (77, 5, 6)
@@ -231,7 +231,7 @@ def test_urls_are_files_that_are_fetched_before_the_script_runs(tmp_path: Path) 
     document = staging.parameters_document(made, definition, "http://x")["parameters"]["eventlist"]
     assert (document["kind"], document["value"]) == ("file", "inputs/eventlist-a.fits")
     assert document["source"] == "https://x.org/a.fits"
-    staging.prepare(made, definition, tmp_path, Config(data=tmp_path), "http://x")
+    staging.prepare(made, definition, tmp_path, Config.of(data=tmp_path), "http://x")
     (item,) = json.loads((tmp_path / "fetch.json").read_text(encoding="utf-8"))
     assert (item["url"], item["place"]) == ("https://x.org/a.fits", "inputs/eventlist-a.fits")
     launched = json.loads((tmp_path / "launch.json").read_text(encoding="utf-8"))["command"]
@@ -312,7 +312,7 @@ def test_a_function_that_cannot_be_called_is_told(tmp_path: Path, script: str, s
     definition = replace(definition, definition=replace(definition.definition, entry=Entry("python", "run.py", "work")))
     folder = tmp_path / "job"
     folder.mkdir()
-    staging.prepare(job(), definition, folder, Config(data=tmp_path), "http://x")
+    staging.prepare(job(), definition, folder, Config.of(data=tmp_path), "http://x")
     launch = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
     done = subprocess.run(launch["command"], env=launch["environment"], cwd=folder, capture_output=True, check=False)
     assert done.returncode == 1
@@ -324,7 +324,7 @@ def test_the_lower_limit_of_definition_and_server_holds(tmp_path: Path, own: int
     found = installed(tmp_path, "true\n")
     control = Control(memory=own, disk=own, cpus=3)
     found = replace(found, definition=replace(found.definition, control=control))
-    staging.prepare(job(), found, tmp_path, Config(data=tmp_path, max_memory=server, max_disk=server), "http://x")
+    staging.prepare(job(), found, tmp_path, Config.of(data=tmp_path, max_memory=server, max_disk=server), "http://x")
     launch = json.loads((tmp_path / "launch.json").read_text(encoding="utf-8"))
     assert (launch["max_memory"], launch["max_disk"]) == (limit, limit)
     assert {launch["environment"][f"{name}_NUM_THREADS"] for name in ("OMP", "OPENBLAS", "MKL")} == {"3"}

@@ -339,7 +339,7 @@ def test_a_request_names_few_objects() -> None:
 @pytest.mark.parametrize("schemes", ["ftp", "https, file"])
 def test_a_scheme_that_is_not_fetched_is_refused_at_the_start(schemes: str) -> None:
     with pytest.raises(ConfigurationError, match="http and https are allowed"):
-        Outside.of(Config(url_schemes=schemes))
+        Outside.of(Config.of(url_schemes=schemes))
 
 
 # --- over HTTP ---------------------------------------------------------------------------------------------

@@ -394,7 +394,7 @@ def test_who_publishes_and_who_may_have_it_is_told_by_the_configuration(tmp_path
 @pytest.mark.parametrize(("key", "value"), [("data_rights", "Public"), ("publisher", "https://x.org")])
 def test_a_publisher_or_rights_that_cannot_be_are_refused(tmp_path: Path, key: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{key} = '{value}'"):
-        Services(Config(data=tmp_path, **{key: value}), "http://x.org", tmp_path)
+        Services(Config.of(data=tmp_path, **{key: value}), "http://x.org", tmp_path)
 
 
 def test_rows_on_both_databases(database_url: str) -> None:

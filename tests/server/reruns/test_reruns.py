@@ -422,7 +422,7 @@ def test_files_that_were_read_before_take_nothing_of_what_may_be_read(
     for place in ("a", "b"):
         (tmp_path / "archive" / place).mkdir(parents=True)
         (tmp_path / "archive" / place / "x.fits").write_bytes(place.encode() * 5000)
-    settings = Config(data=tmp_path / "data", archive=tmp_path / "archive")
+    settings = Config.of(data=tmp_path / "data", archive=tmp_path / "archive")
     services = Services(settings, "http://x.org", definitions(tmp_path / "definitions"))
     services.hashes.of(tmp_path / "archive/a/x.fits")
     file = PlannedInput(0, "table", "", "", "x.fits", (hashlib.sha256(b"b" * 5000).hexdigest(),))
@@ -757,7 +757,7 @@ def test_the_page_refuses_a_locked_field_and_a_form_of_elsewhere(lab: Lab, note:
 
 
 def test_a_job_whose_definition_is_gone_still_tells_its_step(tmp_path: Path) -> None:
-    services = Services(Config(data=tmp_path), "http://x.org", ROOT / "job_definitions")
+    services = Services(Config.of(data=tmp_path), "http://x.org", ROOT / "job_definitions")
     given = {"text": ParameterValue("x", "x")}
     gone = Job(new_id(), "gone", "1", Phase.COMPLETED, utcnow(), 60, parameters=given, revision="0" * 64)
     (step,) = sources.of_job(services, gone).steps

@@ -73,7 +73,7 @@ def services_of(tmp_path: Path, **settings: Any) -> Services:
     folder = tmp_path / "job_definitions"
     if not folder.exists():
         shutil.copytree(definitions_folder() / "dummy", folder / "dummy")
-    return Services(Config(data=tmp_path / "data", **settings), "http://x.org", folder)
+    return Services(Config.of(data=tmp_path / "data", **settings), "http://x.org", folder)
 
 
 @pytest.fixture
@@ -405,7 +405,7 @@ def test_an_acceptance_is_refused_if_another_version_of_that_name_went_live_mean
     desk.live()
     desk.ann.save("curve", desk.ann.edit_live("curve").edit, files(version="1.1"))
     desk.ann.request("curve", "")
-    place = desk.services.config.data.parent / "job_definitions" / "curve"
+    place = desk.services.config.folders.data.parent / "job_definitions" / "curve"
     place.mkdir()
     for name, text in files(version="1.1", title="Of the folder").items():
         (place / name).write_text(text)
@@ -420,7 +420,7 @@ def test_an_acceptance_is_refused_if_another_version_of_that_name_went_live_mean
 
 
 def test_a_definition_of_the_folder_is_drafted_with_all_its_files(desk: Desk) -> None:
-    place = desk.services.config.data.parent / "job_definitions" / "dummy"
+    place = desk.services.config.folders.data.parent / "job_definitions" / "dummy"
     (place / "data").mkdir()
     (place / "data" / "lines.bin").write_bytes(b"\xff\0")
     while "data" not in [path.name for path in desk.services.library.get("dummy").folder.iterdir()]:
@@ -544,7 +544,7 @@ def test_test_values_are_checked_like_any_others(desk: Desk) -> None:
     with pytest.raises((InvalidParameters, DefinitionError), match="table"):
         desk.ann.try_out("curve")
     assert list(JobService(desk.services, ADMIN).jobs(Filter())) == []
-    assert list((desk.services.config.data / "incoming").iterdir()) == []
+    assert list((desk.services.config.folders.data / "incoming").iterdir()) == []
     assert desk.ann.get("curve").trial is None
 
 

@@ -32,7 +32,7 @@ LIST = Use("eventlist", "0999990101/PN.FITS", "a" * 64)
 @pytest.fixture
 def services(tmp_path: Path, database_url: str) -> Iterator[Services]:
     """Services without a scheduler that runs. Over each kind of database."""
-    made = Services(Config(data=tmp_path / "data", database=database_url), BASE, definitions_folder())
+    made = Services(Config.of(data=tmp_path / "data", database=database_url), BASE, definitions_folder())
     yield made
     made.store.close()
 
@@ -197,11 +197,11 @@ def test_a_rerun_is_joined_to_what_it_runs_again(services: Services, make: Maker
 def test_values_are_told_without_secrets(services: Services, make: Maker) -> None:
     job = make.job(
         Use("eventlist", "https://ann:hunter2@x.org/a.fits", "d" * 64),
-        api_token="s3cret", note=f"in {services.config.data.absolute()}/jobs", link="https://x.org/a?token=t0ken",
+        api_token="s3cret", note=f"in {services.config.folders.data.absolute()}/jobs", link="https://x.org/a?token=t0ken",
     )  # fmt: skip
     reader = ProvenanceReader(services, Caller())
     told = repr(reader.around(job))
-    for secret in ("hunter2", "s3cret", "t0ken", str(services.config.data.absolute())):
+    for secret in ("hunter2", "s3cret", "t0ken", str(services.config.folders.data.absolute())):
         assert secret not in told
 
 

@@ -203,12 +203,12 @@ def test_refused_anonymous_callers_get_nothing(tmp_path: Path) -> None:
      ("192.0.2.7", "", "unlisted"), ("192.0.2.7", "listed", "listed"), ("127.0.0.1", "refused", "refused")],
 )  # fmt: skip
 def test_the_policy_follows_the_address_unless_it_is_configured(host: str, anonymous: str, policy: str) -> None:
-    assert rights_of(Config(host=host, anonymous=anonymous)).anonymous == policy
+    assert rights_of(Config.of(host=host, anonymous=anonymous)).anonymous == policy
 
 
 def test_an_unknown_policy_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="one of listed, unlisted, refused"):
-        rights_of(Config(anonymous="perhaps"))
+        rights_of(Config.of(anonymous="perhaps"))
 
 
 def test_quotas_are_told_with_their_figures(tmp_path: Path) -> None:

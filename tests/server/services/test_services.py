@@ -45,7 +45,7 @@ def config(tmp_path: Path, **settings: Any) -> Config:
     archive = tmp_path / "archive"
     archive.mkdir(exist_ok=True)
     fits.HDUList([fits.PrimaryHDU()]).writeto(archive / "P0123456701PNS003PIEVLI0000.FIT", overwrite=True)
-    return Config(data=tmp_path / "data", archive=archive, **settings)
+    return Config.of(data=tmp_path / "data", archive=archive, **settings)
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ from uws_server.services.job_service import Counter
 from uws_server.services.parameters import Request
 from uws_server.services.rights import Caller
 from uws_server.services.context import Services
-services = Services(Config(data=Path(sys.argv[1])), "http://x.org/uws", definitions_folder())
+services = Services(Config.of(data=Path(sys.argv[1])), "http://x.org/uws", definitions_folder())
 services.start()
 desk = Counter(services, Caller())
 waiting = desk.create("dummy", Request())

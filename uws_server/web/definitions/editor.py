@@ -195,7 +195,7 @@ class Editor(DraftPage):
     # --- what is typed ---------------------------------------------------------------------------------
 
     def _form(self) -> AbstractContextManager[Form]:
-        return forms.reading(request.environ, self.services.spool, self.services.config.max_upload)
+        return forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload)
 
     def _typed(self, form: Form, name: str) -> Shown:
         """What the form brought, with its problems."""
@@ -239,8 +239,8 @@ class Editor(DraftPage):
             definition=reading.definition,
             groups=form_of(reading.definition),
             readme=documentation.as_html(shown.sheet.texts["readme"]),
-            has_archive=self.services.config.archive is not None,
-            max_upload=self.services.config.max_upload,
+            has_archive=self.services.config.folders.archive is not None,
+            max_upload=self.services.config.server.max_upload,
             trial=trial.look(self.job_service, draft.trial) if draft and draft.trial else None,
         )
 

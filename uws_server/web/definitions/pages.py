@@ -129,8 +129,8 @@ class Definitions(DraftPage):
             files=sorted(files.items(), key=lambda item: (item[0] != DEFINITION_FILE, item[0])),
             readme=documentation.as_html(files.get(README_FILE, "")),
             groups=form_of(definition),
-            has_archive=self.services.config.archive is not None,
-            max_upload=self.services.config.max_upload,
+            has_archive=self.services.config.folders.archive is not None,
+            max_upload=self.services.config.server.max_upload,
         )
 
     def difference(self, name: str) -> HTTPResponse:
@@ -148,7 +148,7 @@ class Definitions(DraftPage):
 
     def act(self, name: str, action: Literal["draft", "restore", "remove"]) -> HTTPResponse:
         """POST one of the buttons of a definition."""
-        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+        with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             self.render.require_token(form)
             why = (form.take("_why") or "").strip()
             revision = form.take("revision") or ""

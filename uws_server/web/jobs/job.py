@@ -137,7 +137,7 @@ class JobPage(Page):
 
     def act(self, job_id: str, action: Literal["run", "abort", "delete", "share", "unshare"]) -> HTTPResponse:
         """POST one of the buttons: back to the job, or to the list it was deleted from."""
-        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+        with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             self.render.require_token(form)
             back = form.take("_back")
             view = read_view({key: form.take(key) or "" for key in ("definition", "phase", "page")})

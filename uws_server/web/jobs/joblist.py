@@ -90,7 +90,7 @@ class JobList(Page):
 
     def create_test(self, name: str) -> HTTPResponse:
         """POST: a job with the defaults of its definition, run at once."""
-        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+        with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             self.render.require_token(form)
         job = self.job_service.create(name, Request())
         self.job_service.run(job)

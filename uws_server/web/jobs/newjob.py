@@ -55,7 +55,7 @@ class NewJob(Page):
     def create(self, name: str) -> HTTPResponse:
         """POST the form: 303 to the new job; with status 400 the form again, its values kept, its problems told."""
         definition = self.services.library.get(name).definition
-        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+        with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             self.render.require_token(form)
             run = form.take("PHASE") == "RUN"
             run_id = (form.take("RUNID") or "").strip()
@@ -98,9 +98,9 @@ class NewJob(Page):
             groups=groups(definition, filled),
             files=_proposed([(file.id, file.place) for file in archive]),
             unlisted=max(0, len(archive) - MOST_LISTED),
-            has_archive=config.archive is not None,
-            max_upload=config.max_upload,
-            longest=min(definition.control.duration.max, config.max_duration),
+            has_archive=config.folders.archive is not None,
+            max_upload=config.server.max_upload,
+            longest=min(definition.control.duration.max, config.jobs.max_duration),
             about=documentation.as_html(definition.description),
             documentation=documentation.as_html(self.services.library.get(definition.name).readme()),
             lost=lost,

@@ -85,7 +85,7 @@ class RerunPage(Page):
         reruns = self.reruns
         reruns.require_entry()
         job: Job | None = None
-        with forms.reading(request.environ, self.services.spool, self.services.config.max_upload) as form:
+        with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             self.render.require_token(form)
             action = form.take("_do") or ""
             earlier = form.take("_job") or ""
@@ -112,7 +112,7 @@ class RerunPage(Page):
 
     def _ask(self, status: int = 200, problems: Sequence[str] = ()) -> HTTPResponse:
         """The form that asks for a file."""
-        most = self.services.config.max_upload
+        most = self.services.config.server.max_upload
         return self.render.page("rerun.html", status, source=None, problems=problems, max_upload=most)
 
     def _rerun_request(self, source: RerunSource, form: Form) -> RerunRequest:
@@ -151,7 +151,7 @@ class RerunPage(Page):
             run_id=(form.values.get("RUNID") or [""])[-1],
             accept=bool(form.values.get("accept_changed")),
             lost=bool(form.uploads),
-            max_upload=self.services.config.max_upload,
+            max_upload=self.services.config.server.max_upload,
         )
 
     def _has_form(self, job: Job) -> bool:

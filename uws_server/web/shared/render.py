@@ -45,7 +45,7 @@ class Renderer:
         """What every address within the server begins with: '' or the prefix of the base URL."""
         self.assets = Assets(folder / "static", self.root)
         self._secure = address.scheme == "https"
-        self._tokens = Tokens(services.config.data)
+        self._tokens = Tokens(services.config.folders.data)
         self._folder = folder
         self._templates = {
             path.name: SimpleTemplate(name=path.name, lookup=[str(folder)], encoding="utf8")
