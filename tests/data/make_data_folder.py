@@ -7,7 +7,7 @@ itself, which have that version in their name (`NAME` in tests/support/olddata.p
 exist: it is where the old server lives, its path is in the database, and it goes afterwards.
 
 What is in the folder was all made by the server itself, with three exceptions: one account was disabled in the database
-(no command does that), the machine is called old.example.org where the database and the keepers' files name it (so that
+(no command does that), the machine is called old.example.org where the database and the job folders name it (so that
 the folder comes from another machine wherever it is unpacked), and times of change are whole seconds (as tar keeps
 them). The server is killed in the middle of its work at the end, as by a loss of power that spares one of three jobs.
 """
@@ -112,7 +112,7 @@ def make_plain_jobs(old: Old) -> None:
     old.post(f"{old.jobs['held'][0]}/phase", None, {"PHASE": "HOLD"})
     old.create("lost", "dummy", {"seconds": "50"})
     reached(old.address("lost"), "EXECUTING")
-    os.kill(old.keeper("lost"), signal.SIGKILL)
+    os.kill(old.supervisor("lost"), signal.SIGKILL)
     old.create("archived", "dummy", {"text": "its time came"})
     old.create("public", "dummy", {"text": "shared"}, "ann")
     ends = {"text": "COMPLETED", "failed": "ERROR", "short": "ABORTED", "aborted": "ABORTED", "lost": "ERROR"}
@@ -273,8 +273,8 @@ def whole_seconds(folder: Path) -> None:
 
 
 def after_the_crash(old: Old) -> None:
-    """Wait for the job that goes on without its server; end the suspended one with its keeper."""
-    os.kill(old.keeper("suspended"), signal.SIGKILL)
+    """Wait for the job that goes on without its server; end the suspended one with its supervisor."""
+    os.kill(old.supervisor("suspended"), signal.SIGKILL)
     until(lambda: (old.folder("running") / "status.json").exists(), 60)
     assert not (old.folder("suspended") / "status.json").exists()
 

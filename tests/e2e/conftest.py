@@ -28,7 +28,7 @@ def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install playwright")
     if not Path(CHROMIUM).exists():
         pytest.skip("no Chromium: apt-get install chromium, or set CHROMIUM to where one is")
-    playwright.expect.set_options(timeout=15_000)  # without it 5 s, and those of a page are for what is done in it
+    playwright.expect.set_options(timeout=300_000)  # without it 5 s, and those of a page are for what is done in it
     with playwright.sync_playwright() as driver:
         # --no-sandbox: tests may run as root, where Chromium refuses its sandbox
         launched = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -60,7 +60,7 @@ def new_page(browser: Any) -> Iterator[NewPage]:
 
         context.route("**/*", guard)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(300_000)
         page.on("pageerror", lambda error: problems.append(f"error in the page: {error}"))
         page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
         page.expected = expected
@@ -111,10 +111,10 @@ def web_port() -> Iterator[None]:
 def spectrum_address(observed: Served) -> str:
     """The page of a spectrum job that has ended."""
     job = requests.post(
-        f"{observed.url}/rest/spectrum", data={"eventlist": "acis_10027_events", "PHASE": "RUN"}, timeout=30
+        f"{observed.url}/rest/spectrum", data={"eventlist": "acis_10027_events", "PHASE": "RUN"}, timeout=300
     ).url
     end = time.monotonic() + 30
-    while (phase := requests.get(f"{job}/phase", timeout=30).text) != "COMPLETED":
+    while (phase := requests.get(f"{job}/phase", timeout=300).text) != "COMPLETED":
         assert phase in ("QUEUED", "EXECUTING") and time.monotonic() < end, phase
         time.sleep(0.1)
     return f"{observed.url}/jobs/{job.rsplit('/', 1)[1]}"

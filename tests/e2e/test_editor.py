@@ -176,7 +176,7 @@ def tried_and_asked_for(page: Any) -> None:
     """The trial runs within the page; then an admin is asked, and the draft stands still."""
     page.get_by_role("button", name="Save and try it").click()
     trial = page.locator("#trial")
-    expect(trial.locator(".phase")).to_have_text("Completed", timeout=60_000)
+    expect(trial.locator(".phase")).to_have_text("Completed", timeout=300_000)
     expect(trial).to_contain_text("[STAGE 3/3] Writing the light curve")
     expect(trial.get_by_role("link", name="lightcurve.fits")).to_be_visible()
     page.locator("summary", has_text="Ask for validation").click()
@@ -205,9 +205,9 @@ def run_by_anybody(user: Any, served: Served, event_list: Path) -> bytes:
     user.locator("input[type=file][name=eventlist]").set_input_files(event_list)
     user.get_by_label("binsize").fill("2 min")
     user.get_by_role("button", name="Create and run").click()
-    expect(user.locator(".phase")).to_have_text("Completed", timeout=60_000)
+    expect(user.locator(".phase")).to_have_text("Completed", timeout=300_000)
     link = user.get_by_role("link", name="Download lightcurve.fits").get_attribute("href")
-    return requests.get(served.url + str(link), timeout=30).content
+    return requests.get(served.url + str(link), timeout=300).content
 
 
 def test_a_definition_is_written_tried_validated_run_and_taken_elsewhere(
@@ -222,12 +222,12 @@ def test_a_definition_is_written_tried_validated_run_and_taken_elsewhere(
     mistake_is_shown(page)
     tried_and_asked_for(page)
     assert page.evaluate("window.neverReloaded === true")
-    assert requests.get(f"{served.url}/new/lightcurve", timeout=30).status_code == 404
+    assert requests.get(f"{served.url}/new/lightcurve", timeout=300).status_code == 404
     made_live(sign_in(new_page, served, house.accounts["root"]), served)
     check_light_curve(run_by_anybody(new_page(), served, event_list), event_list, tmp_path / "lightcurve.fits")
     live = visit(f"{served.url}/new/lightcurve")
     for kind in ("json", "wadl", "votable"):
-        answer = requests.get(f"{served.url}/jdl/lightcurve/{kind}", timeout=30)
+        answer = requests.get(f"{served.url}/jdl/lightcurve/{kind}", timeout=300)
         assert answer.status_code == 200, answer.text
         document = tmp_path / f"lightcurve.{kind}"
         document.write_bytes(answer.content)

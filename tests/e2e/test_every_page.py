@@ -29,7 +29,7 @@ def chained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chained]:
 @pytest.fixture(scope="module")
 def waiting(chained: Chained) -> str:
     """The id of a job that waits for another one."""
-    made = requests.post(f"{chained.second.url}/rerun", data={"from": "0"}, allow_redirects=False, timeout=30)
+    made = requests.post(f"{chained.second.url}/rerun", data={"from": "0"}, allow_redirects=False, timeout=300)
     assert made.status_code == 303, made.text
     return made.headers["Location"].rpartition("/")[2]
 

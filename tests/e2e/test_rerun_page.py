@@ -16,7 +16,7 @@ def product(spectrum_address: str, tmp_path: Path) -> Path:
     """The spectrum of a job, as somebody has it on disk."""
     server, _, job = spectrum_address.partition("/jobs/")
     path = tmp_path / "spectrum.fits"
-    path.write_bytes(requests.get(f"{server}/rest/spectrum/{job}/results/source_spectrum", timeout=30).content)
+    path.write_bytes(requests.get(f"{server}/rest/spectrum/{job}/results/source_spectrum", timeout=300).content)
     return path
 
 
@@ -45,7 +45,7 @@ def test_a_file_is_run_again_with_one_parameter_changed(
     energy.fill("1 5")
     page.click("text=Run again >> nth=-1")
     page.wait_for_url("**/jobs/*")
-    page.wait_for_selector("#job[data-ended='yes'], #head .phase.completed", timeout=30_000)
+    page.wait_for_selector("#job[data-ended='yes'], #head .phase.completed", timeout=300_000)
     page.click("text=both side by side")
     page.wait_for_selector(".plot .uplot")
     assert "One parameter differs: energy." in page.inner_text("main")

@@ -50,16 +50,16 @@ def test_a_click_brings_the_file_to_a_client(new_page: Any, spectrum_address: st
         assert consent.asked == []  # nothing is asked before a click
         send_button(page, "source_spectrum.fits").click()
         expect(page.locator("#samp-status")).to_have_text("Sent source_spectrum.fits to Catalogue tool.")
-        message = tables.get(timeout=10)
+        message = tables.get(timeout=300)
         assert message["name"] == "source_spectrum.fits"
         assert re.search(r"^http://127\.0\.0\.1:\d+/store/[0-9a-f]{32}/source_spectrum\.fits$", message["url"])
-        with fits.open(io.BytesIO(requests.get(message["url"], timeout=30).content)) as opened:
+        with fits.open(io.BytesIO(requests.get(message["url"], timeout=300).content)) as opened:
             assert opened["SPECTRUM"].data["COUNTS"].sum() > 1000
         page.get_by_label("Send to").select_option("Catalogue tool")
         send_button(page, "events.fits").click()
         # this also lets the browser's requests through, which wait for this thread
         expect(page.locator("#samp-status")).to_have_text("Sent events.fits to Catalogue tool.")
-        assert tables.get(timeout=10)["name"] == "events.fits"
+        assert tables.get(timeout=300)["name"] == "events.fits"
         assert consent.asked == ["uws-server"]  # one registration serves all clicks
         assert images.empty()
 

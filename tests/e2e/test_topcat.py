@@ -58,7 +58,7 @@ def desktop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, web_port: None) -> 
     finally:
         for process in reversed(started):
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(15)
+            process.wait(300)
 
 
 def wait_until(done: Callable[[], bool], otherwise: str) -> None:

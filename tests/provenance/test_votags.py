@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import provenance
+from growth import bytes_moved
 from provenance import votags
 from provenance.fits import cards, hdus
 from provenance.fits.digests import digests
@@ -263,7 +264,7 @@ def test_a_full_disk_changes_nothing(product: Path, state: str, missing: int) ->
     answers: multiprocessing.Queue[str] = context.Queue()
     process = context.Process(target=write_with_little_room, args=(product, needed - missing, answers))
     process.start()
-    answer = answers.get(timeout=60)
+    answer = answers.get(timeout=300)
     process.join()
     assert "File too large; the file is as it was" in answer
     assert product.read_bytes() == before
@@ -582,23 +583,19 @@ def test_two_writers_at_once(product: Path) -> None:
     assert [each.name for each in product.parent.iterdir()] == ["product.fits"]
 
 
-def test_a_file_of_500_mb_in_300_ms(tmp_path: Path) -> None:
-    """The file has holes for data: reading or writing it all would take longer, appending does not."""
+def test_of_a_file_of_500_mb_next_to_nothing_is_read_or_written(tmp_path: Path) -> None:
     path = tmp_path / "large.fits"
     size = 500 * 1024**2 // 2880 * 2880
     primary = raw_extension(["SIMPLE  =                    T", "BITPIX  =                    8",
                              "NAXIS   =                    1", f"NAXIS1  = {size:>20}"], b"")
-    seconds = []
-    while not seconds or (min(seconds) >= 0.3 and len(seconds) < 10):  # a disk may be busy for others, not each time
-        with path.open("wb") as stream:
-            stream.write(primary)
-            stream.truncate(len(primary) + size)
-        start = time.perf_counter()
-        votags.write(path, ROW, STEPS)
-        seconds.append(time.perf_counter() - start)
-        assert path.stat().st_size > len(primary) + size
-        assert votags.read(path) == votags.Tags(ROW, STEPS)
-    assert min(seconds) < 0.3, f"{1000 * min(seconds):.0f} ms"
+    with path.open("wb") as stream:
+        stream.write(primary)
+        stream.truncate(len(primary) + size)  # a hole in place of data
+    before = bytes_moved()
+    votags.write(path, ROW, STEPS)
+    assert bytes_moved() - before < 1_000_000
+    assert path.stat().st_size > len(primary) + size
+    assert votags.read(path) == votags.Tags(ROW, STEPS)
 
 
 numbers = st.floats(0, 1e300, allow_subnormal=True)

@@ -71,7 +71,7 @@ def bash(folder: Path, script: str, **environment: str) -> subprocess.CompletedP
         **environment,
     }
     command = ["/bin/bash", "-e", str(folder / "run.sh")]
-    return subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=False, timeout=300)
 
 
 def told(folder: Path) -> tuple[steps.Step, ...]:
@@ -252,7 +252,7 @@ def pn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def finished(url: str, pn: Path, tmp_path: Path) -> tuple[dict[str, Path], str]:
     final = client.follow(client.create(url, {}, {"eventlist": pn}), lambda state: None)
-    assert final.phase == "COMPLETED", (final.error, requests.get(f"{final.url}/results/log", timeout=30).text)
+    assert final.phase == "COMPLETED", (final.error, requests.get(f"{final.url}/results/log", timeout=300).text)
     paths = {result.name: client.download(result, tmp_path) for result in final.results}
     return paths, paths["log"].read_text(encoding="utf-8")
 

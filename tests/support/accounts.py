@@ -10,7 +10,7 @@ from pathlib import Path
 def account(data: Path, name: str, *options: str) -> tuple[str, str]:
     """Make an account with the command; returns name and token."""
     command = [sys.executable, "-m", "uws_server", "accounts", "add", name, "--data", str(data), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     told, token = done.stdout.split()
     assert told == name

@@ -37,7 +37,7 @@ class Lab:
 
     def rerun(self, job: str, **values: Any) -> requests.Response:
         """The answer to running a job again."""
-        return requests.post(f"{job}/rerun", data={"PHASE": "RUN", **values}, allow_redirects=False, timeout=60)
+        return requests.post(f"{job}/rerun", data={"PHASE": "RUN", **values}, allow_redirects=False, timeout=300)
 
     def again(self, job: str, **values: Any) -> JobState:
         """The end of a job run again."""
@@ -48,7 +48,7 @@ class Lab:
     def reprocess(self, listed: Any, **more: Any) -> requests.Response:
         """The answer to running a step list again."""
         document = {"provenance": listed, **more} if isinstance(listed, list) else listed
-        return requests.post(f"{self.url}/reprocessing", json=document, allow_redirects=False, timeout=60)
+        return requests.post(f"{self.url}/reprocessing", json=document, allow_redirects=False, timeout=300)
 
     def products(self, job: JobState, folder: Path) -> dict[str, Path]:
         """Every result of a job that was completed, downloaded."""

@@ -105,7 +105,7 @@ class Old:
         job_id = self.jobs[label][0].rpartition("/")[2]
         return self.data / "jobs" / job_id[:2] / job_id
 
-    def keeper(self, label: str) -> int:
+    def supervisor(self, label: str) -> int:
         """The pid of the process that keeps a job, once there is one."""
         claim = self.folder(label) / "shepherd.json"
         until(claim.exists, 60)

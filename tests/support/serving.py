@@ -36,7 +36,7 @@ class Served:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(15)
+                self.process.wait(300)
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise

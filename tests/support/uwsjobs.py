@@ -76,18 +76,18 @@ def define(folder: Path, name: str, script: str, kind: str = "shell", /, **more:
 
 def create(server: str, name: str = "dummy", **values: str) -> str:
     """Make a job; returns its address."""
-    response = requests.post(f"{server}/rest/{name}", data=values, allow_redirects=False, timeout=30)
+    response = requests.post(f"{server}/rest/{name}", data=values, allow_redirects=False, timeout=300)
     assert response.status_code == 303, response.text
     return response.headers["Location"]
 
 
 def change(address: str, **values: str) -> requests.Response:
     """POST a form, and do not follow."""
-    return requests.post(address, data=values, allow_redirects=False, timeout=30)
+    return requests.post(address, data=values, allow_redirects=False, timeout=300)
 
 
 def phase(job: str) -> str:
-    return requests.get(f"{job}/phase", timeout=30).text
+    return requests.get(f"{job}/phase", timeout=300).text
 
 
 def reached(job: str, *wanted: str, seconds: float = 60) -> str:
@@ -101,7 +101,7 @@ def reached(job: str, *wanted: str, seconds: float = 60) -> str:
 
 def document(address: str, **query: str) -> etree._Element:
     """The XML document at an address."""
-    response = requests.get(address, params=query, timeout=30)
+    response = requests.get(address, params=query, timeout=300)
     assert response.status_code == 200, response.text
     assert response.headers["Content-Type"] == "text/xml; charset=UTF-8"
     return etree.fromstring(response.content)
@@ -109,7 +109,7 @@ def document(address: str, **query: str) -> etree._Element:
 
 def listed(server: str, query: str = "", name: str = "dummy") -> list[str]:
     """The addresses in a job list, in its order."""
-    response = requests.get(f"{server}/rest/{name}?{query}", timeout=30)
+    response = requests.get(f"{server}/rest/{name}?{query}", timeout=300)
     assert response.status_code == 200, response.text
     return [str(ref.get(f"{XLINK}href")) for ref in etree.fromstring(response.content).iterfind(f"{UWS}jobref")]
 

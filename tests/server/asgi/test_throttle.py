@@ -34,7 +34,7 @@ class Slow:
             with self._lock:
                 self.working += 1
                 self.most = max(self.most, self.working)
-            self.go_on.wait(20)
+            self.go_on.wait(300)
             with self._lock:
                 self.working -= 1
         if environ["PATH_INFO"] == "/broken":
@@ -59,14 +59,14 @@ class Place:
         return f"http://127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}"
 
     def get(self, path: str, who: str) -> int:
-        return requests.get(self.url + path, headers={"X-Who": who}, timeout=20).status_code
+        return requests.get(self.url + path, headers={"X-Who": who}, timeout=300).status_code
 
     @contextmanager
     def flood(self, method: str, count: int, content: bytes = b"") -> Iterator[None]:
         """So many requests of one client that take as long as the block lasts."""
 
         def ask() -> None:
-            requests.request(method, f"{self.url}/slow", headers={"X-Who": "flood"}, data=content, timeout=20)
+            requests.request(method, f"{self.url}/slow", headers={"X-Who": "flood"}, data=content, timeout=300)
 
         threads = [threading.Thread(target=ask) for _ in range(count)]
         for thread in threads:
@@ -110,7 +110,7 @@ def test_uploads_that_take_long_keep_nobody_from_looking_or_making_a_job(place: 
         until(lambda: place.slow.working == EACH)
         assert place.get("/quick", "flood") == 200
         form = {"PHASE": "RUN"}
-        assert requests.post(f"{place.url}/quick", form, headers={"X-Who": "flood"}, timeout=20).status_code == 200
+        assert requests.post(f"{place.url}/quick", form, headers={"X-Who": "flood"}, timeout=300).status_code == 200
 
 
 def test_nothing_is_left_of_those_who_have_gone(place: Place) -> None:

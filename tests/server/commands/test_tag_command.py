@@ -208,7 +208,7 @@ def test_taking_out_on_a_full_disk(product: Path) -> None:
     answers: multiprocessing.Queue[str] = context.Queue()
     process = context.Process(target=strip_with_little_room, args=(product, 8000, answers))
     process.start()
-    assert answers.get(timeout=60) == "1"
+    assert answers.get(timeout=300) == "1"
     process.join()
     assert product.read_bytes() == before
     assert [path.name for path in product.parent.iterdir()] == ["product.fits"]

@@ -73,7 +73,7 @@ class Maker(threading.Thread):
         # a form, or a multipart body with a file; some run at once
         files = {"source": ("source.txt", text * 20)} if self.sent % 2 else None
         data = {"text": text, "PHASE": "RUN"} if self.sent % 16 in (1, 2) else {"text": text}
-        answer = session.post(self.list, data=data, files=files, allow_redirects=False, timeout=30)
+        answer = session.post(self.list, data=data, files=files, allow_redirects=False, timeout=300)
         if answer.status_code != 303:
             self.refused.append(f"{answer.status_code}: {answer.text}")
             return
@@ -108,7 +108,7 @@ def test_what_was_acknowledged_survives_kills_and_nothing_else_is_left(data: Pat
         require_whole(served, random.sample(sorted(known), min(LOOKED_AT, len(known))), expected)
         assert folders(data) <= known, "the sweep at the start left what belongs to no job"
         print(f"{KILLS} kills, {len(expected)} jobs acknowledged, {len(known) - len(expected)} more were made")
-        until(lambda: not list((data / "incoming").iterdir()), 10, "nothing is left of interrupted uploads")
+        until(lambda: not list((data / "incoming").iterdir()), what="nothing is left of interrupted uploads")
 
 
 def killed_while_making(data: Path, number: int) -> dict[str, str]:
@@ -118,7 +118,7 @@ def killed_while_making(data: Path, number: int) -> dict[str, str]:
     for maker in makers:
         maker.start()
     try:
-        until(lambda: any(maker.made for maker in makers), 20, "the first job of this life")
+        until(lambda: any(maker.made for maker in makers), what="the first job of this life")
         time.sleep(random.uniform(0, 0.3))
     finally:
         served.kill()
@@ -155,7 +155,7 @@ def folders(data: Path) -> set[str]:
 
 
 def listed(served: Served) -> set[str]:
-    answer = requests.get(f"{served.url}/rest/copy", timeout=60)
+    answer = requests.get(f"{served.url}/rest/copy", timeout=300)
     assert answer.status_code == 200
     return set(re.findall(r'jobref id="([0-9a-f]{32})"', answer.text))
 
@@ -164,24 +164,24 @@ def require_whole(served: Served, jobs: list[str], expected: dict[str, str]) -> 
     """Each job, acknowledged or not, has its parameters and comes to its end with what it was to make."""
     for job_id in jobs:
         job = f"{served.url}/rest/copy/{job_id}"
-        text = requests.get(f"{job}/parameters/text", timeout=30).text
+        text = requests.get(f"{job}/parameters/text", timeout=300).text
         assert re.fullmatch(r"life\d+-client\d-\d+", text)
-        source = requests.get(f"{job}/parameters/source", timeout=30)
+        source = requests.get(f"{job}/parameters/source", timeout=300)
         whole = f"{text}|{source.text if source.status_code == 200 else ''}"
         assert whole == expected.get(job_id, whole)
         assert source.status_code == 404 or source.text == text * 20
-        if requests.get(f"{job}/phase", timeout=30).text == "PENDING":
-            requests.post(f"{job}/phase", data={"PHASE": "RUN"}, allow_redirects=False, timeout=30)
+        if requests.get(f"{job}/phase", timeout=300).text == "PENDING":
+            requests.post(f"{job}/phase", data={"PHASE": "RUN"}, allow_redirects=False, timeout=300)
     for job_id in jobs:
         job = f"{served.url}/rest/copy/{job_id}"
         until(lambda job=job: phase(job) == "COMPLETED", 600 if SOAK else 60, f"{job} COMPLETED", 0.05)  # type: ignore[misc]
-        result = requests.get(f"{job}/results/result", timeout=30).text
-        text = requests.get(f"{job}/parameters/text", timeout=30).text
+        result = requests.get(f"{job}/results/result", timeout=300).text
+        text = requests.get(f"{job}/parameters/text", timeout=300).text
         assert result == expected.get(job_id, result)
         assert result in (f"{text}|", f"{text}|{text * 20}")
 
 
 def phase(job: str) -> str:
-    found = requests.get(f"{job}/phase", timeout=30).text
+    found = requests.get(f"{job}/phase", timeout=300).text
     assert found in ("PENDING", "QUEUED", "EXECUTING", "COMPLETED"), found
     return found

@@ -101,10 +101,10 @@ class Remote:
         return self.url.rpartition("/")[2]
 
     def post(self, **form: Any) -> requests.Response:
-        return self.session.post(self.url, data=form, timeout=30)
+        return self.session.post(self.url, data=form, timeout=300)
 
     def document(self) -> etree._Element:
-        answer = self.session.get(self.url, timeout=30)
+        answer = self.session.get(self.url, timeout=300)
         assert answer.status_code == 200, answer.text
         return etree.fromstring(answer.content)
 
@@ -112,7 +112,7 @@ class Remote:
         return self.document().findtext(f".//{UWS}{name}") or ""
 
     def phase(self) -> str:
-        answer = self.session.get(f"{self.url}/phase", timeout=30)
+        answer = self.session.get(f"{self.url}/phase", timeout=300)
         assert answer.status_code == 200, answer.text
         return answer.text
 
@@ -158,7 +158,7 @@ class Lab:
 
     def create(self, name: str, **form: Any) -> Remote:
         assert self.served is not None
-        answer = self.session.post(f"{self.served.url}/rest/{name}", data=form, allow_redirects=False, timeout=30)
+        answer = self.session.post(f"{self.served.url}/rest/{name}", data=form, allow_redirects=False, timeout=300)
         assert answer.status_code == 303, answer.text
         return Remote(answer.headers["Location"], self.session)
 
@@ -239,9 +239,9 @@ def test_thirty_quick_jobs_leave_nothing_but_results(open_shop: Lab) -> None:
         f"{what} quick{i}" for i in range(30) for what in ("begin", "end")
     ])  # fmt: skip
     assert jobs[7].results() == {"out": "text/plain", "log": "text/plain"}
-    until(lambda: not [pid for pid in children_of(server) if state(pid) == "Z"], 5, "no zombies")
-    until(lambda: descriptors_of(server) <= descriptors + 12, 5, "descriptors do not grow with the jobs")
-    assert threads_of(server) <= threads + 16  # the workers of long polling; not one for each job
+    until(lambda: not [pid for pid in children_of(server) if state(pid) == "Z"], what="no zombies")
+    until(lambda: descriptors_of(server) <= descriptors + 12, what="descriptors do not grow with the jobs")
+    assert threads_of(server) <= threads + 16  # the workers of the polling; not one for each job
 
 
 def descriptors_of(pid: int) -> int:
@@ -273,7 +273,7 @@ def test_abort_of_queued_and_of_running_jobs(open_shop: Lab) -> None:
         assert job.phase() == "ABORTED"
         assert job.processes() == []
     assert open_shop.tracked() == ["begin runs"]
-    assert open_shop.session.get(f"{running[0].url}/results/out", timeout=30).text == "runs\n", "what it made is kept"
+    assert open_shop.session.get(f"{running[0].url}/results/out", timeout=300).text == "runs\n", "what it made is kept"
     assert not (open_shop.folder(queued) / "launch.json").exists()
     assert queued.post(PHASE="ABORT").status_code == 403
     assert open_shop.run().ended() == "COMPLETED", "their places are free again"
@@ -301,11 +301,11 @@ def test_deleted_while_it_runs(open_shop: Lab) -> None:
     until(lambda: len(job.processes()) == 3)
     handle = local.find(open_shop.folder(job))
     assert handle is not None
-    answer = open_shop.session.delete(job.url, allow_redirects=False, timeout=30)
+    answer = open_shop.session.delete(job.url, allow_redirects=False, timeout=300)
     assert answer.status_code == 303
-    assert open_shop.session.get(job.url, timeout=30).status_code == 404
+    assert open_shop.session.get(job.url, timeout=300).status_code == 404
     assert job.processes() == []
-    until(lambda: state(handle.pid) == "", 5, "the supervisor is gone and buried")
+    until(lambda: state(handle.pid) == "", what="the supervisor is gone and buried")
     handle.close()
     assert not open_shop.folder(job).exists()
     assert list((open_shop.data / "incoming").iterdir()) == []
@@ -315,7 +315,7 @@ def test_deleted_right_after_it_was_started(open_shop: Lab) -> None:
     for delay in (0, 0, 0.005, 0.01, 0.03):
         job = open_shop.run(seconds=600)
         time.sleep(delay)
-        assert open_shop.session.delete(job.url, allow_redirects=False, timeout=30).status_code == 303
+        assert open_shop.session.delete(job.url, allow_redirects=False, timeout=300).status_code == 303
         assert job.processes() == [], f"deletion {delay} s after the start"
         assert not open_shop.folder(job).exists()
 
@@ -359,7 +359,7 @@ def test_every_job_can_be_shut_in(lab: Lab) -> None:
         listed = (lab.folder(second) / "stdout.log").read_text(encoding="utf-8").split()
         assert listed == [second.id[:2]]
         until(lambda: first.phase() == "EXECUTING" and len(first.processes()) > 1)
-        first.session.post(f"{first.url}/phase", data={"PHASE": "ABORT"}, timeout=30)
+        first.session.post(f"{first.url}/phase", data={"PHASE": "ABORT"}, timeout=300)
         assert first.ended() == "ABORTED"
         assert first.processes() == []
 
@@ -371,7 +371,7 @@ def test_odd_files_do_not_lose_the_job(open_shop: Lab) -> None:
     assert results.pop("plain") == "text/plain"
     assert "log" in results and len(results) >= 2, "the file with the strange name is there too"
     assert not any("pipe" in name or "link" in name for name in results)
-    log = open_shop.session.get(f"{job.url}/results/log", timeout=30).text
+    log = open_shop.session.get(f"{job.url}/results/log", timeout=300).text
     assert "pipe" in log and "link.txt" in log and log.count("is not a plain file") == 2
 
 
@@ -503,17 +503,17 @@ def test_expired_jobs_are_swept_by_the_next_server_with_what_runs(lab: Lab) -> N
             assert job.text("destruction").startswith("2001-01-01")
         server.kill()
     with lab.serving():
-        until(lambda: is_gone(lab, done), 15)
-        until(lambda: is_gone(lab, running) or lab.again(running).phase() == "ABORTED", 15)
+        until(lambda: is_gone(lab, done))
+        until(lambda: is_gone(lab, running) or lab.again(running).phase() == "ABORTED")
         assert running.processes() == []
         assert lab.again(kept).phase() == "COMPLETED"
     with lab.serving():  # a server that stays up does this within two minutes
-        until(lambda: is_gone(lab, running), 5)
+        until(lambda: is_gone(lab, running))
         assert lab.again(kept).phase() == "COMPLETED"
 
 
 def is_gone(lab: Lab, job: Remote) -> bool:
-    answer = lab.session.get(lab.again(job).url, timeout=30)
+    answer = lab.session.get(lab.again(job).url, timeout=300)
     return answer.status_code == 404 and not lab.folder(job).exists()
 
 

@@ -329,7 +329,7 @@ def test_a_sandbox_within_hidden_folders_shows_what_is_needed(place: Place) -> N
     (inner / "jobs.sqlite").write_text("secret")
     look = f"cat {place.archive}/events.fits; cat {inner}/jobs.sqlite"
     command = sandbox.around(["/bin/bash", "-c", look], folder, inner, [place.archive])
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout == "SIMPLE"
     assert "No such file" in done.stderr
 

@@ -47,7 +47,7 @@ def run(tmp_path: Path, of: Job, definition: Installed) -> tuple[Path, str]:
     staging.prepare(of, definition, folder, Config.of(data=tmp_path), "http://x.org/uws")
     launch = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
     done = subprocess.run(
-        launch["command"], env=launch["environment"], cwd=folder, capture_output=True, check=True, timeout=30
+        launch["command"], env=launch["environment"], cwd=folder, capture_output=True, check=True, timeout=300
     )
     assert done.stderr == b""
     return folder, done.stdout.decode()

@@ -25,12 +25,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def count(url: str, **headers: str) -> int:
-    return len(ElementTree.fromstring(requests.get(f"{url}/rest/dummy", headers=headers, timeout=30).content))
+    return len(ElementTree.fromstring(requests.get(f"{url}/rest/dummy", headers=headers, timeout=300).content))
 
 
 def post(url: str, **headers: str) -> requests.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return requests.post(f"{url}/rest/dummy", {"text": "x"}, headers=named, allow_redirects=False, timeout=30)
+    return requests.post(f"{url}/rest/dummy", {"text": "x"}, headers=named, allow_redirects=False, timeout=300)
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=b"])
@@ -59,10 +59,10 @@ def test_a_get_that_makes_a_job_is_taken_from_no_other_page(served: Served) -> N
     before = count(served.url)
     for sender in ({"Origin": ELSEWHERE}, {"Referer": f"{ELSEWHERE}/a"}):
         for place in ("/rest/dummy/sync", "/rest/dummy/sync%0a"):
-            answer = requests.get(served.url + place, headers=sender, allow_redirects=False, timeout=30)
+            answer = requests.get(served.url + place, headers=sender, allow_redirects=False, timeout=300)
             assert answer.status_code == 403
     assert count(served.url) == before
-    assert requests.get(f"{served.url}/rest/dummy", headers={"Origin": ELSEWHERE}, timeout=30).status_code == 200
+    assert requests.get(f"{served.url}/rest/dummy", headers={"Origin": ELSEWHERE}, timeout=300).status_code == 200
 
 
 def test_behind_a_proxy_the_address_of_the_configuration_counts(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_name_that_was_made_to_lead_to_this_machine_is_refused(served: Served)
     port = urlsplit(served.url).port
     for name in (f"evil.example:{port}", f"EVIL.example.:{port}"):
         for path in ("/", "/rest/dummy", "/static/style.css", "/nowhere"):
-            answer = requests.get(served.url + path, headers={**AS_BROWSER, "Host": name}, timeout=30)
+            answer = requests.get(served.url + path, headers={**AS_BROWSER, "Host": name}, timeout=300)
             assert (answer.status_code, answer.headers["Content-Type"]) == (403, "text/plain; charset=UTF-8")
             assert "set base_url" in answer.text
             assert "Set-Cookie" not in answer.headers
@@ -95,7 +95,7 @@ def test_the_names_of_this_machine_and_of_proxies_are_not_refused(served: Served
     names = ["localhost", "a.localhost", "127.0.0.1", "[::1]", "10.1.2.3", "xmm"]
     names += [socket.gethostname(), socket.getfqdn()]
     for name in ("x.org", "x.org:8443", *(f"{name}:{port}" for name in names)):
-        assert requests.get(f"{served.url}/rest/dummy", headers={"Host": name}, timeout=30).status_code == 200, name
+        assert requests.get(f"{served.url}/rest/dummy", headers={"Host": name}, timeout=300).status_code == 200, name
 
 
 def test_a_request_without_a_host_is_answered(served: Served) -> None:

@@ -50,12 +50,12 @@ def test_pyvo_finds_what_belongs_to_a_product(made: Chained) -> None:
     found = links(made, did(made, "source_spectrum.fits"))
     assert set(found["semantics"]) == SEMANTICS
     (this,) = found.bysemantics("#this", include_narrower=False)
-    content = requests.get(this.access_url, timeout=60).content
+    content = requests.get(this.access_url, timeout=300).content
     assert (this.content_type, int(this.content_length)) == ("application/fits", len(content))
     with fits.open(io.BytesIO(content)) as product:
         assert product["SPECTRUM"].header["HDUCLAS1"] == "SPECTRUM"
     (progenitor,) = found.bysemantics("#progenitor", include_narrower=False)
-    assert requests.get(progenitor.access_url, timeout=60).content == made.events.read_bytes()
+    assert requests.get(progenitor.access_url, timeout=300).content == made.events.read_bytes()
 
 
 def test_every_link_leads_somewhere_and_is_of_the_type_it_says(made: Chained) -> None:
@@ -63,7 +63,7 @@ def test_every_link_leads_somewhere_and_is_of_the_type_it_says(made: Chained) ->
     for row in rows(made, did(made, "events.fits"), did(made, "source_spectrum.fits"), id_of(made.second)):
         assert sum(bool(row[name]) for name in ("access_url", "service_def", "error_message")) == 1, row
         if row["access_url"]:
-            response = requests.get(row["access_url"], timeout=60)
+            response = requests.get(row["access_url"], timeout=300)
             assert response.status_code == 200, row
             assert response.headers["Content-Type"].partition(";")[0] == row["content_type"], row
             checked += 1
@@ -74,7 +74,7 @@ def test_every_product_of_a_job_tells_its_type_and_size(made: Chained) -> None:
     found = [row for row in rows(made, id_of(made.second)) if row["semantics"] == "#this"]
     assert [row["local_semantics"] for row in found] == ["source_spectrum", "events", "regions"]
     for row in found:
-        answer = requests.get(row["access_url"], timeout=60)
+        answer = requests.get(row["access_url"], timeout=300)
         assert (row["content_type"], int(row["content_length"])) == (
             answer.headers["Content-Type"].partition(";")[0], len(answer.content),
         )  # fmt: skip
@@ -86,7 +86,7 @@ def test_the_kind_of_preview_follows_the_product(made: Chained) -> None:
     assert [url.rpartition("/")[2] for url in plots] == ["source_spectrum.svg"]
     (image,) = [row for row in spectrum if row["semantics"] == "#preview"]
     assert image["content_type"].startswith("image/")
-    assert requests.get(image["access_url"], timeout=60).content.startswith(b"<svg")
+    assert requests.get(image["access_url"], timeout=300).content.startswith(b"<svg")
     pictures = [row["access_url"] for row in events if row["semantics"].startswith("#preview")]
     assert [url.rpartition("/")[2] for url in pictures] == ["events.png"]
 
@@ -114,7 +114,7 @@ def test_what_is_not_there_is_a_row_with_an_error(made: Chained, text: str) -> N
 
 
 def test_without_an_id_the_table_is_empty_and_describes_itself(made: Chained) -> None:
-    response = requests.get(f"{made.url}/datalink", timeout=60)
+    response = requests.get(f"{made.url}/datalink", timeout=300)
     assert response.headers["Content-Type"] == "application/x-votable+xml;content=datalink"
     root = etree.fromstring(response.content)
     assert not list(root.iter(f"{VOTABLE}TR"))
@@ -125,7 +125,7 @@ def test_without_an_id_the_table_is_empty_and_describes_itself(made: Chained) ->
 
 
 def test_a_format_that_is_not_made_is_refused(made: Chained) -> None:
-    response = requests.get(f"{made.url}/datalink?ID=x&responseformat=csv", timeout=60)
+    response = requests.get(f"{made.url}/datalink?ID=x&responseformat=csv", timeout=300)
     assert (response.status_code, response.text) == (400, "RESPONSEFORMAT: 'csv' came; votable is allowed\n")
 
 
@@ -150,7 +150,7 @@ def test_the_response_of_a_product_is_a_calibration_of_it(tmp_path: Path) -> Non
     (folder / "run.py").write_text(RESPONSE)
     with running_server(tmp_path / "data", definitions=tmp_path / "definitions") as server:
         job = create(server.url, "response", PHASE="RUN")
-        assert reached(job, *ENDED) == "COMPLETED", requests.get(f"{job}/error", timeout=30).text
+        assert reached(job, *ENDED) == "COMPLETED", requests.get(f"{job}/error", timeout=300).text
         address = f"{server.url}/datalink?ID={job}/results/source.fits"
         found = {row["local_semantics"]: row["semantics"] for row in DatalinkResults.from_result_url(address)}
     del found[""]
@@ -180,12 +180,12 @@ def test_pyvo_runs_the_job_again_with_another_value(made: Chained) -> None:
 
 def test_the_service_refuses_what_may_not_be_changed(made: Chained) -> None:
     address = f"{made.second.url}/rerun/sync"
-    locked = requests.get(address, params={"gti": "x"}, timeout=60)
+    locked = requests.get(address, params={"gti": "x"}, timeout=300)
     assert locked.status_code in (400, 403)
     assert "gti" in locked.text
-    assert requests.get(address, params={"min_counts": "many"}, timeout=60).status_code == 400
-    assert requests.head(address, timeout=60).status_code == 405
-    elsewhere = requests.get(address, headers={"Sec-Fetch-Site": "cross-site"}, timeout=60)
+    assert requests.get(address, params={"min_counts": "many"}, timeout=300).status_code == 400
+    assert requests.head(address, timeout=300).status_code == 405
+    elsewhere = requests.get(address, headers={"Sec-Fetch-Site": "cross-site"}, timeout=300)
     assert elsewhere.status_code == 403
 
 
@@ -199,9 +199,9 @@ def test_stilts_finds_nothing_wrong(made: Chained, tool: str, tmp_path: Path) ->
     query = "&".join(f"ID={each}" for each in (id_of(made.first), id_of(made.second), "nothing"))
     address = f"{made.url}/datalink?{query}&ID={requests.utils.quote(did(made, 'source_spectrum.fits'), safe='')}"
     document = tmp_path / "links.xml"
-    document.write_bytes(requests.get(address, timeout=60).content)
+    document.write_bytes(requests.get(address, timeout=300).content)
     place = [f"votable={document}"] if tool == "votlint" else [f"votable={address}", "maxrepeat=500"]
-    done = subprocess.run(["stilts", tool, *place], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(["stilts", tool, *place], capture_output=True, text=True, check=False, timeout=300)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     wrong = [line for line in said.splitlines() if line.startswith(("ERROR", "E-", "WARNING", "W-"))]

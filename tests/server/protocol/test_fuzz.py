@@ -80,16 +80,16 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     definitions = write_definitions(tmp_path_factory.mktemp("definitions"))
     with running_server(data, definitions=definitions, max_upload="2 MB", max_running=2) as served:
         account = [sys.executable, "-m", "uws_server", "accounts", "add", "ann", "--admin", "--data", str(data)]
-        name, token = subprocess.run(account, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+        name, token = subprocess.run(account, capture_output=True, text=True, check=True, timeout=300).stdout.split()
         owner = (name, token)
         account[5:7] = ["ben", "--role", "author"]
-        said = subprocess.run(account, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+        said = subprocess.run(account, capture_output=True, text=True, check=True, timeout=300).stdout.split()
         form = {"text": SECRET, "PHASE": "RUN"}
-        made = requests.post(f"{served.url}/rest/dummy", data=form, auth=owner, allow_redirects=False, timeout=30)
+        made = requests.post(f"{served.url}/rest/dummy", data=form, auth=owner, allow_redirects=False, timeout=300)
         owned = made.headers["Location"]
         ended = create(served.url, text="of nobody", PHASE="RUN")
         reached(ended, "COMPLETED")
-        while requests.get(f"{owned}/phase", auth=owner, timeout=30).text != "COMPLETED":
+        while requests.get(f"{owned}/phase", auth=owner, timeout=300).text != "COMPLETED":
             time.sleep(0.05)
         found = Target(served.url, served.log, owner, owned, (), ended)
         found.before = found.state()
@@ -104,14 +104,14 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         yield found
         for definition in ("dummy", "files", "table", "tree", "loud"):  # what runs would outlive the server
             for job in listed(served.url, "", definition):
-                requests.delete(job, auth=owner, allow_redirects=False, timeout=30)
+                requests.delete(job, auth=owner, allow_redirects=False, timeout=300)
 
 
 def signed_in(url: str, account: tuple[str, str]) -> tuple[requests.Session, dict[str, str]]:
     """A session of an author's browser, and the hidden field of its forms."""
     session = requests.Session()
     session.auth = account
-    page = session.get(f"{url}/definitions/_new", timeout=30).text
+    page = session.get(f"{url}/definitions/_new", timeout=300).text
     return session, {"_token": page.partition('name="_token" value="')[2].partition('"')[0]}
 
 
@@ -523,7 +523,7 @@ def test_after_all_that_nothing_is_lost_and_nothing_was_made_unseen(target: Targ
     known = target.made | {target.owned, target.ended}
     started = time.monotonic()
     for definition in ("dummy", "files", "table", "tree", "loud", "spectrum"):
-        answer = requests.get(f"{target.url}/rest/{definition}", auth=target.owner, timeout=30)
+        answer = requests.get(f"{target.url}/rest/{definition}", auth=target.owner, timeout=300)
         found = {part.partition('"')[0] for part in answer.text.split('xlink:href="')[1:]}
         if definition != "dummy":  # a broken connection may take the 303 of a job that was made before it broke
             assert found <= known

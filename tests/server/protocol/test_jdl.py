@@ -32,7 +32,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def get(served: Served, path: str, **headers: str) -> requests.Response:
-    return requests.get(f"{served.url}{path}", headers=headers, timeout=30, allow_redirects=False)
+    return requests.get(f"{served.url}{path}", headers=headers, timeout=300, allow_redirects=False)
 
 
 def installed(name: str) -> Package:
@@ -51,7 +51,7 @@ def test_the_list_has_every_definition_with_its_addresses(served: Served) -> Non
     assert links["jobs"] == f"{served.url}/rest/dummy"
     for name, address in links.items():
         if name != "sync":  # it would make a job
-            assert requests.get(address, timeout=30).status_code == 200, address
+            assert requests.get(address, timeout=300).status_code == 200, address
 
 
 def test_a_browser_is_shown_the_page(served: Served) -> None:
@@ -118,7 +118,7 @@ def test_pyvo_makes_a_job_by_the_other_one(served: Served) -> None:
     links = DatalinkResults.from_result_url(f"{served.url}/jdl/dummy")
     service = links.get_adhocservice_by_ivoid("ivo://ivoa.net/std/UWS#async")
     query = DatalinkQuery.from_resource([next(iter(links))], service, text="by pyvo")
-    answer = requests.post(query.queryurl, data=dict(query), timeout=30)
+    answer = requests.post(query.queryurl, data=dict(query), timeout=300)
     assert answer.url.startswith(f"{served.url}/rest/dummy/")
     document = etree.fromstring(answer.content)
     assert document.findtext("{*}phase") in ("QUEUED", "EXECUTING", "COMPLETED")
@@ -142,7 +142,7 @@ def test_the_links_lead_to_all_that_is_known(served: Served) -> None:
     assert found["#documentation", "text/markdown"] == f"{served.url}/jdl/dummy/readme"
     assert found["#auxiliary", "application/json"] == f"{served.url}/jdl/dummy/json"
     for address in found.values():
-        assert requests.get(address, timeout=30).status_code == 200
+        assert requests.get(address, timeout=300).status_code == 200
 
 
 def test_the_links_are_valid(served: Served, shared: Path, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_the_links_are_valid(served: Served, shared: Path, tmp_path: Path) -> No
     path = tmp_path / "links.xml"
     path.write_bytes(document)
     for command in (["votlint", str(path)], ["datalinklint", str(path)]):
-        done = subprocess.run(["stilts", *command], capture_output=True, text=True, timeout=120)
+        done = subprocess.run(["stilts", *command], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0
         assert "WARNING" not in done.stdout
         assert "ERROR" not in done.stdout
@@ -213,7 +213,7 @@ def test_what_there_is_not_is_told(served: Served, path: str, status: int, said:
     request = requests.Request("GET", served.url).prepare()
     request.url = f"{served.url}{path}"  # as it is: requests would tidy it up
     with requests.Session() as session:
-        answer = session.send(request, timeout=30, allow_redirects=False)
+        answer = session.send(request, timeout=300, allow_redirects=False)
     assert answer.status_code == status
     assert said in answer.text
     assert "root:" not in answer.text
@@ -229,7 +229,7 @@ def test_an_error_is_a_votable_where_one_was_asked_for(served: Served) -> None:
 
 def test_it_is_read_only(served: Served) -> None:
     for path in ("/jdl", "/jdl/dummy", "/jdl/dummy/script"):
-        assert requests.post(f"{served.url}{path}", data={"name": "dummy"}, timeout=30).status_code == 405
+        assert requests.post(f"{served.url}{path}", data={"name": "dummy"}, timeout=300).status_code == 405
 
 
 def test_a_server_for_accounts_shows_them_to_accounts_only(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ class Place:
         return self.served.url
 
     def get(self, query: str = "", **headers: str) -> requests.Response:
-        return requests.get(f"{self.url}/obscore{query}", headers=headers, timeout=30)
+        return requests.get(f"{self.url}/obscore{query}", headers=headers, timeout=300)
 
     def rows(self, **headers: str) -> Table:
         answer = self.get(**headers)
@@ -203,14 +203,14 @@ def made(place: Place, path: Path, **headers: str) -> str:
     """A job that makes that file; its address."""
     with path.open("rb") as stream:
         sent = requests.post(f"{place.url}/rest/fits", files={"table": stream}, headers=headers, allow_redirects=False,
-                             timeout=30)  # fmt: skip
+                             timeout=300)  # fmt: skip
     address = sent.headers["Location"]
-    requests.post(f"{address}/phase", data={"PHASE": "RUN"}, headers=headers, allow_redirects=False, timeout=30)
+    requests.post(f"{address}/phase", data={"PHASE": "RUN"}, headers=headers, allow_redirects=False, timeout=300)
     for _ in range(400):
-        phase = requests.get(f"{address}/phase?", headers=headers, timeout=30).text
+        phase = requests.get(f"{address}/phase?", headers=headers, timeout=300).text
         if phase in ("COMPLETED", "ERROR"):
             break
-        requests.get(f"{address}?WAIT=5&PHASE={phase}", headers=headers, timeout=30)
+        requests.get(f"{address}?WAIT=5&PHASE={phase}", headers=headers, timeout=300)
     assert phase == "COMPLETED"
     return address
 
@@ -237,7 +237,7 @@ def test_a_result_is_a_row(place: Place, job: str) -> None:
     assert found == told
     assert (found["instrument_name"], found["analysis_mode"], found["energy_max"]) == ("EPN", "fits 2", 15000.0)
     assert str(url).startswith(f"{place.url}/store/")
-    assert requests.get(str(url), timeout=30).content == path.read_bytes()
+    assert requests.get(str(url), timeout=300).content == path.read_bytes()
 
 
 def test_pyvo_reads_it(place: Place, job: str) -> None:
@@ -262,7 +262,7 @@ def test_votlint_finds_nothing(place: Place, job: str, tmp_path: Path, query: st
         pytest.skip("install the Debian package stilts")
     (tmp_path / "table.vot").write_bytes(place.get(query).content)
     command = [program, "votlint", "ucd=true", "unit=true", f"votable={tmp_path / 'table.vot'}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert (done.stdout + done.stderr).strip() == ""
 
 
@@ -278,7 +278,7 @@ def test_formats_and_errors(place: Place, job: str) -> None:
         assert answer.headers["Content-Type"] == "application/x-votable+xml"
         assert 'name="QUERY_STATUS" value="ERROR"' in answer.text
         assert words in answer.text
-    head = requests.head(f"{place.url}/obscore", timeout=30)
+    head = requests.head(f"{place.url}/obscore", timeout=300)
     assert (head.status_code, head.content) == (200, b"")
 
 
@@ -301,7 +301,7 @@ def test_rows_are_kept_and_files_count(place: Place, spectrum: Path) -> None:
     path.unlink()
     assert names() == []
     before = len(place.kept("result_id"))
-    requests.delete(job, allow_redirects=False, timeout=30)
+    requests.delete(job, allow_redirects=False, timeout=300)
     assert len(place.kept("result_id")) == before - 1
 
 
@@ -318,7 +318,7 @@ def test_a_table_that_cannot_be_finished_does_not_pass_for_whole(place: Place, s
         assert '<INFO name="QUERY_STATUS" value="ERROR">' in answer.text
         assert place.get("?RESPONSEFORMAT=ecsv").status_code == 500  # it has no place where to tell it
     finally:
-        requests.delete(job, allow_redirects=False, timeout=30)
+        requests.delete(job, allow_redirects=False, timeout=300)
 
 
 def test_one_sees_what_one_may(place: Place, spectrum: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -351,7 +351,7 @@ def test_a_file_without_tags_is_no_row(place: Place, tmp_path: Path) -> None:
 
 
 def test_other_results_are_no_rows(place: Place) -> None:
-    assert requests.get(f"{place.url}/rest/fits", timeout=30).status_code == 200
+    assert requests.get(f"{place.url}/rest/fits", timeout=300).status_code == 200
     address = create(place.url, "fits")
     change(f"{address}/phase", PHASE="RUN")
     reached(address, "ERROR", "COMPLETED")

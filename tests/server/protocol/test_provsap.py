@@ -33,8 +33,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chained]:
 
 def asked(made: Chained, method: str = "GET", **query: object) -> requests.Response:
     if method == "POST":
-        return requests.post(f"{made.url}/provsap", data=query, timeout=60)
-    return requests.get(f"{made.url}/provsap", params=query, timeout=60)  # type: ignore[arg-type]
+        return requests.post(f"{made.url}/provsap", data=query, timeout=300)
+    return requests.get(f"{made.url}/provsap", params=query, timeout=300)  # type: ignore[arg-type]
 
 
 def told(made: Chained, **query: object) -> ProvDocument:
@@ -55,7 +55,7 @@ def files(document: ProvDocument) -> set[str]:
 
 def store_id(made: Chained, result: str) -> str:
     """The id of a result of the second job, as its document of provenance names it."""
-    document = requests.get(f"{made.second.url}/provjson", timeout=60).json()
+    document = requests.get(f"{made.second.url}/provjson", timeout=300).json()
     found = [name for name, about in document["entity"].items() if about.get("voprov:name") == result]
     return found[-1].removeprefix("this:result_")
 
@@ -164,7 +164,7 @@ def test_what_is_not_there_is_404(made: Chained) -> None:
 
 
 def test_an_error_is_a_votable_where_one_is_asked_for(made: Chained) -> None:
-    response = requests.get(f"{made.url}/provsap", headers={"Accept": "application/x-votable+xml"}, timeout=60)
+    response = requests.get(f"{made.url}/provsap", headers={"Accept": "application/x-votable+xml"}, timeout=300)
     assert response.status_code == 400
     (info,) = etree.fromstring(response.content).iter("{*}INFO")
     assert info.get("value") == "ERROR"
@@ -173,11 +173,11 @@ def test_an_error_is_a_votable_where_one_is_asked_for(made: Chained) -> None:
 
 def test_the_provenance_of_a_job_is_all_before_it_and_what_it_made(made: Chained) -> None:
     for word, kind in (("provjson", "json"), ("provxml", "xml"), ("provn", "provn")):
-        response = requests.get(f"{made.second.url}/{word}", timeout=60)
+        response = requests.get(f"{made.second.url}/{word}", timeout=300)
         document = ProvDocument.deserialize(content=response.content.decode(), format=kind)
         assert names(document, "Activity") == {f"job_{id_of(made.first)}", f"job_{id_of(made.second)}"}
         assert len(files(document)) == 2 + 3
-    assert requests.get(f"{made.url}/rest/dummy/{id_of(made.second)}/provjson", timeout=60).status_code == 404
+    assert requests.get(f"{made.url}/rest/dummy/{id_of(made.second)}/provjson", timeout=300).status_code == 404
 
 
 def test_without_graphviz_a_picture_is_503(
@@ -187,9 +187,9 @@ def test_without_graphviz_a_picture_is_503(
     with running_server(tmp_path_factory.mktemp("bare")) as server:
         job = create(server.url, "dummy", PHASE="RUN", seconds="0")
         reached(job, "COMPLETED")
-        response = requests.get(f"{job}/provsvg", timeout=60)
+        response = requests.get(f"{job}/provsvg", timeout=300)
         assert (response.status_code, response.text) == (
             503,
             "no picture can be drawn: the program dot is not here; install the Debian package graphviz\n",
         )
-        assert requests.get(f"{job}/provjson", timeout=60).status_code == 200
+        assert requests.get(f"{job}/provjson", timeout=300).status_code == 200

@@ -45,10 +45,10 @@ class Lab:
 
     def refused(self, values: dict[str, str], files: dict[str, Path] | None = None) -> str:
         """The sentence with which a request is refused; no job is made of it."""
-        before = requests.get(f"{self.url}/rest/spectrum", timeout=30).text.count("jobref ")
+        before = requests.get(f"{self.url}/rest/spectrum", timeout=300).text.count("jobref ")
         with pytest.raises(ClientError, match=" answered 400: ") as caught:
             client.create(f"{self.url}/rest/spectrum", values, files)
-        assert requests.get(f"{self.url}/rest/spectrum", timeout=30).text.count("jobref ") == before
+        assert requests.get(f"{self.url}/rest/spectrum", timeout=300).text.count("jobref ") == before
         return str(caught.value).partition("answered 400: ")[2]
 
     def products(self, final: JobState, tmp_path: Path) -> dict[str, Path]:
@@ -187,7 +187,7 @@ def test_every_fits_product_says_what_it_is_and_how_it_was_made(lab: Lab, tmp_pa
         assert told["min_counts"].editable
         assert step.extra["task"] == "spectrum"
         assert str(lab.archive) not in product.read_bytes().decode("latin-1")
-        assert requests.head(str(row["access_url"]), timeout=30).status_code == 200
+        assert requests.head(str(row["access_url"]), timeout=300).status_code == 200
         if shutil.which("fitsverify"):
             subprocess.run(["fitsverify", "-q", str(product)], check=True)
 
@@ -275,7 +275,7 @@ def test_broken_event_lists_end_in_error_with_a_sentence(lab: Lab, tmp_path: Pat
     assert final.phase == "ERROR"
     assert final.error is not None
     assert re.search(sentence, final.error), final.error
-    assert final.error in requests.get(f"{final.url}/results/log", timeout=30).text
+    assert final.error in requests.get(f"{final.url}/results/log", timeout=300).text
 
 
 def test_a_text_file_is_refused_at_once(lab: Lab, tmp_path: Path) -> None:
@@ -334,5 +334,5 @@ def test_what_was_made_before_an_error_is_kept(lab: Lab, tmp_path: Path) -> None
     cut_short(simulated_list(lab, "EMOS1"), bad)
     final = lab.run({"source_region": CIRCLE}, {"eventlist": bad})
     assert {result.name for result in final.results} >= {"log"}
-    with contextlib.closing(requests.get(f"{final.url}/parameters/eventlist", timeout=30)) as answer:
+    with contextlib.closing(requests.get(f"{final.url}/parameters/eventlist", timeout=300)) as answer:
         assert answer.content == bad.read_bytes()

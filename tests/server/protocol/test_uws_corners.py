@@ -33,7 +33,7 @@ def server(served: Served) -> str:
 
 def send(method: str, address: str, **what: object) -> requests.Response:
     """Send a request and do not follow."""
-    return requests.request(method, address, allow_redirects=False, timeout=30, **what)  # type: ignore[arg-type]
+    return requests.request(method, address, allow_redirects=False, timeout=300, **what)  # type: ignore[arg-type]
 
 
 # --- numbers, times and words ------------------------------------------------------------------------------
@@ -43,7 +43,7 @@ def send(method: str, address: str, **what: object) -> requests.Response:
 def test_numbers_larger_than_any_that_is_meant_are_numbers_all_the_same(server: str, many: str) -> None:
     """What Java and C call the largest number stands for 'as much as there is'."""
     job = create(server, EXECUTIONDURATION=many)
-    granted = requests.get(f"{job}/executionduration", timeout=30).text
+    granted = requests.get(f"{job}/executionduration", timeout=300).text
     assert int(granted) == min(int(many), 3600)
     assert job in listed(server, f"LAST={many}")
     assert send("GET", f"{job}?WAIT={many}&PHASE=EXECUTING").status_code == 200
@@ -80,7 +80,7 @@ def test_a_control_resource_wants_its_own_parameter(server: str, name: str) -> N
         refused = change(f"{job}/{name}", **wrong)
         assert (refused.status_code, refused.text.partition(":")[0]) == (400, name.upper()), wrong
     assert phase(job) == "PENDING"
-    assert requests.get(f"{job}/parameters/text", timeout=30).text == "hello"
+    assert requests.get(f"{job}/parameters/text", timeout=300).text == "hello"
 
 
 # --- formats ---------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def test_xml_has_the_media_type_that_was_asked_for(server: str, accept: str | No
     """RFC 9110, 12.5.1; the validator of 2016 sends, and wants, application/xml."""
     job = create(server)
     for address in (f"{server}/rest/dummy?LAST=1", job, f"{job}/parameters", f"{job}/results"):
-        response = requests.get(address, headers={"Accept": accept}, timeout=30)
+        response = requests.get(address, headers={"Accept": accept}, timeout=300)
         assert response.headers["Content-Type"] == f"{kind}; charset=UTF-8", address
         assert response.headers["Vary"] == "Accept"
 
@@ -127,7 +127,7 @@ def test_a_download_is_not_continued_from_another_file(server: str) -> None:
     job = create(server, text="0123456789", PHASE="RUN")
     assert reached(job, "COMPLETED", "ERROR") == "COMPLETED"
     result = f"{job}/results/result"
-    tag = requests.get(result, timeout=30).headers["ETag"]
+    tag = requests.get(result, timeout=300).headers["ETag"]
     past, future = "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 2100 23:59:59 GMT"
     for headers, status in (
         ({"If-Match": tag}, 206),
@@ -139,7 +139,7 @@ def test_a_download_is_not_continued_from_another_file(server: str) -> None:
         ({"If-Unmodified-Since": past}, 412),
         ({"If-Unmodified-Since": "once"}, 206),
     ):
-        response = requests.get(result, headers={"Range": "bytes=5-", **headers}, timeout=30)
+        response = requests.get(result, headers={"Range": "bytes=5-", **headers}, timeout=300)
         assert response.status_code == status, headers
         if status == 206:
             assert response.content == b"56789\n"
@@ -210,15 +210,15 @@ def test_every_500_says_a_number_that_is_in_the_log(tmp_path: Path) -> None:
             database.execute("ALTER TABLE jobs RENAME TO jobs_away")
             database.commit()
             for path in ("/rest/dummy", "/rest/dummy?LAST=5", job.removeprefix(broken.url), "/"):
-                response = requests.get(broken.url + path, timeout=30)
+                response = requests.get(broken.url + path, timeout=300)
                 assert response.status_code == 500, path
                 (number,) = re.findall(r"under the number ([0-9a-f]{8})\n", response.text)
                 assert f"error {number} at GET {path.partition('?')[0]}" in broken.log.read_text()
-            available = etree.fromstring(requests.get(f"{broken.url}/availability", timeout=30).content)
+            available = etree.fromstring(requests.get(f"{broken.url}/availability", timeout=300).content)
             assert available.findtext("{*}available") == "false"
             database.execute("ALTER TABLE jobs_away RENAME TO jobs")
             database.commit()
-        available = etree.fromstring(requests.get(f"{broken.url}/availability", timeout=30).content)
+        available = etree.fromstring(requests.get(f"{broken.url}/availability", timeout=300).content)
         assert available.findtext("{*}available") == "true"
         assert phase(job) == "PENDING"
 
@@ -236,5 +236,5 @@ def test_a_job_that_ends_while_the_database_does_not_answer_is_not_lost(tmp_path
             database.execute("ALTER TABLE jobs_away RENAME TO jobs")
             database.commit()
         assert reached(job, "COMPLETED", "ERROR") == "COMPLETED"
-        assert requests.get(f"{job}/results/result", timeout=30).text == "kept\n"
+        assert requests.get(f"{job}/results/result", timeout=300).text == "kept\n"
         assert reached(create(broken.url, PHASE="RUN"), "COMPLETED", "ERROR") == "COMPLETED"

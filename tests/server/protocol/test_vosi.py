@@ -56,7 +56,7 @@ def schema(folder: Path, name: str, *also: str) -> etree.XMLSchema:
 
 
 def availability(server: str, shared: Path) -> etree._Element:
-    document = etree.fromstring(requests.get(f"{server}/availability", timeout=30).content)
+    document = etree.fromstring(requests.get(f"{server}/availability", timeout=300).content)
     schema(shared / "schemas", "VOSIAvailability-v1.0.xsd").assertValid(document)
     return document
 
@@ -85,7 +85,7 @@ def test_availability_tells_a_downtime_as_soon_as_it_is_announced(server: str, s
 
 
 def test_capabilities_are_valid_and_name_every_job_list(server: str, shared: Path) -> None:
-    document = etree.fromstring(requests.get(f"{server}/capabilities", timeout=30).content)
+    document = etree.fromstring(requests.get(f"{server}/capabilities", timeout=300).content)
     schema(shared / "schemas", "VOSICapabilities-v1.0.xsd", "VODataService-v1.2.xsd").assertValid(document)
     found = {
         (capability.get("standardID"), capability.findtext("interface/accessURL"))
@@ -101,13 +101,13 @@ def test_capabilities_are_valid_and_name_every_job_list(server: str, shared: Pat
     for interface in document.iterfind("capability/interface"):  # on a loopback address nobody needs an account
         methods = [method.get("standardID") for method in interface.iterfind("securityMethod")]
         assert methods in ([], [None, "ivo://ivoa.net/sso#BasicAA"])
-    links = requests.get(f"{server}/datalink", timeout=30)
+    links = requests.get(f"{server}/datalink", timeout=300)
     assert links.headers["Content-Type"] == "application/x-votable+xml;content=datalink"
 
 
 def test_capabilities_of_a_server_for_accounts_say_so(tmp_path: Path) -> None:
     with running_server(tmp_path, anonymous="refused") as served:
-        document = etree.fromstring(requests.get(f"{served.url}/capabilities", timeout=30).content)
+        document = etree.fromstring(requests.get(f"{served.url}/capabilities", timeout=300).content)
     methods = {method.get("standardID") for method in document.iterfind("capability/interface/securityMethod")}
     assert methods == {"ivo://ivoa.net/sso#BasicAA"}
 

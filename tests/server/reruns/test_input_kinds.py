@@ -144,12 +144,12 @@ class Lab(labs.Lab):
 
     def end_of(self, answer: requests.Response) -> JobState:
         assert answer.status_code == 303, answer.text
-        (job,) = requests.get(f"{answer.headers['Location']}/status", timeout=30).json()["jobs"]
+        (job,) = requests.get(f"{answer.headers['Location']}/status", timeout=300).json()["jobs"]
         return client.follow(job["url"], lambda state: None)
 
     def text(self, job: JobState, name: str) -> str:
         assert job.phase == "COMPLETED", job.error
-        return requests.get(f"{job.url}/results/{name}", timeout=30).text
+        return requests.get(f"{job.url}/results/{name}", timeout=300).text
 
 
 def id_of(job: JobState) -> str:
@@ -210,10 +210,10 @@ def test_every_kind_of_input_is_told_everywhere(lab: Lab, web: Web, files: list[
 
     links = list(DatalinkResults.from_result_url(f"{lab.url}/datalink?ID={id_of(job)}"))
     used = [link for link in links if link["semantics"] == "#progenitor"]
-    assert [requests.get(link["access_url"], timeout=30).content for link in used] == contents
+    assert [requests.get(link["access_url"], timeout=300).content for link in used] == contents
     assert [link["access_url"] for link in used[:2]] == [web.url(f"told-{name}-{n}.txt") for n in range(2)]
 
-    document = prov.model.ProvDocument.deserialize(content=requests.get(f"{job.url}/provjson", timeout=30).text)
+    document = prov.model.ProvDocument.deserialize(content=requests.get(f"{job.url}/provjson", timeout=300).text)
     document = document.flattened()
     assert len(list(document.get_records(prov.model.ProvUsage))) == 4
     told = json.dumps([str(value) for entity in document.get_records(prov.model.ProvEntity)
@@ -231,13 +231,13 @@ def test_a_later_job_knows_which_of_the_files_it_used(lab: Lab, web: Web, files:
     first = made(lab, web, "plain", files, "later")
     parts = [tmp_path / f"part_{n}.txt" for n in ("one", "two")]
     for path in parts:
-        path.write_bytes(requests.get(f"{first.url}/results/{path.name}", timeout=30).content)
+        path.write_bytes(requests.get(f"{first.url}/results/{path.name}", timeout=300).content)
     second = lab.run("plain", {}, {"tables": parts})
     rows = list(DatalinkResults.from_result_url(f"{lab.url}/datalink?ID={id_of(second)}"))
     used = [row["access_url"] for row in rows if row["semantics"] == "#progenitor"]
     assert [url.rpartition("/")[2] for url in used] == ["part_one.txt", "part_two.txt"]
     assert all("/store/" in url for url in used), "they are results of the first job"
-    chain = requests.get(f"{lab.url}/provsap?ID={id_of(second)}&DEPTH=ALL&RESPONSEFORMAT=PROV-JSON", timeout=30).text
+    chain = requests.get(f"{lab.url}/provsap?ID={id_of(second)}&DEPTH=ALL&RESPONSEFORMAT=PROV-JSON", timeout=300).text
     assert id_of(first) in chain
 
 
@@ -251,14 +251,14 @@ def test_a_url_is_fetched_again_where_its_file_is_not_here(lab: Lab, web: Web, f
     asked = dict(web.asked)
     assert lab.text(lab.again(job.url), "part_one.txt") == before
     assert web.asked == asked, "the earlier job's own copies are taken"
-    requests.delete(job.url, timeout=30)  # its record stays, for the second refers to it; its files are gone
+    requests.delete(job.url, timeout=300)  # its record stays, for the second refers to it; its files are gone
     for key in ("again-0.txt", "again-1.txt"):
         assert key in web.files
     sent = {f"t{n}": (path.name, path.read_bytes()) for n, path in enumerate(files)}
-    for found in requests.get(f"{lab.url}/rest/tasked", timeout=30).text.split("jobref id=\"")[1:]:
-        requests.delete(f"{lab.url}/rest/tasked/{found.partition(chr(34))[0]}", timeout=30)
+    for found in requests.get(f"{lab.url}/rest/tasked", timeout=300).text.split("jobref id=\"")[1:]:
+        requests.delete(f"{lab.url}/rest/tasked/{found.partition(chr(34))[0]}", timeout=300)
     sent["provenance"] = ("p.json", json.dumps({"provenance": [{**one, "job": "0" * 32} for one in listed]}).encode())
-    answer = requests.post(f"{lab.url}/reprocessing", files=sent, allow_redirects=False, timeout=30)
+    answer = requests.post(f"{lab.url}/reprocessing", files=sent, allow_redirects=False, timeout=300)
     again = lab.end_of(answer)
     assert lab.text(again, "part_one.txt") == before
     assert web.asked["again-0.txt"] == asked["again-0.txt"] + 1
@@ -271,7 +271,7 @@ def test_what_changed_at_its_url_is_refused_or_taken_with_a_word_and_noted(lab: 
     web.files[tag] = b"as it was\n"
     job = lab.run(name, {"web": web.url(tag)})
     listed = lab.steps(job)
-    requests.delete(job.url, timeout=30)
+    requests.delete(job.url, timeout=300)
     web.files[tag] = b"something else\n"
     refused = lab.end_of(lab.elsewhere(listed))
     assert refused.phase == "ERROR"
@@ -288,7 +288,7 @@ def test_what_changed_at_its_url_is_refused_or_taken_with_a_word_and_noted(lab: 
 def test_a_url_that_may_not_be_fetched_is_asked_for(lab: Lab, web: Web) -> None:
     web.files["allowed.txt"] = b"content\n"
     listed = lab.steps(job := lab.run("plain", {"web": web.url("allowed.txt")}))
-    requests.delete(job.url, timeout=30)
+    requests.delete(job.url, timeout=300)
     for arg in listed[0]["args"]:
         if "inputdata" in arg:
             arg["inputdata"]["location"] = arg["inputdata"]["location"].replace("localhost", "127.0.0.1")
@@ -312,7 +312,7 @@ def test_the_page_says_that_a_url_is_fetched_again(lab: Lab, web: Web, tmp_path:
     web.files["page.txt"] = b"page\n"
     job = lab.run("plain", {"web": web.url("page.txt")})
     listed = [{**one, "job": "0" * 32} for one in lab.steps(job)]
-    requests.delete(job.url, timeout=30)
+    requests.delete(job.url, timeout=300)
     (tmp_path / "p.json").write_text(json.dumps({"provenance": listed}))
     page = visit(f"{lab.url}/rerun").send("/rerun", files={"file": tmp_path / "p.json"})
     assert "It is fetched again" in page.text()
@@ -391,4 +391,4 @@ def test_a_change_is_in_the_unit_of_the_definition(lab: Lab) -> None:
     """The page shows the converted number, with that unit; what is typed there means it."""
     listed = with_units(lab, "radius", 90, "arcsec")
     job = lab.end_of(lab.elsewhere(listed, parameters={"radius": 2}))
-    assert requests.get(f"{job.url}/parameters/radius", timeout=30).text == "2"
+    assert requests.get(f"{job.url}/parameters/radius", timeout=300).text == "2"

@@ -29,20 +29,20 @@ XLINK = "{http://www.w3.org/1999/xlink}"
 
 
 def create(url: str, who: tuple[str, str] | None, **values: str) -> str:
-    answer = requests.post(f"{url}/rest/dummy", data=values, auth=who, allow_redirects=False, timeout=30)
+    answer = requests.post(f"{url}/rest/dummy", data=values, auth=who, allow_redirects=False, timeout=300)
     assert answer.status_code == 303, answer.text
     return answer.headers["Location"]
 
 
 def listed(url: str, who: tuple[str, str] | None) -> set[str]:
-    answer = requests.get(f"{url}/rest/dummy", auth=who, timeout=30)
+    answer = requests.get(f"{url}/rest/dummy", auth=who, timeout=300)
     assert answer.status_code == 200, answer.text
     return {str(ref.get(f"{XLINK}href")) for ref in etree.fromstring(answer.content).iterfind(f"{UWS}jobref")}
 
 
 def ended(job: str, who: tuple[str, str] | None) -> str:
     deadline = time.monotonic() + 60
-    while (phase := requests.get(f"{job}/phase", auth=who, timeout=30).text) in ("QUEUED", "EXECUTING"):
+    while (phase := requests.get(f"{job}/phase", auth=who, timeout=300).text) in ("QUEUED", "EXECUTING"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return phase
@@ -68,7 +68,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def test_a_job_is_seen_by_its_owner_and_admins_only(house: House) -> None:
     job = create(house.url, house.ann, text="secret of ann", PHASE="RUN")
     assert ended(job, house.ann) == "COMPLETED"
-    document = etree.fromstring(requests.get(job, auth=house.ann, timeout=30).content)
+    document = etree.fromstring(requests.get(job, auth=house.ann, timeout=300).content)
     assert document.findtext(f"{UWS}ownerId") == "ann"
     page = f"{house.url}/jobs/{job[-32:]}"
     private = [job, f"{job}/phase", f"{job}/parameters", f"{job}/parameters/text", f"{job}/results"]
@@ -81,10 +81,10 @@ def test_a_job_is_seen_by_its_owner_and_admins_only(house: House) -> None:
         f"{page}/all.tar",
     ]
     for address in private:
-        assert requests.get(address, auth=house.ann, timeout=30).status_code == 200, address
-        assert requests.get(address, auth=house.admin, timeout=30).status_code == 200, address
+        assert requests.get(address, auth=house.ann, timeout=300).status_code == 200, address
+        assert requests.get(address, auth=house.admin, timeout=300).status_code == 200, address
         for who, status in ((house.bob, 403), (None, 401)):
-            answer = requests.get(address, auth=who, timeout=30)
+            answer = requests.get(address, auth=who, timeout=300)
             assert answer.status_code == status, address
             assert "secret of ann" not in answer.text
             assert job[-32:] in answer.text  # the sentence says which job
@@ -99,20 +99,20 @@ def test_only_the_owner_and_admins_change_a_job(house: House) -> None:
     job = create(house.url, house.ann)
     for who, status in ((house.bob, 403), (None, 401)):
         for change in ({"text": "mine now"}, {"PHASE": "RUN"}, {"PHASE": "ABORT"}, {"ACTION": "DELETE"}):
-            answer = requests.post(job, data=change, auth=who, allow_redirects=False, timeout=30)
+            answer = requests.post(job, data=change, auth=who, allow_redirects=False, timeout=300)
             assert answer.status_code == status, change
-        assert requests.delete(job, auth=who, allow_redirects=False, timeout=30).status_code == status
-    assert requests.get(f"{job}/phase", auth=house.ann, timeout=30).text == "PENDING"
-    assert requests.get(f"{job}/parameters/text", auth=house.ann, timeout=30).text == "hello"
-    assert requests.delete(job, auth=house.admin, allow_redirects=False, timeout=30).status_code == 303
+        assert requests.delete(job, auth=who, allow_redirects=False, timeout=300).status_code == status
+    assert requests.get(f"{job}/phase", auth=house.ann, timeout=300).text == "PENDING"
+    assert requests.get(f"{job}/parameters/text", auth=house.ann, timeout=300).text == "hello"
+    assert requests.delete(job, auth=house.admin, allow_redirects=False, timeout=300).status_code == 303
 
 
 def test_bearer_and_basic_mean_the_same(house: House) -> None:
     job = create(house.url, house.ann)
     bearer = {"Authorization": f"Bearer {'.'.join(house.ann)}"}
-    assert requests.get(job, headers=bearer, timeout=30).status_code == 200
+    assert requests.get(job, headers=bearer, timeout=300).status_code == 200
     nobody = {"Authorization": "Basic " + base64.b64encode(b":").decode()}
-    assert requests.get(f"{house.url}/rest/dummy", headers=nobody, timeout=30).status_code == 200
+    assert requests.get(f"{house.url}/rest/dummy", headers=nobody, timeout=300).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_bearer_and_basic_mean_the_same(house: House) -> None:
     ],
 )
 def test_wrong_credentials_are_refused_with_a_sentence(house: House, header: str, status: int) -> None:
-    answer = requests.get(f"{house.url}/rest/dummy", headers={"Authorization": header}, timeout=30)
+    answer = requests.get(f"{house.url}/rest/dummy", headers={"Authorization": header}, timeout=300)
     assert answer.status_code == status
     assert answer.text.count("\n") == 1
     assert ("WWW-Authenticate" in answer.headers) == (status == 401)
@@ -138,38 +138,38 @@ def test_a_share_link_shows_the_job_and_no_more(house: House) -> None:
     page = f"{house.url}/jobs/{job[-32:]}"
     session = requests.Session()
     session.auth = house.ann
-    form = session.get(page, timeout=30).text
+    form = session.get(page, timeout=300).text
     token = form.partition('name="_token" value="')[2].partition('"')[0]
-    assert session.post(f"{page}/share", data={"_token": token}, timeout=30).status_code == 200
-    link = session.get(page, timeout=30).text.partition('id="share-link">')[2].partition("<")[0]
+    assert session.post(f"{page}/share", data={"_token": token}, timeout=300).status_code == 200
+    link = session.get(page, timeout=300).text.partition('id="share-link">')[2].partition("<")[0]
     assert link.startswith(f"{page}?share=")
-    shared = requests.get(link, timeout=30)
+    shared = requests.get(link, timeout=300)
     assert shared.status_code == 200
     assert "shared" in shared.text
     assert 'id="delete-' not in shared.text
     share = {"share": link.partition("share=")[2]}
-    assert requests.get(f"{job}/results/result", params=share, timeout=30).text == "shared\n"
-    assert requests.get(f"{job}/sync", params=share, timeout=30).text == "shared\n"
+    assert requests.get(f"{job}/results/result", params=share, timeout=300).text == "shared\n"
+    assert requests.get(f"{job}/sync", params=share, timeout=300).text == "shared\n"
     for address in (job, f"{job}/results"):  # a program goes on by what stands in the document
-        found = re.findall(r'xlink:href="([^"]+)"', requests.get(address, params=share, timeout=30).text)
+        found = re.findall(r'xlink:href="([^"]+)"', requests.get(address, params=share, timeout=300).text)
         assert len(found) == 2
-        assert {requests.get(one, timeout=30).status_code for one in found} == {200}
-    assert "shared" in requests.get(job, params=share, headers={"Accept": "text/html"}, timeout=30).text
-    assert requests.post(f"{job}/phase", params={**share, "PHASE": "ABORT"}, timeout=30).status_code == 403
-    assert requests.get(job, params={"share": "0" * 32}, timeout=30).status_code == 401
-    assert session.post(f"{page}/unshare", data={"_token": token}, timeout=30).status_code == 200
-    assert requests.get(link, timeout=30).status_code == 401
+        assert {requests.get(one, timeout=300).status_code for one in found} == {200}
+    assert "shared" in requests.get(job, params=share, headers={"Accept": "text/html"}, timeout=300).text
+    assert requests.post(f"{job}/phase", params={**share, "PHASE": "ABORT"}, timeout=300).status_code == 403
+    assert requests.get(job, params={"share": "0" * 32}, timeout=300).status_code == 401
+    assert session.post(f"{page}/unshare", data={"_token": token}, timeout=300).status_code == 200
+    assert requests.get(link, timeout=300).status_code == 401
 
 
 def test_a_new_token_makes_the_old_one_void_at_once(tmp_path: Path) -> None:
     with running_server(tmp_path) as served:
         who = account(tmp_path, "eve")
         job = create(served.url, who)
-        assert requests.get(job, auth=who, timeout=30).status_code == 200
+        assert requests.get(job, auth=who, timeout=300).status_code == 200
         command = [sys.executable, "-m", "uws_server", "accounts", "token", "eve", "--data", str(tmp_path)]
-        token = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
-        assert requests.get(job, auth=who, timeout=30).status_code == 401
-        assert requests.get(job, auth=("eve", token), timeout=30).status_code == 200
+        token = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout.strip()
+        assert requests.get(job, auth=who, timeout=300).status_code == 401
+        assert requests.get(job, auth=("eve", token), timeout=300).status_code == 200
 
 
 def test_listed_anonymous_callers_see_each_others_jobs(house: House) -> None:
@@ -181,19 +181,19 @@ def test_listed_anonymous_callers_see_each_others_jobs(house: House) -> None:
 def test_unlisted_anonymous_jobs_are_found_by_their_id_only(tmp_path: Path) -> None:
     with running_server(tmp_path, anonymous="unlisted") as served:
         job = create(served.url, None)
-        assert requests.get(job, timeout=30).status_code == 200
+        assert requests.get(job, timeout=300).status_code == 200
         assert listed(served.url, None) == set()
-        assert requests.delete(job, allow_redirects=False, timeout=30).status_code == 303
+        assert requests.delete(job, allow_redirects=False, timeout=300).status_code == 303
 
 
 def test_refused_anonymous_callers_get_nothing(tmp_path: Path) -> None:
     with running_server(tmp_path, anonymous="refused") as served:
         who = account(tmp_path, "ann")
-        assert requests.post(f"{served.url}/rest/dummy", timeout=30).status_code == 401
-        assert requests.get(f"{served.url}/rest/dummy", timeout=30).status_code == 401
-        assert requests.get(f"{served.url}/", timeout=30).status_code == 401
+        assert requests.post(f"{served.url}/rest/dummy", timeout=300).status_code == 401
+        assert requests.get(f"{served.url}/rest/dummy", timeout=300).status_code == 401
+        assert requests.get(f"{served.url}/", timeout=300).status_code == 401
         job = create(served.url, who)
-        assert requests.get(job, timeout=30).status_code == 401
+        assert requests.get(job, timeout=300).status_code == 401
         assert listed(served.url, who) == {job}
 
 
@@ -217,7 +217,7 @@ def test_quotas_are_told_with_their_figures(tmp_path: Path) -> None:
         rich = account(tmp_path, "rich", "--max-active", "2", "--max-stored", "4MB")
         create(served.url, who, seconds="30", PHASE="RUN")
         second = create(served.url, who)
-        refused = requests.post(f"{second}/phase", data={"PHASE": "RUN"}, auth=who, timeout=30)
+        refused = requests.post(f"{second}/phase", data={"PHASE": "RUN"}, auth=who, timeout=300)
         assert refused.status_code == 403
         assert "1 active jobs, 1 are allowed" in refused.text
         for _ in range(2):
@@ -230,7 +230,7 @@ def test_quotas_are_told_with_their_figures(tmp_path: Path) -> None:
                 files={"eventlist": content},
                 auth=owner,
                 allow_redirects=False,
-                timeout=30,
+                timeout=300,
             )
             assert answer.status_code == status, answer.text
         assert (
@@ -239,12 +239,12 @@ def test_quotas_are_told_with_their_figures(tmp_path: Path) -> None:
                 files={"eventlist": content},
                 auth=rich,
                 allow_redirects=False,
-                timeout=30,
+                timeout=300,
             ).status_code
             == 303
         )
         full = requests.post(
-            f"{served.url}/rest/spectrum", files={"eventlist": content}, auth=rich, allow_redirects=False, timeout=30
+            f"{served.url}/rest/spectrum", files={"eventlist": content}, auth=rich, allow_redirects=False, timeout=300
         )
         assert full.status_code == 403
         assert "4.0 MB are allowed" in full.text
@@ -257,12 +257,14 @@ def test_too_many_wrong_tokens_from_one_address_have_to_wait(tmp_path: Path) -> 
 
         def attempt(address: str) -> int:
             headers = {"X-Forwarded-For": f"10.0.0.9, {address}"}
-            return requests.get(f"{served.url}/rest/dummy", auth=("ann", "no"), headers=headers, timeout=30).status_code
+            return requests.get(
+                f"{served.url}/rest/dummy", auth=("ann", "no"), headers=headers, timeout=300
+            ).status_code
 
         assert [attempt("192.0.2.1") for _ in range(22)] == [401] * 20 + [429] * 2
         assert attempt("192.0.2.2") == 401
         headers = {"X-Forwarded-For": "192.0.2.1"}
-        refused = requests.get(f"{served.url}/rest/dummy", auth=("ann", "no"), headers=headers, timeout=30)
+        refused = requests.get(f"{served.url}/rest/dummy", auth=("ann", "no"), headers=headers, timeout=300)
         assert refused.headers["Retry-After"] == "60"
 
 
@@ -274,7 +276,7 @@ def test_a_forwarding_header_is_not_believed_from_just_anyone(tmp_path: Path) ->
                 f"{served.url}/rest/dummy",
                 auth=("ann", "no"),
                 headers={"X-Forwarded-For": f"192.0.2.{number}"},
-                timeout=30,
+                timeout=300,
             ).status_code
             for number in range(21)
         ]
@@ -286,7 +288,7 @@ def test_accounts_tells_its_quotas_and_takes_none_that_makes_no_sense(tmp_path: 
 
     def accounts(*options: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "uws_server", "accounts", *options[:1], "--data", str(data), *options[1:]]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
     first = accounts("add", "ann", "--max-active", "4", "--max-stored", "50GB")
     assert f"{data} was not there: a new database was made in it\n" in first.stderr
@@ -330,7 +332,7 @@ def test_wrong_tokens_of_others_behind_the_same_address_shut_nobody_out(tmp_path
         ann, bob = account(tmp_path, "ann"), account(tmp_path, "bob")
 
         def attempt(who: tuple[str, str]) -> int:
-            return requests.get(f"{served.url}/rest/dummy", auth=who, timeout=30).status_code
+            return requests.get(f"{served.url}/rest/dummy", auth=who, timeout=300).status_code
 
         assert attempt(ann) == 200
         assert {attempt(("ann", f"no{number}")) for number in range(25)} == {401, 429}
@@ -346,7 +348,7 @@ def test_no_more_pass_a_quota_by_coming_at_once(tmp_path: Path) -> None:
 
         def run(job: str) -> int:
             asked = {"PHASE": "RUN"}
-            return requests.post(f"{job}/phase", asked, auth=who, allow_redirects=False, timeout=60).status_code
+            return requests.post(f"{job}/phase", asked, auth=who, allow_redirects=False, timeout=300).status_code
 
         def upload(_job: str) -> int:
             return requests.post(
@@ -354,7 +356,7 @@ def test_no_more_pass_a_quota_by_coming_at_once(tmp_path: Path) -> None:
                 files={"eventlist": content},
                 auth=who,
                 allow_redirects=False,
-                timeout=60,
+                timeout=300,
             ).status_code
 
         with ThreadPoolExecutor(12) as pool:

@@ -189,7 +189,7 @@ def test_a_role_is_a_small_word(services: Services, roles: list[str], said: str)
 
 def accounts_command(data: Path, *arguments: str) -> str:
     command = [sys.executable, "-m", "uws_server", "accounts", *arguments, "--data", str(data)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     return done.stdout if done.returncode == 0 else f"refused: {done.stderr}"
 
 
@@ -206,7 +206,7 @@ def test_roles_are_given_by_the_command_and_hold_at_once(tmp_path: Path) -> None
         assert [(words[0], words[2:]) for words in listing] == [("paul", []), ("xena", ["roles:", "author,", "xmm"])]
 
         def asked(who: tuple[str, ...] | None) -> requests.Response:
-            return requests.post(f"{server.url}/rest/closed", auth=who, allow_redirects=False, timeout=30)
+            return requests.post(f"{server.url}/rest/closed", auth=who, allow_redirects=False, timeout=300)
 
         assert asked(xena).status_code == 303
         for who, status in ((paul, 403), (None, 401)):

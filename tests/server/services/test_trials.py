@@ -92,7 +92,7 @@ def check(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
     given = {name: value for name, value in os.environ.items() if not name.startswith("UWS_SERVER_")}
     command = [sys.executable, "-m", "uws_server", "check", *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=120, cwd=ROOT, env=given | environment
+        command, capture_output=True, text=True, check=False, timeout=300, cwd=ROOT, env=given | environment
     )
 
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from timeit import timeit
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ import requests
 import sqlalchemy as sa
 
 import uwsjobs
+from growth import counted_calls
 from processes import until
 from serving import running_server
 from uws_server.errors import ConfigurationError, DefinitionError, NotFound, Problem
@@ -329,15 +329,12 @@ def test_a_disk_that_takes_nothing_more_harms_no_definition_that_is_live(house: 
 # --- while it runs -------------------------------------------------------------------------------------
 
 
-def test_a_change_is_noticed_within_a_second_or_so_of_use(house: House) -> None:
+def test_a_change_is_noticed_in_use(house: House) -> None:
     install(house.folder, "a")
     library = house.open()
     install(house.folder, "a", version="2")
     install(house.folder, "b")
-    begun = time.monotonic()
-    while versions(library) != {"a": "2", "b": "1"}:
-        assert time.monotonic() - begun < 2.5
-        time.sleep(0.02)
+    until(lambda: versions(library) == {"a": "2", "b": "1"}, what="the change is noticed")
     assert house.told("a") == [("install", "folder")] * 2
 
 
@@ -345,7 +342,13 @@ def test_looking_up_a_definition_costs_next_to_nothing(house: House) -> None:
     for name in "abcdefghij":
         install(house.folder, name)
     library = house.open()
-    assert timeit(lambda: library.get("e"), number=5000) / 5000 < 50e-6
+    counts = []
+    for _ in range(5):  # once a second it looks at the folder: not each time
+        with counted_calls() as calls:
+            for _ in range(10):
+                library.get("e")
+        counts.append(calls.total())
+    assert min(counts) < 10 * 8
 
 
 def test_nobody_waits_for_one_who_looks(house: House) -> None:
@@ -355,14 +358,14 @@ def test_nobody_waits_for_one_who_looks(house: House) -> None:
 
     def slow(definition: Definition) -> None:
         looking.set()
-        assert go_on.wait(20)
+        assert go_on.wait(300)
 
     library._check = slow
     install(house.folder, "a", version="2")
     time.sleep(1.1)
     slower = threading.Thread(target=library.look)
     slower.start()
-    assert looking.wait(10)
+    assert looking.wait(300)
     assert library.get("a").definition.version == "1"
     go_on.set()
     slower.join()
@@ -532,10 +535,7 @@ def test_servers_of_one_database_see_each_others_changes(any_house: House) -> No
     one, other = any_house.open(), any_house.open()
     assert any_house.told("a") == [("install", "folder")]
     any_house.accept("a", "2")
-    begun = time.monotonic()
-    while not versions(one) == versions(other) == {"a": "2"}:
-        assert time.monotonic() - begun < 2
-        time.sleep(0.02)
+    until(lambda: versions(one) == versions(other) == {"a": "2"}, what="both know of the change")
     install(any_house.folder, "a", version="3")
     look(one)
     look(other)
@@ -595,12 +595,11 @@ def test_the_database_is_asked_once_a_second_at_most(house: House) -> None:
     def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         asked.append(statement)
 
-    begun = time.monotonic()
-    while time.monotonic() - begun < 1.3:
+    while time.monotonic() - opened < 1.3 or not asked:
         library.get("a")
         library.by_name()
         assert library.problems == {}
-    assert 1 <= len(asked) <= time.monotonic() - opened, asked
+    assert len(asked) <= time.monotonic() - opened, asked
 
 
 # --- on a server ---------------------------------------------------------------------------------------
@@ -618,17 +617,19 @@ def test_jobs_of_the_first_version_run_it_after_the_second_went_live(tmp_path: P
     with running_server(tmp_path / "data", definitions=folder, max_running=1) as server:
         first, changed = uwsjobs.create(server.url, "a"), uwsjobs.create(server.url, "a")
         write("2", "two", max_length=3)
-        deadline = time.monotonic() + 5
-        while "two" not in requests.get(uwsjobs.create(server.url, "a") + "/parameters/text", timeout=30).text:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+
+        def text() -> str:
+            return requests.get(uwsjobs.create(server.url, "a") + "/parameters/text", timeout=300).text
+
+        until(lambda: "two" in text(), what="the second version is live", every=0.2)
         assert uwsjobs.change(f"{changed}/parameters", text="longer than three").status_code == 303
         fresh = uwsjobs.create(server.url, "a")
         assert uwsjobs.change(f"{fresh}/parameters", text="longer than three").status_code == 400
         shutil.rmtree(folder / "a")
-        until(lambda: requests.get(f"{server.url}/rest/a", timeout=30).status_code == 404, 5, "it is gone", 0.2)
+        jobs = f"{server.url}/rest/a"
+        until(lambda: requests.get(jobs, timeout=300).status_code == 404, what="it is gone", every=0.2)
         expected = {first: "version 1: one\n", changed: "version 1: longer than three\n", fresh: "version 2: two\n"}
         for job, text in expected.items():
             assert uwsjobs.change(f"{job}/phase", PHASE="RUN").status_code == 303
             assert uwsjobs.reached(job, *uwsjobs.ENDED) == "COMPLETED"
-            assert requests.get(f"{job}/results/out", timeout=30).text == text
+            assert requests.get(f"{job}/results/out", timeout=300).text == text

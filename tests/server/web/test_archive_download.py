@@ -36,7 +36,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def job(server: str) -> str:
     """A job whose result is the file that was uploaded."""
-    sent = requests.post(f"{server}/rest/files", files={"table": ("t.bin", CONTENT)}, allow_redirects=False, timeout=30)
+    sent = requests.post(
+        f"{server}/rest/files", files={"table": ("t.bin", CONTENT)}, allow_redirects=False, timeout=300
+    )
     address = sent.headers["Location"]
     change(f"{address}/phase", PHASE="RUN")
     assert reached(address, "COMPLETED", "ERROR") == "COMPLETED"
@@ -46,18 +48,18 @@ def job(server: str) -> str:
 @pytest.fixture(scope="module")
 def stored(server: str, job: str) -> str:
     """The address of that file below /store, as the page of the job links it."""
-    page = requests.get(f"{server}/jobs/{job.rpartition('/')[2]}", headers={"Accept": "text/html"}, timeout=30).text
+    page = requests.get(f"{server}/jobs/{job.rpartition('/')[2]}", headers={"Accept": "text/html"}, timeout=300).text
     at = page.index("/store/")
     address = f"{server}{page[at : page.index(chr(34), at)]}"
-    assert requests.get(address, timeout=30).content == CONTENT
+    assert requests.get(address, timeout=300).content == CONTENT
     return address
 
 
 def test_a_file_tells_what_it_is(stored: str, job: str) -> None:
-    head = requests.head(stored, timeout=30)
+    head = requests.head(stored, timeout=300)
     assert (head.status_code, head.headers["Content-Length"], head.content) == (200, str(len(CONTENT)), b"")
     assert head.headers["Accept-Ranges"] == "bytes"
-    assert head.headers["ETag"] == requests.get(f"{job}/results/result", timeout=30).headers["ETag"]
+    assert head.headers["ETag"] == requests.get(f"{job}/results/result", timeout=300).headers["ETag"]
 
 
 @pytest.mark.parametrize(("asked", "status", "sent"), [
@@ -74,7 +76,7 @@ def test_a_file_tells_what_it_is(stored: str, job: str) -> None:
     ("bytes=-0", 416, None),
 ])  # fmt: skip
 def test_ranges(stored: str, asked: str, status: int, sent: bytes | None) -> None:
-    answer = requests.get(stored, headers={"Range": asked}, timeout=30)
+    answer = requests.get(stored, headers={"Range": asked}, timeout=300)
     assert answer.status_code == status
     if sent is not None:
         assert answer.content == sent
@@ -86,12 +88,12 @@ def test_ranges(stored: str, asked: str, status: int, sent: bytes | None) -> Non
 
 
 def test_conditions(stored: str) -> None:
-    whole = requests.get(stored, timeout=30)
+    whole = requests.get(stored, timeout=300)
     tag, date = whole.headers["ETag"], whole.headers["Last-Modified"]
 
     def status(**headers: str) -> tuple[int, int]:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        answer = requests.get(stored, headers=named, timeout=30)
+        answer = requests.get(stored, headers=named, timeout=300)
         return answer.status_code, len(answer.content)
 
     assert status(If_None_Match=tag) == (304, 0)
@@ -103,7 +105,7 @@ def test_conditions(stored: str) -> None:
     assert status(Range="bytes=0-9", If_Range=tag) == (206, 10)
     assert status(Range="bytes=0-9", If_Range=date) == (206, 10)
     assert status(Range="bytes=0-9", If_Range='"other"') == (200, len(CONTENT))
-    assert requests.head(stored, headers={"If-None-Match": tag}, timeout=30).status_code == 304
+    assert requests.head(stored, headers={"If-None-Match": tag}, timeout=300).status_code == 304
 
 
 def test_all_files_of_a_job(server: str, job: str) -> None:
@@ -112,18 +114,18 @@ def test_all_files_of_a_job(server: str, job: str) -> None:
     assert names == {"result", "log"}
     for suffix, kind in (("tar", "application/x-tar"), ("zip", "application/zip")):
         address = f"{server}/jobs/{job_id}/all.{suffix}"
-        answer = requests.get(address, timeout=30)
+        answer = requests.get(address, timeout=300)
         assert answer.headers["Content-Type"] == kind
         assert answer.headers["Content-Length"] == str(len(answer.content))
         assert answer.headers["Content-Disposition"] == f'attachment; filename="files-{job_id[:8]}.{suffix}"'
-        head = requests.head(address, timeout=30)
+        head = requests.head(address, timeout=300)
         assert (head.headers["Content-Length"], head.content) == (answer.headers["Content-Length"], b"")
         inside = unpacked(answer.content, suffix)
         assert inside[f"files-{job_id[:8]}/result"] == CONTENT
         assert f"files-{job_id[:8]}/job.log" in inside
-    assert requests.get(f"{server}/jobs/{job_id}/all.rar", timeout=30).status_code == 404
+    assert requests.get(f"{server}/jobs/{job_id}/all.rar", timeout=300).status_code == 404
     waiting = create(server).rpartition("/")[2]
-    answer = requests.get(f"{server}/jobs/{waiting}/all.zip", timeout=30)
+    answer = requests.get(f"{server}/jobs/{waiting}/all.zip", timeout=300)
     assert (answer.status_code, "has no files yet; it is PENDING" in answer.text) == (404, True)
 
 
@@ -134,7 +136,7 @@ def test_an_archive_of_files_that_are_lost_says_so(tmp_path: Path) -> None:
         job = address.rpartition("/")[2]
         folder = next((tmp_path / "jobs").rglob(job))
         folder.rename(tmp_path / "lost")
-        answer = requests.get(f"{served.url}/jobs/{job}/all.tar", timeout=30)
+        answer = requests.get(f"{served.url}/jobs/{job}/all.tar", timeout=300)
         assert (answer.status_code, answer.text) == (404, f"job {job} has lost its files\n")
 
 

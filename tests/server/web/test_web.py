@@ -57,7 +57,7 @@ def test_the_list_has_the_columns_and_the_newest_job_first(served: Served) -> No
 def test_the_list_is_filtered_and_comes_in_pages(tmp_path: Path) -> None:
     with running_server(tmp_path) as served:
         for number in range(52):
-            requests.post(f"{served.url}/rest/dummy", data={"RUNID": f"job {number}"}, timeout=30)
+            requests.post(f"{served.url}/rest/dummy", data={"RUNID": f"job {number}"}, timeout=300)
         first = visit(served.url)
         assert len(first.all("//tbody/tr")) == 50
         assert not first.all("//a[@rel='prev']")
@@ -67,7 +67,7 @@ def test_the_list_is_filtered_and_comes_in_pages(tmp_path: Path) -> None:
         assert len(visit(f"{served.url}/?phase=COMPLETED").all("//tbody/tr")) == 0
         assert len(visit(f"{served.url}/?phase=PENDING&definition=dummy").all("//tbody/tr")) == 50
         assert "No job is like this" in visit(f"{served.url}/?definition=spectrum").text()
-        state = requests.get(f"{served.url}/jobs/state?page=2", timeout=30).json()
+        state = requests.get(f"{served.url}/jobs/state?page=2", timeout=300).json()
         assert [row["phase"] for row in state["rows"]] == ["PENDING", "PENDING"]
 
 
@@ -135,7 +135,7 @@ def test_a_job_is_created_run_and_shown(served: Served) -> None:
         "text", "two", "lines", "seconds", "0.2", "s", "fail", "false",
     ]  # fmt: skip
     (link,) = [link for link in page.all("//section[@id='results']//a[@download]") if "result.txt" in link.get("href")]
-    stored = requests.get(served.url + link.get("href"), timeout=30)
+    stored = requests.get(served.url + link.get("href"), timeout=300)
     assert stored.text.replace("\r\n", "\n") == "two\nlines\n"
     assert f"{served.url}/rest/dummy/" in page.text("//section[@id='programs']")
 
@@ -202,7 +202,7 @@ def test_run_again_keeps_archive_files_and_uploads(served: Served, tmp_path: Pat
     assert "mine.fits" in second.text("//section[@id='parameters']")
     first.send("/delete")
     (link,) = second.all("//section[@id='parameters']//a")
-    assert requests.get(served.url + link.get("href"), timeout=30).content == upload.read_bytes()
+    assert requests.get(served.url + link.get("href"), timeout=300).content == upload.read_bytes()
 
 
 def test_an_upload_of_a_deleted_job_must_be_chosen_again(served: Served, tmp_path: Path) -> None:

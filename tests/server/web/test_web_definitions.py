@@ -124,7 +124,7 @@ def test_the_list_is_for_everybody_and_its_buttons_for_authors(house: House) -> 
         assert ("listed" in page.text()) == (who in ("ann", "root")), who
         links = {link.text_content(): link.get("href") for link in page.all("//li[contains(., 'dummy')]//a")}
         for text in ("New job", "UWS list"):
-            assert requests.get(house.served.url + links[text], timeout=30).status_code == 200
+            assert requests.get(house.served.url + links[text], timeout=300).status_code == 200
         for text, kind in (("JSON", "json"), ("WADL", "wadl"), ("VOTable", "votable")):
             assert links[text] == f"/jdl/dummy/{kind}"
     assert house.visit("nobody", "/").all("//nav//a[@href='/definitions']")
@@ -192,7 +192,7 @@ def test_the_preview_is_the_form_that_users_get(house: House) -> None:
         house.served.url + address,
         data={**fields("piece"), "_token": token_of(fragment)},
         headers=AS_BROWSER,
-        timeout=30,
+        timeout=300,
     )
     assert answer.status_code == 200
     assert 'id="p-text"' in answer.text
@@ -274,7 +274,7 @@ def test_enormous_forms_are_refused(house: House) -> None:
     def post(values: Mapping[str, str]) -> requests.Response:
         data = {"_token": token, "_do": "save", **fields("huge"), **values}
         address = f"{house.served.url}/definitions/_new"
-        return page.session.post(address, data=data, headers=AS_BROWSER, timeout=60)
+        return page.session.post(address, data=data, headers=AS_BROWSER, timeout=300)
 
     rows = post({f"parameters[{i}].name": f"p{i}" for i in range(501)})
     assert (rows.status_code, "at most 500 are allowed" in rows.text) == (400, True)
@@ -340,7 +340,7 @@ def test_a_draft_is_exported_and_fills_another(house: House, tmp_path: Path, kin
     name = f"export_{kind}"
     page = begin(house, name, readme="# Export", **{"parameters[0].test": "tried", "parameters[0].unit": "",
                                                     "parameters[0].group": "Words"})  # fmt: skip
-    answer = page.session.get(f"{house.served.url}/definitions/{name}/draft/{kind}", timeout=30)
+    answer = page.session.get(f"{house.served.url}/definitions/{name}/draft/{kind}", timeout=300)
     assert answer.status_code == 200
     assert f'filename="{name}{ending}"' in answer.headers["Content-Disposition"]
     document = tmp_path / f"document.{kind}"
@@ -449,7 +449,7 @@ def test_the_scripts_that_the_editor_shows_run(house: House, language: str, kind
     ended = wait_for_end(visit(house.served.url + job, page.session))
     assert "Completed" in ended.text(), ended.text()
     link = ended.all("//a[contains(@href, 'counts.txt')]")[0].get("href")
-    assert "in bins of 50" in page.session.get(house.served.url + link, timeout=30).text
+    assert "in bins of 50" in page.session.get(house.served.url + link, timeout=300).text
 
 
 def test_an_admin_sees_what_a_request_changes_of_what_is_live(house: House) -> None:
@@ -588,7 +588,7 @@ def test_forms_are_refused_to_the_wrong_kind_of_user(
             continue
         page = guarded.visit(who, "/new/dummy")
         data = {**fields("guarded"), **values, "_token": token_of(page)}
-        answer = page.session.post(guarded.served.url + address, data=data, headers=AS_BROWSER, timeout=30)
+        answer = page.session.post(guarded.served.url + address, data=data, headers=AS_BROWSER, timeout=300)
         assert answer.status_code == (401 if who == "nobody" else 403), (who, answer.text)
     assert state_of(guarded) == before
 
@@ -605,7 +605,7 @@ def test_a_form_without_its_token_does_nothing(
     page = guarded.visit("root", "/definitions")
     sent = {"wrong": "0" * 64, "of another cookie": token_of(guarded.visit("root", "/new/dummy"))}
     data = {**fields("guarded"), **values} | ({"_token": sent[token]} if token in sent else {})
-    answer = page.session.post(guarded.served.url + address, data=data, headers=AS_BROWSER, timeout=30)
+    answer = page.session.post(guarded.served.url + address, data=data, headers=AS_BROWSER, timeout=300)
     assert (answer.status_code, "reload the page and send it again" in answer.text) == (403, True)
     assert state_of(guarded) == before
 
@@ -656,7 +656,7 @@ def test_revisions_of_other_definitions_are_not_of_this_one(guarded: House) -> N
 def test_the_files_of_a_definition_can_be_read_back(house: House) -> None:
     page = begin(house, "readback", **{"parameters[0].type": "float", "parameters[0].default": "1.5",
                                        "parameters[0].unit": "s", "control.memory": "2 GiB"})  # fmt: skip
-    document = page.session.get(f"{house.served.url}/definitions/readback/draft/json", timeout=30).json()
+    document = page.session.get(f"{house.served.url}/definitions/readback/draft/json", timeout=300).json()
     assert json.dumps(document).count("2147483648") == 1
     assert page.field("control.memory").get("value") == "2 GiB"
     assert page.field("parameters[0].default").text.strip() == "1.5"

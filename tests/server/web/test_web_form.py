@@ -66,7 +66,7 @@ def send(page: Page, *pairs: tuple[str, str], files: tuple[tuple[str, tuple[str,
     """POST what a browser would, several controls of one name among it."""
     parts = [(name, (None, text)) for name, text in (("_token", token_of(page)), *pairs)]
     address = page.url.partition("?")[0]
-    return Page(page.session, page.session.post(address, files=[*parts, *files], headers=AS_BROWSER, timeout=30))
+    return Page(page.session, page.session.post(address, files=[*parts, *files], headers=AS_BROWSER, timeout=300))
 
 
 def message(page: Page, name: str) -> str:
@@ -75,7 +75,7 @@ def message(page: Page, name: str) -> str:
 
 def values_of(served: Served, page: Page, name: str) -> list[str]:
     job = page.url.rsplit("/", 1)[1]
-    tree = etree.fromstring(requests.get(f"{served.url}/rest/all/{job}/parameters", timeout=30).content)
+    tree = etree.fromstring(requests.get(f"{served.url}/rest/all/{job}/parameters", timeout=300).content)
     return [element.text or "" for element in tree.iterfind(f"{UWS}parameter[@id='{name}']")]
 
 
@@ -138,7 +138,7 @@ def test_several_values_are_sent_kept_and_offered_again(served: Served) -> None:
     lists = values_of(served, made, "lists")
     assert lists[0] == "other.fits" and len(lists) == 3 and all("/parameters/lists/" in text for text in lists[1:])
     wait_for_end(made)
-    told = requests.get(f"{served.url}/rest/all/{made.url.rsplit('/', 1)[1]}/results/copy", timeout=30).json()
+    told = requests.get(f"{served.url}/rest/all/{made.url.rsplit('/', 1)[1]}/results/copy", timeout=300).json()
     given = {name: entry["value"] for name, entry in told["parameters"].items()}
     assert [Path(path).name[:14] for path in given["fields"]] == ["P0123456701M1S", "P0123456701PNS"], "both its lists"
     assert (given["cameras"], given["bins"], len(given["lists"])) == (["MOS1", "MOS2"], 10, 3)

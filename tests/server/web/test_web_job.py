@@ -34,7 +34,7 @@ def test_a_running_job_refreshes_itself_and_can_be_aborted(served: Served) -> No
     assert "what was made so far is kept" in page.text("//section[@id='progress']")
     assert not page.all("//form[contains(@action, '/abort')]")
     assert not page.all("//meta[@http-equiv='refresh']")
-    late = page.session.post(f"{page.url}/abort", data={"_token": token_of(page)}, headers=AS_BROWSER, timeout=30)
+    late = page.session.post(f"{page.url}/abort", data={"_token": token_of(page)}, headers=AS_BROWSER, timeout=300)
     assert (late.status_code, "can no longer be aborted" in late.text) == (403, True)
 
 
@@ -56,9 +56,9 @@ def test_deleting_from_the_list_comes_back_to_the_same_part_of_it(served: Served
 def test_what_is_left_of_a_deleted_job_says_what_it_is(served: Served) -> None:
     job = wait_for_end(create(served))
     address = f"{served.url}/rest/dummy/{job.url.rsplit('/', 1)[1]}"
-    again = requests.post(f"{address}/rerun", data={"from": "0"}, allow_redirects=False, timeout=30)
+    again = requests.post(f"{address}/rerun", data={"from": "0"}, allow_redirects=False, timeout=300)
     assert again.status_code == 303, again.text
-    requests.delete(address, timeout=30)
+    requests.delete(address, timeout=300)
     page = visit(job.url)
     assert page.text("//span[@id='stage']") == "Deleted, with its files and its log; its record is kept"
     assert page.text("//section[@id='results']") == "Results The files are deleted; how they were made is kept."
@@ -76,21 +76,21 @@ def test_the_error_sentence_is_on_the_page(served: Served) -> None:
 
 def test_the_state_gives_the_log_from_where_it_was_read(served: Served) -> None:
     page = wait_for_end(create(served))
-    whole = requests.get(f"{page.url}/state", timeout=30).json()
+    whole = requests.get(f"{page.url}/state", timeout=300).json()
     assert (whole["phase"], whole["ended"], whole["error"]) == ("COMPLETED", True, None)
     assert [text for _, text in whole["log"]["lines"]] == [f"[STAGE {n}/5] Working" for n in range(1, 6)]
     assert {kind for kind, _ in whole["log"]["lines"]} == {"stage"}
     length = len(b"[STAGE 1/5] Working\n")
-    rest = requests.get(f"{page.url}/state?log={3 * length}", timeout=30).json()["log"]
+    rest = requests.get(f"{page.url}/state?log={3 * length}", timeout=300).json()["log"]
     assert [text for _, text in rest["lines"]] == ["[STAGE 4/5] Working", "[STAGE 5/5] Working"]
     assert rest["offset"] == 5 * length == whole["log"]["offset"]
     assert [result["name"] for result in whole["results"]] == ["result", "log"]
-    assert requests.get(f"{page.url}/state?log=-1", timeout=30).status_code == 400
+    assert requests.get(f"{page.url}/state?log=-1", timeout=300).status_code == 400
 
 
 def test_all_files_in_one(served: Served) -> None:
     page = wait_for_end(create(served, text="in a tar file"))
-    response = requests.get(f"{page.url}/all.tar", timeout=30)
+    response = requests.get(f"{page.url}/all.tar", timeout=300)
     assert int(response.headers["Content-Length"]) == len(response.content)
     with tarfile.open(fileobj=io.BytesIO(response.content)) as opened:
         names = {Path(name).name for name in opened.getnames()}
@@ -98,7 +98,7 @@ def test_all_files_in_one(served: Served) -> None:
         assert opened.extractfile(member).read() == b"in a tar file\n"
     assert names == {"result.txt", "job.log"}
     waiting = create(served, PHASE="")
-    assert requests.get(f"{waiting.url}/all.tar", timeout=30).status_code == 404
+    assert requests.get(f"{waiting.url}/all.tar", timeout=300).status_code == 404
 
 
 def test_a_job_whose_definition_is_gone_can_still_be_seen(tmp_path: Path) -> None:
@@ -132,13 +132,13 @@ def spectrum(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator
 
 
 def fetch(page: Page, place: str) -> requests.Response:
-    return requests.get(f"{page.url}/{place}", timeout=30)
+    return requests.get(f"{page.url}/{place}", timeout=300)
 
 
 def test_a_spectrum_has_a_plot_and_its_numbers(spectrum: Page) -> None:
     base = spectrum.url.partition("/jobs/")[0]
     results = fetch(spectrum, "state").json()["results"]
-    files = {item["name"]: requests.get(base + item["url"], timeout=30).content for item in results}
+    files = {item["name"]: requests.get(base + item["url"], timeout=300).content for item in results}
     assert len(spectrum.all("//figure[@data-plot]")) == 1  # the background is drawn with its source
     rows = [[cell.text_content() for cell in row] for row in spectrum.all("//figure//tbody/tr")]
     for row, name in zip(rows, ("source_spectrum", "background_spectrum"), strict=True):
@@ -153,7 +153,7 @@ def test_a_spectrum_has_a_plot_and_its_numbers(spectrum: Page) -> None:
 def test_the_plot_as_data_and_as_picture_has_the_groups_of_the_file(spectrum: Page) -> None:
     base = spectrum.url.partition("/jobs/")[0]
     stored = {item["name"]: base + item["url"] for item in fetch(spectrum, "state").json()["results"]}
-    with fits.open(io.BytesIO(requests.get(stored["source_spectrum"], timeout=30).content)) as opened:
+    with fits.open(io.BytesIO(requests.get(stored["source_spectrum"], timeout=300).content)) as opened:
         data = opened["SPECTRUM"].data
         starts = np.flatnonzero(data["GROUPING"] == 1)
         good = np.maximum.reduceat(data["QUALITY"], starts) == 0
@@ -176,7 +176,7 @@ def test_previews_have_types_and_tags(spectrum: Page) -> None:
         response = fetch(spectrum, place)
         assert (response.status_code, response.headers["Content-Type"]) == (200, kind)
         tag = response.headers["ETag"]
-        again = requests.get(f"{spectrum.url}/{place}", headers={"If-None-Match": tag}, timeout=30)
+        again = requests.get(f"{spectrum.url}/{place}", headers={"If-None-Match": tag}, timeout=300)
         assert (again.status_code, again.content) == (304, b"")
         assert "sandbox" in response.headers["Content-Security-Policy"]
     assert "the file is no spectrum" in fetch(spectrum, "preview/events.svg").text

@@ -25,7 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chained]:
 
 
 def page(made: Chained, job: str) -> html.HtmlElement:
-    response = requests.get(f"{made.url}/jobs/{job}/provenance", headers={"Accept": "text/html"}, timeout=60)
+    response = requests.get(f"{made.url}/jobs/{job}/provenance", headers={"Accept": "text/html"}, timeout=300)
     assert response.status_code == 200, response.text
     return html.fromstring(response.text, base_url=response.url)
 
@@ -49,7 +49,7 @@ def test_every_node_and_every_link_leads_somewhere(made: Chained) -> None:
         addresses = {urljoin(f"{made.url}/", each) for each in tree.xpath("//article//@href")}
         assert len(addresses) > 10
         for address in addresses:
-            response = requests.get(address, timeout=60)
+            response = requests.get(address, timeout=300)
             assert response.status_code in (200, 503), address  # 503: a picture where there is no Graphviz
         drawn = tree.xpath(f"{SVG}//*[local-name()='a']/@href")
         assert f"/jobs/{id_of(job)}" in drawn
@@ -69,23 +69,23 @@ def test_the_list_says_what_the_picture_says_and_more(made: Chained) -> None:
 
 
 def test_the_page_of_a_job_leads_to_it(made: Chained) -> None:
-    text = requests.get(f"{made.url}/jobs/{id_of(made.first)}", headers={"Accept": "text/html"}, timeout=60).text
+    text = requests.get(f"{made.url}/jobs/{id_of(made.first)}", headers={"Accept": "text/html"}, timeout=300).text
     assert f"/jobs/{id_of(made.first)}/provenance" in html.fromstring(text).xpath("//a/@href")
 
 
 def test_a_page_of_no_job_is_404(made: Chained) -> None:
-    response = requests.get(f"{made.url}/jobs/{'0' * 32}/provenance", headers={"Accept": "text/html"}, timeout=60)
+    response = requests.get(f"{made.url}/jobs/{'0' * 32}/provenance", headers={"Accept": "text/html"}, timeout=300)
     assert response.status_code == 404
 
 
 def test_a_job_that_has_not_run_says_so(made: Chained) -> None:
-    again = requests.post(f"{made.first.url}/rerun", data={"from": "0"}, allow_redirects=False, timeout=30)
+    again = requests.post(f"{made.first.url}/rerun", data={"from": "0"}, allow_redirects=False, timeout=300)
     address = again.headers["Location"]
     tree = page(made, address.rpartition("/")[2])
     lines = [" ".join(line.text_content().split()) for line in tree.xpath("//ol[@class='steps']/li/p")]
     assert sum(line.startswith("not started · Log · runs ") for line in lines) == 1, lines
     assert all(re.match(r"not started|\d{4}-\d\d-\d\d ", line) for line in lines), lines
-    requests.delete(address, timeout=30)
+    requests.delete(address, timeout=300)
 
 
 # --- the layout --------------------------------------------------------------------------------------------

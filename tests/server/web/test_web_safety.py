@@ -55,7 +55,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def jobs_of(served: Served, definition: str = "dummy") -> list[str]:
-    document = ElementTree.fromstring(requests.get(f"{served.url}/rest/{definition}", timeout=30).content)
+    document = ElementTree.fromstring(requests.get(f"{served.url}/rest/{definition}", timeout=300).content)
     return [str(job.get("id")) for job in document]
 
 
@@ -72,7 +72,7 @@ def test_a_form_without_its_token_does_nothing(served: Served, place: str, token
     before = jobs_of(served)
     fields = {"wrong": {"_token": "0" * 64}, "of another cookie": {"_token": token_of(visit(served.url))}}
     address = served.url + place.format(id=job.url.rsplit("/", 1)[1])
-    answer = job.session.post(address, data=fields.get(token, {}), headers=AS_BROWSER, timeout=30)
+    answer = job.session.post(address, data=fields.get(token, {}), headers=AS_BROWSER, timeout=300)
     assert (answer.status_code, "reload the page and send it again" in answer.text) == (403, True)
     assert jobs_of(served) == before
     assert "Pending" in visit(job.url).text("//h1")
@@ -111,7 +111,7 @@ def test_nothing_a_user_wrote_becomes_html(hostile: Served) -> None:
     assert "<i>first</i> line" in job.text("//section[@id='results']")
     assert "<b>&'.txt" in job.text("//section[@id='results']")
     stored = [a.get("href") for a in job.all("//a[@download]") if "txt" in a.get("href")]
-    assert requests.get(hostile.url + stored[0], timeout=30).text == "<i>first</i> line\n"
+    assert requests.get(hostile.url + stored[0], timeout=300).text == "<i>first</i> line\n"
     form = pages[1]
     assert form.field("text").get("value") == form.field("RUNID").get("value") == HOSTILE
     assert form.all("//aside//strong[text()='bold']") and form.all("//aside//a[@href='https://example.org']")
@@ -151,19 +151,19 @@ def html_of(element: object) -> str:
 def test_static_files_are_kept_by_version_and_do_not_lead_out(served: Served) -> None:
     (sheet,) = visit(served.url).all("//link[@rel='stylesheet']")
     address = served.url + sheet.get("href")
-    response = requests.get(address, timeout=30)
+    response = requests.get(address, timeout=300)
     assert response.headers["Content-Type"].startswith("text/css")
     assert "immutable" in response.headers["Cache-Control"]
     digest = hashlib.sha256((ROOT / "templates" / "static" / "style.css").read_bytes()).hexdigest()
     assert digest.startswith(address.rpartition("v=")[2])
-    again = requests.get(address, headers={"If-None-Match": response.headers["ETag"]}, timeout=30)
+    again = requests.get(address, headers={"If-None-Match": response.headers["ETag"]}, timeout=300)
     assert again.status_code == 304
-    assert requests.get(f"{served.url}/static/style.css", timeout=30).headers["Cache-Control"] == "no-cache"
+    assert requests.get(f"{served.url}/static/style.css", timeout=300).headers["Cache-Control"] == "no-cache"
     for place in ("../base.html", "%2e%2e/base.html", "..%2fbase.html", "nothing.css", "vendor"):
         session = requests.Session()
         request = requests.Request("GET", f"{served.url}/static/x").prepare()
         request.url = f"{served.url}/static/{place}"
-        assert session.send(request, timeout=30).status_code in (403, 404), place
+        assert session.send(request, timeout=300).status_code in (403, 404), place
 
 
 def test_addresses_begin_with_the_prefix_of_the_base_url(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_addresses_begin_with_the_prefix_of_the_base_url(tmp_path: Path) -> None
         port = free.getsockname()[1]
     with running_server(tmp_path, "--port", str(port), base_url="https://xray.example/uws/"):
         local = f"http://127.0.0.1:{port}"
-        requests.post(f"{local}/rest/dummy", timeout=30, allow_redirects=False)
+        requests.post(f"{local}/rest/dummy", timeout=300, allow_redirects=False)
         first = visit(local)
         job = first.all("//tbody//a")[0].get("href")
         assert job.startswith("/uws/jobs/")
@@ -190,7 +190,7 @@ def test_an_error_is_a_page_for_people_and_text_for_programs(served: Served) -> 
     page = visit(f"{served.url}/jobs/{'0' * 32}")
     assert (page.status, page.text("//h1")) == (404, "Nothing here")
     assert page.all("//a[text()='To the job list']")
-    plain = requests.get(f"{served.url}/jobs/{'0' * 32}", timeout=30)
+    plain = requests.get(f"{served.url}/jobs/{'0' * 32}", timeout=300)
     assert (plain.status_code, plain.headers["Content-Type"]) == (404, "text/plain; charset=UTF-8")
     assert plain.text.startswith("no job ")
 
@@ -209,4 +209,4 @@ def test_without_the_front_end_parts_pages_work_and_say_what_is_missing(
         assert "make front-end installs it" in page.text("//figure")
         assert not page.all("//link[contains(@href, 'vendor')]")
         (image,) = page.all("//figure//img")
-        assert requests.get(served.url + image.get("src"), timeout=30).headers["Content-Type"].startswith("image/svg")
+        assert requests.get(served.url + image.get("src"), timeout=300).headers["Content-Type"].startswith("image/svg")

@@ -87,7 +87,7 @@ def run(job_list: str, values: dict[str, str], file: tuple[str, Path], folder: P
     """Run a job to its end; the texts of its results."""
     name, path = file
     final = client.follow(client.create(job_list, values, {name: path}), lambda state: None)
-    assert final.phase == "COMPLETED", (final.error, requests.get(f"{final.url}/results/log", timeout=30).text)
+    assert final.phase == "COMPLETED", (final.error, requests.get(f"{final.url}/results/log", timeout=300).text)
     return {each.name: client.download(each, folder).read_text(encoding="utf-8") for each in final.results}
 
 
@@ -112,7 +112,7 @@ def test_a_script_in_the_manner_of_opus_runs_as_it_is(tmp_path: Path) -> None:
         results = run(job_list, values, ("table", table), tmp_path)
         assert results["output"] == "it's  <b> 0.5 false slow\n" * 3 + "3\n"
         assert (results["parts"], results["parts_2"]) == ("1\n", "2\n")
-        refused = requests.post(job_list, data={"times": "10", "mode": "odd"}, timeout=30)
+        refused = requests.post(job_list, data={"times": "10", "mode": "odd"}, timeout=300)
         assert refused.status_code == 400
         assert "times" in refused.text
         assert "mode" in refused.text

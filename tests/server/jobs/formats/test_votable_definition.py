@@ -238,5 +238,5 @@ def test_stilts_finds_nothing_wrong(name: str, tmp_path: Path) -> None:
     package = Package(definition, (folder / "run.py").read_text(), (folder / "README.md").read_text())
     path = tmp_path / "definition.xml"
     path.write_bytes(votable.write_package(package, "http://localhost"))
-    done = subprocess.run(["stilts", "votlint", str(path)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["stilts", "votlint", str(path)], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
