@@ -12,7 +12,7 @@ from lxml import html
 
 from serving import Served
 
-TIMEOUT_S = 30
+TIMEOUT_S = 300
 
 
 class Page:

@@ -38,7 +38,7 @@ def kill_all(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0, what: str = "", every: float = 0.01) -> None:
+def until(condition: Callable[[], object], seconds: float = 300.0, what: str = "", every: float = 0.01) -> None:
     """Wait until a condition holds; fail after so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-COMMAND = [sys.executable, "-c", "import sys; from uws_server.cli import main; sys.exit(main())"]
+import requests
+
+PROGRAM = "import sys; from uws_server.cli import main; sys.exit(main())"
+COMMAND = [sys.executable, "-c", PROGRAM]
+WITHOUT_RECHECKS = f"from uws_server.protocol import parking; parking._RECHECKS_PER_S = 1e-9; {PROGRAM}"
+"""A server in which those who wait are told of a change when it happens, or never: no look at the clock makes good
+for a ring that was lost."""
 LISTENING = "Listening on "
 
 
@@ -42,7 +48,7 @@ class Served:
                 raise
 
 
-def start_server(data: Path, *options: str, **settings: object) -> Served:
+def start_server(data: Path, *options: str, program: str = PROGRAM, **settings: object) -> Served:
     """Start a server on a free port; `settings` are keys of the configuration."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("UWS_SERVER_")}
     environment |= {f"UWS_SERVER_{key.upper()}": str(value) for key, value in settings.items()}
@@ -50,13 +56,13 @@ def start_server(data: Path, *options: str, **settings: object) -> Served:
     log = data / "server.log"
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [*COMMAND, "serve", "--port", "0", "--data", str(data), "--verbose", *options],
+            [sys.executable, "-c", program, "serve", "--port", "0", "--data", str(data), "--verbose", *options],
             stdout=subprocess.PIPE,
             stderr=stream,
             text=True,
             env=environment,
         )
-    watchdog = threading.Timer(60, process.kill)
+    watchdog = threading.Timer(300, process.kill)
     watchdog.start()
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -69,9 +75,9 @@ def start_server(data: Path, *options: str, **settings: object) -> Served:
 
 
 @contextmanager
-def running_server(data: Path, *options: str, **settings: object) -> Iterator[Served]:
+def running_server(data: Path, *options: str, program: str = PROGRAM, **settings: object) -> Iterator[Served]:
     """A server for as long as the block lasts."""
-    served = start_server(data, *options, **settings)
+    served = start_server(data, *options, program=program, **settings)
     try:
         yield served
     finally:
@@ -80,7 +86,21 @@ def running_server(data: Path, *options: str, **settings: object) -> Iterator[Se
             served.process.stdout.close()
 
 
-def connected(url: str, timeout_s: float = 20) -> socket.socket:
+def require_read(url: str) -> None:
+    """Return when the server has read what was sent to it before: it reads in turn, and answers this later."""
+    for _ in range(2):
+        requests.get(f"{url}/availability", timeout=300)
+
+
+def connections(url: str) -> int:
+    """How many connections the server of an address has, or has not closed though the client did."""
+    port = f":{urlsplit(url).port:04X}"
+    lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    listens, waits_out = "0A", "06"
+    return sum(line.split()[1].endswith(port) and line.split()[3] not in (listens, waits_out) for line in lines)
+
+
+def connected(url: str, timeout_s: float = 300) -> socket.socket:
     """A connection to the server of an address, for what no HTTP client would send."""
     address = urlsplit(url)
     return socket.create_connection((str(address.hostname), int(address.port or 80)), timeout_s)

@@ -90,7 +90,7 @@ def phase(job: str) -> str:
     return requests.get(f"{job}/phase", timeout=300).text
 
 
-def reached(job: str, *wanted: str, seconds: float = 60) -> str:
+def reached(job: str, *wanted: str, seconds: float = 300) -> str:
     """The phase of a job, once it is one of those."""
     deadline = time.monotonic() + seconds
     while (now := phase(job)) not in wanted:

@@ -44,12 +44,14 @@ def test_elsewhere_each_stage_is_a_line_once() -> None:
     assert file.getvalue() == f"  [{'#' * 15}{'.' * 15}] 1/2   regions\n"
 
 
-def test_a_count_is_drawn_now_and_then() -> None:
+def test_a_count_is_drawn_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: begun)
     terminal = Terminal()
     progress_bar = ProgressBar(terminal, indent=0)
     progress_bar.count("1 file")
     assert terminal.line == ""
-    time.sleep(0.25)
+    monkeypatch.setattr(time, "monotonic", lambda: begun + 0.25)
     for number in range(2, 50):
         progress_bar.count(f"{number} files")
     assert terminal.line == "2 files"

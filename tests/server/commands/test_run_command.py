@@ -67,7 +67,7 @@ def test_without_waiting_the_address_of_the_job_is_printed(served: Served) -> No
 
 def test_results_are_downloaded_and_progress_goes_to_the_errors(served: Served, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "products"
-    done = run(f"{served.url}/rest/dummy", "seconds=3", "--download", str(folder))
+    done = run(f"{served.url}/rest/dummy", "seconds=6", "--download", str(folder))
     assert done.returncode == 0, done.stderr
     assert (folder / "result.txt").read_text() == "hello\n"
     assert sorted(path.name for path in folder.iterdir()) == ["job.log", "result.txt"]
@@ -181,7 +181,7 @@ def test_an_account_shows_its_token(tmp_path: Path) -> None:
 
 def test_after_ctrl_c_a_script_is_told_how_to_end_the_job(served: Served) -> None:
     process = subprocess.Popen(
-        [*COMMAND, "run", "dummy", "seconds=60", "--wait", "--server", served.url],
+        [*COMMAND, "run", "dummy", "seconds=600", "EXECUTIONDURATION=0", "--wait", "--server", served.url],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
@@ -201,14 +201,14 @@ def test_after_ctrl_c_a_script_is_told_how_to_end_the_job(served: Served) -> Non
 def test_after_ctrl_c_a_person_is_asked(served: Served, answer: str, ended: bool) -> None:
     here, there = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, "run", "dummy", "seconds=60", "--wait", "--server", served.url],
+        [*COMMAND, "run", "dummy", "seconds=600", "EXECUTIONDURATION=0", "--wait", "--server", served.url],
         stdin=there, stdout=there, stderr=there, start_new_session=True,
     )  # fmt: skip
     os.close(there)
     seen = bytearray()
     threading.Thread(target=_copy, args=(here, seen), daemon=True).start()
     until(lambda: b"1/5" in seen, what="the bar shows a stage")
-    assert re.search(rb"\r\[#+\.+\] 0:0\d 1/5 +Working", bytes(seen))
+    assert re.search(rb"\r\[#+\.+\] \d:\d\d 1/5 +Working", bytes(seen))
     address = seen.split()[0].decode()
     process.send_signal(signal.SIGINT)
     until(lambda: b"[y/N]" in seen, what="it asks")

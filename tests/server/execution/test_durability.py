@@ -174,7 +174,7 @@ def require_whole(served: Served, jobs: list[str], expected: dict[str, str]) -> 
             requests.post(f"{job}/phase", data={"PHASE": "RUN"}, allow_redirects=False, timeout=300)
     for job_id in jobs:
         job = f"{served.url}/rest/copy/{job_id}"
-        until(lambda job=job: phase(job) == "COMPLETED", 600 if SOAK else 60, f"{job} COMPLETED", 0.05)  # type: ignore[misc]
+        until(lambda job=job: phase(job) == "COMPLETED", 600 if SOAK else 300, f"{job} COMPLETED", 0.05)  # type: ignore[misc]
         result = requests.get(f"{job}/results/result", timeout=300).text
         text = requests.get(f"{job}/parameters/text", timeout=300).text
         assert result == expected.get(job_id, result)

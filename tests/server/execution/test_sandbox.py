@@ -74,7 +74,7 @@ class Place:
         self.start(script, **settings)
         return self.ended()
 
-    def ended(self, seconds: float = 20) -> local.Status:
+    def ended(self, seconds: float = 300) -> local.Status:
         until(lambda: local.status(self.folder), seconds, "the supervisor writes status.json")
         status = local.status(self.folder)
         assert status is not None
@@ -239,7 +239,7 @@ def test_nothing_is_left_of_a_tree_that_does_not_want_to_end(place: Place, how: 
         setsid bash -c "trap '' TERM; (sleep 600 &) ; sleep 600" &
         touch ready; sleep 600; sleep 600
     """
-    handle = place.start(script, duration=1 if how == "timeout" else 60)
+    handle = place.start(script, duration=10 if how == "timeout" else 60)
     until(lambda: (place.folder / "ready").exists() and len(place.living()) >= 5)
     if how == "abort":
         handle.abort()

@@ -27,6 +27,7 @@ from postgres import empty
 from processes import state, until
 from serving import Served, running_server
 from uws_server.execution import local, supervisor
+from serving import WITHOUT_RECHECKS, Served, require_read, running_server
 from uws_server.execution.peers import Peers, runs
 from uws_server.jobs.job import Filter, Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
@@ -35,11 +36,6 @@ from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.servers import Server, ServerStore
 from uws_server.storage.tables import servers
-
-HEARD_S = 0.5
-"""How long a change may need from one server to a client of another."""
-NOTICED_S = 15.0
-"""How long the death of a server may go unnoticed; it is looked for every 5 s."""
 
 
 @dataclass
@@ -52,7 +48,11 @@ class Town:
     @contextmanager
     def server(self, max_running: int = 1) -> Iterator[Served]:
         with running_server(
-            self.lab.data, definitions=self.lab.definitions, max_running=max_running, database=self.database
+            self.lab.data,
+            program=WITHOUT_RECHECKS,
+            definitions=self.lab.definitions,
+            max_running=max_running,
+            database=self.database,
         ) as served:
             yield served
 
@@ -92,21 +92,23 @@ def town(tmp_path: Path, database_url: str) -> Iterator[Town]:
     made.close()
 
 
-def waiting(pool: ThreadPoolExecutor, job: Remote) -> Future[float]:
-    """A client that WAITs for a change of a job; says when it was answered."""
+def waiting(pool: ThreadPoolExecutor, job: Remote) -> Future[str]:
+    """A client that WAITs for a change of a job; what it was answered."""
 
-    def wait() -> float:
+    def wait() -> str:
         phase = job.phase()
         ready.set()
-        answer = job.session.get(job.url, params={"WAIT": "60", "PHASE": phase}, timeout=300)
+        answer = job.session.get(job.url, params={"WAIT": "3600", "PHASE": phase}, timeout=300)
         assert answer.status_code == 200
         assert f">{phase}<" not in answer.text
-        return time.monotonic()
+        return answer.text
 
     ready = threading.Event()
     answered = pool.submit(wait)
     assert ready.wait(300)
-    time.sleep(0.3)  # until the request is parked
+    time.sleep(0.3)  # the request is sent by now
+    require_read(job.url.partition("/rest/")[0])
+    assert not answered.done()
     return answered
 
 
@@ -128,9 +130,8 @@ def test_a_full_server_leaves_jobs_to_the_other_and_hears_of_them(town: Town) ->
         town.open("b" if elsewhere is second else "a")
         there = town.seen_at(other, elsewhere)
         until(lambda: there.phase() == "COMPLETED", every=0.01)
-        ended = time.monotonic()
-        assert for_end.result(300) - ended < HEARD_S, "the end of a job at the other server"
-        assert for_start.result(300) - ended < 10 * HEARD_S  # the other server takes the third, too
+        assert ">COMPLETED<" in for_end.result(300), "the end of a job at the other server"
+        assert ">EXECUTING<" in for_start.result(300)  # the other server takes the third, too
         town.begun("third")
         assert town.runner(third) == other.process.pid
         town.open("c")
@@ -150,8 +151,7 @@ def test_a_server_that_was_alone_hears_of_one_that_comes(town: Town) -> None:
         with town.server() as other:
             there = town.seen_at(other, queued)
             until(lambda: there.phase() != "QUEUED", every=0.01)
-            taken = time.monotonic()
-            assert answered.result(300) - taken < HEARD_S
+            assert answered.result(300)
             assert there.ended() == "COMPLETED"
         town.open("a")
 
@@ -160,7 +160,7 @@ def test_many_jobs_at_two_servers_run_once_each(town: Town) -> None:
     with town.two() as (one, other), ThreadPoolExecutor(4) as pool:
         run = lambda number: town.run((one, other)[number % 2], f"job{number}")  # noqa: E731
         jobs = [run(number) for number in range(16)]
-        assert set(pool.map(Remote.ended, jobs, [60] * len(jobs))) == {"COMPLETED"}
+        assert set(pool.map(Remote.ended, jobs)) == {"COMPLETED"}
     expected = [f"{what} job{number}" for number in range(16) for what in ("begin", "end")]
     assert sorted(town.lab.tracked()) == sorted(expected)
 
@@ -181,8 +181,7 @@ def test_a_client_hears_of_a_change_that_its_server_could_not_hear(tmp_path: Pat
         town.open("a")
         there = town.seen_at(other, elsewhere)
         until(lambda: there.phase() == "COMPLETED", every=0.01)
-        ended = time.monotonic()
-        assert answered.result(300) - ended < 5
+        assert ">COMPLETED<" in answered.result(300)
     lab.close()
 
 
@@ -197,10 +196,8 @@ def test_a_job_is_aborted_and_deleted_through_the_other_server(town: Town) -> No
             job = town.run(one, f"runs{number}", seconds=600)
             time.sleep(delay)
             through = job if number % 2 else town.seen_at(other, job)
-            asked = time.monotonic()
             assert through.post(PHASE="ABORT").ok
-            assert through.phase() == "ABORTED", f"abort {delay} s after the start"
-            assert time.monotonic() - asked < 8
+            assert through.ended() == "ABORTED", f"abort {delay} s after the start"
             assert job.processes() == []
         job = town.run(one, "deleted", seconds=600)
         town.begun("deleted")
@@ -259,7 +256,7 @@ def test_the_jobs_of_a_server_that_ended_are_taken_over(town: Town, how: str) ->
         queued = town.run(one, "waits")
         town.open("a")
         for number, job in enumerate(jobs):
-            assert town.seen_at(one, job).ended(NOTICED_S) == ("ERROR" if number % 2 else "COMPLETED")
+            assert town.seen_at(one, job).ended() == ("ERROR" if number % 2 else "COMPLETED")
             assert number % 2 == 0 or "status 7" in town.seen_at(one, job).text("message")
             assert town.seen_at(one, job).results().keys() == {"out", "log"}
         assert queued.ended() == "COMPLETED"
@@ -278,7 +275,7 @@ def test_every_job_runs_once_while_servers_die(town: Town) -> None:
                 time.sleep(dice.uniform(0, 0.4))
                 other.kill()
         for job in jobs:
-            assert job.ended(60) == "COMPLETED", job.text("message")
+            assert job.ended() == "COMPLETED", job.text("message")
     expected = [f"{what} job{number}" for number in range(len(jobs)) for what in ("begin", "end")]
     assert sorted(town.lab.tracked()) == sorted(expected)
 
@@ -291,6 +288,7 @@ def test_a_job_on_a_machine_that_is_silent_is_unknown_until_it_has_ended(town: T
         ServerStore(store.engine).add(server)
     with store.engine.begin() as connection:
         connection.execute(servers.update().where(servers.c.id == silent.id).values(seen=utcnow().replace(year=2020)))
+        connection.execute(servers.update().where(servers.c.id == heard.id).values(seen=utcnow().replace(year=2999)))
     lost, fine = (executing_elsewhere(files, store, server) for server in (silent, heard))
     with town.server() as served:
         remote = Remote(f"{served.url}/rest/track/{lost}", town.lab.session)
@@ -299,7 +297,7 @@ def test_a_job_on_a_machine_that_is_silent_is_unknown_until_it_has_ended(town: T
         (files.folder(lost) / "results/out.txt").write_text("done", encoding="utf-8")
         status = {"reason": "exit", "code": 0, "start": 1.0, "end": 2.0, "cpu_s": 0.1, "max_rss_kib": 1}
         supervisor.write_json(files.folder(lost) / "status.json", status)
-        assert remote.ended(NOTICED_S) == "COMPLETED"
+        assert remote.ended() == "COMPLETED"
         assert remote.results() == {"out": "text/plain"}
         assert Remote(f"{served.url}/rest/track/{fine}", town.lab.session).phase() == "EXECUTING"
     store.close()
@@ -453,7 +451,7 @@ def test_servers_know_who_lives(two_stores: tuple[JobStore, JobStore]) -> None:
     living = {two_stores[0].server, two_stores[1].server, far.id}
     assert one.beat() == living
     assert {server.id for server, _ in table.all()} == living, "the dead are forgotten"
-    assert all(0 <= silent_s < 5 for _, silent_s in table.all())
+    assert all(silent_s >= 0 for _, silent_s in table.all())
     one.leave()
     assert other.beat() == living - {two_stores[0].server}
     assert one.beat() == living, "one that was taken for dead makes itself known again"

@@ -226,7 +226,7 @@ def test_every_500_says_a_number_that_is_in_the_log(tmp_path: Path) -> None:
 def test_a_job_that_ends_while_the_database_does_not_answer_is_not_lost(tmp_path: Path) -> None:
     """2.1.3: the phase tells what became of a job, also of one whose end could not be noted at once."""
     with running_server(tmp_path) as broken:
-        job = create(broken.url, seconds="1.5", PHASE="RUN", text="kept")
+        job = create(broken.url, seconds="8", PHASE="RUN", text="kept")
         reached(job, "EXECUTING")
         with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as database:
             database.execute("ALTER TABLE jobs RENAME TO jobs_away")

@@ -24,7 +24,7 @@ from pyvo.io.uws import parse_job
 from vo_models.uws import Jobs, JobSummary, Parameter, Parameters
 
 from processes import carrying, state, until
-from serving import connected, running_server, start_server
+from serving import WITHOUT_RECHECKS, Served, connected, running_server, start_server
 from uwsjobs import (
     ENDED,
     NIL,
@@ -61,11 +61,21 @@ def definitions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, definitions: Path) -> Iterator[str]:
-    with running_server(
-        tmp_path_factory.mktemp("rules"), definitions=definitions, max_upload="8 MB", max_running=8
-    ) as served:
-        yield served.url
+def served(tmp_path_factory: pytest.TempPathFactory, definitions: Path) -> Iterator[Served]:
+    settings = {"definitions": definitions, "max_upload": "8 MB", "max_running": 8}
+    with running_server(tmp_path_factory.mktemp("rules") / "data", program=WITHOUT_RECHECKS, **settings) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def server(served: Served) -> str:
+    return served.url
+
+
+@pytest.fixture
+def incoming(served: Served) -> Path:
+    """Where the server puts what is being uploaded."""
+    return served.log.parent / "incoming"
 
 
 @pytest.fixture(scope="session")
@@ -420,9 +430,7 @@ def test_a_held_job_waits_for_another_run(server: str, tmp_path: Path) -> None:
             assert phase(job) == "HELD"
             assert change(job, text="late").status_code == 403
             assert change(f"{job}/phase", PHASE="HOLD").status_code == 403
-            started = time.monotonic()
-            assert b"HELD" in requests.get(job, params={"WAIT": "10"}, timeout=300).content
-            assert time.monotonic() - started < 3
+            assert b"HELD" in requests.get(job, params={"WAIT": "-1"}, timeout=300).content
             assert change(f"{job}/phase", PHASE="RUN").status_code == 303
             assert reached(job, *ENDED) == "COMPLETED"
 
@@ -437,9 +445,7 @@ def test_a_suspended_job_stops_with_all_its_processes(server: str) -> None:
     assert phase(job) == "SUSPENDED"
     for form in ({"PHASE": "SUSPEND"}, {"PHASE": "RUN"}, {"PHASE": "HOLD"}, {"text": "x"}):
         assert change(job, **form).status_code == 403, form
-    started = time.monotonic()
-    assert b"SUSPENDED" in requests.get(job, params={"WAIT": "10"}, timeout=300).content
-    assert time.monotonic() - started < 3
+    assert b"SUSPENDED" in requests.get(job, params={"WAIT": "-1"}, timeout=300).content
     assert change(f"{job}/phase", PHASE="RESUME").status_code == 303
     until(lambda: "T" not in {state(pid) for pid in carrying(*mark)}, what="all of them running")
     assert phase(job) == "EXECUTING"
@@ -451,12 +457,11 @@ def test_a_suspended_job_stops_with_all_its_processes(server: str) -> None:
 
 
 def test_the_time_limit_stands_still_while_a_job_is_suspended(server: str) -> None:
-    """2.1.3, 2.1.7: the limit is 5 s; the job is there for longer, and completes."""
-    job = create(server, seconds="2", EXECUTIONDURATION="5", PHASE="RUN")
-    reached(job, "EXECUTING")
-    time.sleep(0.3)
+    """2.1.3, 2.1.7: the limit is 8 s; the job is there for longer, and completes."""
+    job = create(server, "table", seconds="1", EXECUTIONDURATION="8", PHASE="RUN")
+    until(lambda: carrying("UWS_JOB_ID", job[-32:]), what="its process")
     assert change(f"{job}/phase", PHASE="SUSPEND").status_code == 303
-    time.sleep(5.2)
+    time.sleep(8.2)
     assert change(f"{job}/phase", PHASE="RESUME").status_code == 303
     assert reached(job, *ENDED) == "COMPLETED"
 
@@ -471,7 +476,7 @@ def test_a_job_is_aborted_when_its_execution_duration_is_over(server: str) -> No
     )
     assert [result.get("id") for result in root.iterfind(f"{UWS}results/{UWS}result")] == ["log"]
     spent = shown(root.findtext(f"{UWS}endTime")) - shown(root.findtext(f"{UWS}startTime"))
-    assert 0.9 < spent.total_seconds() < 8
+    assert spent.total_seconds() > 0.9
 
 
 def test_a_deleted_job_leaves_no_process(server: str) -> None:
@@ -505,13 +510,11 @@ def test_commands_that_a_phase_does_not_allow_are_403(server: str, done: str) ->
 def test_wait_with_another_phase_returns_at_once(server: str) -> None:
     """2.2.1.2: WAIT holds only while the phase is the one that the client knows; only GET of the job waits."""
     job = create(server)
-    started = time.monotonic()
-    for query in ("WAIT=20&PHASE=QUEUED", "wait=-1&phase=EXECUTING", "WAIT=0", "PHASE=PENDING"):
+    for query in ("WAIT=3600&PHASE=QUEUED", "wait=-1&phase=EXECUTING", "WAIT=0", "PHASE=PENDING"):
         assert b"PENDING" in requests.get(f"{job}?{query}", timeout=300).content
     for path in ("/phase", "/parameters", "/results"):
-        assert requests.get(f"{job}{path}?WAIT=20", timeout=300).status_code == 200
-    assert requests.head(f"{job}?WAIT=20", timeout=300).status_code == 200
-    assert time.monotonic() - started < 8
+        assert requests.get(f"{job}{path}?WAIT=3600", timeout=300).status_code == 200
+    assert requests.head(f"{job}?WAIT=3600", timeout=300).status_code == 200
     for query in ("WAIT=soon", "WAIT=-2", "WAIT=1.5", "WAIT=", "WAIT=1&PHASE=DONE", "WAIT=99999999999999999999"):
         response = requests.get(f"{job}?{query}", timeout=300)
         assert response.status_code == 400, query
@@ -525,7 +528,7 @@ def test_many_who_wait_are_told_of_each_change(server: str) -> None:
     def waited(_: int) -> list[str]:
         phases = ["PENDING"]
         while phases[-1] in ("PENDING", "QUEUED", "EXECUTING"):
-            query = {"WAIT": "20", "PHASE": phases[-1]}
+            query = {"WAIT": "-1", "PHASE": phases[-1]}
             phases.append(str(document(job, **query).findtext(f"{UWS}phase")))
         return phases
 
@@ -787,20 +790,23 @@ def test_sync_waits_without_a_thread_and_tells_of_failure(server: str, votable_s
     """5, DALI 4.4: more at once than there are threads, while others are served; errors as asked for."""
 
     def sync(number: int) -> str:
-        answer = requests.get(f"{server}/rest/dummy/sync", params={"text": number, "seconds": "2"}, timeout=300)
+        form = {"text": number, "seconds": "600", "EXECUTIONDURATION": "0"}
+        answer = requests.get(f"{server}/rest/dummy/sync", params=form, timeout=300)
         return answer.text.strip()
 
+    def active() -> list[str]:
+        return listed(server, "PHASE=QUEUED&PHASE=EXECUTING")
+
+    before = active()
     with ThreadPoolExecutor(24) as pool:
         answers = [pool.submit(sync, number) for number in range(24)]
-        time.sleep(0.7)
-        started = time.monotonic()
+        until(lambda: len(active()) == len(before) + 24, what="all have a job")
         assert requests.get(f"{server}/rest/dummy?LAST=1", timeout=300).status_code == 200
-        assert time.monotonic() - started < 2
-        for job in listed(server, "PHASE=QUEUED&PHASE=EXECUTING")[6:]:
+        assert not any(answer.done() for answer in answers), "the list came while all of them were held"
+        for job in set(active()) - set(before):
             change(job, PHASE="ABORT")
         texts = [answer.result(300) for answer in answers]
-    assert {text for text in texts if text.isdigit()} <= {str(number) for number in range(24)}
-    assert any(text.endswith("is ABORTED: it has no result") for text in texts)
+    assert all(text.endswith("is ABORTED: it has no result") for text in texts)
     asked = {"responseformat": "votable", "fail": "1"}
     for query, form in ((asked, {}), ({}, asked), ({"RESPONSEFORMAT": "VOTable"}, {"fail": "1"})):
         failed = requests.post(f"{server}/rest/dummy/sync", params=query, data=form, timeout=300)
@@ -884,21 +890,21 @@ def test_an_error_says_nothing_of_the_inside(server: str) -> None:
         assert "/site-packages" not in text
 
 
-def test_who_changes_what_another_has_changed_meanwhile_is_told_so(server: str) -> None:
+def test_who_changes_what_another_has_changed_meanwhile_is_told_so(server: str, incoming: Path) -> None:
     """2.2: 409 for a slow client whose job was changed, or started, while its body was on the way."""
     for meanwhile, status in (({"Note": "mine"}, 409), ({"PHASE": "RUN"}, 409), ({}, 303)):
         job = create(server, "files")
-        body = b'--b\r\nContent-Disposition: form-data; name="table"; filename="t"\r\n\r\n' + b"x" * 200_000
+        body = b'--b\r\nContent-Disposition: form-data; name="table"; filename="t"\r\n\r\n' + b"x" * 2_000_000
         body += b"\r\n--b--\r\n"
         address = urlsplit(job)
         with connected(job) as connection:
             head = f"POST {address.path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
             kind = "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
-            connection.sendall((head + kind).encode() + body[:100_000])
-            time.sleep(0.5)  # the server reads it by now
+            connection.sendall((head + kind).encode() + body[:1_000_000])
+            until(lambda: list(incoming.iterdir()), what="the server reads the file")
             if meanwhile:
                 assert change(job, **meanwhile).status_code == 303
-            connection.sendall(body[100_000:])
+            connection.sendall(body[1_000_000:])
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer[:300]
         if status == 409:
@@ -924,7 +930,7 @@ def test_durations_and_destruction_are_bounded(tmp_path: Path) -> None:
         soon = (datetime.now(UTC) + timedelta(hours=3)).replace(microsecond=0)
         change(f"{job}/destruction", DESTRUCTION=soon.isoformat().replace("+00:00", "Z"))
         assert shown(document(job).findtext(f"{UWS}destruction")) == soon
-        create(served.url, seconds="20", PHASE="RUN")
+        create(served.url, seconds="600", PHASE="RUN")
         for path in ("", "/sync"):
             rejected = change(f"{served.url}/rest/dummy{path}", PHASE="RUN")
             assert rejected.status_code == 403
@@ -979,7 +985,7 @@ def test_expired_jobs_are_swept_after_a_restart(tmp_path: Path, schema: etree.XM
         assert not list(tmp_path.rglob(f"*{done[-32:]}*"))
         for form in ({"PHASE": "ABORT"}, {"PHASE": "RUN"}, {"text": "x"}):
             assert change(done, **form).status_code == 403
-        assert requests.get(done, params={"WAIT": "10"}, timeout=300).status_code == 200
+        assert requests.get(done, params={"WAIT": "-1"}, timeout=300).status_code == 200
         assert requests.delete(done, allow_redirects=False, timeout=300).status_code == 303
         assert listed(served.url, "PHASE=ARCHIVED") == [pending]
         change(f"{other}/destruction", DESTRUCTION="2001")
@@ -1003,7 +1009,7 @@ def test_a_job_whose_supervisor_cannot_be_seen_is_unknown(tmp_path: Path, schema
         reached(job, "UNKNOWN")
         schema.assertValid(document(job))
         assert listed(served.url, "PHASE=UNKNOWN") == [job]
-        assert b"UNKNOWN" in requests.get(f"{job}?WAIT=30", timeout=300).content
+        assert b"UNKNOWN" in requests.get(f"{job}?WAIT=-1", timeout=300).content
         assert change(job, PHASE="RUN").status_code == 403
         claim.write_text(here)
         reached(job, "EXECUTING")
