@@ -32,8 +32,8 @@ NEW_FILES = ("templates/static/vendor/later/deep/part.js", "job_definitions/late
 """Files that nobody listed anywhere: they must travel too."""
 VENDOR = Path("templates/static/vendor")
 HREF = "{http://www.w3.org/1999/xlink}href"
-START_SECONDS = 60
-JOB_SECONDS = 60
+START_SECONDS = 300
+JOB_SECONDS = 300
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from browsing import NewPage
 from checkout import ROOT
 from samphub import port_is_taken
 from serving import Served, running_server
+from uwsjobs import ENDED, reached
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 HUB = "localhost:21012"
@@ -99,7 +100,7 @@ def web_port() -> Iterator[None]:
     """The port of the web profile, which one hub of a machine can use: tests in other processes wait for their turn."""
     with (Path(tempfile.gettempdir()) / "uws-server-samp-port.lock").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        patience = time.monotonic() + 15  # the hub of the test before may take a moment to let it go
+        patience = time.monotonic() + 300  # the hub of the test before may take a moment to let it go
         while port_is_taken() and time.monotonic() < patience:
             time.sleep(0.1)
         if port_is_taken():
@@ -113,8 +114,5 @@ def spectrum_address(observed: Served) -> str:
     job = requests.post(
         f"{observed.url}/rest/spectrum", data={"eventlist": "acis_10027_events", "PHASE": "RUN"}, timeout=300
     ).url
-    end = time.monotonic() + 30
-    while (phase := requests.get(f"{job}/phase", timeout=300).text) != "COMPLETED":
-        assert phase in ("QUEUED", "EXECUTING") and time.monotonic() < end, phase
-        time.sleep(0.1)
+    assert reached(job, *ENDED) == "COMPLETED"
     return f"{observed.url}/jobs/{job.rsplit('/', 1)[1]}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import queue
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +14,7 @@ import requests
 from astropy.io import fits
 from playwright.sync_api import expect
 
+from processes import until
 from samphub import running_hub
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("vendored")]
@@ -90,10 +90,7 @@ def test_the_page_signs_off_when_it_is_left(new_page: Any, spectrum_address: str
         expect(page.locator("#samp-status")).to_contain_text("no application that takes these files")
         (own,) = set(watcher.get_registered_clients()) - before
         page.goto("about:blank")
-        end = time.monotonic() + 10
-        while own in watcher.get_registered_clients():
-            assert time.monotonic() < end, "the page is still registered"
-            time.sleep(0.1)
+        until(lambda: own not in watcher.get_registered_clients(), what="the page is signed off", every=0.1)
         watcher.disconnect()
 
 

@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-START_S = 40
+START_S = 300
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def topcat_of(client: Any) -> str | None:
 def has_loaded(client: Any, url: str) -> bool:
     """Whether TOPCAT can highlight a row of the table it loaded from there."""
     message = {"samp.mtype": "table.highlight.row", "samp.params": {"url": url, "row": "3"}}
-    reply = client.call_and_wait(topcat_of(client), message, "10")
+    reply = client.call_and_wait(topcat_of(client), message, "60")
     return bool(reply["samp.status"] == "samp.ok")
 
 
