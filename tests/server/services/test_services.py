@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -634,8 +635,13 @@ def test_what_is_no_fits_is_refused_at_creation(services: Services, content: byt
 def test_of_a_gzip_file_made_to_take_long_only_the_beginning_is_read(services: Services, content: bytes) -> None:
     sent = upload(services, content)
     before = bytes_moved()
-    with counted_calls() as calls:
-        assert "is not a FITS file" in problems(services, uploads={"eventlist": sent})["eventlist"]
+    tracemalloc.start()
+    try:
+        with counted_calls() as calls:
+            assert "is not a FITS file" in problems(services, uploads={"eventlist": sent})["eventlist"]
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
     assert bytes_moved() - before < 3_000_000
     assert calls.total() < 40_000
 
