@@ -23,9 +23,9 @@ import requests
 from uws_server.config import Config
 from uws_server.execution import fetch
 from uws_server.resources import definitions_folder
-from uws_server.services import Services
+from uws_server.services.context import Services
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 from serving import require_read, running_server  # the tests know how to start a server
 from uwsjobs import change, create
 
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def looking_up(data: Path, runs: int) -> None:
-    services = Services(Config(data=data), "http://127.0.0.1:8080", definitions_folder())
+    services = Services(Config.of(data=data), "http://127.0.0.1:8080", definitions_folder())
     known = dict(services.library.by_name())
     peer = median(runs, lambda: [known["dummy"] for _ in range(LOOKUPS)]) / LOOKUPS
     ours = median(runs, lambda: [services.library.get("dummy") for _ in range(LOOKUPS)]) / LOOKUPS

@@ -18,7 +18,7 @@ import requests
 
 PROGRAM = "import sys; from uws_server.cli import main; sys.exit(main())"
 COMMAND = [sys.executable, "-c", PROGRAM]
-WITHOUT_RECHECKS = f"from uws_server.protocol import parking; parking._RECHECKS_PER_S = 1e-9; {PROGRAM}"
+WITHOUT_RECHECKS = f"from uws_server.asgi import longpoll; longpoll._RECHECKS_PER_S = 1e-9; {PROGRAM}"
 """A server in which those who wait are told of a change when it happens, or never: no look at the clock makes good
 for a ring that was lost."""
 LISTENING = "Listening on "

@@ -18,12 +18,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from serving import Served, connected, running_server
+from processes import until
+from serving import WITHOUT_RECHECKS, Served, connected, connections, require_read, running_server
 from uws_server.asgi.longpoll import HEADER, LongPolling
 from uws_server.asgi.notifier import Notifier
 from uws_server.asgi.wsgi import WsgiAdapter
-from processes import until
-from serving import WITHOUT_RECHECKS, Served, connected, connections, require_read, running_server
 
 SOAK = bool(os.environ.get("UWS_SOAK"))
 JOB = "0123456789abcdef0123456789abcdef"
@@ -110,8 +109,8 @@ class Client:
         return self.body.decode()
 
 
-def never_rechecking(adapter: WsgiAdapter, notifier: Bell, **options: int) -> LongPolling:
-    """A polling in which those who wait are answered because of a ring or because their time is over, or never."""
+def never_rechecking(adapter: WsgiAdapter, notifier: Notifier, **options: int) -> LongPolling:
+    """Long polling that answers a waiter because of a notification or because its time is over, or never."""
     return LongPolling(adapter, notifier, recheck_s=1e9, **options)
 
 
@@ -172,7 +171,7 @@ def test_a_ring_without_a_change_ends_no_wait(jobs: Jobs, adapter: WsgiAdapter) 
         await parked(polling, 1)
         async with asyncio.timeout(300):
             while jobs.asked[JOB] < 5:
-                jobs.notifier.ring(JOB)
+                jobs.notifier.notify(JOB)
                 await asyncio.sleep(0.02)
         assert not client.task.done()
         jobs.set(JOB, "ABORTED")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import time
 
+import pytest
+
 from uws_server.commands.progress import ProgressBar
 
 

@@ -25,9 +25,8 @@ from test_execution import SOAK, Lab, Remote
 
 from postgres import empty
 from processes import state, until
-from serving import Served, running_server
-from uws_server.execution import local, supervisor
 from serving import WITHOUT_RECHECKS, Served, require_read, running_server
+from uws_server.execution import local, supervisor
 from uws_server.execution.peers import Peers, runs
 from uws_server.jobs.job import Filter, Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase

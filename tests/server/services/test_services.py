@@ -203,13 +203,13 @@ from pathlib import Path
 from uws_server.config import Config
 from uws_server.jobs.job import utcnow
 from uws_server.resources import definitions_folder
-from uws_server.services.job_service import Counter
+from uws_server.services.job_service import JobService
 from uws_server.services.parameters import Request
 from uws_server.services.rights import Caller
 from uws_server.services.context import Services
 services = Services(Config.of(data=Path(sys.argv[1])), "http://x.org/uws", definitions_folder())
 services.start()
-desk = Counter(services, Caller())
+desk = JobService(services, Caller())
 waiting = desk.create("dummy", Request())
 job = desk.create("dummy", Request({"seconds": [sys.argv[2]]}))
 desk.run(job)
