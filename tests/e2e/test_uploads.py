@@ -17,10 +17,10 @@ from serving import Served
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def slowed(page: Any, bytes_per_s: int) -> None:
-    """Let the page send no faster than this."""
+def slowed(session: Any, bytes_per_s: int) -> None:
+    """Let a page send no faster than this; -1: as fast as it can."""
     link = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_s}
-    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", link)
+    session.send("Network.emulateNetworkConditions", link)
 
 
 def test_an_upload_shows_how_far_it_is_and_what_is_wrong_with_it(
@@ -32,14 +32,17 @@ def test_an_upload_shows_how_far_it_is_and_what_is_wrong_with_it(
     page = new_page()
     page.expected += ["400"]
     page.goto(f"{served.url}/new/spectrum")
-    slowed(page, 700_000)
+    session = page.context.new_cdp_session(page)
     bar = page.get_by_role("progressbar", name="Upload")
     for file in (wrong, right):
         page.locator("#p-eventlist").set_input_files(file)
         page.get_by_label("Run id").fill("kept")
+        slowed(session, 60_000)
         page.get_by_role("button", name="Create and run").click()
         expect(page.locator("#status")).to_have_text("Uploading 3 MB…")
+        page.wait_for_function("() => 0 < document.querySelector('progress').value")
         assert 0 < bar.evaluate("bar => bar.value / bar.max") < 1
+        slowed(session, -1)  # it was seen: what is left may go fast
         if file is wrong:
             expect(page.locator("#summary")).to_be_focused()
             expect(page.locator("#p-eventlist-problem")).to_contain_text("wrong.fits")

@@ -23,7 +23,7 @@ import labs
 from checkout import ROOT
 from growth import Work, processor_s, require_linear
 from pagereader import visit
-from processes import until
+from processes import carrying, until
 from provenance import obscore, steps, votags
 from provenance.steps import InputData, OutputData, Parameter, Step
 from provenance.steps.rerun import PlannedInput, PlannedStep
@@ -356,10 +356,11 @@ def test_a_chain_goes_on_after_its_server_was_killed(tmp_path: Path, note: Path)
     listed = steps_of(lab, *chain(lab, note, tmp_path))
     address = lab.reprocess(listed, parameters={"0.seconds": 1.5}).headers["Location"]
     key = status(lab, address, "EXECUTING")["jobs"][0]["id"]
+    ended = tmp_path / "data" / "jobs" / key[:2] / key / "status.json"
+    until(lambda: carrying("UWS_JOB_ID", key) or ended.exists(), what="its script runs")
     served.kill()
     assert served.process.stdout is not None
     served.process.stdout.close()
-    ended = tmp_path / "data" / "jobs" / key[:2] / key / "status.json"
     until(ended.exists, what="the first job ends while nobody looks")
     with running_server(tmp_path / "data", **settings) as restarted:
         path = address.partition("/reprocessing")[2]
