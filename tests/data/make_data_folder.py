@@ -211,7 +211,7 @@ def make_waiting_and_forgotten(old: Old) -> None:
     old.create("user", "stack", {}, "ann", [("tables", ("result.txt", old.result("forgotten", "result")))])
     old.ended("user")
     path, who = old.jobs["forgotten"]
-    requests.delete(old.url + path, auth=old.who(who), timeout=60, allow_redirects=False)
+    requests.delete(old.url + path, auth=old.who(who), timeout=300, allow_redirects=False)
     old.ended("forgotten", "ARCHIVED")
 
 

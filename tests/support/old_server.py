@@ -80,7 +80,7 @@ class Old:
     def post(self, path: str, who: str | None, values: Any, files: Any = None) -> str:
         """POST a form; returns where it leads."""
         answer = requests.post(
-            self.url + path, data=values, files=files, auth=self.who(who), allow_redirects=False, timeout=60
+            self.url + path, data=values, files=files, auth=self.who(who), allow_redirects=False, timeout=300
         )
         assert answer.status_code == 303, (path, answer.status_code, answer.text)
         return answer.headers["Location"].removeprefix(self.url)
