@@ -278,7 +278,9 @@ def test_drafts_are_there_with_their_trial_and_their_state(looked_at: Served) ->
 
 
 def post(served: Served, path: str, name: str | None, values: Any, files: Any = None) -> requests.Response:
-    return requests.post(served.url + path, data=values, files=files, auth=who(name), allow_redirects=False, timeout=300)
+    return requests.post(
+        served.url + path, data=values, files=files, auth=who(name), allow_redirects=False, timeout=300
+    )
 
 
 def science(content: bytes) -> list[tuple[str, str, str, bytes]]:

@@ -372,7 +372,7 @@ def test_full_disk_costs_the_log_not_the_job(prepare: Prepare) -> None:
     assert kept.text("stderr.log") == "there\n"
 
 
-def test_script_that_closes_its_outputs_goes_on_and_its_keeper_sleeps(prepare: Prepare) -> None:
+def test_script_that_closes_its_outputs_goes_on_and_its_supervisor_sleeps(prepare: Prepare) -> None:
     kept = prepare("echo before; exec >&- 2>&-; touch ready; until [ -e go ]; do sleep 0.05; done; exit 5")
     process = kept.start()
     until((kept.folder / "ready").exists)
