@@ -87,6 +87,30 @@ def test_gaps_and_edges_are_taken_off(pn: Path, x: float, y: float, radius: floa
     assert sum(area.shares.values()) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("angle", [0.0, 0.4, 2.2])
+@pytest.mark.parametrize(("rawx", "rawy"), [(0.5, 100.3), (64.5, 100.3), (32.3, 0.5), (32.3, 200.5)])
+def test_a_ccd_ends_at_the_outer_side_of_its_last_pixels(
+    tmp_path: Path, angle: float, rawx: float, rawy: float
+) -> None:
+    """A circle on each side of a CCD is half on it: a side that is half a pixel off changes its area by a sixth."""
+    geometry = Geometry(angle=angle)
+    write(tmp_path / "pn.fits", Epic(rows=60000, geometry=geometry))
+    x, y = (float(value) for value in geometry.sky(np.array([4]), np.array([rawx]), np.array([rawy]))[:, 0])
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        area = good_area(events, circle(events, x, y, 300), placed(events), {4: 1})
+    assert area.pixels == pytest.approx(truth(geometry, x, y, 300), rel=2e-2)
+    assert area.pixels == pytest.approx(np.pi * 300**2 / 2, rel=2e-2)
+
+
+def test_where_two_ccds_overlap_the_area_counts_once(tmp_path: Path) -> None:
+    geometry = Geometry(gap=-12.0)
+    write(tmp_path / "pn.fits", Epic(rows=60000, geometry=geometry))
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        area = good_area(events, circle(events, 25921, 25921, 2500), placed(events), {})
+    assert truth(geometry, 25921, 25921, 2500) == pytest.approx(np.pi * 2500**2)
+    assert area.pixels == pytest.approx(np.pi * 2500**2, rel=1e-3)
+
+
 def test_bad_pixels_are_taken_off(tmp_path: Path) -> None:
     bad = ((4, 30, 90, 1, 20), (4, 33, 100, 3, 1), (4, 35, 1, 2, 200), (4, 31, 95, 0, 9))
     write(tmp_path / "pn.fits", Epic(rows=60000, bad=bad))

@@ -1,0 +1,67 @@
+"""Selections: cells without a value (TNULLn) are in no selection; the oracle is a mask in plain numpy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from reduction import regions
+from reduction.events.eventlist import open_eventlist
+from reduction.events.selection import choose
+from reduction.spectra.spectrum import extract
+from synthetic import Epic, gtis, write
+
+CIRCLE = "physical; circle(25921,25921,6000)"
+
+
+def with_null(path: Path, column: str, null: int, every: int) -> np.ndarray:
+    """Write a list in which each such row has no value in a column; return its rows."""
+    write(path, Epic(rows=20_000))
+    with fits.open(path, mode="update") as hdus:
+        table = hdus["EVENTS"]
+        table.data[column][::every] = null
+        number = table.columns.names.index(column) + 1
+        table.header[f"TNULL{number}"] = null
+    return np.asarray(fits.getdata(path, "EVENTS"))
+
+
+def in_good_time(rows: np.ndarray) -> np.ndarray:
+    good = np.zeros(len(rows), dtype=bool)
+    for ccd in range(1, 13):
+        for start, stop in gtis(ccd):
+            good |= (rows["CCDNR"] == ccd) & (rows["TIME"] >= start) & (rows["TIME"] <= stop)
+    return good
+
+
+@pytest.mark.parametrize(
+    ("column", "null"),
+    [("PI", 1000), ("X", 25921), ("Y", 25000), ("PATTERN", 2)],
+)
+def test_a_row_without_a_value_is_in_no_selection(tmp_path: Path, column: str, null: int) -> None:
+    """The null lies among the values that are asked for, so that only its card tells it from a value."""
+    rows = with_null(tmp_path / "pn.fits", column, null, 3)
+    wanted = in_good_time(rows) & (rows["PI"] >= 200) & (rows["PI"] <= 12000) & (rows["PATTERN"] <= 4)
+    wanted &= np.hypot(rows["X"] - 25921.0, rows["Y"] - 25921.0) <= 6000
+    nulls = np.count_nonzero(wanted & (rows[column] == null))
+    wanted &= rows[column] != null
+    assert nulls > 100
+    assert np.count_nonzero(wanted) > 100
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        region = regions.parse(CIRCLE).on(events.wcs)
+        spectrum = extract(events, choose(events, "0.2 12.0", flag="none"), {"source_region": region})["source_region"]
+    assert spectrum.selected == np.count_nonzero(wanted)
+    assert np.array_equal(spectrum.counts, np.bincount(rows["PI"][wanted] // 5, minlength=4096))
+
+
+@pytest.mark.parametrize("column", ["X", "Y"])
+def test_positions_without_a_value_do_not_place_a_ccd(tmp_path: Path, column: str) -> None:
+    """Half of the positions are nulls: taken for values, they would leave no CCD with a fit."""
+    with_null(tmp_path / "pn.fits", column, 1, 2)
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        region = regions.parse("physical; circle(25921,25921,2500)").on(events.wcs)
+        spectrum = extract(events, choose(events, "0.2 12.0"), {"source_region": region})["source_region"]
+    assert not any("too few events to place" in note for note in spectrum.notes)
+    assert spectrum.backscal < 0.98 * np.pi * 2500**2
