@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from _pairing import ROOT, Tree
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,12 @@ class Served:
 
 
 @contextlib.contextmanager
-def own_server(data: Path | None = None) -> Iterator[Served]:
-    """A server on a free port, with a new data folder unless one is given."""
+def own_server(data: Path | None = None, tree: Tree | None = None) -> Iterator[Served]:
+    """Run a server of a tree (None: this one) on a free port, with a new data folder unless one is given."""
     with contextlib.ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        command = [sys.executable, "-m", "uws_server", "serve", "--port", "0", "--data", str(folder)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        command = ["-m", "uws_server", "serve", "--port", "0", "--data", str(folder)]
+        process = (tree or Tree("ours", ROOT)).start(*command)
         try:
             assert process.stdout is not None
             line = process.stdout.readline()

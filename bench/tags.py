@@ -5,15 +5,19 @@ calls fsync itself, for the peer it is called after). That the science HDUs are 
 the process wrote and by their hash.
 
     python bench/tags.py [--runs 7] [--megabytes 500]
+    python bench/tags.py --against FOLDER                 only the tagging, in turns with another checkout
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import hashlib
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from _pairing import add_arguments, in_turns, report, trees
 from astropy.io import fits
 
 from provenance import obscore, steps, votags
@@ -36,7 +41,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--megabytes", type=int, default=500)
+    add_arguments(parser)
     options = parser.parse_args()
+    if options.against:
+        against(options)
+        return
     tagging(options.megabytes, options.runs)
     round_trips(options.runs)
 
@@ -80,6 +89,46 @@ def tagging(megabytes: int, runs: int) -> None:
         kb = statistics.median(count for _, count in runs_of) / 1000
         print(f"  {name:24} {1000 * medians[name]:>9.2f} ms   {kb:>8,.0f} kB written")
     print(f"  {'ratio':24} {medians['astropy, append mode'] / medians['ours']:>9.1f}")
+
+
+TURNS = """
+import json, os, sys, time
+from pathlib import Path
+sys.path.append(sys.argv[2])
+from tags import ROW, made
+from provenance import votags
+path, steps = Path(sys.argv[1]), made(20)
+size = path.stat().st_size
+for _ in sys.stdin:
+    wall, cpu = time.perf_counter(), time.process_time()
+    votags.write(path, ROW, steps)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    os.truncate(path, size)
+    print(json.dumps({"tagging, wall ms": 1000 * wall, "tagging, CPU ms": 1000 * cpu}), flush=True)
+"""
+
+
+def against(options: argparse.Namespace) -> None:
+    """Tag the same large event list by either tree in turn, each in a process that stays."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        path = Path(folder) / "events.fits"
+        make(path, options.megabytes * 10**6)
+        workers = {
+            tree.name: stack.enter_context(tree.start("-c", TURNS, str(path), str(Path(__file__).parent)))
+            for tree in trees(options)
+        }
+        print(f"tagging an event list of {path.stat().st_size / 1e6:,.0f} MB, {options.runs} times each")
+        report(in_turns({name: functools.partial(turn, worker) for name, worker in workers.items()}, options.runs))
+
+
+def turn(worker: subprocess.Popen[str]) -> dict[str, float]:
+    """Have a worker tag the file once and return its figures."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    worker.stdin.write("again\n")
+    worker.stdin.flush()
+    figures: dict[str, float] = json.loads(worker.stdout.readline())
+    return figures
 
 
 def round_trips(runs: int) -> None:
