@@ -1,4 +1,4 @@
-"""This tree beside another checkout, measured in turns (A B A B), so that other work of the machine hits both alike."""
+"""This tree beside another checkout, measured in turns (A B B A), so that other work of the machine hits both alike."""
 
 from __future__ import annotations
 
@@ -64,10 +64,8 @@ def trees(options: argparse.Namespace) -> list[Tree]:
     return [Tree("theirs", root, options.python), ours]
 
 
-def in_turns(
-    measures: Mapping[str, Callable[[], Mapping[str, float]]], rounds: int
-) -> dict[str, dict[str, list[float]]]:
-    """Measure each in turn.
+def in_turns(measures: dict[str, Callable[[], Mapping[str, float]]], rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Measure each in turn, every second round in the opposite order, so that none is always the first.
 
     Parameters
     ----------
@@ -83,8 +81,8 @@ def in_turns(
     """
     figures: dict[str, dict[str, list[float]]] = {}
     for number in range(rounds + 1):
-        for tree, measure in measures.items():
-            for figure, value in measure().items():
+        for tree in list(measures) if number % 2 else reversed(measures):
+            for figure, value in measures[tree]().items():
                 if number:
                     figures.setdefault(figure, {}).setdefault(tree, []).append(value)
     return figures
