@@ -1,1 +1,1 @@
-"""Spectra of regions: counts, exposure and area of each, grouped for fitting, written as OGIP PHA files."""
+"""Spectra of regions: counts, exposure and area, grouping for fitting, and OGIP PHA files."""

@@ -1,6 +1,6 @@
-"""The good area of a region: its size less the gaps between CCDs and the bad pixels, and how it is shared by the CCDs.
+"""The good area of a region: its area less the gaps between CCDs and the bad pixels, and the part of it on each CCD.
 
-Where CCDs lie on the sky is learnt from the events themselves: each has its raw pixel and its sky pixel.
+The position of a CCD on the sky is fitted to the events themselves: every event has a raw pixel and a sky pixel.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from reduction.missions import Window
 Floats = npt.NDArray[np.float64]
 
 SAMPLE_ROWS = 60_000
-"""Events looked at to place the CCDs, spread over the list."""
+"""Number of events, spread over the list, from which the CCDs are placed."""
 
 MIN_EVENTS = 100
-"""Fewest events that place a CCD: the mean of 100 is good to 2.5 sky pixels of 0.05 arcsec for pn, 0.6 for MOS."""
+"""Fewest events that place a CCD: the mean of 100 is good to 2.5 sky pixels (of 0.05 arcsec) for pn, 0.6 for MOS."""
 
 GRID = 501
-"""Points of the grid over a region along each side; odd, so that it keeps no step with the pixels."""
+"""Points along each side of the grid over a region; an odd number, so that the grid is not in step with the pixels."""
 
 
 class SizedRegion(Region, Protocol):
-    """A region that knows its area."""
+    """Region whose area is known."""
 
     def area(self) -> float:
-        """Area in squared pixels of the X,Y plane."""
+        """Return the area in squared pixels of the X,Y plane."""
 
 
 @dataclass(frozen=True)
 class CcdPlace:
-    """Where one CCD lies in the plane of the X,Y columns.
+    """Position of one CCD in the plane of the X,Y columns.
 
-    ``(RAWX, RAWY) = matrix @ (X, Y) + offset``; `good` says of each raw pixel of `window` whether it counts, shape
-    (columns, rows).
+    ``(RAWX, RAWY) = matrix @ (X, Y) + offset``, with a matrix of shape (2, 2) and an offset of shape (2,) in raw
+    pixels. `good` has the shape (columns, rows) of `window` and is False for bad pixels.
     """
 
     matrix: Floats
@@ -56,7 +56,7 @@ class CcdPlace:
 
     @property
     def extent(self) -> tuple[Floats, Floats]:
-        """Lowest and highest X,Y of the window, shape (2,) each."""
+        """Lowest and highest X,Y of the window, shape (2,) both."""
         columns = self.window.rawx[0] - 1.0, self.window.rawx[1] + 1.0
         rows = self.window.rawy[0] - 1.0, self.window.rawy[1] + 1.0
         corners = np.array([(column, row) for column in columns for row in rows]).T
@@ -64,48 +64,51 @@ class CcdPlace:
         return sky.min(axis=1), sky.max(axis=1)
 
     def covers(self, x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
-        """Which points, shape (n,), lie on a good pixel."""
+        """Return whether points of the X,Y plane lie on a good pixel, shape (n,) like `x` and `y`."""
         raw = np.floor(self.matrix @ np.stack((x, y)) + self.offset[:, None] + 0.5)
         column = raw[0] - self.window.rawx[0]
         row = raw[1] - self.window.rawy[0]
-        on = (column >= 0) & (column < self.good.shape[0]) & (row >= 0) & (row < self.good.shape[1])
+        in_window = (column >= 0) & (column < self.good.shape[0]) & (row >= 0) & (row < self.good.shape[1])
         covered = np.zeros(x.size, dtype=np.bool_)
-        covered[on] = self.good[column[on].astype(np.intp), row[on].astype(np.intp)]
+        covered[in_window] = self.good[column[in_window].astype(np.intp), row[in_window].astype(np.intp)]
         return covered
 
 
 @dataclass
 class Sampler:
-    """Looks at some events of every chunk, before selection, and remembers their raw and sky pixels and CCD."""
+    """Keep CCD, raw pixel and sky pixel of a sample of the events, taken from every chunk before selection."""
 
     events: EventList
     _parts: list[Floats] = field(default_factory=list)
 
     def __call__(self, rows: Rows) -> None:
-        """Take the sample of a chunk."""
+        """Add a sample of the rows of one chunk."""
         events = self.events
         if events.x is None or events.y is None:
             return
-        some = rows[:: max(1, events.nrows // SAMPLE_ROWS)]
+        sample = rows[:: max(1, events.nrows // SAMPLE_ROWS)]
         columns = [events.x, events.y]
         if events.ccd and events.rawx and events.rawy and events.mission.detector:
             columns += [events.ccd, events.rawx, events.rawy]
-        part = np.stack([column.values(some).astype(np.float64) for column in columns])
+        part = np.stack([column.values(sample).astype(np.float64) for column in columns])
         for column in (events.x, events.y):
-            valid = column.valid(some)
+            valid = column.valid(sample)
             if valid is not None:
                 part[0, ~valid] = np.nan
         self._parts.append(part[:, np.isfinite(part).all(axis=0)])
 
     @property
     def table(self) -> Floats:
-        """X, Y and, where a CCD can be placed, CCD, RAWX and RAWY: shape (2 or 5, n)."""
+        """X, Y and, where CCDs can be placed, CCD, RAWX and RAWY of n events: shape (2, n) or (5, n)."""
         return np.concatenate(self._parts, axis=1) if self._parts else np.empty((2, 0))
 
 
 @dataclass(frozen=True)
 class GoodArea:
-    """Area of a region in squared sky pixels and the part of each CCD in it (empty: not known)."""
+    """Area of a region in squared sky pixels, and the part of it that lies on each CCD (empty if that is not known).
+
+    The parts in `shares`, by CCD number, have the sum 1. `notes` are sentences for the log of the job.
+    """
 
     pixels: float
     shares: Mapping[int | None, float]
@@ -113,26 +116,43 @@ class GoodArea:
 
 
 def place_ccds(events: EventList, table: Floats) -> dict[int, CcdPlace]:
-    """Place the CCDs by a robust linear fit of X,Y on RAWX,RAWY for each; CCDs with too few events are left out."""
+    """Place the CCDs by a robust linear fit of X,Y to RAWX,RAWY.
+
+    Parameters
+    ----------
+    events
+        The open event list.
+    table
+        Sample of its events from `Sampler.table`, shape (2, n) or (5, n).
+
+    Returns
+    -------
+    dict
+        CCD number -> its position. CCDs with fewer than `MIN_EVENTS` events in the sample, or whose sky positions do
+        not follow their raw ones, are left out.
+    """
     places: dict[int, CcdPlace] = {}
     if events.mission.detector is None or table.shape[0] < 5:
         return places
     for ccd in np.unique(table[2]):
-        mine = table[:, table[2] == ccd]
-        fit = _fit(mine[3:5], mine[0:2])
+        of_ccd = table[:, table[2] == ccd]
+        fit = _fit(of_ccd[3:5], of_ccd[0:2])
         if fit is None:
             continue
         matrix, offset = fit
         inverse = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
         full = events.mission.detector
-        window = Window(_read_out(mine[3], full.rawx), _read_out(mine[4], full.rawy))
+        window = Window(_read_out(of_ccd[3], full.rawx), _read_out(of_ccd[4], full.rawy))
         good = _good_pixels(window, events.bad_pixels.get(int(ccd)))
         places[int(ccd)] = CcdPlace(inverse, -inverse @ offset, window, good)
     return places
 
 
 def _fit(raw: Floats, sky: Floats) -> tuple[Floats, Floats] | None:
-    """Least squares of ``sky = matrix @ raw + offset``, outliers cut at 4 sigma (from the median); None if unfit."""
+    """Fit ``sky = matrix @ raw + offset`` by least squares, outliers cut at 4 sigma (from the median of the residuals).
+
+    Returns None if there are too few events or the positions do not follow the raw pixels.
+    """
     kept = np.ones(raw.shape[1], dtype=bool)
     solution: Floats = np.empty((3, 2))
     limit = 0.0
@@ -140,31 +160,35 @@ def _fit(raw: Floats, sky: Floats) -> tuple[Floats, Floats] | None:
         if np.count_nonzero(kept) < MIN_EVENTS:
             return None
         design = np.column_stack((raw[:, kept].T, np.ones(np.count_nonzero(kept))))
-        found, _, rank, _ = np.linalg.lstsq(design, sky[:, kept].T, rcond=1e-9)
+        coefficients, _, rank, _ = np.linalg.lstsq(design, sky[:, kept].T, rcond=1e-9)
         if rank < 3:
             return None
-        solution = np.asarray(found, dtype=np.float64)
-        rest = np.abs(sky - (solution[:2].T @ raw + solution[2][:, None])).max(axis=0)
-        limit = 4 * 1.4826 * float(np.median(rest[kept])) + 1e-9
-        now = rest <= limit
-        if np.array_equal(now, kept):
+        solution = np.asarray(coefficients, dtype=np.float64)
+        residual = np.abs(sky - (solution[:2].T @ raw + solution[2][:, None])).max(axis=0)
+        limit = 4 * 1.4826 * float(np.median(residual[kept])) + 1e-9
+        within_limit = residual <= limit
+        if np.array_equal(within_limit, kept):
             break
-        kept = now
+        kept = within_limit
     matrix = solution[:2].T
-    # A true place leaves half a pixel, so the limit is some 3 pixels; raw pixels that say nothing leave far more.
+    # Events of a placed CCD scatter by half a raw pixel, so that the limit is some 3 pixels; where X,Y do not follow
+    # RAWX,RAWY the residuals are far larger.
     pixel = float(np.sqrt(abs(np.linalg.det(matrix))))
     return (matrix, solution[2]) if limit < 8 * pixel else None
 
 
 def _read_out(values: Floats, limits: tuple[int, int]) -> tuple[int, int]:
-    """Pixels read out along one axis: the whole detector unless events stop well short of its edge (a window mode)."""
+    """Return the first and last pixel that is read out along one axis.
+
+    That is the whole detector, unless the events stop well short of its edge, as in a window mode.
+    """
     low, high = int(values.min()), int(values.max())
     slack = max(3.0, 12.0 * (high - low + 1) / values.size)
     return (low if low - limits[0] > slack else limits[0]), (high if limits[1] - high > slack else limits[1])
 
 
 def _good_pixels(window: Window, bad: BadPixels | None) -> npt.NDArray[np.bool_]:
-    """Pixels of a window that are not bad, shape (columns, rows)."""
+    """Return which pixels of a window are not bad, shape (columns, rows)."""
     (first_x, last_x), (first_y, last_y) = window.rawx, window.rawy
     good = np.ones((last_x - first_x + 1, last_y - first_y + 1), dtype=np.bool_)
     if bad is None:
@@ -178,20 +202,27 @@ def _good_pixels(window: Window, bad: BadPixels | None) -> npt.NDArray[np.bool_]
 def good_area(
     events: EventList, region: SizedRegion | None, places: Mapping[int, CcdPlace], ccds: Mapping[int | None, int]
 ) -> GoodArea:
-    """Area of a region (None: of all CCDs) that the detector sees.
+    """Return the area of a region that lies on good pixels.
 
-    The region's own area is taken times the part of a grid of points over it that falls on good pixels.
+    It is the geometrical area of the region times the part of a regular grid of points in it that falls on good pixels;
+    a point that lies on two overlapping CCDs counts for the first.
 
     Parameters
     ----------
     events
         The open event list.
     region
-        A region in the plane of the X,Y columns.
+        A region in the plane of the X,Y columns (pixels); None for all CCDs.
     places
-        The CCDs, from `place_ccds`.
+        CCD number -> its position, from `place_ccds`.
     ccds
-        CCDs with events in the region; one that could not be placed means no correction.
+        CCD number -> counts in the region.
+
+    Returns
+    -------
+    GoodArea
+        Area in squared sky pixels with the share of each CCD. If no CCD, or not every one of `ccds`, could be placed,
+        it is the geometrical area without shares (1 without a region), and a note says so.
     """
     lost = sorted(ccd for ccd in ccds if ccd is not None and ccd not in places)
     if not places or lost:
@@ -211,16 +242,16 @@ def good_area(
     for ccd, place in places.items():
         low, high = place.extent
         near = np.flatnonzero(free & (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1]))
-        on = near[place.covers(x[near], y[near])]
-        free[on] = False
-        if on.size:
-            shares[ccd] = on.size / x.size
-    seen = sum(shares.values())
-    return GoodArea(region.area() * seen, {ccd: part / seen for ccd, part in shares.items()}, tuple(notes))
+        covered = near[place.covers(x[near], y[near])]
+        free[covered] = False
+        if covered.size:
+            shares[ccd] = covered.size / x.size
+    good = sum(shares.values())
+    return GoodArea(region.area() * good, {ccd: part / good for ccd, part in shares.items()}, tuple(notes))
 
 
 def _grid(region: Region) -> tuple[Floats, Floats]:
-    """Evenly spaced points of the box around a region that lie in it."""
+    """Return evenly spaced points in a region: X and Y, shape (n,) both."""
     low_x, high_x, low_y, high_y = region.bounds
     across = low_x + (np.arange(GRID) + 0.5) * (high_x - low_x) / GRID
     up = low_y + (np.arange(GRID) + 0.5) * (high_y - low_y) / GRID
@@ -230,23 +261,23 @@ def _grid(region: Region) -> tuple[Floats, Floats]:
 
 
 def require_in_field(events: EventList, region: Region, table: Floats, seen: bool, parameter: str) -> None:
-    """Refuse a region without events that lies outside the field.
+    """Raise ReductionError if a region without events lies outside the field.
 
     Parameters
     ----------
     events, region
         The open event list and a region in which none of its events were found.
     table
-        The sample of the events.
+        Sample of the events from `Sampler.table`: rows X and Y in pixels, shape (2, n) or (5, n).
     seen
-        Whether any CCD is known to see the region.
+        Whether some part of the region is known to lie on a CCD.
     parameter
         Job parameter named in the error.
 
     Raises
     ------
     ReductionError
-        The box around the region and that around the events have nothing in common, or no CCD sees the region.
+        The box around the region and the box around the events do not overlap, or no part of the region lies on a CCD.
     """
     if table.shape[1] == 0 or events.wcs is None:
         return

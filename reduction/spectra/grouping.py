@@ -1,6 +1,6 @@
 """Grouping of spectral channels for fitting: by a minimum of counts, or by the resolution of the instrument.
 
-Both return GROUPING (1 starts a group, -1 continues it) and QUALITY (0 good, 1 bad, 2 dubious).
+Both return GROUPING (1 starts a group, -1 continues it) and QUALITY (0 good, 1 bad, 2 dubious) of OGIP/92-007.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ def by_minimum_counts(
     counts
         Counts of the channels, shape (n,).
     minimum
-        Counts that each group holds at least.
+        Least counts of a group.
     lo, hi
-        First channel index that is grouped and the one after the last; outside, channels stay single and bad.
+        Index of the first channel that is grouped, and of the one after the last (None: to the end). Channels outside
+        stay single and are bad (quality 1).
+    parameter
+        Job parameter named in the error.
 
     Returns
     -------
     grouping, quality
-        Shape (n,) each. What is left at the end without enough counts is one group of quality 2.
+        Shape (n,) both. Channels at the end that have too few counts together are one group of quality 2.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def by_minimum_counts(
 
 
 def check_minimum(minimum: int, parameter: str = "min_counts") -> None:
-    """Refuse a minimum of counts below 1 with a ReductionError."""
+    """Raise ReductionError, naming the parameter, if a minimum of counts is below 1."""
     if minimum < 1:
         raise ReductionError(f"{minimum} is no minimum of counts; give 1 or more", parameter)
 
@@ -78,50 +81,52 @@ def optimal(
     counts
         Counts of the channels, shape (n,).
     fwhm_channels
-        FWHM of the resolution at each channel, in channels, shape (n,); at least 1 is taken.
+        FWHM of the energy resolution at each channel, in channels, shape (n,); values below 1 are taken as 1.
     lo, hi
         As in `by_minimum_counts`.
 
     Returns
     -------
     grouping, quality
-        Shape (n,) each.
+        Shape (n,) both.
     """
     first, last = _limits(counts.size, lo, hi)
     grouping, quality = _outside(counts.size, first, last)
-    widths = _optimal_widths(counts[first:last], np.maximum(fwhm_channels[first:last], 1.0))
+    widths_channels = _optimal_widths(counts[first:last], np.maximum(fwhm_channels[first:last], 1.0))
     start = 0
     while start < last - first:
-        stop = min(start + int(widths[start]), last - first)
+        stop = min(start + int(widths_channels[start]), last - first)
         grouping[first + start + 1 : first + stop] = -1
         start = stop
     return grouping, quality
 
 
-def _optimal_widths(counts: npt.NDArray[np.integer], fwhm: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-    """Bin width in whole channels at each channel, at least 1."""
+def _optimal_widths(counts: npt.NDArray[np.integer], fwhm_channels: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+    """Return the width of a bin that begins at each channel, in whole channels, at least 1; shape (n,)."""
     if counts.size == 0:
         return np.empty(0, dtype=np.int64)
     reached = np.concatenate(([0.0], np.cumsum(counts, dtype=np.float64)))
     edges = np.arange(counts.size + 1, dtype=np.float64)
     middle = edges[:-1] + 0.5
-    low, high = np.maximum(middle - fwhm / 2, 0.0), np.minimum(middle + fwhm / 2, float(counts.size))
-    in_element = (np.interp(high, edges, reached) - np.interp(low, edges, reached)) * fwhm / (high - low)
-    elements = max(float((1 / fwhm).sum()), 1.0)
+    half = fwhm_channels / 2
+    low, high = np.maximum(middle - half, 0.0), np.minimum(middle + half, float(counts.size))
+    in_element = (np.interp(high, edges, reached) - np.interp(low, edges, reached)) * fwhm_channels / (high - low)
+    elements = max(float((1 / fwhm_channels).sum()), 1.0)
     x = np.log(np.maximum(in_element * (1 + 0.20 * np.log(elements)), 1.0))
     x = np.maximum(x, 2.119)
-    width = fwhm * np.where(x > 2.119, (0.08 + 7.0 / x + 1.8 / x**2) / (1 + 5.9 / x), 1.0)
-    whole: npt.NDArray[np.int64] = np.maximum(np.floor(width), 1).astype(np.int64)
+    width_channels = fwhm_channels * np.where(x > 2.119, (0.08 + 7.0 / x + 1.8 / x**2) / (1 + 5.9 / x), 1.0)
+    whole: npt.NDArray[np.int64] = np.maximum(np.floor(width_channels), 1).astype(np.int64)
     return whole
 
 
 def _limits(size: int, lo: int, hi: int | None) -> tuple[int, int]:
+    """Return the range of indices that is grouped, cut to those that there are."""
     first = min(max(lo, 0), size)
     return first, max(first, min(size if hi is None else hi, size))
 
 
 def _outside(size: int, first: int, last: int) -> Grouping:
-    """No group anywhere, bad outside the range."""
+    """Return flags of channels that are all single, and bad outside the range."""
     grouping, quality = np.ones(size, dtype=np.int16), np.zeros(size, dtype=np.int16)
     quality[:first] = BAD
     quality[last:] = BAD

@@ -1,4 +1,4 @@
-"""Writes a spectrum as an OGIP PHA file (OGIP/92-007, 92-007a) with the keywords of the XMM-Newton SAS."""
+"""Spectra as OGIP PHA files (OGIP/92-007, 92-007a) with the keywords of the XMM-Newton SAS."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _NOT_CARRIED = re.compile(
     r"|T(TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM|LMIN|LMAX|DMIN|DMAX|CTYP|CRPX|CRVL|CDLT|CUNI|CROT|CNA|CTY)\d+"
     r"|(LONP|LATP)\d+|EXPOSUR\w*|ONTIME\w*|LIVETI\w*|LIVTI\w*|XMMEA_\w+|"
 )
-"""Keywords of the event list that say nothing true of a product made from it."""
+"""Keywords of the event list that do not hold for a product made from it, or that its writer sets."""
 
 
 def observation_cards(events: EventList) -> Cards:
-    """Keywords of the event list that hold for its products too, each once."""
+    """Return the keywords of the event list that hold for its products too, without repetitions."""
     comments: dict[str, str] = {}
     for hdu in (events.events, events.hdus[0]):
         for key, text in fitswrite.raw_cards(hdu.header_bytes()):
@@ -43,12 +43,12 @@ def observation_cards(events: EventList) -> Cards:
 
 
 def primary_cards(events: EventList) -> Cards:
-    """Primary header of a product: who made it, and the observation.
+    """Return the primary header of a product: the software that made it, and the observation.
 
-    Without DATE, so that the same run gives the same bytes: when a product was made stands in its VO-TAGS (CREA_DAT).
+    There is no DATE, so that the same run gives the same bytes; the VO-TAGS have the date of the product (CREA_DAT).
     """
-    made: Cards = [("CREATOR", CREATOR, "name of code which created this file")]
-    return [*PRIMARY, *made, *LONGSTRN, *observation_cards(events)]
+    creator: Cards = [("CREATOR", CREATOR, "name of code which created this file")]
+    return [*PRIMARY, *creator, *LONGSTRN, *observation_cards(events)]
 
 
 def write_spectrum(
@@ -64,17 +64,22 @@ def write_spectrum(
     Parameters
     ----------
     path
-        The file; one that is there is replaced.
+        The file; an existing file is replaced.
     spectrum
-        What to write; without grouping the columns GROUPING and QUALITY are left out.
+        The spectrum; without grouping the columns GROUPING and QUALITY are left out.
     events
-        The event list it came from, for the keywords of the observation.
+        The open event list from which it was extracted; the keywords of the observation are taken from it.
     subspace
-        Which events are in it, from `dss.describe`.
+        Description of the selection, from `dss.describe`.
     kind
         HDUCLAS2: TOTAL (source and background) or BKG.
     background_file
-        Name of the background spectrum in the same folder.
+        Name of the background spectrum in the same folder (BACKFILE), or NONE.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
     """
     columns = [
         TableColumn("CHANNEL", spectrum.channel.astype(np.int16), "", "pulse invariant channel"),
@@ -91,7 +96,7 @@ def write_spectrum(
 def _spectrum_cards(
     spectrum: Spectrum, events: EventList, subspace: DataSubspace, kind: str, background_file: str
 ) -> Cards:
-    """Keywords of the SPECTRUM table."""
+    """Return the keywords of the SPECTRUM table."""
     mission = spectrum.mission
     keywords = events.keywords
     cards: Cards = [

@@ -1,6 +1,6 @@
 """Spectra from an event list: source and background in one pass, with exposure, BACKSCAL and grouping.
 
-Files are written by `ogip` and `filtered`.
+The files are written by `reduction.spectra.ogip` and `reduction.events.filtered`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from reduction.spectra import grouping
 from reduction.spectra.area import CcdPlace, GoodArea, Sampler, SizedRegion, good_area, place_ccds, require_in_field
 
 XMM_AREA_ARCSEC = 0.05
-"""BACKSCAL of XMM-Newton counts squares of this side, as in the SAS."""
+"""Side of the squares in which BACKSCAL of XMM-Newton is counted, as in the SAS."""
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Counts by channel and what is needed to use them.
+    """Counts by channel, with the exposure and the area that turn them into rates.
 
-    `channel` and `counts` have the shape (n,), as `grouping` and `quality` unless they are None. `exposure_s` is the
-    live time in the region; `backscal` its good area, in (0.05 arcsec)^2 for XMM-Newton and in squared sky pixels
-    elsewhere. `live_s` is the live time of each CCD, `shares` the weight it had in the exposure.
+    `channel` and `counts` have the shape (n,), and so have `grouping` and `quality` unless they are None (not grouped).
+    `exposure_s` is the live time in the region; `backscal` is its good area in (0.05 arcsec)^2 for XMM-Newton, in
+    squared sky pixels for other missions. `live_s` is the live time of each CCD in seconds, `shares` its weight in the
+    exposure (sum 1). `selected` events are in the region and in good time, `off_channels` of them outside the channels;
+    `no_time` and `bad_time` events were dropped because they have no time, or lie outside the good time.
     """
 
     mission: Mission
@@ -50,23 +52,26 @@ class Spectrum:
 
     @property
     def total(self) -> int:
-        """Counts in all channels."""
+        """Sum of the counts of all channels."""
         return int(self.counts.sum())
 
     def channels_of(self, energy_kev: tuple[float, float]) -> tuple[int, int]:
-        """Indices of the first channel whose middle lies in an energy range, and of the one after the last."""
+        """Return the index of the first channel whose middle lies in an energy range, and of the one after the last."""
         edges = self.mission.channel_energies()
         first, last = np.searchsorted((edges[:-1] + edges[1:]) / 2, energy_kev)
         return int(first), int(last)
 
     def grouped_by_counts(self, minimum: int, energy_kev: tuple[float, float]) -> Spectrum:
-        """The same spectrum, its channels within the energies grouped to a minimum of counts."""
+        """Return the spectrum with its channels within an energy range grouped to a minimum of counts.
+
+        Raises ReductionError if the minimum is below 1.
+        """
         lo, hi = self.channels_of(energy_kev)
         groups, quality = grouping.by_minimum_counts(self.counts, minimum, lo, hi)
         return replace(self, grouping=groups, quality=quality)
 
     def grouped_optimally(self, energy_kev: tuple[float, float]) -> Spectrum:
-        """The same spectrum, its channels within the energies grouped by the resolution of the instrument."""
+        """Return the spectrum with its channels within an energy range grouped by the resolution of the instrument."""
         lo, hi = self.channels_of(energy_kev)
         groups, quality = grouping.optimal(self.counts, self.mission.fwhm_channels(), lo, hi)
         return replace(self, grouping=groups, quality=quality)
@@ -78,18 +83,19 @@ def extract(
     regions: Mapping[str, SizedRegion | None],
     sinks: Mapping[str, Callable[[Rows], None]] | None = None,
 ) -> dict[str, Spectrum]:
-    """Make the spectra of some regions in one pass over an event list.
+    """Extract the spectra of several regions in one pass over an event list.
 
     Parameters
     ----------
     events
         The open event list.
     selection
-        What an event must be.
+        Energies, patterns, flags and good times of the events that are taken.
     regions
-        Job parameter -> region in the plane of the X,Y columns, None for all events.
+        Job parameter -> region in the plane of the X,Y columns (pixels), None for all events.
     sinks
-        Job parameter -> what is called with the selected rows of that region, chunk by chunk.
+        Job parameter -> function that is called with the selected rows of that region, chunk by chunk; the rows are
+        valid during the call.
 
     Returns
     -------
@@ -99,7 +105,8 @@ def extract(
     Raises
     ------
     ReductionError
-        A region needs sky columns that are not there, or lies outside the field (naming its parameter).
+        A region is given and the event list has no sky columns, or a region lies outside the field; the error names
+        the parameter.
     """
     for parameter, region in regions.items():
         if region is not None and (events.x is None or events.y is None):
@@ -123,7 +130,7 @@ def _spectrum(
     events: EventList, selection: Selection, region: SizedRegion | None, tally: Tally, area: GoodArea,
     places: Mapping[int, CcdPlace],
 ) -> Spectrum:  # fmt: skip
-    """Put together what the pass found in one region."""
+    """Make the spectrum of one region from its counts and its area."""
     live, live_notes = live_times(events, selection, tally, places)
     shares = _shares(tally, area, live)
     return Spectrum(
@@ -135,7 +142,7 @@ def _spectrum(
 
 
 def backscal(events: EventList, area: GoodArea) -> float:
-    """BACKSCAL of an area: (0.05 arcsec)^2 for XMM-Newton, squared sky pixels elsewhere, 1 without a sky."""
+    """Return BACKSCAL of an area: (0.05 arcsec)^2 for XMM-Newton, squared sky pixels elsewhere, 1 without a sky."""
     if events.wcs is None:
         return 1.0
     if not events.mission.is_xmm:
@@ -147,7 +154,25 @@ def backscal(events: EventList, area: GoodArea) -> float:
 def live_times(
     events: EventList, selection: Selection, tally: Tally, places: Mapping[int, CcdPlace]
 ) -> tuple[dict[int | None, float], tuple[str, ...]]:
-    """Live time in seconds of each CCD that matters: its good time times its live fraction, and what to say of it."""
+    """Return the live times of the CCDs: good time times live fraction.
+
+    Parameters
+    ----------
+    events
+        The open event list; its keywords give the live fractions.
+    selection
+        Its good times, in seconds, by CCD.
+    tally
+        Counts of a region; the CCDs of its events are among those returned.
+    places
+        CCD number -> its position; these CCDs are among those returned.
+
+    Returns
+    -------
+    live, notes
+        CCD number (None: no CCD column) -> live time in seconds, 0 for a CCD without good time; sentences for the log
+        about live fractions that are not known.
+    """
     ccds: set[int | None] = {ccd for ccd in selection.gtis if ccd is not None} | set(tally.per_ccd) | set(places)
     live: dict[int | None, float] = {}
     origins: set[str] = set()
@@ -161,7 +186,7 @@ def live_times(
 
 
 def _shares(tally: Tally, area: GoodArea, live: Mapping[int | None, float]) -> dict[int | None, float]:
-    """Weight of each CCD in the exposure: its part of the area, else of the counts, else the same for all."""
+    """Return the weights of the CCDs in the exposure: parts of the area, else of the counts, else the same for all."""
     weights: Mapping[int | None, float] = area.shares or tally.per_ccd
     weights = {ccd: float(weight) for ccd, weight in weights.items() if ccd in live and weight > 0}
     if not weights:
