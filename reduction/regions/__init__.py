@@ -1,10 +1,10 @@
-"""Regions of the sky or of an event list's X,Y plane: read from text, placed on a WCS, asked which events they hold.
+"""Regions of the sky or of an event list's X,Y plane: read from text, placed on a WCS, tested for the events in them.
 
 Shapes are objects of the ``regions`` package: circle, ellipse, annulus, elliptical annulus, box, polygon. A set of
 shapes selects what lies in any included and in no excluded shape, whatever their order. The border belongs to the
-shape, as in SAS and cfitsio; on a polygon's border the answer may be either.
+shape, as in SAS and cfitsio; points on the border of a polygon may count as inside or outside.
 
-`parse` tells the three notations apart by themselves.
+`parse` recognises which of the three notations a text has.
 
 DS9
     Frames ``icrs fk5 j2000 fk4 b1950 galactic physical``, one of which must be stated before the first shape;

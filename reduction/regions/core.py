@@ -1,4 +1,4 @@
-"""The set of shapes a user gave, and its way onto an event list's pixels."""
+"""The set of shapes that a user gave, and its projection onto the pixels of an event list."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROJECTION_LIMIT_DEG = 80.0
 
 @dataclass(frozen=True)
 class RegionSet:
-    """Shapes on the sky, or in the X,Y plane of an event list: what lies in any `include` and in no `exclude`.
+    """Shapes on the sky, or in the X,Y plane of an event list; points in any `include` and no `exclude` are selected.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class RegionSet:
         Objects of the ``regions`` package; sky shapes keep the frame they were given in, pixel shapes hold values of
         the event list's X and Y columns.
     parameter
-        The job parameter this came from, for errors.
+        Job parameter that held the text, named in errors.
     """
 
     include: tuple[regions.Region, ...]
@@ -46,23 +46,24 @@ class RegionSet:
             )
 
     def on(self, wcs: WCS | None) -> PixelRegionSet:
-        """Place the shapes in the X,Y plane of an event list.
+        """Return the shapes in the X,Y plane of an event list.
 
-        Positions and polygon vertices are projected exactly; circles, ellipses and boxes keep their kind and take the
-        scale and the north (of their own frame) at their centre. In a tangent projection that is good to a relative
-        (r / 1 rad)^2 in size when the whole shape lies within r of the tangent point: 2e-5 at 15 arcmin, 3e-4 at 1 deg.
+        Positions and polygon vertices are projected exactly; circles, ellipses and boxes keep their kind, with the
+        scale and the north (of their own frame) at their centre. In a tangent projection the relative error of their
+        size is at most (r / 1 rad)^2 where the whole shape lies within r of the tangent point: 2e-5 at 15 arcmin, 3e-4
+        at 1 deg.
 
         Parameters
         ----------
         wcs
             Celestial projection whose 0-based pixel coordinates equal the values of the X and Y columns; None when the
-            event list has no sky coordinates, which only shapes in ``physical`` can do without.
+            event list has no sky coordinates, which is allowed for shapes in ``physical`` only.
 
         Raises
         ------
         ReductionError
-            A shape cannot be projected: no celestial projection, or a part of it is more than 80 deg from the tangent
-            point.
+            A shape cannot be projected: there is no celestial projection, or a part of the shape is more than 80 deg
+            from the tangent point.
         """
         include, exclude = (
             tuple(self._placed(shape, wcs) for shape in shapes) for shapes in (self.include, self.exclude)
@@ -70,20 +71,22 @@ class RegionSet:
         return PixelRegionSet(include, exclude)
 
     def to_ds9(self) -> str:
-        """DS9 region file; reading it back gives the same numbers."""
+        """Return the text of a DS9 region file; `parse` reads the same numbers from it."""
         return ds9.write(self.include, self.exclude)
 
     def to_json(self) -> str:
-        """JSON in the grammar of this package; reading it back gives the same numbers and units."""
+        """Return JSON in the grammar of this package; `parse` reads the same numbers and units from it."""
         return json_text.write(self.include, self.exclude)
 
     def to_stcs(self) -> str:
-        """STC-S in ICRS degrees, as for ObsCore's ``s_region``; ellipses and boxes as polygons, which any client draws.
+        """Return STC-S in ICRS degrees, as for ObsCore's ``s_region``.
+
+        Ellipses and boxes become polygons, which every client can draw.
 
         Raises
         ------
         ReductionError
-            A shape is in ``physical`` pixels: it has no place on the sky by itself.
+            A shape is in ``physical`` pixels, which have no position on the sky without an event list.
         """
         if self._has_physical():
             raise ReductionError(
@@ -92,9 +95,10 @@ class RegionSet:
         return stcs.write(self.include, self.exclude)
 
     def centre_and_radius(self) -> tuple[SkyCoord, Angle] | None:
-        """Circle on the sky (ICRS) that encloses the included shapes; None when one is in ``physical`` pixels.
+        """Return the centre (ICRS) and the radius of a circle on the sky that encloses the included shapes.
 
-        For a single shape with a centre it is exact; for several, at most a few per cent larger than the smallest one.
+        It is exact for a single shape with a centre; for several shapes it is at most a few per cent larger than the
+        smallest circle. None if a shape is in ``physical`` pixels.
         """
         if any(frame_of(shape) == PHYSICAL for shape in self.include):
             return None
@@ -135,7 +139,7 @@ class RegionSet:
 
 
 def _reach(shape: regions.SkyRegion) -> tuple[SkyCoord, float]:
-    """Centre and the radius (rad) about it that holds the shape; for a polygon its vertices and 0."""
+    """Return the centre of a shape and the radius in rad that encloses it; for a polygon its vertices and 0."""
     if isinstance(shape, regions.PolygonSkyRegion):
         return shape.vertices, 0.0
     if isinstance(shape, regions.CircleSkyRegion):
@@ -151,7 +155,7 @@ def _reach(shape: regions.SkyRegion) -> tuple[SkyCoord, float]:
 
 
 def _in_frame(shape: regions.SkyRegion, tangent: SkyCoord) -> regions.SkyRegion:
-    """The shape with its angle counted from the north of the projection's frame, which `regions` takes it to be."""
+    """Return the shape with its angle counted from the north of the projection's frame, as ``regions`` reads it."""
     if not hasattr(shape, "angle"):
         return shape
     centre = shape.center.transform_to(tangent, merge_attributes=False)
@@ -162,9 +166,16 @@ def _in_frame(shape: regions.SkyRegion, tangent: SkyCoord) -> regions.SkyRegion:
 
 
 def _bounding_circle(points: np.ndarray, reach: np.ndarray) -> tuple[SkyCoord, Angle]:
-    """Enclosing circle of discs on the sphere.
+    """Return centre and radius of a circle that encloses discs on the sphere.
 
-    The centre creeps towards the farthest disc by ever smaller steps (Badoiu & Clarkson 2003).
+    The centre moves towards the farthest disc by ever smaller steps (Badoiu & Clarkson 2003).
+
+    Parameters
+    ----------
+    points
+        Centres of the discs as unit vectors, shape (n, 3).
+    reach
+        Radii of the discs in rad, shape (n,).
     """
     centre = points.mean(axis=0)
     centre /= np.linalg.norm(centre) or 1.0
@@ -173,14 +184,15 @@ def _bounding_circle(points: np.ndarray, reach: np.ndarray) -> tuple[SkyCoord, A
         away = _separation(points[farthest], centre)
         if away == 0:
             break
-        # the far edge of the disc lies beyond its centre: go 1/(step+1) of the way to that edge
+        # 1/(step+1) of the way to the far edge of the disc, which lies beyond its centre
         centre = centre + (points[farthest] - centre) * (away + reach[farthest]) / (away * (step + 1))
         centre /= np.linalg.norm(centre)
     radius = float((_separation(points, centre) + reach).max())
-    place = SkyCoord(*centre, representation_type="cartesian", frame="icrs")
-    place.representation_type = "unitspherical"
-    return place, Angle(min(radius, np.pi) * u.rad).to(u.deg)
+    position = SkyCoord(*centre, representation_type="cartesian", frame="icrs")
+    position.representation_type = "unitspherical"
+    return position, Angle(min(radius, np.pi) * u.rad).to(u.deg)
 
 
 def _separation(points: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Return the angles in rad between unit vectors, shape (n, 3), and another one."""
     return np.asarray(2 * np.arcsin(np.minimum(1.0, np.linalg.norm(points - centre, axis=-1) / 2)))

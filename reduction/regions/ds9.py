@@ -1,4 +1,4 @@
-"""DS9 region text (and SAS selection expressions) to shapes and back; may import the shapes beside it."""
+"""DS9 region text (and SAS selection expressions) to shapes and back; may import `shapes` and `sas`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _SHAPE = re.compile(r"([+\-!]?)\s*([a-z_]+)\s*(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def read(text: str) -> Selection:
-    """Shapes of a DS9 region file, or of a SAS expression on X,Y.
+    """Read the shapes of a DS9 region file, or of a SAS expression on X,Y.
 
     Raises
     ------
     ShapeError
-        Anything that is not understood, with its line number and text.
+        Something is not understood; the message has its line number and text.
     """
     if is_expression(text):
         return read_expression(text)
@@ -47,10 +47,10 @@ def read(text: str) -> Selection:
                 frame, words = _after_frame(words, frame)
                 if not words:
                     continue
-                excluded, found = _shapes(words, frame)
+                excluded, shapes_of_line = _shapes(words, frame)
             except ShapeError as error:
                 raise ShapeError(f"line {number}, '{shortened(words)}': {error}") from error
-            (exclude if excluded or "include=0" in properties else include).extend(found)
+            (exclude if excluded or "include=0" in properties else include).extend(shapes_of_line)
             background.add(bool(re.search(r"\bbackground\b(?!\s*=\s*0)", properties)))
     if len(background) > 1:
         raise ShapeError(
@@ -67,7 +67,7 @@ def read(text: str) -> Selection:
 
 
 def write(include: Sequence[regions.Region], exclude: Sequence[regions.Region]) -> str:
-    """A DS9 region file, numbers in full precision."""
+    """Return the text of a DS9 region file, with numbers in full precision."""
     lines = ["# Region file format: DS9 version 4.1"]
     frame = None
     for sign, group in (("", include), ("-", exclude)):
@@ -80,7 +80,7 @@ def write(include: Sequence[regions.Region], exclude: Sequence[regions.Region]) 
 
 
 def statement(shape: regions.Region) -> str:
-    """One shape as DS9 writes it, without its frame and sign."""
+    """Return a shape as DS9 writes it, without its frame and sign."""
     if isinstance(shape, (regions.PolygonSkyRegion, regions.PolygonPixelRegion)):
         return f"polygon({','.join(f'{value!r}' for vertex in shapes.vertices_of(shape) for value in vertex)})"
     x, y = shapes.centre_of(shape)
@@ -92,14 +92,14 @@ def statement(shape: regions.Region) -> str:
 
 
 def _statements(line: str) -> list[tuple[str, str]]:
-    """Statements of a line with their properties; ';' separates, but not inside a quoted property."""
+    """Split a line into statements and their properties; a ';' inside a quoted property does not separate."""
     if line.lstrip().startswith("#"):
         return []
-    found, words, properties, in_properties, position = [], "", "", False, 0
+    statements, words, properties, in_properties, position = [], "", "", False, 0
     while position < len(line):
         char = line[position]
         if char == ";":
-            found.append((words.strip(), properties))
+            statements.append((words.strip(), properties))
             words, properties, in_properties = "", "", False
         elif not in_properties:
             in_properties = char == "#"
@@ -109,11 +109,11 @@ def _statements(line: str) -> list[tuple[str, str]]:
             position = max(position, end)
             properties += " " if end > 0 else char
         position += 1
-    return [entry for entry in [*found, (words.strip(), properties)] if entry[0]]
+    return [entry for entry in [*statements, (words.strip(), properties)] if entry[0]]
 
 
 def _after_frame(words: str, frame: str | None) -> tuple[str | None, str]:
-    """The frame in force and what is left of the statement."""
+    """Return the frame that holds from here on, and the rest of the statement. Raise ShapeError for others' frames."""
     if words.lower().startswith("global"):
         return frame, ""
     first, _, rest = words.partition(" ")
@@ -124,10 +124,10 @@ def _after_frame(words: str, frame: str | None) -> tuple[str | None, str]:
 
 
 def _shapes(words: str, frame: str | None) -> tuple[bool, list[regions.Region]]:
-    """Whether the statement excludes, and its shapes (several for nested rings)."""
+    """Return whether the statement excludes, and its shapes (several for nested rings)."""
     if not words.isascii():
         raise ShapeError(
-            f"only plain ASCII characters are read; for units write \" ' or d, not {_first_foreign(words)!a}"
+            f"only plain ASCII characters are read; for units write \" ' or d, not {_first_non_ascii(words)!a}"
         )
     match = _SHAPE.fullmatch(words)
     name = match.group(2).lower() if match else ""
@@ -139,8 +139,7 @@ def _shapes(words: str, frame: str | None) -> tuple[bool, list[regions.Region]]:
     if arguments.startswith("(") != arguments.endswith(")"):
         raise ShapeError("the parentheses do not match")
     values = re.split(r"\s*,\s*|\s+", arguments.removeprefix("(").removesuffix(")").strip())
-    found = _BUILDERS[name](frame, values)
-    return match.group(1) in ("-", "!") and bool(match.group(1)), found
+    return match.group(1) in ("-", "!") and bool(match.group(1)), _BUILDERS[name](frame, values)
 
 
 def _circle(frame: str, values: list[str]) -> list[regions.Region]:
@@ -185,8 +184,9 @@ _BUILDERS = {
 }  # fmt: skip
 
 
-def _check_count(frame: str, values: list[str], right: bool, form: str) -> None:
-    if not right or values == [""]:
+def _check_count(frame: str, values: list[str], count_fits: bool, form: str) -> None:
+    """Raise ShapeError unless the number of values fits the form of the shape."""
+    if not count_fits or values == [""]:
         if word := next((value for value in values if value.isalpha()), ""):
             size = "a size is a number of X,Y pixels" if frame == PHYSICAL else _SIZES
             raise ShapeError(f"'{shortened(word)}' is not understood; {size}")
@@ -194,10 +194,12 @@ def _check_count(frame: str, values: list[str], right: bool, form: str) -> None:
 
 
 def _centre(frame: str, values: list[str]) -> Position:
+    """Return the first two values as a position in degrees, or in X,Y pixels."""
     return _coordinate(frame, values[0], frame not in ("galactic", PHYSICAL)), _coordinate(frame, values[1], False)
 
 
 def _coordinate(frame: str, value: str, in_hours: bool) -> float:
+    """Return a coordinate in degrees, or in X,Y pixels; `in_hours` holds for sexagesimal ones with colons."""
     suffixes = {"p": 1.0} if frame == PHYSICAL else {"d": 1.0, "r": float(np.degrees(1.0))}
     plain = value[:-1] if value[-1:] in suffixes else value
     if _NUMBER.fullmatch(plain):
@@ -207,11 +209,12 @@ def _coordinate(frame: str, value: str, in_hours: bool) -> float:
         kind = "an X or Y value" if frame == PHYSICAL else "a position in degrees or as hh:mm:ss, dd:mm:ss"
         raise ShapeError(f"'{shortened(value)}' is not {kind}")
     hours = parts[3] == "h" or (parts[3] == ":" and in_hours)
-    size = float(parts[2]) + float(parts[4]) / 60 + float(parts[5]) / 3600
-    return (-size if parts[1] == "-" else size) * (15.0 if hours else 1.0)
+    magnitude = float(parts[2]) + float(parts[4]) / 60 + float(parts[5]) / 3600
+    return (-magnitude if parts[1] == "-" else magnitude) * (15.0 if hours else 1.0)
 
 
 def _length(frame: str, value: str) -> Length:
+    """Return a size as an angle in its own unit, or in X,Y pixels."""
     if frame == PHYSICAL:
         plain = value.removesuffix("p")
         if not _NUMBER.fullmatch(plain):
@@ -237,5 +240,5 @@ def _length_text(length: Length) -> str:
     return f"{float(length.to_value(_UNITS[suffix]))!r}{suffix}"
 
 
-def _first_foreign(words: str) -> str:
+def _first_non_ascii(words: str) -> str:
     return next(char for char in words if not char.isascii())

@@ -1,4 +1,4 @@
-"""Region JSON (the grammar in the package's description) to shapes and back; may import the shapes beside it."""
+"""Region JSON (the grammar in the package's description) to shapes and back; may import `shapes`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KEYS = {
 
 
 def read(text: str) -> Selection:
-    """Shapes of one JSON object or a list of them.
+    """Read the shapes of a JSON object, or of a list of objects.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def read(text: str) -> Selection:
 
 
 def write(include: Sequence[regions.Region], exclude: Sequence[regions.Region]) -> str:
-    """One line of JSON: an object for a single shape, a list otherwise."""
+    """Return one line of JSON: an object for a single shape, a list for several."""
     entries = [_entry(shape) for shape in include] + [{**_entry(shape), "exclude": True} for shape in exclude]
     return json.dumps(entries[0] if len(entries) == 1 else entries)
 
@@ -60,6 +60,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _shape(entry: Any) -> tuple[bool, regions.Region]:
+    """Return whether an entry excludes, and its shape. Raise ShapeError if it is not in the grammar."""
     if not isinstance(entry, dict):
         raise ShapeError(f'a shape is an object like {{"shape": "circle", ...}}, not {shortened(json.dumps(entry))}')
     kind, frame, excluded = entry.get("shape"), entry.get("frame", "icrs"), entry.get("exclude", False)
@@ -105,10 +106,10 @@ def _two_lengths(frame: str, entry: dict[str, Any], key: str) -> list[Length]:
     return lengths
 
 
-def _list(value: Any, name: str, each: Callable[[Any], Any]) -> list[Any]:
+def _list(value: Any, name: str, read_item: Callable[[Any], Any]) -> list[Any]:
     if not isinstance(value, list):
         raise ShapeError(f"{name} must be a list, not {shortened(json.dumps(value))}")
-    return [each(item) for item in value]
+    return [read_item(item) for item in value]
 
 
 def _position(value: Any, name: str) -> Position:
@@ -149,11 +150,12 @@ def _quantity(value: Any, name: str) -> u.Quantity:
 
 
 def _entry(shape: regions.Region) -> dict[str, Any]:
+    """Return the JSON object of a shape, without ``exclude``."""
     frame = shapes.frame_of(shape)
     if isinstance(shape, (regions.PolygonSkyRegion, regions.PolygonPixelRegion)):
         return {"shape": "polygon", "frame": frame, "vertices": [list(vertex) for vertex in shapes.vertices_of(shape)]}
     name, lengths, angle = shapes.sizes_of(shape)
-    sizes = [_written(length) for length in lengths]
+    sizes = [_json_value(length) for length in lengths]
     entry: dict[str, Any] = {"shape": name, "frame": frame, "centre": list(shapes.centre_of(shape))}
     if name == "circle":
         entry["radius"] = sizes[0]
@@ -165,10 +167,11 @@ def _entry(shape: regions.Region) -> dict[str, Any]:
         entry["semi_axes"] = sizes
     else:
         entry |= {"shape": "ellipse_annulus", "inner": sizes[:2], "outer": sizes[2:]}
-    return entry if angle is None else entry | {"angle": _written(angle)}
+    return entry if angle is None else entry | {"angle": _json_value(angle)}
 
 
-def _written(value: Length) -> float | dict[str, Any]:
+def _json_value(value: Length) -> float | dict[str, Any]:
+    """Return a length or an angle as the grammar has it: a number of degrees or pixels, or an object with a unit."""
     if not isinstance(value, u.Quantity):
         return float(value)
     name = next((name for name, unit in _UNITS.items() if unit == value.unit), "deg")

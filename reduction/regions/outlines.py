@@ -1,4 +1,4 @@
-"""Closed curves in a plane: what lies inside, how far they reach, where a level line cuts them; may import numpy."""
+"""Closed curves in a plane: points inside, extent, intersections with horizontal lines; may import numpy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Extent = tuple[float, float, float, float]
 
 
 class Outline(Protocol):
-    """What an area is made of; points are float arrays of shape (N,)."""
+    """Closed curve that bounds an area; points are float arrays of shape (N,), in pixels."""
 
     @property
     def extent(self) -> Extent:
@@ -24,16 +24,16 @@ class Outline(Protocol):
 
     @property
     def breaks(self) -> np.ndarray:
-        """Heights y at which the width of the curve is not smooth."""
+        """Values of y at which the width of the curve is not a smooth function of y."""
 
     def inside(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Whether points lie inside or on the border."""
+        """Return whether points lie inside or on the border."""
 
     def within(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Whether points lie inside, not on the border."""
+        """Return whether points lie inside, not on the border."""
 
     def crossings(self, y: np.ndarray) -> np.ndarray:
-        """Where lines of height `y` (L,) cross the curve: sorted x (L, K), K even, NaN at the end."""
+        """Return where horizontal lines at `y` (L,) cross the curve: sorted x (L, K), K even, padded with NaN."""
 
 
 @dataclass(frozen=True)
@@ -66,27 +66,27 @@ class Ellipse:
         return np.array(self.extent[2:])
 
     def inside(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Whether points lie inside or on the border."""
+        """Return whether points lie inside or on the border."""
         distance, limit = self._distance(x, y)
         return np.asarray(distance <= limit)
 
     def within(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Whether points lie inside, not on the border."""
+        """Return whether points lie inside, not on the border."""
         distance, limit = self._distance(x, y)
         return np.asarray(distance < limit)
 
     def crossings(self, y: np.ndarray) -> np.ndarray:
-        """Both sides, from the quadratic equation of the rotated ellipse in x."""
+        """Return x of both sides, from the quadratic equation of the rotated ellipse in x."""
         dy = y - self.y
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         square = (cos / self.a) ** 2 + (sin / self.b) ** 2
         middle = -dy * cos * sin * (self.a**-2 - self.b**-2) / square
-        rest = middle**2 - (dy**2 * ((sin / self.a) ** 2 + (cos / self.b) ** 2) - 1) / square
-        half = np.sqrt(np.where(rest >= 0, rest, np.nan))
+        discriminant = middle**2 - (dy**2 * ((sin / self.a) ** 2 + (cos / self.b) ** 2) - 1) / square
+        half = np.sqrt(np.where(discriminant >= 0, discriminant, np.nan))
         return np.stack([self.x + middle - half, self.x + middle + half], axis=1)
 
     def _distance(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
-        """A squared distance and the value it has on the border; a circle in whole pixels stays exact."""
+        """Return a squared distance and its value on the border; for a circle in whole pixels both are exact."""
         dx, dy = x - self.x, y - self.y
         if self.a == self.b:
             return dx * dx + dy * dy, self.a * self.a
@@ -118,20 +118,20 @@ class Polygon:
         return self.ys
 
     def inside(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Whether points lie inside: an odd number of sides to their right; on the border either answer may come."""
+        """Return whether points lie inside: an odd number of sides is to the right. The border may count as either."""
         odd = np.zeros(x.shape, dtype=bool)
         for x0, y0, x1, y1 in self._sides:
-            beside = (y >= y0) & (y < y1)
-            beside &= x < x0 + (y - y0) * ((x1 - x0) / (y1 - y0))
-            odd ^= beside
+            left_of_side = (y >= y0) & (y < y1)
+            left_of_side &= x < x0 + (y - y0) * ((x1 - x0) / (y1 - y0))
+            odd ^= left_of_side
         return odd
 
     def within(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """As `inside`."""
+        """Return the same as `inside`."""
         return self.inside(x, y)
 
     def crossings(self, y: np.ndarray) -> np.ndarray:
-        """Every side that spans the height; a non-crossing polygon has an even number."""
+        """Return x on every side that spans the height; a polygon that does not cross itself has an even number."""
         x0, y0, x1, y1 = np.array(self._sides).T
         line = y[:, None]
         x = x0 + (line - y0) * ((x1 - x0) / (y1 - y0))
@@ -141,7 +141,7 @@ class Polygon:
 
     @cached_property
     def _sides(self) -> list[tuple[float, float, float, float]]:
-        """Sides that are not level, from the lower to the upper end, so that the sense of rotation cannot matter."""
+        """Sides that are not horizontal, from the lower to the upper end, whatever the sense of rotation."""
         ends = zip(self.xs, self.ys, np.roll(self.xs, -1), np.roll(self.ys, -1), strict=True)
         return [
             (float(x0), float(y0), float(x1), float(y1)) if y0 < y1 else (float(x1), float(y1), float(x0), float(y0))
@@ -176,17 +176,17 @@ class Rectangle:
         return self._polygon.breaks
 
     def inside(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Whether points lie inside or on the border."""
+        """Return whether points lie inside or on the border."""
         along, across = self._along_across(x, y)
         return np.asarray((along <= self.width / 2) & (across <= self.height / 2))
 
     def within(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Whether points lie inside, not on the border."""
+        """Return whether points lie inside, not on the border."""
         along, across = self._along_across(x, y)
         return np.asarray((along < self.width / 2) & (across < self.height / 2))
 
     def crossings(self, y: np.ndarray) -> np.ndarray:
-        """Where lines cross the sides."""
+        """Return where horizontal lines cross the sides."""
         return self._polygon.crossings(y)
 
     def _along_across(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -202,7 +202,10 @@ class Rectangle:
 
 
 def spans(outline: Outline, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and ends (L, K/2) of the intervals of x that lines of height `y` have inside; equal where none."""
+    """Return starts and ends (L, K/2) of the intervals of x inside the curve along horizontal lines at `y` (L,).
+
+    Start and end are equal where a line has fewer intervals than others.
+    """
     x = outline.crossings(y)
     starts, stops = x[:, 0::2], x[:, 1::2]
     missing = np.isnan(stops)

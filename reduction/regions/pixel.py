@@ -1,6 +1,6 @@
-"""Shapes in the X,Y plane of an event list: which events they hold, how large they are, their SAS region table.
+"""Shapes in the X,Y plane of an event list: the events in them, their area, their SAS region table.
 
-Every shape is a curve (an ellipse or a polygon), rings have a second one cut out.
+Every shape is bounded by a curve (an ellipse or a polygon); rings have a second curve cut out.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike
 from reduction.regions.outlines import Ellipse, Outline, Polygon, Rectangle, spans
 
 AREA_LINES = 8192
-"""Scan lines per area: a circle comes out to 1e-6 of itself."""
+"""Scan lines for an area: the relative error for a circle is 1e-6."""
 EXCLUDED_WEIGHT = 1 << 20
-"""More than there can be included shapes."""
+"""Larger than the largest number of included shapes."""
 
 
 class TableRow(NamedTuple):
-    """A row of a SAS region table: SHAPE ('!' in front excludes), vectors X, Y, R and ROTANG (degrees)."""
+    """Row of a SAS region table: SHAPE ('!' in front excludes), vectors X, Y, R in pixels and ROTANG in degrees."""
 
     shape: str
     x: list[float]
@@ -33,13 +33,16 @@ class TableRow(NamedTuple):
 
 @dataclass(frozen=True)
 class PixelRegionSet:
-    """Shapes in values of the X and Y columns: what lies in any `include` and in no `exclude`, borders included."""
+    """Shapes in values of the X and Y columns; points in any `include` and in no `exclude` are selected.
+
+    The border belongs to a shape.
+    """
 
     include: tuple[regions.PixelRegion, ...]
     exclude: tuple[regions.PixelRegion, ...] = ()
 
     def contains(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:
-        """Whether each point is selected; `x` and `y` have one shape (N,), NaN is never inside."""
+        """Return whether points are selected, shape (N,) like `x` and `y` in pixels; NaN is never inside."""
         xs, ys = np.asarray(x), np.asarray(y)
         inside = np.zeros(xs.shape, dtype=bool)
         for area in self._included:
@@ -55,26 +58,27 @@ class PixelRegionSet:
 
     @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
-        """(xmin, xmax, ymin, ymax) that holds every included shape; slightly wide, never narrow."""
+        """(xmin, xmax, ymin, ymax) around the included shapes; it may be slightly too wide, never too narrow."""
         edges = np.array([area.extent for area in self._included])
         return float(edges[:, 0].min()), float(edges[:, 1].max()), float(edges[:, 2].min()), float(edges[:, 3].max())
 
     def area(self) -> float:
-        """Area in square pixels: of one included shape by its formula; of several, or with exclusions, to about 1e-6.
+        """Return the area in square pixels.
 
-        In the second case the plane is cut by 8,192 or more level lines whose spacing starts anew at every vertex and
-        top; along each line the intervals are exact.
+        For one included shape alone it is that of its formula. For several shapes, or with excluded ones, the plane is
+        cut by 8,192 or more horizontal lines, evenly spaced between neighbouring vertices and tops; along every line
+        the intervals are exact, and the relative error of the area is about 1e-6.
         """
         if len(self._included) == 1 and not self._excluded:
             return self._included[0].size
         return _scanned_area(self._included, self._excluded)
 
     def table_rows(self) -> list[TableRow]:
-        """Rows of a REGnnnnn table, in the columns of the ASC region format that SAS writes.
+        """Return the rows of a REGnnnnn table, in the columns of the ASC region format that SAS writes.
 
-        R holds the radius, the two radii of a ring, the semi-axes of an ellipse or the full sizes of a box. After each
-        included shape follow the excluded ones that overlap it, for shapes of one COMPONENT are joined by AND,
-        components by OR: a row without '!' begins a new component (see `components`).
+        R holds the radius, the two radii of a ring, the semi-axes of an ellipse or the full sizes of a box. Shapes of
+        the same COMPONENT are joined by AND, components by OR: an included shape begins a component (see `components`),
+        and the excluded shapes that overlap it follow.
         """
         rows = []
         for shape, area in zip(self.include, self._included, strict=True):
@@ -85,7 +89,7 @@ class PixelRegionSet:
         return rows
 
     def components(self) -> list[int]:
-        """The COMPONENT of each of `table_rows`, from 0."""
+        """Return the COMPONENT numbers of `table_rows`, from 0."""
         return list(np.cumsum([not row.shape.startswith("!") for row in self.table_rows()]) - 1)
 
     @cached_property
@@ -99,7 +103,7 @@ class PixelRegionSet:
 
 @dataclass(frozen=True)
 class _Area:
-    """An outline, with another cut out of it where the shape is a ring."""
+    """Area inside an outline; if the shape is a ring, another outline is cut out."""
 
     outer: Outline
     hole: Outline | None
@@ -122,6 +126,7 @@ class _Area:
 
 
 def _area(shape: regions.PixelRegion) -> _Area:
+    """Return the area of a shape. Raise TypeError for a shape that none of the readers makes."""
     hole: Outline | None = None
     if isinstance(shape, regions.PolygonPixelRegion):
         return _Area(Polygon(np.asarray(shape.vertices.x, float), np.asarray(shape.vertices.y, float)), hole)
@@ -143,6 +148,7 @@ def _area(shape: regions.PixelRegion) -> _Area:
 
 
 def _row(shape: regions.PixelRegion, sign: str) -> TableRow:
+    """Return the row of a shape, `sign` in front of its name."""
     if isinstance(shape, regions.PolygonPixelRegion):
         xs, ys = (np.asarray(v, float).tolist() for v in (shape.vertices.x, shape.vertices.y))
         return TableRow(f"{sign}POLYGON", xs, ys, [], [])
@@ -161,6 +167,7 @@ def _row(shape: regions.PixelRegion, sign: str) -> TableRow:
 
 
 def _near(area: _Area, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the indices of the points in the box around an area."""
     x0, x1, y0, y1 = area.extent
     near = (x >= x0) & (x <= x1)
     near &= (y >= y0) & (y <= y1)
@@ -172,11 +179,13 @@ def _floats(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _overlap(a: _Area, b: _Area) -> bool:
+    """Return whether the boxes around two areas overlap."""
     (ax0, ax1, ay0, ay1), (bx0, bx1, by0, by1) = a.extent, b.extent
     return ax0 <= bx1 and bx0 <= ax1 and ay0 <= by1 and by0 <= ay1
 
 
 def _scanned_area(included: tuple[_Area, ...], excluded: tuple[_Area, ...]) -> float:
+    """Return the area in any included and no excluded area, from the lengths along horizontal lines."""
     edges = np.unique(
         np.concatenate([outline.breaks for a in (*included, *excluded) for outline in (a.outer, a.hole) if outline])
     )
@@ -195,9 +204,10 @@ def _scanned_area(included: tuple[_Area, ...], excluded: tuple[_Area, ...]) -> f
 
 
 def _selected_length(y: np.ndarray, included: tuple[_Area, ...], excluded: tuple[_Area, ...]) -> np.ndarray:
-    """Length of each line inside any included and no excluded area.
+    """Return the length of horizontal lines at `y` (L,) inside any included and no excluded area, shape (L,).
 
-    Going along a line, the depth is the number of included areas one is in, plus a weight for each excluded one.
+    The depth at a point of a line is the number of included areas that hold it, plus `EXCLUDED_WEIGHT` for every
+    excluded area that holds it.
     """
     ends, weights = [], []
     for weight, areas in ((1, included), (EXCLUDED_WEIGHT, excluded)):

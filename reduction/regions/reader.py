@@ -1,4 +1,4 @@
-"""Reads region text of any of the three notations; may import the readers beside it."""
+"""Reading of region text in any of the three notations; may import the readers `ds9`, `json_text` and `stcs`."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from reduction.regions.core import RegionSet
 from reduction.regions.shapes import Selection, ShapeError
 
 MAX_BYTES = 100_000
+"""Longest region text in UTF-8 that is read."""
+
 MAX_SHAPES = 1_000
+"""Most shapes, included and excluded together."""
 
 
 def parse(text: str, parameter: str = "region") -> RegionSet:
-    """Read regions from DS9 text, STC-S or JSON (see the package's own description for what is understood).
+    """Read regions from DS9 text, STC-S or JSON (what is understood of them stands in the package's description).
 
     Parameters
     ----------
     text
         The text itself, not a file name.
     parameter
-        Name of the job parameter, for the error.
+        Job parameter named in errors.
 
     Raises
     ------
     ReductionError
-        The text is empty, too long, or holds anything that is not understood; nothing is skipped.
+        The text is empty or too long, or a part of it is not understood; nothing is skipped.
     """
     try:
         include, exclude = _read(text)

@@ -1,4 +1,4 @@
-"""SAS selection expressions on the columns X,Y, as in the SLCTEXPR keyword, to shapes; may import the shapes beside it.
+"""SAS selection expressions on the columns X,Y, as in the keyword SLCTEXPR, to shapes; may import `shapes`.
 
 The functions and their arguments are those of the SAS package selectlib ("Special region filter functions"): box and
 ellipse take half-widths.
@@ -19,17 +19,17 @@ _TERM = re.compile(r"(!?)(?:\(x,y\)in)?([a-z]+)\(([-+.,e\d]*)(,x,y)?\)", re.IGNO
 
 
 def is_expression(text: str) -> bool:
-    """Whether the text is a SAS expression rather than a DS9 file."""
+    """Return whether the text is a SAS expression rather than a DS9 file."""
     return bool(_HINT.search(text))
 
 
 def read_expression(text: str) -> Selection:
-    """Shapes of an expression: one or several shapes joined by ``||``, or one with others taken off by ``&& !``.
+    """Read the shapes of an expression: several joined by ``||``, or a shape and others taken off by ``&& !``.
 
     Raises
     ------
     ShapeError
-        Another column pair than X,Y, another function, or another way to join them.
+        The expression has other columns than X,Y, another function, or other operators.
     """
     packed = re.sub(r"\s+", "", text)
     joined = re.split(r"(&&|\|\|)", packed)
@@ -47,7 +47,7 @@ def read_expression(text: str) -> Selection:
 
 
 def _term(text: str) -> tuple[bool, regions.Region]:
-    """One shape and whether it is negated; parentheses about the whole term go."""
+    """Return whether a term is negated, and its shape; parentheses around the whole term are removed."""
     term, negated = text, False
     while True:
         bare = term.removeprefix("!") if term.startswith("!(") and not term.lower().startswith("!(x,y)in") else term
@@ -71,17 +71,18 @@ def _term(text: str) -> tuple[bool, regions.Region]:
 
 
 def _shape(name: str, values: list[float]) -> regions.Region:
-    centre, sizes = [*values, 0.0, 0.0][:2], values[2:]
-    at = (centre[0], centre[1])
+    """Return the shape of a function of selectlib. Raise ShapeError for another function or number of arguments."""
+    x, y = [*values, 0.0, 0.0][:2]
+    centre, sizes = (x, y), values[2:]
     count = len(values)
     if name == "circle" and count == 3:
-        return shapes.circle(PHYSICAL, at, sizes[0])
+        return shapes.circle(PHYSICAL, centre, sizes[0])
     if name in ("annulus", "ring") and count == 4:
-        return shapes.annulus(PHYSICAL, at, sizes[0], sizes[1])
+        return shapes.annulus(PHYSICAL, centre, sizes[0], sizes[1])
     if name == "ellipse" and count == 5:
-        return shapes.ellipse(PHYSICAL, at, sizes[:2], sizes[2] * u.deg)
+        return shapes.ellipse(PHYSICAL, centre, sizes[:2], sizes[2] * u.deg)
     if name == "box" and count == 5:
-        return shapes.box(PHYSICAL, at, [2 * half for half in sizes[:2]], sizes[2] * u.deg)
+        return shapes.box(PHYSICAL, centre, [2 * half for half in sizes[:2]], sizes[2] * u.deg)
     if name in ("polygon", "polygon2") and count % 2 == 0:
         return shapes.polygon(PHYSICAL, list(zip(values[0::2], values[1::2], strict=True)))
     raise ShapeError(

@@ -1,8 +1,8 @@
-"""Makes and checks the six shapes as ``regions`` objects, from plain numbers, and takes them apart again.
+"""The six shapes as ``regions`` objects: built from checked numbers, and turned into numbers again.
 
-Every maker takes the frame first (one of `FRAMES`). In a sky frame positions are degrees and lengths are angle
-quantities; in the frame ``physical`` both are plain numbers of X,Y pixels. What makes no shape raises `ShapeError` with
-a sentence; the readers add where in the text it was.
+In a sky frame positions are degrees and lengths are angle quantities; in the frame ``physical`` both are plain numbers
+of X,Y pixels. Numbers that make no shape raise `ShapeError` with a sentence, to which the readers add the position in
+the text.
 """
 
 from __future__ import annotations
@@ -19,71 +19,156 @@ from astropy.coordinates import SkyCoord
 Length: TypeAlias = "u.Quantity | float"
 Position: TypeAlias = tuple[float, float]
 Selection: TypeAlias = tuple[tuple[regions.Region, ...], tuple[regions.Region, ...]]
-"""What is included, what is excluded."""
+"""The shapes that are included, and those that are excluded."""
 
 PHYSICAL = "physical"
 SKY_FRAMES = ("icrs", "fk5", "fk4", "galactic")
 FRAMES = (*SKY_FRAMES, PHYSICAL)
 MAX_PIXEL = 1e9
-"""Largest X or Y value and length in pixels; an event list's columns stay far below it."""
+"""Largest X, Y or length in pixels; the columns of event lists stay far below it."""
 
 
 class ShapeError(ValueError):
-    """Text or numbers that make no shape; the message says what came and what is allowed."""
+    """Error for text or numbers that make no shape; the message says what came and what is allowed."""
 
 
 def shortened(text: str) -> str:
-    """Foreign text for a message: one line of printable ASCII, at most 60 characters."""
+    """Return text of a user for a message: one line of printable ASCII, at most 60 characters."""
     line = " ".join(text.split()).encode("ascii", "backslashreplace").decode()
     return line if len(line) <= 60 else f"{line[:57]}..."
 
 
 def circle(frame: str, centre: Position, radius: Length) -> regions.Region:
-    """Circle of one radius."""
-    made = regions.CirclePixelRegion if frame == PHYSICAL else regions.CircleSkyRegion
-    return made(_position(frame, centre), _length(frame, radius, "radius"))
+    """Return a circle.
+
+    Parameters
+    ----------
+    frame
+        One of `FRAMES`.
+    centre
+        Degrees, or X,Y pixels in ``physical``.
+    radius
+        Angle, or X,Y pixels in ``physical``.
+
+    Raises
+    ------
+    ShapeError
+        A number is not finite or out of range.
+    """
+    build = regions.CirclePixelRegion if frame == PHYSICAL else regions.CircleSkyRegion
+    return build(_position(frame, centre), _length(frame, radius, "radius"))
 
 
 def ellipse(frame: str, centre: Position, semi_axes: Sequence[Length], angle: u.Quantity) -> regions.Region:
-    """Ellipse with two semi-axes, the first at `angle` from the X axis of a north-up image."""
-    made = regions.EllipsePixelRegion if frame == PHYSICAL else regions.EllipseSkyRegion
+    """Return an ellipse.
+
+    Parameters
+    ----------
+    frame
+        One of `FRAMES`.
+    centre
+        Degrees, or X,Y pixels in ``physical``.
+    semi_axes
+        Two angles, or numbers of X,Y pixels in ``physical``.
+    angle
+        Angle of the first semi-axis, anticlockwise from the X axis of an image with north up.
+
+    Raises
+    ------
+    ShapeError
+        A number is not finite or out of range.
+    """
+    build = regions.EllipsePixelRegion if frame == PHYSICAL else regions.EllipseSkyRegion
     a, b = (_length(frame, axis, "semi-axis") for axis in semi_axes)
-    return made(_position(frame, centre), 2 * a, 2 * b, _angle(angle))
+    return build(_position(frame, centre), 2 * a, 2 * b, _angle(angle))
 
 
 def annulus(frame: str, centre: Position, inner: Length, outer: Length) -> regions.Region:
-    """Ring between two radii; an inner radius of 0 makes it a circle."""
+    """Return the ring between two radii; with an inner radius of 0, a circle.
+
+    Parameters
+    ----------
+    frame
+        One of `FRAMES`.
+    centre
+        Degrees, or X,Y pixels in ``physical``.
+    inner, outer
+        Radii: angles, or X,Y pixels in ``physical``.
+
+    Raises
+    ------
+    ShapeError
+        A number is not finite or out of range, or the inner radius is not smaller than the outer one.
+    """
     if inner == 0:
         return circle(frame, centre, outer)
-    made = regions.CircleAnnulusPixelRegion if frame == PHYSICAL else regions.CircleAnnulusSkyRegion
+    build = regions.CircleAnnulusPixelRegion if frame == PHYSICAL else regions.CircleAnnulusSkyRegion
     small, large = _length(frame, inner, "inner radius"), _length(frame, outer, "outer radius")
-    _check_grows(small, large)
-    return made(_position(frame, centre), small, large)
+    _check_smaller(small, large)
+    return build(_position(frame, centre), small, large)
 
 
 def ellipse_annulus(
     frame: str, centre: Position, inner: Sequence[Length], outer: Sequence[Length], angle: u.Quantity
 ) -> regions.Region:
-    """Ring between two ellipses of one centre and angle, given by semi-axes; inner ones of 0 make it an ellipse."""
+    """Return the ring between two ellipses of the same centre and angle; with inner semi-axes of 0, an ellipse.
+
+    Parameters
+    ----------
+    frame
+        One of `FRAMES`.
+    centre
+        Degrees, or X,Y pixels in ``physical``.
+    inner, outer
+        Two semi-axes of the inner and of the outer ellipse: angles, or X,Y pixels in ``physical``.
+    angle
+        Angle of the first semi-axes, anticlockwise from the X axis of an image with north up.
+
+    Raises
+    ------
+    ShapeError
+        A number is not finite or out of range, or an inner semi-axis is not smaller than the outer one.
+    """
     if all(axis == 0 for axis in inner):
         return ellipse(frame, centre, outer, angle)
-    made = regions.EllipseAnnulusPixelRegion if frame == PHYSICAL else regions.EllipseAnnulusSkyRegion
+    build = regions.EllipseAnnulusPixelRegion if frame == PHYSICAL else regions.EllipseAnnulusSkyRegion
     small = [_length(frame, axis, "inner semi-axis") for axis in inner]
     large = [_length(frame, axis, "outer semi-axis") for axis in outer]
-    for one, other in zip(small, large, strict=True):
-        _check_grows(one, other)
-    return made(_position(frame, centre), 2 * small[0], 2 * large[0], 2 * small[1], 2 * large[1], _angle(angle))
+    for inner_axis, outer_axis in zip(small, large, strict=True):
+        _check_smaller(inner_axis, outer_axis)
+    return build(_position(frame, centre), 2 * small[0], 2 * large[0], 2 * small[1], 2 * large[1], _angle(angle))
 
 
 def box(frame: str, centre: Position, size: Sequence[Length], angle: u.Quantity) -> regions.Region:
-    """Rectangle with full width and height, its width at `angle` from the X axis of a north-up image."""
-    made = regions.RectanglePixelRegion if frame == PHYSICAL else regions.RectangleSkyRegion
+    """Return a rectangle.
+
+    Parameters
+    ----------
+    frame
+        One of `FRAMES`.
+    centre
+        Degrees, or X,Y pixels in ``physical``.
+    size
+        Full width and height: angles, or X,Y pixels in ``physical``.
+    angle
+        Angle of the width, anticlockwise from the X axis of an image with north up.
+
+    Raises
+    ------
+    ShapeError
+        A number is not finite or out of range.
+    """
+    build = regions.RectanglePixelRegion if frame == PHYSICAL else regions.RectangleSkyRegion
     width, height = (_length(frame, side, name) for side, name in zip(size, ("width", "height"), strict=True))
-    return made(_position(frame, centre), width, height, _angle(angle))
+    return build(_position(frame, centre), width, height, _angle(angle))
 
 
 def polygon(frame: str, vertices: Sequence[Position]) -> regions.Region:
-    """Polygon of three or more vertices in either sense of rotation, closed by itself; sky sides are great circles."""
+    """Return a polygon of three or more vertices in either sense of rotation; sides on the sky are great circles.
+
+    It is closed whether or not the last vertex repeats the first. Raise ShapeError if a position is out of range, or
+    the sides cross or touch.
+    """
     corners = [vertex for i, vertex in enumerate(vertices) if i == 0 or vertex != vertices[i - 1]]
     if len(corners) > 1 and corners[0] == corners[-1]:
         corners.pop()
@@ -98,7 +183,7 @@ def polygon(frame: str, vertices: Sequence[Position]) -> regions.Region:
 
 
 def frame_of(shape: regions.Region) -> str:
-    """Name of the frame the shape is given in, one of `FRAMES`."""
+    """Return the name of the frame of a shape, one of `FRAMES`."""
     if isinstance(shape, regions.PixelRegion):
         return PHYSICAL
     position = shape.vertices if isinstance(shape, regions.PolygonSkyRegion) else shape.center
@@ -106,22 +191,25 @@ def frame_of(shape: regions.Region) -> str:
 
 
 def centre_of(shape: regions.Region) -> Position:
-    """Centre in degrees, or in pixels."""
+    """Return the centre of a shape in degrees, or in pixels."""
     if isinstance(shape, regions.PixelRegion):
         return float(shape.center.x), float(shape.center.y)
     return float(shape.center.spherical.lon.deg), float(shape.center.spherical.lat.deg)
 
 
 def vertices_of(shape: regions.Region) -> list[Position]:
-    """Vertices in degrees, or in pixels."""
-    at = shape.vertices
+    """Return the vertices of a polygon in degrees, or in pixels."""
+    vertices = shape.vertices
     if isinstance(shape, regions.PixelRegion):
-        return list(zip(np.asarray(at.x, float).tolist(), np.asarray(at.y, float).tolist(), strict=True))
-    return list(zip(at.spherical.lon.deg.tolist(), at.spherical.lat.deg.tolist(), strict=True))
+        return list(zip(np.asarray(vertices.x, float).tolist(), np.asarray(vertices.y, float).tolist(), strict=True))
+    return list(zip(vertices.spherical.lon.deg.tolist(), vertices.spherical.lat.deg.tolist(), strict=True))
 
 
 def sizes_of(shape: regions.Region) -> tuple[str, list[Length], u.Quantity | None]:
-    """DS9's name, lengths (radii, semi-axes or full sides) and angle of a shape with a centre."""
+    """Return DS9's name, the lengths (radii, semi-axes or full sides) and the angle of a shape with a centre.
+
+    The angle is None for circles and rings of circles.
+    """
     if isinstance(shape, (regions.CircleSkyRegion, regions.CirclePixelRegion)):
         return "circle", [shape.radius], None
     if isinstance(shape, (regions.CircleAnnulusSkyRegion, regions.CircleAnnulusPixelRegion)):
@@ -142,6 +230,7 @@ def _position(frame: str, centre: Position) -> SkyCoord | regions.PixCoord:
 
 
 def _checked_position(frame: str, position: Position) -> Position:
+    """Return a position with its longitude in 0 to 360 degrees. Raise ShapeError if it is out of range."""
     lon, lat = position
     if not (math.isfinite(lon) and math.isfinite(lat)):
         raise ShapeError(f"a position must be two finite numbers, not {lon:g}, {lat:g}")
@@ -159,6 +248,7 @@ def _checked_position(frame: str, position: Position) -> Position:
 
 
 def _length(frame: str, value: Length, name: str) -> Length:
+    """Return a length. Raise ShapeError unless it is positive and at most 180 degrees, or `MAX_PIXEL` pixels."""
     number = float(value if frame == PHYSICAL else value.to_value(u.deg))  # type: ignore[union-attr]
     limit, unit = (MAX_PIXEL, "pixels") if frame == PHYSICAL else (180.0, "degrees")
     if not 0 < number <= limit:
@@ -172,13 +262,16 @@ def _angle(angle: u.Quantity) -> u.Quantity:
     return angle
 
 
-def _check_grows(inner: Length, outer: Length) -> None:
+def _check_smaller(inner: Length, outer: Length) -> None:
     if not inner < outer:
         raise ShapeError(f"the inner radius ({inner:g}) must be smaller than the outer one ({outer:g})")
 
 
 def _flattened(vertices: np.ndarray) -> np.ndarray:
-    """Gnomonic projection about the mean direction (great circles become straight lines), shape (n, 2)."""
+    """Project vertices in degrees about their mean direction (gnomonic: great circles become straight lines).
+
+    Returns an array of shape (n, 2). Raises ShapeError if a vertex is more than 80 degrees from the mean direction.
+    """
     lon, lat = np.radians(vertices).T
     xyz = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
     mean = xyz.mean(axis=0)
@@ -195,7 +288,7 @@ def _flattened(vertices: np.ndarray) -> np.ndarray:
 
 
 def _check_simple(points: np.ndarray) -> None:
-    """Refuse a polygon without area, and one whose sides cross or touch each other."""
+    """Raise ShapeError for a polygon without area, or whose sides cross or touch. `points` has the shape (n, 2)."""
     start = points - points.mean(axis=0)
     side = np.roll(start, -1, axis=0) - start
     farthest = start[np.argmax(np.abs(start).max(axis=1))]
@@ -220,7 +313,7 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _meets(start: np.ndarray, side: np.ndarray, starts: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """Whether one segment meets each of the others, ends included."""
+    """Return whether a segment meets others, ends included, shape (n,)."""
     ends = starts + sides
     here = np.sign(_cross(side, starts - start)), np.sign(_cross(side, ends - start))
     there = np.sign(_cross(sides, start - starts)), np.sign(_cross(sides, start + side - starts))

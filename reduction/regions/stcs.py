@@ -1,4 +1,4 @@
-"""STC-S (sky part of IVOA Note 1.33; DALI's bare forms) to shapes and back; may import the shapes beside it."""
+"""STC-S (sky part of IVOA Note 1.33; DALI's forms without a frame) to shapes and back; may import `shapes`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ _FRAMES = {"ICRS": "icrs", "FK5": "fk5", "J2000": "fk5", "FK4": "fk4", "B1950": 
 _SHAPES = ("CIRCLE", "ELLIPSE", "BOX", "POLYGON")
 _OPERATORS = ("UNION", "INTERSECTION", "DIFFERENCE", "NOT")
 _SILENT = ("GEOCENTER", "BARYCENTER", "HELIOCENTER", "TOPOCENTER", "UNKNOWNREFPOS", "SPHERICAL2")
-"""Reference positions and flavours that change nothing at infinite distance."""
+"""Reference positions and flavours that do not change the direction of a source at infinite distance."""
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _MAX_DEPTH = 20
 _ALLOWED = f"allowed are {', '.join((*_SHAPES, *_OPERATORS)).title()} in ICRS, FK5, FK4 or GALACTIC degrees"
 
 
 def looks_like(text: str) -> bool:
-    """Whether the text is STC-S rather than DS9: an operator, or a shape and a frame, or a shape and bare numbers."""
+    """Return whether the text is STC-S rather than DS9.
+
+    STC-S begins with an operator, with a shape and a frame, or is a shape with nothing but numbers.
+    """
     if re.match(rf"\s*({'|'.join(_OPERATORS)})\b", text, re.IGNORECASE):
         return True
     words = text.upper().split()
@@ -37,28 +40,28 @@ def looks_like(text: str) -> bool:
 
 
 def read(text: str) -> Selection:
-    """Shapes of an STC-S phrase, as far as it says "in any of these and in none of those".
+    """Read the shapes of an STC-S phrase that selects points in any of some shapes and in none of others.
 
     Raises
     ------
     ShapeError
-        A word, frame or nesting that is not understood.
+        A word, a frame or the nesting of operators is not understood.
     """
     if not text.isascii():
         raise ShapeError(f"STC-S is plain ASCII, not '{shortened(text)}'")
     reader = _Reader(re.findall(r"[()]|[^\s()]+", text))
     try:
-        found = reader.expression("icrs", 0)
+        selected = reader.expression("icrs", 0)
         reader.finish()
-        if found.negative:
+        if selected.negative:
             raise ShapeError("the region only excludes; put Not inside an Intersection, or use Difference")
     except ShapeError as error:
         raise ShapeError(f"STC-S '{shortened(text)}': {error}") from error
-    return tuple(found.include), tuple(found.exclude)
+    return tuple(selected.include), tuple(selected.exclude)
 
 
 def write(include: Sequence[regions.Region], exclude: Sequence[regions.Region]) -> str:
-    """STC-S in ICRS; boxes and ellipses (with 72 vertices) as polygons, rings as the difference of two shapes."""
+    """Return STC-S in ICRS; boxes and ellipses (72 vertices) become polygons, rings the difference of two shapes."""
     inner = _union([_phrase(shape) for shape in include])
     if exclude:
         inner = f"Difference ( {inner} {_union([_phrase(shape) for shape in exclude])} )"
@@ -71,21 +74,21 @@ def _union(phrases: list[str]) -> str:
 
 
 @dataclass
-class _Found:
+class _Selected:
     include: list[regions.Region]
     exclude: list[regions.Region]
     negative: bool = False
 
 
 class _Reader:
-    """Walks the words of a phrase once."""
+    """Parser of the words of a phrase, which it reads once from left to right."""
 
     def __init__(self, words: list[str]) -> None:
         self.words = words
         self.at = 0
 
-    def expression(self, frame: str, depth: int) -> _Found:
-        """A shape, or an operator with its operands."""
+    def expression(self, frame: str, depth: int) -> _Selected:
+        """Read a shape, or an operator with its operands."""
         if depth > _MAX_DEPTH:
             raise ShapeError(f"parentheses are nested deeper than {_MAX_DEPTH}")
         word = self._next().upper()
@@ -93,17 +96,17 @@ class _Reader:
             raise ShapeError(f"'{shortened(word)}' is not understood; {_ALLOWED}")
         frame = self._frame(frame)
         if word in _SHAPES:
-            return _Found([_shape(word, frame, self._numbers())], [])
+            return _Selected([_shape(word, frame, self._numbers())], [])
         operands = self._operands(frame, depth)
         return _combined(word, operands)
 
     def finish(self) -> None:
-        """Nothing may follow but the unit of the positions."""
+        """Raise ShapeError if anything but the unit of the positions follows."""
         rest = " ".join(self.words[self.at :])
         if rest.lower() not in ("", "unit deg", "unit deg deg"):
             raise ShapeError(f"'{shortened(rest)}' is not understood; {_ALLOWED}")
 
-    def _operands(self, frame: str, depth: int) -> list[_Found]:
+    def _operands(self, frame: str, depth: int) -> list[_Selected]:
         if self._next() != "(":
             raise ShapeError("after an operator its regions follow in parentheses")
         operands = []
@@ -144,30 +147,30 @@ class _Reader:
         return word
 
 
-def _combined(operator: str, operands: list[_Found]) -> _Found:
+def _combined(operator: str, operands: list[_Selected]) -> _Selected:
     if operator == "NOT":
         if len(operands) != 1 or operands[0].negative or operands[0].exclude:
             raise ShapeError("Not takes one region without exclusions")
-        return _Found([], operands[0].include, negative=True)
+        return _Selected([], operands[0].include, negative=True)
     positive = [operand for operand in operands if not operand.negative]
     if operator == "UNION":
         if len(positive) < len(operands) or (len(operands) > 1 and any(operand.exclude for operand in operands)):
             raise ShapeError("a Union of regions with exclusions is not read; put the Union inside a Difference")
-        return _Found(
+        return _Selected(
             [s for operand in operands for s in operand.include], [s for operand in operands for s in operand.exclude]
         )
     if operator == "DIFFERENCE":
         if len(operands) != 2 or len(positive) != 2 or operands[1].exclude:
             raise ShapeError("Difference takes two regions, the second without exclusions")
         ring = _ring(operands[0], operands[1])
-        return ring or _Found(operands[0].include, operands[0].exclude + operands[1].include)
+        return ring or _Selected(operands[0].include, operands[0].exclude + operands[1].include)
     if len(positive) != 1:
         raise ShapeError("an Intersection is read only as one region and Not (...) of others")
-    return _Found(positive[0].include, [s for operand in operands for s in operand.exclude])
+    return _Selected(positive[0].include, [s for operand in operands for s in operand.exclude])
 
 
-def _ring(outer: _Found, inner: _Found) -> _Found | None:
-    """An annulus, where the difference is of two concentric circles."""
+def _ring(outer: _Selected, inner: _Selected) -> _Selected | None:
+    """Return a ring if the two operands of a Difference are concentric circles, None otherwise."""
     if [len(outer.include), len(outer.exclude), len(inner.include)] != [1, 0, 1]:
         return None
     large, small = outer.include[0], inner.include[0]
@@ -176,7 +179,7 @@ def _ring(outer: _Found, inner: _Found) -> _Found | None:
     same = shapes.frame_of(large) == shapes.frame_of(small) and shapes.centre_of(large) == shapes.centre_of(small)
     if not same or not small.radius < large.radius:
         return None
-    return _Found([shapes.annulus(shapes.frame_of(large), shapes.centre_of(large), small.radius, large.radius)], [])
+    return _Selected([shapes.annulus(shapes.frame_of(large), shapes.centre_of(large), small.radius, large.radius)], [])
 
 
 def _shape(kind: str, frame: str, numbers: list[float]) -> regions.Region:
@@ -197,36 +200,38 @@ def _shape(kind: str, frame: str, numbers: list[float]) -> regions.Region:
 
 
 def _phrase(shape: regions.Region) -> str:
-    """One shape in ICRS, without the frame."""
+    """Return the STC-S of a shape in ICRS, without the frame."""
     if isinstance(shape, regions.PolygonSkyRegion):
-        at = shape.vertices.icrs
-        return f"Polygon {_pairs(at.ra.deg, at.dec.deg)}"
+        vertices = shape.vertices.icrs
+        return f"Polygon {_pairs(vertices.ra.deg, vertices.dec.deg)}"
     centre = shape.center.icrs
     name, lengths, angle = shapes.sizes_of(shape)
     degrees = [float(length.to_value(u.deg)) for length in lengths]  # type: ignore[union-attr]
-    place = f"{centre.ra.deg:.12g} {centre.dec.deg:.12g}"
+    position = f"{centre.ra.deg:.12g} {centre.dec.deg:.12g}"
     if name == "circle":
-        return f"Circle {place} {degrees[0]:.12g}"
+        return f"Circle {position} {degrees[0]:.12g}"
     if name == "annulus":
-        return f"Difference ( Circle {place} {degrees[1]:.12g} Circle {place} {degrees[0]:.12g} )"
-    turn = 0.0 if angle is None else float(angle.to_value(u.rad))
-    outlines = [_outline(shape, name, degrees[i : i + 2], turn) for i in range(0, len(degrees), 2)]
+        return f"Difference ( Circle {position} {degrees[1]:.12g} Circle {position} {degrees[0]:.12g} )"
+    angle_rad = 0.0 if angle is None else float(angle.to_value(u.rad))
+    outlines = [_outline(shape, name, degrees[i : i + 2], angle_rad) for i in range(0, len(degrees), 2)]
     return outlines[0] if len(outlines) == 1 else f"Difference ( {outlines[1]} {outlines[0]} )"
 
 
-def _outline(shape: regions.Region, name: str, sizes: list[float], turn: float) -> str:
-    """Polygon of a box or an ellipse of equal area, stepped off on great circles from the centre."""
+def _outline(shape: regions.Region, name: str, sizes_deg: list[float], angle_rad: float) -> str:
+    """Return the polygon of a box, or of an ellipse of the same area, offset on great circles from the centre."""
+    first_deg, second_deg = sizes_deg
     if name == "box":
-        along, across = np.array([1, -1, -1, 1]) * sizes[0] / 2, np.array([1, 1, -1, -1]) * sizes[1] / 2
+        along, across = np.array([1, -1, -1, 1]) * first_deg / 2, np.array([1, 1, -1, -1]) * second_deg / 2
     else:
         step = 2 * math.pi / ELLIPSE_VERTICES
         wider = math.sqrt(step / math.sin(step))
         phase = step * np.arange(ELLIPSE_VERTICES)
-        along, across = wider * sizes[0] * np.cos(phase), wider * sizes[1] * np.sin(phase)
-    west, north = along * math.cos(turn) - across * math.sin(turn), along * math.sin(turn) + across * math.cos(turn)
+        along, across = wider * first_deg * np.cos(phase), wider * second_deg * np.sin(phase)
+    cos, sin = math.cos(angle_rad), math.sin(angle_rad)
+    west, north = along * cos - across * sin, along * sin + across * cos
     # in the tangent plane straight lines are great circles
-    radius = np.degrees(np.arctan(np.radians(np.hypot(west, north))))
-    corners = shape.center.directional_offset_by(np.arctan2(-west, north) * u.rad, radius * u.deg).icrs
+    radius_deg = np.degrees(np.arctan(np.radians(np.hypot(west, north))))
+    corners = shape.center.directional_offset_by(np.arctan2(-west, north) * u.rad, radius_deg * u.deg).icrs
     return f"Polygon {_pairs(corners.ra.deg, corners.dec.deg)}"
 
 
