@@ -1,6 +1,6 @@
-"""Simulates an EPIC observation: event lists with the real layout of pn, MOS1 and MOS2, and the truth beside them.
+"""Simulation of an EPIC observation: event lists with the layout of pn, MOS1 and MOS2, and a file with the truth.
 
-A model for demonstrations and tests, not the calibration: round numbers that look like EPIC, written down in `cameras`
+It is a model for demonstrations and tests, not the calibration: round numbers like those of EPIC, defined in `cameras`
 and repeated in the truth file; no vignetting, no pile-up, no out-of-time events. The same observation gives the same
 bytes.
 

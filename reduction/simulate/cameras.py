@@ -1,10 +1,10 @@
 """The three EPIC cameras as the simulator models them: CCDs, pixels, frame times, patterns, area; may import numpy.
 
-Detector coordinates DETX, DETY and sky coordinates X, Y are in units of 0.05 arcsec. Both are seen as on the sky, X
-growing to the west: the DETY axis points to position angle PA_PNT, and X,Y = (25921, 25921) is the aim point. CCDs lie
-as in the real cameras, with round numbers for the gaps; their numbering is schematic, but CCD 4 of pn and CCD 1 of MOS
-hold the aim point. Of the flag bits, OUT_OF_FIELD, COSMIC_RAY and INVALID_PATTERN are those of SAS; the two CLOSE_TO
-bits are among the low ones that the usual selections pass and FLAG == 0 does not.
+Detector coordinates DETX, DETY and sky coordinates X, Y are in units of 0.05 arcsec, both as seen on the sky, with X
+growing to the west: the DETY axis points to position angle PA_PNT, and X,Y = (25921, 25921) is the aim point. The CCDs
+lie as in the real cameras, with round numbers for the gaps; their numbers are schematic, but the aim point is on CCD 4
+of pn and on CCD 1 of MOS. Of the flag bits, OUT_OF_FIELD, COSMIC_RAY and INVALID_PATTERN are those of SAS; the two
+CLOSE_TO bits are among the low bits that the usual selections ignore and FLAG == 0 does not.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 
 UNITS_PER_ARCSEC = 20
+"""Units of DETX, DETY, X and Y in an arcsec."""
+
 CENTRE = 25921
 """X and Y of the aim point."""
+
 X_MAX = 51840
+"""Largest X and Y of an event list."""
+
 FIELD_RADIUS = 15 * 60 * UNITS_PER_ARCSEC
-"""Radius of the field of view."""
+"""Radius of the field of view in units of 0.05 arcsec."""
 
 CLOSE_TO_BORDER = 0x4
 CLOSE_TO_BAD_PIXEL = 0x20
@@ -29,10 +34,11 @@ COSMIC_RAY = 0x80000
 
 @dataclass(frozen=True)
 class Ccd:
-    """One CCD: `columns` x `rows` pixels of `pixel` units, centre at DETX `x`, DETY `y`.
+    """One CCD of `columns` x `rows` pixels.
 
-    `axes` holds the detector direction of growing RAWX, then of growing RAWY. Raw coordinates count from 1, whole
-    numbers are pixel centres.
+    The side `pixel` of a pixel and the centre of the CCD at DETX `x`, DETY `y` are in units of 0.05 arcsec. `axes` has
+    the direction of growing RAWX on the detector, then that of growing RAWY. Raw coordinates count from 1; whole
+    numbers are the centres of pixels.
     """
 
     number: int
@@ -44,14 +50,14 @@ class Ccd:
     axes: tuple[tuple[int, int], tuple[int, int]]
 
     def to_detector(self, rawx: np.ndarray, rawy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """DETX, DETY of raw positions."""
+        """Return DETX, DETY of raw positions, arrays of the same shape."""
         u = (rawx - (self.columns + 1) / 2) * self.pixel
         v = (rawy - (self.rows + 1) / 2) * self.pixel
         (xu, yu), (xv, yv) = self.axes
         return self.x + xu * u + xv * v, self.y + yu * u + yv * v
 
     def to_raw(self, detx: np.ndarray, dety: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Raw positions of DETX, DETY."""
+        """Return RAWX, RAWY (fractions included) of detector positions, arrays of the same shape."""
         (xu, yu), (xv, yv) = self.axes
         dx, dy = detx - self.x, dety - self.y
         u, v = xu * dx + yu * dy, xv * dx + yv * dy
@@ -60,11 +66,11 @@ class Ccd:
 
 @dataclass(frozen=True)
 class Camera:
-    """What one camera is to the simulator.
+    """Model of a camera.
 
     The effective area of the usual patterns is ``a0 (1 - exp(-(E/e1)^p)) / (1 + (E/e2)^q)`` cm2 with `area` = (a0, e1,
-    p, e2, q), E in keV; the FWHM of the energy in eV is ``sqrt(f0^2 + f1^2 E)`` with `fwhm_ev` = (f0, f1). `patterns`
-    gives the share of each PATTERN from 0, whatever the energy.
+    p, e2, q), E in keV; the FWHM of the measured energy in eV is ``sqrt(f0^2 + f1^2 E)`` with `fwhm_ev` = (f0, f1).
+    `patterns` has the share of PATTERN 0, 1, ..., whatever the energy. `aim` is DETX, DETY of the aim point.
     """
 
     key: str
@@ -79,17 +85,17 @@ class Camera:
     fwhm_ev: tuple[float, float]
     lines_kev: tuple[float, ...]
     background_scale: float
-    """Background per sky area relative to pn."""
+    """Background per area of the sky, relative to pn."""
     flag_card: str
     flag_mask: int
     exposure_id: str
     product: str
-    """Middle of the product's file name: P<observation><product>0000.FITS."""
+    """Middle of the file name: P<observation><product>0000.FITS."""
     bad_pixels_per_ccd: int
 
     @property
     def has_pn_columns(self) -> bool:
-        """Whether rows have pn's 45 bytes rather than MOS's 34."""
+        """Whether rows have the columns of pn (45 bytes) rather than those of MOS (34 bytes)."""
         return self.key == "EPN"
 
     @property
@@ -98,44 +104,70 @@ class Camera:
         return float(sum(self.patterns[: self.usual_pattern + 1]))
 
     def effective_area(self, energy_kev: np.ndarray) -> np.ndarray:
-        """Area in cm2 for events of the usual patterns."""
+        """Return the effective area in cm2 for events of the usual patterns, shape (n,) like the energies in keV."""
         a0, e1, p, e2, q = self.area
         return np.asarray(a0 * -np.expm1(-((energy_kev / e1) ** p)) / (1 + (energy_kev / e2) ** q))
 
     def sigma_ev(self, energy_kev: np.ndarray) -> np.ndarray:
-        """Standard deviation of the measured energy in eV."""
+        """Return the standard deviation of the measured energy in eV, shape (n,) like the energies in keV."""
         noise, fano = self.fwhm_ev
         return np.asarray(np.sqrt(noise**2 + fano**2 * energy_kev) / 2.354820045)
 
     def to_sky(self, detx: np.ndarray, dety: np.ndarray, pa_deg: float) -> tuple[np.ndarray, np.ndarray]:
-        """X, Y of detector positions."""
+        """Return the sky position of detector positions.
+
+        Parameters
+        ----------
+        detx, dety
+            Units of 0.05 arcsec, shape (n,).
+        pa_deg
+            Position angle of the DETY axis in degrees.
+
+        Returns
+        -------
+        x, y
+            Units of 0.05 arcsec, shape (n,).
+        """
         cos, sin = np.cos(np.radians(pa_deg)), np.sin(np.radians(pa_deg))
         dx, dy = detx - self.aim[0], dety - self.aim[1]
         return CENTRE + cos * dx - sin * dy, CENTRE + sin * dx + cos * dy
 
     def to_detector(self, x: np.ndarray, y: np.ndarray, pa_deg: float) -> tuple[np.ndarray, np.ndarray]:
-        """Detector positions of X, Y."""
+        """Return the detector position of sky positions.
+
+        Parameters
+        ----------
+        x, y
+            Units of 0.05 arcsec, shape (n,).
+        pa_deg
+            Position angle of the DETY axis in degrees.
+
+        Returns
+        -------
+        detx, dety
+            Units of 0.05 arcsec, shape (n,).
+        """
         cos, sin = np.cos(np.radians(pa_deg)), np.sin(np.radians(pa_deg))
         dx, dy = x - CENTRE, y - CENTRE
         return self.aim[0] + cos * dx + sin * dy, self.aim[1] - sin * dx + cos * dy
 
 
 def _pn_ccds() -> tuple[Ccd, ...]:
-    """Two rows of six CCDs of 64 x 200 pixels of 4.1 arcsec, gaps of 11 arcsec, read out at the outer edges."""
+    """Return two rows of six CCDs of 64 x 200 pixels of 4.1 arcsec, gaps of 11 arcsec, read out at the outer edges."""
     pixel, gap = 82, 220
     pitch, height = 64 * pixel + gap, 200 * pixel
     upper, lower = ((-1, 0), (0, -1)), ((1, 0), (0, 1))
     ccds = []
     for number in range(1, 13):
-        quadrant, place = divmod(number - 1, 3)
+        quadrant, column = divmod(number - 1, 3)
         right, below = quadrant >= 2, quadrant in (1, 2)
-        x, y = (place + 0.5) * pitch * (1 if right else -1), (height + gap) / 2 * (-1 if below else 1)
+        x, y = (column + 0.5) * pitch * (1 if right else -1), (height + gap) / 2 * (-1 if below else 1)
         ccds.append(Ccd(number, 64, 200, pixel, x, y, lower if below else upper))
     return tuple(ccds)
 
 
 def _mos_ccds(quarter_turns: int) -> tuple[Ccd, ...]:
-    """A central CCD of 600 x 600 pixels of 1.1 arcsec and six about it, gaps of 11 arcsec."""
+    """Return a central CCD of 600 x 600 pixels of 1.1 arcsec and six around it, gaps of 11 arcsec."""
     pixel, gap = 22, 220
     side = 600 * pixel + gap
     centres = [(0.0, 0.0), (-1.0, -0.5), (-1.0, 0.5), (0.0, 1.0), (1.0, 0.5), (1.0, -0.5), (0.0, -1.0)]

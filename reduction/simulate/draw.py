@@ -1,6 +1,7 @@
-"""Draws what one CCD saw: good times, bad pixels, photons and particles, and its rows.
+"""Random good times, bad pixels, photons and particles of a CCD, and its rows of the event list.
 
-Every random stream has its own seed, made of the observation's seed, the camera, a purpose and a number.
+Every stream of random numbers has a seed of its own, from the seed of the observation, the camera, a purpose and a
+number.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from reduction.simulate.cameras import (
 from reduction.simulate.observation import Observation, Source
 
 KING_CORE_ARCSEC, KING_SLOPE, PSF_LIMIT_ARCSEC = 5.0, 1.5, 300.0
+"""Point spread function: core radius and slope of a King profile, and the radius at which it is cut."""
+
 PARTICLE, SKY, FLARE, FIRST_SOURCE = 0, 1, 2, 3
-"""Where an event came from; source n is FIRST_SOURCE + n."""
+"""Origins of events; that of source n is FIRST_SOURCE + n."""
 _PURPOSES = ("detector", "background", "source", "rows", "expectation")
 
 _COLUMNS = [
@@ -44,8 +47,8 @@ PN_ROW = np.dtype([*_COLUMNS, ("PAT_ID", ">i2"), ("PAT_SEQ", "u1"), ("CCDNR", "u
 class Detector:
     """One CCD during one observation: its good frames and its pixels.
 
-    `starts`, `stops` are frame numbers (good frames are starts <= k < stops); `bad` has rows of (RAWX, RAWY, TYPE,
-    YEXTENT). Maps have the shape (columns, rows).
+    `starts` and `stops` are frame numbers, shape (m,): frames k with starts <= k < stops are good. `bad` has rows of
+    (RAWX, RAWY, TYPE, YEXTENT). The maps `good`, `in_field` and `flags` have the shape (columns, rows).
     """
 
     ccd: Ccd
@@ -62,21 +65,21 @@ class Detector:
         return int(np.sum(self.stops - self.starts))
 
     def is_good_frame(self, frame: np.ndarray) -> np.ndarray:
-        """Whether frames are good."""
-        at = np.searchsorted(self.starts, frame, side="right") - 1
-        return np.asarray((at >= 0) & (frame < self.stops[at]))
+        """Return whether frames are good, shape (n,) like their numbers."""
+        interval = np.searchsorted(self.starts, frame, side="right") - 1
+        return np.asarray((interval >= 0) & (frame < self.stops[interval]))
 
     def draw_frames(self, draw: np.random.Generator, count: int) -> np.ndarray:
-        """Good frames, all equally likely."""
+        """Draw numbers of good frames, all equally likely, shape (count,)."""
         before = np.concatenate(([0], np.cumsum(self.stops - self.starts)))
         ordinal = draw.integers(0, self.frames, count)
-        at = np.searchsorted(before, ordinal, side="right") - 1
-        return np.asarray(self.starts[at] + ordinal - before[at])
+        interval = np.searchsorted(before, ordinal, side="right") - 1
+        return np.asarray(self.starts[interval] + ordinal - before[interval])
 
 
 @dataclass(frozen=True)
 class Hits:
-    """Events of a CCD before they become rows: flat pixel number, frame, PI and origin, shape (n,) each."""
+    """Events of a CCD before they become rows: flat pixel number, frame, PI in eV and origin, all of shape (n,)."""
 
     pixel: np.ndarray
     frame: np.ndarray
@@ -85,22 +88,34 @@ class Hits:
 
     @staticmethod
     def joined(parts: list[Hits]) -> Hits:
-        """All of several."""
+        """Return the events of several in one."""
         columns = zip(*((p.pixel, p.frame, p.pi, p.origin) for p in parts), strict=True)
         return Hits(*(np.concatenate(column) for column in columns))
 
 
 def stream(observation: Observation, camera: Camera, purpose: str, number: int) -> np.random.Generator:
-    """The random numbers for one purpose."""
+    """Return the random numbers for one purpose.
+
+    Parameters
+    ----------
+    observation
+        Its seed is used.
+    camera
+        One of `CAMERAS`.
+    purpose
+        One of ``detector``, ``background``, ``source``, ``rows``, ``expectation``.
+    number
+        Number of the CCD or of the source.
+    """
     key = (list(CAMERAS).index(camera.key), _PURPOSES.index(purpose), number)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(observation.seed, spawn_key=key)))
 
 
 def detectors(observation: Observation, camera: Camera) -> tuple[Detector, ...]:
-    """The CCDs of a camera with their good times and bad pixels."""
+    """Return the CCDs of a camera with their good times and bad pixels."""
     total = int(observation.exposure_s / camera.frame_s)
     common = _gaps(stream(observation, camera, "detector", 0), total, 2)
-    found = []
+    chips = []
     for ccd in camera.ccds:
         draw = stream(observation, camera, "detector", ccd.number)
         first, last = (int(draw.integers(0, max(2, total // 500))) for _ in range(2))
@@ -110,12 +125,22 @@ def detectors(observation: Observation, camera: Camera) -> tuple[Detector, ...]:
             good[start:stop] = False
         change = np.diff(np.concatenate(([0], good.astype(np.int8), [0])))
         starts, stops = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
-        found.append(_detector(camera, ccd, starts, stops, _bad_pixels(draw, camera, ccd)))
-    return tuple(found)
+        chips.append(_detector(camera, ccd, starts, stops, _bad_pixels(draw, camera, ccd)))
+    return tuple(chips)
 
 
 def background_hits(observation: Observation, camera: Camera, detector: Detector) -> Hits:
-    """Particles, sky and flare on one CCD."""
+    """Draw the events of particles, of the sky and of the flare on one CCD.
+
+    Parameters
+    ----------
+    observation
+        Its background rates and flare.
+    camera
+        The camera of the CCD.
+    detector
+        The CCD: events fall on its good pixels in good frames, those of sky and flare within the field of view.
+    """
     draw = stream(observation, camera, "background", detector.ccd.number)
     live_s = detector.frames * camera.frame_s * camera.live_fraction
     pixel_arcmin2 = (detector.ccd.pixel / UNITS_PER_ARCSEC / 60) ** 2 * camera.background_scale
@@ -140,7 +165,24 @@ def background_hits(observation: Observation, camera: Camera, detector: Detector
 
 
 def source_hits(observation: Observation, camera: Camera, chips: tuple[Detector, ...], number: int) -> dict[int, Hits]:
-    """Photons of source `number`, by CCD number; what falls into gaps, on bad pixels or in bad time is lost."""
+    """Draw the photons of a source; those in gaps, on bad pixels or in bad time are lost.
+
+    Parameters
+    ----------
+    observation
+        The observation.
+    camera
+        The camera.
+    chips
+        Its CCDs, from `detectors`.
+    number
+        Index of the source in `observation.sources`.
+
+    Returns
+    -------
+    dict
+        CCD number -> events.
+    """
     source = observation.sources[number]
     draw = stream(observation, camera, "source", number)
     count = int(draw.poisson(expected_photons(observation, camera, source)))
@@ -148,7 +190,17 @@ def source_hits(observation: Observation, camera: Camera, chips: tuple[Detector,
 
 
 def expected_photons(observation: Observation, camera: Camera, source: Source) -> float:
-    """Mean number of photons of a source in the whole exposure, before gaps in space and time."""
+    """Return the mean number of photons of a source in the whole exposure, before losses in gaps and bad time.
+
+    Parameters
+    ----------
+    observation
+        Its exposure.
+    camera
+        Its effective area and live fraction.
+    source
+        Its flux and spectrum.
+    """
     rate = float(spectra.detected_per_bin(camera, source.spectrum, source.flux).sum())
     return rate * observation.exposure_s * camera.live_fraction
 
@@ -157,7 +209,30 @@ def scattered(
     draw: np.random.Generator, observation: Observation, camera: Camera, chips: tuple[Detector, ...], source: Source,
     count: int, origin: int,
 ) -> dict[int, Hits]:  # fmt: skip
-    """`count` photons of a source through the point spread function onto the CCDs."""
+    """Scatter photons of a source through the point spread function onto the CCDs.
+
+    Parameters
+    ----------
+    draw
+        Random numbers.
+    observation
+        Its pointing and exposure.
+    camera
+        The camera.
+    chips
+        Its CCDs, from `detectors`.
+    source
+        Position, flux and spectrum of the photons.
+    count
+        Number of photons, before losses.
+    origin
+        Origin noted for the events.
+
+    Returns
+    -------
+    dict
+        CCD number -> events on good pixels in good frames.
+    """
     x0, y0 = observation.sky_position(source)
     limit = 1 - (1 + (PSF_LIMIT_ARCSEC / KING_CORE_ARCSEC) ** 2) ** (1 - KING_SLOPE)
     enclosed = draw.random(count) * limit
@@ -167,21 +242,40 @@ def scattered(
     frame = (draw.random(count) * (observation.exposure_s / camera.frame_s)).astype(np.int64)
     per_bin = spectra.detected_per_bin(camera, source.spectrum, source.flux)
     pi = spectra.measure(draw, camera, spectra.draw_energies(draw, per_bin, count))
-    found = {}
+    hits = {}
     for chip in chips:
         column, row = (np.floor(raw - 0.5).astype(np.int64) for raw in chip.ccd.to_raw(detx, dety))
         on = np.flatnonzero((column >= 0) & (column < chip.ccd.columns) & (row >= 0) & (row < chip.ccd.rows))
         pixel = column[on] * chip.ccd.rows + row[on]
         kept = (chip.good & chip.in_field).ravel()[pixel] & chip.is_good_frame(frame[on])
         on, pixel = on[kept], pixel[kept]
-        found[chip.ccd.number] = Hits(pixel, frame[on], pi[on], np.full(len(on), origin, dtype=np.int16))
-    return found
+        hits[chip.ccd.number] = Hits(pixel, frame[on], pi[on], np.full(len(on), origin, dtype=np.int16))
+    return hits
 
 
 def rows_of(
     draw: np.random.Generator, observation: Observation, camera: Camera, detector: Detector, hits: Hits
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Event rows of one CCD in time order, and the origin of each."""
+    """Return the rows of the event list of one CCD, in the order of time.
+
+    Parameters
+    ----------
+    draw
+        Random numbers: positions within pixels, PHA, patterns, cosmic rays.
+    observation
+        Its start and position angle.
+    camera
+        The camera of the CCD.
+    detector
+        The CCD.
+    hits
+        Its events.
+
+    Returns
+    -------
+    rows, origin
+        Rows of `PN_ROW` or `MOS_ROW` and the origins of the events, shape (n,) both.
+    """
     order = np.argsort(hits.frame, kind="stable")
     pixel, ccd, count = hits.pixel[order], detector.ccd, len(order)
     rows = np.zeros(count, dtype=PN_ROW if camera.has_pn_columns else MOS_ROW)
@@ -218,13 +312,13 @@ def _hits(
 
 
 def _gaps(draw: np.random.Generator, total: int, count: int) -> list[tuple[int, int]]:
-    """Intervals of bad frames, each up to a third of a per cent of the exposure."""
+    """Draw intervals of bad frames, at most a third of a per cent of the exposure long."""
     starts = np.sort(draw.integers(total // 20, total - total // 20, count))
     return [(int(start), int(start + 1 + draw.integers(0, max(1, total // 300)))) for start in starts]
 
 
 def _bad_pixels(draw: np.random.Generator, camera: Camera, ccd: Ccd) -> np.ndarray:
-    """Hot and dead pixels, the last one with a part of its column: rows of (RAWX, RAWY, TYPE, YEXTENT)."""
+    """Draw hot and dead pixels, the last of them with a part of its column: rows of (RAWX, RAWY, TYPE, YEXTENT)."""
     count = camera.bad_pixels_per_ccd
     bad = np.ones((count, 4), dtype=np.int64)
     bad[:, 0], bad[:, 1] = draw.integers(1, ccd.columns + 1, count), draw.integers(1, ccd.rows + 1, count)
@@ -234,6 +328,7 @@ def _bad_pixels(draw: np.random.Generator, camera: Camera, ccd: Ccd) -> np.ndarr
 
 
 def _detector(camera: Camera, ccd: Ccd, starts: np.ndarray, stops: np.ndarray, bad: np.ndarray) -> Detector:
+    """Return a CCD with its maps of good pixels, of the field of view and of flags."""
     good = np.ones((ccd.columns, ccd.rows), dtype=bool)
     for column, row, _, extent in bad.tolist():
         good[column - 1, row - 1 : row - 1 + extent] = False
@@ -243,17 +338,24 @@ def _detector(camera: Camera, ccd: Ccd, starts: np.ndarray, stops: np.ndarray, b
     flags = np.where(in_field, 0, OUT_OF_FIELD)
     flags[[0, -1], :] |= CLOSE_TO_BORDER
     flags[:, [0, -1]] |= CLOSE_TO_BORDER
-    beside = np.zeros_like(good)
-    beside[1:] |= ~good[:-1]
-    beside[:-1] |= ~good[1:]
-    beside[:, 1:] |= ~good[:, :-1]
-    beside[:, :-1] |= ~good[:, 1:]
-    return Detector(
-        ccd, starts, stops, bad, good, in_field, (flags | np.where(beside, CLOSE_TO_BAD_PIXEL, 0)).astype(np.int32)
-    )
+    close_to_bad = np.zeros_like(good)
+    close_to_bad[1:] |= ~good[:-1]
+    close_to_bad[:-1] |= ~good[1:]
+    close_to_bad[:, 1:] |= ~good[:, :-1]
+    close_to_bad[:, :-1] |= ~good[:, 1:]
+    flags = (flags | np.where(close_to_bad, CLOSE_TO_BAD_PIXEL, 0)).astype(np.int32)
+    return Detector(ccd, starts, stops, bad, good, in_field, flags)
 
 
-def within(rows: np.ndarray, place: tuple[float, float], radius: float) -> np.ndarray:
-    """Whether rows lie in a circle of the X,Y plane, border included."""
-    dx, dy = rows["X"] - place[0], rows["Y"] - place[1]
+def within(rows: np.ndarray, centre: tuple[float, float], radius: float) -> np.ndarray:
+    """Return whether rows lie in a circle of the X,Y plane, border included.
+
+    Parameters
+    ----------
+    rows
+        Rows with the columns X and Y, shape (n,).
+    centre, radius
+        X,Y pixels.
+    """
+    dx, dy = rows["X"] - centre[0], rows["Y"] - centre[1]
     return np.asarray(dx * dx + dy * dy <= radius * radius)

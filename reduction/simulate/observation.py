@@ -1,4 +1,4 @@
-"""What is observed: pointing, time, sources, background, flare; may import numpy, astropy and the modules beside it."""
+"""Values that describe an observation: pointing, time, sources, background, flare; may import `cameras`, `spectra`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from reduction.simulate.cameras import CENTRE, UNITS_PER_ARCSEC
 from reduction.simulate.spectra import BlackBody, PowerLaw, Spectrum
 
 MISSION_EPOCH = Time(50814.0, format="mjd", scale="tt")
-"""MJDREF of the mission: times are TT seconds since then."""
+"""MJDREF of XMM-Newton: the TIME of an event is in TT seconds since then."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A point source: ICRS degrees, flux in erg / cm2 / s in 0.2-12 keV, photon spectrum without absorption."""
+    """Point source: `ra`, `dec` in ICRS degrees, flux in erg / cm2 / s in 0.2-12 keV, spectrum without absorption."""
 
     name: str
     ra: float
@@ -40,9 +40,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Flare:
-    """Soft protons: in the field the background rises to `factor` times itself.
+    """Flare of soft protons: the background in the field of view rises to `factor` times itself.
 
-    It rises in a straight line over the first fifth of the flare, and falls back in another; `start_s` counts from the
+    It rises linearly during the first fifth of the flare and falls linearly until its end; `start_s` counts from the
     start of the observation.
     """
 
@@ -62,7 +62,7 @@ class Flare:
 
 @dataclass(frozen=True)
 class Observation:
-    """One pointing of the three cameras.
+    """One pointing of the three cameras. A value out of range raises ReductionError.
 
     Parameters
     ----------
@@ -74,8 +74,17 @@ class Observation:
         UTC, ISO 8601.
     exposure_s
         Seconds from the first to the last frame.
+    sources
+        Point sources, at most 1 deg from the pointing.
     particle_rate, sky_rate
-        Background of pn in counts / s / arcmin2, all patterns and energies: particles everywhere, sky within the field.
+        Background of pn in counts / s / arcmin2, all patterns and energies: particles on the whole detector, sky
+        within the field of view.
+    flare
+        Flare of soft protons, None for a quiet observation.
+    seed
+        Seed of all random numbers.
+    target
+        Name of the observed object, at most 40 ASCII characters.
     """
 
     obs_id: str
@@ -114,25 +123,25 @@ class Observation:
 
     @property
     def tstart(self) -> float:
-        """Start in mission seconds."""
+        """Start in TT seconds since `MISSION_EPOCH`."""
         return float((self.start_time - MISSION_EPOCH).to_value("s"))
 
     def sky_position(self, source: Source) -> tuple[float, float]:
-        """X, Y of a source, as floats (tangent projection of its FK5 position).
+        """Return X, Y of a source in units of 0.05 arcsec: the tangent projection of its FK5 position.
 
         Raises
         ------
         ReductionError
             The source is more than 1 deg from the pointing.
         """
-        place = SkyCoord(source.ra * u.deg, source.dec * u.deg, frame="icrs").fk5
+        position = SkyCoord(source.ra * u.deg, source.dec * u.deg, frame="icrs").fk5
         pointing = SkyCoord(self.ra * u.deg, self.dec * u.deg, frame="fk5")
-        apart, angle = pointing.separation(place), pointing.position_angle(place)
-        if apart > 1 * u.deg:
+        separation, angle = pointing.separation(position), pointing.position_angle(position)
+        if separation > 1 * u.deg:
             raise ReductionError(
-                f"source {source.name} is {apart.deg:.1f} deg from the pointing, not in the field", "sources"
+                f"source {source.name} is {separation.deg:.1f} deg from the pointing, not in the field", "sources"
             )
-        distance = np.degrees(np.tan(apart.rad)) * 3600 * UNITS_PER_ARCSEC
+        distance = np.degrees(np.tan(separation.rad)) * 3600 * UNITS_PER_ARCSEC
         return CENTRE - float(distance * np.sin(angle.rad)), CENTRE + float(distance * np.cos(angle.rad))
 
 
@@ -145,7 +154,7 @@ def _is_time(text: str) -> bool:
 
 
 def small() -> Observation:
-    """The observation of the demo: two sources, a flare, about 130,000 events in all."""
+    """Return the observation of the demo: two sources, a flare, about 130,000 events of all cameras together."""
     return Observation(
         obs_id="0999990101",
         ra=148.9745,

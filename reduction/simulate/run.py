@@ -1,4 +1,4 @@
-"""Runs a simulation: event lists of the cameras and the truth beside them."""
+"""The simulation of an observation: the event lists of the cameras, and the truth in a file in the same folder."""
 
 from __future__ import annotations
 
@@ -35,13 +35,16 @@ from reduction.simulate.observation import Observation
 from reduction.simulate.write import ontime_s, write_event_list
 
 Progress = Callable[[int, int, str], None]
-"""Called with CCDs done, CCDs in all, and what comes next."""
+"""Function that is called with the number of CCDs done, that of all, and a message about what comes next."""
 
 CIRCLE_RADIUS = 800
-"""Radius in X,Y pixels (40 arcsec) of the circle whose counts the truth gives."""
+"""Radius in X,Y pixels (40 arcsec) of the circle whose counts are in the truth."""
+
 TRIAL_PHOTONS = 100_000
-"""Photons tried to learn which share of a source's photons is detected: good to 0.2 %."""
+"""Trial photons that give the detected share of a source's photons, good to 0.2 %."""
+
 MAX_ROWS = 100_000_000
+"""Most rows of a simulated pn list."""
 
 
 def simulate(
@@ -50,18 +53,30 @@ def simulate(
     progress: Progress | None = None,
     cameras: Sequence[str] = tuple(CAMERAS),
 ) -> list[Path]:
-    """Write an event list for each camera, and the truth (see `truth_path`), into a folder.
+    """Write the event lists of cameras, and the truth (see `truth_path`), into a folder.
 
-    Memory stays near that of the events of one CCD. A camera's file does not depend on which others are asked for.
+    The memory needed is about that of the events of one CCD. The file of a camera does not depend on the other cameras.
+
+    Parameters
+    ----------
+    observation
+        What is observed.
+    folder
+        Made if it does not exist.
+    progress
+        Called before every CCD and at the end; None for no calls.
+    cameras
+        Keys of `CAMERAS`.
 
     Returns
     -------
-    The event lists, in the order of `cameras`, named like pipeline products.
+    list
+        The event lists, in the order of `cameras`, named like pipeline products.
 
     Raises
     ------
     ReductionError
-        Unknown camera, or a source outside the field.
+        A camera is unknown, or a source is outside the field.
     """
     unknown = [key for key in cameras if key not in CAMERAS]
     if unknown or not cameras:
@@ -85,17 +100,17 @@ def simulate(
 
 
 def truth_path(folder: Path, observation: Observation) -> Path:
-    """Where the truth of an observation is written."""
+    """Return the path of the file with the truth of an observation."""
     return folder / f"{observation.obs_id}_truth.json"
 
 
 def with_pn_rows(observation: Observation, rows: int) -> Observation:
-    """The same observation, its background scaled so that pn has about `rows` events (to 1 %).
+    """Return the observation with its background scaled so that pn has about `rows` events (to 1 %).
 
     Raises
     ------
     ReductionError
-        More than 100 million rows, or fewer than the sources alone give.
+        There would be more than 100 million rows, or fewer than the sources alone give, or the background is too weak.
     """
     run = _Run(observation, EPN, detectors(observation, EPN))
     sources = sum(run.expected(number)["detected"] for number in range(len(observation.sources)))
@@ -114,7 +129,7 @@ def with_pn_rows(observation: Observation, rows: int) -> Observation:
 
 @dataclass
 class _Run:
-    """One camera's simulation and what was counted on the way."""
+    """Simulation of one camera, with the counts for the truth."""
 
     observation: Observation
     camera: Camera
@@ -122,11 +137,11 @@ class _Run:
     counted: dict[str, np.ndarray] = field(default_factory=dict)
 
     def rows(self, report: Progress, done: int, total: int) -> Iterator[np.ndarray]:
-        """Rows of one CCD after another."""
+        """Yield the rows of the CCDs, one after another."""
         observation, camera = self.observation, self.camera
         photons = [source_hits(observation, camera, self.chips, n) for n in range(len(observation.sources))]
-        for at, chip in enumerate(self.chips):
-            report(done + at, total, f"{camera.key} CCD {chip.ccd.number}")
+        for index, chip in enumerate(self.chips):
+            report(done + index, total, f"{camera.key} CCD {chip.ccd.number}")
             hits = Hits.joined([background_hits(observation, camera, chip), *(p[chip.ccd.number] for p in photons)])
             draw = stream(observation, camera, "rows", chip.ccd.number)
             rows, origin = rows_of(draw, observation, camera, chip, hits)
@@ -140,8 +155,8 @@ class _Run:
         in_band = usual & (rows["PI"] >= 200) & (rows["PI"] <= 12000)
         for number, source in enumerate(self.observation.sources):
             near = within(rows, self.observation.sky_position(source), CIRCLE_RADIUS)
-            mine = origin == FIRST_SOURCE + number
-            kinds = near & usual, near & in_band, near & usual & mine, near & in_band & mine
+            of_source = origin == FIRST_SOURCE + number
+            kinds = near & usual, near & in_band, near & usual & of_source, near & in_band & of_source
             self._add(f"circle{number}", np.array([np.count_nonzero(kind) for kind in kinds]))
 
     def _add(self, name: str, counts: np.ndarray) -> None:
@@ -152,13 +167,13 @@ class _Run:
         return np.asarray(good & (rows["PATTERN"] <= self.camera.usual_pattern))
 
     def expected(self, number: int) -> dict[str, float]:
-        """Mean counts of a source, from trial photons: detected at all, and in the circle with the usual selection."""
+        """Return the mean counts of a source from trial photons: all detected ones, and the usual in the circle."""
         observation, camera = self.observation, self.camera
         source, draw = observation.sources[number], stream(observation, camera, "expectation", number)
-        found = scattered(draw, observation, camera, self.chips, source, TRIAL_PHOTONS, FIRST_SOURCE + number)
+        hits = scattered(draw, observation, camera, self.chips, source, TRIAL_PHOTONS, FIRST_SOURCE + number)
         detected = selected = 0
         for chip in self.chips:
-            rows, _ = rows_of(draw, observation, camera, chip, found[chip.ccd.number])
+            rows, _ = rows_of(draw, observation, camera, chip, hits[chip.ccd.number])
             near = within(rows, observation.sky_position(source), CIRCLE_RADIUS)
             detected += len(rows)
             selected += int(np.count_nonzero(near & self._is_usual(rows)))
@@ -166,7 +181,7 @@ class _Run:
         return {"detected": detected * weight, "in_circle_usual": selected * weight}
 
     def truth(self) -> dict[str, Any]:
-        """What was put in and what came out, of this camera."""
+        """Return the input of the simulation and the counts that came out, for this camera."""
         camera, drawn = self.camera, self.counted["drawn"]
         sources = []
         for number, source in enumerate(self.observation.sources):
@@ -194,7 +209,10 @@ class _Run:
         }  # fmt: skip
 
     def _background(self) -> dict[str, float]:
-        """Mean counts per arcsec2 of the field over the whole list (all patterns and energies), on the central CCD."""
+        """Return the mean counts per arcsec2 in the field over the whole list (all patterns, all energies).
+
+        The live time is that of the central CCD.
+        """
         observation, camera = self.observation, self.camera
         chip = next(chip for chip in self.chips if chip.ccd.number == camera.central_ccd)
         live_s = ontime_s(camera, chip) * camera.live_fraction
@@ -206,7 +224,7 @@ class _Run:
 
 
 def _flare_live_s(observation: Observation, camera: Camera, chip: Detector) -> float:
-    """Integral of the excess factor of the flare over the live time of a CCD."""
+    """Return the integral in s of the excess factor of the flare over the live time of a CCD."""
     flare = observation.flare
     if not flare:
         return 0.0
@@ -249,4 +267,4 @@ def _software() -> dict[str, str]:
 
 
 def _silent(done: int, total: int, message: str) -> None:
-    """Progress that nobody asked for."""
+    """Report no progress."""

@@ -1,4 +1,4 @@
-"""Writes an EPIC-like event list: header, rows CCD by CCD, good times, exposure and bad pixels of each CCD.
+"""Writing of an EPIC-like event list: headers, rows CCD by CCD, good times, exposure and bad pixels of every CCD.
 
 Keywords and column limits are those of real event lists; there is no DATE, so that the same observation gives the same
 bytes.
@@ -36,16 +36,25 @@ _Cards = list[tuple[str, Any, str]]
 def write_event_list(
     path: Path, observation: Observation, camera: Camera, chips: tuple[Detector, ...], batches: Iterable[np.ndarray]
 ) -> int:
-    """Write one event list beside `path` and move it there.
+    """Write an event list, whole or not at all.
 
     Parameters
     ----------
+    path
+        The file; an existing file is replaced.
+    observation
+        Its pointing and times.
+    camera
+        The camera.
+    chips
+        Its CCDs, with good times and bad pixels.
     batches
-        Rows of one CCD after another, in the layout of `draw.PN_ROW` or `draw.MOS_ROW`.
+        Rows of the CCDs, one after another, in the layout of `draw.PN_ROW` or `draw.MOS_ROW`.
 
     Returns
     -------
-    Number of rows.
+    int
+        Number of rows.
     """
     with replacing(path) as file:
         return _write(file, observation, camera, chips, batches)
@@ -68,9 +77,9 @@ def _write(
     file.seek(start)
     file.write(_text(_events_header(observation, camera, chips, rows)))
     file.seek(end)
-    for make in (_good_times, _exposure, _bad_pixels):
+    for make_table in (_good_times, _exposure, _bad_pixels):
         for chip in chips:
-            header, table = make(observation, camera, chip)
+            header, table = make_table(observation, camera, chip)
             file.write(_text(header))
             file.write(table.tobytes())
             _pad(file)
@@ -78,7 +87,7 @@ def _write(
 
 
 def ontime_s(camera: Camera, chip: Detector) -> float:
-    """Sum of the good times of a CCD."""
+    """Return the sum of the good times of a CCD in seconds."""
     return chip.frames * camera.frame_s
 
 
@@ -91,11 +100,11 @@ def _events_header(observation: Observation, camera: Camera, chips: tuple[Detect
     for axis, name, world, step in (
         ("X", "RA---TAN", observation.ra, -1), ("Y", "DEC--TAN", observation.dec, 1)
     ):  # fmt: skip
-        at, step_deg = names.index(axis) + 1, step / (3600 * UNITS_PER_ARCSEC)
+        number, step_deg = names.index(axis) + 1, step / (3600 * UNITS_PER_ARCSEC)
         _add(header, [
-            (f"TCTYP{at}", name, "WCS Coord. type"), (f"TCRPX{at}", CENTRE, "WCS axis reference pixel"),
-            (f"TCRVL{at}", world, "[deg] WCS coord. at reference pixel"),
-            (f"TCDLT{at}", step_deg, "[deg/pix] WCS increment"), (f"TCUNI{at}", "deg", "WCS physical units"),
+            (f"TCTYP{number}", name, "WCS Coord. type"), (f"TCRPX{number}", CENTRE, "WCS axis reference pixel"),
+            (f"TCRVL{number}", world, "[deg] WCS coord. at reference pixel"),
+            (f"TCDLT{number}", step_deg, "[deg/pix] WCS increment"), (f"TCUNI{number}", "deg", "WCS physical units"),
             (f"REF{axis}CTYP", name, "WCS Coord. type"), (f"REF{axis}CRPX", CENTRE, "WCS axis reference pixel"),
             (f"REF{axis}CRVL", world, "[deg] WCS coord. at reference pixel"),
             (f"REF{axis}CDLT", step_deg, "[deg/pix] WCS increment"),
@@ -193,7 +202,7 @@ def _good_times(observation: Observation, camera: Camera, chip: Detector) -> tup
 
 
 def _exposure(observation: Observation, camera: Camera, chip: Detector) -> tuple[fits.Header, np.ndarray]:
-    """Live share of steps of 10 s (real tables have a row per frame)."""
+    """Return the live share of steps of 10 s (real tables have a row per frame)."""
     edges = np.arange(0.0, observation.exposure_s, EXPOSURE_STEP_S)
     table = np.zeros(len(edges), dtype=[("TIME", ">f8"), ("TIMEDEL", ">f4"), ("FRACEXP", ">f4")])
     table["TIME"] = observation.tstart + edges
@@ -210,8 +219,8 @@ def _exposure(observation: Observation, camera: Camera, chip: Detector) -> tuple
 def _bad_pixels(observation: Observation, camera: Camera, chip: Detector) -> tuple[fits.Header, np.ndarray]:
     names = ("RAWX", "RAWY", "TYPE", "YEXTENT", "BADFLAG")
     table = np.zeros(len(chip.bad), dtype=[(name, ">i2") for name in names])
-    for at, name in enumerate(names[:4]):
-        table[name] = chip.bad[:, at]
+    for index, name in enumerate(names[:4]):
+        table[name] = chip.bad[:, index]
     table["BADFLAG"] = 2
     header = _table_header(
         f"BADPIX{chip.ccd.number:02d}", table, {"RAWX": "pixel", "RAWY": "pixel", "YEXTENT": "pixel"}
@@ -226,7 +235,7 @@ def _bad_pixels(observation: Observation, camera: Camera, chip: Detector) -> tup
 def _table_header(
     name: str, table: np.ndarray, units: dict[str, str], limits: dict[str, tuple[int, int]] | None = None
 ) -> fits.Header:
-    """Header of a binary table of the dtype and length of `table`."""
+    """Return the header of a binary table with the dtype and length of `table`."""
     forms = {"f8": "D", "f4": "E", "i4": "J", "i2": "I", "u1": "B"}
     cards: _Cards = [
         ("XTENSION", "BINTABLE", "binary table extension"), ("BITPIX", 8, "8-bit bytes"),
@@ -235,14 +244,14 @@ def _table_header(
         ("PCOUNT", 0, "size of special data area"), ("GCOUNT", 1, "one data group"),
         ("TFIELDS", len(table.dtype.names or ()), "number of fields in each row"),
     ]  # fmt: skip
-    for at, column in enumerate(table.dtype.names or (), start=1):
-        cards.append((f"TTYPE{at}", column, "name of the column"))
-        cards.append((f"TFORM{at}", forms[table.dtype[column].str[1:]], "format of the column"))
+    for number, column in enumerate(table.dtype.names or (), start=1):
+        cards.append((f"TTYPE{number}", column, "name of the column"))
+        cards.append((f"TFORM{number}", forms[table.dtype[column].str[1:]], "format of the column"))
         if column in units:
-            cards.append((f"TUNIT{at}", units[column], "unit of the column"))
+            cards.append((f"TUNIT{number}", units[column], "unit of the column"))
         if limits and column in limits:
-            cards.append((f"TLMIN{at}", limits[column][0], "minimum legal value"))
-            cards.append((f"TLMAX{at}", limits[column][1], "maximum legal value"))
+            cards.append((f"TLMIN{number}", limits[column][0], "minimum legal value"))
+            cards.append((f"TLMAX{number}", limits[column][1], "maximum legal value"))
     header = fits.Header()
     _add(header, [*cards, ("EXTNAME", name, "name of this table")])
     return header
