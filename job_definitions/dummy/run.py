@@ -1,4 +1,4 @@
-"""The test job: works for some seconds, reports each fifth, then writes its text or fails."""
+"""The test job: works for some seconds, reports every fifth of them, then writes its text or fails."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Spectrum of a region: reads the parameters of the job, goes once through the event list, writes the products."""
+"""Spectrum of a region: reads the parameters of the job, passes once over the event list, writes the products."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reduction.spectra.spectrum import Spectrum, extract
 
 SOURCE, BACKGROUND = "source_region", "background_region"
 _LARGEST_DEG = 1.0
-"""Larger than the field of view of any telescope that is read."""
+"""Radius of a region that is larger than the field of view of every telescope whose lists can be reduced."""
 
 
 def main(job: task.Task) -> None:
@@ -33,28 +33,28 @@ def main(job: task.Task) -> None:
                  for name in (SOURCE, BACKGROUND) if (text := job.value(name, "").strip())}  # fmt: skip
         note_sizes(job, given)
         selection = select(job, events)
-        grouped = grouper(job, selection.energy_kev)
-        placed: dict[str, Any] = {SOURCE: None} | {name: shape.on(events.wcs) for name, shape in given.items()}
-        subspaces = {name: dss.describe(events, selection, region) for name, region in placed.items()}
+        group = grouper(job, selection.energy_kev)
+        on_pixels: dict[str, Any] = {SOURCE: None} | {name: shape.on(events.wcs) for name, shape in given.items()}
+        subspaces = {name: dss.describe(events, selection, region) for name, region in on_pixels.items()}
 
         job.stage("Filtering events")
         band_kev = covered_kev(events.keywords, *selection.energy_kev)
-        known = {name: columns(given.get(name), band_kev) for name in placed}
+        known = {name: columns(given.get(name), band_kev) for name in on_pixels}
         filtered = job.output("events.fits", "events of the source region", **known[SOURCE], dataproduct_type="event",
                               obs_creator_name=CREATOR)  # fmt: skip
         with writing_events(filtered, events, subspaces[SOURCE], selection.gtis) as sink:
-            spectra = extract(events, selection, placed, {SOURCE: sink})
+            spectra = extract(events, selection, on_pixels, {SOURCE: sink})
         job.tell(filtered.name, t_exptime=spectra[SOURCE].exposure_s)
 
         job.stage("Grouping channels")
-        spectra = {name: grouped(spectrum) for name, spectrum in spectra.items()}
+        spectra = {name: group(spectrum) for name, spectrum in spectra.items()}
 
         job.stage("Writing spectra")
         files = {SOURCE: "source_spectrum.fits", BACKGROUND: "background_spectrum.fits"}
         for name, spectrum in spectra.items():
             report(job, name, spectrum)
-            word = name.removesuffix("_region")
-            path = job.output(files[name], f"spectrum of the {word} region", **known[name],
+            role = name.removesuffix("_region")
+            path = job.output(files[name], f"spectrum of the {role} region", **known[name],
                               dataproduct_type="spectrum", t_exptime=spectrum.exposure_s)  # fmt: skip
             write_spectrum(path, spectrum, events, subspaces[name], "TOTAL" if name == SOURCE else "BKG",
                            files[BACKGROUND] if name == SOURCE and BACKGROUND in spectra else "NONE")  # fmt: skip
@@ -63,7 +63,7 @@ def main(job: task.Task) -> None:
 
 
 def select(job: task.Task, events: EventList) -> Selection:
-    """What the parameters ask of an event."""
+    """Return the selection of events that the parameters ask for, and log its notes."""
     user_gti = gti.read_file(job.path("gti"), events.clock) if job.value("gti") else None
     selection = choose(events, job.value("energy", "0.2 12.0"), job.value("pattern", "default"),
                        job.value("flag", "default"), user_gti)  # fmt: skip
@@ -73,7 +73,7 @@ def select(job: task.Task, events: EventList) -> Selection:
 
 
 def note_sizes(job: task.Task, given: Mapping[str, regions.RegionSet]) -> None:
-    """Tell of a region that no field of view holds: DS9 takes a size without unit as degrees."""
+    """Log a note if a region is larger than any field of view: DS9 takes a size without unit as degrees."""
     for name, region in given.items():
         circle = region.centre_and_radius()
         if circle and circle[1].deg > _LARGEST_DEG:
@@ -82,20 +82,23 @@ def note_sizes(job: task.Task, given: Mapping[str, regions.RegionSet]) -> None:
 
 
 def grouper(job: task.Task, energy_kev: tuple[float, float]) -> Callable[[Spectrum], Spectrum]:
-    """How the parameters ask to group the channels of a spectrum."""
-    word, minimum = job.value("grouping", "mincounts"), int(job.value("min_counts", 20))
-    if word == "mincounts":
+    """Return the function that groups the channels of a spectrum as the parameters ask.
+
+    Raises ReductionError if the grouping is not known, or the minimum of counts is below 1.
+    """
+    grouping, minimum = job.value("grouping", "mincounts"), int(job.value("min_counts", 20))
+    if grouping == "mincounts":
         check_minimum(minimum)
         return lambda spectrum: spectrum.grouped_by_counts(minimum, energy_kev)
-    if word == "optimal":
+    if grouping == "optimal":
         return lambda spectrum: spectrum.grouped_optimally(energy_kev)
-    if word == "none":
+    if grouping == "none":
         return lambda spectrum: spectrum
-    raise ReductionError(f"{word!r} is no grouping; write mincounts, optimal or none", "grouping")
+    raise ReductionError(f"{grouping!r} is no grouping; write mincounts, optimal or none", "grouping")
 
 
 def report(job: task.Task, name: str, spectrum: Spectrum) -> None:
-    """Tell the log what a spectrum holds."""
+    """Log counts, exposure and area of a spectrum, the events that were dropped, and its notes."""
     job.log(f"{name.replace('_', ' ')}: {spectrum.total} counts, exposure {spectrum.exposure_s:.1f} s, "
             f"BACKSCAL {spectrum.backscal:.0f}")  # fmt: skip
     dropped = ((spectrum.no_time, "without a time"), (spectrum.bad_time, "outside the good times"),
@@ -108,7 +111,7 @@ def report(job: task.Task, name: str, spectrum: Spectrum) -> None:
 
 
 def columns(region: regions.RegionSet | None, band_kev: tuple[float, float]) -> dict[str, Any]:
-    """Columns of ObsCore that the parameters tell."""
+    """Return the columns of ObsCore that follow from a region and an energy band."""
     low, high = band_kev
     known: dict[str, Any] = {"calib_level": 2, "em_min": wavelength_m(high), "em_max": wavelength_m(low)}
     circle = region.centre_and_radius() if region else None
@@ -120,7 +123,7 @@ def columns(region: regions.RegionSet | None, band_kev: tuple[float, float]) -> 
 
 
 def region_file(given: Mapping[str, regions.RegionSet]) -> str:
-    """The regions as DS9 text, those of the background marked as such."""
+    """Return the regions as DS9 text, those of the background marked as such."""
     lines = ["# Region file format: DS9"] if given else ["# Region file format: DS9", "# all events"]
     for name, region in given.items():
         for line in region.to_ds9().splitlines():
