@@ -1,4 +1,4 @@
-"""Clients that wait, by the thousand, in a process of their own; told by JSON lines on stdin, answers on stdout.
+"""Clients that wait, by the thousand, in a process of their own; driven by JSON lines on stdin, with answers on stdout.
 
 ["park", [[job, how many, address, cookie], ...]]  open that many connections from the address and WAIT; answers how
                                                    many; the cookie gets a number appended if it is not empty
@@ -59,7 +59,7 @@ class Crowd:
     async def park(self, groups: list[tuple[str, int, str, str]]) -> int:
         all_of_them = [(job, a, c and f"{c}{number}") for job, count, a, c in groups for number in range(count)]
         for start in range(0, len(all_of_them), _AT_ONCE):
-            await asyncio.gather(*(self._open(*one) for one in all_of_them[start : start + _AT_ONCE]))
+            await asyncio.gather(*(self._open(*client) for client in all_of_them[start : start + _AT_ONCE]))
         return len(all_of_them)
 
     async def _open(self, job: str, address: str, cookie: str) -> None:

@@ -64,7 +64,7 @@ def measure(urls: list[str], options: argparse.Namespace) -> None:
     ]
     print(f"{'':34} {FEW:>12,} {options.jobs:>12,}   ratio      p99")
     for name in operations[0]:
-        few, many = alternately([each[name] for each in operations], options.seconds)
+        few, many = alternately([by_name[name] for by_name in operations], options.seconds)
         rates = [statistics.median(len(times) / sum(times) for times in rounds) for rounds in (few, many)]
         p99 = statistics.quantiles([time for times in many for time in times], n=100)[98] * 1e3
         print(f"{name:34} {rates[0]:>10,.0f}/s {rates[1]:>10,.0f}/s {rates[1] / rates[0]:>7.2f} {p99:>5.2f} ms")

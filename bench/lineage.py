@@ -76,7 +76,7 @@ def opened(data: Path) -> Iterator[Services]:
 def fill(services: Services, count: int) -> str:
     """Make the graph, as the scheduler would; returns the id of the last job."""
     before = Use("eventlist", "P0123456701PNS003PIEVLI0000.FIT", "0" * 64)
-    told: list[steps.Step] = []
+    listed: list[steps.Step] = []
     job_id = ""
     for number in range(count):
         job_id = new_id()
@@ -95,10 +95,10 @@ def fill(services: Services, count: int) -> str:
             for name in ("source_spectrum", "events")
         ]
         services.store.end(job_id, Phase.COMPLETED, created, None, results, 200_000, [before])
-        told.append(step_of(job, before, results))
+        listed.append(step_of(job, before, results))
         before = Use("eventlist", "events.fits", results[1].sha256)
     folder = services.files.create(job_id, {})
-    (folder / "steps.json").write_text(steps.dump(told), encoding="ascii")
+    (folder / "steps.json").write_text(steps.dump(listed), encoding="ascii")
     return job_id
 
 
@@ -151,7 +151,7 @@ def alternately(actions: dict[str, Callable[[], object]]) -> dict[str, float]:
             started = time.perf_counter()
             action()
             times[name].append(time.perf_counter() - started)
-    return {name: statistics.median(each) for name, each in times.items()}
+    return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
 def over_http(data: Path, last: str) -> None:

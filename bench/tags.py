@@ -1,8 +1,8 @@
 """Tags a 500 MB event list, beside astropy's append mode; round trips a list of 1,000 steps, beside json alone.
 
 The file is real bytes in the page cache, written before; what tagging writes is on disk when the time is taken (ours
-calls fsync itself, for the peer it is called after). That the science HDUs are not rewritten is told by the bytes that
-the process wrote and by their hash.
+calls fsync itself, for the peer it is called after). That the science HDUs are not rewritten is checked by the count of
+bytes that the process wrote and by the hash of the HDUs.
 
     python bench/tags.py [--runs 7] [--megabytes 500]
     python bench/tags.py --against FOLDER                 only the tagging, in turns with another checkout

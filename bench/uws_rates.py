@@ -106,9 +106,9 @@ def measure(job_list: str, options: argparse.Namespace, bare: float | None) -> N
 
 
 def row(name: str, peer: float | None, here: float) -> None:
-    told = f"OPUS {peer:8.0f} /s" if peer else " " * 16
+    opus = f"OPUS {peer:8.0f} /s" if peer else " " * 16
     ratio = f"ratio {here / peer:6.1f}     target {TARGETS[name]}" if peer else ""
-    print(f"{name:24} {told}     here {here:8.0f} /s     {ratio}", flush=True)
+    print(f"{name:24} {opus}     here {here:8.0f} /s     {ratio}", flush=True)
 
 
 def median_rate(url: str, options: argparse.Namespace, form: str | None = None) -> float:

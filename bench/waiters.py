@@ -55,11 +55,11 @@ def measure(served: Served, ask: Ask, options: argparse.Namespace) -> None:
     alone = gets(plain, options.gets)
     served.until_idle()
     before = served.rss_kib()
-    each = options.clients // JOBS
+    per_job = options.clients // JOBS
     started = time.monotonic()
     # each job's clients have an address of their own: the server bounds how many of one address may wait
     cookie = "client=" if options.cookies else ""
-    sent = ask("park", [[job, each, f"127.0.1.{number + 1}", cookie] for number, job in enumerate(jobs)])
+    sent = ask("park", [[job, per_job, f"127.0.1.{number + 1}", cookie] for number, job in enumerate(jobs)])
     served.until_idle()
     print(f"{sent:,} clients parked on {JOBS} jobs in {time.monotonic() - started:.0f} s")
     after = served.rss_kib()
@@ -70,8 +70,8 @@ def measure(served: Served, ask: Ask, options: argparse.Namespace) -> None:
     for name, share in (("median", 0.5), ("p99", 0.99)):
         here, lone = quantile(meanwhile, share), quantile(alone, share)
         row(f"GET job meanwhile, {name}", "stalls", f"{here:.1f} ms", f"alone {lone:.1f}", "50 ms")
-    times = [change(ask, job, each) for job in jobs[:CHANGES]]
-    row(f"all {each} of a job answered", "", f"{statistics.median(times):.2f} s", f"worst {max(times):.2f}", "0.2 s")
+    times = [change(ask, job, per_job) for job in jobs[:CHANGES]]
+    row(f"all {per_job} of a job answered", "", f"{statistics.median(times):.2f} s", f"worst {max(times):.2f}", "0.2 s")
     lost = ask("races", job_list, options.races)
     row(f"lost in {options.races:,} races", "", str(lost), "", "0")
 
@@ -98,13 +98,13 @@ def quantile(times: list[float], share: float) -> float:
     return sorted(times)[min(len(times) - 1, int(share * len(times)))]
 
 
-def change(ask: Ask, job: str, each: int) -> float:
+def change(ask: Ask, job: str, waiting: int) -> float:
     """Seconds from the request that changes a job to the last answer for those who wait for it."""
     started = time.monotonic()
     requests.post(f"{job}/phase", data={"PHASE": "ABORT"}, allow_redirects=False, timeout=30).raise_for_status()
     last, count = ask("answered", job, 10)
-    if count != each:
-        sys.exit(f"{each - count} of {each} clients were not answered within 10 s")
+    if count != waiting:
+        sys.exit(f"{waiting - count} of {waiting} clients were not answered within 10 s")
     return float(last) - started
 
 

@@ -207,9 +207,9 @@ def test_no_event_on_a_bad_pixel_and_its_neighbours_are_flagged(lists: Lists, ca
         for bad in lists.tables[camera][f"BADPIX{ccd:02d}"][1]:
             extent = bad["RAWY"] + np.arange(bad["YEXTENT"])
             assert not ((mine["RAWX"] == bad["RAWX"]) & np.isin(mine["RAWY"], extent)).any()
-            beside = (np.abs(mine["RAWX"].astype(int) - bad["RAWX"]) == 1) & np.isin(mine["RAWY"], extent)
-            assert (mine["FLAG"][beside] & 0x20 != 0).all()
-            flagged += int(beside.sum())
+            next_to_bad = (np.abs(mine["RAWX"].astype(int) - bad["RAWX"]) == 1) & np.isin(mine["RAWY"], extent)
+            assert (mine["FLAG"][next_to_bad] & 0x20 != 0).all()
+            flagged += int(next_to_bad.sum())
     assert flagged > 0
 
 
@@ -250,19 +250,20 @@ def test_brightest_place_is_the_source(lists: Lists, camera: str) -> None:
     source = small().sources[0]
     place = SkyCoord(source.ra, source.dec, unit="deg")
     assert wcs.pixel_to_world(xedges[ix] + 40, yedges[iy] + 40).separation(place).arcsec < 8
-    for told, source in zip(lists.truth["cameras"][camera]["sources"], small().sources, strict=True):
+    for source_truth, source in zip(lists.truth["cameras"][camera]["sources"], small().sources, strict=True):
         x, y = wcs.world_to_pixel(SkyCoord(source.ra, source.dec, unit="deg"))
-        assert (told["x"], told["y"]) == (pytest.approx(float(x), abs=0.01), pytest.approx(float(y), abs=0.01))
+        assert source_truth["x"] == pytest.approx(float(x), abs=0.01)
+        assert source_truth["y"] == pytest.approx(float(y), abs=0.01)
         near = np.hypot(rows["X"] - x, rows["Y"] - y) < 200
         assert np.median(rows["X"][near]) == pytest.approx(float(x), abs=12)
         assert np.median(rows["Y"][near]) == pytest.approx(float(y), abs=12)
 
 
 def test_truth_tells_the_exact_counts(lists: Lists, camera: str) -> None:
-    rows, told = lists.events[camera], lists.truth["cameras"][camera]
+    rows, truth = lists.events[camera], lists.truth["cameras"][camera]
     good = usual(lists, camera)
-    assert told["rows"] == len(rows) == sum(told["drawn"].values()) + sum(s["drawn"] for s in told["sources"])
-    for source in told["sources"]:
+    assert truth["rows"] == len(rows) == sum(truth["drawn"].values()) + sum(s["drawn"] for s in truth["sources"])
+    for source in truth["sources"]:
         near = (rows["X"] - source["x"]) ** 2 + (rows["Y"] - source["y"]) ** 2 <= 800.0**2
         assert source["circle"]["usual"] == np.count_nonzero(near & good)
         band = (rows["PI"] >= 200) & (rows["PI"] <= 12000)
@@ -280,7 +281,7 @@ def test_counts_are_poisson_about_what_is_expected(lists: Lists, camera: str) ->
 
 def test_expected_counts_follow_from_the_spectrum(lists: Lists) -> None:
     # the first source is at the aim point: an independent integral of flux, area and live time, less what the PSF loses
-    told, camera = lists.truth["cameras"]["EMOS1"], CAMERAS["EMOS1"]
+    truth, camera = lists.truth["cameras"]["EMOS1"], CAMERAS["EMOS1"]
     energy = np.linspace(0.15, 15, 200_001)
     spectrum = lists.truth["observation"]["sources"][0]
     photons = spectrum["photons_cm2_s_keV_at_1_keV"] * energy ** -spectrum["spectrum"]["index"]
@@ -289,11 +290,11 @@ def test_expected_counts_follow_from_the_spectrum(lists: Lists) -> None:
     rate = np.trapezoid(photons * camera.effective_area(energy), energy)
     inside = (1 - 1 / np.sqrt(1 + 8.0**2)) / (1 - 1 / np.sqrt(1 + 60.0**2))
     live = lists.headers["EMOS1"]["LIVETI01"]
-    assert told["sources"][0]["expected"]["in_circle_usual"] == pytest.approx(rate * inside * live, rel=0.01)
+    assert truth["sources"][0]["expected"]["in_circle_usual"] == pytest.approx(rate * inside * live, rel=0.01)
 
 
 def test_background_level(lists: Lists, camera: str) -> None:
-    rows, told = lists.events[camera], lists.truth["cameras"][camera]
+    rows, truth = lists.events[camera], lists.truth["cameras"][camera]
     central = CAMERAS[camera].central_ccd
     chip = next(c for c in detectors(small(), CAMERAS[camera]) if c.ccd.number == central)
     mine = rows[rows["CCDNR"] == central]
@@ -301,11 +302,11 @@ def test_background_level(lists: Lists, camera: str) -> None:
     raw = np.stack(np.meshgrid(np.arange(1, chip.ccd.columns + 1), np.arange(1, chip.ccd.rows + 1), indexing="ij"))
     sky = CAMERAS[camera].to_sky(*chip.ccd.to_detector(raw[0], raw[1]), small().pa)
     pixels = chip.good & chip.in_field
-    for source in told["sources"]:
+    for source in truth["sources"]:
         far &= np.hypot(mine["X"] - source["x"], mine["Y"] - source["y"]) > 7000
         pixels &= np.hypot(sky[0] - source["x"], sky[1] - source["y"]) > 7000
     far &= mine["FLAG"] & 0x10000 == 0
-    expected = told["background"]["total_per_arcsec2"] * pixels.sum() * (chip.ccd.pixel / 20) ** 2
+    expected = truth["background"]["total_per_arcsec2"] * pixels.sum() * (chip.ccd.pixel / 20) ** 2
     assert expected > 200
     assert abs(far.sum() - expected) < 5 * np.sqrt(expected) + 0.02 * expected
 
@@ -313,8 +314,8 @@ def test_background_level(lists: Lists, camera: str) -> None:
 def test_flare_is_seen_in_the_field_only(lists: Lists, camera: str) -> None:
     rows, (start, stop) = lists.events[camera], lists.truth["flare_interval"]
     source = np.zeros(len(rows), dtype=bool)
-    for told in lists.truth["cameras"][camera]["sources"]:
-        source |= np.hypot(rows["X"] - told["x"], rows["Y"] - told["y"]) < 6000
+    for source_truth in lists.truth["cameras"][camera]["sources"]:
+        source |= np.hypot(rows["X"] - source_truth["x"], rows["Y"] - source_truth["y"]) < 6000
     inside, field = (rows["TIME"] > start) & (rows["TIME"] < stop), rows["FLAG"] & 0x10000 == 0
     share = (stop - start) / (12_000 - (stop - start))
     quiet = np.count_nonzero(~inside & field & ~source)
@@ -327,8 +328,8 @@ def test_flare_is_seen_in_the_field_only(lists: Lists, camera: str) -> None:
 
 
 def test_energies(lists: Lists, camera: str) -> None:
-    rows, told = lists.events[camera], lists.truth["cameras"][camera]
-    near = [np.hypot(rows["X"] - s["x"], rows["Y"] - s["y"]) < 300 for s in told["sources"]]
+    rows, truth = lists.events[camera], lists.truth["cameras"][camera]
+    near = [np.hypot(rows["X"] - s["x"], rows["Y"] - s["y"]) < 300 for s in truth["sources"]]
     hard, soft = (np.mean(rows["PI"][n] > 2000) for n in near)
     assert hard > 0.1  # power law of index 1.7
     assert soft < 0.05  # black body of 0.15 keV
@@ -352,7 +353,7 @@ def test_rows_can_be_chosen(tmp_path: Path) -> None:
 def test_progress_is_told(tmp_path: Path) -> None:
     calls: list[tuple[int, int, str]] = []
     quick = Observation("0000000001", 10.0, -10.0, 0.0, "2020-01-01T00:00:00", 200.0)
-    simulate(quick, tmp_path, progress=lambda *told: calls.append(told), cameras=["EMOS1", "EMOS2"])
+    simulate(quick, tmp_path, progress=lambda *call: calls.append(call), cameras=["EMOS1", "EMOS2"])
     assert [done for done, _, _ in calls] == list(range(15))
     assert {total for _, total, _ in calls} == {14}
     assert calls[0][2] == "EMOS1 CCD 1"

@@ -42,7 +42,7 @@ def pn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def one(events: EventList, selection: Selection, text: str | None) -> Spectrum:
+def spectrum_of(events: EventList, selection: Selection, text: str | None) -> Spectrum:
     region = regions.parse(text, parameter="source_region").on(events.wcs) if text else None
     return extract(events, selection, {"source_region": region})["source_region"]
 
@@ -65,8 +65,8 @@ def verified(path: Path) -> None:
     if shutil.which("fitsverify") is None:
         pytest.skip("no fitsverify: install the Debian package ftools-fv or fitsverify")
     result = subprocess.run(["fitsverify", str(path)], capture_output=True, text=True, check=False)
-    told = [line for line in result.stdout.splitlines() if line.startswith(("***", "      "))]
-    assert "0 warning(s) and 0 error(s)" in result.stdout, "\n".join(told)[:3000]
+    messages = [line for line in result.stdout.splitlines() if line.startswith(("***", "      "))]
+    assert "0 warning(s) and 0 error(s)" in result.stdout, "\n".join(messages)[:3000]
 
 
 def independent(path: Path, centre: SkyCoord, radius_arcsec: float) -> tuple[fits.FITS_rec, np.ndarray]:
@@ -92,7 +92,7 @@ def test_chandra_counts_equal_an_independent_count(shared: Path) -> None:
         header = hdus["EVENTS"].header
     expected &= (data["time"] >= start) & (data["time"] <= stop)
     with open_eventlist(shared / CHANDRA) as events:
-        spectrum = one(events, choose(events, "0.5 8"), 'icrs; circle(148.96,69.68,20")')
+        spectrum = spectrum_of(events, choose(events, "0.5 8"), 'icrs; circle(148.96,69.68,20")')
     assert expected.sum() > 100
     assert spectrum.total == spectrum.selected == expected.sum()
     assert np.array_equal(spectrum.counts, np.histogram(data["pi"][expected], np.arange(0.5, 1025))[0])
@@ -106,7 +106,7 @@ def test_nustar_counts_equal_an_independent_count(shared: Path) -> None:
     energy = data["PI"] * 0.04 + 1.6
     expected = inside & (energy >= 3) & (energy <= 79) & (data["GRADE"] <= 26)
     with open_eventlist(shared / NUSTAR) as events:
-        spectrum = one(events, choose(events, [3.0, 79.0]), 'fk5; circle(294.9107,21.58308,30")')
+        spectrum = spectrum_of(events, choose(events, [3.0, 79.0]), 'fk5; circle(294.9107,21.58308,30")')
         assert spectrum.exposure_s == pytest.approx(events.header["EXPOSURE"], rel=1e-9)
     assert expected.sum() > 100
     assert spectrum.total == expected.sum()
@@ -116,14 +116,14 @@ def test_nustar_counts_equal_an_independent_count(shared: Path) -> None:
 def test_nicer_counts_without_a_sky(shared: Path) -> None:
     path = shared / "real/nicer/ngc300nicer_bary.evt"
     with open_eventlist(path) as events:
-        spectrum = one(events, choose(events, "0.3 10"), None)
+        spectrum = spectrum_of(events, choose(events, "0.3 10"), None)
         data = fits.getdata(path, "EVENTS")
         assert spectrum.total == np.count_nonzero((data["PI"] >= 30) & (data["PI"] <= 1000))
         assert spectrum.backscal == 1.0
         with pytest.raises(ReductionError, match="no sky"):
-            one(events, choose(events, "0.3 10"), 'icrs; circle(13.77,-37.69,30")')
+            spectrum_of(events, choose(events, "0.3 10"), 'icrs; circle(13.77,-37.69,30")')
         with pytest.raises(ReductionError, match="has no sky columns; leave the region empty") as caught:
-            one(events, choose(events, "0.3 10"), "physical; circle(1,1,30)")
+            spectrum_of(events, choose(events, "0.3 10"), "physical; circle(1,1,30)")
         assert caught.value.parameter == "source_region"
 
 
@@ -162,25 +162,21 @@ def test_pn_counts_of_source_and_background(pn: Path, words: Mapping[str, str], 
 def test_times_that_are_no_numbers_are_dropped_and_counted(pn: Path) -> None:
     data = np.asarray(fits.getdata(pn, "EVENTS"))
     with open_eventlist(pn) as events:
-        spectrum = one(events, choose(events, "0.2 12.0", "all", "none"), None)
+        spectrum = spectrum_of(events, choose(events, "0.2 12.0", "all", "none"), None)
     in_band = (data["PI"] >= 200) & (data["PI"] <= 12000)
     assert spectrum.no_time == np.count_nonzero(np.isnan(data["TIME"]) & in_band) > 100
     assert spectrum.bad_time + spectrum.no_time + spectrum.selected == in_band.sum()
 
 
-def test_exposure_is_the_live_time_of_the_ccds_under_the_region(pn: Path) -> None:
+def test_exposure_on_a_single_ccd_is_its_live_time(pn: Path) -> None:
     live = {ccd: sum(b - a for a, b in gtis(ccd)) * (0.90 + ccd / 1000) for ccd in range(1, 13)}
     with open_eventlist(pn) as events:
         selection = choose(events, "0.2 12.0")
         for ccd in (4, 9):
-            inside = np.asarray(fits.getdata(pn, "EVENTS"))
-            mine = inside[inside["CCDNR"] == ccd]
-            text = f"physical; circle({mine['X'].mean()},{mine['Y'].mean()},800)"
-            assert one(events, selection, text).exposure_s == pytest.approx(live[ccd], rel=1e-6)
-        across = one(events, selection, "physical; circle(25921,25921,5000)")
-    assert len(across.shares) > 2
-    assert across.exposure_s == pytest.approx(sum(share * live[ccd or 0] for ccd, share in across.shares.items()))
-    assert min(live.values()) < across.exposure_s < max(live.values())
+            rows = np.asarray(fits.getdata(pn, "EVENTS"))
+            of_ccd = rows[rows["CCDNR"] == ccd]
+            text = f"physical; circle({of_ccd['X'].mean()},{of_ccd['Y'].mean()},800)"
+            assert spectrum_of(events, selection, text).exposure_s == pytest.approx(live[ccd], rel=1e-6)
 
 
 def test_user_gti_narrows_counts_and_exposure(pn: Path, tmp_path: Path) -> None:
@@ -188,7 +184,7 @@ def test_user_gti_narrows_counts_and_exposure(pn: Path, tmp_path: Path) -> None:
     data = np.asarray(fits.getdata(pn, "EVENTS"))
     with open_eventlist(pn) as events:
         user = gti.read_file(write_gti(tmp_path / "g.fits", [window[0]], [window[1]]), events.clock)
-        spectrum = one(events, choose(events, "0.2 12.0", user_gti=user), None)
+        spectrum = spectrum_of(events, choose(events, "0.2 12.0", user_gti=user), None)
     assert spectrum.total == epic_mask(data, range(5), 0xCFA0000, window).sum()
     assert spectrum.live_s[4] == pytest.approx((3004.0 + 1000.0) * 0.904)
 
@@ -246,12 +242,12 @@ def test_counts_of_a_simulated_observation_are_the_true_ones(simulated: Path, ca
     with open_eventlist(simulated / truth["file"]) as events:
         selection = choose(events, "0.2 12.0")
         for source in truth["sources"]:
-            spectrum = one(events, selection, f"physical; circle({source['x']},{source['y']},800)")
+            spectrum = spectrum_of(events, selection, f"physical; circle({source['x']},{source['y']},800)")
             assert spectrum.selected == source["circle"]["usual_200_12000_eV"] > 1000
             assert 0.9 < spectrum.backscal / (np.pi * 800**2) <= 1.0
             assert spectrum.notes == ()
         first = truth["sources"][0]
-        brightest = one(events, selection, f"physical; circle({first['x']},{first['y']},800)")
+        brightest = spectrum_of(events, selection, f"physical; circle({first['x']},{first['y']},800)")
         assert brightest.backscal == pytest.approx(np.pi * 800**2, rel=1e-3)
         (ccd,) = brightest.shares
         assert brightest.exposure_s == pytest.approx(truth["ontime_s"][f"{ccd:02d}"] * truth["live_fraction"], rel=1e-6)
@@ -291,18 +287,18 @@ def test_spectrum_has_the_keywords_and_columns_of_the_sas(pn: Path, shared: Path
         assert ours[1].header["HDUVERS"] == "1.2.1"
         assert ours[1].header["BACKFILE"] == "background.fits"
         assert {ours[1].header[key] for key in ("RESPFILE", "ANCRFILE", "CORRFILE")} == {"NONE"}
-        theirs = {hdu.name[:3]: hdu for hdu in sas[2:]}
-        mine = {hdu.name[:3]: hdu for hdu in ours[2:]}
-        assert set(theirs) == set(mine) == {"GTI", "REG"}
+        sas_tables = {hdu.name[:3]: hdu for hdu in sas[2:]}
+        our_tables = {hdu.name[:3]: hdu for hdu in ours[2:]}
+        assert set(sas_tables) == set(our_tables) == {"GTI", "REG"}
         assert sum(hdu.name.startswith("GTI") for hdu in ours) == sum(hdu.name.startswith("GTI") for hdu in sas) == 12
-        assert mine["REG"].columns.names == theirs["REG"].columns.names
-        assert set(theirs["GTI"].header) <= set(mine["GTI"].header)
+        assert our_tables["REG"].columns.names == sas_tables["REG"].columns.names
+        assert set(sas_tables["GTI"].header) <= set(our_tables["GTI"].header)
 
 
 def test_data_subspace_refers_to_tables_that_are_there(pn: Path, tmp_path: Path) -> None:
     _, path, filtered = products(pn, tmp_path, "physical; circle(25921,25921,3000)\n-circle(25921,25921,500)")
-    for each in (path, filtered):
-        with fits.open(each) as hdus:
+    for product in (path, filtered):
+        with fits.open(product) as hdus:
             header = hdus[1].header
             names = {hdu.name for hdu in hdus}
             referred = {str(value).lstrip(":") for key, value in header.items() if "DSREF" in key}
@@ -340,7 +336,7 @@ def test_a_filtered_list_gives_the_same_spectrum_again(pn: Path, tmp_path: Path)
     text = "physical; circle(24000,27000,2500)"
     first, _, filtered = products(pn, tmp_path, text, user_gti=user)
     with open_eventlist(filtered) as events:
-        again = one(events, choose(events, "0.2 12.0"), text)
+        again = spectrum_of(events, choose(events, "0.2 12.0"), text)
         assert events.header["ONTIME04"] == pytest.approx(4004.0)
     assert np.array_equal(first.counts, again.counts)
     assert again.live_s == pytest.approx(first.live_s)
@@ -357,10 +353,10 @@ def test_products_of_other_missions_verify(shared: Path, tmp_path: Path, name: s
     assert (header["TLMIN1"], header["TLMAX1"]) == (spectrum.channel[0], spectrum.channel[-1])
     assert fits.getheader(path, 0)["OBS_ID"] == fits.getheader(shared / name, 0)["OBS_ID"]
     with open_eventlist(filtered) as events:
-        assert one(events, choose(events, "3 7"), text).total == spectrum.total
+        assert spectrum_of(events, choose(events, "3 7"), text).total == spectrum.total
 
 
-def test_long_regions_are_told_by_their_table(pn: Path, tmp_path: Path) -> None:
+def test_long_regions_are_described_by_their_table(pn: Path, tmp_path: Path) -> None:
     angles = np.linspace(0, 2 * np.pi, 300, endpoint=False)
     corners = ",".join(f"{25921 + 3000 * np.cos(a):.3f},{25921 + 3000 * np.sin(a):.3f}" for a in angles)
     _, path, _ = products(pn, tmp_path, f"physical; polygon({corners})")
