@@ -50,6 +50,11 @@ def circle(frame: str, centre: Position, radius: Length) -> regions.Region:
     radius
         Angle, or X,Y pixels in ``physical``.
 
+    Returns
+    -------
+    Region
+        `CircleSkyRegion`, or `CirclePixelRegion` in ``physical``.
+
     Raises
     ------
     ShapeError
@@ -73,6 +78,11 @@ def ellipse(frame: str, centre: Position, semi_axes: Sequence[Length], angle: u.
     angle
         Angle of the first semi-axis, anticlockwise from the X axis of an image with north up.
 
+    Returns
+    -------
+    Region
+        `EllipseSkyRegion`, or `EllipsePixelRegion` in ``physical``.
+
     Raises
     ------
     ShapeError
@@ -94,6 +104,11 @@ def annulus(frame: str, centre: Position, inner: Length, outer: Length) -> regio
         Degrees, or X,Y pixels in ``physical``.
     inner, outer
         Radii: angles, or X,Y pixels in ``physical``.
+
+    Returns
+    -------
+    Region
+        `CircleAnnulusSkyRegion`, or `CircleAnnulusPixelRegion` in ``physical``; a circle if the inner size is 0.
 
     Raises
     ------
@@ -124,6 +139,11 @@ def ellipse_annulus(
     angle
         Angle of the first semi-axes, anticlockwise from the X axis of an image with north up.
 
+    Returns
+    -------
+    Region
+        `EllipseAnnulusSkyRegion`, or `EllipseAnnulusPixelRegion` in ``physical``; an ellipse if the inner size is 0.
+
     Raises
     ------
     ShapeError
@@ -152,6 +172,11 @@ def box(frame: str, centre: Position, size: Sequence[Length], angle: u.Quantity)
         Full width and height: angles, or X,Y pixels in ``physical``.
     angle
         Angle of the width, anticlockwise from the X axis of an image with north up.
+
+    Returns
+    -------
+    Region
+        `RectangleSkyRegion`, or `RectanglePixelRegion` in ``physical``.
 
     Raises
     ------

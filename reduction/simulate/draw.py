@@ -106,6 +106,11 @@ def stream(observation: Observation, camera: Camera, purpose: str, number: int) 
         One of ``detector``, ``background``, ``source``, ``rows``, ``expectation``.
     number
         Number of the CCD or of the source.
+
+    Returns
+    -------
+    Generator
+        The same numbers for the same arguments.
     """
     key = (list(CAMERAS).index(camera.key), _PURPOSES.index(purpose), number)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(observation.seed, spawn_key=key)))
@@ -139,7 +144,12 @@ def background_hits(observation: Observation, camera: Camera, detector: Detector
     camera
         The camera of the CCD.
     detector
-        The CCD: events fall on its good pixels in good frames, those of sky and flare within the field of view.
+        The CCD.
+
+    Returns
+    -------
+    Hits
+        Events on good pixels in good frames; those of sky and flare are within the field of view.
     """
     draw = stream(observation, camera, "background", detector.ccd.number)
     live_s = detector.frames * camera.frame_s * camera.live_fraction
@@ -200,6 +210,11 @@ def expected_photons(observation: Observation, camera: Camera, source: Source) -
         Its effective area and live fraction.
     source
         Its flux and spectrum.
+
+    Returns
+    -------
+    float
+        Photons of all patterns.
     """
     rate = float(spectra.detected_per_bin(camera, source.spectrum, source.flux).sum())
     return rate * observation.exposure_s * camera.live_fraction
@@ -356,6 +371,11 @@ def within(rows: np.ndarray, centre: tuple[float, float], radius: float) -> np.n
         Rows with the columns X and Y, shape (n,).
     centre, radius
         X,Y pixels.
+
+    Returns
+    -------
+    array
+        Booleans, shape (n,).
     """
     dx, dy = rows["X"] - centre[0], rows["Y"] - centre[1]
     return np.asarray(dx * dx + dy * dy <= radius * radius)

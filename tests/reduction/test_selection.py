@@ -1,4 +1,4 @@
-"""Selections: cells without a value (TNULLn) are in no selection; the oracle is a mask in plain numpy."""
+"""Selections: every row once, and cells without a value (TNULLn) never; the oracle is a mask in plain numpy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from reduction import regions
 from reduction.events.eventlist import open_eventlist
-from reduction.events.selection import choose
+from reduction.events.selection import Target, choose, gather
 from reduction.spectra.spectrum import extract
 from synthetic import Epic, gtis, write
 
@@ -34,6 +34,22 @@ def in_good_time(rows: np.ndarray) -> np.ndarray:
         for start, stop in gtis(ccd):
             good |= (rows["CCDNR"] == ccd) & (rows["TIME"] >= start) & (rows["TIME"] <= stop)
     return good
+
+
+def test_the_rows_of_all_chunks_are_counted(tmp_path: Path) -> None:
+    """A list of 13.5 MB is read in two pieces."""
+    rows = write(tmp_path / "pn.fits", Epic(rows=300_000))
+    wanted = in_good_time(rows) & (rows["PI"] >= 200) & (rows["PI"] <= 12000)
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        assert sum(1 for _ in events.chunks()) > 1
+        (tally,) = gather(events, choose(events, "0.2 12.0", "all", "none"), [Target(None)])
+    assert tally.selected == np.count_nonzero(wanted)
+    assert np.array_equal(tally.counts, np.bincount(rows["PI"][wanted] // 5, minlength=4096))
+    ccds, counts = np.unique(rows["CCDNR"][wanted], return_counts=True)
+    assert tally.per_ccd == dict(zip(ccds.tolist(), counts.tolist(), strict=True))
+    in_band = np.count_nonzero((rows["PI"] >= 200) & (rows["PI"] <= 12000))
+    assert (tally.bad_time, tally.no_time, tally.off_channels) == (in_band - tally.selected, 0, 0)
+    assert (tally.first_s, tally.last_s) == (rows["TIME"][wanted].min(), rows["TIME"][wanted].max())
 
 
 @pytest.mark.parametrize(
