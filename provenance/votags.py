@@ -5,9 +5,10 @@ The other HDUs of a file are never read and stay as they are, byte for byte.
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -18,7 +19,7 @@ from provenance.fits.cards import BLOCK
 from provenance.fits.hdus import Hdu, Layout
 from provenance.obscore import ALL_COLUMNS, Column, ObsCoreRow
 from provenance.steps import Step, dump, parse
-from provenance.text.errors import ObsCoreError, StepsError, TagsError
+from provenance.text.errors import FitsError, ObsCoreError, StepsError, TagsError
 from provenance.text.jsontext import MAX_BYTES
 
 EXTNAME: Final = hdus.TAGS_EXTNAME
@@ -46,6 +47,18 @@ class Tags:
     steps: tuple[Step, ...]
 
 
+@contextlib.contextmanager
+def _tags_errors() -> Iterator[None]:
+    """Make an error of the FITS file one of its VO-TAGS."""
+    try:
+        yield
+    except TagsError:
+        raise
+    except FitsError as error:
+        raise TagsError(str(error)) from error
+
+
+@_tags_errors()
 def write(path: str | Path, row: ObsCoreRow, steps: Iterable[Step]) -> None:
     """Give a FITS file its VO-TAGS: appended, or in the place of those it has.
 
@@ -74,6 +87,7 @@ def write(path: str | Path, row: ObsCoreRow, steps: Iterable[Step]) -> None:
             raise TagsError(f"{path}: VO-TAGS cannot be written: {reason}; the file is as it was") from error
 
 
+@_tags_errors()
 def read(path: str | Path) -> Tags | None:
     """Read the VO-TAGS of a FITS file, gzipped or not; None when it has none.
 
@@ -91,6 +105,7 @@ def read(path: str | Path) -> Tags | None:
             raise TagsError(f"{path}: {EXTNAME}: {error}") from error
 
 
+@_tags_errors()
 def read_row(path: str | Path) -> ObsCoreRow | None:
     """Read the ObsCore row only, whatever the step list is; None when the file has no VO-TAGS. Raises as `read`."""
     path = Path(path)
@@ -105,17 +120,18 @@ def check(path: str | Path) -> tuple[str, ...]:
     try:
         with hdus.opened(path) as (stream, limit):
             layout = hdus.scan(stream, limit)
-            found = [layout.fault] if layout.fault else []
+            found = [str(layout.fault)] if layout.fault else []
             tagged = _tagged(layout)
             if not tagged:
                 return (*found, f"there is no extension {EXTNAME}")
             if len(tagged) > 1:
                 found.append(f"there are {len(tagged)} extensions {EXTNAME}, HDUs {_numbers(tagged)}; one is expected")
             return (*found, *(trouble for hdu in tagged for trouble in _troubles(stream, hdu)))
-    except TagsError as error:
+    except FitsError as error:
         return (str(error),)
 
 
+@_tags_errors()
 def strip(path: str | Path) -> bool:
     """Take the VO-TAGS out of a FITS file; tells whether there were any.
 

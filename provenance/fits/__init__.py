@@ -1,1 +1,7 @@
-"""FITS files byte for byte: where their HDUs lie, what headers and tables say, gzip, hashes, whole-file writes."""
+"""The one reader of FITS files: HDUs, headers, tables, images; gzip, hashes, whole-file writes."""
+
+from __future__ import annotations
+
+from provenance.text.errors import FitsError
+
+__all__ = ["FitsError"]

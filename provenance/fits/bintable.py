@@ -1,65 +1,103 @@
-"""The columns of a small binary table, read from the bytes of a FITS file.
+"""Binary tables: the type of a row and the columns, a small table read whole, a large one in chunks.
 
-For the tables that describe a product (good time intervals, regions): whole columns of numbers and texts, unscaled.
+A large table is never loaded, and no row is copied before someone has looked at it.
 """
 
 from __future__ import annotations
 
-import re
-from typing import IO, Any, Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
 
 import numpy as np
 
+from provenance.fits import columns, hdus
+from provenance.fits.columns import MAX_ROW, Column, Rows
 from provenance.fits.hdus import Hdu
-from provenance.fits.headers import Cards
+from provenance.text.errors import FitsError
 
 MAX_BYTES: Final = 64 * 1024**2
-"""The largest table that is read."""
+"""The largest table that is read whole, in bytes; GTI and bad pixel tables have some kilobytes."""
 
-_FORM: Final = re.compile(r"(\d*)([ABDEIJKL])\w*")
-_TYPES: Final = {"B": "u1", "D": ">f8", "E": ">f4", "I": ">i2", "J": ">i4", "K": ">i8", "L": "S1"}
+MAX_ROWS: Final = 2**40
+"""The most rows that are believed."""
 
-Array = np.ndarray[Any, np.dtype[Any]]
+CHUNK_BYTES: Final = 12_000_000
+"""Bytes of rows handed out at a time."""
 
 
-def read(stream: IO[bytes], hdu: Hdu, *names: str) -> dict[str, Array] | None:
-    """The named columns (in capitals), shape (rows,) or (rows, items), texts as bytes; None where it cannot be read.
+@dataclass(frozen=True)
+class Table:
+    """A binary table: where its rows lie, and what they are.
 
-    A column that the table does not have is not in the answer. Never raises for what the file holds.
+    `title` is what the table is called in errors, `file` the name of its file; `data` is the byte where the rows begin.
+    `dtype` is a row as it lies in the file, packed and big-endian. `columns` go by name in capitals; of two columns of
+    one name the first is meant.
     """
-    layout = _layout(Cards(hdu.cards)) if hdu.kind == "BINTABLE" else None
-    if layout is None:
-        return None
-    row, rows = layout
-    if row.itemsize * rows > MAX_BYTES:
-        return None
-    stream.seek(hdu.data)
-    data = stream.read(row.itemsize * rows)
-    if len(data) < row.itemsize * rows:
-        return None
-    table = np.frombuffer(data, dtype=row)
-    there = {name.upper(): name for name in reversed(row.names or ())}
-    return {name: table[there[name]] for name in names if name in there}
+
+    title: str
+    file: str
+    data: int
+    rows: int
+    heap: int
+    dtype: np.dtype[np.void]
+    columns: Mapping[str, Column]
+
+    def read(self, stream: IO[bytes]) -> Rows:
+        """Read all rows, shape (rows,). Raise FitsError if the table is larger than MAX_BYTES or not all there."""
+        size = self.rows * self.dtype.itemsize
+        if size > MAX_BYTES:
+            raise FitsError(f"{self.title} has {self.rows} rows of {self.dtype.itemsize} bytes; at most "
+                            f"{MAX_BYTES} bytes are read")  # fmt: skip
+        stream.seek(self.data)
+        data = stream.read(size)
+        if len(data) < size:
+            raise FitsError(f"{self.file} ends inside {self.title}: the file changed while it was read")
+        return np.frombuffer(data, dtype=self.dtype)
+
+    def chunks(self, path: Path, size_bytes: int = CHUNK_BYTES) -> Iterator[Rows]:
+        """Go once through the rows of a plain file, about `size_bytes` at a time.
+
+        The arrays are views on one buffer: each is valid until the next is asked for. Raises FitsError if the file is
+        shorter than it was when its header was read.
+        """
+        at_once = max(1, min(size_bytes // self.dtype.itemsize, self.rows))
+        buffer = bytearray(at_once * self.dtype.itemsize)
+        with path.open("rb", buffering=0) as file:
+            file.seek(self.data)
+            for first in range(0, self.rows, at_once):
+                wanted = min(at_once, self.rows - first) * self.dtype.itemsize
+                view = memoryview(buffer)[:wanted]
+                done = 0
+                while done < wanted:
+                    count = file.readinto(view[done:])
+                    if not count:
+                        raise FitsError(f"{self.file} became shorter while it was read")
+                    done += count
+                yield np.frombuffer(view, dtype=self.dtype)
 
 
-def _layout(cards: Cards) -> tuple[np.dtype[Any], int] | None:
-    """The type of a row and how many there are; None for columns that this module does not read, or scaled ones."""
-    width, rows, count = cards.count("NAXIS1"), cards.count("NAXIS2"), cards.count("TFIELDS")
-    if not width or rows is None or not count or count > 999:
-        return None
-    names, formats, offsets, at = [], [], [], 0
-    for number in range(1, count + 1):
-        match = _FORM.fullmatch(cards.text(f"TFORM{number}"))
-        if match is None or cards.number(f"TSCAL{number}") not in (None, 1.0) or cards.number(f"TZERO{number}"):
-            return None
-        items, kind = int(match[1] or 1), match[2]
-        type_ = np.dtype(f"S{items}") if kind == "A" else np.dtype((_TYPES[kind], (items,) if items != 1 else ()))
-        name = cards.text(f"TTYPE{number}") or f"column {number}"
-        if type_.itemsize and name not in names:
-            names.append(name)
-            formats.append(type_)
-            offsets.append(at)
-        at += type_.itemsize
-    if at != width:
-        return None
-    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": width}), rows
+def table(hdu: Hdu, file: str = "the file") -> Table:
+    """Read from its header what a binary table holds.
+
+    `file` is what the file is called in errors. Raises FitsError if this is no binary table, or TFIELDS, TFORMn and
+    NAXIS1 contradict each other.
+    """
+    title = f"table {hdu.name or hdu.index} of {file}"
+    try:
+        if not hdu.is_table or hdus.whole(hdu, "NAXIS", 0, 999) != 2:
+            raise FitsError("is not a binary table")
+        width = hdus.whole(hdu, "NAXIS1", 1, MAX_ROW)
+        rows = hdus.whole(hdu, "NAXIS2", 0, MAX_ROWS)
+        count = hdus.whole(hdu, "TFIELDS", 1, 999)
+        heap = hdus.whole(hdu, "PCOUNT", 0, hdus.LARGEST, default=0)
+    except FitsError as error:
+        raise FitsError(f"{title} {error}") from error
+    found = [columns.column(hdu.cards, index, title) for index in range(1, count + 1)]
+    dtype = np.dtype([(column.field, columns.field_type(column)) for column in found])
+    if dtype.itemsize != width:
+        raise FitsError(f"the columns of {title} take {dtype.itemsize} bytes, NAXIS1 says {width}: the file is broken")
+    by_name = {column.name.upper(): column for column in reversed(found)}
+    ordered = {column.name.upper(): by_name[column.name.upper()] for column in found}
+    return Table(title, file, hdu.data, rows, heap, dtype, ordered)

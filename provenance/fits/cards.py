@@ -19,6 +19,7 @@ SIZE: Final = 80
 BLOCK: Final = 2880
 """Bytes of a FITS block: headers and data are whole numbers of them."""
 
+_PRINTABLE: Final = bytes(code if 32 <= code < 127 else 32 if code < 128 else ord("?") for code in range(256))
 _STRING: Final = re.compile(r"\s*'((?:[^']|'')*)'?")
 _INTEGER: Final = re.compile(r"[+-]?\d+")
 _REAL: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+)?")
@@ -32,7 +33,7 @@ def parse(header: bytes) -> dict[str, Value]:
     read under their full name; COMMENT, HISTORY and cards without a value indicator are passed over.
     """
     values: dict[str, Value] = {}
-    for keyword, value in _cards(header.decode("latin-1")):
+    for keyword, value in _cards(_text(header)):
         values.setdefault(keyword, value)
     return values
 
@@ -46,7 +47,7 @@ def find(header: bytes, keyword: str) -> Value:
     at = header.find(sought)
     while at >= 0:
         if at % SIZE == 0:
-            return _value(header[at + 9 : at + SIZE].decode("latin-1"))
+            return _value(_text(header[at + 9 : at + SIZE]))
         at = header.find(sought, at + 1)
     return None
 
@@ -65,6 +66,11 @@ def card(keyword: str, value: str | int | float | bool, comment: str = "") -> st
         body = f"{keyword:<8}= {_number(value):>20}"
     with_comment = f"{body} / {comment}" if comment else body
     return f"{with_comment if len(with_comment) <= SIZE else body:<{SIZE}}"
+
+
+def _text(header: bytes) -> str:
+    """The text of a header, which is printable ASCII: `?` for other letters, as astropy has it, blanks for controls."""
+    return header.translate(_PRINTABLE).decode("ascii")
 
 
 def _cards(text: str) -> Iterator[tuple[str, Value]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from provenance.fits import gzipped, hdus
-from provenance.text.errors import TagsError
+from provenance.text.errors import FitsError
 
 SCIENCE: Final = "science HDUs"
 """What `sha256` of a FITS product is of: its HDUs but VO-TAGS, byte for byte."""
@@ -53,7 +53,7 @@ def _of_gzipped(stream: IO[bytes], path: Path) -> Digests:
     stream.seek(0)
     if gzipped.begins_with(stream, hdus.OPENING):  # else it need not be inflated to its end
         stream.seek(0)
-        with contextlib.suppress(TagsError), gzipped.inflated(stream, path) as content:
+        with contextlib.suppress(FitsError), gzipped.inflated(stream, path) as content:
             _, science, is_fits = _hashes(content, gzipped.longest(stream))
             if is_fits:
                 return Digests(whole.hexdigest(), science, is_fits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from isal import igzip
 from isal.igzip_lib import IsalError
 
 from provenance.fits import atomic
-from provenance.text.errors import TagsError
+from provenance.text.errors import FitsError
 
 MAX_INFLATED: Final = 8 * 1024**3
 """How far into a gzipped file is read, in bytes after inflating."""
@@ -23,6 +24,12 @@ MAX_RATIO: Final = 300
 RATIO_FROM: Final = 256 * 1024**2
 """Most bytes out per byte in, once `RATIO_FROM` bytes are out: event lists shrink to a half or a fifth."""
 
+MAX_ON_DISK: Final = 20 * 1024**3
+"""Most bytes that a file is inflated to on disk: twenty times the longest pn event list."""
+
+MIN_FREE: Final = 512 * 1024**2
+"""Bytes of the disk that stay free when a file is inflated onto it."""
+
 DAMAGES: Final[tuple[Any, ...]] = (igzip.BadGzipFile, EOFError, IsalError)
 """What reading a damaged one raises."""
 
@@ -30,6 +37,7 @@ _file: Callable[..., Any] = igzip.IGzipFile
 _LEVEL: Final = 3
 """Of ISA-L: a tenth of the time of gzip's own level 6, for files that are a tenth longer."""
 _CHUNK: Final = 4 * 1024**2
+_ASK_DISK_EVERY: Final = 16
 
 
 def is_gzipped(stream: IO[bytes]) -> bool:
@@ -54,19 +62,58 @@ def begins_with(stream: IO[bytes], opening: bytes) -> bool:
 
 @contextlib.contextmanager
 def inflated(stream: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
-    """The inflated content of an open gzipped file. Raises TagsError where it is damaged."""
+    """The inflated content of an open gzipped file. Raises FitsError where it is damaged."""
     try:
         with _file(fileobj=stream, mode="rb") as content:
             yield content
     except DAMAGES as error:
-        raise TagsError(f"{path}: the gzip is damaged: {error}") from error
+        raise FitsError(f"{path}: the gzip is damaged: {error}") from error
+
+
+def inflate(path: Path, target: Path) -> None:
+    """Write the inflated content of a gzipped file to a new file.
+
+    Raises FitsError if it is not whole, broken, longer than `MAX_ON_DISK` or `MAX_RATIO` allow, or the disk has no room
+    for it; OSError if it cannot be read or written. Nothing is left behind then.
+    """
+    with target.open("xb", buffering=0) as sink:
+        try:
+            with path.open("rb") as packed, _file(fileobj=packed, mode="rb") as source:
+                _inflate(source, sink, path, target)
+        except DAMAGES as error:
+            target.unlink(missing_ok=True)
+            raise FitsError(
+                f"{path.name} cannot be inflated, it is truncated or broken ({error}); fetch it again"
+            ) from error
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+
+
+def _inflate(source: Any, sink: IO[bytes], path: Path, target: Path) -> None:
+    """Copy in steps, watching the size, the ratio and the disk."""
+    packed = path.stat().st_size
+    buffer = bytearray(_CHUNK)
+    view = memoryview(buffer)
+    written = step = 0
+    while count := source.readinto(buffer):
+        written += count
+        if written > MAX_ON_DISK or (written > RATIO_FROM and written > MAX_RATIO * packed):
+            raise FitsError(f"{path.name} inflates to more than {written} bytes from {packed}; at most "
+                            f"{MAX_ON_DISK} bytes and {MAX_RATIO} times are allowed")  # fmt: skip
+        if step % _ASK_DISK_EVERY == 0 and shutil.disk_usage(target.parent).free < MIN_FREE:
+            raise FitsError(f"there is no room on the disk to inflate {path.name}")
+        step += 1
+        done = 0
+        while done < count:
+            done += sink.write(view[done:count])
 
 
 @contextlib.contextmanager
 def to_change(stream: IO[bytes], path: Path) -> Iterator[Path]:
     """An inflated copy of an open gzipped file; where it is changed, it is deflated and takes the place of `path`.
 
-    The same content gives the same bytes: neither name nor time is written. Raises TagsError when it is damaged, is
+    The same content gives the same bytes: neither name nor time is written. Raises FitsError when it is damaged, is
     longer than `longest`, or the disk has no room; the file then stays as it was.
     """
     target = path.resolve()
@@ -94,7 +141,7 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise TagsError(f"{path}: the gzipped file cannot be changed: {reason}; it is as it was") from error
+        raise FitsError(f"{path}: the gzipped file cannot be changed: {reason}; it is as it was") from error
 
 
 def _copy(source: Any, sink: Any, most: int, path: Path) -> None:
@@ -102,7 +149,7 @@ def _copy(source: Any, sink: Any, most: int, path: Path) -> None:
     while chunk := source.read(_CHUNK):
         count += len(chunk)
         if count > most:
-            raise TagsError(f"{path}: the gzipped file inflates to more than {most} bytes and cannot be changed")
+            raise FitsError(f"{path}: the gzipped file inflates to more than {most} bytes and cannot be changed")
         sink.write(chunk)
 
 

@@ -19,7 +19,8 @@ from typing import IO, Final
 
 from provenance.fits import atomic, cards, gzipped
 from provenance.fits.cards import BLOCK
-from provenance.text.errors import TagsError
+from provenance.fits.faults import Fault, FaultKind
+from provenance.text.errors import FitsError
 
 OPENING: Final = b"SIMPLE  = "
 """What every FITS file begins with: its first keyword and the value indicator (FITS Standard 4.0, 4.1.2 and 4.4.1)."""
@@ -33,18 +34,26 @@ MAX_HEADER: Final = 20_000_000
 MAX_HEADERS: Final = 64_000_000
 """The most headers that are read of one file, in bytes: a gzipped file made of nothing else would fill the memory."""
 
+LARGEST: Final = 2**62
+"""The largest length of an axis, number of parameters or of groups that is believed."""
+
 _COPY_CHUNK: Final = 4 * 1024**2
 
 
 @dataclass(frozen=True)
 class Hdu:
-    """A header and its data: `start`, `data` and `end` are byte offsets of the header, of the data, and behind both."""
+    """A header and its data.
+
+    `start`, `data` and `end` are the bytes of the file where the header begins, where the data begin, and where the
+    next HDU begins; `size` is the length of the data in bytes without what fills up their last block.
+    """
 
     index: int
     start: int
     data: int
     end: int
     header: bytes
+    size: int = 0
 
     @cached_property
     def cards(self) -> Mapping[str, cards.Value]:
@@ -53,22 +62,51 @@ class Hdu:
 
     @cached_property
     def name(self) -> str:
-        """EXTNAME in capitals, empty when there is none."""
-        return str(cards.find(self.header, "EXTNAME") or "").strip().upper()
+        """EXTNAME in capitals; where there is none, PRIMARY for the first HDU and empty for any other."""
+        name = str(cards.find(self.header, "EXTNAME") or "").strip().upper()
+        return name or ("" if self.kind else "PRIMARY")
 
     @cached_property
     def kind(self) -> str:
         """XTENSION (IMAGE, TABLE, BINTABLE ...), empty for the primary HDU."""
         return str(cards.find(self.header, "XTENSION") or "").strip().upper()
 
+    @property
+    def is_table(self) -> bool:
+        """Whether this is a binary table; A3DTABLE is what it was called before it was a standard."""
+        return self.kind in ("BINTABLE", "A3DTABLE")
+
+    @property
+    def title(self) -> str:
+        """What the HDU is called in a sentence: HDU 1 (EVENTS)."""
+        return _title(self.index, self.name)
+
 
 @dataclass(frozen=True)
 class Layout:
-    """The complete HDUs of a file, where they end, and in words why the file does not end there (empty if it does)."""
+    """The complete HDUs of a file, where they end, and why the file does not end there (None if it does).
+
+    `unpadded` is a last HDU that can be read and is not complete: its data are whole, but their block is not filled up.
+    """
 
     hdus: tuple[Hdu, ...]
     end: int
-    fault: str
+    fault: Fault | None
+    unpadded: Hdu | None = None
+
+    @property
+    def readable(self) -> tuple[Hdu, ...]:
+        """The HDUs whose data are all there."""
+        return self.hdus if self.unpadded is None else (*self.hdus, self.unpadded)
+
+
+class _FaultyError(Exception):
+    """Ends the search for HDUs."""
+
+    def __init__(self, fault: Fault, unpadded: Hdu | None = None) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+        self.unpadded = unpadded
 
 
 def looks_like_fits(path: Path) -> bool:
@@ -93,42 +131,38 @@ def scan(stream: IO[bytes], limit: int) -> Layout:
     """
     found: list[Hdu] = []
     start = size = 0
-    while start < limit:
-        stream.seek(start)
-        header, fault = _header(stream, b"XTENSION=" if found else OPENING)
-        size += len(header)
-        if size > MAX_HEADERS:
-            fault = f"the headers are longer than {MAX_HEADERS} bytes in all"
-        if found and not (header or fault):
-            break
-        length, fault = (0, fault) if fault else _data_length(header)
-        if fault:
-            return Layout(tuple(found), start, f"at byte {start} {fault}")
-        data = start + len(header)
-        hdu = Hdu(len(found), start, data, data + -(-length // BLOCK) * BLOCK, header)
-        if hdu.end > limit or not _reaches(stream, hdu.end):
-            title = f"HDU {hdu.index} ({hdu.name})" if hdu.name else f"HDU {hdu.index}"
-            return Layout(tuple(found), start, f"{title} should end at byte {hdu.end} but the file ends before: "
-                                               "it was cut short")
-        found.append(hdu)
-        start = hdu.end
-    return Layout(tuple(found), start, "" if found else "the file is empty")
+    try:
+        while start < limit:
+            stream.seek(start)
+            header = _header(stream, start, len(found))
+            if not header:
+                break
+            size += len(header)
+            if size > MAX_HEADERS:
+                words = f"the headers are longer than {MAX_HEADERS} bytes in all"
+                raise _FaultyError(Fault(FaultKind.HEADERS_LONG, start, _title(len(found)), words))
+            found.append(_whole_hdu(stream, start, len(found), header, limit))
+            start = found[-1].end
+    except _FaultyError as stopped:
+        return Layout(tuple(found), start, stopped.fault, stopped.unpadded)
+    empty = Fault(FaultKind.EMPTY, 0, _title(0), "the file is empty")
+    return Layout(tuple(found), start, None if found else empty)
 
 
 def headers(path: str | Path) -> tuple[Mapping[str, cards.Value], ...]:
-    """The headers of a FITS file (gzipped or not), keyword -> value. Raises TagsError when it is no FITS file."""
+    """The headers of a FITS file (gzipped or not), keyword -> value. Raises FitsError when it is no FITS file."""
     with opened(Path(path)) as (stream, limit):
         layout = scan(stream, limit)
-    if not layout.hdus:
-        raise TagsError(f"{path}: no FITS file: {layout.fault}")
-    return tuple(hdu.cards for hdu in layout.hdus)
+    if not layout.readable:
+        raise FitsError(f"{path}: no FITS file: {layout.fault}")
+    return tuple(hdu.cards for hdu in layout.readable)
 
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
     """Open a file to read, inflating gzip on the way; yields it with the limit for `scan`.
 
-    Raises TagsError when it is no regular file or its gzip is damaged, OSError when it cannot be read.
+    Raises FitsError when it is no regular file or its gzip is damaged, OSError when it cannot be read.
     """
     _require_regular(path)
     with path.open("rb") as plain:
@@ -144,11 +178,11 @@ def opened_to_change(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
     """Open a file to read and write, alone: another writer of the same file waits. Yields it and where it lies.
 
     Of a gzipped file that is an inflated copy, which takes its place deflated when all is done.
-    Raises TagsError when it is no regular file or may not be written, and for what `gzipped.to_change` does.
+    Raises FitsError when it is no regular file or may not be written, and for what `gzipped.to_change` does.
     """
     _require_regular(path)
     if not (path.stat().st_mode & 0o222 and os.access(path, os.W_OK)):
-        raise TagsError(f"{path}: the file is read-only; make it writable (chmod u+w) to tag it")
+        raise FitsError(f"{path}: the file is read-only; make it writable (chmod u+w) to tag it")
     while True:
         with path.open("r+b", buffering=0) as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
@@ -197,21 +231,30 @@ def cut(stream: IO[bytes], at: int) -> None:
     os.fsync(stream.fileno())
 
 
-def _header(stream: IO[bytes], opening: bytes) -> tuple[bytes, str]:
-    """The blocks of the header that begins here (nothing at the end of the file), or in words why it is none."""
+def _title(index: int, name: str = "") -> str:
+    return f"HDU {index} ({name})" if name else f"HDU {index}"
+
+
+def _header(stream: IO[bytes], start: int, index: int) -> bytes:
+    """Return the blocks of the header that begins here, nothing at the end of the file. Raise _FaultyError."""
+    opening = b"XTENSION=" if index else OPENING
     blocks: list[bytes] = []
     while len(blocks) * BLOCK < MAX_HEADER:
         block = stream.read(BLOCK)
         if not blocks and not block:
-            return b"", ""
+            return b""
         if not blocks and not block.startswith(opening):
-            return b"", f"no header begins ({opening.rstrip(b'= ').decode()} is expected, {block[:8]!r} came)"
+            kind = FaultKind.TRAILING if index else FaultKind.NOT_FITS
+            words = f"no header begins ({opening.rstrip(b'= ').decode()} is expected, {block[:8]!r} came)"
+            raise _FaultyError(Fault(kind, start, _title(index), words))
         if len(block) < BLOCK:
-            return b"", "a header has no END: the file was cut short"
+            words = "a header has no END: the file was cut short"
+            raise _FaultyError(Fault(FaultKind.HEADER_CUT, start, _title(index), words))
         blocks.append(block)
         if any(block.startswith(b"END     ", at) for at in _ends(block)):
-            return b"".join(blocks), ""
-    return b"", f"a header is longer than {MAX_HEADER} bytes"
+            return b"".join(blocks)
+    words = f"a header is longer than {MAX_HEADER} bytes"
+    raise _FaultyError(Fault(FaultKind.HEADER_LONG, start, _title(index), words))
 
 
 def _ends(block: bytes) -> Iterator[int]:
@@ -223,28 +266,75 @@ def _ends(block: bytes) -> Iterator[int]:
         at = block.find(b"END ", at + 1)
 
 
-def _data_length(header: bytes) -> tuple[int, str]:
-    """The bytes of an HDU's data without padding (FITS Standard 4.0, equations 1, 2 and 4), or why they are unknown."""
-    naxis = cards.find(header, "NAXIS")
-    bitpix = cards.find(header, "BITPIX")
-    if type(naxis) is not int or not 0 <= naxis <= 999 or type(bitpix) is not int:
-        return 0, f"a header has BITPIX {bitpix!r} and NAXIS {naxis!r}; whole numbers are expected"
-    if naxis == 0:
-        return 0, ""
-    axes = [cards.find(header, f"NAXIS{number}") for number in range(1, naxis + 1)]
-    if axes[0] == 0 and cards.find(header, "GROUPS") is True:
+def _whole_hdu(stream: IO[bytes], start: int, index: int, header: bytes, limit: int) -> Hdu:
+    """Return the HDU of a header. Raise _FaultyError where its data are unknown or not all in the file."""
+    draft = Hdu(index, start, start + len(header), 0, header)
+    try:
+        size = _data_length(draft)
+    except FitsError as error:
+        raise _FaultyError(Fault(FaultKind.KEYWORD, start, draft.title, str(error))) from error
+    data_end = draft.data + size
+    hdu = Hdu(index, start, draft.data, draft.data + -(-size // BLOCK) * BLOCK, header, size)
+    if hdu.end <= limit and _reaches(stream, hdu.end):
+        return hdu
+    words = f"should end at byte {hdu.end} but the file ends before: it was cut short"
+    if data_end <= limit and _reaches(stream, data_end):
+        raise _FaultyError(Fault(FaultKind.UNPADDED, start, hdu.title, words, data_end), hdu)
+    raise _FaultyError(Fault(FaultKind.DATA_CUT, start, hdu.title, words, data_end))
+
+
+def _data_length(hdu: Hdu) -> int:
+    """Return the bytes of an HDU's data without padding (FITS Standard 4.0, equations 1, 2 and 4). Raise FitsError.
+
+    The data of random groups, which only a primary HDU has, have no first axis.
+    """
+    bits = abs(whole(hdu, "BITPIX", -64, 64))
+    if bits not in (8, 16, 32, 64):
+        raise FitsError(f"has BITPIX = {bits}: the file is broken")
+    count = whole(hdu, "NAXIS", 0, 999)
+    if count == 0:
+        return 0
+    axes = [whole(hdu, f"NAXIS{number}", 0, LARGEST) for number in range(1, count + 1)]
+    if axes[0] == 0 and not hdu.kind and cards.find(hdu.header, "GROUPS") is True:
         axes = axes[1:]
-    counts = [cards.find(header, "PCOUNT"), cards.find(header, "GCOUNT")]
-    pcount, gcount = (default if count is None else count for count, default in zip(counts, (0, 1), strict=True))
-    sizes = [size for size in (*axes, pcount, gcount) if type(size) is int and size >= 0]
-    if len(sizes) != len(axes) + 2:
-        return 0, f"a header has axes {axes}, PCOUNT {pcount!r}, GCOUNT {gcount!r}; numbers from 0 are expected"
-    return abs(bitpix) // 8 * sizes[-1] * (sizes[-2] + math.prod(sizes[:-2])), ""
+    extra = whole(hdu, "PCOUNT", 0, LARGEST, default=0)
+    groups = whole(hdu, "GCOUNT", 0, LARGEST, default=1)
+    return bits // 8 * groups * (extra + math.prod(axes))
+
+
+def whole(hdu: Hdu, keyword: str, lowest: int, highest: int, default: int | None = None) -> int:
+    """Return the whole number under a keyword of structure.
+
+    Parameters
+    ----------
+    hdu
+        The HDU whose header is asked.
+    keyword
+        A keyword of 8 characters at most.
+    lowest, highest
+        What the number may be, both ends included.
+    default
+        The number where the keyword is absent; None if it may not be.
+
+    Raises
+    ------
+    FitsError
+        The keyword is absent, no whole number or out of range. The sentence lacks its subject, the HDU.
+    """
+    value = cards.find(hdu.header, keyword)
+    if value is None and default is not None:
+        return default
+    if value is None:
+        raise FitsError(f"has no readable {keyword}: the file is broken")
+    if type(value) is not int or not lowest <= value <= highest:
+        text = repr(value)[:40]
+        raise FitsError(f"has {keyword} = {text}; numbers from {lowest} to {highest} are allowed: the file is broken")
+    return value
 
 
 def _require_regular(path: Path) -> None:
     if not stat.S_ISREG(path.stat().st_mode):
-        raise TagsError(f"{path}: is no regular file")
+        raise FitsError(f"{path}: is no regular file")
 
 
 def _reaches(stream: IO[bytes], end: int) -> bool:

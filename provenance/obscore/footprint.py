@@ -17,15 +17,19 @@ from typing import IO, Final
 import numpy as np
 
 from provenance.fits import bintable
+from provenance.fits.columns import Column, Rows
 from provenance.fits.hdus import Hdu
 from provenance.fits.headers import Cards
 from provenance.obscore.product import Found, Product
 from provenance.obscore.sky import Array, to_icrs
+from provenance.text.errors import FitsError
 
 MAX_SHAPES: Final = 200
 """The most shapes of a region that are written."""
 
 _POSITION: Final = re.compile(r"POS\((\w+),(\w+)\)", re.IGNORECASE)
+_VECTORS: Final = ("X", "Y", "R", "ROTANG", "COMPONENT")
+_NONE: Final = np.zeros(0)
 _VERTICES: Final = 36
 _FARTHEST_DEG: Final = 80.0
 
@@ -93,7 +97,7 @@ def _place(hdus: Sequence[Hdu], product: Product) -> tuple[Hdu, _Plane, Cards] |
             continue
         keyword = re.compile(rf"\d*DSREF{number}")
         names = {text.removeprefix(":").upper() for _, text in product.science.texts(keyword)}
-        found = [hdu for hdu in hdus if hdu.name in names and hdu.kind == "BINTABLE"]
+        found = [hdu for hdu in hdus if hdu.name in names and hdu.is_table]
         plane = _plane(product, match[1].upper(), match[2].upper())
         return (found[0], *plane) if len(found) == 1 and plane else None
     return None
@@ -124,25 +128,38 @@ def _of_column(cards: Cards, name: str) -> tuple[str, str, str, str] | None:
 
 
 def _shapes(stream: IO[bytes], hdu: Hdu) -> Iterator[_Shape]:
-    """The shapes of a region table; none at all where one of them is not understood."""
-    table = bintable.read(stream, hdu, "SHAPE", "X", "Y", "R", "ROTANG", "COMPONENT") or {}
-    names = table.pop("SHAPE", None)
-    if names is None or names.dtype.kind != "S" or not {"X", "Y"} <= table.keys():
+    """Yield the shapes of a region table; none at all where one of them is not understood."""
+    try:
+        table = bintable.table(hdu)
+        rows = table.read(stream)[: MAX_SHAPES + 1]
+    except FitsError:
         return
-    found: list[_Shape] = []
+    names = table.columns.get("SHAPE")
+    vectors = {name: _vectors(column, rows) for name, column in table.columns.items() if name in _VECTORS}
+    if names is None or names.letter != "A" or not {"X", "Y"} <= vectors.keys():
+        return
+    shapes: list[_Shape] = []
     component = -1
-    for row, name in enumerate(names[: MAX_SHAPES + 1].tolist()):
-        numbers = {key: np.atleast_1d(np.asarray(column[row], dtype=np.float64)) for key, column in table.items()}
+    for row, name in enumerate(names.values(rows).tolist()):
         text = name.decode("latin-1").strip().upper()
         excludes = text.startswith("!")
-        component = int(numbers["COMPONENT"][0]) if "COMPONENT" in numbers else component + (not excludes)
-        none = np.zeros(0)
-        parts = [numbers.get(key, none) for key in ("X", "Y", "R", "ROTANG")]
-        shape = _shape(text.lstrip("!"), excludes, component, *parts)
+        numbers = {key: vector[row] for key, vector in vectors.items()}
+        given = numbers.pop("COMPONENT", _NONE)
+        component = int(given[0]) if len(given) and math.isfinite(given[0]) else component + (not excludes)
+        x, y, r, angle = (numbers.get(key, _NONE) for key in ("X", "Y", "R", "ROTANG"))
+        shape = _shape(text.lstrip("!"), excludes, component, x, y, r, angle)
         if shape is None:
             return
-        found.append(shape)
-    yield from found
+        shapes.append(shape)
+    yield from shapes
+
+
+def _vectors(column: Column, rows: Rows) -> Array:
+    """Return the numbers of a column, shape (rows, items); no items where it holds none."""
+    if column.letter not in "BIJKED":
+        return np.zeros((len(rows), 0))
+    values = column.floats(rows)
+    return values if values.ndim > 1 else values[:, np.newaxis]
 
 
 def _shape(name: str, excludes: bool, component: int, x: Array, y: Array, r: Array, angle: Array) -> _Shape | None:

@@ -12,11 +12,12 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from provenance.fits import bintable
+from provenance.fits import gtitables
 from provenance.fits.hdus import Hdu
 from provenance.fits.headers import Cards
 from provenance.obscore import times
 from provenance.obscore.product import Found, Product
+from provenance.text.errors import FitsError
 
 MAX_TEXT: Final = 2000
 """Longest T-MOC in characters: one of more is made coarser."""
@@ -66,28 +67,30 @@ def tmoc(good: Intervals) -> str:
 def _tables(hdus: Sequence[Hdu], product: Product) -> Iterator[Hdu]:
     """The tables of good time intervals."""
     named = {text.removeprefix(":").upper() for keyword, text in product.science.texts(_REFERENCE)}
-    tables = [hdu for hdu in hdus if hdu.kind == "BINTABLE" and _is_gti(hdu)]
+    tables = gtitables.gti_tables(hdus)
     chosen = [hdu for hdu in tables if hdu.name in named]
     return iter(chosen or tables)
 
 
-def _is_gti(hdu: Hdu) -> bool:
-    cards = Cards(hdu.cards)
-    return cards.text("HDUCLAS1").upper() == "GTI" or hdu.name.startswith(("STDGTI", "GTI"))
-
-
 def _intervals(stream: IO[bytes], hdu: Hdu, product: Product) -> Intervals | None:
-    """The intervals of one table, MJD (TT); None where it cannot be read or its times have no reference."""
-    table = bintable.read(stream, hdu, "START", "STOP")
-    if table is None or len(table) != 2 or any(edge.ndim != 1 or edge.dtype.kind == "S" for edge in table.values()):
+    """Return the intervals of one table, MJD (TT); None where it cannot be read or its times have no reference.
+
+    Rows whose times are not finite or not in order are left out.
+    """
+    try:
+        table = gtitables.read(stream, hdu)
+    except FitsError:
         return None
+    day = {"s": 86400.0, "d": 1.0}.get(table.unit)
     cards = Cards(hdu.cards)
-    origin, later = times.mjd(cards, 0.0, product), times.mjd(cards, 86400.0, product)
+    if day is None:
+        return None
+    origin, later = times.mjd(cards, 0.0, product), times.mjd(cards, day, product, table.unit)
     if origin is None or later is None:
         return None
-    edges = np.stack([table["START"], table["STOP"]], axis=1).astype(np.float64)
+    edges = np.stack([table.start, table.stop], axis=1)
     good = edges[np.isfinite(edges).all(axis=1) & (edges[:, 0] < edges[:, 1])]
-    return np.asarray(origin + good * ((later - origin) / 86400.0)) if len(good) else None
+    return np.asarray(origin + good * ((later - origin) / day)) if len(good) else None
 
 
 def _union(edges: Intervals) -> Intervals:

@@ -21,7 +21,7 @@ from provenance.obscore import footprint, high_energy, intervals, ogip
 from provenance.obscore.columns import COLUMNS, ENUMERATIONS, NOT_NULL, Column
 from provenance.obscore.product import product
 from provenance.obscore.times import timestamp
-from provenance.text.errors import ObsCoreError, TagsError
+from provenance.text.errors import FitsError, ObsCoreError
 
 Value: TypeAlias = str | int | float
 """What a column holds."""
@@ -141,18 +141,19 @@ def from_file(path: str | Path, **known: Given) -> ObsCoreRow:
     """Derive the ObsCore row of a FITS file, gzipped or not, from its headers and tables and what the caller knows.
 
     As `from_science`; besides, start and end are those of its good time intervals, position and s_region those of the
-    region table that its data subspace names, and access_estsize is its size. Raises TagsError when it is no FITS file.
+    region table that its data subspace names, and access_estsize is its size. Raises FitsError when it is no FITS file.
     """
     path = Path(path)
     with hdus.opened(path) as (stream, limit):
         layout = hdus.scan(stream, limit)
-        if not layout.hdus:
-            raise TagsError(f"{path}: no FITS file: {layout.fault}")
-        headers = [hdu.cards for hdu in layout.hdus]
+        if not layout.readable:
+            raise FitsError(f"{path}: no FITS file: {layout.fault}")
+        headers = [hdu.cards for hdu in layout.readable]
         found = product(headers)
         measured: dict[str, Any] = {"access_estsize": max(1, round(path.stat().st_size / 1000))}
         if found is not None:
-            measured |= intervals.columns(stream, layout.hdus, found) | footprint.columns(stream, layout.hdus, found)
+            measured |= intervals.columns(stream, layout.readable, found)
+            measured |= footprint.columns(stream, layout.readable, found)
     given = {name: value for name, value in known.items() if value is not None}
     return from_science(headers, **{**_sound(measured), **given})
 

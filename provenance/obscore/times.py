@@ -16,6 +16,8 @@ from provenance.obscore.product import Found, Product, one_bin
 
 _TT_SCALES: Final = frozenset({"TT", "TDT", "ET", "TDB"})  # TDB is never 2 ms away from TT
 _DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(\.\d*)?)?Z?")
+_DAYS: Final = {"": 86400.0, "s": 86400.0, "d": 1.0}
+"""How many of a unit make a day."""
 _MJD_LIMITS: Final = (0.0, 200_000.0)
 
 
@@ -59,16 +61,36 @@ def _mjd(cards: Cards, keyword: str, product: Product) -> float | None:
     return None if time is None else mjd(cards, time, product)
 
 
-def mjd(cards: Cards, time: float, product: Product) -> float | None:
-    """A time counted from a header's reference, in its unit, as MJD (TT); the reference may stand in a main header."""
+def mjd(cards: Cards, time: float, product: Product, unit: str = "") -> float | None:
+    """Convert a time counted from a header's reference to MJD (TT).
+
+    Parameters
+    ----------
+    cards
+        The header that the time belongs to: its MJDREF, TIMEZERO, TIMESYS and TIMEUNIT, or those of a main header where
+        it has no MJDREF.
+    time
+        The time in `unit`.
+    product
+        The product whose main headers are asked.
+    unit
+        s or d; empty for TIMEUNIT.
+
+    Returns
+    -------
+    float or None
+        MJD (TT) in days; None where there is no reference, or its unit or time system is not known.
+    """
     origin = next((one for one in (cards, *product.main) if _reference(one) is not None), None)
     if origin is None:
         return None
-    unit = {"": 86400.0, "s": 86400.0, "d": 1.0}.get(origin.text("TIMEUNIT"))
+    own = _DAYS.get(origin.text("TIMEUNIT"))
+    day = _DAYS.get(unit) if unit else own
     reference = _reference(origin)
-    if unit is None or reference is None:
+    if own is None or day is None or reference is None:
         return None
-    return _terrestrial(reference + (time + (origin.number("TIMEZERO") or 0.0)) / unit, origin.text("TIMESYS") or "TT")
+    elapsed = time * (own / day) + (origin.number("TIMEZERO") or 0.0)
+    return _terrestrial(reference + elapsed / own, origin.text("TIMESYS") or "TT")
 
 
 def _reference(cards: Cards) -> float | None:

@@ -1,4 +1,4 @@
-"""The errors of this package: what was wrong with a step list, an ObsCore row or a tagged file."""
+"""The errors of this package: what was wrong with a step list, an ObsCore row, a FITS file or its tags."""
 
 from __future__ import annotations
 
@@ -28,5 +28,9 @@ class ObsCoreError(ProvenanceError):
     """An ObsCore row with a column that does not exist, or values that may not be written."""
 
 
-class TagsError(ProvenanceError):
+class FitsError(ProvenanceError):
+    """A FITS file, or a table or image in it, that cannot be read or changed."""
+
+
+class TagsError(FitsError):
     """A FITS file whose VO-TAGS cannot be read or written."""

@@ -1,0 +1,196 @@
+"""One column of a binary table: what its TFORM means, and how stored numbers become values.
+
+The only place where TSCAL, TZERO and TNULL are applied. Source: FITS Standard 4.0, section 7.3.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from provenance.fits.cards import Value
+from provenance.text.errors import FitsError
+
+Rows = npt.NDArray[np.void]
+"""Rows of a table as they lie in the file, shape (n,)."""
+
+MAX_ROW: Final = 1024 * 1024
+"""Widest row that is read, in bytes; EPIC events have 45."""
+
+_TYPES: Final = {
+    "L": "i1", "X": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "A": "S", "E": ">f4", "D": ">f8",
+    "C": ">c8", "M": ">c16", "P": ">i4", "Q": ">i8",
+}  # fmt: skip
+_WORDS: Final = {"L": "logical", "X": "bits", "A": "text", "C": "complex", "M": "complex", "P": "of variable length",
+                 "Q": "of variable length"}  # fmt: skip
+_FORM: Final = re.compile(r"\s*(\d{0,7})([LXBIJKAEDCMPQ])(.*)", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: where its values are in a row and how they are scaled.
+
+    `index` counts from 1 as in TTYPEn; `field` is the name of the column in `Table.dtype`; `letter` and `repeat` are
+    those of TFORMn (TDIMn is not looked at). A value is ``zero + scale * stored``; a stored integer equal to `null` is
+    none.
+    """
+
+    name: str
+    field: str
+    index: int
+    letter: str
+    repeat: int
+    dtype: np.dtype[Any]
+    scale: float = 1.0
+    zero: float = 0.0
+    null: int | None = None
+    unit: str = ""
+
+    @property
+    def scaled(self) -> bool:
+        """Whether stored numbers differ from values."""
+        return self.scale != 1.0 or self.zero != 0.0
+
+    @property
+    def is_number(self) -> bool:
+        """Whether a cell is one real number."""
+        return self.letter in "BIJKED" and self.repeat == 1
+
+    @property
+    def kind(self) -> str:
+        """What the column holds, in words: numbers, text, logical, bits, complex, of variable length."""
+        return _WORDS.get(self.letter, "numbers")
+
+    def stored(self, rows: Rows) -> npt.NDArray[Any]:
+        """Return the stored items of some rows in native byte order, shape (n,) or (n, items)."""
+        raw = rows[self.field]
+        native: npt.NDArray[Any] = raw.astype(raw.dtype.newbyteorder("="))
+        return native
+
+    def values(self, rows: Rows) -> npt.NDArray[Any]:
+        """Return the values of some rows in native byte order, shape (n,) or (n, repeat); bits always (n, repeat).
+
+        Integers stay integers where the scaling allows, logical values and bits are booleans, texts bytes, arrays of
+        variable length their descriptors (number of items, offset in the heap).
+        """
+        items = self.stored(rows)
+        if self.letter == "L":
+            return np.asarray(items == ord("T"))
+        if self.letter == "X":
+            bits = np.unpackbits(items.reshape(len(rows), -(-self.repeat // 8)), axis=1)
+            return bits[:, : self.repeat].astype(np.bool_)
+        if not self.scaled:
+            return items
+        if items.dtype.kind in "iu" and self.scale == 1.0 and self.zero.is_integer():
+            return _offset(items, int(self.zero))
+        if items.dtype.kind == "c":  # part by part: a complex product makes NaN of both parts where one is
+            return (items.astype(np.complex128).view(np.float64) * self.scale).view(np.complex128) + self.zero
+        return items.astype(np.float64) * self.scale + self.zero
+
+    def valid(self, rows: Rows) -> npt.NDArray[np.bool_] | None:
+        """Return which rows hold a value, shape (n,); None when all do because the column has no null."""
+        return None if self.null is None else rows[self.field] != self.null
+
+    def floats(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """Return the values of a column of numbers, shape (n,) or (n, repeat); NaN where there is none."""
+        values = self.values(rows).astype(np.float64)
+        valid = self.valid(rows)
+        if valid is not None:
+            values[~valid] = np.nan
+        return values
+
+    def stored_range(self, low: float, high: float) -> tuple[float | int, float | int] | None:
+        """Return the stored numbers, both ends included, whose values lie in low..high; None if there are none.
+
+        So a range is tested on a column of numbers as it lies in the file, without scaling it row by row.
+        """
+        if self.scale == 0.0:
+            low, high = (-math.inf, math.inf) if low <= self.zero <= high else (math.inf, -math.inf)
+        elif self.scaled:
+            low, high = sorted(((low - self.zero) / self.scale, (high - self.zero) / self.scale))
+        if self.dtype.kind not in "iu":
+            return (low, high) if low <= high else None
+        limits = np.iinfo(self.dtype)
+        if low > limits.max or high < limits.min or low > high:
+            return None
+        return (max(math.ceil(low), limits.min) if low > limits.min else limits.min,
+                min(math.floor(high), limits.max) if high < limits.max else limits.max)  # fmt: skip
+
+
+def column(cards: Mapping[str, Value], index: int, where: str) -> Column:
+    """Read what a header says of a column.
+
+    Parameters
+    ----------
+    cards
+        The header of the table.
+    index
+        The number of the column, from 1.
+    where
+        What the table is called in the error.
+
+    Raises
+    ------
+    FitsError
+        TFORMn is no format of the standard, or too wide.
+    """
+    name = str(cards.get(f"TTYPE{index}") or "").strip()
+    form = str(cards.get(f"TFORM{index}") or "")
+    found = _FORM.fullmatch(form)
+    if found is None:
+        raise FitsError(f"column {name or index} of {where} has TFORM {form[:20]!r}, which is no FITS format")
+    repeat, letter = int(found[1]) if found[1] else 1, found[2].upper()
+    if repeat > MAX_ROW:
+        raise FitsError(f"column {name or index} of {where} has TFORM {form[:20]!r}, wider than {MAX_ROW} items")
+    dtype = np.dtype(_TYPES[letter])
+    scale, zero = _real(cards, f"TSCAL{index}", 1.0), _real(cards, f"TZERO{index}", 0.0)
+    if letter in "LXAPQ":
+        scale, zero = 1.0, 0.0
+    unit = str(cards.get(f"TUNIT{index}") or "").strip()
+    null = _null(cards, index, dtype) if letter in "BIJK" else None
+    return Column(name, f"c{index}", index, letter, repeat, dtype, scale, zero, null, unit)
+
+
+def field_type(column: Column) -> np.dtype[Any]:
+    """Return the type of a cell as it lies in a row: one item, or an array of shape (items,)."""
+    if column.letter == "A":
+        return np.dtype(f"S{column.repeat}")
+    items = {"X": -(-column.repeat // 8), "P": 2 * column.repeat, "Q": 2 * column.repeat}.get(
+        column.letter, column.repeat
+    )
+    return column.dtype if items == 1 else np.dtype((column.dtype, (items,)))
+
+
+def _offset(items: npt.NDArray[Any], zero: int) -> npt.NDArray[Any]:
+    """Add a whole TZERO; 2**63 makes unsigned numbers of 64 bits (FITS Standard 4.0, table 19)."""
+    if items.dtype == np.int64:
+        if zero == 2**63:
+            return items.view(np.uint64) ^ np.uint64(2**63)
+        if abs(zero) > 2**53:
+            return items.astype(np.float64) + float(zero)
+    return items.astype(np.int64) + zero if abs(zero) < 2**62 else items.astype(np.float64) + float(zero)
+
+
+def _real(cards: Mapping[str, Value], keyword: str, default: float) -> float:
+    value = cards.get(keyword)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return default
+    try:
+        number = float(value)
+    except OverflowError:
+        return default
+    return number if math.isfinite(number) else default
+
+
+def _null(cards: Mapping[str, Value], index: int, dtype: np.dtype[Any]) -> int | None:
+    value = cards.get(f"TNULL{index}")
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    limits = np.iinfo(dtype)
+    return value if limits.min <= value <= limits.max else None
