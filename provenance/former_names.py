@@ -49,7 +49,7 @@ FORMER_NAMES: Final = {
     "reduction.fitswrite": "reduction.events.fitswrite",
     "reduction.grouping": "reduction.spectra.grouping",
     "reduction.gti": "reduction.events.gti",
-    "reduction.inflate": "reduction.events.inflate",
+    "reduction.inflate": "reduction.events.fitsfile",
     "reduction.ogip": "reduction.spectra.ogip",
     "reduction.selection": "reduction.events.selection",
     "reduction.spectrum": "reduction.spectra.spectrum",

@@ -38,7 +38,7 @@ from provenance.steps import recording
 from provenance.text.errors import ProvenanceError
 from reduction.arguments import PARAMETERS_FILE, Argument, read_argument
 from reduction.errors import ReductionError
-from reduction.events.inflate import inflate, is_gzip
+from reduction.events.fitsfile import inflate, is_gzip
 
 STEPS_FILE = "steps.json"
 RESULTS_FOLDER = "results"

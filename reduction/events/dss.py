@@ -16,7 +16,7 @@ import numpy as np
 from reduction.events import fitswrite
 from reduction.events.eventlist import EventList
 from reduction.events.fitswrite import Cards, TableColumn
-from reduction.events.gti import GTI
+from reduction.events.goodtime import GTI
 from reduction.events.selection import ALL_FLAG_BITS, Selection
 from reduction.missions import Ranges
 

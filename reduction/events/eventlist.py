@@ -16,14 +16,15 @@ import numpy as np
 import numpy.typing as npt
 from astropy.wcs import WCS
 
+from provenance.fits.bintable import CHUNK_BYTES, Table
+from provenance.fits.columns import Column, Rows
+from provenance.fits.hdus import Hdu
 from reduction.errors import ReductionError
-from reduction.events.fitsfile import Column, Hdu, Header, describe_table, integer, scan
-from reduction.events.gti import GTI, Clock, read_tables
-from reduction.events.inflate import inflate, is_gzip
+from reduction.events.clock import Clock
+from reduction.events.fitsfile import FitsFile, Header, inflate, is_gzip, reduction_errors, scan
+from reduction.events.goodtime import GTI
+from reduction.events.gti import read_tables
 from reduction.missions import Mission, identify, number
-
-CHUNK_BYTES = 12_000_000
-"""Bytes of rows handed out at a time."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class EventList:
 
     `keywords` are those of the event table over those of the primary header; `wcs` maps values of the X,Y columns, as
     pixel coordinates that count from 0, to the sky in the frame of the file; `gtis` and `bad_pixels` go by CCD number
-    (None: all CCDs). `dtype` is a row as it lies in the file. A column that is not there is None.
+    (None: all CCDs). `hdus` are all those of the file, `events` is that of the event table, which `table` describes. A
+    column that is not there is None.
     """
 
     name: str
@@ -51,8 +53,7 @@ class EventList:
     keywords: Header
     hdus: tuple[Hdu, ...]
     events: Hdu
-    nrows: int
-    dtype: np.dtype[np.void]
+    table: Table
     time: Column
     energy: Column
     channel: Column
@@ -69,26 +70,24 @@ class EventList:
     bad_pixels: Mapping[int, BadPixels]
     notes: tuple[str, ...] = ()
 
-    def chunks(self, size_bytes: int = CHUNK_BYTES) -> Iterator[npt.NDArray[np.void]]:
+    @property
+    def nrows(self) -> int:
+        """How many events there are."""
+        return self.table.rows
+
+    @property
+    def dtype(self) -> np.dtype[np.void]:
+        """The type of a row as it lies in the file."""
+        return self.table.dtype
+
+    def chunks(self, size_bytes: int = CHUNK_BYTES) -> Iterator[Rows]:
         """Go once through the rows, about `size_bytes` at a time.
 
         The arrays are views on one buffer: each is valid until the next is asked for. Raises ReductionError if the
         file is shorter than it was when opened.
         """
-        at_once = max(1, min(size_bytes // self.dtype.itemsize, self.nrows))
-        buffer = bytearray(at_once * self.dtype.itemsize)
-        with self.path.open("rb", buffering=0) as file:
-            file.seek(self.events.data_start)
-            for first in range(0, self.nrows, at_once):
-                wanted = min(at_once, self.nrows - first) * self.dtype.itemsize
-                view = memoryview(buffer)[:wanted]
-                done = 0
-                while done < wanted:
-                    count = file.readinto(view[done:])
-                    if not count:
-                        raise ReductionError(f"{self.name} became shorter while it was read", "eventlist")
-                    done += count
-                yield np.frombuffer(view, dtype=self.dtype)
+        with reduction_errors("eventlist"):
+            yield from self.table.chunks(self.path, size_bytes)
 
 
 @contextmanager
@@ -122,49 +121,49 @@ def open_eventlist(path: Path, parameter: str = "eventlist", scratch: Path | Non
 
 def _describe(path: Path, name: str, parameter: str) -> EventList:
     """Read everything but the rows."""
-    hdus = scan(path, parameter)
-    events = _find_events(hdus, name, parameter)
-    keywords = {**hdus[0].header, **{key: value for key, value in events.header.items() if value is not None}}
+    file = scan(path, parameter, name)
+    events = _find_events(file)
+    keywords = {**file.hdus[0].cards, **{key: value for key, value in events.cards.items() if value is not None}}
     mission = identify(keywords, parameter)
-    nrows = integer(events.header, "NAXIS2", 0, 2**40, f"table EVENTS of {name}", parameter)
-    dtype, columns = describe_table(events, parameter)
-    if integer(events.header, "PCOUNT", 0, 2**62, f"table EVENTS of {name}", parameter):
+    table = file.table(events)
+    if table.heap:
         raise ReductionError(f"table EVENTS of {name} has columns of variable length, which are not read", parameter)
 
     def column(wanted: str | None) -> Column | None:
-        found = columns.get(wanted.upper()) if wanted else None
-        return found if found and found.dtype.kind in "iuf" and dtype[found.field].shape == () else None
+        found = table.columns.get(wanted.upper()) if wanted else None
+        return found if found and found.is_number else None
 
     def needed(wanted: str) -> Column:
         found = column(wanted)
         if found is None:
             raise ReductionError(f"table EVENTS of {name} has no column {wanted} of numbers, which {mission.name} "
-                                 f"needs; it has {', '.join(columns)[:200]}", parameter)  # fmt: skip
+                                 f"needs; it has {', '.join(table.columns)[:200]}", parameter)  # fmt: skip
         return found
 
     x, y = column(mission.x), column(mission.y)
     clock = Clock.of(keywords)
-    gtis: dict[int | None, GTI] = read_tables(hdus, clock, parameter)
+    gtis: dict[int | None, GTI] = read_tables(file, clock)
     notes = []
     if not gtis:
         gtis, note = _whole_exposure(keywords, name, parameter)
         notes.append(note)
     return EventList(
-        name=name, path=path, mission=mission, header=events.header, keywords=keywords,
-        hdus=hdus, events=events, nrows=nrows, dtype=dtype, time=needed(mission.time), energy=needed(mission.energy),
+        name=name, path=path, mission=mission, header=events.cards, keywords=keywords,
+        hdus=file.hdus, events=events, table=table, time=needed(mission.time), energy=needed(mission.energy),
         channel=needed(mission.channel), x=x, y=y, pattern=column(mission.pattern), flag=column(mission.flag),
         ccd=column(mission.ccd), rawx=column(mission.rawx), rawy=column(mission.rawy),
-        wcs=_sky(keywords, x, y), clock=clock, gtis=gtis, bad_pixels=_bad_pixels(hdus, mission, parameter),
+        wcs=_sky(keywords, x, y), clock=clock, gtis=gtis, bad_pixels=_bad_pixels(file, mission),
         notes=tuple(notes),
     )  # fmt: skip
 
 
-def _find_events(hdus: tuple[Hdu, ...], name: str, parameter: str) -> Hdu:
-    for hdu in hdus:
+def _find_events(file: FitsFile) -> Hdu:
+    """Return the event table. Raise ReductionError if there is none."""
+    for hdu in file.hdus:
         if hdu.is_table and hdu.name in ("EVENTS", "STDEVT"):
             return hdu
-    names = ", ".join(hdu.name or "(no name)" for hdu in hdus)
-    raise ReductionError(f"{name} has no table EVENTS, so it is no event list; it has {names[:200]}", parameter)
+    raise ReductionError(f"{file.name} has no table EVENTS, so it is no event list; it has {file.names[:200]}",
+                         file.parameter)  # fmt: skip
 
 
 def _whole_exposure(keywords: Header, name: str, parameter: str) -> tuple[dict[int | None, GTI], str]:
@@ -204,20 +203,21 @@ def _sky(keywords: Header, x: Column | None, y: Column | None) -> WCS | None:
     return wcs if wcs.has_celestial else None
 
 
-def _bad_pixels(hdus: tuple[Hdu, ...], mission: Mission, parameter: str) -> dict[int, BadPixels]:
-    """Bad pixel tables BADPIXnn of missions whose CCDs are known; rows of TYPE 0 (nothing wrong) are left out."""
+def _bad_pixels(file: FitsFile, mission: Mission) -> dict[int, BadPixels]:
+    """Read the tables BADPIXnn of missions whose CCDs are known; rows of TYPE 0 (nothing wrong) are left out."""
     found: dict[int, BadPixels] = {}
     if mission.detector is None:
         return found
-    for hdu in hdus:
+    for hdu in file.hdus:
         match = re.fullmatch(r"BADPIX(\d\d)", hdu.name)
         if not match or not hdu.is_table:
             continue
-        rows, columns = hdu.table(parameter)
-        if not {"RAWX", "RAWY"} <= set(columns):
+        rows, columns = file.read(hdu)
+        numbers = {name: column.values(rows) for name, column in columns.items() if column.is_number}
+        if not {"RAWX", "RAWY"} <= set(numbers):
             continue
-        extent = columns["YEXTENT"].values(rows) if "YEXTENT" in columns else np.ones(len(rows))
-        bad = columns["TYPE"].values(rows) != 0 if "TYPE" in columns else np.ones(len(rows), dtype=bool)
+        extent = numbers.get("YEXTENT", np.ones(len(rows)))
+        bad = numbers.get("TYPE", np.ones(len(rows))) != 0
         found[int(match[1])] = BadPixels(*(np.asarray(values[bad], dtype=np.int64) for values in (
-            columns["RAWX"].values(rows), columns["RAWY"].values(rows), extent)))  # fmt: skip
+            numbers["RAWX"], numbers["RAWY"], extent)))  # fmt: skip
     return found

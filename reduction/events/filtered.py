@@ -10,12 +10,12 @@ from typing import BinaryIO
 
 from provenance.fits.atomic import replacing
 from provenance.fits.cards import BLOCK, SIZE, card
+from provenance.fits.columns import Rows
 from reduction.events import fitswrite
 from reduction.events.dss import DataSubspace
 from reduction.events.eventlist import EventList
 from reduction.events.fitswrite import LONGSTRN, PRIMARY, Cards
-from reduction.events.gti import GTI, of_ccd
-from reduction.events.selection import Rows
+from reduction.events.goodtime import GTI, of_ccd
 from reduction.missions import CREATOR, number
 
 _RENEWED = re.compile(r"CHECKSUM|DATASUM|\d*DS(TYP|VAL|FORM|UNIT?|REF)\d+|NEVENTS|SLCTEXPR|LONGSTRN")
@@ -66,7 +66,7 @@ def writing_events(
 
 def _primary(events: EventList) -> bytes:
     """Primary header of the event list, without sums of bytes that change, without the data of an image."""
-    carried = fitswrite.without(fitswrite.raw_cards(events.hdus[0].header_bytes()), _PRIMARY_RENEWED)
+    carried = fitswrite.without(fitswrite.raw_cards(events.hdus[0].header), _PRIMARY_RENEWED)
     first = fitswrite.texts([*PRIMARY, *LONGSTRN])
     history = f"HISTORY Events selected by {CREATOR}".ljust(SIZE)
     return fitswrite.from_texts([*first, *(text for _, text in carried), history])
@@ -75,7 +75,7 @@ def _primary(events: EventList) -> bytes:
 def _events_header(events: EventList, subspace: DataSubspace, gtis: Mapping[int | None, GTI]) -> bytes:
     """Header of the event table with the new data subspace; the rows in NAXIS2 are put in when they are known."""
     times = _new_times(events, gtis)
-    carried = fitswrite.without(fitswrite.raw_cards(events.events.header_bytes()), _RENEWED)
+    carried = fitswrite.without(fitswrite.raw_cards(events.events.header), _RENEWED)
     texts = [text for _, text in fitswrite.replaced(carried, times.get)]
     skip = {"MTYPE1", "MFORM1"} if "MTYPE1" in events.header else set()
     added: Cards = [*LONGSTRN, *(each for each in subspace.cards if each[0] not in skip),

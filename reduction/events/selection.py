@@ -11,13 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from provenance.fits.columns import Column, Rows
 from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList
-from reduction.events.fitsfile import Column
-from reduction.events.gti import GTI, combine, of_ccd, span
+from reduction.events.goodtime import GTI, combine, of_ccd, span
 from reduction.missions import HIGHEST_PATTERN, Ranges, parse_patterns
 
-Rows = npt.NDArray[np.void]
 Mask = npt.NDArray[np.bool_]
 
 ALL_FLAG_BITS = 0xFFFFFFFF
@@ -236,17 +235,13 @@ def _tests(
 
 
 def _within(column: Column, low: float, high: float) -> Callable[[Rows], Mask]:
-    """Test low <= value <= high on one column, without unscaling it row by row."""
-    if column.scaled:
-        low, high = sorted(((low - column.zero) / column.scale, (high - column.zero) / column.scale))
-    least: Any = low
-    most: Any = high
-    if column.dtype.kind in "iu":
-        limits = np.iinfo(column.dtype)
-        least = max(math.ceil(low), limits.min) if low <= limits.max else limits.max
-        most = min(math.floor(high), limits.max) if high >= limits.min else limits.min
-        if low > limits.max or high < limits.min:
-            return lambda rows: np.zeros(rows.size, dtype=np.bool_)
+    """Return a test low <= value <= high of one column, which looks at stored numbers only."""
+    bounds = column.stored_range(low, high)
+    if bounds is None:
+        return lambda rows: np.zeros(rows.size, dtype=np.bool_)
+    least: Any
+    most: Any
+    least, most = bounds
     field_name, null = column.field, column.null
 
     def test(rows: Rows) -> Mask:
@@ -260,10 +255,20 @@ def _within(column: Column, low: float, high: float) -> Callable[[Rows], Mask]:
 
 
 def _unset(column: Column, mask: int) -> Callable[[Rows], Mask]:
-    """Test that no bit of the mask is set."""
+    """Return a test that no bit of the mask is set in the value, whole numbers of any type."""
+    if column.scaled or column.dtype.kind == "f":
+        return lambda rows: np.asarray((_whole_numbers(column, rows) & mask) == 0, dtype=np.bool_)
     kind = np.dtype(f">u{column.dtype.itemsize}")
     bits = kind.newbyteorder("=").type(mask & (2 ** (8 * column.dtype.itemsize) - 1))
     return lambda rows: np.asarray((rows[column.field].view(kind) & bits) == 0, dtype=np.bool_)
+
+
+def _whole_numbers(column: Column, rows: Rows) -> npt.NDArray[np.int64]:
+    """Return the values of a flag that is scaled or a float, shape (n,); what is no number has no bit set."""
+    values = column.values(rows)
+    if values.dtype.kind == "f":
+        values = np.nan_to_num(values, posinf=0, neginf=0)
+    return values.astype(np.int64)
 
 
 def _among(column: Column, ranges: Ranges) -> Callable[[Rows], Mask]:

@@ -12,9 +12,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from provenance.fits.columns import Rows
 from reduction.errors import ReductionError
 from reduction.events.eventlist import BadPixels, EventList
-from reduction.events.selection import Region, Rows
+from reduction.events.selection import Region
 from reduction.missions import Window
 
 Floats = npt.NDArray[np.float64]

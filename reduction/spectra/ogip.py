@@ -32,7 +32,7 @@ def observation_cards(events: EventList) -> Cards:
     """Return the keywords of the event list that hold for its products too, without repetitions."""
     comments: dict[str, str] = {}
     for hdu in (events.events, events.hdus[0]):
-        for key, text in fitswrite.raw_cards(hdu.header_bytes()):
+        for key, text in fitswrite.raw_cards(hdu.header):
             comments.setdefault(key, fitswrite.comment(text))
     return [
         (key, value, comments.get(key, ""))

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from provenance.fits.columns import Rows
 from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList
-from reduction.events.gti import of_ccd
-from reduction.events.selection import Rows, Selection, Tally, Target, gather
+from reduction.events.goodtime import of_ccd
+from reduction.events.selection import Selection, Tally, Target, gather
 from reduction.missions import Mission
 from reduction.spectra import grouping
 from reduction.spectra.area import CcdPlace, GoodArea, Sampler, SizedRegion, good_area, place_ccds, require_in_field

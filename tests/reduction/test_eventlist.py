@@ -11,8 +11,8 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from provenance.fits import gzipped
 from reduction.errors import ReductionError
-from reduction.events import inflate
 from reduction.events.eventlist import open_eventlist
 from reduction.missions import ACIS, EPN, FPMA, XTI
 from synthetic import PN, Epic, write
@@ -173,10 +173,10 @@ def test_truncated_gzip(epic: Path, tmp_path: Path) -> None:
 def test_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = tmp_path / "bomb.gz"
     packed.write_bytes(gzip.compress(bytes(12_000_000)))
-    monkeypatch.setattr(inflate, "RATIO_FROM", 5_000_000)
+    monkeypatch.setattr(gzipped, "RATIO_FROM", 5_000_000)
     refused(packed, "bomb.gz inflates to more than .* from 1")
-    monkeypatch.setattr(inflate, "RATIO_FROM", 10**12)
-    monkeypatch.setattr(inflate, "MAX_INFLATED", 5_000_000)
+    monkeypatch.setattr(gzipped, "RATIO_FROM", 10**12)
+    monkeypatch.setattr(gzipped, "MAX_ON_DISK", 5_000_000)
     refused(packed, "at most 5000000 bytes")
 
 

@@ -70,7 +70,7 @@ def test_real_coma_file(shared: Path) -> None:
 
 def test_real_per_ccd_tables(shared: Path) -> None:
     path = shared / "real/xmm_coma8/PN_image.fits"
-    found = gti.read_tables(scan(path, "gti"), CLOCK, "gti")
+    found = gti.read_tables(scan(path, "gti"), CLOCK)
     assert set(found) == set(range(1, 13))
     with fits.open(path) as hdus:
         for hdu in hdus[1:]:
@@ -84,14 +84,14 @@ def test_ccd_of_a_table_from_the_data_subspace_where_it_does_not_say(shared: Pat
         for hdu in hdus:
             hdu.header.remove("CCDID", ignore_missing=True)
         hdus.writeto(path)
-    assert set(gti.read_tables(scan(path, "gti"), CLOCK, "gti")) == {1, 2, 3, 4, 5, 7}
+    assert set(gti.read_tables(scan(path, "gti"), CLOCK)) == {1, 2, 3, 4, 5, 7}
 
 
 def test_two_tables_of_one_ccd_are_intersected(tmp_path: Path) -> None:
     path = tmp_path / "e.fits"
     fits.HDUList([fits.PrimaryHDU(), gti_table("STDGTI04", [0, 50], [40, 90]),
                   gti_table("GTI00303", [30], [60], CCDID=4)]).writeto(path)  # fmt: skip
-    assert gti.read_tables(scan(path, "gti"), CLOCK, "gti") == {4: GTI.of([30, 50], [40, 60])}
+    assert gti.read_tables(scan(path, "gti"), CLOCK) == {4: GTI.of([30, 50], [40, 60])}
 
 
 def test_other_reference_day_is_converted(tmp_path: Path) -> None:

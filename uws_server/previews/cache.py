@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from provenance.fits.hdus import OPENING
+from provenance.fits.hdus import OPENING, Hdu
 from reduction.errors import ReductionError
-from reduction.events.fitsfile import Hdu, scan
+from reduction.events.fitsfile import scan
 from uws_server.previews import svg
 from uws_server.previews.plot import Plot, make_plot, plot_json
 from uws_server.previews.spectra import NoPreview, is_spectrum
@@ -153,7 +153,7 @@ def _look(product: Product) -> Preview:
 
 def _look_at_fits(product: Product) -> Preview:
     began = time.monotonic()
-    hdus = scan(product.path, "")
+    hdus = scan(product.path, "").hdus
     if any(is_spectrum(hdu) for hdu in hdus):
         try:
             preview = Preview("spectrum", plot=make_plot(product.path, product.beside))
@@ -185,7 +185,7 @@ def _sky(path: Path) -> bytes:
     from uws_server.previews import sky  # not before a picture is drawn: coordinates and projections take 18 MiB
 
     try:
-        hdus = scan(path, "")
+        hdus = scan(path, "").hdus
     except (OSError, ReductionError) as error:
         raise NoPreview(str(error)) from error
     if any(hdu.name in ("EVENTS", "STDEVT") for hdu in hdus):
@@ -193,13 +193,13 @@ def _sky(path: Path) -> bytes:
     image = _first_image(hdus)
     if image is None:
         raise NoPreview("the file has no image and no events")
-    return sky.picture_of_image(image)
+    return sky.picture_of_image(path, image)
 
 
 def _first_image(hdus: tuple[Hdu, ...]) -> Hdu | None:
     """The first image with two axes; an ASCII table, such as VO-TAGS, has two axes as well."""
-    images = (hdu for hdu in hdus if str(hdu.header.get("XTENSION", "IMAGE")).strip() == "IMAGE")
-    return next((hdu for hdu in images if hdu.header.get("NAXIS") == 2 and hdu.data_size), None)
+    images = (hdu for hdu in hdus if hdu.kind in ("", "IMAGE"))
+    return next((hdu for hdu in images if hdu.cards.get("NAXIS") == 2 and hdu.size), None)
 
 
 def _weight(made: Preview | Drawing) -> int:

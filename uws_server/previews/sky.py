@@ -1,4 +1,4 @@
-"""Pictures of the sky: an event list binned in X and Y, or a FITS image, as a small PNG. Imports reduction only.
+"""Pictures of the sky: an event list binned in X and Y, or a FITS image, as a small PNG. Imports the libraries only.
 
 Event lists are read in chunks, images row by row; the PNG and its colours are made here.
 """
@@ -13,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from provenance.fits import FitsError
+from provenance.fits.columns import Column
+from provenance.fits.hdus import Hdu
+from provenance.fits.image import Image, image
 from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList, open_eventlist
-from reduction.events.fitsfile import Column, Hdu, integer
 from reduction.missions import number
 from uws_server.previews.spectra import Floats, NoPreview
 
@@ -23,7 +26,6 @@ MOST_ROWS = 60_000_000
 MOST_PIXELS = 100_000_000
 LARGEST_SIDE = 400
 _SMALLEST_SIDE = 64
-_TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
 
 def picture_of_events(path: Path) -> bytes:
@@ -35,15 +37,20 @@ def picture_of_events(path: Path) -> bytes:
         raise NoPreview(str(error)) from error
 
 
-def picture_of_image(hdu: Hdu) -> bytes:
+def picture_of_image(path: Path, hdu: Hdu) -> bytes:
     """A PNG of the image of an HDU, its pixels averaged in square blocks where it is large."""
-    width, height = _size(hdu)
-    block = max(1, -(-max(width, height) // LARGEST_SIDE))
-    rows = []
     try:
-        for strip in _strips(hdu, width, height, block):
-            used = width // block * block
-            rows.append(strip[:, :used].reshape(strip.shape[0], -1, block).mean(axis=(0, 2)))
+        found = image(hdu)
+        _require_drawable(found)
+        block = max(1, -(-max(found.width, found.height) // LARGEST_SIDE))
+        used = found.width // block * block
+        with path.open("rb") as stream:
+            rows = [
+                strip[:, :used].reshape(strip.shape[0], -1, block).mean(axis=(0, 2))
+                for strip in found.strips(stream, block)
+            ]
+    except FitsError as error:
+        raise NoPreview(str(error)) from error
     except OSError as error:
         raise NoPreview(f"the image cannot be read: {error.strerror}") from error
     return _png(np.array(rows))
@@ -85,46 +92,19 @@ def _positions(events: EventList, x: Column, y: Column) -> Iterator[tuple[Floats
         keep = np.ones(len(rows), dtype=bool)
         axes = []
         for column in (x, y):
-            values = np.asarray(column.values(rows), dtype=np.float64)
-            valid = column.valid(rows)
+            values = column.floats(rows)
             low, high = (number(events.header, f"TL{end}{column.index}") for end in ("MIN", "MAX"))
             keep &= np.isfinite(values)
-            if valid is not None:
-                keep &= valid
             if low is not None and high is not None and low < high:
                 keep &= (values >= low) & (values <= high)
             axes.append(values)
         yield axes[0][keep], axes[1][keep]
 
 
-def _size(hdu: Hdu) -> tuple[int, int]:
-    try:
-        axes = integer(hdu.header, "NAXIS", 0, 999, "the image", "")
-        width, height = (integer(hdu.header, f"NAXIS{axis}", 0, 2**40, "the image", "") for axis in (1, 2))
-    except ReductionError as error:
-        raise NoPreview(str(error)) from error
-    if axes != 2 or width < 1 or height < 1:
-        raise NoPreview(f"the image has {axes} axes; two are drawn")
-    if width * height > MOST_PIXELS:
-        raise NoPreview(f"{width} × {height} pixels are too many for a picture made while you wait")
-    return width, height
-
-
-def _strips(hdu: Hdu, width: int, height: int, block: int) -> Iterator[Floats]:
-    """`block` rows of pixels at a time, shape (block, width), with NaN where there is no number."""
-    bits = integer(hdu.header, "BITPIX", -64, 64, "the image", "")
-    if bits not in _TYPES:
-        raise NoPreview(f"the image has BITPIX = {bits}, which is no FITS format")
-    kind = np.dtype(_TYPES[bits])
-    zero, scale = number(hdu.header, "BZERO") or 0.0, number(hdu.header, "BSCALE") or 1.0
-    with hdu.path.open("rb") as stream:
-        stream.seek(hdu.data_start)
-        for _ in range(max(1, height // block)):
-            data = stream.read(width * min(block, height) * kind.itemsize)
-            if len(data) % (width * kind.itemsize):
-                raise NoPreview("the file ends inside the image")
-            stored = np.frombuffer(data, dtype=kind).reshape(-1, width)
-            yield zero + scale * stored.astype(np.float64)
+def _require_drawable(found: Image) -> None:
+    """Raise NoPreview for an image that would take too long to draw."""
+    if found.width * found.height > MOST_PIXELS:
+        raise NoPreview(f"{found.width} × {found.height} pixels are too many for a picture made while you wait")
 
 
 def _png(values: Floats) -> bytes:

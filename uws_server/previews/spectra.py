@@ -1,4 +1,4 @@
-"""Reads OGIP spectra for a plot: counts in groups of channels, energies, rates with errors. Imports reduction only.
+"""Reads OGIP spectra for a plot: counts in groups of channels, energies, rates with errors. Imports the libraries only.
 
 Files come from scripts that nobody vouches for: whatever is wrong with one becomes a `NoPreview` with its reason.
 """
@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from provenance.fits.hdus import Hdu
 from reduction import missions
 from reduction.errors import ReductionError
-from reduction.events.fitsfile import Hdu, scan
+from reduction.events.fitsfile import scan
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -88,17 +89,18 @@ class Points:
 def is_spectrum(hdu: Hdu) -> bool:
     """Whether an HDU is an OGIP spectrum."""
     return hdu.is_table and (
-        hdu.name == "SPECTRUM" or str(hdu.header.get("HDUCLAS1", "")).strip().upper() == "SPECTRUM"
+        hdu.name == "SPECTRUM" or str(hdu.cards.get("HDUCLAS1", "")).strip().upper() == "SPECTRUM"
     )
 
 
 def read_spectrum(path: Path, beside: Mapping[str, Path]) -> SpectrumFile:
     """Read the spectrum in a file; `beside` has the files a header may name (RESPFILE), by file name."""
     try:
-        hdu = next((hdu for hdu in scan(path, "") if is_spectrum(hdu)), None)
+        file = scan(path, "")
+        hdu = next((hdu for hdu in file.hdus if is_spectrum(hdu)), None)
         if hdu is None:
             raise NoPreview("the file has no SPECTRUM table")
-        rows, columns = hdu.table("")
+        rows, columns = file.read(hdu)
     except (OSError, ReductionError) as error:
         raise NoPreview(str(error)) from error
     if not 0 < len(rows) <= MOST_CHANNELS:
@@ -106,12 +108,10 @@ def read_spectrum(path: Path, beside: Mapping[str, Path]) -> SpectrumFile:
 
     def values(name: str) -> Floats | None:
         column = columns.get(name)
-        if column is None or column.dtype.kind not in "iuf" or rows.dtype[column.field].shape != ():
-            return None
-        return np.asarray(column.values(rows), dtype=np.float64)
+        return column.floats(rows) if column is not None and column.is_number else None
 
     channel, counts, rate = values("CHANNEL"), values("COUNTS"), values("RATE")
-    header = hdu.header
+    header = hdu.cards
     exposure_s = _positive(header, "EXPOSURE")
     if counts is None and rate is not None:
         counts = rate * exposure_s
@@ -204,14 +204,15 @@ def _channels(header: Mapping[str, Any], channel: Integers, beside: Mapping[str,
 
 def _from_response(path: Path, channel: Integers) -> Channels | None:
     try:
-        hdu = next((hdu for hdu in scan(path, "") if hdu.name == "EBOUNDS" and hdu.is_table), None)
+        file = scan(path, "")
+        hdu = next((hdu for hdu in file.hdus if hdu.name == "EBOUNDS" and hdu.is_table), None)
         if hdu is None:
             return None
-        rows, columns = hdu.table("")
+        rows, columns = file.read(hdu)
         names = ("CHANNEL", "E_MIN", "E_MAX")
-        if not set(names) <= set(columns):
+        if not all(name in columns and columns[name].is_number for name in names):
             return None
-        numbers, low, high = (np.asarray(columns[name].values(rows), dtype=np.float64) for name in names)
+        numbers, low, high = (columns[name].floats(rows) for name in names)
     except (OSError, ReductionError, ValueError):
         return None
     order = np.argsort(numbers)

@@ -1,0 +1,144 @@
+"""Good time intervals as a value with set arithmetic, for one CCD and by CCD."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+
+from reduction.errors import ReductionError
+
+Times = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class GTI:
+    """Good time intervals, sorted and apart: shape (n,) each, in seconds of the event list's own clock.
+
+    Make one with `GTI.of`, which sorts, joins what touches and refuses nonsense. Both ends are good, as for cfitsio's
+    gtifilter: archive lists whose last frame is at the very stop exist.
+
+    >>> GTI.of([0, 5, 20], [6, 10, 30]).total
+    20.0
+    """
+
+    start: Times
+    stop: Times
+
+    @classmethod
+    def of(cls, start: npt.ArrayLike, stop: npt.ArrayLike, parameter: str = "gti") -> GTI:
+        """Intervals in any order, overlapping or not.
+
+        Raises ReductionError (naming `parameter`) if a time is not finite or a stop comes before its start.
+        """
+        starts = np.atleast_1d(np.asarray(start, dtype=np.float64))
+        stops = np.atleast_1d(np.asarray(stop, dtype=np.float64))
+        if starts.ndim != 1 or starts.shape != stops.shape:
+            raise ReductionError(f"there are {starts.size} starts and {stops.size} stops of good time", parameter)
+        if not (np.isfinite(starts).all() and np.isfinite(stops).all()):
+            raise ReductionError("a good time interval has no finite START and STOP; times are seconds", parameter)
+        wrong = np.flatnonzero(stops < starts)
+        if wrong.size:
+            row = int(wrong[0])
+            raise ReductionError(f"good time interval {row + 1} stops ({stops[row]:.3f} s) before it starts "
+                                 f"({starts[row]:.3f} s)", parameter)  # fmt: skip
+        return cls._join(starts, stops)
+
+    @classmethod
+    def _join(cls, starts: Times, stops: Times) -> GTI:
+        """Sort, leave out the empty, join those that overlap or touch."""
+        order = np.argsort(starts, kind="stable")
+        starts, stops = starts[order], stops[order]
+        kept = stops > starts
+        starts, stops = starts[kept], stops[kept]
+        if starts.size == 0:
+            return cls(starts, stops)
+        reach = np.maximum.accumulate(stops)
+        new = np.concatenate(([True], starts[1:] > reach[:-1]))
+        last = np.concatenate((np.flatnonzero(new)[1:] - 1, [starts.size - 1]))
+        return cls(starts[new], reach[last])
+
+    @property
+    def total(self) -> float:
+        """Good time in seconds."""
+        return float((self.stop - self.start).sum())
+
+    def __len__(self) -> int:
+        return int(self.start.size)
+
+    def __eq__(self, other: object) -> bool:
+        return (isinstance(other, GTI) and np.array_equal(self.start, other.start)
+                and np.array_equal(self.stop, other.stop))  # fmt: skip
+
+    def __hash__(self) -> int:
+        return hash((self.start.tobytes(), self.stop.tobytes()))
+
+    def __or__(self, other: GTI) -> GTI:
+        return self._join(np.concatenate((self.start, other.start)), np.concatenate((self.stop, other.stop)))
+
+    def __and__(self, other: GTI) -> GTI:
+        edges = np.unique(np.concatenate((self.start, self.stop, other.start, other.stop)))
+        inside = np.flatnonzero(self._good_after(edges[:-1]) & other._good_after(edges[:-1]))
+        return self._join(edges[inside], edges[inside + 1])
+
+    def contains(self, times: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Which times are good: start <= t <= stop. Times in seconds, any shape; NaN is never good."""
+        moments = np.asarray(times, dtype=np.float64)
+        if not len(self):
+            return np.zeros(moments.shape, dtype=bool)
+        before = np.searchsorted(self.start, moments, side="right") - 1
+        return np.asarray((before >= 0) & (moments <= self.stop[before]), dtype=np.bool_)
+
+    def _good_after(self, moments: Times) -> npt.NDArray[np.bool_]:
+        """Whether the time right after each moment is good."""
+        begun = np.searchsorted(self.start, moments, side="right")
+        return np.asarray(begun > np.searchsorted(self.stop, moments, side="right"), dtype=np.bool_)
+
+    def shifted(self, seconds: float) -> GTI:
+        """The same intervals on a clock that shows `seconds` more."""
+        return GTI(self.start + seconds, self.stop + seconds) if seconds else self
+
+
+GTITables = Mapping[int | None, GTI]
+"""Good time by CCD number; under None what holds for every CCD."""
+
+
+def union(tables: Iterable[GTI]) -> GTI:
+    """Time that is good in any of some tables."""
+    return reduce(lambda one, other: one | other, tables, GTI(np.empty(0), np.empty(0)))
+
+
+def of_ccd(tables: GTITables, ccd: int | None) -> GTI | None:
+    """Good time of one CCD: its own table within the common one; None if neither is there."""
+    own, common = tables.get(ccd) if ccd is not None else None, tables.get(None)
+    if own is not None and common is not None:
+        return own & common
+    return own if own is not None else common
+
+
+def combine(tables: GTITables, user: GTITables) -> dict[int | None, GTI]:
+    """Good time of an event list within that of a user's GTI file, by CCD.
+
+    A CCD of the event list that a per-CCD user table leaves out has no good time.
+    """
+    if not user:
+        return dict(tables)
+    ccds: set[int | None] = set(tables) or {None}
+    if None in ccds and len(ccds) == 1:
+        ccds |= set(user)
+    result: dict[int | None, GTI] = {}
+    for ccd in ccds:
+        mine, theirs = of_ccd(tables, ccd), of_ccd(user, ccd)
+        if theirs is None:
+            theirs = union(user.values()) if ccd is None else GTI(np.empty(0), np.empty(0))
+        result[ccd] = theirs if mine is None else mine & theirs
+    return result
+
+
+def span(tables: GTITables) -> tuple[float, float] | None:
+    """First start and last stop of all tables in seconds, None where there is no good time."""
+    everything = union(tables.values())
+    return (float(everything.start[0]), float(everything.stop[-1])) if len(everything) else None
