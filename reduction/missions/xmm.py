@@ -1,0 +1,27 @@
+"""The EPIC cameras of XMM-Newton: pn, MOS1 and MOS2."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reduction.missions.model import Mission, Window
+
+# FWHM of pn: least squares over the redistribution matrix of a pn source, patterns 0-4 (SAS 18).
+EPN = Mission(
+    name="XMM-Newton EPIC pn", telescope="XMM", instruments=("EPN",), time="TIME", x="X", y="Y",
+    energy="PI", energy_zero_kev=0.0, energy_step_kev=0.001,
+    channel="PI", channel_divisor=5, first_channel=0, last_channel=4095, channel_zero_kev=0.0, channel_width_kev=0.005,
+    fwhm_ev=(81.5, 73.6), pattern="PATTERN", default_patterns=((0, 4),),
+    flag="FLAG", flag_card="XMMEA_EP", default_flag_mask=0xCFA0000,
+    ccd="CCDNR", rawx="RAWX", rawy="RAWY", detector=Window((1, 64), (1, 200)),
+    live_per_ccd=("LIVETI{:02d}", "ONTIME{:02d}"),
+    modes=("IMAGING",), mode_refusal="in timing and burst mode RAWY is time, not a place on the sky",
+)  # fmt: skip
+
+# FWHM of MOS: 70 eV at 1 keV and 150 eV at 6.4 keV (XMM-Newton Users Handbook).
+EMOS1 = replace(
+    EPN, name="XMM-Newton EPIC MOS1", instruments=("EMOS1",), last_channel=2399, fwhm_ev=(41.0, 57.0),
+    default_patterns=((0, 12),), flag_card="XMMEA_EM", default_flag_mask=0x766BA000,
+    detector=Window((1, 600), (1, 600)),
+)  # fmt: skip
+EMOS2 = replace(EMOS1, name="XMM-Newton EPIC MOS2", instruments=("EMOS2",))
