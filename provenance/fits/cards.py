@@ -43,11 +43,17 @@ def find(header: bytes, keyword: str) -> Value:
 
     A long string is read to the end of its first card only.
     """
+    at = offset(header, keyword)
+    return None if at is None else _value(_text(header[at + 9 : at + SIZE]))
+
+
+def offset(header: bytes, keyword: str) -> int | None:
+    """Return the byte at which the card of a keyword of 8 characters at most begins; None when it is absent."""
     sought = f"{keyword:<8}=".encode("ascii")
     at = header.find(sought)
     while at >= 0:
         if at % SIZE == 0:
-            return _value(_text(header[at + 9 : at + SIZE]))
+            return at
         at = header.find(sought, at + 1)
     return None
 
