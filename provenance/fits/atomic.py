@@ -12,10 +12,10 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
-    """Open a file beside `path` for writing and reading; synced, it takes the place of `path` when the block ends well.
+    """Open a file beside `path` for writing and reading; it is synced and replaces `path` when the block ends well.
 
-    `mode` are its permissions; None for those of any new file. A symbolic link is replaced: give what it leads to
-    where it shall stay. Raises OSError when there is no room; what there was then stays.
+    `mode` are its permissions; None for those of any new file. A symbolic link is replaced: give its target to keep it.
+    Raises OSError when there is no room; the old file then stays.
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(3)}.part")
 
@@ -37,13 +37,13 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Put the bytes in a file, whole or not at all."""
+    """Write a file, whole or not at all. Raise OSError."""
     with replacing(path) as stream:
         stream.write(data)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last."""
+    """Sync a folder, so that a rename in it survives a crash."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -27,7 +27,7 @@ _LONG_NAME: Final = re.compile(r"[A-Z0-9_ -]+")
 
 
 def parse(header: bytes) -> dict[str, Value]:
-    """Read the cards of a header up to END: keyword -> value, the first of a keyword that stands twice.
+    """Read the cards of a header up to END: keyword -> value, the first one of a keyword that stands twice.
 
     CONTINUE cards are joined to their string; HIERARCH keywords, and keywords too long for their 8 characters, are
     read under their full name; COMMENT, HISTORY and cards without a value indicator are passed over.
@@ -59,9 +59,21 @@ def offset(header: bytes, keyword: str) -> int | None:
 
 
 def card(keyword: str, value: str | int | float | bool, comment: str = "") -> str:
-    """Write a card, or a card and its CONTINUE cards for a string too long for one: a multiple of 80 characters.
+    """Write a card, or a card and its CONTINUE cards for a string too long for one.
 
-    A float keeps all its digits. The comment is left out where it does not fit.
+    Parameters
+    ----------
+    keyword
+        At most 8 characters.
+    value
+        A float keeps all its digits.
+    comment
+        Left out where it does not fit.
+
+    Returns
+    -------
+    str
+        A multiple of 80 characters (FITS Standard 4.0, sections 4.1.2 and 4.2.1).
     """
     if isinstance(value, str):
         quoted = value.replace("'", "''")
@@ -75,12 +87,12 @@ def card(keyword: str, value: str | int | float | bool, comment: str = "") -> st
 
 
 def _text(header: bytes) -> str:
-    """The text of a header, which is printable ASCII: `?` for other letters, as astropy has it, blanks for controls."""
+    """Return a header as printable ASCII: `?` for other letters, as astropy has it, blanks for control characters."""
     return header.translate(_PRINTABLE).decode("ascii")
 
 
 def _cards(text: str) -> Iterator[tuple[str, Value]]:
-    """The keywords and values of a header's text, long strings joined."""
+    """Yield the keywords and values of a header's text, long strings joined."""
     keyword, pieces = "", [""]
     for at in range(0, len(text), SIZE):
         line = text[at : at + SIZE]
@@ -105,7 +117,7 @@ def _cards(text: str) -> Iterator[tuple[str, Value]]:
 
 
 def _split(line: str) -> tuple[str, str]:
-    """The keyword of a card and what stands behind its equals sign; two empty strings when it has none."""
+    """Return the keyword of a card and what stands behind its equals sign; two empty strings when it has none."""
     name = line[:8].rstrip()
     if line[8:9] == "=" and name and name not in ("COMMENT", "HISTORY"):
         return name.upper(), line[9:]
@@ -117,7 +129,7 @@ def _split(line: str) -> tuple[str, str]:
 
 
 def _value(rest: str) -> Value:
-    """The value in what stands behind an equals sign."""
+    """Return the value in what stands behind an equals sign; None where there is none."""
     text = rest.strip()
     if text.startswith("'"):
         return _string(text)
@@ -132,7 +144,7 @@ def _value(rest: str) -> Value:
 
 
 def _string(text: str) -> str:
-    """The string between quotes; one that is not closed ends with its card."""
+    """Return the string between quotes; one that is not closed ends with its card."""
     match = _STRING.match(text)
     return match[1].replace("''", "'").rstrip(" ") if match else ""
 
@@ -146,12 +158,12 @@ def _number(value: float | int | bool) -> str:
 
 
 def _padded(quoted: str) -> str:
-    """A string in quotes, at least 8 characters between them (what fixed format asks for)."""
+    """Return a string in quotes, at least 8 characters between them, as fixed format asks for."""
     return f"'{quoted:<8}'"
 
 
 def _continued(keyword: str, value: str) -> str:
-    """A string over several cards, each but the last ending in an ampersand."""
+    """Write a string over several cards, each but the last ending in an ampersand."""
     pieces = [""]
     for letter in value:
         quoted = "''" if letter == "'" else letter

@@ -38,7 +38,7 @@ class Digests:
 
 
 def digests(path: Path) -> Digests:
-    """Hash a file. Of a gzipped one, the science is what it holds inflated. Raises OSError."""
+    """Hash a file. Of a gzipped one, the science is what it holds inflated. Raise OSError."""
     with path.open("rb") as stream:
         if gzipped.is_gzipped(stream):
             return _of_gzipped(stream, path)
@@ -61,7 +61,7 @@ def _of_gzipped(stream: IO[bytes], path: Path) -> Digests:
 
 
 def _hashes(stream: IO[bytes], limit: int | None = None) -> tuple[str, str, bool]:
-    """The hashes of all bytes and of all but VO-TAGS, and whether it is FITS, which nothing beyond `limit` is."""
+    """Return the hashes of all bytes and of all but VO-TAGS, and whether it is FITS; nothing beyond `limit` is."""
     is_fits = stream.read(len(hdus.OPENING)) == hdus.OPENING
     tags = _tags(stream, limit) if is_fits else []
     whole = hashlib.sha256()
@@ -76,17 +76,17 @@ def _hashes(stream: IO[bytes], limit: int | None = None) -> tuple[str, str, bool
 
 
 def _tags(stream: IO[bytes], limit: int | None) -> list[hdus.Hdu]:
-    """The VO-TAGS of an open FITS file; none where they cannot be told (then nothing is left out)."""
+    """Return the VO-TAGS of an open FITS file; none where they cannot be found, so that nothing is left out."""
     if limit is None:
         limit = stream.seek(0, 2)
     return [hdu for hdu in hdus.scan(stream, limit).hdus if hdu.kind and hdu.name == hdus.TAGS_EXTNAME]
 
 
 def _feed(stream: IO[bytes], start: int, end: int | None, *hashes: Any) -> None:
-    """Give the bytes from `start` to `end` (None: the end of the file) to some hashes."""
+    """Feed the bytes from `start` to `end` (None: the end of the file) to some hashes."""
     stream.seek(start)
     left = end - start if end is not None else -1
     while left and (chunk := stream.read(_CHUNK if left < 0 else min(left, _CHUNK))):
-        for each in hashes:
-            each.update(chunk)
+        for digest in hashes:
+            digest.update(chunk)
         left -= len(chunk) if left > 0 else 0

@@ -1,4 +1,7 @@
-"""Gzipped files: read inflated, and changed by way of an inflated copy, deflated again."""
+"""Gzipped files: read inflated, inflated onto disk, and changed by way of an inflated copy that is deflated again.
+
+What inflates without end, or onto a full disk, is stopped.
+"""
 
 from __future__ import annotations
 
@@ -31,17 +34,17 @@ MIN_FREE: Final = 512 * 1024**2
 """Bytes of the disk that stay free when a file is inflated onto it."""
 
 DAMAGES: Final[tuple[Any, ...]] = (igzip.BadGzipFile, EOFError, IsalError)
-"""What reading a damaged one raises."""
+"""What reading a damaged file raises."""
 
 _file: Callable[..., Any] = igzip.IGzipFile
 _LEVEL: Final = 3
-"""Of ISA-L: a tenth of the time of gzip's own level 6, for files that are a tenth longer."""
+"""The compression level of ISA-L: a tenth of the time of gzip's own level 6, for files that are a tenth longer."""
 _CHUNK: Final = 4 * 1024**2
 _ASK_DISK_EVERY: Final = 16
 
 
 def is_gzipped(stream: IO[bytes]) -> bool:
-    """Whether an open file begins as gzip does; it then stands at its beginning."""
+    """Tell whether an open file begins as gzip does, and rewind it."""
     stream.seek(0)
     magic = stream.read(2)
     stream.seek(0)
@@ -49,12 +52,12 @@ def is_gzipped(stream: IO[bytes]) -> bool:
 
 
 def longest(stream: IO[bytes]) -> int:
-    """How far an open gzipped file is read, in bytes after inflating: one made to inflate without end is not."""
+    """Return how far an open gzipped file is read, in bytes after inflating: less than all of a decompression bomb."""
     return min(MAX_INFLATED, max(RATIO_FROM, MAX_RATIO * os.fstat(stream.fileno()).st_size))
 
 
 def begins_with(stream: IO[bytes], opening: bytes) -> bool:
-    """Whether the inflated content of an open gzipped file begins so."""
+    """Tell whether the inflated content of an open gzipped file begins with `opening`; False if it is damaged."""
     with contextlib.suppress(*DAMAGES):
         return bool(_file(fileobj=stream, mode="rb").read(len(opening)) == opening)
     return False
@@ -62,7 +65,7 @@ def begins_with(stream: IO[bytes], opening: bytes) -> bool:
 
 @contextlib.contextmanager
 def inflated(stream: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
-    """The inflated content of an open gzipped file. Raises FitsError where it is damaged."""
+    """Yield the inflated content of an open gzipped file. Raise FitsError where it is damaged."""
     try:
         with _file(fileobj=stream, mode="rb") as content:
             yield content
@@ -111,7 +114,7 @@ def _inflate(source: Any, sink: IO[bytes], path: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def to_change(stream: IO[bytes], path: Path) -> Iterator[Path]:
-    """An inflated copy of an open gzipped file; where it is changed, it is deflated and takes the place of `path`.
+    """Yield an inflated copy of an open gzipped file; if it is changed, it is deflated and takes the place of `path`.
 
     The same content gives the same bytes: neither name nor time is written. Raises FitsError when it is damaged, is
     longer than `longest`, or the disk has no room; the file then stays as it was.
@@ -119,7 +122,7 @@ def to_change(stream: IO[bytes], path: Path) -> Iterator[Path]:
     target = path.resolve()
     with tempfile.NamedTemporaryFile(prefix=f".{target.name}.", suffix=".part", dir=target.parent) as held:
         copy = Path(held.name)
-        with _told(path), inflated(stream, path) as content, copy.open("wb") as plain:
+        with _change_errors(path), inflated(stream, path) as content, copy.open("wb") as plain:
             _copy(content, plain, longest(stream), path)
         before = _state(copy)
         yield copy
@@ -127,7 +130,7 @@ def to_change(stream: IO[bytes], path: Path) -> Iterator[Path]:
             return
         mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
         with (
-            _told(path),
+            _change_errors(path),
             copy.open("rb") as plain,
             atomic.replacing(target, mode) as packed,
             _file("", "wb", _LEVEL, packed, mtime=0) as content,
@@ -136,7 +139,8 @@ def to_change(stream: IO[bytes], path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _change_errors(path: Path) -> Iterator[None]:
+    """Raise what keeps a file from being changed as FitsError."""
     try:
         yield
     except OSError as error:
@@ -145,6 +149,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _copy(source: Any, sink: Any, most: int, path: Path) -> None:
+    """Copy at most `most` bytes. Raise FitsError if there are more."""
     count = 0
     while chunk := source.read(_CHUNK):
         count += len(chunk)
@@ -154,5 +159,6 @@ def _copy(source: Any, sink: Any, most: int, path: Path) -> None:
 
 
 def _state(path: Path) -> tuple[int, int, int]:
-    about = path.stat()
-    return about.st_ino, about.st_size, about.st_mtime_ns
+    """Return what changes when a file is written: inode, size and time of change."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,4 +1,4 @@
-"""Where the HDUs of a FITS file lie, and how one is put at the end or taken out without touching the others.
+"""Where the HDUs of a FITS file lie, and how one is appended or taken out without touching the others.
 
 Only headers are read: the data, however large, are passed over. A change either happens whole or leaves the file as it
 was.
@@ -110,13 +110,13 @@ class _FaultyError(Exception):
 
 
 def looks_like_fits(path: Path) -> bool:
-    """Whether a file begins as a FITS file does; a gzipped one does not. Raises OSError."""
+    """Tell whether a file begins as a FITS file does; a gzipped one does not. Raise OSError."""
     with path.open("rb") as stream:
         return stream.read(len(OPENING)) == OPENING
 
 
 def holds_fits(path: Path) -> bool:
-    """Whether a file begins as a FITS file does, as it lies or inflated by gzip. Raises OSError."""
+    """Tell whether a file begins as a FITS file does, as it lies or inflated by gzip. Raise OSError."""
     with path.open("rb") as stream:
         if gzipped.is_gzipped(stream):
             return gzipped.begins_with(stream, OPENING)
@@ -150,7 +150,7 @@ def scan(stream: IO[bytes], limit: int) -> Layout:
 
 
 def headers(path: str | Path) -> tuple[Mapping[str, cards.Value], ...]:
-    """The headers of a FITS file (gzipped or not), keyword -> value. Raises FitsError when it is no FITS file."""
+    """Read the headers of a FITS file, gzipped or not: keyword -> value. Raise FitsError when it is no FITS file."""
     with opened(Path(path)) as (stream, limit):
         layout = scan(stream, limit)
     if not layout.readable:
@@ -160,7 +160,7 @@ def headers(path: str | Path) -> tuple[Mapping[str, cards.Value], ...]:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
-    """Open a file to read, inflating gzip on the way; yields it with the limit for `scan`.
+    """Open a file to read, inflating gzip on the way; yield it with the limit for `scan`.
 
     Raises FitsError when it is no regular file or its gzip is damaged, OSError when it cannot be read.
     """
@@ -175,9 +175,9 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
 
 @contextlib.contextmanager
 def opened_to_change(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
-    """Open a file to read and write, alone: another writer of the same file waits. Yields it and where it lies.
+    """Open a file to read and write, locked: another writer of the same file waits. Yield it and its path.
 
-    Of a gzipped file that is an inflated copy, which takes its place deflated when all is done.
+    For a gzipped file both are those of an inflated copy, which is deflated and takes its place in the end.
     Raises FitsError when it is no regular file or may not be written, and for what `gzipped.to_change` does.
     """
     _require_regular(path)
@@ -193,13 +193,25 @@ def opened_to_change(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
                 with gzipped.to_change(stream, path) as copy, copy.open("r+b", buffering=0) as plain:
                     yield plain, copy
                 return
-        # the one before us replaced the file: what we opened is no longer it
+        # another writer replaced the file while we waited for the lock: open the new one
 
 
 def append(stream: IO[bytes], at: int, block: bytes) -> None:
-    """Write `block` at the byte `at`, where the last HDU ends, and make it last.
+    """Append bytes behind the last HDU and sync them to disk.
 
-    Raises OSError when there is no room; the file then ends at `at` as before.
+    Parameters
+    ----------
+    stream
+        The file, open to write.
+    at
+        The byte where the last HDU ends; what stands behind it is cut off.
+    block
+        What to write.
+
+    Raises
+    ------
+    OSError
+        There is no room; the file then ends at `at` as before.
     """
     done = False
     try:
@@ -214,10 +226,26 @@ def append(stream: IO[bytes], at: int, block: bytes) -> None:
 
 
 def rewrite(stream: IO[bytes], path: Path, kept: Iterable[Hdu], block: bytes) -> None:
-    """Replace the file at `path` by the `kept` HDUs of `stream`, byte for byte, and `block` behind them.
+    """Replace a file by some of its HDUs, byte for byte, and a block behind them.
 
     The new file is written beside the old one and takes its place when it is whole; a symbolic link goes on pointing
-    to it, other hard links keep the old content. Raises OSError when there is no room; the old file then stays.
+    to it, other hard links keep the old content.
+
+    Parameters
+    ----------
+    stream
+        The file, open to read.
+    path
+        Where it lies.
+    kept
+        The HDUs to copy, in their order.
+    block
+        What to write behind them.
+
+    Raises
+    ------
+    OSError
+        There is no room; the old file then stays.
     """
     with atomic.replacing(path.resolve(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode)) as new:
         for hdu in kept:
@@ -226,7 +254,7 @@ def rewrite(stream: IO[bytes], path: Path, kept: Iterable[Hdu], block: bytes) ->
 
 
 def cut(stream: IO[bytes], at: int) -> None:
-    """End a file at the byte `at`."""
+    """Cut a file off at the byte `at` and sync it."""
     stream.truncate(at)
     os.fsync(stream.fileno())
 
@@ -258,7 +286,7 @@ def _header(stream: IO[bytes], start: int, index: int) -> bytes:
 
 
 def _ends(block: bytes) -> Iterator[int]:
-    """Where a card of a block may be END."""
+    """Yield the bytes of a block where a card may be END."""
     at = block.find(b"END ")
     while at >= 0:
         if at % cards.SIZE == 0:
@@ -338,7 +366,7 @@ def _require_regular(path: Path) -> None:
 
 
 def _reaches(stream: IO[bytes], end: int) -> bool:
-    """Whether the file goes as far as the byte `end`."""
+    """Tell whether the file goes as far as the byte `end`."""
     stream.seek(end - 1)
     return bool(stream.read(1))
 

@@ -1,4 +1,4 @@
-"""A FITS header asked without exceptions: a keyword that is absent or unreadable has the value None."""
+"""A FITS header that is read without exceptions: a keyword that is absent or unreadable has the value None."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Cards:
-    """A header (mapping or astropy header) whose values are had without exceptions."""
+    """A header (mapping or astropy header) whose values are read without exceptions."""
 
     def __init__(self, header: Mapping[str, Any]) -> None:
         self._header = header
@@ -22,7 +22,7 @@ class Cards:
             self._errors = (*self._errors, VerifyError)
 
     def value(self, keyword: str) -> str | float | int | bool | None:
-        """What stands under a keyword; None when it is absent, undefined or unreadable."""
+        """Return the value of a keyword; None when it is absent, undefined or unreadable."""
         try:
             value = self._header[keyword]
         except self._errors:
@@ -31,24 +31,24 @@ class Cards:
         return value if isinstance(value, (str, int, float)) else None
 
     def text(self, keyword: str) -> str:
-        """The stripped text of a keyword; empty when it is absent or no text."""
+        """Return the stripped text of a keyword; empty when it is absent or no text."""
         value = self.value(keyword)
         return value.strip() if isinstance(value, str) else ""
 
     def number(self, keyword: str) -> float | None:
-        """The finite number of a keyword; None when it is absent or none."""
+        """Return the finite number of a keyword; None when it is absent or no number."""
         value = self.value(keyword)
         if isinstance(value, bool) or not isinstance(value, Real) or not abs(value) < 1e300:
             return None
         return float(value)
 
     def texts(self, keywords: re.Pattern[str]) -> Iterator[tuple[str, str]]:
-        """The keywords that match as a whole and hold text, with the text."""
+        """Yield the keywords that match as a whole and hold text, with the text."""
         for keyword in list(self._header):
             if isinstance(keyword, str) and keywords.fullmatch(keyword) and (text := self.text(keyword)):
                 yield keyword, text
 
     def count(self, keyword: str) -> int | None:
-        """The whole number from 0 of a keyword; None when it is absent or none."""
+        """Return the whole number from 0 of a keyword; None when it is absent or no such number."""
         number = self.number(keyword)
         return int(number) if number is not None and number >= 0 and number.is_integer() else None

@@ -48,7 +48,10 @@ class _Plane:
         return math.sqrt(abs(self.step[0] * self.step[1]))
 
     def to_sky(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """Positions of the header's frame, degrees, shape (n,) (Calabretta & Greisen 2002, sections 2.4 and 5.1.3)."""
+        """Project X and Y to the sky, degrees in the frame of the header, shape (n,) each.
+
+        Source: Calabretta & Greisen 2002, A&A 395, 1077, sections 2.4 and 5.1.3.
+        """
         along = np.radians((x - self.pixel[0]) * self.step[0])
         up = np.radians((y - self.pixel[1]) * self.step[1])
         ra0, dec0 = map(math.radians, self.sky)
@@ -70,11 +73,26 @@ class _Shape:
 
 
 def columns(stream: IO[bytes], hdus: Sequence[Hdu], product: Product) -> Found:
-    """Derive position, extent, region and that they are calibrated; nothing where no region on the sky is told."""
-    place = _place(hdus, product)
-    if place is None:
+    """Derive position, extent and region, and that they are calibrated.
+
+    Parameters
+    ----------
+    stream
+        The open file, inflated.
+    hdus
+        Its HDUs.
+    product
+        Its headers.
+
+    Returns
+    -------
+    Found
+        Columns of ObsCore, degrees (ICRS); empty where the product names no region on the sky that can be read.
+    """
+    found = _region_table(hdus, product)
+    if found is None:
         return {}
-    hdu, plane, cards = place
+    hdu, plane, cards = found
     shapes = list(_shapes(stream, hdu))
     included = [shape for shape in shapes if not shape.excludes]
     if not included or len(shapes) > MAX_SHAPES:
@@ -89,8 +107,8 @@ def columns(stream: IO[bytes], hdus: Sequence[Hdu], product: Product) -> Found:
             "s_region": region, "s_calib_status": "calibrated", "s_ucd": "pos.eq", "s_unit": "deg"}  # fmt: skip
 
 
-def _place(hdus: Sequence[Hdu], product: Product) -> tuple[Hdu, _Plane, Cards] | None:
-    """The region table, the projection of its plane, and the header that gives it."""
+def _region_table(hdus: Sequence[Hdu], product: Product) -> tuple[Hdu, _Plane, Cards] | None:
+    """Return the region table, the projection of its plane, and the header that gives it; None if one is missing."""
     for number in range(1, 100):
         match = _POSITION.fullmatch(product.science.text(f"DSTYP{number}"))
         if match is None:
@@ -104,7 +122,7 @@ def _place(hdus: Sequence[Hdu], product: Product) -> tuple[Hdu, _Plane, Cards] |
 
 
 def _plane(product: Product, x: str, y: str) -> tuple[_Plane, Cards] | None:
-    """The projection of two columns."""
+    """Return the projection of two columns and the header that gives it; None if there is none."""
     for cards in product.main:
         keys = [_of_column(cards, name) or (f"REF{name}CTYP", f"REF{name}CRPX", f"REF{name}CRVL", f"REF{name}CDLT")
                 for name in (x, y)]  # fmt: skip
@@ -119,7 +137,7 @@ def _plane(product: Product, x: str, y: str) -> tuple[_Plane, Cards] | None:
 
 
 def _of_column(cards: Cards, name: str) -> tuple[str, str, str, str] | None:
-    """The keywords of a table column's projection."""
+    """Return the keywords of the projection of a table's column: type, pixel, value, step; None if it has none."""
     fields = range(1, min(cards.count("TFIELDS") or 0, 999) + 1)
     number = next((n for n in fields if cards.text(f"TTYPE{n}").upper() == name), None)
     if number is None or not cards.text(f"TCTYP{number}"):
@@ -163,7 +181,7 @@ def _vectors(column: Column, rows: Rows) -> Array:
 
 
 def _shape(name: str, excludes: bool, component: int, x: Array, y: Array, r: Array, angle: Array) -> _Shape | None:
-    """One row; None for a shape that is not understood or numbers that cannot be."""
+    """Return the shape in a row; None for one that is not understood or has impossible numbers."""
     if not (len(x) and len(y)) or not all(np.isfinite(part).all() for part in (x, y, r, angle)):
         return None
     centre = float(x[0]), float(y[0])
@@ -185,7 +203,7 @@ def _shape(name: str, excludes: bool, component: int, x: Array, y: Array, r: Arr
 
 
 def _outline(is_ellipse: bool, centre: tuple[float, float], size: tuple[float, float], turn: float) -> Array:
-    """The vertices of a box by its sides, or of an ellipse by its semi-axes (a polygon of equal area)."""
+    """Return the vertices of a box of these sides, or of an ellipse of these semi-axes as a polygon of equal area."""
     if is_ellipse:
         step = 2 * math.pi / _VERTICES
         angle = np.arange(_VERTICES) * step
@@ -198,7 +216,7 @@ def _outline(is_ellipse: bool, centre: tuple[float, float], size: tuple[float, f
 
 
 def _circle(shapes: Sequence[_Shape]) -> tuple[tuple[float, float], float]:
-    """A circle in pixels that contains the shapes; exact for one circle."""
+    """Return centre and radius, in pixels, of a circle that contains the shapes; exact for one circle."""
     if len(shapes) == 1 and shapes[0].radii:
         return shapes[0].centre, shapes[0].radii[0]
     boxes = []
@@ -216,7 +234,7 @@ def _circle(shapes: Sequence[_Shape]) -> tuple[tuple[float, float], float]:
 
 
 def _phrase(shape: _Shape, plane: _Plane, product: Product, cards: Cards) -> str:
-    """A shape as STC-S without its frame."""
+    """Write a shape as STC-S without its frame."""
     phrases = []
     for points in shape.outlines or (np.array([shape.centre]),):
         turned = to_icrs(product, cards, *plane.to_sky(points[:, 0], points[:, 1]))
@@ -227,7 +245,7 @@ def _phrase(shape: _Shape, plane: _Plane, product: Product, cards: Cards) -> str
 
 
 def _region(phrases: Sequence[tuple[_Shape, str]]) -> str:
-    """The shapes put together as STC-S in ICRS."""
+    """Write the shapes together as STC-S in ICRS."""
     whole = []
     for _, rows in itertools.groupby(sorted(phrases, key=_component), key=_component):
         part = list(rows)

@@ -1,7 +1,7 @@
 """The good time intervals of a product, read from its tables: its start and end, and the same as a T-MOC.
 
-The tables are those that the data subspace of the science header names (DSREFn, also with a component's number in
-front), where it names some; else every table that says it holds good time intervals. What is good on any CCD counts.
+The tables are those that the data subspace of the science header names (DSREFn, also with the number of a component
+in front), where it names some; else every table of good time intervals. What is good on any CCD counts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,22 @@ Intervals = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def columns(stream: IO[bytes], hdus: Sequence[Hdu], product: Product) -> Found:
-    """Start, end and T-MOC (`t_min`, `t_max`, `t_intervals`) of a product's good times; nothing where it has none."""
+    """Derive start, end and T-MOC (`t_min`, `t_max`, `t_intervals`) of a product's good times.
+
+    Parameters
+    ----------
+    stream
+        The open file, inflated.
+    hdus
+        Its HDUs.
+    product
+        Its headers.
+
+    Returns
+    -------
+    Found
+        Columns of ObsCore; empty where the product has no good times.
+    """
     good = read(stream, hdus, product)
     if not len(good):
         return {}
@@ -44,13 +59,30 @@ def columns(stream: IO[bytes], hdus: Sequence[Hdu], product: Product) -> Found:
 
 
 def read(stream: IO[bytes], hdus: Sequence[Hdu], product: Product) -> Intervals:
-    """The union of a product's good time intervals, MJD (TT), sorted and apart, shape (n, 2)."""
+    """Read the union of a product's good time intervals.
+
+    Parameters
+    ----------
+    stream
+        The open file, inflated.
+    hdus
+        Its HDUs.
+    product
+        Its headers.
+
+    Returns
+    -------
+    Intervals
+        Starts and ends, MJD (TT), sorted and apart, shape (n, 2). Tables that cannot be read are passed over.
+    """
     parts = [found for hdu in _tables(hdus, product) if (found := _intervals(stream, hdu, product)) is not None]
     return _union(np.concatenate(parts)) if parts else np.empty((0, 2))
 
 
 def tmoc(good: Intervals) -> str:
-    """Intervals, MJD (TT), as a T-MOC in text (MOC 2.0, section 4.3.2): cells of 1.05 s, longer ones if need be.
+    """Write intervals, MJD (TT), as a T-MOC in text: cells of 1.05 s, longer ones if need be.
+
+    Source: MOC 2.0, section 4.3.2. The text is empty where not even one cell fits.
 
     >>> tmoc(np.array([[61100.0, 61100.0 + 3 / 86400]]))
     '40/101394216167-101394216168'
@@ -65,7 +97,7 @@ def tmoc(good: Intervals) -> str:
 
 
 def _tables(hdus: Sequence[Hdu], product: Product) -> Iterator[Hdu]:
-    """The tables of good time intervals."""
+    """Return the tables of good time intervals that hold for the product."""
     named = {text.removeprefix(":").upper() for keyword, text in product.science.texts(_REFERENCE)}
     tables = gtitables.gti_tables(hdus)
     chosen = [hdu for hdu in tables if hdu.name in named]
@@ -94,7 +126,7 @@ def _intervals(stream: IO[bytes], hdu: Hdu, product: Product) -> Intervals | Non
 
 
 def _union(edges: Intervals) -> Intervals:
-    """Intervals joined where they overlap or touch."""
+    """Join intervals where they overlap or touch."""
     ordered = edges[np.argsort(edges[:, 0], kind="stable")]
     reached = np.maximum.accumulate(ordered[:, 1])
     begins = np.concatenate([[True], ordered[1:, 0] > reached[:-1]])
@@ -103,7 +135,7 @@ def _union(edges: Intervals) -> Intervals:
 
 
 def _cells(good: Intervals, order: int) -> list[tuple[int, int]]:
-    """First and last cell of an order in each stretch that the intervals touch."""
+    """Return the first and last cell of an order in each stretch that the intervals touch."""
     tcb = good + ((good - _TCB_ORIGIN_MJD) * _TCB_RATE) + _TCB_OFFSET_S / 86400
     length_s = 2.0 ** (61 - order) / 1e6
     numbers = (tcb + 2400000.5) * (86400.0 / length_s)
@@ -118,7 +150,7 @@ def _cells(good: Intervals, order: int) -> list[tuple[int, int]]:
 
 
 def _written(stretches: list[tuple[int, int]], order: int) -> str:
-    """The stretches as the largest cells that fill them, order by order, ranges joined."""
+    """Write stretches as the largest cells that fill them, order by order, ranges joined."""
     by_order: dict[int, list[str]] = {}
     while stretches:
         above: list[tuple[int, int]] = []

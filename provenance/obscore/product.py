@@ -1,4 +1,4 @@
-"""The headers of one X-ray product together: which holds the science data, and what kind of product it is."""
+"""The headers of one X-ray product together: which one is of the science data, and what kind of product it is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMES: Final = {"SPECTRUM": "spectrum", "RATE": "timeseries", "EVENTS": "event"
 class Product:
     """The headers of a file, the one of the science data first.
 
-    `type` is the dataproduct_type of ObsCore, empty when the headers speak of none.
+    `type` is the dataproduct_type of ObsCore, empty when the headers say none.
     """
 
     headers: tuple[Cards, ...]
@@ -36,11 +36,11 @@ class Product:
         return (self.science,) if self.science is self.primary else (self.science, self.primary)
 
     def text(self, keyword: str) -> str:
-        """The text of a keyword in the main headers; empty when they have none."""
+        """Return the text of a keyword in the main headers; empty when they have none."""
         return next((text for cards in self.main if (text := cards.text(keyword))), "")
 
     def number(self, keyword: str) -> float | None:
-        """The finite number of a keyword in the main headers."""
+        """Return the finite number of a keyword in the main headers; None when they have none."""
         return next((number for cards in self.main if (number := cards.number(keyword)) is not None), None)
 
     @property
@@ -55,7 +55,7 @@ class Product:
 
 
 def product(headers: Sequence[Mapping[str, Any]]) -> Product | None:
-    """Put the science header first; None where there is no header but VO-TAGS.
+    """Put the science header first. Return None where there is no header but VO-TAGS.
 
     The science header is the first that says what it holds (HDUCLAS1, else EXTNAME, else that it is an image) and has
     data; it is preferred to one without.
@@ -69,7 +69,7 @@ def product(headers: Sequence[Mapping[str, Any]]) -> Product | None:
 
 
 def _type(cards: Cards) -> str:
-    """The dataproduct_type a header speaks of, empty when it is none of them."""
+    """Return the dataproduct_type that a header says, empty when it says none."""
     found = _CLASSES.get(cards.text("HDUCLAS1").upper(), "")
     if not found and not cards.text("HDUCLAS1"):
         found = _NAMES.get(cards.text("EXTNAME").upper(), "")
@@ -81,5 +81,5 @@ def _type(cards: Cards) -> str:
 
 
 def one_bin(product: Product, *types: str) -> int | None:
-    """1 for products of these types, which have one bin on the axis asked for."""
+    """Return 1 for products of these types, which have one bin on the axis in question; None for others."""
     return 1 if product.type in types else None

@@ -37,14 +37,14 @@ def columns(product: Product) -> Found:
 
 
 def _bins(product: Product) -> int | None:
-    """Bins along the time axis."""
+    """Return the number of bins along the time axis; None where it is not known."""
     if product.type == "timeseries":
         return product.science.count("NAXIS2")
     return -1 if product.type == "event" else one_bin(product, "spectrum", "image")
 
 
 def _span(product: Product) -> tuple[float | None, float | None]:
-    """Start and end of the data, MJD (TT)."""
+    """Return start and end of the data, MJD (TT); None for what is not known."""
     spans = [(_mjd(cards, "TSTART", product), _mjd(cards, "TSTOP", product)) for cards in product.headers]
     complete = [(start, stop) for start, stop in spans if start is not None and stop is not None and start <= stop]
     if complete and complete[0] == spans[0]:
@@ -56,7 +56,7 @@ def _span(product: Product) -> tuple[float | None, float | None]:
 
 
 def _mjd(cards: Cards, keyword: str, product: Product) -> float | None:
-    """A time keyword as MJD (TT)."""
+    """Return a time keyword as MJD (TT); None when it is absent or has no reference."""
     time = cards.number(keyword)
     return None if time is None else mjd(cards, time, product)
 
@@ -94,13 +94,13 @@ def mjd(cards: Cards, time: float, product: Product, unit: str = "") -> float | 
 
 
 def _reference(cards: Cards) -> float | None:
-    """MJDREF, whole or in two parts."""
+    """Return MJDREF, whole or in two parts; None when it is absent."""
     whole, part = cards.number("MJDREFI"), cards.number("MJDREFF")
     return cards.number("MJDREF") if whole is None else whole + (part or 0.0)
 
 
 def _date_mjd(product: Product, keyword: str) -> float | None:
-    """A calendar date as MJD (TT).
+    """Return a calendar date as MJD (TT); None when it is absent or no date.
 
     Its scale is TIMESYS, UTC where there is none (FITS Standard 4.0, 9.2.1); but XMM's are UTC although TIMESYS is TT:
     in real products the first good time begins within seconds of DATE-OBS read as UTC, a minute off as TT.
@@ -119,7 +119,7 @@ def _date_mjd(product: Product, keyword: str) -> float | None:
 
 
 def _terrestrial(mjd: float, scale: str) -> float | None:
-    """An MJD of some time scale as MJD (TT); None for a scale that is not known and for times of no century of ours."""
+    """Convert an MJD of some time scale to MJD (TT); None for an unknown scale and for dates outside _MJD_LIMITS."""
     if not _MJD_LIMITS[0] < mjd < _MJD_LIMITS[1]:
         return None
     name = scale.upper()
@@ -132,7 +132,7 @@ def _terrestrial(mjd: float, scale: str) -> float | None:
 
 
 def _leap_seconds(mjd: float) -> float:
-    """TAI - UTC in seconds at an MJD (UTC), from the table of ERFA (in astropy); its first entry for earlier times."""
+    """Return TAI - UTC in seconds at an MJD (UTC), by the table of ERFA; its first entry for earlier times."""
     from astropy.utils.iers import LeapSeconds
 
     table = LeapSeconds.from_erfa()
@@ -141,12 +141,12 @@ def _leap_seconds(mjd: float) -> float:
 
 
 def _day_number(year: int, month: int, day: int) -> int:
-    """A calendar day as MJD. Raises ValueError for one that is in no calendar."""
+    """Return a calendar day as MJD. Raise ValueError for one that is in no calendar."""
     return date(year, month, day).toordinal() - date(1858, 11, 17).toordinal()
 
 
 def _resolution(product: Product) -> float | None:
-    """TIMEDEL, or the frame time (milliseconds in XMM's headers), in seconds, where there is a time axis."""
+    """Return TIMEDEL, or the frame time (ms in XMM headers), in seconds; None where there is no time axis."""
     if product.type not in ("event", "timeseries"):
         return None
     frame = product.number("FRMTIME") if product.is_xmm else None
@@ -154,7 +154,7 @@ def _resolution(product: Product) -> float | None:
 
 
 def timestamp(text: str) -> str:
-    """A FITS date as ObsCore writes it, YYYY-MM-DDThh:mm:ss; empty when it is none."""
+    """Write a FITS date as ObsCore has it, YYYY-MM-DDThh:mm:ss; empty when the text is no date."""
     match = _DATE.fullmatch(text)
     if match is None:
         return ""
