@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from provenance import obscore
-from provenance.fits import cards, hdus
+from provenance.fits import cards, changes, hdus
 from provenance.fits.cards import BLOCK
 from provenance.fits.hdus import Hdu, Layout
 from provenance.obscore import ALL_COLUMNS, Column, ObsCoreRow
@@ -74,14 +74,14 @@ def write(path: str | Path, row: ObsCoreRow, steps: Iterable[Step]) -> None:
     """
     block = _extension(row, steps)
     path = Path(path)
-    with hdus.opened_to_change(path) as (stream, place):
+    with changes.opened_to_change(path) as (stream, place):
         layout = _own_layout(path, stream)
         kept = [hdu for hdu in layout.hdus if not _is_tags(hdu)]
         try:
             if len(kept) == len(layout.hdus):
-                hdus.append(stream, layout.end, block)
+                changes.append(stream, layout.end, block)
             else:
-                hdus.rewrite(stream, place, kept, block)
+                changes.rewrite(stream, place, kept, block)
         except OSError as error:
             reason = error.strerror or error
             raise TagsError(f"{path}: VO-TAGS cannot be written: {reason}; the file is as it was") from error
@@ -138,16 +138,16 @@ def strip(path: str | Path) -> bool:
     The other HDUs stay as they are, byte for byte. Raises TagsError as `write` does.
     """
     path = Path(path)
-    with hdus.opened_to_change(path) as (stream, place):
+    with changes.opened_to_change(path) as (stream, place):
         layout = _own_layout(path, stream)
         kept = [hdu for hdu in layout.hdus if not _is_tags(hdu)]
         if len(kept) == len(layout.hdus) and not layout.fault:
             return False
         try:
             if kept[-1].end == sum(hdu.end - hdu.start for hdu in kept):
-                hdus.cut(stream, kept[-1].end)
+                changes.cut(stream, kept[-1].end)
             else:
-                hdus.rewrite(stream, place, kept, b"")
+                changes.rewrite(stream, place, kept, b"")
         except OSError as error:
             reason = error.strerror or error
             raise TagsError(f"{path}: VO-TAGS cannot be taken out: {reason}; the file is as it was") from error

@@ -1,23 +1,21 @@
-"""Where the HDUs of a FITS file lie, and how one is appended or taken out without touching the others.
+"""Where the HDUs of a FITS file lie, told by their headers: the data, however large, are passed over.
 
-Only headers are read: the data, however large, are passed over. A change either happens whole or leaves the file as it
-was.
+Nothing here raises for what a file holds but FitsError.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import math
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Final
 
-from provenance.fits import atomic, cards, gzipped
+from provenance.fits import cards, gzipped
 from provenance.fits.cards import BLOCK
 from provenance.fits.faults import Fault, FaultKind
 from provenance.text.errors import FitsError
@@ -36,8 +34,6 @@ MAX_HEADERS: Final = 64_000_000
 
 LARGEST: Final = 2**62
 """The largest length of an axis, number of parameters or of groups that is believed."""
-
-_COPY_CHUNK: Final = 4 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -164,99 +160,13 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
 
     Raises FitsError when it is no regular file or its gzip is damaged, OSError when it cannot be read.
     """
-    _require_regular(path)
+    require_regular(path)
     with path.open("rb") as plain:
         if gzipped.is_gzipped(plain):
             with gzipped.inflated(plain, path) as content:
                 yield content, gzipped.longest(plain)
         else:
             yield plain, os.fstat(plain.fileno()).st_size
-
-
-@contextlib.contextmanager
-def opened_to_change(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
-    """Open a file to read and write, locked: another writer of the same file waits. Yield it and its path.
-
-    For a gzipped file both are those of an inflated copy, which is deflated and takes its place in the end.
-    Raises FitsError when it is no regular file or may not be written, and for what `gzipped.to_change` does.
-    """
-    _require_regular(path)
-    if not (path.stat().st_mode & 0o222 and os.access(path, os.W_OK)):
-        raise FitsError(f"{path}: the file is read-only; make it writable (chmod u+w) to tag it")
-    while True:
-        with path.open("r+b", buffering=0) as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
-                if not gzipped.is_gzipped(stream):
-                    yield stream, path
-                    return
-                with gzipped.to_change(stream, path) as copy, copy.open("r+b", buffering=0) as plain:
-                    yield plain, copy
-                return
-        # another writer replaced the file while we waited for the lock: open the new one
-
-
-def append(stream: IO[bytes], at: int, block: bytes) -> None:
-    """Append bytes behind the last HDU and sync them to disk.
-
-    Parameters
-    ----------
-    stream
-        The file, open to write.
-    at
-        The byte where the last HDU ends; what stands behind it is cut off.
-    block
-        What to write.
-
-    Raises
-    ------
-    OSError
-        There is no room; the file then ends at `at` as before.
-    """
-    done = False
-    try:
-        stream.truncate(at)
-        stream.seek(at)
-        _write_all(stream, block)
-        os.fsync(stream.fileno())
-        done = True
-    finally:
-        if not done:
-            stream.truncate(at)
-
-
-def rewrite(stream: IO[bytes], path: Path, kept: Iterable[Hdu], block: bytes) -> None:
-    """Replace a file by some of its HDUs, byte for byte, and a block behind them.
-
-    The new file is written beside the old one and takes its place when it is whole; a symbolic link goes on pointing
-    to it, other hard links keep the old content.
-
-    Parameters
-    ----------
-    stream
-        The file, open to read.
-    path
-        Where it lies.
-    kept
-        The HDUs to copy, in their order.
-    block
-        What to write behind them.
-
-    Raises
-    ------
-    OSError
-        There is no room; the old file then stays.
-    """
-    with atomic.replacing(path.resolve(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode)) as new:
-        for hdu in kept:
-            _copy(stream, new, hdu)
-        _write_all(new, block)
-
-
-def cut(stream: IO[bytes], at: int) -> None:
-    """Cut a file off at the byte `at` and sync it."""
-    stream.truncate(at)
-    os.fsync(stream.fileno())
 
 
 def _title(index: int, name: str = "") -> str:
@@ -360,7 +270,8 @@ def whole(hdu: Hdu, keyword: str, lowest: int, highest: int, default: int | None
     return value
 
 
-def _require_regular(path: Path) -> None:
+def require_regular(path: Path) -> None:
+    """Raise FitsError for what is no regular file, OSError for what is not there."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise FitsError(f"{path}: is no regular file")
 
@@ -369,21 +280,3 @@ def _reaches(stream: IO[bytes], end: int) -> bool:
     """Tell whether the file goes as far as the byte `end`."""
     stream.seek(end - 1)
     return bool(stream.read(1))
-
-
-def _write_all(stream: IO[bytes], block: bytes) -> None:
-    """Write all of a block; an unbuffered file may take less at a time."""
-    rest = memoryview(block)
-    while rest:
-        rest = rest[stream.write(rest) :]
-
-
-def _copy(stream: IO[bytes], new: IO[bytes], hdu: Hdu) -> None:
-    stream.seek(hdu.start)
-    rest = hdu.end - hdu.start
-    while rest:
-        chunk = stream.read(min(rest, _COPY_CHUNK))
-        if not chunk:
-            raise OSError("the file became shorter while it was read")
-        _write_all(new, chunk)
-        rest -= len(chunk)
