@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from provenance.fits.cards import Value
+from provenance.fits.headers import Cards
 from provenance.text.errors import FitsError
 
 Rows = npt.NDArray[np.void]
@@ -140,8 +141,8 @@ def column(cards: Mapping[str, Value], index: int, where: str) -> Column:
     FitsError
         TFORMn is no format of the standard, or too wide.
     """
-    name = str(cards.get(f"TTYPE{index}") or "").strip()
-    form = str(cards.get(f"TFORM{index}") or "")
+    header = Cards(cards)
+    name, form = header.text(f"TTYPE{index}"), header.text(f"TFORM{index}")
     found = _FORM.fullmatch(form)
     if found is None:
         raise FitsError(f"column {name or index} of {where} has TFORM {form[:20]!r}, which is no FITS format")
@@ -149,12 +150,12 @@ def column(cards: Mapping[str, Value], index: int, where: str) -> Column:
     if repeat > MAX_ROW:
         raise FitsError(f"column {name or index} of {where} has TFORM {form[:20]!r}, wider than {MAX_ROW} items")
     dtype = np.dtype(_TYPES[letter])
-    scale, zero = _real(cards, f"TSCAL{index}", 1.0), _real(cards, f"TZERO{index}", 0.0)
-    if letter in "LXAPQ":
-        scale, zero = 1.0, 0.0
-    unit = str(cards.get(f"TUNIT{index}") or "").strip()
-    null = _null(cards, index, dtype) if letter in "BIJK" else None
-    return Column(name, f"c{index}", index, letter, repeat, dtype, scale, zero, null, unit)
+    scale, zero = header.number(f"TSCAL{index}"), header.number(f"TZERO{index}")
+    if letter in "LXAPQ":  # what is no number is not scaled; for P and Q the scaling is that of the heap
+        scale = zero = None
+    null = _null(header, index, dtype) if letter in "BIJK" else None
+    return Column(name, f"c{index}", index, letter, repeat, dtype, 1.0 if scale is None else scale, zero or 0.0, null,
+                  header.text(f"TUNIT{index}"))  # fmt: skip
 
 
 def field_type(column: Column) -> np.dtype[Any]:
@@ -177,19 +178,9 @@ def _offset(items: npt.NDArray[Any], zero: int) -> npt.NDArray[Any]:
     return items.astype(np.int64) + zero if abs(zero) < 2**62 else items.astype(np.float64) + float(zero)
 
 
-def _real(cards: Mapping[str, Value], keyword: str, default: float) -> float:
-    value = cards.get(keyword)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return default
-    try:
-        number = float(value)
-    except OverflowError:
-        return default
-    return number if math.isfinite(number) else default
-
-
-def _null(cards: Mapping[str, Value], index: int, dtype: np.dtype[Any]) -> int | None:
-    value = cards.get(f"TNULL{index}")
+def _null(header: Cards, index: int, dtype: np.dtype[Any]) -> int | None:
+    """Return TNULLn; None when it is absent, no whole number, or none that the column can hold."""
+    value = header.value(f"TNULL{index}")
     if not isinstance(value, int) or isinstance(value, bool):
         return None
     limits = np.iinfo(dtype)

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from reduction.errors import ReductionError
+from reduction.missions import number
 
 SECONDS_PER_DAY = 86400.0
 
@@ -25,18 +24,14 @@ class Clock:
     @classmethod
     def of(cls, header: Mapping[str, Any]) -> Clock:
         """Read MJDREF or MJDREFI and MJDREFF, TIMEZERO and TIMESYS; `day` is None where there is no MJDREF."""
-
-        def real(key: str) -> float | None:
-            value = header.get(key)
-            return float(value) if isinstance(value, int | float) and np.isfinite(value) else None
-
-        day, fraction = real("MJDREFI"), real("MJDREFF") or 0.0
+        day, fraction = number(header, "MJDREFI"), number(header, "MJDREFF") or 0.0
         if day is None:
-            day, fraction = real("MJDREF"), 0.0
-        return cls(day, fraction, real("TIMEZERO") or 0.0, str(header.get("TIMESYS") or "").strip().upper())
+            day, fraction = number(header, "MJDREF"), 0.0
+        zero_s = number(header, "TIMEZERO") or 0.0
+        return cls(day, fraction, zero_s, str(header.get("TIMESYS") or "").strip().upper())
 
     def seconds_to(self, other: Clock, parameter: str) -> float:
-        """Seconds to add to times of this clock to get times of the other.
+        """Return the seconds to add to times of this clock to get times of the other.
 
         A missing MJDREF or TIMESYS is taken to be the other's. Raises ReductionError if the time systems differ.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ class Mission:
 
     @property
     def channels(self) -> npt.NDArray[np.int32]:
-        """All channel numbers of a spectrum, shape (n,)."""
+        """The channel numbers of a spectrum, shape (n,)."""
         return np.arange(self.first_channel, self.last_channel + 1, dtype=np.int32)
 
     @property
@@ -81,16 +82,16 @@ class Mission:
         return self.telescope == "XMM"
 
     def energy_to_value(self, energy_kev: float) -> float:
-        """Value of the column `energy` at an energy in keV."""
+        """Return the value of the column `energy` at an energy in keV."""
         return (energy_kev - self.energy_zero_kev) / self.energy_step_kev
 
     def channel_energies(self) -> npt.NDArray[np.float64]:
-        """Nominal edges of the channels in keV, shape (n + 1,)."""
+        """Return the nominal edges of the channels in keV, shape (n + 1,)."""
         edges = np.arange(self.first_channel, self.last_channel + 2, dtype=np.float64)
         return self.channel_zero_kev + self.channel_width_kev * edges
 
     def fwhm_channels(self) -> npt.NDArray[np.float64]:
-        """FWHM of the energy resolution at each channel, in channels, shape (n,)."""
+        """Return the FWHM of the energy resolution at each channel, in channels, shape (n,)."""
         edges = self.channel_energies()
         energy_kev = np.maximum((edges[:-1] + edges[1:]) / 2, 0.0)
         noise, fano = self.fwhm_ev
@@ -98,7 +99,7 @@ class Mission:
         return np.asarray(width, dtype=np.float64)
 
     def flag_mask(self, header: Header) -> tuple[int, str]:
-        """Bits of the flag that must be unset by the usual selection, and where the mask comes from."""
+        """Return the bits of the flag that the usual selection wants unset, and in words where the mask comes from."""
         card = header.get(self.flag_card) if self.flag_card else None
         found = re.search(r"FLAG\s*&\s*(0x[0-9a-f]+|\d+)\s*\)?\s*==\s*0", str(card), re.IGNORECASE) if card else None
         if found:
@@ -106,7 +107,7 @@ class Mission:
         return self.default_flag_mask, f"no readable {self.flag_card} in the event list: the usual mask"
 
     def live_fraction(self, header: Header, ccd: int | None) -> tuple[float, str]:
-        """Live time over on time of a CCD (or of all), and which keywords gave it.
+        """Return live time over on time of a CCD (None: of all), and which keywords gave it.
 
         Keywords of the CCD come first, then those of the whole instrument, then DTCOR or DEADC; 1 if none is there.
         """
@@ -125,8 +126,12 @@ class Mission:
 
 
 def number(header: Header, key: str) -> float | None:
-    """The finite number under a keyword, None if there is none."""
+    """Return the finite number of a keyword, None if there is none."""
     value = header.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        found = float(value)
+    except OverflowError:  # a whole number of more than 300 digits
+        return None
+    return found if math.isfinite(found) else None

@@ -373,7 +373,7 @@ def test_a_damaged_file_raises_nothing_but_the_readers_error(
 
 STRUCTURE = ["BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT", "TFIELDS", "TFORM1", "TFORM3", "TSCAL1",
              "TZERO2", "TNULL1", "TTYPE1", "EXTNAME", "XTENSION", "GROUPS", "MJDREF", "TIMEUNIT"]  # fmt: skip
-VALUES = st.sampled_from(["0", "1", "2", "3", "-1", "8", "64", "999", "1E308", "9999999999999999999", "T", "F", "''",
+VALUES = st.sampled_from(["0", "1", "2", "3", "-1", "8", "64", "999", "1E308", "9" * 19, "9" * 60, "T", "F", "''",
                           "'x'", "'D'", "'2D'", "'999999D'", "'PE()'", "'0X'", "'17X'", "'K'", "'d'", "''''"])
 
 
