@@ -1,7 +1,7 @@
 """The data subspace of a product: the DS keywords, GTI and REG tables that say which events are in it.
 
-The convention is that of the SAS and CIAO: DSTYPn names a quantity, DSVALn what is allowed, DSREFn a table; components
-per CCD have a number in front.
+The convention is that of the SAS and of CIAO: DSTYPn names a quantity, DSVALn what is allowed, DSREFn a table; the
+keywords of a further CCD have the number of its component in front.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from provenance.fits.cards import Value
 from reduction.events import fitswrite
 from reduction.events.eventlist import EventList
 from reduction.events.fitswrite import Cards, TableColumn
@@ -24,6 +25,9 @@ REGION_TABLE = "REG00101"
 
 MAX_DESCRIPTORS = 9
 """Most quantities of a data subspace: their number has one digit, so that 12DSREF9 fits a keyword."""
+
+MAX_COMPONENTS = 99
+"""Most CCDs of a data subspace: the number of a component has two digits."""
 
 MAX_EXPRESSION = 2000
 """Longest SLCTEXPR written, in characters; longer ones refer to the region table."""
@@ -45,15 +49,15 @@ class TabledRegion(Protocol):
     """A region that can be written as a table."""
 
     def table_rows(self) -> Sequence[RegionRow]:
-        """Its rows."""
+        """Return its rows."""
 
     def components(self) -> Sequence[int]:
-        """The component of each row."""
+        """Return the component of each row."""
 
 
 @dataclass(frozen=True)
 class DataSubspace:
-    """What a product holds, ready to be written: keywords for its header, and tables (as bytes) to stand behind it."""
+    """What a product holds, ready to be written: keywords for its header, and as bytes the tables that follow it."""
 
     cards: Cards
     tables: tuple[bytes, ...]
@@ -61,7 +65,22 @@ class DataSubspace:
 
 
 def describe(events: EventList, selection: Selection, region: TabledRegion | None) -> DataSubspace:
-    """Describe the events that a selection and a region leave, on top of what the event list says of itself."""
+    """Describe the events that a selection and a region leave, on top of what the event list says of itself.
+
+    Parameters
+    ----------
+    events
+        The open event list.
+    selection
+        What an event must be.
+    region
+        Where it must be, in the plane of the X,Y columns; None for everywhere.
+
+    Returns
+    -------
+    DataSubspace
+        Keywords and tables; of more than MAX_DESCRIPTORS quantities the last are kept.
+    """
     mission = events.mission
     by_ccd = dict(sorted(_numbered(selection.gtis)))
     named = [(f"GTI{number:03d}01" if mission.is_xmm else f"GTI{ccd}", ccd, good)
@@ -79,14 +98,7 @@ def describe(events: EventList, selection: Selection, region: TabledRegion | Non
         entries.append({"TYP": f"POS({mission.x},{mission.y})", "VAL": "TABLE", "REF": f":{REGION_TABLE}"})
     entries = entries[-MAX_DESCRIPTORS:]
     cards = list(_cards(entries))
-    types = [entry["TYP"] for entry in entries]
-    for component, (name, ccd, _) in enumerate(named[1:], start=2):
-        if component > 99:
-            break
-        ccd_number = types.index(events.ccd.name if events.ccd else "CCDNR") + 1
-        time_number = len(types) - (region is not None)
-        cards.append((f"{component}DSVAL{ccd_number}", str(ccd), "data subspace descriptor: value"))
-        cards.append((f"{component}DSREF{time_number}", f":{name}", "data subspace descriptor: reference"))
+    cards += _component_cards(events, [entry["TYP"] for entry in entries], named, region)
     if region is not None:
         cards += [("MTYPE1", "POS", "DM Keyword: Descriptor name"), ("MFORM1", f"{mission.x},{mission.y}", "")]
     tables = [_gti_table(name, ccd, good, events.keywords) for name, ccd, good in gtis]
@@ -95,12 +107,23 @@ def describe(events: EventList, selection: Selection, region: TabledRegion | Non
     return DataSubspace(cards, tuple(tables), expression(events, selection, region))
 
 
+def _component_cards(
+    events: EventList, types: Sequence[str], named: Sequence[tuple[str, int | None, GTI]], region: TabledRegion | None
+) -> Iterator[tuple[str, Value, str]]:
+    """Yield the keywords of the second CCD and the further ones: its number and the table of its good times."""
+    for component, (name, ccd, _) in enumerate(named[1 : MAX_COMPONENTS], start=2):
+        ccd_number = types.index(events.ccd.name if events.ccd else "CCDNR") + 1
+        time_number = len(types) - (region is not None)
+        yield f"{component}DSVAL{ccd_number}", str(ccd), "data subspace descriptor: value"
+        yield f"{component}DSREF{time_number}", f":{name}", "data subspace descriptor: reference"
+
+
 def _numbered(gtis: Mapping[int | None, GTI]) -> Iterator[tuple[int, GTI]]:
     return ((ccd, good) for ccd, good in gtis.items() if ccd is not None)
 
 
 def _earlier(events: EventList) -> list[dict[str, str]]:
-    """Descriptors of selections made before, tables, CCDs and what is about to be said anew apart."""
+    """Return the descriptors of earlier selections, but those of tables and CCDs, and those that are written anew."""
     entries = []
     skip = {"CCDNR", "CCD_ID", "TIME"}
     for number in range(1, MAX_DESCRIPTORS + 1):
@@ -114,7 +137,7 @@ def _earlier(events: EventList) -> list[dict[str, str]]:
 
 
 def _selected(events: EventList, selection: Selection) -> list[dict[str, str]]:
-    """Descriptors of flag, pattern and energy."""
+    """Return the descriptors of flag, pattern and energy."""
     entries = []
     if events.flag and selection.flag_mask == ALL_FLAG_BITS:
         entries.append({"TYP": events.flag.name, "VAL": "0"})
@@ -129,7 +152,7 @@ def _selected(events: EventList, selection: Selection) -> list[dict[str, str]]:
 
 
 def _ranges(ranges: Ranges) -> str:
-    """Ranges as the data subspace writes them: ``:4`` from the lowest, ``2:4``, ``6``."""
+    """Write ranges as the data subspace has them: ``:4`` from the lowest, ``2:4``, ``6``."""
     return ",".join(str(low) if low == high else f"{low or ''}:{high}" for low, high in ranges)
 
 
@@ -142,7 +165,7 @@ def _cards(entries: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, Any, str
 
 
 def _gti_table(name: str, ccd: int | None, good: GTI, keywords: Mapping[str, Any]) -> bytes:
-    """Good time intervals as the SAS writes them."""
+    """Write good time intervals as the SAS does."""
     columns = [TableColumn("START", good.start, "s", "lower GTI boundary"),
                TableColumn("STOP", good.stop, "s", "upper GTI boundary")]  # fmt: skip
     cards: Cards = [("CCDID", ccd, "CCD ID")]
@@ -161,7 +184,7 @@ def _gti_table(name: str, ccd: int | None, good: GTI, keywords: Mapping[str, Any
 
 
 def _region_table(region: TabledRegion, form: str) -> bytes:
-    """A region as the SAS writes it: vectors are as long as the longest, the rest is 0."""
+    """Write a region as the SAS does: vectors are as long as the longest, filled up with 0."""
     rows = region.table_rows()
     columns = [TableColumn("SHAPE", np.array([row.shape.encode("ascii") for row in rows], dtype="S16"))]
     for name, values in (("X", [row.x for row in rows]), ("Y", [row.y for row in rows]), ("R", [row.r for row in rows]),
@@ -177,7 +200,22 @@ def _region_table(region: TabledRegion, form: str) -> bytes:
 
 
 def expression(events: EventList, selection: Selection, region: TabledRegion | None) -> str:
-    """The selection as an expression of the SAS (evselect), for people to read."""
+    """Write the selection as an expression of the SAS (evselect), for people to read.
+
+    Parameters
+    ----------
+    events
+        The open event list.
+    selection
+        What an event must be.
+    region
+        Where it must be; None for everywhere.
+
+    Returns
+    -------
+    str
+        At most about MAX_EXPRESSION characters: of a longer region only the name of its table is given.
+    """
     parts = []
     if events.flag and selection.flag_mask == ALL_FLAG_BITS:
         parts.append(f"{events.flag.name} == 0")
@@ -197,7 +235,7 @@ def expression(events: EventList, selection: Selection, region: TabledRegion | N
 
 
 def _shapes(region: TabledRegion, position: str) -> Iterator[str]:
-    """Each component of a region: a shape, less those cut out of it."""
+    """Yield each component of a region: a shape, less those cut out of it."""
     terms: list[str] = []
     for row in region.table_rows():
         numbers = [value for pair in zip(row.x, row.y, strict=True) for value in pair] + row.r + row.rotang[:1]

@@ -1,4 +1,4 @@
-"""Event lists: opens one from any known mission, says what is in it, and hands out its rows in chunks.
+"""Event lists: opens one of any known mission, says what is in it, and hands out its rows in chunks.
 
 The table is never loaded; nothing assumes that rows are in order of time.
 """
@@ -167,7 +167,7 @@ def _find_events(file: FitsFile) -> Hdu:
 
 
 def _whole_exposure(keywords: Header, name: str, parameter: str) -> tuple[dict[int | None, GTI], str]:
-    """Take TSTART to TSTOP where an event list has no good time intervals."""
+    """Take TSTART to TSTOP as good; return that, and a note of it. Raise ReductionError if there are none."""
     start, stop = number(keywords, "TSTART"), number(keywords, "TSTOP")
     if start is None or stop is None or stop <= start:
         raise ReductionError(f"{name} has no good time intervals (STDGTInn, GTI) and no TSTART and TSTOP", parameter)
@@ -175,7 +175,7 @@ def _whole_exposure(keywords: Header, name: str, parameter: str) -> tuple[dict[i
 
 
 def _sky(keywords: Header, x: Column | None, y: Column | None) -> WCS | None:
-    """Projection of the X,Y columns: from their own keywords, else from REFX and REFY; None if there is none."""
+    """Return the projection of the X,Y columns, by their own keywords, else by REFX and REFY; None if there is none."""
     if x is None or y is None:
         return None
     wcs = WCS(naxis=2)

@@ -30,9 +30,19 @@ class GTI:
 
     @classmethod
     def of(cls, start: npt.ArrayLike, stop: npt.ArrayLike, parameter: str = "gti") -> GTI:
-        """Intervals in any order, overlapping or not.
+        """Make the value of intervals in any order, overlapping or not.
 
-        Raises ReductionError (naming `parameter`) if a time is not finite or a stop comes before its start.
+        Parameters
+        ----------
+        start, stop
+            Times in seconds, shape (n,) each.
+        parameter
+            Job parameter named in the error.
+
+        Raises
+        ------
+        ReductionError
+            A time is not finite, or a stop comes before its start.
         """
         starts = np.atleast_1d(np.asarray(start, dtype=np.float64))
         stops = np.atleast_1d(np.asarray(stop, dtype=np.float64))
@@ -85,7 +95,7 @@ class GTI:
         return self._join(edges[inside], edges[inside + 1])
 
     def contains(self, times: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Which times are good: start <= t <= stop. Times in seconds, any shape; NaN is never good."""
+        """Tell which times, in seconds, any shape, are good: start <= t <= stop. NaN is never good."""
         moments = np.asarray(times, dtype=np.float64)
         if not len(self):
             return np.zeros(moments.shape, dtype=bool)
@@ -93,12 +103,12 @@ class GTI:
         return np.asarray((before >= 0) & (moments <= self.stop[before]), dtype=np.bool_)
 
     def _good_after(self, moments: Times) -> npt.NDArray[np.bool_]:
-        """Whether the time right after each moment is good."""
+        """Tell whether the time right after each moment is good."""
         begun = np.searchsorted(self.start, moments, side="right")
         return np.asarray(begun > np.searchsorted(self.stop, moments, side="right"), dtype=np.bool_)
 
     def shifted(self, seconds: float) -> GTI:
-        """The same intervals on a clock that shows `seconds` more."""
+        """Return the same intervals on a clock that shows `seconds` more."""
         return GTI(self.start + seconds, self.stop + seconds) if seconds else self
 
 
@@ -107,12 +117,12 @@ GTITables = Mapping[int | None, GTI]
 
 
 def union(tables: Iterable[GTI]) -> GTI:
-    """Time that is good in any of some tables."""
+    """Return the time that is good in any of some tables."""
     return reduce(lambda one, other: one | other, tables, GTI(np.empty(0), np.empty(0)))
 
 
 def of_ccd(tables: GTITables, ccd: int | None) -> GTI | None:
-    """Good time of one CCD: its own table within the common one; None if neither is there."""
+    """Return the good time of one CCD, its own table within the common one; None if neither is there."""
     own, common = tables.get(ccd) if ccd is not None else None, tables.get(None)
     if own is not None and common is not None:
         return own & common
@@ -120,7 +130,7 @@ def of_ccd(tables: GTITables, ccd: int | None) -> GTI | None:
 
 
 def combine(tables: GTITables, user: GTITables) -> dict[int | None, GTI]:
-    """Good time of an event list within that of a user's GTI file, by CCD.
+    """Return the good time of an event list within that of a user's GTI file, by CCD.
 
     A CCD of the event list that a per-CCD user table leaves out has no good time.
     """
@@ -139,6 +149,6 @@ def combine(tables: GTITables, user: GTITables) -> dict[int | None, GTI]:
 
 
 def span(tables: GTITables) -> tuple[float, float] | None:
-    """First start and last stop of all tables in seconds, None where there is no good time."""
+    """Return the first start and last stop of all tables in seconds; None where there is no good time."""
     everything = union(tables.values())
     return (float(everything.start[0]), float(everything.stop[-1])) if len(everything) else None

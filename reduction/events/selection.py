@@ -32,7 +32,7 @@ class Region(Protocol):
         """Smallest and largest X, smallest and largest Y."""
 
     def contains(self, x: npt.ArrayLike, y: npt.ArrayLike) -> Mask:
-        """Which of the points, shape (n,) each, lie in the region."""
+        """Tell which of the points, shape (n,) each, lie in the region."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Selection:
     notes: tuple[str, ...] = ()
 
     def stored_energies(self, events: EventList) -> tuple[float, float]:
-        """The energy range in values of the energy column, whole numbers where the column has such."""
+        """Return the energy range in values of the energy column, whole numbers where the column has such."""
         low, high = (events.mission.energy_to_value(energy) for energy in self.energy_kev)
         if events.energy.dtype.kind in "iu":
             return float(math.ceil(low - 1e-6)), float(math.floor(high + 1e-6))
@@ -58,7 +58,7 @@ class Selection:
 
 
 def parse_energy(value: str | Sequence[float], parameter: str = "energy") -> tuple[float, float]:
-    """Read an energy range in keV: two numbers, the lower first, as text or as a sequence."""
+    """Read an energy range in keV: two numbers, the lower first, as text or as a sequence. Raise ReductionError."""
     parts = re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else list(value)
     lowest, highest = ENERGY_LIMITS_KEV
     try:
@@ -79,7 +79,7 @@ def choose(
     flag: str = "default",
     user_gti: Mapping[int | None, GTI] | None = None,
 ) -> Selection:
-    """Make the selection that a user's words mean for an event list.
+    """Return the selection that the texts of a user mean for an event list.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def choose(
 
 
 def _flag_mask(events: EventList, word: str) -> tuple[int, list[str]]:
-    """Mask of the flag bits that must be unset, with what there is to say about it."""
+    """Return the mask of the flag bits that must be unset, and notes about it. Raise ReductionError."""
     if word not in ("default", "strict", "none"):
         raise ReductionError(f"{word[:40]!r} is no choice of flags; write default, strict or none", "flag")
     if events.flag is None:
@@ -140,9 +140,9 @@ def _refuse_no_time(events: EventList, user: Mapping[int | None, GTI]) -> None:
 
 @dataclass
 class Tally:
-    """What one region gathered during the pass.
+    """The events of one region that were counted during the pass.
 
-    `counts` are those of the channels of the mission, shape (n,); `per_ccd` counts by CCD (None: no CCD column).
+    `counts` are those of the channels of the mission, shape (n,); `per_ccd` are those by CCD (None: no CCD column).
     """
 
     counts: npt.NDArray[np.int64]
@@ -208,7 +208,7 @@ def gather(
 
 
 def _keep(rows: Rows, mask: Mask) -> Rows:
-    """Rows where the mask holds; a copy unless it holds everywhere.
+    """Return the rows where the mask holds; a copy unless it holds everywhere.
 
     As opaque bytes: numpy copies structured rows field by field, twenty times slower.
     """
@@ -220,7 +220,7 @@ def _keep(rows: Rows, mask: Mask) -> Rows:
 def _tests(
     events: EventList, selection: Selection, targets: Sequence[Target]
 ) -> list[Callable[[Rows], Mask]]:
-    """Tests of rows that hold for all targets, the cheap and the sharp ones first."""
+    """Return the tests that hold for all targets, the cheap and the sharp ones first."""
     tests: list[Callable[[Rows], Mask]] = []
     boxes = [target.region.bounds for target in targets if target.region]
     if len(boxes) == len(targets) and events.x and events.y:
@@ -272,7 +272,7 @@ def _whole_numbers(column: Column, rows: Rows) -> npt.NDArray[np.int64]:
 
 
 def _among(column: Column, ranges: Ranges) -> Callable[[Rows], Mask]:
-    """Test that the value lies in one of the ranges."""
+    """Return a test that the value lies in one of the ranges."""
     if len(ranges) == 1:
         return _within(column, *ranges[0])
     wanted = np.zeros(HIGHEST_PATTERN + 2, dtype=np.bool_)
@@ -287,7 +287,7 @@ def _among(column: Column, ranges: Ranges) -> Callable[[Rows], Mask]:
 
 
 def _inside(events: EventList, region: Region, rows: Rows) -> Mask:
-    """Which rows lie in the region exactly."""
+    """Tell which rows lie in the region exactly."""
     assert events.x is not None and events.y is not None
     return region.contains(events.x.values(rows), events.y.values(rows))
 
@@ -320,7 +320,7 @@ def _count(events: EventList, selection: Selection, target: Target, tally: Tally
 
 
 def _in_good_time(selection: Selection, times: npt.NDArray[np.float64], ccds: npt.NDArray[Any] | None) -> Mask:
-    """Which events lie in the good time of their CCD; a CCD without good time intervals has none."""
+    """Tell which events lie in the good time of their CCD; a CCD without good time intervals has none."""
     good = np.zeros(times.size, dtype=np.bool_)
     for ccd in [None] if ccds is None else np.unique(ccds):
         number = None if ccd is None else int(ccd)

@@ -22,7 +22,7 @@ MISSIONS: tuple[Mission, ...] = (EPN, EMOS1, EMOS2, ACIS, FPMA, FPMB, XTI)
 
 
 def identify(header: Header, parameter: str = "eventlist") -> Mission:
-    """Find the mission of an event list by TELESCOP, INSTRUME and DATAMODE.
+    """Find the instrument of an event list by TELESCOP, INSTRUME and DATAMODE.
 
     Parameters
     ----------
@@ -52,9 +52,26 @@ def identify(header: Header, parameter: str = "eventlist") -> Mission:
 
 
 def parse_patterns(text: str, mission: Mission, parameter: str = "pattern") -> Ranges | None:
-    """Read a choice of patterns: ``default``, ``all``, or a list such as ``0:4`` or ``0,2:4,6``.
+    """Read a choice of patterns.
 
-    Returns None for all. Raises ReductionError for anything else.
+    Parameters
+    ----------
+    text
+        ``default``, ``all``, or a list such as ``0:4`` or ``0,2:4,6``.
+    mission
+        The instrument, whose usual patterns ``default`` means.
+    parameter
+        Job parameter named in the error.
+
+    Returns
+    -------
+    Ranges or None
+        The patterns to take; None for all.
+
+    Raises
+    ------
+    ReductionError
+        The text is no such choice, or the instrument has no patterns.
     """
     text = text.strip().lower()
     if text == "default":
