@@ -30,6 +30,31 @@ pytestmark = pytest.mark.slow
 PACKAGES = ("uws_server", "provenance", "reduction")
 NEW_FILES = ("templates/static/vendor/later/deep/part.js", "job_definitions/later-job/data/table.csv")
 """Files that nobody listed anywhere: they must travel too."""
+NEW_MODULE = "reduction/later/deep/part.py"
+"""A module of packages that nobody listed either."""
+TYPED_PROGRAM = """
+from __future__ import annotations
+
+from pathlib import Path
+
+from provenance import votags
+from reduction import regions
+from uws_server import client
+
+
+def facility(product: Path) -> str:
+    tags = votags.read(product)
+    return "" if tags is None else str(tags.row["facility_name"])
+
+
+def count_shapes(text: str) -> int:
+    return len(regions.parse(text).include)
+
+
+def run(address: str, region: str) -> list[str]:
+    state = client.follow(client.create(address, {"source_region": region}, {}), lambda state: None)
+    return [result.name for result in state.results]
+"""
 VENDOR = Path("templates/static/vendor")
 HREF = "{http://www.w3.org/1999/xlink}href"
 START_SECONDS = 300
@@ -48,6 +73,11 @@ def source_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in NEW_FILES:
         (tree / name).parent.mkdir(parents=True)
         (tree / name).write_text("new\n")
+    module = tree / NEW_MODULE
+    for folder in (module.parent, module.parent.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "__init__.py").touch()
+    module.touch()
     return tree
 
 
@@ -99,18 +129,6 @@ def clean_variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
 
 
-def test_every_package_is_listed() -> None:
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg")
-    listed = set(config["options"]["packages"].split())
-    present = {
-        ".".join(path.parent.relative_to(ROOT).parts)
-        for path in project_files()
-        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in PACKAGES
-    }
-    assert present <= listed, f"add to packages in setup.cfg: {', '.join(sorted(present - listed))}"
-
-
 def test_the_source_archive_holds_the_project(built: Path) -> None:
     (archive,) = built.glob("*.tar.gz")
     with tarfile.open(archive) as opened:
@@ -132,9 +150,40 @@ def test_the_wheel_holds_code_templates_and_definitions(wheel: Path, source_tree
     for folder in ("templates", "job_definitions"):
         files = (path for path in (source_tree / folder).rglob("*") if path.is_file())
         wanted |= {f"uws_server/{path.relative_to(source_tree).as_posix()}" for path in files}
-    assert {f"uws_server/{name}" for name in NEW_FILES} <= wanted
+    wanted |= {f"{package}/py.typed" for package in PACKAGES}
+    assert {f"uws_server/{name}" for name in NEW_FILES} | {NEW_MODULE} <= wanted
     assert wanted - held == set(), "missing in the wheel"
     assert {name for name in held - wanted if name.endswith((".py", ".pyc"))} == set(), "not ours to install"
+    assert {name.partition("/")[0] for name in held} == set(PACKAGES), "a further package at the top"
+
+
+def test_the_wheel_says_for_whom_it_is(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as opened:
+        (metadata,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = opened.read(metadata).decode().splitlines()
+    assert "Requires-Python: >=3.11" in lines
+    assert "Classifier: Typing :: Typed" in lines
+    for version in ("3.11", "3.12", "3.13"):
+        assert f"Classifier: Programming Language :: Python :: {version}" in lines
+
+
+def test_a_typed_program_passes_against_the_wheel(clean_python: Path, tmp_path: Path) -> None:
+    """mypy reads the types of what is installed; a wrong use of them is an error."""
+    (tmp_path / "program.py").write_text(TYPED_PROGRAM)
+    good = mypy_strict(tmp_path / "program.py", clean_python)
+    assert good.returncode == 0, good.stdout + good.stderr
+    (tmp_path / "wrong.py").write_text(TYPED_PROGRAM.replace(").include", ").included"))
+    wrong = mypy_strict(tmp_path / "wrong.py", clean_python)
+    assert wrong.returncode == 1
+    assert 'has no attribute "included"' in wrong.stdout
+
+
+def mypy_strict(program: Path, python: Path) -> subprocess.CompletedProcess[str]:
+    """Have our mypy check a program with the packages that another Python has, away from the checkout."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--python-executable", str(python)]
+    return subprocess.run(
+        [*command, program.name], cwd=program.parent, env=clean_variables(), capture_output=True, text=True
+    )
 
 
 def test_the_folders_of_the_checkout_are_found_first() -> None:
