@@ -9,15 +9,21 @@ FRONT_END ?= yes
 PYTEST_ARGS ?=
 # processes that run tests side by side
 TEST_WORKERS ?= 2
+# least percentage of the code that `make coverage` wants run
+COVERAGE_FLOOR ?= 90
 # e.g. make serve SERVE_ARGS='--port 8081'
 SERVE_ARGS ?=
+
+# packages or rooms whose docstrings are held to numpydoc's sections (tests/test_docstrings.py reads this line too);
+# it shall become: provenance reduction
+SECTIONS :=
 
 BIN := .venv/bin
 VENDORED := templates/static/vendor/versions.json
 FRONT_END_PARTS := $(if $(filter yes,$(FRONT_END)),$(VENDORED))
 
 .NOTPARALLEL:
-.PHONY: help demo serve test lint bench dist system front-end clean
+.PHONY: help demo serve test test-oldest coverage lint docs bench dist system front-end clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -31,9 +37,20 @@ serve: .venv/.installed $(FRONT_END_PARTS)  ## start the server
 test: system .venv/.installed-test $(FRONT_END_PARTS) lint  ## install what the tests need, then run the linters and the tests
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
-lint: .venv/.installed-test  ## ruff and mypy
+test-oldest: system .venv-oldest/.installed $(FRONT_END_PARTS)  ## the tests with the oldest versions that setup.cfg promises
+	@.venv-oldest/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+coverage: system .venv/.installed-test $(FRONT_END_PARTS)  ## the tests, and how much of the code they run, processes included
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html \
+		--cov-fail-under=$(COVERAGE_FLOOR) $(PYTEST_ARGS)
+
+lint: .venv/.installed-test  ## ruff, pydoclint and mypy
 	@$(BIN)/ruff check .
+	@$(if $(SECTIONS),$(BIN)/pydoclint $(SECTIONS))
 	@$(BIN)/mypy
+
+docs: .venv/.installed-test  ## the pages of the API of provenance and reduction, into build/docs/
+	@scripts/build-docs build/docs
 
 bench: .venv/.installed-test  ## run every benchmark of bench/
 	@scripts/setup-system test bench
@@ -49,23 +66,30 @@ system:  ## the Debian packages that the tests need, where they may be installed
 front-end: $(VENDORED)  ## the plotting library, sampjs and CodeMirror, into templates/static/vendor/
 
 clean:  ## remove everything that the commands above made here
-	rm -rf .venv .make build dist node_modules templates/static/vendor *.egg-info
-	rm -rf .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest .make build dist node_modules templates/static/vendor *.egg-info
+	rm -rf .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.made:
 	@scripts/make-venv $(PYTHON) .venv
 	@touch $@
 
-.venv/.installed: .venv/.made setup.cfg pyproject.toml
+.venv/.installed: .venv/.made setup.cfg setup.py pyproject.toml
 	@echo "Installing uws-server into .venv (the first time takes a minute)"
 	@$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
-.venv/.installed-test: .venv/.made setup.cfg pyproject.toml
+.venv/.installed-test: .venv/.made setup.cfg setup.py pyproject.toml
 	@echo "Installing uws-server and what its tests need into .venv (the first time takes a minute)"
 	@$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch .venv/.installed $@
+
+.venv-oldest/.installed: setup.cfg setup.py pyproject.toml scripts/oldest_versions.py
+	@scripts/make-venv $(PYTHON) .venv-oldest
+	@$(PYTHON) scripts/oldest_versions.py >.venv-oldest/oldest.txt
+	@echo "Installing the oldest versions into .venv-oldest (the first time takes a minute)"
+	@.venv-oldest/bin/python -m pip install --quiet --constraint .venv-oldest/oldest.txt --editable '.[test]'
+	@touch $@
 
 $(VENDORED): package.json package-lock.json scripts/vendor_front_end.py | .venv/.made
 	@$(BIN)/python scripts/vendor_front_end.py
