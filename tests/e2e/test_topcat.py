@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,10 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
+
+from checkout import ROOT
+from reduction.simulate import simulate, small
+from serving import running_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -96,3 +101,40 @@ def test_a_click_loads_a_spectrum_into_topcat(
     registered = len(desktop.get_registered_clients())
     page.goto("about:blank")
     wait_until(lambda: len(desktop.get_registered_clients()) == registered - 1, "the page is still registered")
+
+
+def test_the_tutorial_ends_in_topcat(new_page: Any, desktop: Any, vendored: None, tmp_path: Path) -> None:
+    """What docs/tutorial-spectrum.md says of the pages: every name in bold is that of a control, or TOPCAT's own."""
+    text = " ".join((ROOT / "docs" / "tutorial-spectrum.md").read_text(encoding="utf-8").split())
+    names = set(re.findall(r"\*\*(.+?)\*\*", text)) - {"Graphics", "Plane Plot"}
+    simulate(small(), tmp_path / "archive", cameras=("EPN",))
+    with running_server(tmp_path / "data", "--archive", str(tmp_path / "archive")) as server:
+        page = new_page()
+
+        def press(role: Any, name: str, within: Any = page) -> None:
+            names.remove(name)
+            within.get_by_role(role, name=name).click()
+
+        page.goto(server.url)
+        press("link", "New job: Spectrum of a region", page.locator("main"))
+        for field, value in re.findall(r"\| (\w+) \| `([^`]+)` \|", text):
+            page.locator(f"#p-{field}").fill(value)
+        press("button", "Create and run")
+        expect(page.locator("#head .phase")).to_have_text("Completed", timeout=START_S * 1000)
+        job = page.url
+        row = page.locator("tr", has_text="source_spectrum.fits")
+        url = server.url + str(row.get_by_role("link", name="Download source_spectrum.fits").get_attribute("href"))
+        press("button", "Send to TOPCAT / Aladin", row)
+        expect(page.locator("#samp-status")).to_have_text("Sent source_spectrum.fits to topcat.")
+        wait_until(lambda: has_loaded(desktop, url), "TOPCAT did not load the table")
+        press("button", "Find applications")
+        press("link", "How it was made")
+        page.goto(job)
+        press("link", "Run again", page.locator("#head"))
+        page.get_by_label("energy", exact=True).fill("2 10")
+        names.remove("energy")
+        page.locator("main").get_by_role("button", name="Run again").click()
+        expect(page.locator("#head .phase")).to_have_text("Completed", timeout=START_S * 1000)
+        press("link", "both side by side")
+        expect(page.locator("main")).to_contain_text("One parameter differs: energy.")
+    assert names == set()
