@@ -1,7 +1,9 @@
-"""The tutorials are true: a test follows each as its reader does, and sees what it shows."""
+"""The tutorials are true, and the commands of other pages run: a test follows each as its reader does."""
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,11 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from checkout import ROOT
-from tutorials import blocks_of, reading
+from provenance import steps, votags
+from reduction.simulate import simulate, small
+from serving import running_server
+from tutorials import Block, blocks_of, reading
+from uws_server import client
 
 
 def test_a_reduction_is_written_as_the_tutorial_says(tmp_path: Path) -> None:
@@ -52,3 +58,41 @@ def test_a_spectrum_is_made_as_the_tutorial_says(tmp_path: Path) -> None:
         expected = hard_times(hdus["EVENTS"])
     counts = Table.read(tmp_path / "hard" / "source_spectrum.fits", hdu="SPECTRUM")["COUNTS"]
     assert counts.sum() == len(expected)
+
+
+def test_the_commands_of_the_pages_about_products_and_definitions_run(tmp_path: Path) -> None:
+    """Each that stands on a line of its own, and each snippet, on a product of the spectrum job."""
+    pages = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("products.md", "definitions.md")]
+    commands = [
+        each for page in pages for each in re.findall(r"^    (uws-server .+?)(?: {2,}.*)?$", page, re.MULTILINE)
+    ]
+    snippets = [
+        each for page in pages for each in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    ]
+    assert (len(commands), len(snippets)) == (8, 2)
+    simulate(small(), tmp_path / "archive", cameras=("EPN",))
+    with (
+        running_server(tmp_path / "data", "--archive", str(tmp_path / "archive")) as server,
+        reading(tmp_path) as reader,
+    ):
+        product = spectrum_of(server.url, tmp_path)
+        shutil.copy(product, tmp_path / "copy.fits")
+        shutil.copy(product, tmp_path / "spectrum.fits")
+        (tmp_path / "steps.json").write_text(steps.dump(votags.read(product).steps), encoding="utf-8")
+        stands_for = {"FILE...": "copy.fits", "DIR": "data", "https://example.org/uws": server.url,
+                      "http://localhost:8080": server.url}  # fmt: skip
+        reader.url = server.url
+        for kind, text in [("sh", each) for each in commands] + [("python", each) for each in snippets]:
+            for word, meant in stands_for.items():
+                text = text.replace(word, meant)
+            reader.follow([Block(kind, f"{text}\n", above="", heading="")])
+    assert reader.output == "b'hello\\n'\n"
+    counts = [Table.read(path, hdu="SPECTRUM")["COUNTS"].sum() for path in (product, tmp_path / "new" / product.name)]
+    assert counts[0] > counts[1] > 0
+
+
+def spectrum_of(url: str, folder: Path) -> Path:
+    """Have a server make the spectrum of the simulated source; returns the file, with its tags."""
+    values = {"eventlist": "P0999990101PNS003PIEVLI0000", "source_region": 'icrs; circle(148.974, 69.6512, 40")'}
+    final = client.follow(client.create(f"{url}/rest/spectrum", values), lambda state: None)
+    return client.download(next(each for each in final.results if each.name == "source_spectrum"), folder)
