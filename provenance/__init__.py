@@ -2,8 +2,8 @@
 
 A library of its own (standard library, numpy, astropy, isal): `steps` is the list of tasks that made a file, `obscore`
 its ObsCore 1.1 row and the columns of the draft high-energy extension, `votags` the FITS extension VO-TAGS that carries
-both, `obscore.table` many rows as VOTable or ECSV, `graph` what is known of many jobs and files, with its export as
-PROV; `fits` and `text` read and write files. Whatever a file holds, only a `ProvenanceError` of `text.errors` (or
+both, `tagging` writes that of a job's product, `obscore.table` has many rows as VOTable or ECSV, `graph` what is known
+of many jobs and files, with its export as PROV; `fits` and `text` read and write files. Whatever a file holds, only a `ProvenanceError` of `text.errors` (or
 OSError, where it cannot be opened) is raised.
 
 ``obscore.from_file(path, **known)``     a row from a file's own headers, good time intervals and region
@@ -11,6 +11,7 @@ OSError, where it cannot be opened) is raised.
 ``votags.read(path)``                    the `Tags` (row, steps) of a file, None where it has none
 ``votags.read_row(path)``                the row only
 ``votags.write(path, row, steps)``       append them, or put them in the place of those there are
+``tagging.tag(path, job, known, steps)`` write those of a job's product, whose row is made from all that is known
 ``votags.check(path)``, ``strip(path)``  what is wrong with them; take them out
 ``steps.parse(json)``, ``dump(steps)``   a step list from its JSON, and to it
 ``steps.read(path)``                     the step list of a JSON file

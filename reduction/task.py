@@ -30,10 +30,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from provenance import obscore, steps, votags
+from provenance import steps, tagging, votags
 from provenance.fits.atomic import write_bytes
 from provenance.fits.digests import Digests, digests
-from provenance.fits.hdus import holds_fits, looks_like_fits
+from provenance.fits.hdus import holds_fits
 from provenance.steps import recording
 from provenance.text.errors import ProvenanceError
 from reduction.arguments import PARAMETERS_FILE, Argument, read_argument
@@ -43,8 +43,6 @@ from reduction.events.fitsfile import inflate, is_gzip
 STEPS_FILE = "steps.json"
 RESULTS_FOLDER = "results"
 SCRATCH_FOLDER = "scratch"
-MADE_FROM_CALIBRATED = 2
-"""ObsCore calib_level of a product that does not say its own."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
 
@@ -241,28 +239,18 @@ class Task:
                 raise FileNotFoundError(f"the script announced {output.name} but did not write it")
         everything = steps.merge(self.told_steps, (self._step(),))
         write_bytes(self.folder / STEPS_FILE, steps.dump(everything).encode("ascii") + b"\n")
+        job = self._producing_job()
         for output in self._outputs:
             path = self.folder / RESULTS_FOLDER / output.name
-            if looks_like_fits(path):
-                known = {**self._identity(output.name), **self._making(), **output.known}
-                row = obscore.from_file(path, **known).filled(calib_level=MADE_FROM_CALIBRATED)
-                votags.write(path, row, everything)
+            if holds_fits(path):
+                tagging.tag(path, job, output.known, everything)
 
-    def _making(self) -> dict[str, Any]:
-        """When and how the products were made, in the columns of ObsCore."""
-        mode = " ".join(str(self.about.get(key) or "") for key in ("definition", "version")).strip()
-        made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        curated = recording.curated(self.about.get("curation") or {}, made)
-        return {"obs_creation_date": made, "analysis_mode": mode, **curated}
-
-    def _identity(self, name: str) -> dict[str, Any]:
-        """Where a product will be had and what makes it unique."""
-        base = self.about.get("store_url") or self.about.get("results_url")
-        unique = f"urn:uws-server:{self.about.get('id') or 'no-job'}:{name}"
-        if isinstance(base, str) and "://" in base:
-            url = f"{base.rstrip('/')}/{name}"
-            return {"access_url": url, "obs_publisher_did": url, "obs_creator_did": unique}
-        return {"obs_publisher_did": unique, "obs_creator_did": unique}
+    def _producing_job(self) -> tagging.ProducingJob:
+        """This job as the rows of its products name it."""
+        about = {key: str(self.about.get(key) or "") for key in ("id", "definition", "version")}
+        base_url = str(self.about.get("store_url") or self.about.get("results_url") or "")
+        curation = self.about.get("curation") or {}
+        return tagging.ProducingJob(**about, base_url=base_url, ended=datetime.now(UTC), curation=curation)
 
     def _step(self) -> steps.Step:
         """This run as a step: inputs, then parameters, then products."""

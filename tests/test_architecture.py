@@ -120,6 +120,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
     "uws_server.execution": (
         "uws_server.storage",
         "uws_server.jobs",
+        "provenance.tagging",
         "provenance.votags",
         "provenance.obscore",
         "provenance.steps",
@@ -164,8 +165,8 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "reduction.events",
         "reduction.arguments",
         "reduction.errors",
+        "provenance.tagging",
         "provenance.votags",
-        "provenance.obscore",
         "provenance.steps",
         "provenance.fits",
         "provenance.text",
@@ -179,6 +180,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
     "reduction": ("provenance.former_names",),
     "reduction.errors": (),
     # what a product is and how it was made
+    "provenance.tagging": ("provenance.votags", "provenance.obscore", "provenance.steps"),
     "provenance.votags": ("provenance.obscore", "provenance.steps", "provenance.fits", "provenance.text"),
     "provenance.graph": ("provenance.steps", "provenance.text"),
     "provenance.obscore": ("provenance.fits", "provenance.text"),

@@ -37,9 +37,6 @@ CALIBRATION_KEYWORDS: Final = (
 )  # fmt: skip
 """Header keywords that name calibration files (OGIP, and what XMM-SAS and CIAO add)."""
 
-CURATION: Final = ("publisher_id", "data_rights")
-"""Columns of ObsCore that who publishes the products tells of all of them."""
-
 _NO_PATHS: Final = frozenset({"", "NONE"})
 _NO_NAMES: Final = frozenset({"", "NONE", "CALDB", "UNKNOWN"})
 _SECRET_NAME: Final = re.compile(
@@ -146,12 +143,6 @@ def make_step(
     for group in _collections(made):
         args.append(_output(len(args), group, said_plainly(place, hide)))
     return Step(tuple(args), run_info.beside())
-
-
-def curated(told: Mapping[str, str], made: str) -> dict[str, str]:
-    """What the publisher tells of a product made at `made`: what is public is released then (ObsCore 1.1, B.4)."""
-    columns = {name: told[name] for name in CURATION if told.get(name)}
-    return {**columns, "obs_release_date": made} if columns.get("data_rights") == "public" else columns
 
 
 def said_plainly(text: str, hide: Sequence[Path] = ()) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from provenance.obscore.columns import ENUMERATIONS
-from provenance.steps.recording import CURATION
+from provenance.tagging import CURATION
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError
 
