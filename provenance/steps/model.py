@@ -1,6 +1,6 @@
-"""A step and its arguments as values, which check themselves when they are made: a list of them can be written.
+"""A step and its arguments as values, which their constructors check, so that any list of them can be written.
 
-Others take the values from `steps`.
+Other packages import them from `steps`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ Made = TypeVar("Made")
 class InputData:
     """A file that went into a task.
 
-    `location` is the folder or base URL, `path` the name below it. `extra` is what else stands beside the description
-    (`sha256`, `size`, `name` ...), `beside` what stands beside `index`. A value of the wrong type is a StepsError.
+    `location` is the folder or base URL, `path` the name below it. `extra` holds the keys next to the description that
+    VO-TAGS has no field for (`sha256`, `size`, `name` ...), `beside` those next to `index`. Raises StepsError for a
+    value of the wrong type.
     """
 
     index: int
@@ -59,8 +60,8 @@ class Parameter:
         _check_head(self)
         if isinstance(self.value, (list, tuple)):
             object.__setattr__(self, "value", tuple(self.value))
-            for number, each in enumerate(self.value):
-                _check_scalar(each, f"value[{number}]")
+            for number, part in enumerate(self.value):
+                _check_scalar(part, f"value[{number}]")
         else:
             _check_scalar(self.value, "value")
         _check_extra(self, "extra", PARAMETER_KEYS)
@@ -97,9 +98,9 @@ Arg: TypeAlias = InputData | Parameter | OutputData
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One task: its arguments, numbered from 0, and in `extra` what else is known (`task`, `version`, `started` ...).
+    """One task: its arguments, numbered from 0, and in `extra` its other keys (`task`, `version`, `started` ...).
 
-    Raises StepsError when the indices are not 0, 1, 2 ... or `extra` holds what JSON cannot.
+    Raises StepsError if the indices are not 0, 1, 2 ... or `extra` holds what JSON cannot.
     """
 
     args: tuple[Arg, ...]
@@ -113,7 +114,7 @@ class Step:
 
 
 class _Headed(Protocol):
-    """What the three kinds of argument share."""
+    """The fields that the three kinds of argument share."""
 
     @property
     def index(self) -> int: ...
@@ -125,7 +126,7 @@ class _Headed(Protocol):
 
 SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 FLAT: Final = SCALARS - {float}
-"""Types of JSON whose every value can be written as it is."""
+"""The types whose every value JSON can hold."""
 FILE_FIELDS: Final = ("description", "editable", "location", "path")
 PARAMETER_FIELDS: Final = ("description", "editable", "value")
 FILE_KEYS: Final = frozenset(FILE_FIELDS)
@@ -138,7 +139,7 @@ _INDEX: Final = attrgetter("index")
 
 
 def each_of(make: Callable[[Json], Made], values: Iterable[Json], place: str) -> list[Made]:
-    """Make something of every element of a list; an error says of which."""
+    """Return `make(value)` of every element of a list; an error names the element."""
     made: list[Made] = []
     try:
         for value in values:
@@ -149,7 +150,7 @@ def each_of(make: Callable[[Json], Made], values: Iterable[Json], place: str) ->
 
 
 def _check_args(args: tuple[Arg, ...]) -> None:
-    """Check that the arguments of a step are some, in order."""
+    """Raise StepsError unless all are arguments, numbered in order."""
     for number, arg in enumerate(args):
         if not isinstance(arg, (InputData, Parameter, OutputData)):
             raise StepsError(f"an argument is expected, not {shown(arg)}", f"args[{number}]")
@@ -159,7 +160,7 @@ def _check_args(args: tuple[Arg, ...]) -> None:
 
 
 def _check_head(arg: _Headed) -> None:
-    """Check what the three kinds of argument share."""
+    """Check the fields that the three kinds of argument share."""
     if type(arg.index) is not int or arg.index < 0:
         raise StepsError(f"a whole number from 0 is expected, not {shown(arg.index)}", "index")
     if not isinstance(arg.description, str):
@@ -181,7 +182,7 @@ def _check_scalar(value: object, place: str) -> None:
 
 
 def _check_extra(holder: Step | Arg, name: str, taken: frozenset[str]) -> None:
-    """Check the unknown keys of a step or an argument (`name` is their field), and keep a copy of our own."""
+    """Check the further keys of a step or an argument (`name` is their field), and replace them by a copy."""
     value: Mapping[str, Json] = getattr(holder, name)
     if type(value) is dict and (not value or (taken.isdisjoint(value) and _is_flat(value))):
         object.__setattr__(holder, name, value.copy())
@@ -197,12 +198,12 @@ def _check_extra(holder: Step | Arg, name: str, taken: frozenset[str]) -> None:
 
 
 def _is_flat(value: dict[Any, Json]) -> bool:
-    """Whether an object holds texts, whole numbers, true, false and null only: most do, and need no closer look."""
+    """Whether an object holds texts, whole numbers, true, false and null only: as most do, it needs no further check."""
     return FLAT.issuperset(map(type, value.values())) and _TEXT.issuperset(map(type, value))
 
 
 def _plain(value: Json, depth: int) -> Json:
-    """A copy of a JSON value in plain dicts and lists; what is none is refused."""
+    """A copy of a JSON value in plain dicts and lists. Raises StepsError for what JSON cannot hold."""
     if type(value) in SCALARS:
         _check_scalar(value, "")
         return value

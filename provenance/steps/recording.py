@@ -1,7 +1,7 @@
-"""Makes the step of a task: what went in, its parameters, what came out, and under which circumstances.
+"""Makes the step of a task: the files that went in, its parameters, the files that came out, and how it ran.
 
-The one place that decides what a step says, for scripts that tell it themselves and for those that do not. Passwords,
-tokens and paths of the machine are taken out here.
+The one place that decides what a step says, for scripts that record it themselves and for those that do not. Passwords,
+tokens and paths of this machine are removed here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from provenance.steps.model import Arg, InputData, OutputData, Parameter, Scalar
 from provenance.text.errors import ProvenanceError
 
 HIDDEN: Final = "(hidden)"
-"""What stands in a step where a secret was."""
+"""The text that replaces a secret in a step."""
 
 SOFTWARE: Final = ("uws-server", "astropy", "numpy")
 """The distributions whose versions a step names, beside Python."""
@@ -50,22 +50,23 @@ _SECRET_IN_QUERY: Final = re.compile(
 
 @dataclass(frozen=True)
 class UsedFile:
-    """A file that went in: the parameter it was given for, and how the user named it (a URL, an archive place, a name).
+    """A file that went in: the parameter it was given for, and its source as the user named it.
 
-    `science` is the hash without its VO-TAGS, where it has some.
+    `source` is a URL, a path in the archive or a file name; `sha256` the hash of all its bytes, `science` that without
+    its VO-TAGS, each empty where it is not known.
     """
 
     name: str
     description: str
     editable: bool
-    said: str
+    source: str
     sha256: str = ""
     science: str = ""
 
 
 @dataclass(frozen=True)
 class ParameterValue:
-    """A parameter and its value, a scalar or several."""
+    """A parameter and its value: a scalar, or a tuple of several."""
 
     name: str
     description: str
@@ -76,7 +77,7 @@ class ParameterValue:
 
 @dataclass(frozen=True)
 class Product:
-    """A file that came out. Files of one `collection` (the name of a result that is a glob) are told as one."""
+    """A file that came out. Files of one `collection` (the name of a result that is a glob) become one argument."""
 
     file: str
     description: str
@@ -86,7 +87,10 @@ class Product:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """How a task ran; aware times."""
+    """How a task ran; its times are aware. None, or empty, stands for what is not known.
+
+    `calibration` is what `calibration` returns, `more` holds further keys of the step.
+    """
 
     task: str
     version: str
@@ -98,8 +102,8 @@ class RunInfo:
     calibration: Sequence[Mapping[str, str]] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
 
-    def beside(self) -> dict[str, Any]:
-        """What stands in the step beside its arguments; what is not known is left out."""
+    def step_extra(self) -> dict[str, Any]:
+        """Return the keys of the step other than its arguments; those that are not known are left out."""
         known = {
             "task": self.task,
             "version": self.version,
@@ -110,7 +114,7 @@ class RunInfo:
             "exit_status": self.exit_status,
             "software": software(),
             "host": host_kind(),
-            "calibration": [dict(each) for each in self.calibration] or None,
+            "calibration": [dict(file) for file in self.calibration] or None,
             **self.more,
         }
         return {key: value for key, value in known.items() if value is not None}
@@ -118,35 +122,57 @@ class RunInfo:
 
 def make_step(
     used: Iterable[UsedFile],
-    given: Iterable[ParameterValue],
-    made: Iterable[Product],
-    place: str,
+    values: Iterable[ParameterValue],
+    products: Iterable[Product],
+    location: str,
     run_info: RunInfo,
     hide: Sequence[Path] = (),
 ) -> Step:
-    """The step of a task: files that went in, parameters, files that came out, in this order.
+    """Make the step of a task.
 
-    `place` is the URL or folder below which the products are had; `hide` are folders of this machine whose names are
-    taken out of every text.
+    Parameters
+    ----------
+    used
+        The files that went in.
+    values
+        The parameters.
+    products
+        The files that came out.
+    location
+        The URL or folder below which the products are.
+    run_info
+        How the task ran.
+    hide
+        Folders of this machine whose names are removed from every text.
+
+    Returns
+    -------
+    Step
+        Its arguments are the files that went in, the parameters and the files that came out, in this order.
+
+    Raises
+    ------
+    StepsError
+        For a value that JSON cannot hold.
     """
     args: list[Arg] = []
-    for each in used:
-        location, path = located(said_plainly(each.said, hide))
-        extra = {"name": each.name, "sha256": each.sha256 or None}
-        if each.science not in ("", each.sha256):
-            extra["science_sha256"] = each.science
-        args.append(InputData(len(args), each.description, each.editable, location, path, _known(extra)))
-    for one in given:
-        value = HIDDEN if is_secret(one.name) and one.value is not None else _told(one.value, hide)
-        extra = {"name": one.name, "unit": one.unit or None}
-        args.append(Parameter(len(args), one.description, one.editable, value, _known(extra)))
-    for group in _collections(made):
-        args.append(_output(len(args), group, said_plainly(place, hide)))
-    return Step(tuple(args), run_info.beside())
+    for file in used:
+        folder, path = located(redacted(file.source, hide))
+        extra = {"name": file.name, "sha256": file.sha256 or None}
+        if file.science not in ("", file.sha256):
+            extra["science_sha256"] = file.science
+        args.append(InputData(len(args), file.description, file.editable, folder, path, _known(extra)))
+    for parameter in values:
+        value = _redacted_value(parameter, hide)
+        extra = {"name": parameter.name, "unit": parameter.unit or None}
+        args.append(Parameter(len(args), parameter.description, parameter.editable, value, _known(extra)))
+    for group in _collections(products):
+        args.append(_output(len(args), group, redacted(location, hide)))
+    return Step(tuple(args), run_info.step_extra())
 
 
-def said_plainly(text: str, hide: Sequence[Path] = ()) -> str:
-    """A text without what must not be told: credentials in a URL, folders of this machine, paths that exist on it."""
+def redacted(text: str, hide: Sequence[Path] = ()) -> str:
+    """Return a text without credentials in URLs, without the folders `hide` and without a path of this machine."""
     if "/" not in text and "=" not in text:
         return text  # neither a path nor a URL
     text = _SECRET_IN_QUERY.sub(rf"\1{HIDDEN}", _USER_IN_URL.sub(f"{HIDDEN}@", text))
@@ -158,41 +184,44 @@ def said_plainly(text: str, hide: Sequence[Path] = ()) -> str:
 
 
 def machine_folders(job: Path, files: Iterable[tuple[str, str]]) -> list[Path]:
-    """The folders that no step names: a job's, that of all jobs, and the archive's.
+    """Return the folders that no step may name: the job's, that of all jobs, and those of the archive.
 
-    `files` are the path of each input and how the user named it: where a path ends so, the archive is what is before.
+    `files` are the path of each input and its source as the user named it: where the path ends with the source, the
+    archive is the folder before it.
     """
     found = [job]
     if len(job.parts) > 3 and job.parents[1].name == "jobs":
         found.append(job.parents[2])
-    found += [Path(path.removesuffix(f"/{said}")) for path, said in files if said and path.endswith(f"/{said}")]
+    found += [Path(path.removesuffix(f"/{name}")) for path, name in files if name and path.endswith(f"/{name}")]
     return [folder for folder in found if folder.is_absolute()]
 
 
 def is_secret(name: str) -> bool:
-    """Whether a parameter of that name holds a secret: a password, a token, a key."""
+    """Return whether a parameter of that name holds a secret: a password, a token, a key."""
     return _SECRET_NAME.search(name) is not None
 
 
-def located(said: str) -> tuple[str, str]:
-    """Location and path of an input: the base of a URL or the folder the user named, and the name below it."""
-    location, _, name = said.rpartition("/")
-    return (location, name) if name else ("", said)
+def located(source: str) -> tuple[str, str]:
+    """Split the source of an input into its location (the base of a URL, or a folder) and the name below it."""
+    location, _, name = source.rpartition("/")
+    return (location, name) if name else ("", source)
 
 
 def collection_of(file: str, globs: Mapping[str, str]) -> str:
-    """The result whose glob a file matches, of `globs` (name of the result -> glob); '' for none or a plain name."""
+    """Return the result whose glob a file matches, of `globs` (name of the result -> glob); '' for none, or for a glob
+    that is the file's name.
+    """
     found = next((name for name, glob in globs.items() if fnmatch.fnmatchcase(file, glob)), "")
     return found if found and globs[found] != file else ""
 
 
 def host_kind() -> str:
-    """The kind of machine, such as 'Linux x86_64': never its name."""
+    """Return the kind of this machine, such as 'Linux x86_64', which does not name it."""
     return f"{platform.system()} {platform.machine()}".strip()
 
 
 def software() -> dict[str, str]:
-    """The versions of what a task stands on."""
+    """Return the versions of Python and of the installed distributions in `SOFTWARE`."""
     versions = {}
     for name in SOFTWARE:
         try:
@@ -203,7 +232,7 @@ def software() -> dict[str, str]:
 
 
 def calibration(files: Iterable[Path], environment: Mapping[str, str]) -> tuple[dict[str, str], ...]:
-    """The calibration files that an environment and the headers of some FITS files name: names only, each once."""
+    """Return the calibration files named by an environment and by the headers of FITS files: names only, each once."""
     found: dict[tuple[str, str], None] = {}
     for variable in CALIBRATION_VARIABLES:
         for part in environment.get(variable, "").split(os.pathsep):
@@ -220,17 +249,17 @@ def calibration(files: Iterable[Path], environment: Mapping[str, str]) -> tuple[
     return tuple({"name": name, "from": source} for name, source in found)
 
 
-def _named(said: str, source: str, no_names: frozenset[str] = _NO_NAMES) -> dict[tuple[str, str], None]:
-    """The name of a calibration file, of a path or URL to it, and who says so."""
-    name = PurePosixPath(said.strip().partition("[")[0]).name
+def _named(path: str, source: str, no_names: frozenset[str] = _NO_NAMES) -> dict[tuple[str, str], None]:
+    """The name of a calibration file, from a path or URL of it, with the variable or keyword that names it."""
+    name = PurePosixPath(path.strip().partition("[")[0]).name
     return {} if name.upper() in no_names else {(name, source): None}
 
 
-def _output(index: int, group: Sequence[Product], place: str) -> OutputData:
-    """One file, or the files of a collection."""
+def _output(index: int, group: Sequence[Product], location: str) -> OutputData:
+    """The argument of one file, or of the files of a collection."""
     first = group[0]
-    hashes = [each.digests.science if each.digests else None for each in group]
-    of = {each.digests.of for each in group if each.digests}
+    hashes = [product.digests.science if product.digests else None for product in group]
+    of = {product.digests.of for product in group if product.digests}
     several = bool(first.collection)
     extra = {
         "name": first.collection or None,
@@ -238,24 +267,28 @@ def _output(index: int, group: Sequence[Product], place: str) -> OutputData:
         "sha256_of": of.pop() if len(of) == 1 else None,
     }
     if len(of) > 1:
-        extra["sha256_of"] = [each.digests.of if each.digests else None for each in group]
-    path = tuple(each.file for each in group) if several else first.file
-    return OutputData(index, first.description, False, place, path, _known(extra))
+        extra["sha256_of"] = [product.digests.of if product.digests else None for product in group]
+    path = tuple(product.file for product in group) if several else first.file
+    return OutputData(index, first.description, False, location, path, _known(extra))
 
 
-def _collections(made: Iterable[Product]) -> list[list[Product]]:
-    """Files in order; those of one collection together, where the first of them stood."""
+def _collections(products: Iterable[Product]) -> list[list[Product]]:
+    """Files in order; those of one collection together, at the position of the first of them."""
     groups: dict[tuple[str, str], list[Product]] = {}
-    for each in made:
-        key = ("collection", each.collection) if each.collection else ("file", each.file)
-        groups.setdefault(key, []).append(each)
+    for product in products:
+        key = ("collection", product.collection) if product.collection else ("file", product.file)
+        groups.setdefault(key, []).append(product)
     return list(groups.values())
 
 
-def _told(value: Scalar | tuple[Scalar, ...], hide: Sequence[Path]) -> Scalar | tuple[Scalar, ...]:
+def _redacted_value(parameter: ParameterValue, hide: Sequence[Path]) -> Scalar | tuple[Scalar, ...]:
+    """The value of a parameter; `HIDDEN` in the place of a secret."""
+    value = parameter.value
+    if value is not None and is_secret(parameter.name):
+        return HIDDEN
     if isinstance(value, (list, tuple)):
-        return tuple(said_plainly(each, hide) if isinstance(each, str) else each for each in value)
-    return said_plainly(value, hide) if isinstance(value, str) else value
+        return tuple(redacted(part, hide) if isinstance(part, str) else part for part in value)
+    return redacted(value, hide) if isinstance(value, str) else value
 
 
 def _is_local_path(text: str) -> bool:

@@ -1,6 +1,6 @@
-"""What of a step list can be run again, and how: what may be changed, which step needs which, a plan of what to run.
+"""Plans a rerun of a step list: what may be changed, which steps must run, in which order, with which inputs.
 
-Pure values: no file is read and no job is made here. Steps are named by their place in the list, from 0.
+Pure values: no file is read and no job is made here. Steps are named by their position in the list, from 0.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from provenance.steps.recording import HIDDEN
 from provenance.text.errors import StepsError
 
 Value: TypeAlias = Scalar | tuple[Scalar, ...]
-"""What a parameter holds."""
+"""The value of a parameter."""
 
 MOST_STEPS: Final = 100
-"""The longest chain that is planned."""
+"""The most steps of a plan."""
 
 _NUMBERED: Final = re.compile(r"(\d{1,6})\.(.+)", re.DOTALL)
 
 
 class LockedError(StepsError):
-    """A change of what a rerun may not change."""
+    """A change of a parameter or an input that a rerun may not change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A parameter, or an input, as a rerun shows it: `step` and `index` are its place, `value` what it was."""
+    """A parameter or an input as a rerun offers it: `step` and `index` say where it is, `value` what it was."""
 
     step: int
     index: int
@@ -43,21 +43,22 @@ class Field:
 
     @property
     def key(self) -> str:
-        """How a change names it where several steps have the name."""
+        """The name by which a change means it where several steps have that name."""
         return f"{self.step}.{self.name}"
 
     @property
     def text(self) -> str:
-        """Its value as text; several below each other."""
+        """Its value as text; several values stand one a line."""
         return text_of(self.value)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedInput:
-    """A file that a step needs: what is recorded of it, and the step of the plan that makes it (None: find it).
+    """A file that a step needs: what is recorded of it, and the step of the plan that makes it (None: to be found).
 
-    `hashes` are its SHA-256, without VO-TAGS (where it has some) and of all its bytes; none where none is recorded.
-    `output` is the name of the file that the step `made_by` leaves. `given` is what was put in its place, if anything.
+    `hashes` are its SHA-256, without VO-TAGS (where it has some) and of all its bytes; empty where none is recorded.
+    `output` is the name of the file that the step `made_by` leaves, `given` the text that a change puts in its place;
+    None for no change.
     """
 
     index: int
@@ -79,7 +80,7 @@ class PlannedInput:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One run: the task, its values by name, its inputs, and the names of what was changed."""
+    """One run: the task, its values by name, its inputs, and the names of the changed parameters and inputs."""
 
     number: int
     task: str
@@ -92,19 +93,19 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run, in order; `notes` tell what was understood on the way."""
+    """The steps to run, in order; `notes` tell the user how the list was understood."""
 
     steps: tuple[PlannedStep, ...]
     notes: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[tuple[PlannedStep, PlannedInput], ...]:
-        """The inputs that no step of the plan makes."""
+        """The inputs that no step of the plan makes, each with its step."""
         return tuple((step, file) for step in self.steps for file in step.inputs if file.made_by is None)
 
 
 def fields(steps: Sequence[Step], number: int) -> tuple[Field, ...]:
-    """What went into a step, each with whether a rerun may change it. StepsError where there is no such step."""
+    """Return the parameters and inputs of a step. Raises StepsError if there is no such step."""
     found = []
     for arg in _step(steps, number).args:
         if not isinstance(arg, OutputData):
@@ -115,9 +116,10 @@ def fields(steps: Sequence[Step], number: int) -> tuple[Field, ...]:
 
 
 def target(steps: Sequence[Step], wanted: str | None) -> int:
-    """The step that makes what is wanted: a step's number, or the name of an output; nothing for the last step.
+    """Return the number of the step that makes what is wanted: a step's number, or the name of an output.
 
-    Of several outputs of one name the last is meant. Raises StepsError telling the names there are.
+    None or blank text means the last step; of several outputs of one name the last is meant. Raises StepsError, which
+    lists the outputs, if there is none of that name.
     """
     if not steps:
         raise StepsError("the list is empty: nothing can be run again", "provenance")
@@ -139,13 +141,33 @@ def target(steps: Sequence[Step], wanted: str | None) -> int:
 
 
 def outputs(step: Step) -> tuple[str, ...]:
-    """The file names that came out of a step."""
+    """Return the names of the files that came out of a step."""
     paths = [arg.path for arg in step.args if isinstance(arg, OutputData)]
     return tuple(name for path in paths for name in ((path,) if isinstance(path, str) else path))
 
 
 def from_step(linked: LinkedSteps, first: int, last: int | None = None) -> tuple[int, ...]:
-    """A step and every later one that depends on it; with `last`, of those only the ones that lead to it."""
+    """Return a step and every later one that depends on it; with `last`, only those of them that lead to it.
+
+    Parameters
+    ----------
+    linked
+        The step list and its dependencies.
+    first
+        The number of the step to begin with.
+    last
+        The number of the step to end with; None for no end.
+
+    Returns
+    -------
+    tuple of int
+        The numbers of the steps, in order.
+
+    Raises
+    ------
+    StepsError
+        If there is no step `first`, or `last` does not depend on it.
+    """
     _step(linked.steps, first)
     chosen = linked.dependents({first})
     if last is None:
@@ -156,7 +178,27 @@ def from_step(linked: LinkedSteps, first: int, last: int | None = None) -> tuple
 
 
 def leading_to(linked: LinkedSteps, last: int, needed: Iterable[int] = ()) -> tuple[int, ...]:
-    """The least that must be run to make step `last` again when the steps `needed` are run again too."""
+    """Return the fewest steps that must run to make step `last` again when the steps `needed` run again, too.
+
+    Parameters
+    ----------
+    linked
+        The step list and its dependencies.
+    last
+        The number of the wanted step.
+    needed
+        The numbers of steps that run again whatever depends on them.
+
+    Returns
+    -------
+    tuple of int
+        The numbers of the steps, in order.
+
+    Raises
+    ------
+    StepsError
+        If `last` does not depend on one of `needed`.
+    """
     ancestors = linked.ancestors({last})
     for number in sorted(set(needed) - ancestors):
         raise StepsError(f"the wanted {place_of(last)} does not depend on it: name another target", place_of(number))
@@ -164,29 +206,71 @@ def leading_to(linked: LinkedSteps, last: int, needed: Iterable[int] = ()) -> tu
 
 
 def plan(linked: LinkedSteps, chosen: Collection[int], changes: Mapping[str, Value] | None = None) -> Plan:
-    """What is to be run: the chosen steps, in order, with the changes made to them.
+    """Plan the run of some steps, in order, with changes.
 
-    A change is named by the parameter, or by step and parameter (`0.energy`) where several of the chosen steps have it.
-    Raises LockedError for a change of what is not editable, StepsError for an unknown name, a step without a task, an
-    input without a name, or more than MOST_STEPS steps; each says the place.
+    Parameters
+    ----------
+    linked
+        The step list and its dependencies.
+    chosen
+        The numbers of the steps.
+    changes
+        New values by name: that of the parameter, or step and parameter (`0.energy`) where several of the chosen steps
+        have it.
+
+    Returns
+    -------
+    Plan
+        The steps with their values and inputs, and the notes of the dependencies.
+
+    Raises
+    ------
+    LockedError
+        For a change of what is not editable.
+    StepsError
+        For an unknown name, a step without a task, an input without a name, or more than MOST_STEPS steps; it names the
+        place.
     """
     numbers = sorted(set(chosen))
     if len(numbers) > MOST_STEPS:
         raise StepsError(f"{len(numbers)} steps are to be run; at most {MOST_STEPS} are", "provenance")
-    made = resolve(linked.steps, numbers, changes or {})
-    return Plan(tuple(_planned(linked, number, set(numbers), made.get(number, {})) for number in numbers), linked.notes)
+    changed = resolve(linked.steps, numbers, changes or {})
+    planned = (_planned(linked, number, set(numbers), changed.get(number, {})) for number in numbers)
+    return Plan(tuple(planned), linked.notes)
 
 
 def resolve(
     steps: Sequence[Step], numbers: Sequence[int], changes: Mapping[str, Value]
 ) -> dict[int, dict[int, Value]]:
-    """Which argument of which step each change means: step -> index -> new value, without those that change nothing."""
-    made: dict[int, dict[int, Value]] = {}
+    """Find the argument of a step that each change means.
+
+    Parameters
+    ----------
+    steps
+        The step list.
+    numbers
+        The numbers of the steps that run.
+    changes
+        New values by name, as for `plan`.
+
+    Returns
+    -------
+    dict
+        By number of the step and index of the argument, the new value; changes that change nothing are left out.
+
+    Raises
+    ------
+    LockedError
+        For a change of what is not editable.
+    StepsError
+        For an unknown name, or one that several steps have.
+    """
+    resolved: dict[int, dict[int, Value]] = {}
     known = {number: fields(steps, number) for number in numbers}
     named: dict[tuple[int | None, str], list[Field]] = {}
-    for each in (each for found in known.values() for each in found):
-        for place in (None, each.step):
-            named.setdefault((place, each.name.casefold()), []).append(each)
+    for candidate in (candidate for found in known.values() for candidate in found):
+        for number in (None, candidate.step):
+            named.setdefault((number, candidate.name.casefold()), []).append(candidate)
     for key, value in changes.items():
         field, *others = _meant(steps, known, named, key)
         if not field.is_file and text_of(value).strip() == field.text.strip():
@@ -198,13 +282,13 @@ def resolve(
             raise LockedError(f"{what} {field.name} is locked: it stays {field.text[:80]!r} when "
                               f"{label(steps, field.step)} is run again",
                               f"{place_of(field.step)}.args[{field.index}]")
-        places = made.setdefault(field.step, {})
-        places.update({each.index: value for each in (field, *(others if field.is_file else ()))})
-    return made
+        files = others if field.is_file else ()
+        resolved.setdefault(field.step, {}).update({changed.index: value for changed in (field, *files)})
+    return resolved
 
 
 def text_of(value: Value) -> str:
-    """A value as text: true and false in words, nothing for null, several values below each other."""
+    """Return a value as text: true and false in words, nothing for null, several values one a line."""
     if isinstance(value, tuple):
         return "\n".join(map(text_of, value))
     if isinstance(value, bool):
@@ -231,8 +315,9 @@ def _meant(
         raise StepsError(f"several steps have it: write {keys}", key[:80])
     if not found:
         editable = sorted({field.name for fields_ in where.values() for field in fields_ if field.editable})
-        said = f"may be changed: {', '.join(editable[:20])}" if editable else "nothing may be changed"
-        raise StepsError(f"no such parameter of {' or '.join(label(steps, one) for one in where)}; {said}", key[:80])
+        allowed = f"may be changed: {', '.join(editable[:20])}" if editable else "nothing may be changed"
+        labels = " or ".join(label(steps, number) for number in where)
+        raise StepsError(f"no such parameter of {labels}; {allowed}", key[:80])
     return found
 
 
@@ -266,8 +351,8 @@ def _planned_input(linked: LinkedSteps, number: int, arg: InputData, chosen: set
     if given is not None:
         makers = []
     if len({origin.step for origin in makers}) > 1:
-        told = " and ".join(place_of(origin.step) for origin in makers)
-        raise StepsError(f"{arg.path[:80]!r} may come from {told}: without sha256 it is not known from which",
+        candidates = " and ".join(place_of(origin.step) for origin in makers)
+        raise StepsError(f"{arg.path[:80]!r} may come from {candidates}: without sha256 it is not known from which",
                          f"{place}.path")
     maker = makers[0] if makers else None
     return PlannedInput(arg.index, name_of(arg), arg.description, arg.location, arg.path, hashes,

@@ -75,7 +75,7 @@ def uses_of(job: Job, everything: Sequence[steps.Step]) -> tuple[Use, ...]:
     for name, value in _files_of(job):
         recorded = hashes.get(name) or [""]
         digest = recorded.pop(0) if len(recorded) > 1 else recorded[0]
-        used.append(Use(name, recording.said_plainly(value.text), digest))
+        used.append(Use(name, recording.redacted(value.text), digest))
     return tuple(used)
 
 

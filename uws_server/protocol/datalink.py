@@ -183,7 +183,7 @@ class _Finder:
                 return self._stored(identifier, "#progenitor", result)
             except NotFound:
                 pass  # deleted since: it may still be there as it was uploaded
-        said = recording.said_plainly(value.text)
+        said = recording.redacted(value.text)
         about, address = f"{said}, given for {name}", ""
         if value.kind == "upload":
             address = f"{self._base}/rest/{job.definition}/{job.id}/parameters/{name}"

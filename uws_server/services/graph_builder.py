@@ -141,7 +141,7 @@ class GraphBuilder:
     def _used(self, use: Use, about: About, place: str) -> Link:
         key = f"result_{use.result_id}" if use.result_id else key_of_file(use.sha256, use.text)
         if key not in self._files:
-            said = recording.said_plainly(use.text, self._hide)
+            said = recording.redacted(use.text, self._hide)
             location = f"{self._base_url}{place}" if place else said
             self._files[key] = File(key, recording.located(said)[1], location, use.sha256)
         return Link(key, use.name, about.parameters.get(use.name, _UNKNOWN).description)
@@ -180,7 +180,7 @@ class GraphBuilder:
         )  # fmt: skip
 
     def _plain(self, value: ParameterValue) -> str | int | float | bool | None:
-        return recording.said_plainly(value.value, self._hide) if isinstance(value.value, str) else value.value
+        return recording.redacted(value.value, self._hide) if isinstance(value.value, str) else value.value
 
 
 def _places(kept: Kept) -> list[str]:

@@ -89,7 +89,7 @@ class ProvenanceReader:
         for name, value in job.parameters.items():
             for number, each in enumerate(value.each if value.is_file else (), start=1):
                 place = f"{name}/{number}" if value.parts else name
-                found.append((place, each, results.get((name, recording.said_plainly(each.text)))))
+                found.append((place, each, results.get((name, recording.redacted(each.text)))))
         return found
 
     # --- where to start --------------------------------------------------------------------------------
