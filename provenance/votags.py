@@ -1,6 +1,7 @@
-"""The FITS extension VO-TAGS: an ObsCore row in the header of a 1x1 ASCII table, the step list as JSON in its cell.
+"""Reads and writes the FITS extension VO-TAGS: an ObsCore row in the header of a 1x1 ASCII table, whose cell is the
+step list as JSON.
 
-The other HDUs of a file are never read and stay as they are, byte for byte.
+The data of other HDUs are never read and stay as they are, byte for byte.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ COLUMN: Final = "provenance"
 """The name of its column."""
 
 CFITSIO_WIDTH: Final = 28_799
-"""The widest cell cfitsio reads (version 4.2). A longer step list is valid FITS, and read by astropy and by us."""
+"""The widest cell that cfitsio 4.2 reads. A longer step list is valid FITS, which astropy and this module read."""
 
 _IDENTIFIER_UCDS: Final = frozenset({"meta.ref.url", "meta.ref.ivoid"})
 _URL_SAFE: Final = "%/:=&?~#+!$,;'@()*[]"
@@ -41,7 +42,7 @@ _OWN_KEYWORDS: Final = frozenset({"XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXI
 
 @dataclass(frozen=True)
 class Tags:
-    """What a VO-TAGS extension says: the ObsCore row of the product, and the steps that made it."""
+    """The content of a VO-TAGS extension: the ObsCore row of the product, and the steps that made it."""
 
     row: ObsCoreRow
     steps: tuple[Step, ...]
@@ -60,17 +61,29 @@ def _tags_errors() -> Iterator[None]:
 
 @_tags_errors()
 def write(path: str | Path, row: ObsCoreRow, steps: Iterable[Step]) -> None:
-    """Give a FITS file its VO-TAGS: appended, or in the place of those it has.
+    """Write the VO-TAGS of a FITS file, gzipped or not, or replace those that it has.
 
-    Where the file has none, the extension is written behind its last HDU and nothing else is touched: this takes as
-    long for a large file as for a small one. Where it has them, the file is written anew beside and renamed. What a
-    crash left half-written is replaced. When the disk is full, the file is as it was.
+    Where a plain file has none, the extension is appended after its last HDU and nothing else is touched: this takes as
+    long for a large file as for a small one. Where it has some, or is gzipped, a new file is written next to it and
+    renamed. Tags that a crash left half-written are replaced. If the disk is full, the file stays as it was.
 
-    A gzipped file is always written anew, beside and renamed.
+    Parameters
+    ----------
+    path
+        The file.
+    row
+        The ObsCore row of the product.
+    steps
+        The steps that made it, the earliest first.
 
-    Raises ObsCoreError for a row that may not be written (a value its column may not have, no calib_level), StepsError
-    for steps that are no JSON, TagsError for a file that cannot be tagged: no FITS, cut short, read-only, or on a full
-    disk.
+    Raises
+    ------
+    ObsCoreError
+        For a row that may not be written: a value that its column may not have, or no calib_level.
+    StepsError
+        For steps that JSON cannot hold, or that are too long.
+    TagsError
+        For a file that cannot be tagged: no FITS file, cut short, read-only, or on a full disk.
     """
     block = _extension(row, steps)
     path = Path(path)
@@ -91,8 +104,8 @@ def write(path: str | Path, row: ObsCoreRow, steps: Iterable[Step]) -> None:
 def read(path: str | Path) -> Tags | None:
     """Read the VO-TAGS of a FITS file, gzipped or not; None when it has none.
 
-    Tolerates the slips of other writers (`obscore.from_tags`, a column without TTYPE1). Raises TagsError for what is no
-    FITS, has several VO-TAGS, or a cell that is no step list.
+    Tolerates the slips of other writers (see `obscore.from_tags`; also a column without TTYPE1). Raises TagsError for a
+    file that is no FITS file, has several VO-TAGS, or a cell that is no step list.
     """
     path = Path(path)
     with hdus.opened(path) as (stream, limit):
@@ -107,7 +120,10 @@ def read(path: str | Path) -> Tags | None:
 
 @_tags_errors()
 def read_row(path: str | Path) -> ObsCoreRow | None:
-    """Read the ObsCore row only, whatever the step list is; None when the file has no VO-TAGS. Raises as `read`."""
+    """Read the ObsCore row only, whatever the cell holds; None when the file has no VO-TAGS.
+
+    Raises TagsError for a file that is no FITS file, or has several VO-TAGS.
+    """
     path = Path(path)
     with hdus.opened(path) as (stream, limit):
         hdu = _only(path, hdus.scan(stream, limit))
@@ -115,7 +131,7 @@ def read_row(path: str | Path) -> ObsCoreRow | None:
 
 
 def check(path: str | Path) -> tuple[str, ...]:
-    """Everything that is wrong with the VO-TAGS of a FITS file, in words; empty when it is tagged as it should be."""
+    """Return all that is wrong with the VO-TAGS of a FITS file, in words; empty for a file that is tagged correctly."""
     path = Path(path)
     try:
         with hdus.opened(path) as (stream, limit):
@@ -133,7 +149,7 @@ def check(path: str | Path) -> tuple[str, ...]:
 
 @_tags_errors()
 def strip(path: str | Path) -> bool:
-    """Take the VO-TAGS out of a FITS file; tells whether there were any.
+    """Remove the VO-TAGS of a FITS file. Return False if it has none.
 
     The other HDUs stay as they are, byte for byte. Raises TagsError as `write` does.
     """
@@ -155,7 +171,7 @@ def strip(path: str | Path) -> bool:
 
 
 def transliterated(text: str) -> str:
-    """Text as printable ASCII, which is all a FITS header holds: letters lose their accents, Greek ones are spelt out.
+    """Return a text as printable ASCII, the only text of FITS headers: letters lose accents, Greek ones are spelt out.
 
     >>> transliterated("α Cen – été")
     'alpha Cen - ete'
@@ -165,7 +181,7 @@ def transliterated(text: str) -> str:
 
 def _extension(row: ObsCoreRow, steps: Iterable[Step]) -> bytes:
     """The bytes of the extension, header and data, each a whole number of blocks."""
-    troubles = [*obscore.invalid(row), *(one for one in obscore.missing(row) if one.startswith("calib_level"))]
+    troubles = [*obscore.invalid(row), *(absent for absent in obscore.missing(row) if absent.startswith("calib_level"))]
     if troubles:
         raise ObsCoreError(f"the row may not be written: {'; '.join(troubles)}")
     cell = dump(steps).encode("ascii")
@@ -189,16 +205,16 @@ def _extension(row: ObsCoreRow, steps: Iterable[Step]) -> bytes:
         *tags,
         "END".ljust(cards.SIZE),
     ))
-    return _filled(header.encode("ascii")) + _filled(cell)
+    return _padded(header.encode("ascii")) + _padded(cell)
 
 
-def _filled(content: bytes) -> bytes:
-    """Content filled up with blanks to whole blocks."""
+def _padded(content: bytes) -> bytes:
+    """Content padded with blanks to whole blocks."""
     return content.ljust(-(-len(content) // BLOCK) * BLOCK)
 
 
 def _card(column: Column, value: obscore.Value) -> str:
-    """The card of a column; empty for a text of which nothing is left."""
+    """The card of a column; empty for a text of which no printable character is left."""
     comment = f"{column.name} ({column.unit})" if column.unit else column.name
     if not isinstance(value, str):
         return cards.card(column.keyword, value, comment)
@@ -228,12 +244,12 @@ def _ascii(letter: str) -> str:
     if not mark:
         return "?"
     words = spelt.removeprefix("FINAL ").split(" ")
-    word = next((one for one in words if len(one) <= 2), words[0]) if script.startswith("LATIN") else words[0]
+    word = next((part for part in words if len(part) <= 2), words[0]) if script.startswith("LATIN") else words[0]
     return word.lower() if " SMALL " in name else word.capitalize()
 
 
 def _own_layout(path: Path, stream: IO[bytes]) -> Layout:
-    """The HDUs of a file that is to be changed; refused unless the file is sound but for our own half-written tags."""
+    """The HDUs of a file that is to be changed. Raises TagsError unless it is sound but for half-written tags."""
     stream.seek(0, 2)
     layout = hdus.scan(stream, stream.tell())
     if not layout.hdus:
@@ -249,7 +265,7 @@ def _own_layout(path: Path, stream: IO[bytes]) -> Layout:
 
 
 def _only(path: Path, layout: Layout) -> Hdu | None:
-    """The one extension of this name, None where there is none; TagsError for several, or for no FITS."""
+    """The extension of this name; None where there is none. Raises TagsError for several, or for no FITS file."""
     tagged = _tagged(layout)
     if not layout.hdus or (layout.fault and not tagged):
         raise TagsError(f"{path}: {'no whole' if layout.hdus else 'no'} FITS file: {layout.fault}")
@@ -270,13 +286,13 @@ def _is_tags(hdu: Hdu) -> bool:
 
 
 def _steps(stream: IO[bytes], hdu: Hdu) -> tuple[Step, ...]:
-    """The step list in the cell; none for an empty one."""
+    """The step list in the cell; empty for an empty cell."""
     cell = _cell(stream, hdu)
     return parse(cell) if cell else ()
 
 
 def _cell(stream: IO[bytes], hdu: Hdu) -> bytes:
-    """The cell's text without the blanks around it."""
+    """The text of the cell without blanks around it. Raises TagsError for a table that has not one cell."""
     header = hdu.cards
     width, rows, first, form = (header.get(keyword) for keyword in ("NAXIS1", "NAXIS2", "TBCOL1", "TFORM1"))
     if hdu.kind != "TABLE":
@@ -293,7 +309,7 @@ def _cell(stream: IO[bytes], hdu: Hdu) -> bytes:
 
 
 def _troubles(stream: IO[bytes], hdu: Hdu) -> list[str]:
-    """What is wrong with one VO-TAGS extension, in words."""
+    """All that is wrong with one VO-TAGS extension, in words."""
     found = []
     try:
         if not _steps(stream, hdu):
@@ -321,7 +337,7 @@ def _troubles(stream: IO[bytes], hdu: Hdu) -> list[str]:
 
 
 def _differs(written: cards.Value, understood: obscore.Value) -> bool:
-    """Whether a value had to be mended to be understood (a number written as text, a word in another case)."""
+    """Whether a value had to be corrected to be read (a number written as text, a word in another case)."""
     return isinstance(written, str) != isinstance(understood, str) or written != understood
 
 

@@ -1,7 +1,7 @@
 """Provenance as documents and pictures: PROV-JSON, PROV-N, PROV-XML, SVG and PNG, of a graph or of a step list.
 
-PROV-JSON is written here, as the library `prov` would (the tests hold the one to the other): a long chain takes a tenth
-of the time.
+PROV-JSON is written here, as the library `prov` would write it (a test compares the two), because a large graph then
+takes a tenth of the time.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ PROV_XML: Final = "application/provenance+xml"
 PROV_N: Final = "text/provenance-notation"
 
 OFFLINE: Final = "urn:uws-server:"
-"""The namespace of what has no address."""
+"""The namespace of identifiers where no address is known."""
 
 _DOT_S: Final = 20.0
 _MOST_DRAWN: Final = 3000
-"""Records of a document that is drawn: Graphviz takes the square of them, and nobody could read more."""
+"""The most records of a picture: the time that Graphviz takes grows with their square, and nobody could read more."""
 _JSON: Final = json.JSONEncoder().encode
 _KINDS: Final = {
     "entity": "Entity", "activity": "Activity", "agent": "Agent", "used": "Usage", "wasGeneratedBy": "Generation",
@@ -42,22 +42,34 @@ _KINDS: Final = {
 
 
 class PictureError(ProvenanceError):
-    """No picture can be made here: Graphviz is absent, or took too long."""
+    """No picture can be made: Graphviz is not installed, or takes too long."""
 
 
 def document(
-    told: ProvenanceGraph | Iterable[Step], options: Options | None = None, base: str = OFFLINE
+    source: ProvenanceGraph | Iterable[Step], options: Options | None = None, base: str = OFFLINE
 ) -> ProvDocument:
-    """The document of the library `prov` for a graph or a step list.
+    """Return a graph or a step list as a document of the library `prov`.
 
-    `base` is the namespace of its identifiers: such as `https://x.org/provsap?ID=`.
+    Parameters
+    ----------
+    source
+        The graph, or the step list.
+    options
+        The flavour, and which records to write; None for the defaults.
+    base
+        The namespace of its identifiers, such as `https://x.org/provsap?ID=`.
+
+    Returns
+    -------
+    ProvDocument
+        The document, with all namespaces that it uses.
     """
     made = ProvDocument()
     spaces = {prefix: Namespace(prefix, uri) for prefix, uri in _namespaces(base).items()}
     for space in spaces.values():
         made.add_namespace(space)
     spaces["prov"] = PROV
-    for record in _records(told, options):
+    for record in _records(source, options):
         formal = [(PROV[name], _formal(value, spaces)) for name, value in record.formal]
         other = [(_qualified(name, spaces), _native(value, spaces)) for name, value in record.attributes]
         identifier = _qualified(record.id, spaces) if record.id else None
@@ -65,58 +77,70 @@ def document(
     return made
 
 
-def prov_json(told: ProvenanceGraph | Iterable[Step], options: Options | None = None, base: str = OFFLINE) -> str:
-    """PROV-JSON (W3C member submission 2013-04-24)."""
+def prov_json(source: ProvenanceGraph | Iterable[Step], options: Options | None = None, base: str = OFFLINE) -> str:
+    """Return a graph or a step list as PROV-JSON (W3C member submission 2013-04-24).
+
+    Parameters
+    ----------
+    source, options, base
+        As for `document`.
+
+    Returns
+    -------
+    str
+        The document that `prov` reads as equal to that of `document`.
+    """
     prefixes = [f"{_JSON(name)}: {_JSON(uri)}" for name, uri in _namespaces(base).items()]
     written: dict[str, list[str]] = {"prefix": prefixes}
     number = 0
-    for record in _records(told, options):
+    for record in _records(source, options):
         number += not record.id
         body: dict[str, Any] = {f"prov:{name}": _text(value) for name, value in record.formal}
         for name, value in record.attributes:
             plain = {"$": value.name, "type": "prov:QUALIFIED_NAME"} if isinstance(value, Ref) else value
             if name in body:
-                before = body[name]
-                body[name] = [*(before if isinstance(before, list) else [before]), plain]
+                present = body[name]
+                body[name] = [*(present if isinstance(present, list) else [present]), plain]
             else:
                 body[name] = plain
-        # as text at once: thousands of dicts would have the garbage collector look through the whole process
+        # written at once: thousands of dicts would make the garbage collector search the whole process
         written.setdefault(record.kind, []).append(f"{_JSON(record.id or f'_:id{number}')}: {_JSON(body)}")
     return "{" + ", ".join(f'"{kind}": {{{", ".join(bodies)}}}' for kind, bodies in written.items()) + "}"
 
 
-def prov_n(told: ProvDocument) -> str:
-    """PROV-N, the notation people read."""
-    return str(told.get_provn())
+def prov_n(document: ProvDocument) -> str:
+    """Return a document as PROV-N, the notation for people."""
+    return str(document.get_provn())
 
 
-def prov_xml(told: ProvDocument) -> bytes:
-    """PROV-XML."""
+def prov_xml(document: ProvDocument) -> bytes:
+    """Return a document as PROV-XML."""
     with io.BytesIO() as stream:
-        told.serialize(stream, format="xml")
+        document.serialize(stream, format="xml")
         return stream.getvalue()
 
 
-def svg(told: ProvDocument, attributes: bool = False) -> bytes:
-    """A picture as SVG, drawn by Graphviz. Raises PictureError where it is not installed, or takes too long."""
-    return _drawn(told, attributes, "svg")
+def svg(document: ProvDocument, attributes: bool = False) -> bytes:
+    """Draw a document as SVG by Graphviz. Raises PictureError if it is not installed, or takes too long."""
+    return _drawn(document, attributes, "svg")
 
 
-def png(told: ProvDocument, attributes: bool = False) -> bytes:
-    """A picture as PNG, as `svg`."""
-    return _drawn(told, attributes, "png")
+def png(document: ProvDocument, attributes: bool = False) -> bytes:
+    """Draw a document as PNG, as `svg` does."""
+    return _drawn(document, attributes, "png")
 
 
-def _drawn(told: ProvDocument, attributes: bool, kind: str) -> bytes:
+def _drawn(document: ProvDocument, attributes: bool, kind: str) -> bytes:
     program = shutil.which("dot")
     if program is None:
         raise PictureError("no picture can be drawn: the program dot is not here; install the Debian package graphviz")
-    count = sum(1 for _ in told.get_records())
+    count = sum(1 for _ in document.get_records())
     if count > _MOST_DRAWN:
         raise PictureError(f"the picture would show {count:,} things, {_MOST_DRAWN:,} may be; ask for less (DEPTH)")
     from prov.dot import prov_to_dot  # the library pydot takes as long to load as all the rest
 
-    dot = prov_to_dot(told, use_labels=True, show_element_attributes=attributes, show_relation_attributes=attributes)
+    dot = prov_to_dot(document, use_labels=True, show_element_attributes=attributes,
+                      show_relation_attributes=attributes)  # fmt: skip
     try:
         done = subprocess.run([program, f"-T{kind}"], input=dot.to_string().encode(), capture_output=True,
                               timeout=_DOT_S, check=True)  # fmt: skip
@@ -127,8 +151,8 @@ def _drawn(told: ProvDocument, attributes: bool, kind: str) -> bytes:
     return done.stdout
 
 
-def _records(told: ProvenanceGraph | Iterable[Step], options: Options | None) -> Iterator[Record]:
-    graph = told if isinstance(told, ProvenanceGraph) else model.of_steps(told)
+def _records(source: ProvenanceGraph | Iterable[Step], options: Options | None) -> Iterator[Record]:
+    graph = source if isinstance(source, ProvenanceGraph) else model.of_steps(source)
     return records(graph, options or Options())
 
 

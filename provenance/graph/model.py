@@ -1,4 +1,4 @@
-"""The graph of activities and files: what the exports and the pictures are made of, and how a step list becomes one."""
+"""The graph of activities and files, from which exports and pictures are made, and its reading from a step list."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from provenance.steps import InputData, OutputData, Parameter, Scalar, Step, dep
 from provenance.text.errors import StepsError
 
 FACTS: Final = ("exit_status", "software", "host", "calibration")
-"""What a step may know beside its arguments and times."""
+"""Keys of a step that an activity takes over as they are."""
 
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
@@ -22,9 +22,9 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file, or a collection of files (`members` are then their keys). `key` is its name among all of a graph.
+    """A file, or a collection of files (`members` are then their keys). `key` identifies it in a graph.
 
-    `location` is where it may be had: a URL, or the place that the user named.
+    `location` is a URL, or the path that the user named. Empty text and None stand for what is not known.
     """
 
     key: str
@@ -53,7 +53,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A file as an activity used or made it: the key of the file, and what it was for."""
+    """A file as an activity used or made it: the key of the file, and its role."""
 
     key: str
     role: str = ""
@@ -62,9 +62,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """A task that ran: a job of ours, or a step of somebody else's list. One with `hidden` is known by its id only.
+    """A task that ran: a job of this server, or a step of any list. Of a `hidden` one only the id may be shown.
 
-    `facts` are what else is known (software, host ...), `informed_by` the keys of the activities it runs again.
+    `facts` are further keys of its step (software, host ...), `informed_by` the keys of the activities that it runs
+    again.
     """
 
     key: str
@@ -88,7 +89,7 @@ class Activity:
 class ProvenanceGraph:
     """Activities in order (the earlier ones first, where that is known) and their files by key.
 
-    `derived` are pairs of keys: a file, and the one that it is another version of.
+    `derived` are pairs of keys: a file, and the file of which it is another version.
     """
 
     activities: tuple[Activity, ...]
@@ -97,15 +98,15 @@ class ProvenanceGraph:
 
 
 def of_steps(everything: Iterable[Step]) -> ProvenanceGraph:
-    """The graph that a step list tells.
+    """Return the graph of a step list.
 
-    The input of a step is the output of an earlier one as `links` finds it; of several of one name, the latest.
+    The input of a step is the output of an earlier one that `dependencies` finds; of several of one name, the latest.
     """
     return _Reader(tuple(everything)).read()
 
 
 def key_of_step(step: Step) -> str:
-    """The key of a step's activity: that of its job where it names one, else one of its content."""
+    """Return the key of a step's activity: made from its job where it names one, else from its content."""
     job = step.extra.get("job")
     if isinstance(job, str) and re.fullmatch(r"[0-9a-f]{32}", job):
         return f"job_{job}"
@@ -113,14 +114,14 @@ def key_of_step(step: Step) -> str:
 
 
 def key_of_file(sha256: str, named: str) -> str:
-    """The key of a file that no activity of ours made; a hash that is none is a part of its name."""
+    """Return the key of a file that no activity made; text that is no SHA-256 counts as a part of its name."""
     if _SHA256.fullmatch(sha256):
         return f"file_{sha256.lower()}"
     return f"file_{hashlib.sha256(f'{sha256}{named}'.encode('utf-8', 'replace')).hexdigest()}"
 
 
 def safe(name: str) -> str:
-    """A name as a part of a key: its letters and digits, and a mark of the rest where it has others."""
+    """Return a name as a part of a key: its letters and digits, and a hash of it where it has other characters."""
     cleaned = _UNSAFE.sub("_", name)[:80]
     if cleaned == name:
         return name
@@ -132,7 +133,7 @@ def _key_of_output(activity: str, name: str) -> str:
 
 
 class _Reader:
-    """Reads steps one after the other, and remembers the files."""
+    """Reads steps one after the other, and collects their files."""
 
     def __init__(self, listed: Sequence[Step]) -> None:
         self._steps = listed
@@ -145,20 +146,20 @@ class _Reader:
         for number in range(len(self._steps)):
             activity = self._activity(number)
             activities.setdefault(activity.key, activity)
-        informed = [_informed(each, activities) for each in activities.values()]
+        informed = [_informed(activity, activities) for activity in activities.values()]
         return ProvenanceGraph(tuple(informed), self._files)
 
     def _activity(self, number: int) -> Activity:
         step, key = self._steps[number], self._keys[number]
-        beside = step.extra
+        extra = step.extra
         used = tuple(self._used(number, arg) for arg in step.args if isinstance(arg, InputData))
-        made = tuple(link for arg in step.args if isinstance(arg, OutputData) for link in self._made(key, arg, beside))
+        made = tuple(link for arg in step.args if isinstance(arg, OutputData) for link in self._made(key, arg, extra))
         values = tuple(_value(arg) for arg in step.args if isinstance(arg, Parameter))
-        parent = beside.get("parent")
-        facts = {name: beside[name] for name in FACTS if name in beside}
+        parent = extra.get("parent")
+        facts = {name: extra[name] for name in FACTS if name in extra}
         return Activity(
-            key, str(beside.get("task") or "unnamed"), str(beside.get("version") or ""),
-            started=_moment(beside.get("started")), ended=_moment(beside.get("ended")), parameters=values, used=used,
+            key, str(extra.get("task") or "unnamed"), str(extra.get("version") or ""),
+            started=_moment(extra.get("started")), ended=_moment(extra.get("ended")), parameters=values, used=used,
             made=made, informed_by=(f"job_{parent}",) if isinstance(parent, str) else (), facts=facts,
         )  # fmt: skip
 
@@ -166,7 +167,7 @@ class _Reader:
         role = str(arg.extra.get("name") or arg.index)
         try:
             origins = self._outputs.find(number, arg)
-        except StepsError:  # steps out of order, which a graph shows as well as it can
+        except StepsError:  # the steps are out of order: the input is then a file that no step makes
             origins = ()
         if origins:
             return Link(_key_of_output(self._keys[origins[-1].step], origins[-1].path), role, arg.description)
@@ -176,7 +177,7 @@ class _Reader:
         self._files.setdefault(key, File(key, arg.path, named, digest, description=arg.description))
         return Link(key, role, arg.description)
 
-    def _made(self, activity: str, arg: OutputData, beside: Mapping[str, Any]) -> list[Link]:
+    def _made(self, activity: str, arg: OutputData, extra: Mapping[str, Any]) -> list[Link]:
         names = arg.path if isinstance(arg.path, tuple) else (arg.path,)
         hashes = _as_list(arg.extra.get("sha256"))
         role = str(arg.extra.get("name") or arg.index)
@@ -186,7 +187,7 @@ class _Reader:
             key = _key_of_output(activity, name)
             where = f"{arg.location}/{name}" if arg.location else name
             self._files[key] = File(key, name, where, digest, description=arg.description,
-                                    created=_moment(beside.get("ended")))  # fmt: skip
+                                    created=_moment(extra.get("ended")))  # fmt: skip
             keys.append(key)
         if not isinstance(arg.path, tuple):
             return [Link(keys[0], role, arg.description)]
@@ -196,7 +197,7 @@ class _Reader:
 
 
 def _informed(activity: Activity, known: Mapping[str, Activity]) -> Activity:
-    """The activity without the parents that the list does not hold."""
+    """The activity without the parents that the list does not contain."""
     there = tuple(key for key in activity.informed_by if key in known)
     if there == activity.informed_by:
         return activity

@@ -1,7 +1,7 @@
-"""The PROV records of a graph, in two flavours: plain W3C PROV, and PROV with the terms of the IVOA Provenance model.
+"""Makes the PROV records of a graph, in two flavours: plain W3C PROV, and PROV with the terms of the IVOA model.
 
-Source: PROV-DM (W3C 2013-04-30), IVOA Provenance Data Model 1.0 (2020-04-11). In the IVOA flavour, what PROV has no
-record for (descriptions, parameters) is an entity with a type of that model.
+Source: PROV-DM (W3C 2013-04-30), IVOA Provenance Data Model 1.0 (2020-04-11). In the IVOA flavour,
+descriptions and parameters, for which PROV has no record, are entities with a type of that model.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from provenance.text.xmltext import writable
 VOPROV: Final = "http://www.ivoa.net/documents/ProvenanceDM/index.html#"
 SCHEMA: Final = "https://schema.org/"
 TERMS: Final = "urn:uws-server:terms#"
-"""What neither vocabulary has a word for: exit status, software, host, editable."""
+"""The namespace of terms that neither vocabulary has: exit status, software, host, editable."""
 
 _SCALARS: Final = frozenset({str, bool, int, float})
 
@@ -33,7 +33,7 @@ class Model(StrEnum):
 
 @dataclass(frozen=True)
 class Options:
-    """What a document tells beside activities, entities and how they hang together."""
+    """The flavour of a document, and which records it has besides activities, entities and their relations."""
 
     model: Model = Model.IVOA
     agents: bool = True
@@ -55,7 +55,7 @@ Attribute: TypeAlias = str | int | float | bool | Ref
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record of PROV: its kind as PROV-JSON calls it, its id ('' for none), formal arguments, attributes.
+    """A record of PROV: its kind as PROV-JSON names it, its id ('' for none), formal arguments, attributes.
 
     Formal arguments are qualified names, or times.
     """
@@ -67,18 +67,18 @@ class Record:
 
 
 def records(graph: ProvenanceGraph, options: Options) -> Iterator[Record]:
-    """The records of a graph, one by one: entities, then each activity and what links it."""
+    """Yield the records of a graph: entities, then each activity with its relations."""
     flavour = _IVOA(graph, options) if options.model is Model.IVOA else _W3C(graph, options)
     return flavour.records()
 
 
 def name_of(key: str) -> str:
-    """The qualified name of something of a graph."""
+    """Return the qualified name of an activity or a file of a graph, from its key."""
     return f"this:{key}"
 
 
 class _Flavour:
-    """What the two flavours share."""
+    """The records that are the same in both flavours, and hooks for those that differ."""
 
     name_term = "prov:label"
 
@@ -91,7 +91,7 @@ class _Flavour:
         self.described: set[str] = set()
 
     def records(self) -> Iterator[Record]:
-        """Every record."""
+        """Yield every record."""
         for file in self.graph.files.values():
             if file.key not in self.left_out:
                 yield self.entity(file.key, self.file_types(file), self.about_file(file))
@@ -111,7 +111,7 @@ class _Flavour:
                         (("prov:type", Ref("prov:Revision")),))  # fmt: skip
 
     def of_activity(self, activity: Activity) -> Iterator[Record]:
-        """An activity and all that links it."""
+        """Yield an activity and its relations."""
         known = (("startTime", activity.started), ("endTime", activity.ended))
         times = tuple((name, time) for name, time in known if time)
         yield Record("activity", name_of(activity.key), times, self.about(self.about_activity(activity)))
@@ -131,16 +131,18 @@ class _Flavour:
             yield self.association(activity)
 
     def entity(self, key: str, types: tuple[str, ...], about: tuple[tuple[str, Attribute], ...]) -> Record:
-        """An entity with its types, which stay when attributes are not wanted."""
-        kinds = tuple(("prov:type", Ref(each)) for each in types)
+        """Return an entity with its types, which stay when attributes are not wanted."""
+        kinds = tuple(("prov:type", Ref(name)) for name in types)
         return Record("entity", name_of(key), (), (*kinds, *self.about(about)))
 
     def about(self, attributes: tuple[tuple[str, Attribute], ...]) -> tuple[tuple[str, Attribute], ...]:
-        """The attributes that are wanted and known."""
-        return tuple((name, _plain(each)) for name, each in attributes if each != "") if self.options.attributes else ()
+        """Return the attributes that are known; none where they are not wanted."""
+        if not self.options.attributes:
+            return ()
+        return tuple((name, _plain(value)) for name, value in attributes if value != "")
 
     def about_file(self, file: File) -> tuple[tuple[str, Attribute], ...]:
-        """What is known of a file."""
+        """Return the attributes of a file; empty text for one that is not known."""
         return (
             ("prov:label", file.name),
             ("prov:location", file.location),
@@ -151,28 +153,28 @@ class _Flavour:
         )
 
     def about_activity(self, activity: Activity) -> tuple[tuple[str, Attribute], ...]:
-        """What is known of an activity."""
-        facts = tuple((f"uws:{name}", shown(value)) for name, value in activity.facts.items())
+        """Return the attributes of an activity."""
+        facts = tuple((f"uws:{name}", attribute_of(value)) for name, value in activity.facts.items())
         return (("prov:label", f"{activity.name} {activity.version}".strip()), *facts)
 
     def about_link(self, activity: Activity, link: Link, what: str) -> tuple[tuple[str, Attribute], ...]:
-        """What a file was for."""
+        """Return the role of a file as an attribute."""
         return (("prov:role", _plain(link.role)),) if link.role else ()
 
     def file_types(self, file: File) -> tuple[str, ...]:
-        """The types of a file's entity."""
+        """Return the types of a file's entity."""
         return ("prov:Collection",) if file.members else ()
 
     def association(self, activity: Activity) -> Record:
-        """Who ran an activity."""
+        """Return the association of an activity with the agent that ran it."""
         return _link("wasAssociatedWith", "activity", activity.key, "agent", _agent_key(activity))
 
     def configuration(self, activity: Activity) -> Iterator[Record]:
-        """The parameters of an activity."""
+        """Yield the parameters of an activity."""
         raise NotImplementedError
 
     def descriptions(self, activity: Activity) -> Iterator[Record]:
-        """What an activity is an instance of."""
+        """Yield the descriptions of an activity: its definition, the roles of its files, its parameters."""
         raise NotImplementedError
 
 
@@ -180,11 +182,11 @@ class _W3C(_Flavour):
     """Plain PROV: a parameter is an entity with a value that was used, a job definition the plan of the activity."""
 
     def configuration(self, activity: Activity) -> Iterator[Record]:
-        for each in activity.parameters:
-            key = f"{activity.key}.{safe(each.name)}"
-            about: tuple[tuple[str, Attribute], ...] = (("prov:label", each.name), ("schema:unitText", each.unit))
-            yield Record("entity", name_of(key), (), (("prov:value", shown(each.value)), *self.about(about)))
-            yield _link("used", "activity", activity.key, "entity", key, (("prov:role", _plain(each.name)),))
+        for parameter in activity.parameters:
+            key = f"{activity.key}.{safe(parameter.name)}"
+            about = self.about((("prov:label", parameter.name), ("schema:unitText", parameter.unit)))
+            yield Record("entity", name_of(key), (), (("prov:value", attribute_of(parameter.value)), *about))
+            yield _link("used", "activity", activity.key, "entity", key, (("prov:role", _plain(parameter.name)),))
 
     def descriptions(self, activity: Activity) -> Iterator[Record]:
         key = _definition_key(activity)
@@ -230,15 +232,15 @@ class _IVOA(_Flavour):
         return Record(made.kind, "", made.formal, (("voprov:role", "operator"),))
 
     def configuration(self, activity: Activity) -> Iterator[Record]:
-        for each in activity.parameters:
-            key = f"{activity.key}.{safe(each.name)}"
+        for parameter in activity.parameters:
+            key, value = f"{activity.key}.{safe(parameter.name)}", attribute_of(parameter.value)
+            label = self.about((("prov:label", f"{parameter.name} = {value}"[:80]),))
             yield Record("entity", name_of(key), (), (
-                ("prov:type", Ref("voprov:Parameter")), ("voprov:name", _plain(each.name)),
-                ("prov:value", shown(each.value)),
-                *self.about((("prov:label", f"{each.name} = {shown(each.value)}"[:80]),))))  # fmt: skip
+                ("prov:type", Ref("voprov:Parameter")), ("voprov:name", _plain(parameter.name)), ("prov:value", value),
+                *label))  # fmt: skip
             yield _influence(activity.key, key, "voprov:WasConfiguredBy")
             if self.options.descriptions and activity.name:
-                yield _influence(key, f"{_definition_key(activity)}.{safe(each.name)}", "voprov:IsDescribedBy")
+                yield _influence(key, f"{_definition_key(activity)}.{safe(parameter.name)}", "voprov:IsDescribedBy")
 
     def descriptions(self, activity: Activity) -> Iterator[Record]:
         key = _definition_key(activity)
@@ -256,16 +258,16 @@ class _IVOA(_Flavour):
                         ("voprov:description", link.description)))  # fmt: skip
                     yield _influence(role, key, "voprov:IsPartOf")
         if self.options.configuration:
-            for each in activity.parameters:
-                yield from self._parameter_description(key, each)
+            for parameter in activity.parameters:
+                yield from self._parameter_description(key, parameter)
 
-    def _parameter_description(self, definition: str, each: Value) -> Iterator[Record]:
-        key = f"{definition}.{safe(each.name)}"
+    def _parameter_description(self, definition: str, parameter: Value) -> Iterator[Record]:
+        key = f"{definition}.{safe(parameter.name)}"
         if key not in self.described:
             yield self._described(key, "voprov:ParameterDescription", (
-                ("voprov:name", each.name), ("voprov:valueType", each.type), ("voprov:unit", each.unit),
-                ("voprov:ucd", each.ucd), ("voprov:description", each.description),
-                ("uws:editable", each.editable)))  # fmt: skip
+                ("voprov:name", parameter.name), ("voprov:valueType", parameter.type), ("voprov:unit", parameter.unit),
+                ("voprov:ucd", parameter.ucd), ("voprov:description", parameter.description),
+                ("uws:editable", parameter.editable)))  # fmt: skip
             yield _influence(key, definition, "voprov:IsPartOf")
 
     def _described(self, key: str, kind: str, about: tuple[tuple[str, Attribute], ...]) -> Record:
@@ -296,14 +298,14 @@ def _agent_key(activity: Activity) -> str:
 
 
 def _plain(value: Attribute) -> Attribute:
-    """A value without what no XML document can hold."""
+    """A value without the characters that no XML document can hold."""
     return writable(value) if isinstance(value, str) else value
 
 
-def shown(value: object) -> Attribute:
-    """A value as an attribute holds it: a scalar, words, or JSON."""
+def attribute_of(value: object) -> Attribute:
+    """Return a value as an attribute: a scalar as it is, a mapping in words, anything else as JSON."""
     if type(value) in _SCALARS:
         return _plain(value)  # type: ignore[arg-type]
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {each}" for name, each in value.items())
+        return ", ".join(f"{name} {part}" for name, part in value.items())
     return json.dumps(value, default=str)

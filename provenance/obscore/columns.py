@@ -12,11 +12,11 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the ObsCore table: its names, its type and what it means.
+    """One column of the ObsCore table: its names, type and meaning.
 
     `keyword` is the FITS synonym (8 characters at most), `mandatory` whether a table must have the column (its values
-    may still be absent, but for those of `NOT_NULL`), `type` the Python type (`str`, `int`, `float`), `adql` that of
-    the database.
+    may be absent, except for those of `NOT_NULL`), `type` the Python type (`str`, `int`, `float`), `adql` that of the
+    database.
     """
 
     keyword: str
@@ -164,7 +164,7 @@ COLUMNS: Final[tuple[Column, ...]] = tuple(Column(*row[:7], f"obscore:{row[7]}",
 """All columns, in the order of the standard."""
 
 NOT_NULL: Final = ("calib_level", "obs_collection", "obs_id", "obs_publisher_did")
-"""The columns whose value the standard never lets be absent."""
+"""The columns whose value must never be absent."""
 
 ENUMERATIONS: Final[dict[str, tuple[str, ...]]] = {
     "dataproduct_type": ("image", "cube", "spectrum", "sed", "timeseries", "visibility", "event", "measurements"),
@@ -174,4 +174,4 @@ ENUMERATIONS: Final[dict[str, tuple[str, ...]]] = {
     "o_calib_status": ("absolute", "relative", "normalized", "any"),
     "data_rights": ("public", "secure", "proprietary"),
 }
-"""The columns whose values come from a closed list."""
+"""The columns whose values come from a closed list, with that list."""

@@ -38,7 +38,7 @@ _QUALITIES: Final = frozenset({"PATTERN", "GRADE", "FLAG", "STATUS"})
 
 
 def columns(product: Product) -> Found:
-    """Derive what the headers of a product say: events, mode of the instrument, software, kept events."""
+    """Derive the number of events, the modes of instrument and reduction, and the selection of events by quality."""
     science = product.science
     modes = [product.text(keyword) for keyword in ("DATAMODE", "SUBMODE")]
     return {
@@ -50,7 +50,7 @@ def columns(product: Product) -> Found:
 
 
 def energies(row: Mapping[str, str | int | float]) -> Found:
-    """The energies in eV of a row's em_max and em_min, to 12 digits."""
+    """Return the energies in eV of a row's em_max and em_min (m), to 12 digits; None where one is not known."""
     low, high = row.get("em_max"), row.get("em_min")
     return {
         "energy_min": float(f"{EV_METRE / low:.12g}") if isinstance(low, float) and low > 0 else None,
@@ -59,7 +59,7 @@ def energies(row: Mapping[str, str | int | float]) -> Found:
 
 
 def _kept(cards: Cards) -> list[str]:
-    """The choices of quality in the data subspace, each once, as it writes them."""
+    """The selections of quality in the data subspace, each once, as the header writes them."""
     found = []
     for number in range(1, 100):
         name = cards.text(f"DSTYP{number}").upper()

@@ -1,6 +1,6 @@
-"""What is known of an instrument whatever it observed: its point spread, energy resolution, band and field of view.
+"""The properties of each instrument: point spread, energy resolution, band and field of view.
 
-Used where a product's headers say which instrument it was, and nothing closer.
+Used where a product's headers name the instrument and say nothing more specific.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Instrument:
     is_round: bool
 
     def resolving_power(self, energy_kev: float) -> float:
-        """Energy over its FWHM."""
+        """Return an energy (keV) over the FWHM at that energy."""
         noise, fano = self.fwhm_ev
         return 1000 * energy_kev / math.sqrt(noise**2 + fano**2 * energy_kev)
 
@@ -55,7 +55,19 @@ INSTRUMENTS: Final = (
 
 
 def covered_kev(header: Mapping[str, Any], low: float, high: float) -> tuple[float, float]:
-    """What the instrument of a header covers of a range of energies; all of it where that is not known, or is nothing.
+    """Return the part of an energy range that the band of a header's instrument covers.
+
+    Parameters
+    ----------
+    header
+        A header with TELESCOP and INSTRUME.
+    low, high
+        The range, keV.
+
+    Returns
+    -------
+    tuple of float
+        The part, keV; the whole range for an instrument that is not known, or one that covers nothing of it.
 
     >>> covered_kev({"TELESCOP": "NuSTAR", "INSTRUME": "FPMA"}, 0.2, 12.0)
     (3.0, 12.0)
@@ -69,6 +81,6 @@ def covered_kev(header: Mapping[str, Any], low: float, high: float) -> tuple[flo
 
 
 def find(product: Product) -> Instrument | None:
-    """The instrument of a product, None for one that is not known here."""
-    asked = product.text("TELESCOP").upper(), product.text("INSTRUME").upper()
-    return next((one for one in INSTRUMENTS if (one.telescope, one.name) == asked), None)
+    """Return the instrument of a product; None for one that is not known here."""
+    names = product.text("TELESCOP").upper(), product.text("INSTRUME").upper()
+    return next((known for known in INSTRUMENTS if (known.telescope, known.name) == names), None)

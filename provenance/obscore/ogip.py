@@ -1,12 +1,12 @@
-"""What the OGIP and HEASARC keywords of an X-ray product say, in the columns of ObsCore.
+"""Derives columns of ObsCore from the OGIP and HEASARC keywords of an X-ray product.
 
-Nothing is guessed: a keyword that is absent, or holds what it should not, leaves its column out. A keyword is looked up
-in the header of the science data, then in the primary one.
+Nothing is guessed: a keyword that is absent, or has a value that it may not have, leaves its column out. A keyword is
+looked up in the header of the science data, then in the primary one.
 
-calib_level is 1 for events without an energy or PI column; 3 for what joins several cameras or exposures (INSTRUME
-EPIC, MERGED or a list) or has a background subtracted (HDUCLAS2 NET); otherwise 2: photon lists as the missions process
-them are calibrated in position, time and energy, and what is binned from them stays so. A file that says neither its
-type nor that it is OGIP has none.
+calib_level is 1 for events without an energy or PI column; 3 for a product that joins several cameras or exposures
+(INSTRUME EPIC, MERGED or a list) or has a background subtracted (HDUCLAS2 NET); otherwise 2: photon lists as the
+missions process them are calibrated in position, time and energy, and so are products binned from them. A file that
+states neither its type nor that it is OGIP has none.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _RANGE: Final = re.compile(r"\(?([\d.]+):([\d.]+)\)?")
 def columns(headers: Sequence[Mapping[str, Any]]) -> Found:
     """Derive the ObsCore columns, by name, of a product with these headers (the primary one first).
 
-    Never raises for what the headers hold. The rules stand at the head of this module, of `times` and of `sky`.
+    Raises nothing, whatever the headers hold. The docstrings of this module, of `times` and of `sky` give the rules.
     """
     found = product(headers)
     if found is None:
@@ -43,7 +43,7 @@ def columns(headers: Sequence[Mapping[str, Any]]) -> Found:
 
 
 def _identity(product: Product) -> Found:
-    """Who, what, where from."""
+    """The columns that identify a product and its observation."""
     facility = _FACILITIES.get(product.text("TELESCOP").upper(), product.text("TELESCOP"))
     classes = [product.science.text(f"HDUCLAS{number}").lower() for number in (1, 2, 3)]
     return {
@@ -64,7 +64,7 @@ def _identity(product: Product) -> Found:
 
 
 def _obs_id(product: Product) -> str:
-    """OBS_ID as text; XMM's has ten digits also where it was written as a number."""
+    """OBS_ID as text; that of XMM-Newton has ten digits even where the header has a number."""
     number = product.number("OBS_ID")
     if product.text("OBS_ID") or number is None:
         return product.text("OBS_ID")
@@ -72,7 +72,7 @@ def _obs_id(product: Product) -> str:
 
 
 def _title(product: Product) -> str:
-    """TITLE, which the missions give an observation; else what is in the file, in one line."""
+    """TITLE, which the missions give an observation; else the content of the file in one line."""
     names = [product.text(keyword) for keyword in ("TELESCOP", "INSTRUME", "OBJECT")]
     telescope, instrument, target = (_FACILITIES.get(names[0].upper(), names[0]), *names[1:])
     if product.text("TITLE") or not (product.type and telescope and target):
@@ -106,7 +106,7 @@ def _quality(product: Product) -> Found:
 
 
 def _spectral(product: Product) -> Found:
-    """Channels, energy band and resolution; where no band is told, it is that of the instrument."""
+    """Channels and energy band; where the headers state no band, it is that of the instrument."""
     instrument = instruments.find(product)
     band = next((band for cards in product.main if (band := _band_kev(cards, product.is_xmm))), None)
     if band is None and instrument and product.type in _MEASURED:
@@ -122,10 +122,20 @@ def _spectral(product: Product) -> Found:
 
 
 def resolution(headers: Sequence[Mapping[str, Any]], em_min: float, em_max: float) -> Found:
-    """The resolving power of a product's instrument between two wavelengths (m): typical, lowest and highest.
+    """Derive the spectral resolution of a product from its instrument.
 
-    Typical is at the geometric mean of the energies; the resolution there is also told in metres. Nothing for products
-    that are no spectra and no events, or of an instrument that is not known.
+    Parameters
+    ----------
+    headers
+        The headers of the product, the primary one first.
+    em_min, em_max
+        The shortest and longest wavelength, m.
+
+    Returns
+    -------
+    dict
+        The typical (at the geometric mean of the energies), lowest and highest resolving power, and the typical
+        resolution in metres; empty for a product that is neither a spectrum nor events, or of an unknown instrument.
     """
     found = product(headers)
     instrument = instruments.find(found) if found else None
@@ -143,14 +153,14 @@ def resolution(headers: Sequence[Mapping[str, Any]], em_min: float, em_max: floa
 
 
 def _channels(product: Product) -> int | None:
-    """Bins along the spectral axis; -1 for events, which are in none of them."""
+    """Bins along the spectral axis; -1 for events, which are not binned; None for products without that axis."""
     if product.type == "spectrum":
         return product.science.count("DETCHANS") or product.science.count("NAXIS2")
     return -1 if product.type == "event" else one_bin(product, "timeseries", "image")
 
 
 def _energy_unit(cards: Cards) -> str | None:
-    """The unit of the column ENERGY of an event table."""
+    """The unit of the column ENERGY of an event table; None where it has none."""
     for number in range(1, min(cards.count("TFIELDS") or 0, 999) + 1):
         if cards.text(f"TTYPE{number}").upper() == "ENERGY":
             return {"EV": "eV", "KEV": "keV"}.get(cards.text(f"TUNIT{number}").upper())
@@ -158,7 +168,7 @@ def _energy_unit(cards: Cards) -> str | None:
 
 
 def _band_kev(cards: Cards, is_xmm: bool) -> tuple[float, float] | None:
-    """The energies (keV) to which a file's data subspace keeps PI or ENERGY; XMM's PI channels are eV."""
+    """The energies (keV) between which a data subspace keeps PI or ENERGY; PI channels of XMM-Newton are eV."""
     units = {"EV": 1000.0, "KEV": 1.0, **({"CHAN": 1000.0, "": 1000.0} if is_xmm else {})}
     lows, highs = [], []
     for number in range(1, 100):
@@ -181,7 +191,7 @@ def _float(text: str) -> float:
 
 
 def _observable(product: Product) -> Found:
-    """What was measured, and that no X-ray camera here measures polarization."""
+    """The observable; no X-ray camera here measures polarization, unless its table has the columns Q and U."""
     science = product.science
     found: Found = {}
     if product.type == "event":

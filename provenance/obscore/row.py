@@ -1,7 +1,7 @@
-"""An ObsCore row: its values, what is wrong with them, and how it is had from a FITS file.
+"""An ObsCore row: its values, the checks of them, and its derivation from a FITS file.
 
-`from_tags` reads a VO-TAGS header, `from_science` a product's own OGIP keywords, `from_file` these and the tables of
-good time intervals and regions behind them.
+`from_tags` reads a VO-TAGS header, `from_science` a product's own OGIP keywords, `from_file` these and its tables of
+good time intervals and regions.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from provenance.obscore.times import timestamp
 from provenance.text.errors import FitsError, ObsCoreError
 
 Value: TypeAlias = str | int | float
-"""What a column holds."""
+"""A value of a column."""
 
 Given: TypeAlias = Value | np.generic | None
-"""What a column may be given: also a number of numpy, or None for what is not known."""
+"""A value given for a column: also a number of numpy, or None for one that is not known."""
 
 ALL_COLUMNS: Final = (*COLUMNS, *high_energy.COLUMNS)
-"""The columns of the standard, and behind them those of the draft high-energy extension."""
+"""The columns of the standard, then those of the draft high-energy extension."""
 
 _BY_NAME: Final = {column.name: column for column in ALL_COLUMNS}
 _TIMESTAMP: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)")
@@ -47,10 +47,10 @@ _OLD_VALUES: Final = {"events": "event"}
 
 
 class ObsCoreRow(Mapping[str, Value]):
-    """The values of one row, by column name, in the standard's order; what is not known is not there. Immutable.
+    """The values of one row, by column name, in the standard's order; columns that are not known are absent. Immutable.
 
-    None and blank text are not known. Numbers of numpy become those of Python. Raises ObsCoreError for a column that
-    does not exist or a value that is no text and no number; what a value may be is told by `problems`.
+    None and blank text count as not known. Numbers of numpy become those of Python. Raises ObsCoreError for a column
+    that does not exist, or a value that is neither text nor a number; whether a column may have it, `problems` says.
 
     >>> row = ObsCoreRow(s_ra=359.4625, dataproduct_type="spectrum", s_dec=None)
     >>> dict(row)
@@ -85,27 +85,27 @@ class ObsCoreRow(Mapping[str, Value]):
         return f"ObsCoreRow({self._values})"
 
     def replaced(self, **values: Given) -> ObsCoreRow:
-        """The row with these values; None takes a value away."""
+        """Return the row with these values in the place of its own; None removes a value."""
         return ObsCoreRow({**self._values, **values})
 
     def filled(self, **values: Given) -> ObsCoreRow:
-        """The row with these values where it has none."""
+        """Return the row with these values where it has none."""
         return ObsCoreRow({**values, **self._values})
 
 
 def problems(row: Mapping[str, Value]) -> tuple[str, ...]:
-    """Everything in which a row is no valid ObsCore 1.1, in words; empty when it is."""
+    """Return all that makes a row invalid in ObsCore 1.1, in words; empty for a valid one."""
     return (*missing(row), *invalid(row))
 
 
 def missing(row: Mapping[str, Value]) -> tuple[str, ...]:
-    """The columns the standard never lets be absent and that are, in words."""
+    """Return the columns that the standard never lets be absent and that are absent, in words."""
     return tuple(f"{name} is absent; ObsCore requires it" for name in NOT_NULL if row.get(name) in (None, ""))
 
 
 def invalid(row: Mapping[str, Value]) -> tuple[str, ...]:
-    """The values that a column may not have, in words."""
-    found = [trouble for name, value in row.items() if (trouble := _trouble(name, value))]
+    """Return the values that their columns may not have, in words."""
+    found = [problem for name, value in row.items() if (problem := _problem(name, value))]
     for low, high in _ORDERED:
         first, last = row.get(low), row.get(high)
         if isinstance(first, (int, float)) and isinstance(last, (int, float)) and first > last:
@@ -116,10 +116,9 @@ def invalid(row: Mapping[str, Value]) -> tuple[str, ...]:
 def from_tags(header: Mapping[str, Any]) -> ObsCoreRow:
     """Read the ObsCore row from a VO-TAGS header (a mapping keyword -> value, or an astropy header).
 
-    Tolerates what is met: 'NotSet', blank and undefined values are absent, numbers may be strings, closed lists are
-    read in any case, `events` is event, a date may lack its time or have a zone letter, the release date may stand
-    under HIERARCH RELEA_DAT. Never raises for the values of a header: one that is no number where a number belongs is
-    left out.
+    Tolerates what other writers write: 'NotSet', blank and undefined values are absent, numbers may be strings, closed
+    lists are read in any case, `events` is event, a date may lack its time or have a zone letter, the release date may
+    stand under HIERARCH RELEA_DAT. Raises nothing for the values of a header: text where a number belongs is left out.
     """
     cards = Cards(header)
     return ObsCoreRow({column.name: _tag(column, cards) for column in ALL_COLUMNS})
@@ -128,13 +127,13 @@ def from_tags(header: Mapping[str, Any]) -> ObsCoreRow:
 def from_science(headers: Sequence[Mapping[str, Any]], **known: Given) -> ObsCoreRow:
     """Derive the ObsCore row of a product from its headers, the primary one first, and from what the caller knows.
 
-    `known` are columns by name; they win over the headers. The rules are those of `ogip.columns`. Never raises for what
-    the headers hold; raises ObsCoreError for a column that does not exist.
+    `known` are columns by name; they win over the headers. The rules are those of `ogip.columns`. Raises nothing for
+    the values of the headers, and ObsCoreError for a column that does not exist.
     """
     sound = _sound(ogip.columns(headers))
     given = {name: value for name, value in known.items() if value is not None}
     row = ObsCoreRow({**sound, **given})
-    return row.filled(**_sound(_followed(headers, row)))
+    return row.filled(**_sound(_implied(headers, row)))
 
 
 def from_file(path: str | Path, **known: Given) -> ObsCoreRow:
@@ -159,12 +158,12 @@ def from_file(path: str | Path, **known: Given) -> ObsCoreRow:
 
 
 def _sound(found: Mapping[str, Any]) -> dict[str, Value]:
-    """What may stand in a row, of what was derived."""
-    return {name: value for name, value in found.items() if value is not None and not _trouble(name, value)}
+    """The derived values that a row may have."""
+    return {name: value for name, value in found.items() if value is not None and not _problem(name, value)}
 
 
-def _followed(headers: Sequence[Mapping[str, Any]], row: ObsCoreRow) -> dict[str, Any]:
-    """What follows from other columns: energies and resolving power from the band, resolution from the exposure.
+def _implied(headers: Sequence[Mapping[str, Any]], row: ObsCoreRow) -> dict[str, Any]:
+    """The columns that others imply: energies and resolving power from the band, resolution from the exposure.
 
     A product of one bin in time resolves no less than its exposure (ObsCore 1.1, section 4.10).
     """
@@ -178,7 +177,7 @@ def _followed(headers: Sequence[Mapping[str, Any]], row: ObsCoreRow) -> dict[str
 
 
 def wavelength_m(energy_kev: float) -> float:
-    """The wavelength in metres of a photon of this energy in keV (h c / e = 12.398419843 keV Angstrom, CODATA 2018).
+    """Return the wavelength (m) of photons of an energy in keV (h c / e = 12.398419843 keV Angstrom, CODATA 2018).
 
     >>> f"{wavelength_m(0.2):.4g} {wavelength_m(12.0):.4g}"
     '6.199e-09 1.033e-10'
@@ -189,7 +188,7 @@ def wavelength_m(energy_kev: float) -> float:
 
 
 def _plain(name: str, value: object) -> Value:
-    """A value as a type of Python's own, text without blanks around it, whole floats as integers where it counts."""
+    """A value in a type of Python: text without blanks around it, whole floats as integers in such a column."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
@@ -204,13 +203,13 @@ def _plain(name: str, value: object) -> Value:
     return value
 
 
-def _trouble(name: str, value: Value) -> str:
-    """What is wrong with one value, empty when nothing is."""
+def _problem(name: str, value: Value) -> str:
+    """What is wrong with a value, in words; empty for a correct one."""
     column = _BY_NAME.get(name)
     if column is None:
         return f"{name} is no column of ObsCore 1.1"
     if column.type == "str":
-        return _text_trouble(column, value)
+        return _text_problem(column, value)
     expected = {"int": "a whole number", "float": "a number"}[column.type]
     if isinstance(value, str) or (column.type == "int" and not isinstance(value, int)) or not math.isfinite(value):
         return f"{name} is {value!r}; {expected} is expected"
@@ -220,7 +219,7 @@ def _trouble(name: str, value: Value) -> str:
     return ""
 
 
-def _text_trouble(column: Column, value: Value) -> str:
+def _text_problem(column: Column, value: Value) -> str:
     if not isinstance(value, str):
         return f"{column.name} is {value!r}; text is expected"
     allowed: Iterable[str] = ENUMERATIONS.get(column.name, ())
@@ -232,7 +231,7 @@ def _text_trouble(column: Column, value: Value) -> str:
 
 
 def _tag(column: Column, cards: Cards) -> Value | None:
-    """The value of a column in a VO-TAGS header, None when it is absent or cannot be read."""
+    """The value of a column in a VO-TAGS header; None when it is absent or cannot be read."""
     value = cards.value(column.keyword)
     if value is None:
         value = cards.value(_OLD_KEYWORDS.get(column.name, column.keyword))

@@ -1,6 +1,6 @@
-"""Where on the sky a product lies: its position keywords in the columns of ObsCore.
+"""Derives the columns of the spatial axis from the position keywords of a product.
 
-s_ra, s_dec are the centre of an image, the pointing of events, and otherwise the target, turned to ICRS.
+s_ra, s_dec are the centre of an image, the pointing of events, and otherwise the target, in ICRS.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 _FK5_MAS: Final = (-19.9, -9.1, 22.9)
 """Rotations about x, y and z from FK5 (J2000) to ICRS, milliarcseconds (Hilton & Hohenkerk 2004, A&A 413, 765)."""
 
-_PLACE: Final = re.compile(r"POS|SKY|(T?DET|RAW|CHIP)?[XY]$")
-"""Kinds of a data subspace that are places: of XMM-SAS and of CIAO."""
+_POSITION: Final = re.compile(r"POS|SKY|(T?DET|RAW|CHIP)?[XY]$")
+"""Names in a data subspace that stand for positions: those of XMM-SAS and of CIAO."""
 
 
 def columns(product: Product) -> Found:
-    """Derive the columns of the spatial axis: the position in ICRS, extent, outline, pixels and resolution.
+    """Derive the position in ICRS, extent, outline, pixels and resolution of a product.
 
-    Where the headers tell no extent, events, products of an instrument that makes no image, and what a data subspace
-    keeps without naming a place are from its whole field of view.
+    Where the headers state no extent, it is the whole field of view for events, for an instrument that makes no image,
+    and for a product whose data subspace selects no position.
     """
     pixels = _pixels(product.science) if product.type in ("image", "cube") else _bins(product)
     image = _image(product.science) if product.type in ("image", "cube") and "s_fov" in pixels else None
     is_pointed = product.type in ("event", "image", "cube") or _kept_everywhere(product)
     names = ("PNT", "NOM", "OBJ") if is_pointed else ("OBJ", "PNT", "NOM")
-    places = [(product.science, *image[0])] if image else []
+    positions = [(product.science, *image[0])] if image else []
     for name in names:
         for cards in product.main:
             ra, dec = cards.number(f"RA_{name}"), cards.number(f"DEC_{name}")
             if ra is not None and dec is not None:
-                places.append((cards, ra, dec))
-    position = next((turned for place in places if (turned := _icrs(product, *place))), None)
+                positions.append((cards, ra, dec))
+    position = next((icrs for candidate in positions if (icrs := _icrs(product, *candidate))), None)
     found: Found = {**_field(product, position), **pixels}
     if position:
         found |= {"s_ra": position[0], "s_dec": position[1]}
@@ -52,7 +52,7 @@ def columns(product: Product) -> Found:
 
 
 def _bins(product: Product) -> Found:
-    """Bins along the axes of the sky: one, or for events -1, which is that they are in none (ObsCore 1.1)."""
+    """Bins along the axes of the sky: one, or -1 for events, which are not binned (ObsCore 1.1)."""
     if product.type in ("spectrum", "timeseries"):
         return {"s_xel1": 1, "s_xel2": 1}
     if product.type != "event":
@@ -63,7 +63,7 @@ def _bins(product: Product) -> Found:
 
 
 def _column_scale(cards: Cards) -> float | None:
-    """The pixel of the sky columns of an event table, arcseconds."""
+    """The pixel size of the sky columns of an event table, arcseconds; None where the header has none."""
     for number in range(1, min(cards.count("TFIELDS") or 0, 999) + 1):
         if cards.text(f"TCTYP{number}").startswith("RA--"):
             return 3600 * abs(cards.number(f"TCDLT{number}") or 0.0) or None
@@ -71,13 +71,13 @@ def _column_scale(cards: Cards) -> float | None:
 
 
 def _field(product: Product, position: tuple[float, float] | None) -> Found:
-    """The resolution of the instrument, and its field of view for a product of the whole of it."""
+    """The resolution of the instrument; also its field of view, for a product that covers the whole of it."""
     instrument = instruments.find(product)
     if instrument is None or product.type not in ("event", "image", "cube", "spectrum", "timeseries"):
         return {}
     found: Found = {"s_resolution": instrument.psf_arcsec}
     is_whole = product.type == "event" or instrument.psf_arcsec is None
-    if _kept_everywhere(product) or (is_whole and not any(map(_PLACE.match, _kinds(product)))):
+    if _kept_everywhere(product) or (is_whole and not any(map(_POSITION.match, _kinds(product)))):
         found |= {"s_fov": instrument.fov_deg, "s_resolution_min": instrument.psf_arcsec}
         if instrument.is_round and position:
             found["s_region"] = f"Circle ICRS {position[0]:.10g} {position[1]:.10g} {instrument.fov_deg / 2:.6g}"
@@ -85,15 +85,15 @@ def _field(product: Product, position: tuple[float, float] | None) -> Found:
 
 
 def _kept_everywhere(product: Product) -> bool:
-    """Whether a spectrum or a light curve says what of the events was kept, and that this was no place, no lone CCD."""
+    """Whether a spectrum or light curve has a data subspace that selects neither a position nor a single CCD."""
     kinds = _kinds(product)
-    is_lone = "CCDNR" in kinds and not product.science.text(f"2DSVAL{kinds.index('CCDNR') + 1}")
+    is_one_ccd = "CCDNR" in kinds and not product.science.text(f"2DSVAL{kinds.index('CCDNR') + 1}")
     return product.type in ("spectrum", "timeseries") and bool(kinds) and not (
-        is_lone or any(map(_PLACE.match, kinds)))  # fmt: skip
+        is_one_ccd or any(map(_POSITION.match, kinds)))  # fmt: skip
 
 
 def _kinds(product: Product) -> list[str]:
-    """By what a data subspace was chosen, in capitals: DSTYP1 and those behind it."""
+    """The names by which a data subspace selects, in capitals: DSTYP1 and the following."""
     numbered = (product.science.text(f"DSTYP{number}").upper() for number in range(1, 100))
     return list(itertools.takewhile(bool, numbered))
 
@@ -118,7 +118,7 @@ def _pixels(cards: Cards) -> Found:
 
 
 def _matrix(cards: Cards) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-    """Degrees per pixel, shape (2, 2): CD, or CDELT turned by PC or CROTA2 (FITS Standard 4.0, 8.1)."""
+    """Degrees per pixel, shape (2, 2): CD, or CDELT rotated by PC or CROTA2 (FITS Standard 4.0, 8.1); else None."""
     if cards.text("CUNIT1") not in ("", "deg") or cards.text("CUNIT2") not in ("", "deg"):
         return None
     cd = [[cards.number(f"CD{i}_{j}") for j in (1, 2)] for i in (1, 2)]
@@ -161,20 +161,35 @@ def _image(cards: Cards) -> tuple[tuple[float, float], tuple[Array, Array]] | No
 
 
 def _icrs(product: Product, cards: Cards, ra: float, dec: float) -> tuple[float, float] | None:
-    """A position of a header, degrees, in ICRS; None for a frame that is not known or angles that cannot be."""
+    """A position of a header, degrees, in ICRS; None for an unknown frame or angles out of range."""
     if not (-360 <= ra <= 360 and -90 <= dec <= 90):
         return None
-    turned = to_icrs(product, cards, np.array([ra]), np.array([dec]))
-    return None if turned is None else (float(turned[0][0]), float(turned[1][0]))
+    icrs = to_icrs(product, cards, np.array([ra]), np.array([dec]))
+    return None if icrs is None else (float(icrs[0][0]), float(icrs[1][0]))
 
 
 def to_icrs(product: Product, cards: Cards, ra: Array, dec: Array) -> tuple[Array, Array] | None:
-    """Positions in the frame of a header, degrees, shape (n,), in ICRS; None for a frame that is not known."""
-    frames = (one.text(keyword) for one in (cards, *product.main) for keyword in ("RADESYS", "RADECSYS"))
+    """Convert positions from the frame of a header to ICRS.
+
+    Parameters
+    ----------
+    product
+        The product, whose main headers name the frame where `cards` do not.
+    cards
+        The header with the positions (RADESYS, EQUINOX; the default is that of FITS Standard 4.0, 8.3).
+    ra, dec
+        The positions, degrees, shape (n,).
+
+    Returns
+    -------
+    tuple of array
+        Right ascension and declination, degrees, shape (n,) each; None for a frame that is not known.
+    """
+    frames = (header.text(keyword) for header in (cards, *product.main) for keyword in ("RADESYS", "RADECSYS"))
     frame = next((name for name in frames if name), "").upper()
-    equinoxes = (one.number("EQUINOX") for one in (cards, *product.main))
+    equinoxes = (header.number("EQUINOX") for header in (cards, *product.main))
     equinox = next((year for year in equinoxes if year is not None), None)
-    if not frame:  # FITS Standard 4.0, 8.3
+    if not frame:
         frame = "ICRS" if equinox is None else "FK4" if equinox < 1984 else "FK5"
     if frame == "ICRS":
         return ra % 360, dec
@@ -186,21 +201,21 @@ def to_icrs(product: Product, cards: Cards, ra: Array, dec: Array) -> tuple[Arra
     from astropy.coordinates import SkyCoord
 
     letter = "B" if frame == "FK4" else "J"
-    turned = SkyCoord(ra, dec, unit="deg", frame=frame.lower(), equinox=f"{letter}{year}").icrs
-    return np.asarray(turned.ra.deg), np.asarray(turned.dec.deg)
+    icrs = SkyCoord(ra, dec, unit="deg", frame=frame.lower(), equinox=f"{letter}{year}").icrs
+    return np.asarray(icrs.ra.deg), np.asarray(icrs.dec.deg)
 
 
 def _from_fk5(ra: Array, dec: Array) -> tuple[Array, Array]:
-    """Positions in FK5 (J2000), degrees, in ICRS: a rotation by thousandths of an arcsecond."""
+    """Convert positions in FK5 (J2000), degrees, to ICRS: a rotation by hundredths of an arcsecond."""
     lon, lat = np.radians(ra), np.radians(dec)
-    place = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
-    turns = np.radians(np.array(_FK5_MAS) / 3.6e6)
-    place = _turn(2, turns[2]) @ _turn(1, turns[1]) @ _turn(0, turns[0]) @ place
-    return np.degrees(np.arctan2(place[1], place[0])) % 360, np.degrees(np.arctan2(place[2], np.hypot(*place[:2])))
+    direction = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    angles = np.radians(np.array(_FK5_MAS) / 3.6e6)
+    x, y, z = _rotation(2, angles[2]) @ _rotation(1, angles[1]) @ _rotation(0, angles[0]) @ direction
+    return np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
-def _turn(axis: int, angle: float) -> Array:
-    """The matrix that turns the frame about an axis."""
+def _rotation(axis: int, angle: float) -> Array:
+    """The matrix that rotates the frame about an axis by an angle in radians."""
     first, second = (axis + 1) % 3, (axis + 2) % 3
     matrix = np.eye(3)
     matrix[first, first] = matrix[second, second] = math.cos(angle)

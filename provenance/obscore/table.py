@@ -1,4 +1,4 @@
-"""ObsCore rows as a table: VOTable 1.4 and ECSV 1.0, written piece by piece, however many rows there are.
+"""Writes ObsCore rows as a table, VOTable 1.4 or ECSV 1.0, piece by piece, however many rows there are.
 
 The metadata of the columns are those of `obscore.ALL_COLUMNS`.
 """
@@ -20,7 +20,7 @@ VOTABLE_MIME: Final = "application/x-votable+xml"
 ECSV_MIME: Final = "text/ecsv"
 
 BATCH: Final = 100
-"""Rows in one piece."""
+"""The most rows in one piece."""
 
 _NAMESPACE: Final = "http://www.ivoa.net/xml/VOTable/v1.3"
 _VOTABLE_TYPES: Final = {"INTEGER": "int", "BIGINT": "long", "DOUBLE": "double"}
@@ -35,10 +35,27 @@ Columns = Sequence[Column]
 
 
 def votable(rows: Iterable[Row], most: int | None = None, columns: Columns = ALL_COLUMNS) -> Iterator[bytes]:
-    """Write rows as a VOTable; where there are more than `most`, it ends with QUERY_STATUS=OVERFLOW (DALI 1.1, 4.4.1).
+    """Write rows as a VOTable.
 
-    Where a row cannot be had, the table is closed with QUERY_STATUS=ERROR and the error raised after it: what was sent
-    is a document.
+    Parameters
+    ----------
+    rows
+        The rows, by column name.
+    most
+        The most rows to write; None for all. Where there are more, the table ends with QUERY_STATUS=OVERFLOW (DALI 1.1,
+        4.4.1).
+    columns
+        The columns of the table.
+
+    Yields
+    ------
+    bytes
+        The document, piece by piece.
+
+    Raises
+    ------
+    Exception
+        That of `rows`. The table is closed with QUERY_STATUS=ERROR before, so that a reader has a whole document.
     """
     yield _votable_head(columns).encode()
     left = iter(rows)
@@ -56,13 +73,28 @@ def votable(rows: Iterable[Row], most: int | None = None, columns: Columns = ALL
 
 
 def ecsv(rows: Iterable[Row], most: int | None = None, columns: Columns = ALL_COLUMNS) -> Iterator[bytes]:
-    """Write rows, `most` of them at most, as ECSV 1.0; what is not known is empty."""
+    """Write rows as ECSV 1.0; values that are not known are empty.
+
+    Parameters
+    ----------
+    rows
+        The rows, by column name.
+    most
+        The most rows to write; None for all.
+    columns
+        The columns of the table.
+
+    Yields
+    ------
+    bytes
+        The document, piece by piece.
+    """
     yield _ecsv_head(columns).encode()
     yield from _batches(iter(rows), most, _ecsv_row(columns))
 
 
 def _batches(rows: Iterator[Row], most: int | None, write: Callable[[Row], str]) -> Iterator[bytes]:
-    """The rows written, some of them in a piece."""
+    """The rows as text, at most `BATCH` of them in a piece."""
     wanted = islice(rows, most)
     while batch := [write(row) for row in islice(wanted, BATCH)]:
         yield "".join(batch).encode()
@@ -105,7 +137,7 @@ def _unit(column: Column) -> str | None:
 
 
 def _votable_row(columns: Columns) -> Callable[[Row], str]:
-    """How a row is written as TR."""
+    """The function that writes a row as TR."""
     names = [(column.name, column.type == "str") for column in columns]
 
     def write(row: Row) -> str:
@@ -120,7 +152,7 @@ def _votable_row(columns: Columns) -> Callable[[Row], str]:
 
 
 def _escaped(value: Value) -> str:
-    """A text as XML holds it."""
+    """A value as text of XML."""
     text = str(value)
     return text if text.isalnum() else escape(writable(text))
 
@@ -129,20 +161,20 @@ def _ecsv_head(columns: Columns) -> str:
     """The header in YAML, as flow mappings (of which JSON is a part), and the line of names."""
     lines = ["%ECSV 1.0", "---", 'delimiter: ","', "datatype:"]
     for column in columns:
-        told = {
+        metadata = {
             "name": column.name,
             "unit": _unit(column),
             "datatype": _ECSV_TYPES.get(column.adql, "string"),
             "description": column.description,
             "meta": {name: value for name, value in (("ucd", column.ucd), ("utype", column.utype)) if value},
         }
-        lines.append(f"- {json.dumps({name: value for name, value in told.items() if value})}")
+        lines.append(f"- {json.dumps({name: value for name, value in metadata.items() if value})}")
     lines.append("schema: astropy-2.0")
     return "".join(f"# {line}\n" for line in lines) + ",".join(column.name for column in columns) + "\n"
 
 
 def _ecsv_row(columns: Columns) -> Callable[[Row], str]:
-    """How a row is written as a line."""
+    """The function that writes a row as a line."""
     names = [(column.name, column.type == "str") for column in columns]
 
     def write(row: Row) -> str:
@@ -157,6 +189,6 @@ def _ecsv_row(columns: Columns) -> Callable[[Row], str]:
 
 
 def _cell(text: str) -> str:
-    """A text as a cell of ECSV, on one line."""
+    """A text as a cell of ECSV, on one line, quoted where it must be."""
     line = _BREAKS.sub(" ", text)
     return '"' + line.replace('"', '""') + '"' if _QUOTED.search(line) else line

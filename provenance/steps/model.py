@@ -198,7 +198,7 @@ def _check_extra(holder: Step | Arg, name: str, taken: frozenset[str]) -> None:
 
 
 def _is_flat(value: dict[Any, Json]) -> bool:
-    """Whether an object holds texts, whole numbers, true, false and null only: as most do, it needs no further check."""
+    """Whether an object holds texts, whole numbers, true, false and null only: such a one needs no further check."""
     return FLAT.issuperset(map(type, value.values())) and _TEXT.issuperset(map(type, value))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 
 class ProvenanceError(ValueError):
-    """What every error of this package is; its text says what came, what is allowed, and where."""
+    """The base of all errors of this package; the text says what came, what is allowed, and where."""
 
 
 class StepsError(ProvenanceError):
-    """A step list that cannot be read or written.
+    """A step list cannot be read or written.
 
-    `place` points into the document (`provenance[2].args[1].parameter.value`), `trouble` says what is wrong there.
+    `place` points into the document (`provenance[2].args[1].parameter.value`), `trouble` says what is wrong there; an
+    empty `place` stands for the document as a whole.
     """
 
     def __init__(self, trouble: str, place: str = "") -> None:
@@ -19,13 +20,13 @@ class StepsError(ProvenanceError):
         self.place = place
 
     def within(self, outer: str) -> StepsError:
-        """The same error, its place seen from the `outer` one."""
+        """Return the same error with its place prefixed by the `outer` one."""
         joint = "." if self.place and not self.place.startswith("[") else ""
         return StepsError(self.trouble, f"{outer}{joint}{self.place}")
 
 
 class ObsCoreError(ProvenanceError):
-    """An ObsCore row with a column that does not exist, or values that may not be written."""
+    """An ObsCore row has a column that does not exist, or a value that may not be written."""
 
 
 class FitsError(ProvenanceError):

@@ -1,4 +1,4 @@
-"""What XML can hold."""
+"""Text that an XML document can hold."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ _UNWRITABLE: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010f
 
 
 def writable(text: str) -> str:
-    """A text without what no XML document can hold: U+FFFD stands for it."""
+    """Return a text with U+FFFD in the place of each character that no XML document can hold."""
     return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,7 +1,7 @@
 """Provenance over HTTP: /provsap, and that of one job as a document or a picture. Imports the lineage.
 
-    GET /rest/{job}/{id}/provjson | provxml | provn | provsvg | provpng     all before a job, the job, what it made
-    GET /provsap?ID=                                                        what is before or behind some things
+    GET /rest/{job}/{id}/provjson | provxml | provn | provsvg | provpng    a job, all upstream of it, what it made
+    GET /provsap?ID=                                                       all upstream or downstream of jobs and files
 
 /provsap follows the IVOA draft ProvSAP with the parameters of OPUS: ID (may come several times: a job, a result, its
 address or publisher DID, the hash of a file), DEPTH (a number of relations, or ALL), DIRECTION (BACK, FORWARD), MODEL

@@ -9,7 +9,7 @@ from typing import Any
 from bottle import HTTPResponse
 
 from provenance.graph.model import Activity, File, Link, ProvenanceGraph
-from provenance.graph.records import shown
+from provenance.graph.records import attribute_of
 from uws_server.services.context import Services
 from uws_server.services.provenance import ProvenanceReader
 from uws_server.web.jobs.graphpicture import HEIGHT, WIDTH, picture
@@ -130,7 +130,7 @@ def _openable(file: File) -> str:
 def _fact(name: str, value: Any) -> str:
     if name == "calibration" and isinstance(value, list):
         return ", ".join(f"{each.get('name')} ({each.get('from')})" for each in value if isinstance(each, dict))
-    return str(shown(value))
+    return str(attribute_of(value))
 
 
 def _text(value: Any) -> str:
