@@ -26,7 +26,7 @@ from provenance.steps.model import (
     each_of,
 )
 from provenance.text import jsontext
-from provenance.text.errors import StepsError
+from provenance.text.errors import JsonError, StepsError
 from provenance.text.jsontext import MAX_BYTES, Json, shown
 
 _KINDS: Final[dict[str, tuple[Callable[..., Arg], tuple[str, ...], Callable[[Json], tuple[Json, ...]]]]] = {
@@ -49,7 +49,10 @@ def parse(text: str | bytes) -> tuple[Step, ...]:
     to an argument's index); keys next to `provenance` itself belong to no step and are dropped.
     Raises StepsError, which names the place, such as `provenance[2].args[1].parameter.value`.
     """
-    document = jsontext.read(text)
+    try:
+        document = jsontext.read(text)
+    except JsonError as error:
+        raise StepsError(error.trouble, "the document") from error
     if not isinstance(document, dict) or "provenance" not in document:
         raise StepsError('an object with the key "provenance" is expected', "the document")
     steps = document["provenance"]

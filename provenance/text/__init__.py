@@ -1,1 +1,1 @@
-"""Text on its way in and out: JSON of strangers read with the place of each mistake, what XML can hold, the errors."""
+"""Text from outside and to outside: the one JSON reader, places in what it reads, what XML can hold, the errors."""

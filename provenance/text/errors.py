@@ -1,10 +1,40 @@
-"""The errors of this package: what was wrong with a step list, an ObsCore row, a FITS file or its tags."""
+"""The errors of this package: what was wrong with a JSON text, a step list, an ObsCore row, a FITS file or its tags."""
 
 from __future__ import annotations
+
+import enum
 
 
 class ProvenanceError(ValueError):
     """The base of all errors of this package; the text says what came, what is allowed, and where."""
+
+
+class JsonFault(enum.Enum):
+    """The kinds of mistake for which a JSON text is refused."""
+
+    LENGTH = "longer than what is read"
+    ENCODING = "bytes that are no UTF-8, or half of a character"
+    SYNTAX = "not the grammar of JSON"
+    CONSTANT = "NaN or Infinity"
+    NUMBER = "a number that is too large"
+    KEY = "a key that an object has twice"
+    DEPTH = "nested too deep"
+
+
+class JsonError(ProvenanceError):
+    """A JSON text that is refused.
+
+    `fault` is the kind of mistake, `trouble` says what is wrong. `subject` is what it is about: the repeated key, the
+    number as it was written, the sentence of the parser; empty where there is none. `offset` is the character at which
+    the parser stopped, None where it did not say: `jsonplaces.offset_of` finds the place then.
+    """
+
+    def __init__(self, fault: JsonFault, trouble: str, subject: str = "", offset: int | None = None) -> None:
+        super().__init__(f"the document: {trouble}")
+        self.fault = fault
+        self.trouble = trouble
+        self.subject = subject
+        self.offset = offset
 
 
 class StepsError(ProvenanceError):

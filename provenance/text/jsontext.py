@@ -1,13 +1,20 @@
-"""JSON text from outside, read under limits, and JSON text for the cell of an ASCII table, written printable."""
+"""The one reader of JSON from outside, strict and under limits, and the writer of JSON for the cell of an ASCII table.
+
+NaN and a key that one object has twice are always refused; how long, how deep and how large is set by `Limits`.
+`jsonplaces` finds where a mistake stands.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import reprlib
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn, TypeAlias
 
-from provenance.text.errors import StepsError
+from provenance.text.errors import JsonError, JsonFault, StepsError
 
 Json: TypeAlias = Any
 """Anything JSON holds: scalars, lists and objects of them."""
@@ -18,6 +25,9 @@ MAX_BYTES: Final = 20_000_000
 MAX_DEPTH: Final = 32
 """How deep a value of ours may be nested."""
 
+_LONGEST_NUMBER: Final = 40
+"""How many characters of a number an error quotes; a whole number that has more is larger than any limit."""
+
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 """Where half of a character may be: as an escape, or in a text that was no UTF-8."""
 
@@ -25,63 +35,126 @@ _WRITER: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, check_circ
 _CANONICAL: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":"))
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a reader takes: characters (bytes, of bytes), levels, and the largest whole number, its sign aside.
+
+    With a largest whole number, one that no double holds is refused too. Without one, numbers are left to whoever
+    reads the values and can name their places.
+    """
+
+    length: int = MAX_BYTES
+    depth: int = MAX_DEPTH
+    largest_integer: int | None = None
+
+
+DEFAULT_LIMITS: Final = Limits()
+"""The limits of a step list, and of a text that sets none of its own."""
+
+
 def read(text: str | bytes) -> Json:
-    """Read a JSON value from a text. Raises StepsError for what is no JSON or over the limits."""
+    """Return the value of a JSON text that holds whole characters only, within the limits of a step list.
+
+    Raises JsonError for any other text.
+    """
     if len(text) > MAX_BYTES:
-        raise StepsError(f"has {len(text)} bytes; at most {MAX_BYTES} are read", "the document")
+        raise JsonError(JsonFault.LENGTH, f"has {len(text)} bytes; at most {MAX_BYTES} are read")
     try:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff")
-        value = json.loads(decoded, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = parse(decoded)
         if _SURROGATE.search(decoded):
             json.dumps(value, ensure_ascii=False).encode()
-        return value
-    except UnicodeEncodeError as error:
-        raise StepsError("holds half of a character (a lone surrogate), which no text has", "the document") from error
     except UnicodeDecodeError as error:
-        raise StepsError(f"is not UTF-8 text: {error.reason} at byte {error.start}", "the document") from error
+        trouble = f"is not UTF-8 text: {error.reason} at byte {error.start}"
+        raise JsonError(JsonFault.ENCODING, trouble, offset=error.start) from error
+    except UnicodeEncodeError as error:
+        trouble = "holds half of a character (a lone surrogate), which no text has"
+        raise JsonError(JsonFault.ENCODING, trouble) from error
+    return value
+
+
+def parse(text: str, limits: Limits = DEFAULT_LIMITS) -> Json:
+    """Return the value of a JSON text. Raises JsonError for a text that is not JSON or beyond the limits."""
+    if len(text) > limits.length:
+        raise JsonError(JsonFault.LENGTH, f"has {len(text)} characters; at most {limits.length} are read")
+    largest = limits.largest_integer
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_int=_integers_up_to(largest) if largest is not None else None,
+            parse_float=_finite if largest is not None else None,
+        )
     except json.JSONDecodeError as error:
-        trouble = f"is not JSON: {error.msg} at character {error.pos} of {len(decoded)}"
-        raise StepsError(trouble, "the document") from error
+        trouble = f"is not JSON: {error.msg} at character {error.pos} of {len(text)}"
+        raise JsonError(JsonFault.SYNTAX, trouble, error.msg, error.pos) from error
     except RecursionError as error:
-        raise StepsError(f"is nested too deep; {MAX_DEPTH} levels are allowed", "the document") from error
-    except StepsError:
+        raise JsonError(JsonFault.DEPTH, f"is nested too deep; {limits.depth} levels are allowed") from error
+    except JsonError:
         raise
     except ValueError as error:
-        raise StepsError(f"holds a number that cannot be read: {error}", "the document") from error
+        raise JsonError(JsonFault.NUMBER, f"holds a number that cannot be read: {error}") from error
 
 
 def write(value: Json) -> str:
-    """Write a JSON value as one line of printable ASCII. Raises StepsError for what JSON cannot hold."""
+    """Return a JSON value as one line of printable ASCII. Raises StepsError for what JSON cannot hold."""
     return _encoded(value, _WRITER)
 
 
 def canonical(value: Json) -> str:
-    """Write a JSON value so that equal values are equal text: sorted keys, no blanks, printable ASCII."""
+    """Return a JSON value so that equal values are equal text: sorted keys, no blanks, printable ASCII."""
     return _encoded(value, _CANONICAL)
 
 
 def shown(value: object) -> str:
-    """A value short enough for an error message, whatever its size and depth."""
+    """Return a value short enough for an error message, whatever its size and depth."""
     return reprlib.repr(value)
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    """An object, refused when a key stands twice: two readers would read two different things."""
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise StepsError(f"has the key {shown(twice)} twice in one object", "the document")
-    return made
+    """Return an object; refuse a key that stands twice: two readers would read two different values."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise JsonError(JsonFault.KEY, f"has the key {shown(key)} twice in one object", key)
+            seen.add(key)
+    return members
 
 
-def _no_constant(name: str) -> Json:
+def _refuse_constant(token: str) -> NoReturn:
     """Refuse NaN and Infinity, which JSON does not have."""
-    raise StepsError(f"holds {name}, which is no JSON number", "the document")
+    raise JsonError(JsonFault.CONSTANT, f"holds {token}, which is not a number of JSON", token)
+
+
+def _integers_up_to(largest: int) -> Callable[[str], int]:
+    """Return the reader of whole numbers between a limit and its negative."""
+
+    def read_integer(token: str) -> int:
+        value = int(token) if len(token) <= _LONGEST_NUMBER else largest + 1
+        if abs(value) > largest:
+            _refuse_number(token)
+        return value
+
+    return read_integer
+
+
+def _finite(token: str) -> float:
+    """Return a number with a point or an exponent; refuse one that no double holds."""
+    value = float(token)
+    if not math.isfinite(value):
+        _refuse_number(token)
+    return value
+
+
+def _refuse_number(token: str) -> NoReturn:
+    raise JsonError(JsonFault.NUMBER, f"holds the number {token[:_LONGEST_NUMBER]}, which is too large", token)
 
 
 def _encoded(value: Json, encoder: json.JSONEncoder) -> str:
-    """A JSON value by one of our encoders."""
+    """Return a JSON value as one of our encoders writes it."""
     try:
         text = encoder.encode(value)
     except (TypeError, ValueError, RecursionError) as error:

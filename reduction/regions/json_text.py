@@ -9,6 +9,8 @@ from typing import Any
 import astropy.units as u
 import regions
 
+from provenance.text import jsontext
+from provenance.text.errors import JsonError
 from reduction.regions import shapes
 from reduction.regions.shapes import FRAMES, PHYSICAL, Length, Position, Selection, ShapeError, shortened
 
@@ -32,9 +34,9 @@ def read(text: str) -> Selection:
         The text is not JSON, or not in the grammar; nothing is skipped.
     """
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise ShapeError(f"the region text begins like JSON but is not: {shortened(str(error))}") from error
+        document = jsontext.read(text)
+    except JsonError as error:
+        raise ShapeError(f"the region text begins like JSON but {shortened(error.trouble)}") from error
     entries = document if isinstance(document, list) else [document]
     if not entries:
         raise ShapeError("the list of regions is empty; give at least one shape")
@@ -53,10 +55,6 @@ def write(include: Sequence[regions.Region], exclude: Sequence[regions.Region]) 
     """Return one line of JSON: an object for a single shape, a list for several."""
     entries = [_entry(shape) for shape in include] + [{**_entry(shape), "exclude": True} for shape in exclude]
     return json.dumps(entries[0] if len(entries) == 1 else entries)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number")
 
 
 def _shape(entry: Any) -> tuple[bool, regions.Region]:

@@ -358,6 +358,7 @@ BAD = {
     '{"shape": "circle", "centre": [1, 2], "radius": true}': "must hold numbers",
     '{"shape": "circle", "centre": [1, 2], "radius": NaN}': "not a number",
     '{"shape": "circle", "centre": [1, 2], "radius": 1, "unit": "deg"}': "has no",
+    '{"shape": "circle", "centre": [1, 2], "radius": 1, "radius": 9}': "the key 'radius' twice",
     '{"shape": "circle", "centre": [1, 2], "radius": {"value": 1, "unit": "pc"}}': "one of deg",
     '{"shape": "circle", "frame": "image", "centre": [1, 2], "radius": 1}': "frame must be",
     '{"shape": "circle", "centre": [1], "radius": 1}': "two numbers",

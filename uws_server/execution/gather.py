@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import json
 import os
 import stat
 from collections.abc import Mapping
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from provenance import obscore
+from provenance.text import jsontext
+from provenance.text.errors import JsonError
 from uws_server.jobs.definition import Definition, ResultSpec
 from uws_server.storage.files import HELPERS_FILE, OURS, STEPS_FILE
 
@@ -79,8 +80,8 @@ def noted(folder: Path) -> Mapping[str, Noted]:
     """What a script told of its results, by file name; what is not as the commands write it is left out."""
     try:
         with (folder / HELPERS_FILE).open("rb") as stream:
-            document = json.loads(stream.read(_MOST_BYTES))
-    except (OSError, ValueError, RecursionError):
+            document = jsontext.read(stream.read(_MOST_BYTES))
+    except (OSError, JsonError):
         return {}
     told = document.get("results") if isinstance(document, dict) else None
     return {name: _noted(each) for name, each in told.items()} if isinstance(told, dict) else {}

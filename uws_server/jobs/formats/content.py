@@ -1,18 +1,26 @@
-"""What every reader of a format begins with: bytes become text, or are refused with the reason. Imports the errors.
+"""What every reader of a format begins with: bytes become text and text JSON, or are refused with the reason.
 
 Also where a problem of a definition stands in its document: the line of its place, or of what holds it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from provenance.text import jsonplaces, jsontext
+from provenance.text.errors import JsonError, JsonFault
 from uws_server.errors import DefinitionError, Problem
 
 MOST_BYTES = 4_000_000
 """Size of the largest document that is read."""
+
+LARGEST_INTEGER = 2**63 - 1
+"""A whole number is not larger, nor below its negative."""
+
+JSON_LIMITS = jsontext.Limits(length=MOST_BYTES, depth=100, largest_integer=LARGEST_INTEGER)
+"""The limits of the JSON of a definition: the numbers are those that every program reads."""
 
 _BINARIES: Mapping[bytes, str] = {
     b"PK\x03\x04": "a zip archive",
@@ -27,7 +35,6 @@ _BINARIES: Mapping[bytes, str] = {
     b"\x7fELF": "a program",
 }
 """How files begin that somebody may take for a definition."""
-_END_OF_PLACE = re.compile(r"(\.[^.\[\]]*|\[\d+\]|[^.\[\]]+)$")
 
 
 def decoded(content: bytes, where: str) -> str:
@@ -55,13 +62,35 @@ def refused(where: str, problems: Sequence[Problem], lines: Mapping[str, int]) -
     return DefinitionError.of(where, sorted(at_lines(problems, lines), key=lambda problem: problem.line))
 
 
-def holders(place: str) -> Iterator[str]:
-    """The place itself, then what holds it: a[2].b, a[2], a and ''."""
-    yield place
-    while place:
-        place = _END_OF_PLACE.sub("", place, count=1) if _END_OF_PLACE.search(place) else ""
-        yield place
+def read_json(text: str, where: str) -> Any:
+    """Return the value of a JSON text; DefinitionError, with the line, for a text that is refused."""
+    try:
+        return jsontext.parse(text, JSON_LIMITS)
+    except JsonError as error:
+        if error.fault is JsonFault.LENGTH:
+            raise DefinitionError(f"{where}: {len(text):,} characters came, at most {MOST_BYTES:,} are read") from error
+        offset = jsonplaces.offset_of(text, error, JSON_LIMITS)
+        problem = Problem("", _json_trouble(text, error, offset), jsonplaces.line_at(text, offset))
+        raise DefinitionError.of(where, [problem]) from error
+
+
+def _json_trouble(text: str, error: JsonError, offset: int) -> str:
+    """Return what is wrong with a JSON text, in the words of all formats."""
+    match error.fault:
+        case JsonFault.SYNTAX:
+            hint = "; a comma stands before what is closed here" if jsonplaces.is_after_comma(text, offset) else ""
+            return f"not JSON: {error.subject} (column {jsonplaces.column_at(text, offset)}){hint}"
+        case JsonFault.CONSTANT:
+            return f"not JSON: {error.subject} is no number"
+        case JsonFault.NUMBER:
+            return f"not JSON: the number {error.subject[:40]} is too large"
+        case JsonFault.KEY:
+            return f"not JSON: the key {error.subject[:80]!r} is there twice"
+        case JsonFault.DEPTH:
+            return "nested too deeply"
+        case _:
+            return error.trouble
 
 
 def _line(place: str, lines: Mapping[str, int]) -> int:
-    return next((lines[holder] for holder in holders(place) if holder in lines), 0)
+    return next((lines[holder] for holder in jsonplaces.holders(place) if holder in lines), 0)

@@ -13,9 +13,12 @@ from typing import Any, TypeAlias
 
 from lxml import etree
 
+from provenance.text import jsontext
+from provenance.text.errors import JsonError
 from uws_server.jobs import checks
 from uws_server.jobs.definition import Contact, Control, Definition, Duration, Entry, Keep
-from uws_server.jobs.formats import jsontext, xmltext
+from uws_server.jobs.formats import xmltext
+from uws_server.jobs.formats.content import JSON_LIMITS
 from uws_server.jobs.formats.native import Misfit
 from uws_server.jobs.words import truth
 
@@ -83,8 +86,8 @@ def plant(data: dict[str, Any], kind: type, path: str, text: str, place: str) ->
         data[name] = text
         return
     try:
-        data[name] = jsontext.parsed(text)
-    except (ValueError, RecursionError) as error:
+        data[name] = jsontext.parse(text, JSON_LIMITS)
+    except JsonError as error:
         raise Misfit.at(place, f"{text[:80]!r} is not JSON") from error
 
 
@@ -96,8 +99,8 @@ def scalar(text: str, kind: str) -> Any:
         return text if value is None else value
     if kind in ("integer", "float"):
         try:
-            value = jsontext.parsed(word)
-        except (ValueError, RecursionError):
+            value = jsontext.parse(word, JSON_LIMITS)
+        except JsonError:
             return _number(word)
         return value if isinstance(value, int | float) and not isinstance(value, bool) else text
     return text

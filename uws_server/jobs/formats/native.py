@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from provenance.text import jsonplaces
 from uws_server.errors import DefinitionError, Problem
 from uws_server.jobs import checks
 from uws_server.jobs.definition import Contact, Control, Definition, Duration, Entry, Keep, ParameterSpec, ResultSpec
-from uws_server.jobs.formats import Package, content, jsontext
+from uws_server.jobs.formats import Package, content
 
 MOST_BYTES = content.MOST_BYTES
 """Size of the longest JSON text that is read."""
@@ -61,13 +62,13 @@ def read(text: str, where: str) -> Definition:
 
 def read_unchecked(text: str, where: str) -> Definition:
     """The definition in a JSON text whose values may be wrong, as those of a draft; its types are right."""
-    return _made(jsontext.loads(text, where), text, where)
+    return _made(content.read_json(text, where), text, where)
 
 
 def read_package(document: bytes, where: str) -> Package:
     """The definition, checked, and the texts that stand beside it in its own JSON."""
     text = content.decoded(document, where)
-    data = jsontext.loads(text, where)
+    data = content.read_json(text, where)
     texts = {key: data.pop(key, "") for key in TEXTS} if isinstance(data, dict) else {}
     for key, value in texts.items():
         if not isinstance(value, str):
@@ -77,7 +78,7 @@ def read_package(document: bytes, where: str) -> Package:
 
 def refused(text: str, where: str, problems: Sequence[Problem]) -> DefinitionError:
     """The error of problems that were found in a JSON text, each with its line."""
-    return content.refused(where, problems, jsontext.lines_of(text, [problem.parameter for problem in problems]))
+    return content.refused(where, problems, jsonplaces.lines_of(text, [problem.parameter for problem in problems]))
 
 
 def write(definition: Definition) -> str:
@@ -234,7 +235,7 @@ def _fitting(wanted: str, value: Any, place: str) -> Any:
     types, said = _TYPES.get(wanted, ((object,), ""))
     if wanted.startswith("Literal"):
         types, said = (str,), "text"
-    if types == (int,) and isinstance(value, float) and value.is_integer() and abs(value) < jsontext.LARGEST_INTEGER:
+    if types == (int,) and isinstance(value, float) and value.is_integer() and abs(value) < content.LARGEST_INTEGER:
         return int(value)  # JSON knows one kind of number
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types and object not in types):
         raise Misfit.at(place, f"{said} is expected, not {_said(value)}")

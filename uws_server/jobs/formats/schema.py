@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from uws_server.jobs import checks
 from uws_server.jobs.definition import PARAMETER_TYPES, Definition, ParameterSpec
-from uws_server.jobs.formats.jsontext import LARGEST_INTEGER
+from uws_server.jobs.formats.content import LARGEST_INTEGER
 from uws_server.jobs.formats.native import TEXTS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -5,11 +5,12 @@ Imports the jobs' values and the other values of the pages.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from provenance.text import jsontext
+from provenance.text.errors import JsonError
 from uws_server.errors import DefinitionError, Problem
 from uws_server.jobs.definition import PARAMETER_TYPES, Definition
 from uws_server.jobs.formats.draft import Draft
@@ -103,8 +104,8 @@ def of_draft(draft: Draft) -> Shown:
 def read_base(text: str | None) -> dict[str, str]:
     """The files that a form says its typing began from; what is none of that counts as nothing."""
     try:
-        found = json.loads(text or "{}")
-    except (ValueError, RecursionError):
+        found = jsontext.parse(text or "{}")
+    except JsonError:
         return {}
     if not isinstance(found, dict) or len(found) > _MOST_BASE_FILES:
         return {}
