@@ -20,7 +20,7 @@ from uws_server.version import VERSION
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command and return its exit status."""
     options = _parse(_parser(), arguments)
     try:
         return int(options.run(options) or 0)
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options; words that come after an option go to the list that the command keeps its last words in."""
+    """Return the options; words after an option join the list in which the command keeps its last words."""
     options, rest = parser.parse_known_args(arguments)
     last = getattr(options, "last_words", "")
     if rest and (not last or any(word.startswith("-") for word in rest)):
@@ -140,10 +140,10 @@ def _server_options(parser: argparse.ArgumentParser) -> None:
 
 
 class _OneLine(logging.Formatter):
-    """Each message on a line: a text of a client (an address, the error of a script) cannot look like lines of ours."""
+    """A formatter that keeps each message on one line, so that text of a client cannot look like a line of the log."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging calls it so
-        """The line, with what would end it, or act on a terminal, written as in Python."""
+        """Return the line, with line ends and control characters written as Python escapes."""
         line = super().formatMessage(record)
         return "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
 

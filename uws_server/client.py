@@ -28,11 +28,11 @@ _NOT_BEGUN = frozenset({"PENDING", "HELD"})
 _WAIT_S = 1
 
 Credentials = tuple[str, str] | None
-"""Name and token of an account, sent as HTTP Basic; None to be nobody."""
+"""Name and token of an account, sent as HTTP Basic authentication; None for an anonymous request."""
 
 
 class ClientError(Exception):
-    """The server refused a request, or could not be reached; the message is the server's own sentence."""
+    """The server refused a request or could not be reached; the message is the server's own sentence."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class RemoteResult:
 
 @dataclass(frozen=True)
 class JobState:
-    """A job as its document describes it; stage `number` of `total` where the server reports progress."""
+    """The state of a job as its document describes it; stage `number` of `total` where the server reports progress."""
 
     url: str
     phase: str
@@ -58,7 +58,7 @@ class JobState:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen."""
+        """Return whether the job has ended."""
         return self.phase in ENDED
 
 
@@ -68,7 +68,7 @@ def create(
     files: Mapping[str, Path | Sequence[Path]] | None = None,
     who: Credentials = None,
 ) -> str:
-    """Create a job in the list at that address and run it (unless PHASE says otherwise); returns the job's address.
+    """Create a job in the job list at `job_list`, run it unless PHASE says otherwise, and return its address.
 
     A value may be several, which are sent one by one. `files` are uploaded as the parameters of their names.
     """
@@ -96,14 +96,14 @@ def _one_by_one(files: Mapping[str, Path | Sequence[Path]]) -> list[tuple[str, P
 
 
 def set_phase(job: str, phase: str, who: Credentials = None) -> None:
-    """Ask for a phase: RUN or ABORT."""
+    """Request a change of phase: RUN or ABORT."""
     response = ask("POST", f"{job}/phase", who, data={"PHASE": phase})
     if response.status_code not in (200, 302, 303):
         raise refusal(f"{job}/phase", response)
 
 
 def state(job: str, who: Credentials = None, wait_s: int = 0) -> JobState:
-    """The job at that address: now, or when its phase changes, or after so many seconds."""
+    """Return the state of a job: now, or when its phase changes, or after `wait_s` seconds."""
     response = ask("GET", job, who, params={"WAIT": str(wait_s)} if wait_s else None)
     if response.status_code in (302, 303) and "Location" in response.headers:
         # UWS lets a server send who waits to the address with the rest of the time
@@ -116,7 +116,7 @@ def state(job: str, who: Credentials = None, wait_s: int = 0) -> JobState:
 def follow(
     job: str, seen: Callable[[JobState], None], every_s: float = 0.1, who: Credentials = None, wait_s: int = 0
 ) -> JobState:
-    """Wait until a job has ended; `seen` is called with each state on the way. Returns the last one.
+    """Wait until a job has ended and return its last state; `seen` is called with each state on the way.
 
     With `wait_s` the server is asked to keep its answer back until the phase changes, so that the end is known at once
     and few requests are sent. One that knows no WAIT, or tells how far the job is, is asked every `every_s` seconds.
@@ -134,7 +134,7 @@ def follow(
 
 
 def download(result: RemoteResult, folder: Path, who: Credentials = None, taken: Collection[str] = ()) -> Path:
-    """Fetch a result into a folder, under the file name that the server gives it: written beside, then renamed.
+    """Fetch a result into a folder under the file name that the server gives it, complete or not at all.
 
     The name is made plain, so that it never leads out of the folder, and another one than those `taken`.
     """
@@ -156,7 +156,7 @@ def download(result: RemoteResult, folder: Path, who: Credentials = None, taken:
 
 
 def _free(name: str, taken: Collection[str]) -> str:
-    """The name, or the name with a number where it is taken."""
+    """Return the name, with a number where it is taken."""
     stem, dot, rest = name.partition(".")
     number = 1
     while name in taken:
@@ -166,14 +166,14 @@ def _free(name: str, taken: Collection[str]) -> str:
 
 
 def _file_name(response: requests.Response, otherwise: str) -> str:
-    """The name in Content-Disposition where it is a plain one, else the result's name made plain."""
+    """Return the name in Content-Disposition if it is a plain one, else the name of the result made plain."""
     said = re.search(r'filename="?([^";]+)', response.headers.get("Content-Disposition", ""))
     plain = re.sub(r"[^A-Za-z0-9._+-]", "_", said[1] if said else otherwise).lstrip(".-")
     return plain[:120] or "result"
 
 
 def read_state(url: str, document: bytes) -> JobState:
-    """What a job's document says."""
+    """Return what the document of a job states."""
     try:
         root = etree.fromstring(document, etree.XMLParser(resolve_entities=False, no_network=True))
     except etree.XMLSyntaxError as error:
@@ -204,7 +204,7 @@ def _size(text: str | None) -> int | None:
 def ask(
     method: str, url: str, who: Credentials = None, timeout_s: int = _TIMEOUT_S, **content: Any
 ) -> requests.Response:
-    """Send one request, following no redirection; ClientError where no answer comes."""
+    """Send one request without following redirections. Raise ClientError where no answer comes."""
     try:
         return requests.request(method, url, timeout=timeout_s, allow_redirects=False, auth=who, **content)
     except requests.RequestException as error:
@@ -212,7 +212,7 @@ def ask(
 
 
 def _reason(error: requests.RequestException) -> str:
-    """Why no answer came, as the operating system says it, without the names of all who passed it on."""
+    """Return why no answer came, as the operating system puts it, without the chain of Python exceptions."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
@@ -222,5 +222,5 @@ def _reason(error: requests.RequestException) -> str:
 
 
 def refusal(url: str, response: requests.Response) -> ClientError:
-    """The error of an answer that is not the one expected, with what it says."""
+    """Return the error for an unexpected answer, with the sentence of the server."""
     return ClientError(f"{url} answered {response.status_code}: {response.text.strip()[:2000]}")

@@ -1,1 +1,1 @@
-"""The observations: which event lists there are. Imports storage and the region values."""
+"""The observations: which event lists the archive holds, and the positions of objects by name."""

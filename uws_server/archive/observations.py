@@ -28,7 +28,7 @@ _EVENT_LISTS = (
 
 @dataclass(frozen=True)
 class ArchiveFile:
-    """One file of the archive: its id, its place below the folder, and where it lies on disk."""
+    """A file of the archive: its id, its path below the folder, and its path on disk."""
 
     id: str
     place: str
@@ -46,14 +46,16 @@ class Archive:
         self._lock = threading.Lock()
 
     def find(self, text: str) -> ArchiveFile:
-        """The file named by an id or a path; ValueError says why there is none."""
+        """Return the file that an id or a path names. Raise ValueError, with the reason, if there is none."""
         if self._folder is None:
             raise ValueError(f"{text[:80]!r} names a file of the archive, but this server has none; upload the file")
         wanted = text.strip()
         return self._by_place(wanted) or self._by_id(wanted)
 
     def observation(self, text: str) -> tuple[ArchiveFile, ...]:
-        """The event lists of the observation of that id, by place; ValueError says why there are none."""
+        """Return the event lists of an observation, ordered by path. Raise ValueError, with the reason, if there are
+        none.
+        """
         wanted = text.strip()
         if self._folder is None:
             raise ValueError(f"{text[:80]!r} came, but this server has no archive")
@@ -67,17 +69,19 @@ class Archive:
         raise ValueError(f"{text[:80]!r} is neither an observation nor an event list of the archive{hint}")
 
     def observations(self) -> Mapping[str, tuple[ArchiveFile, ...]]:
-        """The event lists of every observation, by its id."""
+        """Return the event lists of every observation, by its id."""
         self._current(fresh=True)
         return self._observations
 
     def list(self) -> tuple[ArchiveFile, ...]:
-        """Every file there is, by place."""
+        """Return every file of the archive, ordered by path."""
         files = [file for found in self._current(fresh=True).values() for file in found]
         return tuple(sorted(files, key=lambda file: file.place))
 
     def named(self, location: str, path: str) -> tuple[ArchiveFile, ...]:
-        """The files that may be the one recorded under this folder and name: at the place, then of the name, or id."""
+        """Return the files that may be the one recorded under this folder and name: by its path, else by its name or
+        id.
+        """
         if self._folder is None or not path:
             return ()
         wanted = "/".join(part for part in (location, path) if part and "://" not in part)
@@ -116,7 +120,7 @@ class Archive:
         )
 
     def _there(self, wanted: str, fresh: bool) -> tuple[ArchiveFile, ...]:
-        """The files of that id that are still there."""
+        """Return the files of an id that still exist."""
         return tuple(file for file in self._current(fresh).get(wanted.lower(), ()) if file.path.is_file())
 
     def _current(self, fresh: bool) -> Mapping[str, tuple[ArchiveFile, ...]]:
@@ -150,7 +154,7 @@ def _by_observation(index: Mapping[str, tuple[ArchiveFile, ...]]) -> dict[str, t
 
 
 def _each_once(observation: str, files: Sequence[ArchiveFile]) -> tuple[ArchiveFile, ...]:
-    """The files; ValueError if one event list is there twice, whose photons would count twice."""
+    """Return the files. Raise ValueError if one event list is there twice: its photons would count twice."""
     places: dict[str, str] = {}
     for file in files:
         other = places.setdefault(file.id.lower(), file.place)
@@ -162,7 +166,7 @@ def _each_once(observation: str, files: Sequence[ArchiveFile]) -> tuple[ArchiveF
 
 
 def _leads_out(path: Path, folder: Path) -> bool:
-    """Whether a path is a link to a place outside the folder, or to none."""
+    """Return whether a path is a link that leads out of the folder, or nowhere."""
     try:
         return path.is_symlink() and not path.resolve(strict=True).is_relative_to(folder)
     except (OSError, RuntimeError):
@@ -170,7 +174,7 @@ def _leads_out(path: Path, folder: Path) -> bool:
 
 
 def _is_text(path: str) -> bool:
-    """Whether a path can stand in a document: one with control characters, or bytes that are no UTF-8, cannot."""
+    """Return whether a path can stand in a document: it has no control character and is UTF-8."""
     return path.isprintable()
 
 

@@ -1,4 +1,4 @@
-"""Looks the name of an object up at a service such as Sesame of the CDS. Imports the errors only.
+"""Looks up the name of an object at a service such as Sesame of the CDS. Imports the errors only.
 
 The address is the operator's: its answer is text in which `%J ra dec` (Sesame's -oI) or the elements jradeg and
 jdedeg (its -ox) stand.
@@ -23,7 +23,7 @@ _WAIT_S = 10.0
 _MOST_BYTES = 1_000_000
 _KEPT, _KEPT_S = 1000, 86400.0
 _MOST_AT_ONCE = 4
-"""Names being looked up: each holds a thread of the server, and the service should not be stormed."""
+"""Names that are looked up at a time: each occupies a thread of the server, and the service must not be flooded."""
 
 
 class Resolver:
@@ -38,7 +38,7 @@ class Resolver:
         self._lock = threading.Lock()
 
     def __call__(self, name: str) -> tuple[float, float]:
-        """Right ascension and declination in degrees, ICRS; ValueError with a sentence if the name is not known."""
+        """Return right ascension and declination in degrees, ICRS. Raise ValueError if the name is not known."""
         plain = " ".join(name.split())
         key = plain.lower()
         with self._lock:

@@ -1,4 +1,6 @@
-"""The command `uws-server accounts`: make, list, change and remove accounts. Imports the accounts and their storage."""
+"""The command `uws-server accounts`: create, list, change and remove accounts. Imports the accounts and their
+storage.
+"""
 
 from __future__ import annotations
 

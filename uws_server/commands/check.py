@@ -1,4 +1,4 @@
-"""The command `uws-server check`: whether definitions are sound, and their test values make a job that works.
+"""The command `uws-server check`: whether definitions are valid and jobs with their test values succeed.
 
 What it runs is what a server runs, in a data folder of its own that goes afterwards. Imports everything below.
 """
@@ -82,7 +82,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(services: Services, names: list[str], only_read: bool) -> int:
-    """Check definitions one after the other; the exit status."""
+    """Check definitions one after the other and return the exit status."""
     installed, problems = services.library.by_name(), services.library.problems
     known = sorted({*installed, *problems})
     for name in names:
@@ -103,7 +103,7 @@ def _check(services: Services, names: list[str], only_read: bool) -> int:
 
 
 def _try(services: Services, installed: Installed) -> bool:
-    """Run the test values of a definition; say whether the job did what it should."""
+    """Run a job with the test values of a definition and return whether it did what it should."""
     from uws_server.jobs.phases import Phase
     from uws_server.services import parameters, trials
     from uws_server.services.job_service import JobService
@@ -128,7 +128,7 @@ def _try(services: Services, installed: Installed) -> bool:
 
 
 def _watch(services: Services, job_service: JobService, job: Job) -> Job:
-    """Show the log of a job as it comes, until the job has ended."""
+    """Print the log of a job as it grows, until the job has ended."""
     from uws_server.jobs.phases import ENDED
 
     offset = 0
@@ -151,7 +151,7 @@ def _watch(services: Services, job_service: JobService, job: Job) -> Job:
 
 
 def _tags(job_service: JobService, job: Job, result: Result) -> str:
-    """What the VO-TAGS of a result say, in a few words."""
+    """Summarise the VO-TAGS of a result in a few words."""
     from provenance import votags
     from provenance.text.errors import ProvenanceError
 

@@ -1,4 +1,4 @@
-"""What `uws-server check --files` does: holds the files of a server's jobs against its database.
+"""The option `uws-server check --files`: compares the files of a server's jobs with its database.
 
 Imports everything below.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Tell of every file that is missing, changed or extra, a line each; 1 where there is one."""
+    """Print every file that is missing, changed or extra, one a line, and return 1 if there is any."""
     from uws_server.services.integrity import Tally, examine  # here: --help and other commands need not load all of it
     from uws_server.storage.files import JobFiles
     from uws_server.storage.jobstore import JobStore

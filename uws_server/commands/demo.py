@@ -27,17 +27,19 @@ from uws_server.commands.progress import ProgressBar
 from uws_server.errors import ServerError
 
 LISTENING = "Listening on "
-"""What the server says, before its address, once it accepts connections."""
+"""What the server prints, before its address, once it accepts connections."""
 
 _START_S = 60.0
 
 
 class DemoError(ServerError):
-    """The demonstration went wrong; the message says at which step."""
+    """The demonstration failed; the message names the step."""
 
 
 def run(folder: Path, stay: bool) -> None:
-    """Simulate, serve, run the spectrum job and print its products; with `stay` the server is left up till Ctrl-C."""
+    """Simulate, serve, run the spectrum job and print its products; with `stay` the server keeps running until
+    Ctrl-C.
+    """
     archive, products = folder / "archive", folder / "products"
     shutil.rmtree(products, ignore_errors=True)
     products.mkdir(parents=True)
@@ -66,7 +68,7 @@ def _simulate(observation: Observation, archive: Path) -> None:
 
 
 def _spectrum(url: str, observation: Observation, archive: Path, products: Path) -> str:
-    """Run the job on the pn list and the brighter source; returns the address of its page."""
+    """Run the job on the pn list and the brighter source, and return the address of its page."""
     source = observation.sources[0]
     place = f"{source.ra}, {source.dec}"
     values = {
@@ -96,7 +98,7 @@ def _show(progress_bar: ProgressBar, state: JobState) -> None:
 
 
 def _drawn(archive: Path, observation: Observation) -> int:
-    """Events that the simulator drew inside the source circle, after the usual selections."""
+    """Return how many events the simulator drew inside the source circle, after the usual selections."""
     truth: dict[str, Any] = json.loads(truth_path(archive, observation).read_text(encoding="utf-8"))
     return int(truth["cameras"]["EPN"]["sources"][0]["circle"]["usual_200_12000_eV"])
 
@@ -125,7 +127,7 @@ def _size(size: int) -> str:
 
 @contextmanager
 def _server(folder: Path, archive: Path) -> Iterator[str]:
-    """A server process on a free port; ended with the block."""
+    """Run a server process on a free port for the length of the block."""
     command = [sys.executable, "-m", "uws_server", "serve", "--port", "0"]
     command += ["--data", str(folder / "data"), "--archive", str(archive)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("UWS_SERVER_")}

@@ -11,7 +11,7 @@ _EVERY_S = 0.2
 
 
 class ProgressBar:
-    """A line that is drawn over itself on a terminal: a bar, which is a line for each stage elsewhere, or a count."""
+    """A progress bar that redraws its line on a terminal and prints one line for each stage elsewhere; or a count."""
 
     def __init__(self, stream: TextIO | None = None, indent: int = 15) -> None:
         self._stream = stream or sys.stdout
@@ -21,7 +21,7 @@ class ProgressBar:
         self.live = self._stream.isatty()
 
     def show(self, number: int, total: int, text: str, elapsed_s: float | None = None) -> None:
-        """Stage `number` of `total`, called `text`; the time that has passed is shown on a terminal."""
+        """Show stage `number` of `total`, called `text`; on a terminal also the time that has passed."""
         full = _BAR * number // total if total else 0
         count = f"{number}/{total}" if total else ""
         passed = f"{_clock(elapsed_s)} " if self.live and elapsed_s is not None else ""
@@ -35,14 +35,14 @@ class ProgressBar:
             print(line, flush=True, file=self._stream)
 
     def count(self, text: str) -> None:
-        """How much there was so far, where nobody knows of how much: on a terminal only, and not too often."""
+        """Show an amount whose total is not known: on a terminal only, and not too often."""
         now = time.monotonic()
         if self.live and now - self._counted >= _EVERY_S:
             self._counted = now
             self._draw(f"{self._indent}{text}")
 
     def done(self) -> None:
-        """Take the line away from a terminal; what is shown next begins a new one."""
+        """Clear the line of a terminal; the next stage begins a new one."""
         if self.live and self._last:
             self._draw("")
             print("\r", end="", flush=True, file=self._stream)

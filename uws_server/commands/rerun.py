@@ -1,4 +1,4 @@
-"""The command `uws-server rerun`: a product made again, with changes, from nothing but its file. Imports the client."""
+"""The command `uws-server rerun`: remakes a product, with changes, from its file alone. Imports the client."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command and return its exit status."""
     listed = read(options.file)
     if options.list:
         show(listed)
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def read(path: Path) -> tuple[Step, ...]:
-    """The steps that a file tells. Raises ClientError where it tells none."""
+    """Return the steps that a file records. Raise ClientError if it records none."""
     try:
         with path.open("rb") as stream:
             if stream.read(1) == b"{":
@@ -87,7 +87,7 @@ def read(path: Path) -> tuple[Step, ...]:
 
 
 def show(listed: tuple[Step, ...]) -> None:
-    """Print the steps: what went in, with what may be changed and what is locked."""
+    """Print the steps: their inputs and parameters, and which of them are editable or locked."""
     for number, step in enumerate(listed):
         print(f"step {number}: {step.extra.get('task', '?')} {step.extra.get('version', '')}".rstrip())
         for field in rerun.fields(listed, number):
@@ -103,7 +103,7 @@ def _post(
     files: Mapping[str, Sequence[Path]],
     who: Credentials,
 ) -> str:
-    """Have the server run it again; returns the address of the reprocessing."""
+    """Request the rerun and return the address of the reprocessing."""
     with contextlib.ExitStack() as stack:
         opened = [(name, stack.enter_context(path.open("rb"))) for name, paths in files.items() for path in paths]
         content = [("provenance", ("provenance.json", steps.dump(listed).encode())), *opened]
@@ -114,7 +114,7 @@ def _post(
 
 
 def _follow(address: str, who: Credentials) -> dict[str, Any]:
-    """The status of a reprocessing, once every job of it has ended; what happens meanwhile is shown."""
+    """Return the status of a reprocessing once each of its jobs has ended; print the progress meanwhile."""
     said = ""
     while True:
         status = _json(f"{address}/status", who)
@@ -129,7 +129,7 @@ def _follow(address: str, who: Credentials) -> dict[str, Any]:
 
 
 def _download(address: str, chain: list[dict[str, Any]], folder: Path, who: Credentials) -> list[Path]:
-    """Fetch the products: of the last job into the folder, of those before into one folder each."""
+    """Fetch the products: those of the last job into the folder, those of each earlier job into a folder below it."""
     fetched = []
     for output in _json(f"{address}/preview", who)["outputs"]:
         last = output["job"] == chain[-1]["id"]

@@ -1,4 +1,4 @@
-"""The command `uws-server run`: a job on any UWS server, from its parameters to its files. Imports the client."""
+"""The command `uws-server run`: runs a job on any UWS server, from its parameters to its files. Imports the client."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from uws_server.commands.progress import ProgressBar
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 TOKEN_VARIABLE = "UWS_TOKEN"
 _WAIT_S = 1
-"""How long a server may keep an answer back: the bar moves as often."""
+"""How long a server may delay an answer: the progress bar moves as often."""
 _EVERY_S = 0.3
 
 _EPILOG = """\
@@ -87,7 +87,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def given(pairs: Sequence[str], uploads: Sequence[str] = ()) -> tuple[dict[str, list[str]], dict[str, list[Path]]]:
-    """Values and files by name, from KEY=VALUE, KEY=@FILE and the option --upload."""
+    """Return values and files by name, from KEY=VALUE, KEY=@FILE and the option --upload."""
     values: dict[str, list[str]] = {}
     files: dict[str, list[Path]] = {}
     for pair, is_file in [(each, False) for each in pairs] + [(each, True) for each in uploads]:
@@ -105,7 +105,7 @@ def given(pairs: Sequence[str], uploads: Sequence[str] = ()) -> tuple[dict[str, 
 
 
 def credentials(account: str | None, token_file: Path | None) -> Credentials:
-    """Name and token, which is in a file or in the environment: on a command line everybody could see it."""
+    """Return name and token; the token comes from a file or the environment, since everybody sees a command line."""
     if account is None:
         if token_file is not None:
             raise ClientError("--token-file came without --account")
@@ -120,17 +120,17 @@ def credentials(account: str | None, token_file: Path | None) -> Credentials:
 
 
 def _job_list(job: str, server: str) -> str:
-    """The address of the job list: as it came, or that of a job of the server."""
+    """Return the address of the job list: as given, or that of a job name on the server."""
     return _checked(job).rstrip("/") if "://" in job else f"{server_address(server)}/rest/{job}"
 
 
 def server_address(server: str) -> str:
-    """The address of a server, also where that above its job lists came."""
+    """Return the address of a server, also from that of one of its job lists."""
     return _checked(server).rstrip("/").removesuffix("/rest")
 
 
 def _checked(address: str) -> str:
-    """An address that a person typed, as it came. Raises ClientError where it is none of http or https."""
+    """Return an address that a person typed, unchanged. Raise ClientError if it is neither http nor https."""
     if urlsplit(address).scheme not in ("http", "https"):
         hint = "" if "://" in address else f"; did you mean http://{address[:80]}?"
         raise ClientError(f"{address[:80]!r} is no http or https address{hint}")
@@ -138,7 +138,7 @@ def _checked(address: str) -> str:
 
 
 def _meant_as_files(values: Mapping[str, Sequence[str]]) -> list[str]:
-    """A hint for each value that was refused and may have been meant as a file to upload."""
+    """Return a hint for each refused value that may have been meant as a file to upload."""
     return [
         f"{key}={value} names a file that is here: {key}=@{value} uploads it"
         for key, texts in values.items()
@@ -155,7 +155,7 @@ def _is_file(text: str) -> bool:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder for what is fetched, before anything runs. Raises ClientError where it cannot be."""
+    """Create the folder for the files before anything runs. Raise ClientError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
@@ -165,7 +165,7 @@ def make_folder(folder: Path) -> None:
 
 
 def _follow(job: str, who: Credentials) -> JobState:
-    """Wait for the end, showing a bar on a terminal and lines elsewhere."""
+    """Wait for the end of a job; show a progress bar on a terminal and lines elsewhere."""
     progress_bar = ProgressBar(sys.stderr, indent=0)
     begun = time.monotonic()
 
@@ -182,7 +182,7 @@ def _follow(job: str, who: Credentials) -> JobState:
 
 
 def _download(final: JobState, folder: Path, who: Credentials) -> None:
-    """Fetch every result; an account is shown to the server of the job only, not to where else results lie."""
+    """Fetch every result; send the account to the server of the job only, not to other hosts of results."""
     taken: set[str] = set()
     for result in final.results:
         path = client.download(result, folder, shown_to(result.url, final.url, who), taken)
@@ -191,7 +191,7 @@ def _download(final: JobState, folder: Path, who: Credentials) -> None:
 
 
 def shown_to(url: str, server: str, who: Credentials) -> Credentials:
-    """The account for an address that a server gave: nobody's where that is another server's."""
+    """Return the account for an address that a server gave: none for an address of another server."""
     return who if _origin(url) == _origin(server) else None
 
 
@@ -201,7 +201,7 @@ def _origin(url: str) -> tuple[str, str]:
 
 
 def _leave(job: str, who: Credentials) -> None:
-    """After Ctrl-C: end the job if the person at the terminal says so, else tell how."""
+    """After Ctrl-C, abort the job if the user says so, else print how to do it later."""
     how = f"The job goes on. To end it: curl -d PHASE=ABORT {job}/phase"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         print(how, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The command `uws-server tag`: shows, writes, checks and takes out the VO-TAGS of FITS files from anywhere.
+"""The command `uws-server tag`: shows, writes, checks and removes the VO-TAGS of FITS files from anywhere.
 
 Imports the commands' own words and provenance; it needs no server.
 """
@@ -57,7 +57,7 @@ def add(commands: Any) -> None:
 
 
 def _each(options: argparse.Namespace, use: Callable[[Path], bool]) -> int:
-    """Do something with each file; 1 where it was not well with one of them, or could not be done."""
+    """Apply an action to each file and return 1 if it failed, or found a problem, for any of them."""
     from provenance.text.errors import ProvenanceError
 
     status = 0
@@ -75,7 +75,7 @@ def _each(options: argparse.Namespace, use: Callable[[Path], bool]) -> int:
 
 
 def _named(path: Path, text: str) -> str:
-    """An error with the file it is about in front, once."""
+    """Return the message of an error, with the file it is about in front, once."""
     return text if text.startswith(str(path)) else f"{path}: {text}"
 
 
@@ -109,7 +109,7 @@ def _show(path: Path) -> bool:
 
 
 def _column_lines(row: ObsCoreRow) -> Iterator[str]:
-    """The columns that have a value, each with its unit."""
+    """Return a line for each column that has a value, with its unit."""
     from provenance.obscore import ALL_COLUMNS
 
     width = max((len(name) for name in row), default=0)
@@ -120,7 +120,7 @@ def _column_lines(row: ObsCoreRow) -> Iterator[str]:
 
 
 def _step_lines(steps: tuple[Step, ...]) -> Iterator[str]:
-    """The steps, with their arguments in order."""
+    """Return the lines of the steps, with their arguments in order."""
     if not steps:
         yield "no steps"
     for number, step in enumerate(steps, start=1):
@@ -133,7 +133,7 @@ def _step_lines(steps: tuple[Step, ...]) -> Iterator[str]:
 
 
 def _value(arg: Arg) -> str:
-    """The name of an argument, and its value or the file."""
+    """Return the name of an argument, and its value or file."""
     from provenance.steps import Parameter
 
     name = str(arg.extra.get("name") or arg.description)
@@ -201,7 +201,7 @@ def _write_one(path: Path, columns: dict[str, Value | None], given: tuple[Step, 
 
 
 def _column(text: str) -> tuple[str, Value | None]:
-    """A column and its value, of the column's type, in COLUMN=VALUE; ObsCoreError for another one."""
+    """Return a column and its value, of the column's type, from COLUMN=VALUE. Raise ObsCoreError for any other text."""
     from provenance.obscore import ALL_COLUMNS, ObsCoreRow
     from provenance.text.errors import ObsCoreError
 
@@ -220,7 +220,9 @@ def _column(text: str) -> tuple[str, Value | None]:
 
 
 def _steps(name: str) -> tuple[Step, ...]:
-    """The steps of a JSON file, or of what comes in; StepsError says which cannot be read."""
+    """Return the steps of a JSON file, or of the standard input. Raise StepsError, with the file, if they cannot be
+    read.
+    """
     from provenance import steps
     from provenance.text.errors import StepsError
     from provenance.text.jsontext import MAX_BYTES
@@ -233,5 +235,5 @@ def _steps(name: str) -> tuple[Step, ...]:
 
 
 def _plain(text: str) -> str:
-    """Text of a file from anywhere, without what a terminal would obey."""
+    """Return text of a file from anywhere without the control characters that a terminal would obey."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

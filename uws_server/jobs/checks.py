@@ -1,4 +1,4 @@
-"""What is wrong with a job definition, every mistake with its place. Imports the values and the errors.
+"""Checks of a job definition: every mistake with its place. Imports the values and the errors.
 
 All formats and the editor use it. Whether a default fits its own type is for `parameters.check_values`, which knows the
 types; here is everything that needs the definition alone.
@@ -33,13 +33,13 @@ MOST_OPTIONS = 1000
 MOST_VALUES = 1000
 """Values that one parameter may have."""
 MOST_PROBLEMS = 200
-"""Problems that are told at once: what has more is no definition."""
+"""Problems that are reported at once: a document with more is no definition."""
 
 CONTROL_NAMES = frozenset(
     {"phase", "action", "runid", "executionduration", "destruction", "wait", "upload", "quote"}
     | {"responseformat", "share"}
 )
-"""Request parameters that UWS and DALI keep for themselves, in lower case."""
+"""Request parameters that UWS and DALI reserve, in lower case."""
 
 RESERVED_NAMES = frozenset(
     {"path", "home", "user", "shell", "ifs", "env", "bash_env", "ps4", "pwd", "oldpwd", "lang", "display", "tmpdir"}
@@ -48,7 +48,7 @@ RESERVED_NAMES = frozenset(
     | {"locpath", "nlspath", "node_options", "rubyopt", "java_tool_options", "optind", "optarg", "opterr"}
     | {"hostaliases", "localdomain", "res_options", "resolv_host_conf", "getconf_dir"}
 )
-"""Names that a shell, the loader or a language act upon, in lower case: no parameter or result may have them."""
+"""Names that a shell, the loader or a language acts upon, in lower case: no parameter or result may have them."""
 
 RESERVED_BEGINNINGS = (
     *("ld_", "lc_", "bash", "python", "perl5", "malloc_", "glibc_", "uws_"),
@@ -62,7 +62,7 @@ SHELL_NAMES = frozenset(
     | {"EPOCHSECONDS", "EPOCHREALTIME", "SRANDOM", "COPROC", "MAPFILE", "TIMEFORMAT", "FCEDIT", "EXECIGNORE"}
     | {"SHLVL", "COMP_WORDBREAKS"}
 )
-"""Names that bash fills or acts upon, in capitals only."""
+"""Names that bash sets or acts upon, in capitals only."""
 
 RESERVED_RESULTS = frozenset({LOG})
 """Names of the results that every job has."""
@@ -88,12 +88,14 @@ def require_sound(definition: Definition, where: str) -> None:
 
 
 def problems(definition: Definition) -> list[Problem]:
-    """Every problem that a definition has by itself; its place is written as in JSON, such as parameters[2].min."""
+    """Return every problem that a definition has by itself; places are written as in JSON, such as
+    parameters[2].min.
+    """
     return list(islice(_problems(definition), MOST_PROBLEMS))
 
 
 def name_problem(name: str) -> str:
-    """The sentence that says why a definition, or a result, cannot have a name; '' where it can."""
+    """Return why a definition, or a result, cannot have a name; '' where it can."""
     if _NAME.fullmatch(name):
         return ""
     if not name:
@@ -102,7 +104,7 @@ def name_problem(name: str) -> str:
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a shell, the loader or a language acts upon a variable of that name: a script never gets it."""
+    """Return whether a shell, the loader or a language acts upon a variable of that name: a script never gets it."""
     lower = name.lower()
     return lower in RESERVED_NAMES or lower.startswith(RESERVED_BEGINNINGS) or name in SHELL_NAMES
 
@@ -244,7 +246,7 @@ def _texts(holder: object, longest: dict[str, int], place: str) -> Iterator[Prob
 
 
 def _twice(names: Sequence[str], place: str, inner: str = "") -> Iterator[Problem]:
-    """Each name that came before, at its place in the list."""
+    """Yield a problem for each name that came before, at its place in the list."""
     seen: set[str] = set()
     for i, name in enumerate(names):
         if name.lower() in seen:

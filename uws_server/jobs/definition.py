@@ -1,4 +1,4 @@
-"""The job definition as a value: what a job is called, which parameters it takes, what it makes, which script runs it.
+"""The job definition as a value: the name of a job, its parameters, its results, and the script that runs it.
 
 Knows no format (`formats`), no disk and no HTTP; `checks` says what is wrong with one. Imports nothing of ours.
 """
@@ -25,13 +25,13 @@ PARAMETER_TYPES: Mapping[str, str] = {
     "url": "a file that the server fetches",
     "observation": "an observation of the archive: all its event lists",
 }
-"""The types a parameter may have, and what each is in a few words."""
+"""The types a parameter may have, each with a short description."""
 
 FILE_TYPES = frozenset({"eventlist", "file", "url", "observation"})
 """Types whose value is a file (or files) for the script: the used inputs of a definition."""
 
 UPLOAD_TYPES = frozenset({"eventlist", "file"})
-"""Types whose value may be a file that came with the request; of any other type, such a file is the value's text."""
+"""Types whose value may be an uploaded file; for any other type the content of such a file is the value's text."""
 
 OPTION_TYPES = frozenset({"choice"})
 """Types that need options."""
@@ -42,7 +42,7 @@ NUMBER_TYPES = frozenset({"integer", "float", "energy_range"})
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """What a parameter is. `type` is one of PARAMETER_TYPES; `min`, `max` and `step` are in `unit`.
+    """The specification of a parameter. `type` is one of PARAMETER_TYPES; `min`, `max` and `step` are in `unit`.
 
     With `max_values` above 1 a request may give it several times and the script gets a list; `default` may then be a
     tuple. `editable` parameters may be changed when a product is made again. `media_type` and `url` are for files: what
@@ -73,20 +73,22 @@ class ParameterSpec:
 
     @property
     def defaults(self) -> tuple[str | float | bool, ...]:
-        """Every value of the default; none, one or several."""
+        """Return every value of the default; none, one or several."""
         if isinstance(self.default, tuple):
             return self.default
         return () if self.default is None else (self.default,)
 
     @property
     def default_texts(self) -> tuple[str, ...]:
-        """Every value of the default as somebody would type it."""
+        """Return every value of the default as a user would type it."""
         return tuple(str(each).lower() if isinstance(each, bool) else str(each) for each in self.defaults)
 
 
 @dataclass(frozen=True)
 class ResultSpec:
-    """A file the script is expected to leave in `results/`; `file` may be a glob, then there may be several."""
+    """A file that the script is expected to leave in `results/`; `file` may be a glob, which several files may
+    match.
+    """
 
     name: str
     file: str
@@ -97,7 +99,7 @@ class ResultSpec:
 
 @dataclass(frozen=True)
 class Entry:
-    """What runs, of the definition's files: a Python script (by the server's interpreter) or a shell script (by bash).
+    """The file that runs: a Python script (by the server's interpreter) or a shell script (by bash).
 
     Where a Python script names a `function`, that function is called with a `reduction.task.Task`.
     """
@@ -109,7 +111,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Contact:
-    """Whom to ask about a definition."""
+    """The person to ask about a definition."""
 
     name: str = ""
     email: str = ""
@@ -117,7 +119,7 @@ class Contact:
 
 @dataclass(frozen=True)
 class Duration:
-    """Seconds that a job may run: where the client says nothing, and at most."""
+    """The time limit of a job in seconds: the default, and the most that a client may ask for."""
 
     default: int = 3600
     max: int = 86400
@@ -125,7 +127,7 @@ class Duration:
 
 @dataclass(frozen=True)
 class Keep:
-    """Days until a job is destroyed: where the client says nothing, and at most; 0 leaves it to the server."""
+    """Days until a job is destroyed: the default, and the most that a client may ask for; 0 leaves it to the server."""
 
     default: int = 0
     max: int = 0
@@ -133,7 +135,7 @@ class Keep:
 
 @dataclass(frozen=True)
 class Control:
-    """What a job of the definition may take. `memory` and `disk` in bytes, 0 for what the server allows.
+    """The resources of a job of the definition. `memory` and `disk` in bytes, 0 for what the server allows.
 
     `cpus` is the number of cores the script is told to use; `partition` the queue of a cluster.
     """
@@ -150,8 +152,8 @@ class Control:
 class Definition:
     """A job definition.
 
-    `documentation` is the address of more than the README tells; `group` the heading under which it is listed; `roles`
-    are those of which an account needs one to run it (none: everybody may); `test` the values of a trial job, by name.
+    `documentation` is the address of further documentation; `group` the heading under which it is listed; `roles` are
+    those of which an account needs one to run it (none: everybody may); `test` the values of a trial job, by name.
     """
 
     name: str
@@ -169,11 +171,11 @@ class Definition:
     test: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def parameter(self, name: str) -> ParameterSpec | None:
-        """The parameter of that name, in any case, or None."""
+        """Return the parameter of that name, in any case, or None."""
         wanted = name.lower()
         return next((spec for spec in self.parameters if spec.name.lower() == wanted), None)
 
     @property
     def inputs(self) -> tuple[ParameterSpec, ...]:
-        """The parameters that are files: what a job uses."""
+        """Return the parameters that are files: the inputs of a job."""
         return tuple(spec for spec in self.parameters if spec.type in FILE_TYPES)

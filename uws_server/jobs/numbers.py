@@ -1,4 +1,4 @@
-"""Whole numbers, numbers with a unit, and energy ranges. Imports the specification, units and the texts of messages."""
+"""Whole numbers, numbers with a unit, and energy ranges. Imports the specification, units and words."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _RANGE = re.compile(
     re.ASCII,
 )
 _ROUNDING = Fraction(1, 10**9)
-"""Part of a step by which a number may be beside it."""
+"""The deviation from a whole number of steps that is taken for rounding, in steps."""
 
 
 def integer(text: str, spec: ParameterSpec) -> ParameterValue:
-    """A whole number of at most 18 digits."""
+    """Read a whole number of at most 18 digits."""
     word = short_word(text)
     if not re.fullmatch(r"[-+]?\d{1,18}", word, re.ASCII):
         raise ValueError(f"{shorten(text)} is not a whole number{_expected(spec)}")
@@ -31,7 +31,7 @@ def integer(text: str, spec: ParameterSpec) -> ParameterValue:
 
 
 def number(text: str, spec: ParameterSpec) -> ParameterValue:
-    """A number, in the unit of the parameter or in one that converts to it."""
+    """Read a number, in the unit of the parameter or in one that converts to it."""
     word = short_word(text)
     match = _NUMBER.fullmatch(word)
     if match is None:
@@ -45,7 +45,7 @@ def number(text: str, spec: ParameterSpec) -> ParameterValue:
 
 
 def energy_range(text: str, spec: ParameterSpec) -> ParameterValue:
-    """Two energies, the lower one first, each with a unit or one unit for both."""
+    """Read two energies, the lower one first, each with a unit or one unit for both."""
     word = short_word(text)
     match = _RANGE.fullmatch(word)
     allowed = f", {bounds(spec)}" if bounds(spec) else f" {spec.unit}".rstrip()
@@ -69,7 +69,7 @@ def energy_range(text: str, spec: ParameterSpec) -> ParameterValue:
 
 
 def bounds(spec: ParameterSpec) -> str:
-    """The range of a number in words, such as '0.2 to 12 keV' or '1 or more'; '' where it has none."""
+    """Return the range of a number in words, such as '0.2 to 12 keV' or '1 or more'; '' where it has none."""
     unit = f" {spec.unit}" if spec.unit else ""
     if spec.min is not None and spec.max is not None:
         return f"{said(spec.min)} to {said(spec.max)}{unit}"
@@ -79,7 +79,7 @@ def bounds(spec: ParameterSpec) -> str:
 
 
 def said(number: float | Fraction) -> str:
-    """A number of a definition as a sentence has it."""
+    """Return a number of a definition as a sentence shows it."""
     return f"{float(number):,.10g}"
 
 

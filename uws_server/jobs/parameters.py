@@ -18,14 +18,14 @@ from uws_server.jobs.job import ParameterValue
 from uws_server.jobs.words import listed, require_printable, short_word, shorten, truth
 
 Check = Callable[[str, ParameterSpec], ParameterValue]
-"""Text of one value and its specification -> the accepted value; raises ValueError with a sentence."""
+"""A reader of a parameter type: (text of one value, specification) -> accepted value; raises ValueError."""
 
 _OF_LINES = frozenset({"string", "region"})
 """Types of which one value may have several lines."""
 _WITH_COMMAS = frozenset({"boolean", "integer", "float", "choice", "observation"})
 """Types of which several values may stand in one text, with commas between them."""
 _LONGEST_OF_SEVERAL = 2100
-"""Characters of a value among several in one text: no longer text is cut, so that none takes long."""
+"""The longest text, in characters, that is cut into several values, so that none takes long."""
 
 
 def _string(text: str, spec: ParameterSpec) -> ParameterValue:
@@ -63,7 +63,7 @@ TYPES: Mapping[str, Check] = {
     "position": positions.position,
     "energy_range": numbers.energy_range,
 }
-"""The types that need nothing but their text. The services add `region`, the files, and names of objects."""
+"""The types that need nothing but their text. The services add regions, files and names of objects."""
 
 
 def validate(
@@ -72,7 +72,7 @@ def validate(
     types: Mapping[str, Check],
     before: Mapping[str, ParameterValue] | None = None,
 ) -> dict[str, ParameterValue]:
-    """Check the values of a request against the definition; what did not come is as `before`, or the default.
+    """Return the accepted values of a request; a parameter that did not come has its value of `before`, or its default.
 
     `given` maps names (in any case) to all the values that came; empty ones alone take a value back. Returns the
     values by their names in the definition, in its order; parameters without a value are left out.
@@ -104,7 +104,7 @@ def validate(
 
 
 def check_values(definition: Definition, types: Mapping[str, Check], known: Sequence[Problem] = ()) -> list[Problem]:
-    """Every problem of a definition's own values: its defaults, and the values of its test.
+    """Return every problem of a definition's own values: its defaults, and the values of its test.
 
     Values of a parameter that has a `known` problem already are not looked at.
 
@@ -143,7 +143,7 @@ def _values_problems(definition: Definition, types: Mapping[str, Check], broken:
 
 
 def read_values(spec: ParameterSpec, texts: Sequence[str], check: Check) -> ParameterValue:
-    """The value that texts, of which one at least is not blank, give a parameter; ValueError says what is wrong.
+    """Return the value that texts, at least one of them not blank, give a parameter. Raise ValueError, with the reason.
 
     Several values are allowed to a parameter whose `max_values` is above 1; a message tells the numbers of those that
     are wrong.
@@ -181,7 +181,7 @@ def _one(text: str, spec: ParameterSpec, check: Check) -> ParameterValue:
 
 
 def split(text: str, spec: ParameterSpec) -> list[str]:
-    """The values in one text of a parameter that may have several: one a line, for words and numbers also with commas.
+    """Split one text into the values of a parameter that may have several: by lines, words and numbers also by commas.
 
     Text and regions are never cut: one value of them may have several lines.
     """
@@ -197,7 +197,9 @@ def split(text: str, spec: ParameterSpec) -> list[str]:
 
 
 def texts_of(value: ParameterValue) -> list[str]:
-    """What gives the value again, one text for each value that came: of an observation its id, not its files."""
+    """Return the texts that give the value again, one for each value that came: of an observation its id, not its
+    files.
+    """
     if not value.parts:
         return [value.text]
     texts = [part.text for part in value.parts]
@@ -205,7 +207,7 @@ def texts_of(value: ParameterValue) -> list[str]:
 
 
 def _together(values: Sequence[ParameterValue]) -> ParameterValue:
-    """Several values as one. An observation is a value of several files: they stand side by side for the script."""
+    """Join several values into one; the files of several observations stand side by side for the script."""
     files = [file for value in values for file in value.each]
     seen = set()
     for file in files:

@@ -1,4 +1,4 @@
-"""Patterns that a text must match whole, and that cannot hold the server up. Imports nothing of ours.
+"""Patterns that must match a whole text, in time proportional to its length. Imports nothing of ours.
 
 A pattern comes from whoever writes a definition, and the text from anybody. RE2 takes time in proportion to the text
 whatever the pattern (Cox 2010), where Python's `re` may take for ever and holds up every thread meanwhile. It knows no
@@ -10,16 +10,16 @@ from __future__ import annotations
 import re2
 
 _LARGEST = 2000
-"""Steps of a compiled pattern: the time for a text is, at worst, in proportion to both."""
+"""The largest compiled pattern, in steps: the time for a text is, at worst, proportional to both."""
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether the whole text matches the pattern. ValueError if the pattern cannot be used."""
+    """Return whether the whole text matches the pattern. Raise ValueError if the pattern cannot be used."""
     return _compiled(pattern).fullmatch(text) is not None
 
 
 def problem(pattern: str) -> str:
-    """The sentence that says why a pattern cannot be used, or ''."""
+    """Return why a pattern cannot be used, or ''."""
     try:
         _compiled(pattern)
     except ValueError as error:

@@ -34,15 +34,15 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     _P.ABORTED: frozenset({_P.ARCHIVED}),
     _P.ARCHIVED: frozenset(),
 }
-"""From each phase, the phases a job may go to. EXECUTING to QUEUED is a start that never happened."""
+"""The phases to which a job may go from each phase. EXECUTING to QUEUED is a start that never happened."""
 
 ENDED: frozenset[Phase] = frozenset({_P.COMPLETED, _P.ERROR, _P.ABORTED, _P.ARCHIVED})
-"""Phases in which nothing more will happen to the job's results."""
+"""Phases after which the results of a job no longer change."""
 
 ACTIVE: frozenset[Phase] = frozenset({_P.QUEUED, _P.EXECUTING, _P.SUSPENDED, _P.UNKNOWN})
 """Phases in which the server still has work to do."""
 
 
 def may(before: Phase, after: Phase) -> bool:
-    """Whether a job in phase `before` may go to phase `after`."""
+    """Return whether a job in phase `before` may go to phase `after`."""
     return after in TRANSITIONS[before]

@@ -1,4 +1,4 @@
-"""Positions on the sky, ICRS: decimal degrees, sexagesimal, or the name of an object. Imports the messages' texts.
+"""Positions on the sky, ICRS: decimal degrees, sexagesimal, or the name of an object. Imports words only.
 
 A name is looked up by what the services hand in; here is how its answer and coordinates are read.
 """
@@ -29,12 +29,12 @@ _DIGITS = 10
 
 
 def position(text: str, spec: ParameterSpec) -> ParameterValue:
-    """A position given by coordinates; a name is refused."""
+    """Read a position given by coordinates; a name is refused."""
     return _position(text, _refuse_name)
 
 
 def position_or_name(resolve: Resolve) -> Callable[[str, ParameterSpec], ParameterValue]:
-    """The type whose values may also be names, which `resolve` looks up."""
+    """Return the reader of positions that also takes names, which `resolve` looks up."""
 
     def check(text: str, spec: ParameterSpec) -> ParameterValue:
         return _position(text, resolve)
@@ -72,7 +72,7 @@ def _plain(degrees: float) -> str:
 
 
 def _coordinates(word: str) -> tuple[float, float] | None:
-    """Right ascension and declination in degrees, or None for what is written in no way we know."""
+    """Return right ascension and declination in degrees, or None for a notation that is not known."""
     for first, second in _halves(word):
         ra, dec = _angle(first), _angle(second)
         if ra is None or dec is None:
@@ -85,7 +85,7 @@ def _coordinates(word: str) -> tuple[float, float] | None:
 
 
 def _halves(word: str) -> list[tuple[str, str]]:
-    """The ways to cut a text into its two coordinates."""
+    """Return the ways to cut a text into its two coordinates."""
     if "," in word:
         first, _, second = word.partition(",")
         return [(first.strip(), second.strip())]
@@ -100,7 +100,7 @@ def _halves(word: str) -> list[tuple[str, str]]:
 
 
 def _angle(text: str) -> tuple[float, bool, bool] | None:
-    """An angle, whether it is written with colons, and whether it says that it is in hours."""
+    """Return an angle, whether it is written with colons, and whether it is given in hours; None for no angle."""
     if match := _DECIMAL.fullmatch(text):
         return float(match[1] + match[2]), False, False
     if match := _COLONS.fullmatch(text):

@@ -1,4 +1,4 @@
-"""What a job that runs another one again comes with: where it belongs, and files that need no upload. Imports the jobs.
+"""The origin of a rerun: the job that is run again, and files that need no upload. Imports the jobs.
 
 A file stands in the values of the request as a token; whoever sends a request from outside cannot know one.
 """
@@ -29,11 +29,11 @@ class RerunOrigin:
     revision: str = ""
 
     def types(self, types: Mapping[str, Check]) -> Mapping[str, Check]:
-        """Checks of parameter types that also take our tokens where a file is expected."""
+        """Return the readers of parameter types, which also take our tokens where a file is expected."""
         return {name: self._bound(check) if name in FILE_TYPES else check for name, check in types.items()}
 
     def size(self) -> int:
-        """Bytes of the files that come for the job."""
+        """Return the size in bytes of the files that come for the job."""
         return sum(path.stat().st_size for path in self.placed.values())
 
     def _bound(self, check: Check) -> Check:

@@ -1,4 +1,4 @@
-"""Dates, times and ranges of time, UTC. Imports the texts of messages only.
+"""Dates, times and time ranges, UTC. Imports words only.
 
 A Julian date is taken as UTC with days of 86,400 s: on the day of a leap second it may be up to 1 s beside another
 reading of it.
@@ -24,7 +24,7 @@ _JD_OF_MJD_0 = Decimal("2400000.5")
 
 
 def moment(text: str, spec: ParameterSpec) -> ParameterValue:
-    """A date and time: ISO 8601 (UTC where it says no offset), MJD or JD."""
+    """Read a date and time: ISO 8601 (UTC where it has no offset), MJD or JD."""
     del spec
     word = short_word(text)
     if not _TIME.fullmatch(word):
@@ -36,7 +36,7 @@ def moment(text: str, spec: ParameterSpec) -> ParameterValue:
 
 
 def time_range(text: str, spec: ParameterSpec) -> ParameterValue:
-    """Two times, the earlier one first, with '/', a comma, 'to' or a blank between them."""
+    """Read two times, the earlier one first, with '/', a comma, 'to' or a blank between them."""
     del spec
     match = _RANGE.fullmatch(short_word(text))
     if match is None:
@@ -59,7 +59,7 @@ def time_range(text: str, spec: ParameterSpec) -> ParameterValue:
 
 
 def write_time(when: datetime) -> str:
-    """ISO 8601 in UTC with Z, to the microsecond where it has any."""
+    """Write ISO 8601 in UTC with Z, to the microsecond where it has any."""
     plain = when.astimezone(UTC).replace(tzinfo=None).isoformat()
     return f"{plain.rstrip('0') if '.' in plain else plain}Z"
 

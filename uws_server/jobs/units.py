@@ -1,4 +1,4 @@
-"""Units as people write them, and numbers converted from one to another. Imports the texts of messages only.
+"""Units as people write them, and the conversion of numbers between them. Imports words only.
 
 astropy converts. What it is given is first held to a plain form, because it computes whatever powers a text asks for:
 `10**999999999 m` would hold the server up for ever.
@@ -19,11 +19,11 @@ _POWER = r"(?:(?:\*\*|\^)?\s*(?:[-+]?\d{1,2}|\([-+]?\d{1,2}(?:/\d)?\)))?"
 _UNIT = re.compile(rf"({_WORD}){_POWER}(?:\s*[*/. ]\s*(?:{_WORD}){_POWER}){{0,7}}")
 _NAMES = re.compile(_WORD)
 _SYMBOLS = {'"': "arcsec", "″": "arcsec", "'": "arcmin", "′": "arcmin", "°": "deg", "%": "percent"}
-"""What people write behind a number, as in the regions of DS9."""
+"""The symbols that people write behind a number, as in the regions of DS9."""
 
 
 def convert(number: float, unit: str, wanted: str) -> float:
-    """The number in `wanted` instead of in `unit`; energies, wavelengths and frequencies stand for each other.
+    """Convert a number from `unit` to `wanted`; energies, wavelengths and frequencies stand for each other.
 
     Raises ValueError with a sentence.
     """
@@ -41,7 +41,7 @@ def convert(number: float, unit: str, wanted: str) -> float:
 
 
 def _meant(unit: str, wanted: str) -> str:
-    """The question for a unit whose capitals are wrong: '; did you mean keV?', or ''."""
+    """Return the question for a unit whose capitals are wrong, '; did you mean keV?', or ''."""
     near = [
         name
         for name, known in u.get_current_unit_registry().registry.items()

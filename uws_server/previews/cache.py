@@ -1,4 +1,4 @@
-"""Which preview a file has, made once and kept while there is room. Imports the other previews and reduction.
+"""The preview of a file, made once and kept while there is room. Imports the other previews and reduction.
 
 Nothing here raises for a bad file: a preview then says why there is none.
 """
@@ -32,7 +32,7 @@ _SLOW_S = 3.0
 
 @dataclass(frozen=True)
 class Product:
-    """A file to show: `key` names its content for ever, `beside` the files its header may refer to, by name."""
+    """A file to preview: `key` names its content for ever, `beside` the files its header may refer to, by name."""
 
     key: str
     path: Path
@@ -41,7 +41,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a file is and what can be shown of it; `reason` says why nothing can be."""
+    """The kind of a file and its plot or first lines; `reason` says why there is no picture."""
 
     kind: Kind
     text: str = ""
@@ -51,7 +51,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture to be sent: its bytes and their media type; `ok` is whether it shows the file or a reason."""
+    """A picture to send: its bytes and their media type; `ok` is whether it shows the file or a reason."""
 
     data: bytes
     mime: str
@@ -68,25 +68,25 @@ class Previews:
         self._large = threading.Lock()
 
     def look(self, product: Product) -> Preview:
-        """What the file is, with its plot or its first lines."""
+        """Return the kind of the file, with its plot or its first lines."""
         found = self._kept_or_made(product, "look", lambda: _look(product))
         assert isinstance(found, Preview)
         return found
 
     def plot_picture(self, product: Product) -> Drawing:
-        """The plot of a spectrum as SVG."""
+        """Return the plot of a spectrum as SVG."""
         return self._drawn(product, "plot", lambda: svg.draw(self._plot(product)))
 
     def thumbnail(self, product: Product) -> Drawing:
-        """The plot of a spectrum as a small SVG."""
+        """Return the plot of a spectrum as a small SVG."""
         return self._drawn(product, "thumbnail", lambda: svg.draw_thumbnail(self._plot(product)))
 
     def plot_data(self, product: Product) -> Drawing:
-        """The plot of a spectrum as JSON."""
+        """Return the plot of a spectrum as JSON."""
         return self._drawn(product, "data", lambda: json.dumps(plot_json(self._plot(product))), "application/json")
 
     def sky_picture(self, product: Product) -> Drawing:
-        """The sky in an event list or an image, as PNG; one is drawn at a time, as it may take seconds."""
+        """Return the sky in an event list or an image as PNG; one is drawn at a time, as it may take seconds."""
         found = self._known(product, "sky")
         if found is not None:
             assert isinstance(found, Drawing)
@@ -203,7 +203,7 @@ def _first_image(hdus: tuple[Hdu, ...]) -> Hdu | None:
 
 
 def _weight(made: Preview | Drawing) -> int:
-    """About how many bytes an entry holds."""
+    """Return roughly how many bytes an entry holds."""
     if isinstance(made, Drawing):
         return len(made.data) + 500
     points = sum(len(series.points.rate) for series in made.plot.series) if made.plot else 0

@@ -9,7 +9,7 @@ from uws_server.previews.spectra import NoPreview
 
 
 def overlay(first: Plot, second: Plot, labels: tuple[str, str]) -> Plot:
-    """The sources of two plots in one, under labels of their own; their backgrounds are left out.
+    """Return one plot of the sources of two, under labels of their own; their backgrounds are left out.
 
     Raises NoPreview where the axes have other units.
     """

@@ -1,4 +1,4 @@
-"""What a plot of a spectrum shows, as a value: series, axes, captions; also as JSON. Imports the spectra."""
+"""The plot of a spectrum as a value: series, axes, captions; also as JSON. Imports the spectra."""
 
 from __future__ import annotations
 
@@ -54,22 +54,22 @@ class Plot:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to draw."""
+        """Return whether there is nothing to draw."""
         return not any(len(series.points.rate) for series in self.series)
 
     def x_range(self) -> tuple[float, float]:
-        """Lowest and highest edge of a point."""
+        """Return the lowest and the highest edge of a point."""
         edges = np.concatenate([np.concatenate([s.points.low, s.points.high]) for s in self.series])
         return float(edges.min()), float(edges.max())
 
     def y_range(self) -> tuple[float, float]:
-        """From below the lowest point (a bar may reach down to nothing) to the highest end of a bar."""
+        """Return the range from below the lowest point (a bar may reach down to zero) to the highest end of a bar."""
         rates = np.concatenate([s.points.rate for s in self.series])
         tops = np.concatenate([s.points.rate_high for s in self.series])
         return float(rates.min()) / 2, float(tops.max())
 
     def summary(self) -> str:
-        """What the plot shows, in words."""
+        """Return what the plot shows, in words."""
         if self.empty:
             return "No channel of good quality has counts."
         low, high = self.x_range()
@@ -78,7 +78,7 @@ class Plot:
 
 
 def make_plot(path: Path, beside: Mapping[str, Path]) -> Plot:
-    """The plot of the spectrum in a file, with its background where the header names one that lies beside.
+    """Return the plot of the spectrum in a file, with its background if the header names one of the files beside it.
 
     `beside` maps file names to the files a header may refer to.
     """
@@ -114,7 +114,7 @@ def make_plot(path: Path, beside: Mapping[str, Path]) -> Plot:
 
 
 def plot_json(plot: Plot) -> dict[str, Any]:
-    """The plot as data for a page: arrays of numbers with five digits."""
+    """Return the plot as data for a page: arrays of numbers with five digits."""
     return {
         "title": plot.title,
         "x": plot.x_label,

@@ -29,7 +29,7 @@ _SMALLEST_SIDE = 64
 
 
 def picture_of_events(path: Path) -> bytes:
-    """A PNG of an event list, counted in square bins of its X and Y columns; X to the right, Y upwards."""
+    """Return a PNG of an event list, counted in square bins of its X and Y columns; X to the right, Y upwards."""
     try:
         with open_eventlist(path) as events:
             return _draw_events(events)
@@ -76,7 +76,7 @@ def _draw_events(events: EventList) -> bytes:
 
 
 def _extent(events: EventList, x: Column, y: Column) -> tuple[Floats, Floats, int]:
-    """Lowest and highest X and Y, and the number of events with a position."""
+    """Return the lowest and highest X and Y, and the number of events with a position."""
     low, high, count = np.full(2, np.inf), np.full(2, -np.inf), 0
     for positions in _positions(events, x, y):
         if len(positions[0]):
@@ -87,7 +87,7 @@ def _extent(events: EventList, x: Column, y: Column) -> tuple[Floats, Floats, in
 
 
 def _positions(events: EventList, x: Column, y: Column) -> Iterator[tuple[Floats, Floats]]:
-    """X and Y of the events that have them, chunk by chunk: finite, no null, within TLMIN and TLMAX."""
+    """Yield X and Y of the events that have them, chunk by chunk: finite, no null, within TLMIN and TLMAX."""
     for rows in events.chunks():
         keep = np.ones(len(rows), dtype=bool)
         axes = []
@@ -108,7 +108,7 @@ def _require_drawable(found: Image) -> None:
 
 
 def _png(values: Floats) -> bytes:
-    """The values in colour, first row at the bottom, as an indexed PNG (RFC 2083)."""
+    """Return the values in colour, first row at the bottom, as an indexed PNG (RFC 2083)."""
     height, width = values.shape
     lines = np.zeros((height, width + 1), dtype=np.uint8)  # each line begins with its filter, 0 for none
     lines[:, 1:] = _stretch(values)[::-1]
@@ -128,7 +128,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _stretch(values: Floats) -> npt.NDArray[np.uint8]:
-    """Values as 0 to 255, in logarithms: the typical lit pixel is 1, so that single counts are seen."""
+    """Scale values to 0 to 255, logarithmically: the typical lit pixel is 1, so that single counts are visible."""
     finite = np.where(np.isfinite(values), values, 0.0)
     finite = np.maximum(finite, 0.0)
     lit = finite[finite > 0]
@@ -139,7 +139,7 @@ def _stretch(values: Floats) -> npt.NDArray[np.uint8]:
 
 
 def _colours() -> bytes:
-    """256 colours from night blue over violet and orange to pale yellow, their lightness rising evenly.
+    """Return 256 colours from night blue over violet and orange to pale yellow, their lightness rising evenly.
 
     Made in OKLab (B. Ottosson, 2020), so that equal steps look equal, also to readers who see few colours.
     """

@@ -23,16 +23,16 @@ Integers = npt.NDArray[np.int64]
 
 MOST_CHANNELS = 65_536
 DISPLAY_COUNTS = 15
-"""Counts that channels are joined to where a file says nothing of groups: for the picture only."""
+"""The counts to which channels are joined where a file has no groups: for the picture only."""
 
 
 class NoPreview(Exception):
-    """There is no picture of a file; the message is the reason, to be read after 'no preview: '."""
+    """A file without a picture; the message is the reason, to be read after 'no preview: '."""
 
 
 @dataclass(frozen=True)
 class Channels:
-    """What the spectral axis is: edges of each channel, shape (n,) each, in `unit`, and where they come from."""
+    """The spectral axis: edges of each channel, shape (n,) each, in `unit`, and their source."""
 
     low: Floats
     high: Floats
@@ -61,12 +61,12 @@ class SpectrumFile:
 
     @property
     def background_file(self) -> str:
-        """Name of the file that the header calls its background; '' for none."""
+        """Return the name of the file that the header calls its background; '' for none."""
         return _file_name(self.header, "BACKFILE")
 
     @property
     def is_background(self) -> bool:
-        """Whether the header says that this is a background."""
+        """Return whether the header declares a background."""
         return str(self.header.get("HDUCLAS2", "")).strip().upper() == "BKG"
 
 
@@ -82,12 +82,12 @@ class Points:
 
     @property
     def middle(self) -> Floats:
-        """Where the points stand: the geometric mean of the edges, as the axis is logarithmic."""
+        """Return the abscissae of the points: the geometric mean of the edges, as the axis is logarithmic."""
         return np.sqrt(self.low * self.high)
 
 
 def is_spectrum(hdu: Hdu) -> bool:
-    """Whether an HDU is an OGIP spectrum."""
+    """Return whether an HDU is an OGIP spectrum."""
     return hdu.is_table and (
         hdu.name == "SPECTRUM" or str(hdu.cards.get("HDUCLAS1", "")).strip().upper() == "SPECTRUM"
     )
@@ -138,7 +138,7 @@ def read_spectrum(path: Path, beside: Mapping[str, Path]) -> SpectrumFile:
 
 
 def points(spectrum: SpectrumFile, starts: Integers, scale: float = 1.0) -> Points:
-    """Rates of the groups that begin at `starts`, times `scale`: counts / (EXPOSURE AREASCAL width).
+    """Return the rates of the groups that begin at `starts`, times `scale`: counts / (EXPOSURE AREASCAL width).
 
     Only groups of good quality with counts at energies above zero are kept: a logarithmic axis shows no others.
     Errors are those of STAT_ERR, else the approximate 1 sigma limits of Gehrels (1986, ApJ 303, 336).
@@ -164,14 +164,14 @@ def points(spectrum: SpectrumFile, starts: Integers, scale: float = 1.0) -> Poin
 
 
 def gehrels(counts: Floats) -> tuple[Floats, Floats]:
-    """Lengths of 1 sigma error bars of Poisson counts N: sqrt(N - 1/4) below, 1 + sqrt(N + 3/4) above."""
+    """Return the lengths of 1 sigma error bars of Poisson counts N: sqrt(N - 1/4) below, 1 + sqrt(N + 3/4) above."""
     above = 1 + np.sqrt(counts + 0.75)
     below = np.where(counts > 0, np.sqrt(np.maximum(counts - 0.25, 0)), 0)
     return below, above
 
 
 def display_starts(spectrum: SpectrumFile) -> Integers:
-    """The groups of the file; where it has none, channels joined until each group holds DISPLAY_COUNTS counts."""
+    """Return the groups of the file; without any, channels joined until each group holds DISPLAY_COUNTS counts."""
     if spectrum.starts is not None:
         return spectrum.starts
     starts, held = [0], 0.0
@@ -192,7 +192,7 @@ def _starts(grouping: Floats) -> Integers:
 
 
 def _channels(header: Mapping[str, Any], channel: Integers, beside: Mapping[str, Path]) -> Channels:
-    """Energies of the channels: of the response beside the file, else the nominal ones, else no energies at all."""
+    """Return the energies of the channels: of the response beside the file, else the nominal ones, else none at all."""
     response = beside.get(_file_name(header, "RESPFILE"))
     found = _from_response(response, channel) if response else None
     found = found or _from_sas_keywords(header, channel) or _from_mission(header, channel)
@@ -224,7 +224,9 @@ def _from_response(path: Path, channel: Integers) -> Channels | None:
 
 
 def _from_sas_keywords(header: Mapping[str, Any], channel: Integers) -> Channels | None:
-    """The SAS writes how many PI channels of 1 eV were joined, and which of them is the middle of channel SPECPIX."""
+    """Return nominal energies from keywords of the SAS: how many PI channels of 1 eV were joined, and where SPECPIX
+    lies.
+    """
     if str(header.get("TELESCOP", "")).strip() != "XMM":
         return None
     step, pixel, value = (missions.number(header, key) for key in ("SPECDELT", "SPECPIX", "SPECVAL"))
@@ -247,7 +249,7 @@ def _from_mission(header: Mapping[str, Any], channel: Integers) -> Channels | No
 
 
 def _positive(header: Mapping[str, Any], key: str) -> float:
-    """The number under a keyword; 1 where there is none, as OGIP has it."""
+    """Return the number under a keyword; 1 where there is none, as OGIP has it."""
     value = missions.number(header, key)
     return value if value is not None and value > 0 else 1.0
 

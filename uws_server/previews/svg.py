@@ -36,13 +36,13 @@ class _Axis:
     end: float
 
     def at(self, value: float) -> float:
-        """Pixel of a value; values outside land on the ends."""
+        """Return the pixel of a value; values outside land on the ends."""
         value = min(max(value, self.low), self.high)
         share = math.log(value / self.low) / math.log(self.high / self.low)
         return self.start + share * (self.end - self.start)
 
     def ticks(self) -> Iterator[tuple[float, bool]]:
-        """The 1, 2, ... 9 of every decade that lie on the axis, each with whether it begins a decade."""
+        """Return the 1, 2, ... 9 of every decade that lie on the axis, each with whether it begins a decade."""
         for decade in range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1):
             for digit in range(1, 10):
                 value = digit * 10.0**decade
@@ -50,7 +50,7 @@ class _Axis:
                     yield value, digit == 1
 
     def labelled(self) -> set[float]:
-        """The ticks that carry a number: decades, and where there are few also 2 and 5, else all."""
+        """Return the ticks that carry a number: decades, and where there are few also 2 and 5, else all."""
         ticks = [value for value, _ in self.ticks()]
         decades = {value for value, major in self.ticks() if major}
         if len(decades) > 3:
@@ -60,7 +60,7 @@ class _Axis:
 
 
 def draw(plot: Plot) -> str:
-    """The whole plot: frame, ticks, numbers, names of the axes, points with error bars, key."""
+    """Draw the whole plot: frame, ticks, numbers, names of the axes, points with error bars, key."""
     if plot.empty:
         return say(f"No preview: {plot.summary()}")
     x, y = _axes(plot, _LEFT, WIDTH - _RIGHT, _TOP, HEIGHT - _BOTTOM)
@@ -80,7 +80,7 @@ def draw(plot: Plot) -> str:
 
 
 def draw_thumbnail(plot: Plot) -> str:
-    """The points alone, small."""
+    """Draw the points alone, small."""
     if plot.empty:
         return say("no counts", THUMB_WIDTH, THUMB_HEIGHT)
     x, y = _axes(plot, 4, THUMB_WIDTH - 4, 4, THUMB_HEIGHT - 4)
@@ -90,7 +90,7 @@ def draw_thumbnail(plot: Plot) -> str:
 
 
 def say(sentence: str, width: int = WIDTH, height: int = 60) -> str:
-    """A picture that holds a sentence, for a file that cannot be drawn."""
+    """Draw a sentence, for a file that has no picture."""
     text = f'<text x="8" y="{height / 2 + 4}">{escape(sentence[:110])}</text>'
     return _document(width, height, "No preview", sentence, [text])
 
@@ -124,7 +124,7 @@ def _y_ticks(axis: _Axis) -> Iterator[str]:
 
 
 def _power(value: float) -> str:
-    """A number for the axis of rates: 0.001 to 1000 as they are, others as powers of ten."""
+    """Write a number for the axis of rates: 0.001 to 1000 as they are, others as powers of ten."""
     if 0.00099 < value < 1001:
         return f"{value:g}"
     exponent = math.floor(math.log10(value) + 1e-9)
@@ -134,7 +134,7 @@ def _power(value: float) -> str:
 
 
 def _points(series: Series, number: int, x: _Axis, y: _Axis, radius: float) -> str:
-    """Cross-shaped bars and a mark for each point: a dot for the first series, an open square for the others."""
+    """Draw cross-shaped bars and a mark for each point: a dot for the first series, an open square for the others."""
     bars, marks = [], []
     points = series.points
     for low, high, middle, rate, below, above in zip(

@@ -1,1 +1,1 @@
-"""Running again what made a product, and comparing what came of it. Imports the job service and everything below."""
+"""Reruns of products, and the comparison of their results. Imports the job service and everything below."""

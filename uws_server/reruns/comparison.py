@@ -1,4 +1,4 @@
-"""What differs between two jobs: parameters, products, and what the products say of themselves. Imports the services.
+"""The differences between two jobs: parameters, products, and the metadata of the products. Imports the services.
 
 Knows no HTTP. Files are told apart by their hashes; two FITS files whose VO-TAGS alone differ hold the same science.
 """
@@ -38,13 +38,13 @@ class Pair:
 
     @property
     def differs(self) -> bool:
-        """Whether the two are not the same."""
+        """Return whether the two differ."""
         return self.earlier != self.later
 
 
 @dataclass(frozen=True)
 class ProductPair:
-    """The products of one name of two jobs, how alike they are, and what they say of themselves."""
+    """The products of one name of two jobs, how alike they are, and their metadata."""
 
     name: str
     earlier: Result | None
@@ -64,7 +64,7 @@ class Comparison:
 
     @property
     def changed(self) -> tuple[Pair, ...]:
-        """The parameters that differ."""
+        """Return the parameters that differ."""
         return tuple(pair for pair in self.parameters if pair.differs)
 
 
@@ -82,7 +82,7 @@ def compare(services: Services, job_service: JobService, later: Job, earlier: Jo
 
 
 def _parameter(services: Services, name: str, later: Job, earlier: Job) -> Pair:
-    """A parameter of both; files that are called the same but hold something else are told with their SHA-256."""
+    """Return a parameter of both; files with one name but other content are given with their SHA-256."""
     pair = Pair(name, _value(earlier, name), _value(later, name))
     files = [_files(services, job, name) for job in (earlier, later)]
     if pair.differs or files[0] == files[1]:
@@ -98,7 +98,7 @@ def _parameter(services: Services, name: str, later: Job, earlier: Job) -> Pair:
 
 
 def _files(services: Services, job: Job, name: str) -> list[Path]:
-    """Where the files of a parameter lie."""
+    """Return the paths of the files of a parameter."""
     parts = value.each if (value := job.parameters.get(name)) else ()
     return [services.files.folder(job.id) / str(part.value) for part in parts if part.is_file and part.value]
 
@@ -130,7 +130,7 @@ def _sameness(hashes: Hashes, first: Path, second: Path) -> Sameness:
 
 
 def _facts(earlier: Path, later: Path) -> tuple[Pair, ...]:
-    """The columns of ObsCore that either file tells."""
+    """Return the columns of ObsCore that either file has."""
     old, new = _row(earlier), _row(later)
     names = [name for name in _TOLD if name in old or name in new]
     return tuple(Pair(name, _shown(old.get(name)), _shown(new.get(name)), _UNITS.get(name, "")) for name in names)

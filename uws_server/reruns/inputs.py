@@ -1,4 +1,4 @@
-"""Finds the files that a rerun needs: by what they hold, in jobs the caller may see, in the archive, among uploads.
+"""Finds the files that a rerun needs: by content, in jobs the caller may see, in the archive, among uploads.
 
 A file of the archive is a candidate by its name; a small archive is read as a whole, a part with each request. What was
 read once is known by its SHA-256 from then on. Imports the job service and everything below.
@@ -24,11 +24,11 @@ from uws_server.services.parameters import Upload
 
 _MOST_CANDIDATES = 8
 _MOST_BYTES = 8_000_000_000
-"""Files of the archive, and their bytes, that are read for their SHA-256 in one request."""
+"""The files of the archive, and their bytes, that one request reads for their SHA-256."""
 _SMALL = 500
-"""Files of an archive in which a file of another name is looked for."""
+"""The size of an archive, in files, in which a file of another name is looked for."""
 _MOST_SOUGHT = 1_000_000_000
-"""Bytes of a small archive that are read in one request to look for a file of another name."""
+"""The bytes of a small archive that one request reads to look for a file of another name."""
 _RESULTS = re.compile(r".*/rest/[^/]+/([0-9a-f]{32})/results/?")
 
 Kind = Literal["archive", "job", "upload", "url"]
@@ -36,7 +36,7 @@ Kind = Literal["archive", "job", "upload", "url"]
 
 @dataclass(frozen=True)
 class Found:
-    """A file for an input: where it lies, what the user sees of it, how it was found, and whether it is the same.
+    """A file for an input: its path, what the user sees of it, how it was found, and whether it is the same.
 
     `same` is None where no SHA-256 was recorded; a file whose VO-TAGS alone differ is the same. `sha256` is what it has
     now. One of kind `url` is not here yet: `text` is where the job fetches it, which then holds it to what is recorded.
@@ -66,7 +66,7 @@ class Finder:
         self.used: set[str] = set()
 
     def upload_for(self, step: PlannedStep, file: PlannedInput) -> str | None:
-        """The name under which an upload came for an input, if any."""
+        """Return the name under which an upload came for an input; None if none came."""
         if not self._uploads:
             return None
         number = self._number(step, file)
@@ -75,7 +75,7 @@ class Finder:
         return next((name for name in names if name in self._uploads), None)
 
     def _number(self, step: PlannedStep, file: PlannedInput) -> int:
-        """Which of the inputs of its name an input is, from 1 on."""
+        """Return which of the inputs of its name an input is, from 1 on."""
         if step.number not in self._numbers:
             counts: dict[str, int] = {}
             numbers = self._numbers.setdefault(step.number, {})
@@ -84,7 +84,7 @@ class Finder:
         return self._numbers[step.number][file.index]
 
     def find(self, step: PlannedStep, file: PlannedInput) -> Found | None:
-        """The file for an input: the same bytes where they can be found, else one of its name; None for none."""
+        """Return the file for an input: the same bytes where they can be found, else one of its name; None for none."""
         key = step.number, file.index
         if key not in self._found:
             self._found[key] = self._find(step, file)
@@ -99,7 +99,7 @@ class Finder:
         return others[0] if others else None
 
     def _candidates(self, step: PlannedStep, file: PlannedInput) -> Iterator[Found]:
-        """Files that may be the input, the likeliest first."""
+        """Yield the files that may be the input, the likeliest first."""
         yield from self._uploaded(file)
         name = self.upload_for(step, file)
         if name is not None:
@@ -116,7 +116,7 @@ class Finder:
             yield there
 
     def _uploaded(self, file: PlannedInput) -> Iterator[Found]:
-        """An upload of any name that has the bytes."""
+        """Return an upload of any name that has the bytes."""
         for name, upload in self._uploads.items():
             known = self._of_uploads[name]
             if known.whole in file.hashes or known.science in file.hashes:
@@ -124,7 +124,7 @@ class Finder:
                 yield self._compared(upload.path, upload.filename, "upload", "uploaded", file, known)
 
     def _of_its_job(self, step: PlannedStep, file: PlannedInput) -> Iterator[Found]:
-        """The input as the earlier job has it, if that is a job of this server."""
+        """Return the input as the earlier job has it, if that is a job of this server."""
         job = self._counter.seen(step.job, step.task)
         if job is None:
             return
@@ -138,7 +138,7 @@ class Finder:
                 yield self._checked(path, part.text, kind, f"as job {job.id[:8]} had it", file)
 
     def _results(self, file: PlannedInput) -> Iterator[Found]:
-        """Results of jobs that the caller may see: with the same bytes, else the one at the recorded address."""
+        """Return results of jobs that the caller may see: with the same bytes, else the one at the recorded address."""
         places = [place for each in file.hashes for place in self._services.uses.results_with(each)]
         address = _RESULTS.fullmatch(file.location)
         if address:
@@ -156,7 +156,7 @@ class Finder:
             yield self._checked(path, url, "job", f"result of job {job.id[:8]}", file)
 
     def _archived(self, file: PlannedInput) -> Iterator[Found]:
-        """Files of the archive: one known to have the bytes, then those of the name."""
+        """Return files of the archive: one known to have the bytes, then those of the name."""
         archive = self._services.archive
         for known in filter(None, map(self._hashes.find, file.hashes)):
             if place := self._place(known):
@@ -172,7 +172,7 @@ class Finder:
             yield from self._of_another_name(file)
 
     def _at_its_url(self, step: PlannedStep, file: PlannedInput) -> Found | None:
-        """The URL that the input was fetched from, where its parameter takes one that this server may fetch."""
+        """Return the URL that the input was fetched from, if its parameter takes one that this server may fetch."""
         installed = self._services.library.by_name().get(step.task)
         spec = installed.definition.parameter(file.name) if installed else None
         url = f"{file.location}/{file.path}"
@@ -185,7 +185,7 @@ class Finder:
         return Found(Path(), allowed, "url", "fetched again from its URL", "", None)
 
     def _of_another_name(self, file: PlannedInput) -> Iterator[Found]:
-        """The file of a small archive that has the bytes, whatever it is called now."""
+        """Return the file of a small archive that has the bytes, whatever its name is now."""
         archived = self._services.archive.list()
         for candidate in archived if len(archived) <= _SMALL else ():
             size = _size(candidate.path)
@@ -211,7 +211,7 @@ class Finder:
         return bool(self._place(path))
 
     def _place(self, path: Path) -> str:
-        """The place of a file below the archive's folder; '' for one that is elsewhere."""
+        """Return the path of a file below the archive's folder; '' for one that is elsewhere."""
         folder = self._services.config.folders.archive
         if folder is None or not path.is_relative_to(folder.resolve()):
             return ""
@@ -219,7 +219,7 @@ class Finder:
 
 
 def _size(path: Path) -> float:
-    """Bytes of a file; without end where it is not there any more."""
+    """Return the size of a file in bytes; infinity where it does not exist any more."""
     try:
         return path.stat().st_size
     except OSError:

@@ -1,4 +1,4 @@
-"""What one new job of a chain is made from: texts, files that are copied or lie where they are, notes.
+"""The inputs of one new job of a job sequence: texts, files that are copied or used where they are, notes.
 
 Every file that is copied belongs to the job inputs until a job has taken it; `discard` removes what is left.
 Imports provenance, storage and its neighbours.
@@ -22,7 +22,7 @@ from uws_server.storage.files import copy, safe_name
 
 
 class JobInputs:
-    """Gathers what a job is made from; `spool` gives a new empty file on the disk of the jobs.
+    """The inputs of a new job, gathered one by one; `spool` gives a new empty file on the disk of the jobs.
 
     `values` are texts by parameter. A file that is no text stands there as a token, whose value is in `tokens`;
     `placed` are the files to move into the job's folder, by their place below it.
@@ -39,11 +39,11 @@ class JobInputs:
         self._recorded: dict[str, Any] = {}
 
     def add(self, spec: ParameterSpec, value: ParameterValue | str) -> None:
-        """One more file of a parameter: a value, or the text that stands for one."""
+        """Add one more file of a parameter: a value, or the text that stands for one."""
         self._files.setdefault(spec.name, []).append(value)
 
     def add_found(self, spec: ParameterSpec, file: PlannedInput, found: Found, accept_changed: bool) -> None:
-        """One more file of a parameter: one that was found, or a URL that is fetched when the job runs."""
+        """Add one more file of a parameter: one that was found, or a URL that is fetched when the job runs."""
         if found.kind == "url":
             if file.hashes:
                 self._recorded[found.text] = {"sha256": file.hashes, "accept_changed": accept_changed}
@@ -55,7 +55,7 @@ class JobInputs:
         self._notes += notes_on(file, found)
 
     def complete(self, definition: Definition) -> None:
-        """Put the files among the values, and what the script shall know beside the parameters among the files."""
+        """Put the files among the values, and what the script needs to know beside the parameters among the files."""
         for name, parts in self._files.items():
             spec = sources.spec_of(definition, name, name)
             here = [part for part in parts if isinstance(part, ParameterValue)]
@@ -75,7 +75,7 @@ class JobInputs:
             path.unlink(missing_ok=True)
 
     def _take(self, found: Found, name: str) -> ParameterValue:
-        """A found file as a value: the archive's where it lies, any other as a copy for the new job's folder."""
+        """Return a found file as a value: the archive's by its path, any other as a copy for the new job's folder."""
         if found.kind == "archive":
             return ParameterValue(found.text, str(found.path), "archive")
         plain = safe_name(found.text)

@@ -1,4 +1,4 @@
-"""What a rerun would do, as values: what is asked for, the files found for it, the steps as a person sees them.
+"""The plan of a rerun, as values: the request, the files found for it, the steps as a person sees them.
 
 Imports provenance, the inputs and the values of the jobs.
 """
@@ -22,7 +22,7 @@ _ALL_THE_SAME = "accept_changed=yes (in the command --accept-changed-input) runs
 
 @dataclass(frozen=True)
 class RerunRequest:
-    """What is to be run again, and how: changes by parameter, uploads by input, the step to begin with, the target.
+    """A request for a rerun: changes by parameter, uploads by input, the step to begin with, the target.
 
     Without `first` as little as possible is run. `accept_changed` lets inputs differ from what was recorded.
     """
@@ -47,7 +47,7 @@ class RerunPreview:
 
     @property
     def asked(self) -> tuple[Problem, ...]:
-        """The inputs that were not found, each with what is known of it."""
+        """Return the inputs that were not found, each with what is known of it."""
         return tuple(
             Problem(f"{step.number}.{file.name}", _ask_for(file))
             for step, file in self.plan.missing
@@ -56,7 +56,7 @@ class RerunPreview:
 
     @property
     def changed(self) -> tuple[Problem, ...]:
-        """The inputs whose bytes are not those that were recorded."""
+        """Return the inputs whose bytes are not those that were recorded."""
         return tuple(
             Problem(f"{step.number}.{file.name}", f"{_differs(file, found)}; {_ALL_THE_SAME}")
             for step, file in self.plan.missing
@@ -87,7 +87,7 @@ class View:
 
 @dataclass(frozen=True)
 class RelatedJobs:
-    """The jobs that a job is linked with: the one it runs again, those that run it again, those before and after it."""
+    """The jobs related to a job: the one it runs again, those that run it again, those before and after it."""
 
     parent: Job | None = None
     reruns: tuple[Job, ...] = ()
@@ -96,7 +96,7 @@ class RelatedJobs:
 
 
 def notes_on(file: PlannedInput, found: Found) -> list[str]:
-    """What a product's step must tell of how an input was found."""
+    """Return the notes that a product's step must record of how its inputs were found."""
     if found.kind == "url" and file.hashes:
         return []  # what comes is held to them when it is fetched
     if found.kind == "url":

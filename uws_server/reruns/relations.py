@@ -1,4 +1,4 @@
-"""The jobs that a job is linked with: those it runs again, those that run it again, the chain it waits in.
+"""The jobs related to a job: the one it runs again, those that run it again, the job sequence it belongs to.
 
 As far as one caller may see them. Imports the job service, the services and the store.
 """
@@ -15,14 +15,14 @@ _MOST_RERUNS = 100
 
 
 class JobRelations:
-    """The jobs of a job, for one caller."""
+    """The relations between jobs, for one caller."""
 
     def __init__(self, services: Services, job_service: JobService) -> None:
         self.job_service = job_service
         self._services = services
 
     def chain_of(self, job: Job) -> tuple[Job, ...]:
-        """The jobs of a chain that a job is in, in order, as far as the caller may see them."""
+        """Return the jobs of the job sequence of a job, in order, as far as the caller may see them."""
         chain = [job]
         while chain[0].after is not None and len(chain) < _LONGEST_CHAIN and (one := self.seen(chain[0].after)):
             chain.insert(0, one)
@@ -35,12 +35,12 @@ class JobRelations:
         return tuple(chain)
 
     def reruns_of(self, job: Job) -> tuple[Job, ...]:
-        """The jobs that run a job again, newest first, as far as the caller may see them."""
+        """Return the jobs that run a job again, newest first, as far as the caller may see them."""
         ids = self._services.uses.children([job.id])[:_MOST_RERUNS]
         return tuple(found for each in ids if (found := self.seen(each)))
 
     def related(self, job: Job) -> RelatedJobs:
-        """The jobs that a job is linked with, as far as the caller may see them."""
+        """Return the jobs related to a job, as far as the caller may see them."""
         ids = self._services.uses.followers(job.id)
         return RelatedJobs(
             parent=self.seen(job.parent) if job.parent else None,
@@ -50,5 +50,5 @@ class JobRelations:
         )
 
     def seen(self, job_id: str) -> Job | None:
-        """A job, if there is one and the caller may see it."""
+        """Return a job; None if there is none or the caller may not see it."""
         return self.job_service.seen(job_id)

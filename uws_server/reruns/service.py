@@ -1,4 +1,4 @@
-"""Run again what made a product, with changes: from a job, from the tags of a FITS file, from a step list.
+"""Reruns of a product, with changes: from a job, from the tags of a FITS file, or from a step list.
 
 The rules are those of `provenance.steps.rerun`; here steps become jobs of this server, and inputs files that it has.
 Knows no HTTP. Imports the job service, the inputs and everything below.
@@ -36,11 +36,11 @@ Made = TypeVar("Made")
 
 _LONGEST_NAME = 1000
 _MOST_STEPS, _MOST_ARGS = 100_000, 200_000
-"""Steps of a list, and arguments of all of them, that are looked at."""
+"""The longest step list that is read: its steps, and the arguments of all of them."""
 _MOST_BEFORE = 2000
-"""Steps that the wanted one may depend on."""
+"""The most steps on which the wanted one may depend."""
 _MOST_FILES = 5000
-"""Files that are looked for in one request."""
+"""The most files that are looked for in one request."""
 _MOST_CHANGES = 1000
 
 
@@ -48,17 +48,17 @@ class Reruns(JobRelations):
     """What one caller can run again."""
 
     def require_entry(self) -> None:
-        """Refuse callers who may make no jobs."""
+        """Refuse callers who may not create jobs."""
         self._services.rights.require_entry(self.job_service.caller)
 
     # --- where a list comes from -------------------------------------------------------------------------
 
     def of_job(self, job: Job) -> RerunSource:
-        """The steps that end with a job of this server, as it keeps them."""
+        """Return the steps that end with a job of this server, as it keeps them."""
         return self._completed(sources.of_job(self._services, job))
 
     def of_fits(self, path: Path, name: str) -> RerunSource:
-        """The steps in the tags of a FITS file, which the user knows as `name`."""
+        """Return the steps in the tags of a FITS file, which the user knows as `name`."""
         shown = safe_name(name)
         try:
             tags = votags.read(path)
@@ -71,7 +71,7 @@ class Reruns(JobRelations):
         return self._completed(RerunSource(tags.steps, self._job_of(tags.steps[-1])))
 
     def of_text(self, text: str | bytes) -> RerunSource:
-        """The steps of a provenance list in JSON."""
+        """Return the steps of a provenance list in JSON."""
         listed = told(lambda: steps.parse(text))
         if not listed:
             raise BadRequest("provenance: the list is empty: nothing can be run again")
@@ -80,7 +80,7 @@ class Reruns(JobRelations):
     # --- looking -----------------------------------------------------------------------------------------
 
     def look(self, source: RerunSource, wanted: RerunRequest) -> RerunPreview:
-        """What a rerun request would do; BadRequest or Forbidden where it cannot be done at all."""
+        """Return the plan of a rerun request. Raise BadRequest or Forbidden if it cannot be followed at all."""
         if len(wanted.changes) > _MOST_CHANGES:
             raise BadRequest(f"{len(wanted.changes):,} changes came, at most {_MOST_CHANGES:,} are allowed")
         finder = Finder(self._services, self.job_service, wanted.uploads)
@@ -115,7 +115,7 @@ class Reruns(JobRelations):
             needed = {*needed, *makers}
 
     def _changed_steps(self, linked: LinkedSteps, last: int, changes: Mapping[str, Value]) -> set[int]:
-        """The steps that changes name; a name without a step means the last one that has it."""
+        """Return the steps that changes name; a name without a step means the last one that has it."""
         having: dict[str, int] = {}
         for one in sorted(linked.ancestors({last})):
             for field in told(lambda one=one: rerun.fields(linked.steps, one)):  # type: ignore[misc]
@@ -137,7 +137,7 @@ class Reruns(JobRelations):
         return RerunPreview(linked, plan, found)
 
     def survey(self, source: RerunSource, uploads: Mapping[str, Upload]) -> tuple[View, ...]:
-        """Every step with what went in, which of it may be changed, and where each input is found now."""
+        """Return every step with its inputs, which of them are editable, and where each input is found now."""
         linked = told(lambda: dependencies.linked(source.steps))
         finder = Finder(self._services, self.job_service, uploads)
         shown = source.steps[-rerun.MOST_STEPS :]
@@ -197,7 +197,7 @@ class Reruns(JobRelations):
         self, source: RerunSource, wanted: RerunRequest, preview: RerunPreview, step: PlannedStep, made: Mapping[int,
         Job], after: Job | None,
     ) -> Job:  # fmt: skip
-        """Make the job of a step, PENDING, which waits for `after`."""
+        """Create the job of a step, PENDING, which waits for `after`."""
         installed, notes = self.installed(step)
         old = self._job_of(source.steps[step.number])
         self._require_room(preview, step)
@@ -234,7 +234,7 @@ class Reruns(JobRelations):
         self.job_service.quotas.require_room(sum(path.stat().st_size for path in copied))
 
     def _with_secrets(self, step: PlannedStep, old: Job | None) -> PlannedStep:
-        """A step with what no list tells, from the job itself where that is the caller's own; else it is asked for."""
+        """Return a step with the parameters that no list records, from the job itself if it is the caller's own."""
         hidden = [name for name, value in step.values.items() if value == HIDDEN]
         own = old.parameters if old is not None and self.job_service.may_change(old) else {}
         for name in hidden:
@@ -254,7 +254,9 @@ class Reruns(JobRelations):
                     raise BadRequest(f"{step.number}.{name}: {problem}")
 
     def installed(self, step: PlannedStep) -> tuple[Installed, list[str]]:
-        """The definition for a step: the version it was made with where that is kept, else the live one, and notes."""
+        """Return the definition for a step: the version it was made with where that is kept, else the live one, and
+        notes.
+        """
         try:
             live: Installed | None = self._services.library.get(step.task)
         except NotFound:
@@ -277,7 +279,7 @@ class Reruns(JobRelations):
         return live, []
 
     def _of_chain(self, job: Job, file: PlannedInput) -> ParameterValue:
-        """The file that an earlier job of the linked steps will leave; BadRequest for a name that leads out of its
+        """Return the file that an earlier job of the job sequence will leave. Raise BadRequest for a name outside its
         results.
         """
         parts = file.output.split("/")
@@ -289,7 +291,9 @@ class Reruns(JobRelations):
         return ParameterValue(url, str(path), "archive")
 
     def _completed(self, source: RerunSource) -> RerunSource:
-        """A history whose steps name their parameters, offer those they lack, and lock what the definition locks."""
+        """Return a source whose steps name their parameters, offer those they lack, and lock what the definition
+        locks.
+        """
         args = sum(len(step.args) for step in source.steps)
         if len(source.steps) > _MOST_STEPS or args > _MOST_ARGS:
             raise BadRequest(
@@ -301,7 +305,7 @@ class Reruns(JobRelations):
         return replace(source, steps=tuple(self._in_units(step, definitions) for step in completed))
 
     def _in_units(self, step: Step, live: Mapping[str, Definition]) -> Step:
-        """A step with its numbers in the units of the definition that it would be run again with."""
+        """Return a step with its numbers in the units of the definition that it would be run again with."""
         definition = live.get(str(step.extra.get("task")))
         if definition is None or not units.differ(step, definition):
             return step
@@ -317,7 +321,7 @@ class Reruns(JobRelations):
 
 
 def told(make: Callable[[], Made]) -> Made:
-    """What the rules say; their refusals as the server's."""
+    """Return the result of a call; raise errors of provenance as those of the server."""
     try:
         return make()
     except LockedError as error:

@@ -1,4 +1,4 @@
-"""The steps behind a product as a rerun reads them: of a job of this server, or of elsewhere, with names and locks.
+"""The steps of a product as a rerun reads them: of a job of this server or of elsewhere, with names and locks.
 
 Imports the services, the values of the jobs and provenance.
 """
@@ -22,14 +22,14 @@ from uws_server.services.context import Services
 
 @dataclass(frozen=True)
 class RerunSource:
-    """A step list, and the job of this server that its last step was, if it was one."""
+    """A step list, and the job of this server that its last step was, or None."""
 
     steps: tuple[Step, ...]
     job: Job | None = None
 
 
 def of_job(services: Services, job: Job) -> RerunSource:
-    """What a job's script told, else what its products say, else what is known of the job itself."""
+    """Return the steps that a job's script recorded, else those in its products, else the job's own record."""
     listed = _told(services, job) or _in_products(services, job)
     if not listed or listed[-1].extra.get("job") != job.id:
         listed = (own_step(services, job),)
@@ -37,7 +37,7 @@ def of_job(services: Services, job: Job) -> RerunSource:
 
 
 def own_step(services: Services, job: Job) -> Step:
-    """The step that a job is, by its own record."""
+    """Return the step of a job, by its own record."""
     try:
         definition: Definition | None = services.library.of(job).definition
     except NotFound:  # its files are gone
@@ -58,7 +58,7 @@ def own_step(services: Services, job: Job) -> Step:
 
 
 def completed(step: Step, definitions: Mapping[str, Definition]) -> Step:
-    """A step whose arguments have the names of the definition's parameters, where a definition is here.
+    """Return a step whose arguments have the names of the definition's parameters, where a definition is here.
 
     A step that names no task is one of the definition that alone has all its descriptions. A parameter without a name
     gets that of the one with the same description. What may be set but was not is added without a value. What the
@@ -84,7 +84,7 @@ def completed(step: Step, definitions: Mapping[str, Definition]) -> Step:
 
 
 def spec_of(definition: Definition, name: str, place: str) -> ParameterSpec:
-    """The parameter of that name; BadRequest says what is not known of the argument at `place`."""
+    """Return the parameter of that name. Raise BadRequest if the argument at `place` has none."""
     spec = definition.parameter(name)
     if spec is not None:
         return spec
@@ -98,7 +98,7 @@ def spec_of(definition: Definition, name: str, place: str) -> ParameterSpec:
 
 
 def values_of(step: PlannedStep, definition: Definition) -> dict[str, list[str]]:
-    """The values of a step as a request would send them."""
+    """Return the values of a step as a request would send them."""
     values: dict[str, list[str]] = {}
     for name, value in step.values.items():
         spec = spec_of(definition, name, f"provenance[{step.number}]")
@@ -126,7 +126,7 @@ def _spec_for(definition: Definition, arg: InputData | Parameter) -> ParameterSp
 
 
 def _task_of(step: Step, definitions: Iterable[Definition]) -> str | None:
-    """The one task that has a parameter for each argument of a step, by name or description; None for none or several.
+    """Return the one task that has a parameter for each argument of a step, by name or description; None otherwise.
 
     The lists of the slides name no task.
     """
@@ -140,7 +140,7 @@ def _task_of(step: Step, definitions: Iterable[Definition]) -> str | None:
 
 
 def _told(services: Services, job: Job) -> tuple[Step, ...]:
-    """The steps that a script left; none where it left none, or none that can be read."""
+    """Return the steps that a script recorded; none if it recorded none, or none that can be read."""
     try:
         return steps.parse(services.step_list(job.id))
     except (OSError, ProvenanceError):
@@ -148,7 +148,7 @@ def _told(services: Services, job: Job) -> tuple[Step, ...]:
 
 
 def _in_products(services: Services, job: Job) -> tuple[Step, ...]:
-    """The steps in the tags of a job's products."""
+    """Return the steps in the tags of a job's products."""
     return next(_tagged(services.files.folder(job.id), job), ())
 
 

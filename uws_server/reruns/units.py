@@ -1,4 +1,4 @@
-"""The units of a step's numbers, made those of the definition that it is run again with. Imports provenance and jobs.
+"""Conversion of a step's numbers to the units of the definition for its rerun. Imports provenance and jobs.
 
 astropy converts, by the same rules as for a value that a client sends with a unit.
 """
@@ -15,17 +15,17 @@ from uws_server.jobs import numbers
 from uws_server.jobs.definition import NUMBER_TYPES, Definition, ParameterSpec
 
 _ROUNDING = 1e-9
-"""Part of a whole number by which its conversion may be beside it."""
+"""The deviation from a whole number that is taken for rounding in its conversion, as a fraction."""
 
 
 def differ(step: Step, definition: Definition) -> bool:
-    """Whether a number of a step is recorded in another unit than the definition's."""
+    """Return whether a number of a step is recorded in another unit than the definition's."""
     parameters = (arg for arg in step.args if isinstance(arg, Parameter))
     return any(_differs(arg, spec) for arg in parameters if (spec := definition.parameter(name_of(arg))))
 
 
 def in_those_of(step: Step, definition: Definition) -> Step:
-    """A step whose numbers are in the units of the definition: those recorded in other ones are converted.
+    """Return a step whose numbers are in the units of the definition: those recorded in other ones are converted.
 
     What cannot be converted stays as it is; `problem` tells it.
     """
@@ -42,7 +42,7 @@ def in_those_of(step: Step, definition: Definition) -> Step:
 
 
 def problem(arg: Parameter, spec: ParameterSpec) -> str:
-    """Why a value cannot be taken that is recorded in another unit than the definition's; '' where it can."""
+    """Return why a value recorded in another unit than the definition's cannot be taken; '' where it can."""
     if not _differs(arg, spec):
         return ""
     came = f"{rerun.text_of(arg.value)[:40]!r} is recorded in {str(arg.extra['unit'])[:40]!r}"
@@ -51,12 +51,12 @@ def problem(arg: Parameter, spec: ParameterSpec) -> str:
 
 
 def _differs(arg: Parameter, spec: ParameterSpec) -> bool:
-    """Whether a number is recorded in another unit than the definition's."""
+    """Return whether a number is recorded in another unit than the definition's."""
     return spec.type in NUMBER_TYPES and arg.value is not None and arg.extra.get("unit") not in (None, "", spec.unit)
 
 
 def _converted(value: Scalar, unit: str, spec: ParameterSpec) -> Scalar:
-    """A number, or an energy range, in the unit of the definition; ValueError if there is no way."""
+    """Return a number, or an energy range, in the unit of the definition. Raise ValueError if there is no way."""
     free = replace(spec, min=None, max=None, step=None)  # the bounds are the job's to tell
     if spec.type == "energy_range":
         return numbers.energy_range(f"{rerun.text_of(value)} {unit}", free).text

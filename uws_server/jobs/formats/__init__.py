@@ -13,7 +13,7 @@ from uws_server.jobs.definition import Definition
 
 @dataclass(frozen=True)
 class Package:
-    """A definition and what belongs to it, as one document of any format holds it; '' for a text that is not in it."""
+    """A definition and the texts that belong to it, as one document of any format holds them; '' for a missing text."""
 
     definition: Definition
     script: str = ""

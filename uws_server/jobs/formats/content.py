@@ -17,10 +17,10 @@ MOST_BYTES = 4_000_000
 """Size of the largest document that is read."""
 
 LARGEST_INTEGER = 2**63 - 1
-"""A whole number is not larger, nor below its negative."""
+"""The largest magnitude of a whole number."""
 
 JSON_LIMITS = jsontext.Limits(length=MOST_BYTES, depth=100, largest_integer=LARGEST_INTEGER)
-"""The limits of the JSON of a definition: the numbers are those that every program reads."""
+"""The limits of the JSON of a definition: numbers that every program reads."""
 
 _BINARIES: Mapping[bytes, str] = {
     b"PK\x03\x04": "a zip archive",
@@ -34,11 +34,11 @@ _BINARIES: Mapping[bytes, str] = {
     b"\x89PNG": "a picture",
     b"\x7fELF": "a program",
 }
-"""How files begin that somebody may take for a definition."""
+"""The first bytes of files that a user may mistake for a definition."""
 
 
 def decoded(content: bytes, where: str) -> str:
-    """The text of a document; DefinitionError where it is too large, no text or not UTF-8."""
+    """Return the text of a document. Raise DefinitionError if it is too large, no text or not UTF-8."""
     if len(content) > MOST_BYTES:
         raise DefinitionError(f"{where}: {len(content):,} bytes came, at most {MOST_BYTES:,} are read")
     for beginning, kind in _BINARIES.items():
@@ -53,17 +53,19 @@ def decoded(content: bytes, where: str) -> str:
 
 
 def at_lines(problems: Iterable[Problem], lines: Mapping[str, int]) -> list[Problem]:
-    """The problems with their lines: `lines` has those of places; what it does not have stands where its holder is."""
+    """Return the problems with their lines: `lines` has those of places; any other has the line of what holds its
+    place.
+    """
     return [replace(problem, line=_line(problem.parameter, lines)) for problem in problems]
 
 
 def refused(where: str, problems: Sequence[Problem], lines: Mapping[str, int]) -> DefinitionError:
-    """The error of problems found in a document, each with its line, from the top on."""
+    """Return the error of problems found in a document, each with its line, ordered by line."""
     return DefinitionError.of(where, sorted(at_lines(problems, lines), key=lambda problem: problem.line))
 
 
 def read_json(text: str, where: str) -> Any:
-    """Return the value of a JSON text; DefinitionError, with the line, for a text that is refused."""
+    """Return the value of a JSON text. Raise DefinitionError, with the line, for a text that is refused."""
     try:
         return jsontext.parse(text, JSON_LIMITS)
     except JsonError as error:

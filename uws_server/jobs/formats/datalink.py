@@ -20,7 +20,7 @@ from uws_server.jobs.formats.votablexml import add, add_text, datatype
 ASYNC_STANDARD = "ivo://ivoa.net/std/UWS#async-1.1"
 SYNC_STANDARD = "ivo://ivoa.net/std/UWS#sync-1.1"
 SYNC, ASYNC = "_sync", "_async"
-"""The ids of the two descriptors; a parameter's begins with a letter."""
+"""The ids of the two descriptors; the id of a parameter begins with a letter."""
 
 _UCD = re.compile(r"[A-Za-z0-9_.:;-]+")
 _TOKEN = re.compile(r"\S+( \S+)*")
@@ -29,7 +29,7 @@ _PLAIN: Mapping[str, type | tuple[type, ...]] = {"boolean": bool, "integer": int
 
 
 def add_parameter(parent: etree._Element, spec: ParameterSpec) -> etree._Element:
-    """The PARAM of a parameter, as far as VOTable tells it: type, default, unit, range, options."""
+    """Add the PARAM of a parameter, as far as VOTable describes one: type, default, unit, range, options."""
     value = leaves.written(spec.defaults[0]) if len(spec.defaults) == 1 else ""
     kind = _DATATYPES.get(spec.type, datatype(value))
     if spec.type in _PLAIN and not isinstance(leaves.scalar(value, spec.type), _PLAIN[spec.type]):
@@ -63,7 +63,7 @@ def add_parameter(parent: etree._Element, spec: ParameterSpec) -> etree._Element
 
 
 def add_service(root: etree._Element, about: Mapping[str, str], says: str, **told: str) -> etree._Element:
-    """A service descriptor, with what is `told` of the service by the names of the standard; its group of inputs."""
+    """Add a service descriptor with properties of the standard, such as accessURL, and return its group of inputs."""
     resource = add(root, "RESOURCE", {**about, "type": "meta", "utype": "adhoc:service"})
     add(resource, "DESCRIPTION", text=says)
     for name, value in told.items():
@@ -73,7 +73,7 @@ def add_service(root: etree._Element, about: Mapping[str, str], says: str, **tol
 
 
 def add_services(root: etree._Element, definition: Definition, base_url: str) -> None:
-    """The two service descriptors of a definition's job list."""
+    """Add the two service descriptors of a definition's job list."""
     address = f"{base_url}/rest/{definition.name}"
     says = "runs a job and answers with its main result"
     _job_service(root, definition, SYNC, f"{address}/sync", SYNC_STANDARD, says)
@@ -83,7 +83,7 @@ def add_services(root: etree._Element, definition: Definition, base_url: str) ->
 
 
 def _bounds(spec: ParameterSpec) -> dict[str, float]:
-    """The bounds that VOTable can tell: numbers of the type of the value."""
+    """Return the bounds that VOTable can state: numbers of the type of the value."""
     if spec.type not in ("integer", "float"):
         return {}
     found = {"MIN": spec.min, "MAX": spec.max}

@@ -1,4 +1,4 @@
-"""Reads a definition of any format, told by the content alone. Imports the formats."""
+"""Reads a definition of any format, recognised by the content alone. Imports the formats."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from uws_server.jobs.formats import Package, content, native, par, sas, votable,
 
 
 def read_any(document: bytes, where: str) -> Package:
-    """The package in a document of any format; DefinitionError, beginning with `where`, for what is none of them."""
+    """Return the package in a document of any format. Raise DefinitionError, beginning with `where`, for any other."""
     text = content.decoded(document, where)
     beginning = text.lstrip()[:1]
     if beginning == "{":

@@ -1,4 +1,4 @@
-"""A job definition that somebody works on, and what happened to it, as values. Imports the native format."""
+"""The draft of a job definition, and the changes of definitions, as values. Imports the native format."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ WAS_LIVE = frozenset({"install", "accept", "restore"})
 
 @dataclass(frozen=True)
 class Draft:
-    """A definition in the making. `edit` counts the times it was saved, on from those of an earlier draft of
-    its name; `files` are texts by name.
+    """A draft of a definition. `edit` counts how often it was saved, continuing from an earlier draft of its name;
+    `files` are texts by name.
 
     `author` began it; `based_on` is the revision it was begun from, '' for none; `trial` is the job that tried these
     very files, None if there is none. A draft that is `requested` waits for an admin and cannot be changed.
@@ -44,13 +44,13 @@ class Draft:
 
     @property
     def definition(self) -> Definition:
-        """The definition it holds, which may be incomplete and wrong."""
+        """Return its definition, which may be incomplete and wrong."""
         return definition_of(self.files)
 
 
 @dataclass(frozen=True)
 class Change:
-    """Who did what with a definition, when and why; `revision` are its files then, '' where none were kept."""
+    """A change of a definition: by whom, when and why; `revision` are its files then, '' where none were kept."""
 
     number: int
     name: str
@@ -62,12 +62,12 @@ class Change:
 
 
 def definition_of(files: Mapping[str, str]) -> Definition:
-    """The definition in the files of a draft, which may be incomplete and wrong."""
+    """Return the definition in the files of a draft, which may be incomplete and wrong."""
     return native.read_unchecked(files[DEFINITION_FILE], DEFINITION_FILE)
 
 
 def cleaned(files: Mapping[str, str]) -> dict[str, str]:
-    """The files of a draft with lines that end as on Unix; DefinitionError for what a draft cannot hold."""
+    """Return the files of a draft with Unix line ends. Raise DefinitionError for files that a draft cannot hold."""
     if DEFINITION_FILE not in files:
         raise DefinitionError.of(DEFINITION_FILE, [Problem("", "is missing")])
     for name, text in files.items():
@@ -85,7 +85,7 @@ def cleaned(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def _no_text(text: str) -> str:
-    """Why a draft cannot hold a text; '' where it can."""
+    """Return why a draft cannot hold a text; '' where it can."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:

@@ -23,7 +23,7 @@ from uws_server.jobs.formats.native import Misfit
 from uws_server.jobs.words import truth
 
 Told: TypeAlias = tuple[str, float | None, float | None]
-"""A type of ours, and the range that a type of another format itself sets."""
+"""A parameter type, and the range that a type of another format implies."""
 
 TYPES_OF_OPUS: Mapping[str, Told] = {
     "string": ("string", None, None),
@@ -41,7 +41,7 @@ TYPES_OF_OPUS: Mapping[str, Told] = {
 """The types that OPUS writes, in WADL as in VOTable."""
 
 _ELSEWHERE = frozenset({"name", "parameters", "results"})
-"""Fields of a definition that have a place of their own in every format."""
+"""Fields of a definition that every format has a place for."""
 _NESTED: Mapping[str, type] = {
     "contact": Contact,
     "entry": Entry,
@@ -52,7 +52,7 @@ _NESTED: Mapping[str, type] = {
 
 
 def differences(own: Any, told: Any, place: str = "") -> dict[str, str]:
-    """The fields, such as control.duration.max, in which `told` is not `own`, each with its text of `own`.
+    """Return the fields, such as control.duration.max, in which `read` differs from `own`, each with its text of `own`.
 
     Both are of the same class.
     """
@@ -69,7 +69,7 @@ def differences(own: Any, told: Any, place: str = "") -> dict[str, str]:
 
 
 def plant(data: dict[str, Any], kind: type, path: str, text: str, place: str) -> None:
-    """Put the text of a field, as `differences` names and writes it, into what `native` reads.
+    """Put the text of a field, as `differences` names and writes it, into the data that `native` reads.
 
     Raises Misfit, at `place`, for a field that is none, and for text that is no JSON.
     """
@@ -92,7 +92,7 @@ def plant(data: dict[str, Any], kind: type, path: str, text: str, place: str) ->
 
 
 def scalar(text: str, kind: str) -> Any:
-    """The value that a text stands for where the type of its parameter says so; the text itself where it is none."""
+    """Return the value that a text stands for in a parameter of that type; the text itself where it stands for none."""
     word = text.strip()
     if kind == "boolean":
         value = truth(word)
@@ -107,7 +107,7 @@ def scalar(text: str, kind: str) -> Any:
 
 
 def bound(text: str, place: str) -> float:
-    """The number that a text stands for; Misfit, at `place`, where it is none."""
+    """Return the number that a text stands for. Raise Misfit, at `place`, if it is none."""
     value = scalar(text, "float")
     if not isinstance(value, int | float):
         raise Misfit.at(place, f"{text[:80]!r} is no number")
@@ -115,19 +115,21 @@ def bound(text: str, place: str) -> float:
 
 
 def bare(name: str) -> dict[str, Any]:
-    """What a definition of a format without these words begins with: `name` as its title, a script still to come."""
+    """Return the minimal data of a definition: `name` as its title, a script still to come."""
     return {"name": name, "title": name, "version": "1.0", "entry": {"type": "shell", "script": "run.sh"}}
 
 
 def duration(text: str) -> dict[str, Any]:
-    """The limits of a job's time that a number of seconds stands for: that one usually, at most the usual or longer."""
+    """Return the time limits that a number of seconds stands for: the default, and a maximum not below it."""
     seconds = scalar(text, "integer")
     longest = max(Duration().max, seconds) if isinstance(seconds, int) else Duration().max
     return {"default": seconds, "max": longest}
 
 
 def limited(elements: Sequence[etree._Element], kind: str, lines: dict[str, int]) -> Sequence[etree._Element]:
-    """The elements of parameters or results; Misfit if they are more than a definition has. Their line is noted."""
+    """Return the elements of parameters or results. Raise Misfit for more than a definition may have; add their
+    line.
+    """
     most = checks.MOST_PARAMETERS if kind == "parameters" else checks.MOST_RESULTS
     if elements:
         lines[kind] = xmltext.line_of(elements[0])
@@ -137,12 +139,12 @@ def limited(elements: Sequence[etree._Element], kind: str, lines: dict[str, int]
 
 
 def written(value: Any) -> str:
-    """A scalar as the formats write it: what `scalar` reads."""
+    """Return a scalar as the formats write it: text that `scalar` reads."""
     return value if isinstance(value, str) else _json(value)
 
 
 def _number(word: str) -> float | str:
-    """Numbers as people and FORTRAN write them: .5, 1., +3, 1d-3."""
+    """Read a number as people and FORTRAN write it (.5, 1., +3, 1d-3); return the text where it is none."""
     try:
         value = float(word.lower().replace("d", "e"))
     except ValueError:

@@ -23,7 +23,7 @@ MOST_BYTES = content.MOST_BYTES
 """Size of the longest JSON text that is read."""
 
 TEXTS = ("script", "readme")
-"""What a package has besides the definition."""
+"""The texts of a package beside the definition."""
 
 NEEDED = ("name", "version", "title", "entry")
 """The keys of a definition that are always written."""
@@ -39,11 +39,11 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "tuple[str, ...]": ((list,), "a list of texts"),
     _DEFAULT: ((str, int, float, bool, list, type(None)), "text, a number, true, false or a list of them"),
 }
-"""What JSON may hold for a field of each type, and how that is said."""
+"""The types of JSON that a field of each type may have, and their description."""
 
 
 class Misfit(Exception):
-    """What is of the wrong type, and where."""
+    """Values of the wrong type, with their places."""
 
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
@@ -51,22 +51,24 @@ class Misfit(Exception):
 
     @classmethod
     def at(cls, place: str, reason: str) -> Misfit:
-        """The one thing that is wrong at a place."""
+        """Return the error of one value at a place."""
         return cls(Problem(place, reason))
 
 
 def read(text: str, where: str) -> Definition:
-    """The definition in a JSON text, checked; `where` (a file name) begins every message of a DefinitionError."""
+    """Return the definition in a JSON text, checked; `where` (a file name) begins every message of a
+    DefinitionError.
+    """
     return _sound(read_unchecked(text, where), text, where)
 
 
 def read_unchecked(text: str, where: str) -> Definition:
-    """The definition in a JSON text whose values may be wrong, as those of a draft; its types are right."""
+    """Return the definition in a JSON text whose values may be wrong, as those of a draft; its types are right."""
     return _made(content.read_json(text, where), text, where)
 
 
 def read_package(document: bytes, where: str) -> Package:
-    """The definition, checked, and the texts that stand beside it in its own JSON."""
+    """Return the definition, checked, and the texts that stand beside it in its own JSON."""
     text = content.decoded(document, where)
     data = content.read_json(text, where)
     texts = {key: data.pop(key, "") for key in TEXTS} if isinstance(data, dict) else {}
@@ -77,29 +79,29 @@ def read_package(document: bytes, where: str) -> Package:
 
 
 def refused(text: str, where: str, problems: Sequence[Problem]) -> DefinitionError:
-    """The error of problems that were found in a JSON text, each with its line."""
+    """Return the error of problems that were found in a JSON text, each with its line."""
     return content.refused(where, problems, jsonplaces.lines_of(text, [problem.parameter for problem in problems]))
 
 
 def write(definition: Definition) -> str:
-    """The definition as JSON text, one parameter or result a line."""
+    """Return the definition as JSON text, one parameter or result a line."""
     return _written(to_plain(definition))
 
 
 def write_package(package: Package, base_url: str = "") -> bytes:
-    """The definition with its script and README as JSON in UTF-8; the address of a server makes no difference."""
+    """Return the definition with its script and README as JSON in UTF-8; `base_url` makes no difference."""
     texts = {key: text for key in TEXTS if (text := getattr(package, key))}
     return _written(to_plain(package.definition) | texts).encode()
 
 
 def to_plain(definition: Definition) -> dict[str, Any]:
-    """The definition as JSON holds it: what equals the default of its field is left out."""
+    """Return the definition as JSON data: a field that equals its default is left out."""
     plain: dict[str, Any] = _plain(definition, keep=NEEDED)
     return plain
 
 
 def from_plain(data: Any) -> Definition:
-    """The definition that JSON holds, unchecked; Misfit, with every place, for what is of the wrong type."""
+    """Return the definition in JSON data, unchecked. Raise Misfit, with every place, for values of the wrong type."""
     known, problems = _object(data, "definition"), list[Problem]()
     readers: Mapping[str, Callable[[], Any]] = {
         "control": lambda: _control(known.get("control", {})),
@@ -119,7 +121,7 @@ def from_plain(data: Any) -> Definition:
 
 
 def sound(read: Callable[[], Mapping[str, Any]], where: str, lines: Mapping[str, int]) -> Definition:
-    """The definition, checked, in what a reader of another format makes of a document; `lines` has those of places.
+    """Return the definition, checked, in the data that a reader of another format makes; `lines` has those of places.
 
     DefinitionError, with the lines, for what is of the wrong type and for every problem.
     """
@@ -134,7 +136,7 @@ def sound(read: Callable[[], Mapping[str, Any]], where: str, lines: Mapping[str,
 
 
 def build(kind: type[Made], value: Any, place: str, before: Sequence[Problem] = ()) -> Made:
-    """A value of a dataclass from an object whose keys are its fields; Misfit for all that does not fit.
+    """Return a dataclass of an object whose keys are its fields. Raise Misfit with every value that does not fit.
 
     `before` are problems of its parts that were found already.
     """
@@ -165,7 +167,7 @@ def _control(value: Any) -> Control:
 
 @contextmanager
 def gathered(problems: list[Problem]) -> Iterator[None]:
-    """Put what does not fit to the problems, so that all of them are told at once."""
+    """Append the problems of a Misfit to `problems`, so that all are reported at once."""
     try:
         yield
     except Misfit as misfit:
@@ -231,7 +233,7 @@ def _test(value: Any) -> dict[str, tuple[str, ...]]:
 
 
 def _fitting(wanted: str, value: Any, place: str) -> Any:
-    """The value as its field holds it, if it is of that type."""
+    """Return the value in the type of its field. Raise Misfit if it has another type."""
     types, said = _TYPES.get(wanted, ((object,), ""))
     if wanted.startswith("Literal"):
         types, said = (str,), "text"
@@ -265,7 +267,7 @@ def _written(plain: Mapping[str, Any]) -> str:
 
 
 def _line(value: Any) -> str:
-    """JSON in one line; half a surrogate pair, which no UTF-8 holds, stays the escape it came as."""
+    """Return JSON in one line; half a surrogate pair, which no UTF-8 holds, stays the escape that it was."""
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 

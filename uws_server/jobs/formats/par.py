@@ -29,7 +29,7 @@ _HEAD = ("name", "type", "mode", "default", "min", "max", "prompt")
 
 
 def read(document: bytes, where: str) -> Package:
-    """The definition in a parameter file, checked: `where` gives its name, and it has no script yet.
+    """Return the definition in a parameter file, checked: `where` gives its name, and it has no script yet.
 
     What is asked for (mode q, ql, and a unless `mode` says otherwise) is required; what is learned (ql, hl and so on)
     may be changed when a job is run again.
@@ -41,12 +41,12 @@ def read(document: bytes, where: str) -> Package:
 
 
 def name_of(where: str) -> str:
-    """The name that a file of that name gives a definition."""
+    """Return the name that a definition gets from the name of a file."""
     return _UNNAMED.sub("_", PurePath(where).name.removesuffix(".par"))
 
 
 def write_package(package: Package, base_url: str = "") -> bytes:
-    """The parameters as a parameter file.
+    """Return the parameters as a parameter file.
 
     It holds names, descriptions, defaults, ranges, options, and whether a value is needed. Lost are the script, the
     README, the results, units, patterns, groups and everything else; a type that the file does not know is text, and
@@ -60,7 +60,7 @@ def write_package(package: Package, base_url: str = "") -> bytes:
 
 
 def looks_like_one(text: str) -> bool:
-    """Whether the first line of a text that says something is that of a parameter."""
+    """Return whether the first line that is neither blank nor a comment describes a parameter."""
     first = next((line for line in text.splitlines() if _says_something(line)), "")
     if len(first) > _LONGEST_LINE:
         return False
@@ -69,7 +69,7 @@ def looks_like_one(text: str) -> bool:
 
 
 def _definition(name: str, text: str, lines: dict[str, int]) -> dict[str, Any]:
-    """The whole definition as the native format has it; its places get their lines."""
+    """Return the whole definition as the native format has it; add the lines of its places."""
     rows = [(number, line) for number, line in enumerate(text.splitlines(), 1) if _says_something(line)]
     if len(rows) > checks.MOST_PARAMETERS + 1:  # one of them may be `mode`
         lines["parameters"] = rows[checks.MOST_PARAMETERS][0]
@@ -90,7 +90,7 @@ def _definition(name: str, text: str, lines: dict[str, int]) -> dict[str, Any]:
 
 
 def _automatic(rows: Sequence[tuple[int, str]]) -> str:
-    """What the mode `a` stands for: the value of the parameter `mode`, where there is one."""
+    """Return what the mode `a` stands for: the value of the parameter `mode`, where there is one."""
     for _, line in rows:
         if line.lstrip().startswith("mode"):
             name, *_, value = (*_fields(line[:_LONGEST_LINE]), "", "", "", "")[:4]
@@ -104,7 +104,7 @@ def _says_something(line: str) -> bool:
 
 
 def _parameter(line: str, place: str, automatic: str) -> dict[str, Any]:
-    """What a line says, as the native format has it."""
+    """Return the parameter of a line, as the native format has it."""
     if len(line) > _LONGEST_LINE:
         raise native.Misfit.at(place, f"a line of {len(line):,} characters came, at most {_LONGEST_LINE:,} are read")
     fields = _fields(line)
@@ -134,7 +134,7 @@ def _parameter(line: str, place: str, automatic: str) -> dict[str, Any]:
 
 
 def _fields(line: str) -> list[str]:
-    """The fields of a line, without their quotes."""
+    """Return the fields of a line, without their quotes."""
     found: list[str] = []
     start = 0
     while start <= len(line):
@@ -188,5 +188,5 @@ def _bound(bound: float | None) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A text in quotes, in one line."""
+    """Return a text in quotes, in one line."""
     return '"' + re.sub(r'(["\\])', r"\\\1", " ".join(text.splitlines())) + '"'

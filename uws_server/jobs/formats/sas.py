@@ -33,7 +33,7 @@ _WORDS = re.compile(r'"([^"]*)"|(\S+)')
 
 
 def from_root(root: etree._Element, where: str) -> Package:
-    """The definition in a parsed document, checked: `where` gives its name, and it has no script yet."""
+    """Return the definition in a parsed document, checked: `where` gives its name, and it has no script yet."""
     config = next(xmltext.within(root, "CONFIG"), None)
     if config is None:
         raise DefinitionError(f"{where}: there is no CONFIG in it: this is no parameter file of a SAS task")
@@ -54,7 +54,7 @@ def _definition(name: str, config: etree._Element, lines: dict[str, int]) -> dic
 
 
 def _parameter(element: etree._Element, place: str) -> dict[str, Any]:
-    """What an element says, as the native format has it; that of a CASE is not asked for unless it applies."""
+    """Return the parameter of an element, as the native format has it; one inside a CASE is not required."""
     kind = element.get("type", "string").strip().lower()
     known = _TYPES.get(kind.removeprefix("list"))
     if known is None:
@@ -80,7 +80,7 @@ def _parameter(element: etree._Element, place: str) -> dict[str, Any]:
 
 
 def _description(element: etree._Element) -> str:
-    """The description, with the constraints as they stand there."""
+    """Return the description, with the constraints as the document words them."""
     said, bounds = (
         " ".join(xmltext.text_of(next(xmltext.children(element, name), None)).split())
         for name in ("DESCRIPTION", "CONSTRAINTS")

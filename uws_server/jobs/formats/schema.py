@@ -24,7 +24,7 @@ _MOST: Mapping[str, int] = {"parameters": checks.MOST_PARAMETERS, "results": che
 
 
 def schema(base_url: str) -> dict[str, Any]:
-    """The schema of a definition and of a package, as it is served below `base_url`."""
+    """Return the schema of a definition and of a package, as it is served below `base_url`."""
     made: dict[str, Any] = {
         "$schema": DIALECT,
         "$id": f"{base_url}/jdl/schema.json",
@@ -61,7 +61,7 @@ def _of_class(kind: type) -> dict[str, Any]:
 
 
 def _of_type(hint: Any) -> dict[str, Any]:
-    """The schema of a field's type; a new one at each call."""
+    """Return the schema of a field's type; a new one at each call."""
     if dataclasses.is_dataclass(hint):
         return _of_class(hint)  # type: ignore[arg-type]
     if hint is str:

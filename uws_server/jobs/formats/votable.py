@@ -19,12 +19,12 @@ from uws_server.jobs.formats import Package, datalink, leaves, native, xmltext
 from uws_server.jobs.formats.votablexml import add, add_text, serialized, table_root
 
 OWN = "uws-server:"
-"""How the utypes begin that only we write."""
+"""The beginning of the utypes that only we write."""
 
 FILE_XTYPE = "application/octet-stream"
 """The xtype that OPUS gives to a file."""
 _MORE = ".more"
-"""The end of the name of a group that says more of a parameter: no name of one has a dot."""
+"""The suffix of a group with further properties of a parameter: no parameter name has a dot."""
 
 _ACTIVITY = "voprov:ActivityDescription"
 _TOLD = {
@@ -49,12 +49,12 @@ _TYPES: Mapping[str, leaves.Told] = {
 
 
 def read(document: bytes, where: str) -> Package:
-    """The definition in a VOTable, checked, with the script and README that are in it."""
+    """Return the definition in a VOTable, checked, with the script and README that it holds."""
     return from_root(xmltext.parse(document, where), where)
 
 
 def from_root(root: etree._Element, where: str) -> Package:
-    """The same, of a document that is parsed."""
+    """Return the same from a parsed document."""
     found = (item for item in xmltext.within(root, "RESOURCE") if item.get("utype", "").endswith("ActivityDescription"))
     resource = next(found, None)
     if resource is None:
@@ -66,7 +66,7 @@ def from_root(root: etree._Element, where: str) -> Package:
 
 
 def write_package(package: Package, base_url: str = "") -> bytes:
-    """A VOTable of the definition with its script and README; `base_url` is that of the server whose jobs it makes."""
+    """Return a VOTable of the definition with its script and README; `base_url` is that of the server of its jobs."""
     definition = package.definition
     checks.require_sound(definition, definition.name)
     root = table_root()
@@ -100,12 +100,12 @@ def write_package(package: Package, base_url: str = "") -> bytes:
 
 @dataclass
 class Reading:
-    """What is read of a description, as the native format has it, with the line of each place."""
+    """A description read as the native format has it, with the line of each place."""
 
     lines: dict[str, int] = field(default_factory=dict)
 
     def definition(self, resource: etree._Element) -> dict[str, Any]:
-        """The whole definition."""
+        """Return the whole definition."""
         data = self.activity(resource)
         self.planted(data, Definition, resource, "")
         groups = {str(group.get("name")).lower(): group for group in xmltext.children(resource, "GROUP")}
@@ -118,7 +118,7 @@ class Reading:
         return data
 
     def activity(self, resource: etree._Element) -> dict[str, Any]:
-        """What OPUS's own words say of the definition as a whole."""
+        """Return what the terms of OPUS state of the definition as a whole."""
         self.at("", resource)
         name = resource.get("name") or resource.get("ID") or ""
         data: dict[str, Any] = {**leaves.bare(name), "contact": {}, "control": {}}
@@ -142,7 +142,9 @@ class Reading:
         return data
 
     def parameters(self, group: etree._Element | None, used: list[etree._Element]) -> list[dict[str, Any]]:
-        """The parameters: those that are there, with what is said of them as files, then the files that are not."""
+        """Return the parameters: the listed ones, with their properties as files, then the files that are not
+        listed.
+        """
         found: list[dict[str, Any]] = []
         elements = self.items(group, "PARAM")
         named = {str(element.get("name")) for element in elements}
@@ -162,7 +164,7 @@ class Reading:
         return found
 
     def file(self, group: etree._Element, before: dict[str, Any], place: str) -> dict[str, Any]:
-        """What is said of a parameter as a file that a job uses."""
+        """Return what is stated of a parameter as a file that a job uses."""
         said = {parameter.get("name"): parameter for parameter in xmltext.children(group, "PARAM")}
         values = {name: parameter.get("value", "").strip() for name, parameter in said.items()}
         data: dict[str, Any] = {"type": before.get("type", "file")}
@@ -181,7 +183,7 @@ class Reading:
         return data | ({"description": description} if description else {})
 
     def result(self, group: etree._Element, place: str) -> dict[str, Any]:
-        """What OPUS's own words say of a result."""
+        """Return what the terms of OPUS state of a result."""
         name = str(group.get("name"))
         data: dict[str, Any] = {"name": name, "file": name}
         for parameter in xmltext.children(group, "PARAM"):
@@ -191,7 +193,7 @@ class Reading:
         return data | {"description": xmltext.text_of(next(xmltext.children(group, "DESCRIPTION"), None))}
 
     def planted(self, data: dict[str, Any], kind: type, holder: etree._Element, place: str) -> None:
-        """Put in the fields that have a utype of ours."""
+        """Fill in the fields that have a utype of ours."""
         beginning = f"{OWN}{kind.__name__}."
         for parameter in xmltext.children(holder, "PARAM"):
             utype = parameter.get("utype", "")
@@ -201,22 +203,22 @@ class Reading:
                 leaves.plant(data, kind, path, parameter.get("value", ""), inner)
 
     def items(self, group: etree._Element | None, name: str) -> list[etree._Element]:
-        """The children of a group."""
+        """Return the children of a group."""
         return [] if group is None else list(xmltext.children(group, name))
 
     def at(self, place: str, element: etree._Element) -> str:
-        """Note where a place is."""
+        """Record the line of a place."""
         self.lines[place] = xmltext.line_of(element)
         return place
 
     def of(self, place: str, element: etree._Element, value: str) -> str:
-        """The value, its place noted."""
+        """Return the value and record the line of its place."""
         self.at(place, element)
         return value
 
 
 def told_of(element: etree._Element, lines: dict[str, int], place: str) -> dict[str, Any]:
-    """What a PARAM says of a parameter in VOTable's own words; its inner places get their lines."""
+    """Return what a PARAM states of a parameter in the terms of VOTable; add the lines of its places."""
     datatype = element.get("datatype", "char").removeprefix("xs:")
     if datatype not in _TYPES:
         known = ", ".join(_TYPES)
@@ -270,7 +272,7 @@ def _add_used(resource: etree._Element, definition: Definition) -> None:
 
 
 def _used(group: etree._Element, spec: ParameterSpec) -> etree._Element:
-    """The description of a parameter as a file that a job uses."""
+    """Add the description of a parameter as a file that a job uses."""
     element: etree._Element = add(group, "GROUP", {"name": spec.name, "utype": "voprov:UsedDescription"})
     if spec.description:
         add(element, "DESCRIPTION", text=spec.description)
@@ -299,7 +301,7 @@ def _add_generated(resource: etree._Element, definition: Definition) -> None:
 
 
 def _add_text(resource: etree._Element, name: str, text: str) -> None:
-    """The script or the README, as it is or, where XML cannot hold it, in base64."""
+    """Add the script or the README, as it is or, where XML cannot hold it, in base64."""
     if xmltext.is_writable(text):
         add_text(resource, name, text, f"{OWN}Package.{name}")
     else:
@@ -307,7 +309,7 @@ def _add_text(resource: etree._Element, name: str, text: str) -> None:
 
 
 def _text(resource: etree._Element, name: str, where: str) -> str:
-    """The script or the README; what others wrote gets line ends that a shell understands."""
+    """Return the script or the README; line ends of other systems become those that a shell understands."""
     for parameter in xmltext.children(resource, "PARAM"):
         if parameter.get("name") == name:
             text, utype = parameter.get("value", ""), parameter.get("utype", "")
@@ -318,6 +320,6 @@ def _text(resource: etree._Element, name: str, where: str) -> str:
 
 
 def _most(multiplicity: str) -> int:
-    """How many values OPUS's multiplicity allows: a number, a range such as 1..5, or * for any."""
+    """Return how many values OPUS's multiplicity allows: a number, a range such as 1..5, or * for any."""
     last = multiplicity.rpartition(".")[2].strip()
     return int(last) if last.isascii() and last.isdigit() else checks.MOST_VALUES

@@ -1,4 +1,4 @@
-"""What every VOTable is put together from: its root, elements, texts as PARAM, bytes. Imports what XML can hold.
+"""The parts of every VOTable: its root, elements, texts as PARAM, bytes. Imports what XML can hold.
 
 Elements stand in the order of VOTable 1.4; a character that no XML document can hold becomes U+FFFD.
 """
@@ -16,13 +16,13 @@ VOTABLE = "http://www.ivoa.net/xml/VOTable/v1.3"
 
 
 def table_root() -> etree._Element:
-    """An empty VOTable."""
+    """Return an empty VOTable."""
     names = cast(dict[str, str], {None: VOTABLE})  # the stubs know no default namespace
     return etree.Element(f"{{{VOTABLE}}}VOTABLE", {"version": "1.4"}, names)
 
 
 def add(parent: etree._Element, name: str, attributes: Mapping[str, str] | None = None, text: str = "") -> Any:
-    """A new element of VOTable below another."""
+    """Add an element of VOTable below another and return it."""
     written = {key: writable(value) for key, value in (attributes or {}).items()}
     element = etree.SubElement(parent, f"{{{VOTABLE}}}{name}", written)
     if text:
@@ -31,16 +31,16 @@ def add(parent: etree._Element, name: str, attributes: Mapping[str, str] | None 
 
 
 def add_text(parent: etree._Element, name: str, value: str, utype: str = "") -> None:
-    """A PARAM that is text."""
+    """Add a PARAM that is text."""
     attributes = {"name": name, "value": value, "datatype": datatype(value), "arraysize": "*"}
     add(parent, "PARAM", attributes | ({"utype": utype} if utype else {}))
 
 
 def datatype(text: str) -> str:
-    """The VOTable type of a text: char is ASCII only."""
+    """Return the VOTable type of a text: char is ASCII only."""
     return "char" if text.isascii() else "unicodeChar"
 
 
 def serialized(root: etree._Element) -> bytes:
-    """The document as bytes."""
+    """Return the document as bytes."""
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)

@@ -29,12 +29,12 @@ _OF_UWS = frozenset({"PHASE", "RUNID", "EXECUTIONDURATION", "DESTRUCTION"})
 
 
 def read(document: bytes, where: str) -> Package:
-    """The definition in a WADL document, checked, with the script and README that are in it."""
+    """Return the definition in a WADL document, checked, with the script and README that it holds."""
     return from_root(xmltext.parse(document, where), where)
 
 
 def from_root(root: etree._Element, where: str) -> Package:
-    """The same, of a document that is parsed."""
+    """Return the same from a parsed document."""
     resource = _joblist(root)
     if resource is None:
         raise DefinitionError(f"{where}: there is no resource with the id joblist: this describes no job list")
@@ -44,7 +44,7 @@ def from_root(root: etree._Element, where: str) -> Package:
 
 
 def write_package(package: Package, base_url: str = "") -> bytes:
-    """A WADL document of the definition with its script and README, for the server at `base_url`."""
+    """Return a WADL document of the definition with its script and README, for the server at `base_url`."""
     definition = package.definition
     checks.require_sound(definition, definition.name)
     root, resource = application(definition, base_url)
@@ -65,7 +65,7 @@ def write_package(package: Package, base_url: str = "") -> bytes:
 
 
 def _definition(root: etree._Element, resource: etree._Element, lines: dict[str, int]) -> dict[str, Any]:
-    """The whole definition as the native format has it."""
+    """Return the whole definition as the native format has it."""
     data = _told(root, resource, lines)
     _plant(data, Definition, resource, "", lines)
     parameters = _parameters(root, resource)
@@ -86,7 +86,7 @@ def _definition(root: etree._Element, resource: etree._Element, lines: dict[str,
 
 
 def _told(root: etree._Element, resource: etree._Element, lines: dict[str, int]) -> dict[str, Any]:
-    """What WADL's own words, and OPUS's, say of the definition as a whole."""
+    """Return what the terms of WADL, and of OPUS, state of the definition as a whole."""
     line = xmltext.line_of(resource)
     lines[""] = line
     name = resource.get("path", "").strip("/")
@@ -107,7 +107,7 @@ def _told(root: etree._Element, resource: etree._Element, lines: dict[str, int])
 
 
 def _told_parameter(element: etree._Element, place: str) -> dict[str, Any]:
-    """What WADL's own words, and OPUS's, say of a parameter."""
+    """Return what the terms of WADL, and of OPUS, state of a parameter."""
     datatype = element.get("type", "xs:string").rpartition(":")[2]
     if datatype not in _TYPES:
         known = ", ".join(_TYPES)
@@ -137,7 +137,7 @@ def _told_parameter(element: etree._Element, place: str) -> dict[str, Any]:
 
 
 def _told_result(option: etree._Element) -> dict[str, Any]:
-    """What WADL's own words, and OPUS's, say of a result."""
+    """Return what the terms of WADL, and of OPUS, state of a result."""
     name = option.get("value", "")
     data = {"name": name, "file": option.get("default") or name, "description": _documented(option)}
     mime = option.get("mediaType") or option.get("content_type")
@@ -145,7 +145,7 @@ def _told_result(option: etree._Element) -> dict[str, Any]:
 
 
 def _plant(data: dict[str, Any], kind: type, element: etree._Element, place: str, lines: dict[str, int]) -> None:
-    """Put in the fields that are in our namespace."""
+    """Fill in the fields that are in our namespace."""
     beginning = f"{{{OWN}}}"
     for key, text in element.attrib.items():
         if str(key).startswith(beginning):
@@ -156,7 +156,9 @@ def _plant(data: dict[str, Any], kind: type, element: etree._Element, place: str
 
 
 def _add_parameter(holder: etree._Element, spec: ParameterSpec, told: bool) -> None:
-    """The param of a parameter; where it was `told` in full before, without what only we know."""
+    """Add the param of a parameter; in full only in the request that creates a job, elsewhere in terms of WADL
+    alone.
+    """
     attributes = {"style": "query", "name": spec.name, "type": _WRITTEN.get(spec.type, "xs:string")}
     if spec.type in FILE_TYPES:
         attributes["type"] = "xs:anyURI"
@@ -184,7 +186,7 @@ def _add_result(holder: etree._Element, result: ResultSpec) -> None:
 
 
 def _add_text(resource: etree._Element, name: str, text: str) -> None:
-    """The script or the README, as it is or, where XML cannot hold it, in base64."""
+    """Add the script or the README, as it is or, where XML cannot hold it, in base64."""
     if not text:
         return
     element = etree.SubElement(resource, f"{{{OWN}}}{name}")
@@ -210,7 +212,7 @@ def _joblist(root: etree._Element) -> etree._Element | None:
 
 
 def _parameters(root: etree._Element, resource: etree._Element) -> list[etree._Element]:
-    """The parameters of the request that creates a job: where OPUS's id is, else in the list's POST."""
+    """Return the parameters of the request that creates a job: by OPUS's id, else those of the list's POST."""
     xml_id = "{http://www.w3.org/XML/1998/namespace}id"
     marked = (item for item in root.iter() if PARAMETERS[0] in (item.get("id"), item.get(xml_id)))
     posts = (item for item in xmltext.children(resource, "method") if item.get("name") == "POST")
@@ -224,7 +226,7 @@ def _is_own(element: etree._Element) -> bool:
 
 
 def _param(root: etree._Element, name: str) -> etree._Element:
-    """The param of that name; an empty one where there is none."""
+    """Return the param of that name; an empty one where there is none."""
     found: Iterator[etree._Element] = (item for item in xmltext.within(root, "param") if item.get("name") == name)
     found = (item for item in found if item.get("style") == "template")
     element = next(found, None)

@@ -31,11 +31,11 @@ _ATOMS = (
     ("stdout", "What the script printed", "xs:string", ""),
     ("stderr", "What the script printed as errors", "xs:string", ""),
 )
-"""What a job has as plain text: its path, what it is, its type, and the parameter by which it is changed."""
+"""The properties of a job as plain text: path, description, type, and the parameter that changes it."""
 
 
 def application(definition: Definition, base_url: str) -> tuple[etree._Element, etree._Element]:
-    """The document without the parameters and results of the definition, and its resource `joblist`."""
+    """Return the document without the parameters and results of the definition, and its resource `joblist`."""
     names = cast(dict[str, str], {None: WADL, "xs": _XS, "uws": _UWS, "d": OWN})  # the stubs know no default namespace
     root = etree.Element(f"{{{WADL}}}application", nsmap=names)
     add(root, "doc", {"title": definition.title}, "A job list of UWS 1.1")
@@ -61,7 +61,7 @@ def application(definition: Definition, base_url: str) -> tuple[etree._Element, 
 def add(
     parent: etree._Element, name: str, attributes: Mapping[str, str] | None = None, text: str = ""
 ) -> etree._Element:
-    """A new element of WADL below another."""
+    """Add an element of WADL below another and return it."""
     element = etree.SubElement(parent, f"{{{WADL}}}{name}", dict(attributes or {}))
     if text:
         element.text = text
@@ -159,7 +159,7 @@ def _method(
     element: str = "",
     media_type: str = "text/xml",
 ) -> etree._Element:
-    """A method with its answers; its request, to be filled."""
+    """Add a method with its responses and return its request, still to be filled."""
     method = add(resource, "method", {"name": name} | ({"id": number} if number else {}))
     add(method, "doc", text=says)
     request = add(method, "request")
@@ -173,7 +173,7 @@ def _method(
 
 
 def _form(request: etree._Element, number: str = "") -> etree._Element:
-    """The form that a request carries."""
+    """Add the form that a request carries."""
     form = add(request, "representation", {"mediaType": _FORM} | ({"id": number} if number else {}))
     if number:
         add(add(request, "representation", {"mediaType": _FILES}), "doc", text="The same, with files as parts")

@@ -1,4 +1,4 @@
-"""The formats that a definition is written in: media types, names of files, who writes each. Imports the formats."""
+"""The formats in which a definition is written: media types, file names and writers. Imports the formats."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uws_server.jobs.formats import Package, native, par, votable, wadl
 
 @dataclass(frozen=True)
 class Format:
-    """A format of a definition: its media type, the end of its file's name, how a package is written, what it is.
+    """A format of a definition: its media type, the suffix of its file, the writer of a package, and its name.
 
     `write` takes the package and the address of the server whose jobs it makes.
     """

@@ -1,4 +1,4 @@
-"""Reads XML that somebody else wrote: no network, no DTD, no entities, no endless depth; says what XML can hold.
+"""Reads XML of strangers, without network, DTD, entities or endless depth; knows what XML can hold.
 
 UTF-8 only. A document type is refused as such, before the parser sees it, because entities are declared there. Imports
 the errors and what all readers share.
@@ -24,7 +24,7 @@ _PLACE_OF_PARSER = re.compile(r", line \d+, column \d+.*$", re.DOTALL)
 
 
 def parse(document: bytes, where: str) -> etree._Element:
-    """The root of an XML document; DefinitionError, with the line, for what is none or is not read."""
+    """Return the root of an XML document. Raise DefinitionError, with the line, if it is not XML or is refused."""
     text = content.decoded(document, where)
     declared = _DECLARED.match(text)
     if declared and declared[1].lower() not in _UTF8:
@@ -50,48 +50,50 @@ def parse(document: bytes, where: str) -> etree._Element:
 
 
 def kind(element: etree._Element) -> str:
-    """The name of an element without its namespace; '' for what is no element."""
+    """Return the name of an element without its namespace; '' for a node that is no element."""
     return etree.QName(element).localname if isinstance(element.tag, str) else ""
 
 
 def children(element: etree._Element, name: str) -> Iterator[etree._Element]:
-    """The children of that name, in any namespace."""
+    """Yield the children of that name, in any namespace."""
     return (child for child in element if kind(child) == name)
 
 
 def within(element: etree._Element, name: str) -> Iterator[etree._Element]:
-    """The elements of that name below, in any namespace, in document order."""
+    """Yield the elements of that name below, in any namespace, in document order."""
     return (inner for inner in element.iter() if kind(inner) == name)
 
 
 def line_of(element: etree._Element) -> int:
-    """The line of an element; 0 where it was not read."""
+    """Return the line of an element; 0 where the parser recorded none."""
     line: object = element.sourceline
     return line if isinstance(line, int) else 0
 
 
 def text_of(element: etree._Element | None) -> str:
-    """The text of an element, without the space around it; '' for none."""
+    """Return the text of an element, without the space around it; '' for None."""
     return "" if element is None else "".join(str(piece) for piece in element.itertext()).strip()
 
 
 def is_writable(text: str) -> bool:
-    """Whether an XML document can hold a text as it is."""
+    """Return whether an XML document can hold a text as it is."""
     return _UNWRITABLE.search(text) is None
 
 
 def writable(text: str) -> str:
-    """A text without what no XML document can hold: U+FFFD stands for it."""
+    """Return a text in which U+FFFD stands for each character that no XML document can hold."""
     return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def as_base64(text: str) -> str:
-    """A text that no XML document holds as it is."""
+    """Return the base64 of a text that no XML document holds as it is."""
     return base64.b64encode(text.encode("utf-8")).decode("ascii")
 
 
 def from_base64(text: str, where: str, problem: Problem) -> str:
-    """What as_base64 made; where it is none, a DefinitionError at the place and line of `problem`."""
+    """Return the text that `as_base64` encoded. Raise DefinitionError, at the place and line of `problem`, for other
+    text.
+    """
     try:
         return base64.b64decode(text, validate=False).decode("utf-8")
     except (binascii.Error, ValueError) as error:
@@ -100,7 +102,7 @@ def from_base64(text: str, where: str, problem: Problem) -> str:
 
 
 def _refuse_document_type(text: str, where: str) -> None:
-    """Look for a document type where one can stand: before the first element."""
+    """Refuse a document type, looked for where one can stand: before the first element."""
     start = 0
     while (start := text.find("<", start)) >= 0:
         if text.startswith("<!--", start):

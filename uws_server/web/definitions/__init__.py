@@ -1,1 +1,1 @@
-"""The pages of job definitions: what there is, the editor, drafts and their trials, differences of versions."""
+"""The pages of job definitions: the list, the editor, drafts and their trials, differences of versions."""

@@ -1,4 +1,4 @@
-"""What differs between two versions of a definition's files, line by line, for a page. Imports nothing of ours."""
+"""The differences between two versions of a definition's files, line by line. Imports nothing of ours."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ MOST_LINES = 5000
 """Lines of a file's differences that a page shows."""
 
 MOST_COMPARED = 20_000
-"""Lines of a file, before and after together, that are compared: more would take the server too long."""
+"""Lines of a file, of both versions together, that are compared: more would take the server too long."""
 
 Kind = Literal["same", "added", "removed", "place"]
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the differences: of both, of one of them, or where in the file the next ones are."""
+    """A line of the differences: of both versions, of one of them, or the position of the next lines in the file."""
 
     kind: Kind
     text: str
@@ -26,7 +26,7 @@ class Line:
 
 @dataclass(frozen=True)
 class FileDifference:
-    """What differs in one file; `word` says what became of it."""
+    """The differences of one file; `word` says what became of it."""
 
     name: str
     word: Literal["changed", "new", "gone"]
@@ -35,7 +35,7 @@ class FileDifference:
 
 
 def between(before: Mapping[str, str], after: Mapping[str, str]) -> list[FileDifference]:
-    """The files that differ, by name."""
+    """Return the files that differ, by name."""
     found = []
     for name in sorted(before.keys() | after.keys()):
         old, new = before.get(name), after.get(name)

@@ -1,4 +1,6 @@
-"""What the pages about job definitions share: the use cases for who reads, and who may. Imports the use cases."""
+"""The common part of the pages about job definitions: the use cases for the reader, and rights. Imports the use
+cases.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from uws_server.web.shared.page import Page
 from uws_server.web.shared.render import Renderer
 
 _STEPS: frozenset[Action] = frozenset({"create", "request", "withdraw", "accept", "refuse", "discard"})
-"""What is done with a draft; the rest of a history is of what is live."""
+"""The actions on a draft; the others of a history are on the live definition."""
 
 
 class DraftPage(Page):
@@ -21,15 +23,15 @@ class DraftPage(Page):
 
     @property
     def drafts(self) -> Drafts:
-        """The use cases for the caller of the current request."""
+        """Return the use cases for the caller of the current request."""
         return Drafts(self.services, self.job_service.caller)
 
     def require_author(self) -> None:
-        """Refuse who may not write job definitions."""
+        """Refuse callers who may not write job definitions."""
         self.services.rights.require_draft(self.job_service.caller)
 
     def asked(self, draft: Draft | None) -> Change | None:
-        """Who asked for the validation of a draft, or refused it, when and why; None if nobody did."""
+        """Return who asked for the validation of a draft, or refused it, when and why; None if nobody did."""
         if draft is None:
             return None
         steps = (change for change in self.drafts.history(draft.name) if change.action in _STEPS)
@@ -37,7 +39,7 @@ class DraftPage(Page):
         return newest if newest is not None and newest.action in ("request", "refuse") else None
 
     def live_before(self, asked: Change | None) -> str:
-        """The revision that is live while another one is asked for; '' for none."""
+        """Return the revision that is live while the validation of another one is requested; '' for none."""
         if asked is None or asked.action != "request":
             return ""
         live = self.services.library.by_name().get(asked.name)

@@ -1,4 +1,4 @@
-"""The editor of a job definition: shown, changed step by step, saved, tried, handed on. Imports the use cases.
+"""The editor of a job definition: displayed, changed step by step, saved, tried, submitted. Imports the use cases.
 
 Every button of the page sends the whole form: what was typed comes back whatever the answer is. The page's script sends
 the same form and puts the answer in its place; without it the browser does.
@@ -30,7 +30,7 @@ from uws_server.web.definitions.shown import Shown, form_of, of_draft, read_base
 from uws_server.web.shared import boxes, documentation
 
 NEW = "_new"
-"""What stands for the name in the address of a definition that has none yet; no name begins so."""
+"""The name in the address of a definition that has none yet; no name begins so."""
 
 SAID = {
     "saved": "Saved.",
@@ -42,7 +42,7 @@ SAID = {
     "refused": "Refused: the draft can be changed again.",
     "theirs": "This is the draft as it was last saved.",
 }
-"""What the page says after a button did its work."""
+"""The confirmation that the page shows after a button did its work."""
 _STEP = re.compile(r"(parameters|results)\.(add|up|down|remove)(?:\.([0-9]{1,5}|[a-z_]{1,20}))?")
 _KEPT = {"save": "Not saved", "try": "Not tried", "request": "Not asked for"}
 _HANDED_ON = frozenset({"withdraw", "discard", "accept", "refuse"})
@@ -99,7 +99,7 @@ class Editor(DraftPage):
     # --- what the buttons do ---------------------------------------------------------------------------
 
     def _keep(self, shown: Shown, do: str, why: str) -> HTTPResponse:
-        """Save what is typed, then try it or ask for validation where that was pressed."""
+        """Save what is typed, then try it or request validation if that button was pressed."""
         do, _, over = do.partition(".over.")
         if do not in _KEPT:
             raise BadRequest(f"_do: {do[:40]!r} is no button of this page")
@@ -128,7 +128,7 @@ class Editor(DraftPage):
             return self._refuse(shown, do, _problems_of(error, at), error.status)
 
     def _saved(self, shown: Shown, files: Mapping[str, str]) -> Draft:
-        """The draft as it is typed; one that is as it was saved is not saved again."""
+        """Return the draft as it is typed, saved unless it is unchanged."""
         if shown.draft is None:
             return self.drafts.create(files)
         if shown.draft.edit == shown.edit and dict(shown.draft.files) == files:
@@ -168,7 +168,7 @@ class Editor(DraftPage):
             return self._show(shown, error.status)
 
     def _import(self, shown: Shown, upload: Upload | None) -> HTTPResponse:
-        """Fill the sheet with a document; nothing is saved."""
+        """Fill the sheet from a document; nothing is saved."""
         try:
             package = _read_document(upload)
         except BadRequest as error:
@@ -198,7 +198,7 @@ class Editor(DraftPage):
         return forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload)
 
     def _typed(self, form: Form, name: str) -> Shown:
-        """What the form brought, with its problems."""
+        """Return the editor as the form sent it, with its problems."""
         self.require_author()
         draft = None if name == NEW else self.drafts.get(name)
         typed = sheet.of_form(form.values)
@@ -211,7 +211,7 @@ class Editor(DraftPage):
         return shown
 
     def _problems(self, shown: Shown) -> list[Problem]:
-        """Texts that are no values first; what is said of the usual value that stands for one is not told."""
+        """Return texts that are no values first, without the problems of the defaults that stand for them."""
         reading = sheetreader.read(shown.sheet)
         odd = {shown.sheet.control(problem.parameter) for problem in reading.problems}
         found = self.drafts.problems(reading.files)
@@ -245,7 +245,7 @@ class Editor(DraftPage):
         )
 
     def _others(self, draft: Draft | None) -> list[str]:
-        """The files of the definition that a draft changes which the editor does not show, and which stay."""
+        """Return the files that a draft changes but the editor does not show, and which stay."""
         if draft is None or not draft.based_on:
             return []
         kept = self.drafts.files_of(draft.based_on)
@@ -257,7 +257,7 @@ class Editor(DraftPage):
 
 
 def _problems_of(error: BadRequest | Conflict, at: str = "") -> list[Problem]:
-    """The problems of a refusal; those without a place get `at`."""
+    """Return the problems of a refusal; those without a place get `at`."""
     found = problems_of(error) if isinstance(error, BadRequest) else (Problem("", str(error)),)
     return [replace(problem, parameter=problem.parameter or at) for problem in found]
 

@@ -1,4 +1,4 @@
-"""Job definitions for people: the list, one with its history, its versions, what differs. Imports the use cases."""
+"""Job definitions for people: the list, and one with its history, versions and differences. Imports the use cases."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WORDS: Mapping[Action, str] = {
     "refuse": "Refused",
     "discard": "Draft discarded",
 }
-"""How a page calls what was done."""
+"""The words of a page for each action."""
 _REVISION = re.compile("[0-9a-f]{64}")
 
 SAID = {
@@ -43,7 +43,7 @@ SAID = {
     "removed": "Removed: no new jobs can be made with it. Its history stays, and any version can be restored.",
     "discarded": "The draft is discarded.",
 }
-"""What a page says after a button did its work."""
+"""The confirmation that a page shows after a button did its work."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Version:
-    """A line of the history: what was done with which version ('' where its files cannot be had).
+    """A line of the history: an action and its version ('' where its files cannot be had).
 
     `before` is the revision that was live before it; `is_live` whether it made live what is live now.
     """
@@ -196,7 +196,9 @@ class Definitions(DraftPage):
             return None
 
     def _history(self, drafts: Drafts, name: str) -> list[Version]:
-        """What happened to a definition, the newest first; the newest that made a version live is the live one."""
+        """Return what happened to a definition, the newest first; the newest that made a version live is the live
+        one.
+        """
         changes = list(drafts.history(name))
         versions: dict[str, str] = {}
         for change in changes:
@@ -224,7 +226,7 @@ class Definitions(DraftPage):
             return ""
 
     def _change(self, name: str, revision: str) -> Change:
-        """The change that made a revision part of a definition's history: others are nobody's to see here."""
+        """Return the change that made a revision part of a definition's history; others are not visible here."""
         found = [change for change in self.drafts.history(name) if change.revision == revision and revision]
         if not found:
             raise NotFound(f"the history of {name[:64]!r} has no version {revision[:12]!r}")
@@ -232,5 +234,5 @@ class Definitions(DraftPage):
 
 
 def _before(older: Sequence[Change], revision: str) -> str:
-    """The revision that was live before another one, '' for none."""
+    """Return the revision that was live before another one, '' for none."""
     return next((one.revision for one in older if one.action in WAS_LIVE and one.revision != revision), "")

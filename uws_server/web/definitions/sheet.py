@@ -1,4 +1,4 @@
-"""What is typed in the editor of job definitions: texts, whatever they are.
+"""The sheet of the editor of job definitions: the texts as they are typed.
 
 A text that fits no value (a word where a number belongs) stays as it was typed; `sheetreader` makes a definition of
 them. Imports the jobs' values and formats.
@@ -30,7 +30,7 @@ UNITS = {"": 1, "B": 1} | {
     for letter in letters
     for binary in ("", "i")
 }
-"""Bytes of each unit of a size."""
+"""The unit of a size, and its bytes."""
 TEXTS_OF_PARAMETER = ("description", "unit", "pattern", "ucd", "utype", "xtype", "annotation", "group", "media_type",
                        "url")  # fmt: skip
 """The fields of a parameter that are texts as they are."""
@@ -48,11 +48,11 @@ class Sheet:
     results: list[dict[str, str]] = field(default_factory=list)
 
     def rows(self, kind: Rows) -> list[dict[str, str]]:
-        """The rows of parameters, or those of results."""
+        """Return the rows of parameters, or those of results."""
         return self.parameters if kind == "parameters" else self.results
 
     def text(self, place: str) -> str:
-        """The text at a place such as title or parameters[2].min; '' where there is none."""
+        """Return the text at a place such as title or parameters[2].min; '' where there is none."""
         found = _ROW.fullmatch(place)
         if found is None:
             return self.texts.get(place, "")
@@ -60,7 +60,7 @@ class Sheet:
         return rows[number].get(found[3], "") if number < len(rows) else ""
 
     def control(self, place: str) -> str:
-        """The place of the control where a problem is told: that of parameters[2].options[1] is without the [1]."""
+        """Return the place of the control that shows a problem: that of parameters[2].options[1] is without the [1]."""
         if place.startswith("script:"):
             return "script"
         if place in ("control.duration", "control.destruction"):
@@ -78,18 +78,18 @@ class Sheet:
 
 
 def blank() -> Sheet:
-    """The sheet of a new definition."""
+    """Return the sheet of a new definition."""
     return of_package(Package(Definition("", "1.0", "", Entry("python", "run.py"))))
 
 
 def of_files(files: Mapping[str, str]) -> Sheet:
-    """The sheet of a definition's files."""
+    """Return the sheet of a definition's files."""
     definition = native.read_unchecked(files[DEFINITION_FILE], DEFINITION_FILE)
     return of_package(Package(definition, files.get(definition.entry.script, ""), files.get(README_FILE, "")))
 
 
 def of_package(package: Package) -> Sheet:
-    """The sheet of a definition with its script and its README."""
+    """Return the sheet of a definition with its script and its README."""
     definition = package.definition
     control, keep = definition.control, definition.control.destruction
     texts = {name: str(getattr(definition, name))
@@ -115,7 +115,7 @@ def of_package(package: Package) -> Sheet:
 
 
 def of_form(values: Mapping[str, Sequence[str]]) -> Sheet:
-    """The sheet that a form brought; a browser's line ends become ours. BadRequest for more rows than there may be."""
+    """Return the sheet of a form, with Unix line ends. Raise BadRequest for more rows than are allowed."""
     sheet = Sheet(dict.fromkeys(_SINGLE, ""))
     rows: dict[str, dict[int, dict[str, str]]] = {kind: {} for kind in MOST}
     for name, texts in values.items():
@@ -132,7 +132,7 @@ def of_form(values: Mapping[str, Sequence[str]]) -> Sheet:
 
 
 def refused(sheet: Sheet, problems: Sequence[Problem]) -> list[Problem]:
-    """Those of a definition's problems with which not even a draft is kept: names that may not be, odd characters.
+    """Return the problems with which not even a draft is kept: names that are not allowed, control characters.
 
     A name that is not there yet is no such problem.
     """
@@ -161,7 +161,7 @@ def _parameter_row(spec: ParameterSpec, test: Sequence[str]) -> dict[str, str]:
 
 
 def _size_text(count: int) -> str:
-    """A number of bytes, exactly, in the largest unit that is whole."""
+    """Return a number of bytes, exactly, in the largest unit that is whole."""
     for unit in ("TiB", "GiB", "MiB", "TB", "GB", "MB"):
         if count and count % UNITS[unit] == 0:
             return f"{count // UNITS[unit]} {unit}"

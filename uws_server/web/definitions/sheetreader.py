@@ -25,7 +25,7 @@ _SIZE = re.compile(r"([0-9]{1,15})\s*(|B|[kKMGT]i?B)")
 
 @dataclass
 class Reading:
-    """What a sheet says: the definition and its files, and the problems of texts that are no values."""
+    """The definition and the files of a sheet, and the problems of texts that are no values."""
 
     definition: Definition
     files: Mapping[str, str]
@@ -33,7 +33,7 @@ class Reading:
 
 
 def read(sheet: Sheet) -> Reading:
-    """The definition and the files that a sheet makes; where a text is no value, the usual one stands for it."""
+    """Return the definition and the files of a sheet; the default stands for a text that is no value."""
     reader = _Reader(sheet)
     definition = reader.definition()
     files = {DEFINITION_FILE: native.write(definition), definition.entry.script: sheet.texts["script"]}
@@ -43,7 +43,7 @@ def read(sheet: Sheet) -> Reading:
 
 
 class _Reader:
-    """Reads the texts of a sheet as values and remembers what was wrong."""
+    """Reads the texts of a sheet as values and records the problems."""
 
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
@@ -139,7 +139,7 @@ class _Reader:
 
 
 def _open_texts(sheet: Sheet) -> Iterator[tuple[str, str]]:
-    """The texts whose characters no check of a definition looks at, with their places."""
+    """Yield the texts whose characters no check of a definition looks at, with their places."""
     yield from ((place, sheet.texts[place]) for place in ("script", "readme"))
     for i, row in enumerate(sheet.parameters):
         yield from ((f"parameters[{i}].{name}", row.get(name, "")) for name in ("default", "test"))
@@ -162,7 +162,7 @@ def _typed(text: str, kind: str) -> str | float | bool:
 
 
 def _as_number(text: str) -> float | None:
-    """The finite number that a text is; a whole one as int, as JSON knows it."""
+    """Return the finite number that a text is; a whole one as int, as JSON has it."""
     if re.fullmatch(r"-?[0-9]{1,15}", text):
         return int(text)
     try:

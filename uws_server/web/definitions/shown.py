@@ -1,4 +1,4 @@
-"""What the page of the editor shows, and its steps that need no server: rows added, moved, removed.
+"""The state of the editor's page, and its steps that need no server: rows added, moved, removed.
 
 Imports the jobs' values and the other values of the pages.
 """
@@ -24,11 +24,11 @@ _MOST_BASE_FILES = 1000
 
 @dataclass
 class Shown:
-    """What the page shows: the draft, what is typed, what is said of it.
+    """The state of the page: the draft, the sheet as typed, the message.
 
-    `edit` and `base` are the save and the files that the typing began from; `focus` the place the cursor goes to;
-    `refused` what did not happen; `theirs` the draft that somebody saved meanwhile; `checked` whether problems are
-    told.
+    `edit` and `base` are the save and the files that the typing began from; `focus` the place of the cursor; `refused`
+    an action that failed; `theirs` the draft that another user saved meanwhile; `checked` whether problems are
+    displayed.
     """
 
     sheet: Sheet
@@ -44,17 +44,17 @@ class Shown:
 
     @property
     def editable(self) -> bool:
-        """Whether the draft can be changed: not while it waits for an admin."""
+        """Return whether the draft can be changed: not while it waits for an admin."""
         return self.draft is None or self.draft.state == "draft"
 
     @property
     def told(self) -> dict[str, str]:
-        """What is said at each control, by its place; nothing before somebody asked."""
+        """Return the message at each control, by its place; none before a check was requested."""
         return self.found if self.checked or self.refused else {}
 
     @property
     def found(self) -> dict[str, str]:
-        """What is wrong at each control, by its place."""
+        """Return what is wrong at each control, by its place."""
         found: dict[str, list[str]] = {}
         for problem in self.problems:
             place = self.sheet.control(problem.parameter)
@@ -63,17 +63,17 @@ class Shown:
 
     @property
     def lines(self) -> dict[int, str]:
-        """The mistakes of the script, by line."""
+        """Return the mistakes of the script, by line."""
         found = [(problem, re.fullmatch(r"script:([0-9]{1,7})", problem.parameter)) for problem in self.problems]
         return {int(line[1]): problem.message for problem, line in found if line}
 
     def message(self, problem: Problem) -> str:
-        """A problem as it is told at its control."""
+        """Return the message of a problem at its control."""
         line = re.fullmatch(r"script:([0-9]+)", problem.parameter)
         return f"line {line[1]}: {problem.message}" if line else problem.message
 
     def label(self, problem: Problem) -> str:
-        """How a list of problems names the place of one, such as `binsize, default`; '' for none."""
+        """Return the place of a problem in words, such as `binsize, default`; '' for none."""
         if line := re.fullmatch(r"script:([0-9]+)", problem.parameter):
             return f"script, line {line[1]}"
         place = self.sheet.control(problem.parameter)
@@ -85,14 +85,14 @@ class Shown:
         return f"{name[:64] or f'{row[1][:-1]} {int(row[2]) + 1}'}, {row[3]}"
 
     def target(self, problem: Problem) -> str:
-        """The id of the control where a problem is told; '' where there is none."""
+        """Return the id of the control that shows a problem; '' where there is none."""
         place = self.sheet.control(problem.parameter)
         known = place in self.sheet.texts or place in MOST or place == "_document" or "[" in place
         return place_id(place) if known else ""
 
 
 def of_draft(draft: Draft) -> Shown:
-    """A draft as it is saved; where even that cannot be read the sheet is empty but for its name."""
+    """Return the editor of a draft as it is saved; of an unreadable one the sheet has the name alone."""
     try:
         typed = sheet.of_files(draft.files)
     except DefinitionError:
@@ -102,7 +102,7 @@ def of_draft(draft: Draft) -> Shown:
 
 
 def read_base(text: str | None) -> dict[str, str]:
-    """The files that a form says its typing began from; what is none of that counts as nothing."""
+    """Return the files that the typing began from, as the form states them; none where it does not."""
     try:
         found = jsontext.parse(text or "{}")
     except JsonError:
@@ -113,7 +113,7 @@ def read_base(text: str | None) -> dict[str, str]:
 
 
 def take_step(shown: Shown, kind: Rows, step: str, which: str) -> None:
-    """Add, move or remove a row; say it, and where the cursor goes."""
+    """Add, move or remove a row; set the message and the place of the cursor."""
     rows, one = shown.sheet.rows(kind), kind[:-1]
     if step == "add":
         if len(rows) >= MOST[kind]:
@@ -144,6 +144,6 @@ def take_step(shown: Shown, kind: Rows, step: str, which: str) -> None:
 
 
 def form_of(definition: Definition) -> list[Group]:
-    """The fields of the form that a definition makes; a parameter without a name has none yet."""
+    """Return the fields of the form that a definition makes; a parameter without a name has none yet."""
     named = replace(definition, parameters=tuple(spec for spec in definition.parameters if spec.name))
     return groups(named, Filled())

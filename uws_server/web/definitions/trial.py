@@ -1,4 +1,4 @@
-"""The trial job of a draft as the editor shows it: how far it is, its log, its results. Imports the use cases."""
+"""The trial job of a draft in the editor: its progress, log and results. Imports the use cases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uws_server.web.shared import logtext
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial job: how far it is, the end of its log, the file names of its results by their ids."""
+    """A trial job: its progress, the end of its log, the file names of its results by their ids."""
 
     job: Job
     ended: bool
@@ -24,7 +24,7 @@ class Trial:
 
 
 def look(job_service: JobService, job_id: str) -> Trial | None:
-    """The trial job of that id; None if it is gone or not to be seen."""
+    """Return the trial job of that id; None if there is none or it is not visible."""
     try:
         job = job_service.job(job_id)
     except ServerError:

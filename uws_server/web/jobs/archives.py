@@ -1,4 +1,4 @@
-"""Files as one tar or zip file, made as it is sent: its size is known before, nothing is held. Imports nothing of ours.
+"""Files as one tar or zip file, written while it is sent; its size is known before. Imports nothing of ours.
 
 Nothing is compressed: FITS products hardly would be, and so the length is told before the first byte. A zip follows
 APPNOTE 6.3.9: the checksum stands behind each file (it is not known before), the 64-bit forms are used where a size or
@@ -24,7 +24,7 @@ _FLAGS = 0x0808
 
 @dataclass(frozen=True)
 class Member:
-    """A file, what it is called in the archive, its size in bytes and when it was changed (seconds since 1970)."""
+    """A file, its name in the archive, its size in bytes and when it was changed (seconds since 1970)."""
 
     name: str
     path: Path
@@ -33,12 +33,12 @@ class Member:
 
     @classmethod
     def of(cls, name: str, path: Path) -> Member:
-        """The member for a file as it is now."""
+        """Return the member for a file as it is now."""
         status = path.stat()
         return cls(name, path, status.st_size, int(status.st_mtime))
 
     def pieces(self) -> Iterator[bytes]:
-        """The content, in pieces; OSError where the file became shorter, so that the client sees a broken archive."""
+        """Yield the content. Raise OSError if the file became shorter, so that the client sees a broken archive."""
         left = self.size
         with self.path.open("rb") as stream:
             while left:
@@ -50,12 +50,12 @@ class Member:
 
 
 def tar_size(members: Iterable[Member]) -> int:
-    """The bytes of a tar file."""
+    """Return the size of a tar file in bytes."""
     return sum(len(_tar_header(member)) + member.size + _padding(member.size) for member in members) + _TAR_END
 
 
 def tar(members: Iterable[Member]) -> Iterator[bytes]:
-    """The pieces of a tar file."""
+    """Yield the pieces of a tar file."""
     for member in members:
         yield _tar_header(member)
         yield from member.pieces()
@@ -77,7 +77,7 @@ def _padding(size: int) -> int:
 
 
 def zip_size(members: Iterable[Member]) -> int:
-    """The bytes of a zip file."""
+    """Return the size of a zip file in bytes."""
     at = directory = count = 0
     for member in members:
         directory += len(_entry(member, 0, at))
@@ -87,7 +87,7 @@ def zip_size(members: Iterable[Member]) -> int:
 
 
 def zipped(members: Iterable[Member]) -> Iterator[bytes]:
-    """The pieces of a zip file."""
+    """Yield the pieces of a zip file."""
     at = 0
     entries = []
     for member in members:
@@ -109,14 +109,14 @@ def _is_long(member: Member) -> bool:
 
 
 def _moment(member: Member) -> tuple[int, int]:
-    """Time and date as MS-DOS wrote them, UTC; those it cannot write become its first or last."""
+    """Return time and date in the format of MS-DOS, UTC; those outside its range become its first or last."""
     year, month, day, hour, minute, second = time.gmtime(member.changed)[:6]
     year = min(max(year, 1980), 2107)
     return hour << 11 | minute << 5 | second // 2, (year - 1980) << 9 | month << 5 | day
 
 
 def _local(member: Member) -> bytes:
-    """The header in front of a file."""
+    """Return the header in front of a file."""
     name = member.name.encode()
     extra = struct.pack("<HHQQ", 1, 16, 0, 0) if _is_long(member) else b""
     size = _LARGEST if extra else 0
@@ -125,13 +125,13 @@ def _local(member: Member) -> bytes:
 
 
 def _descriptor(member: Member, checksum: int) -> bytes:
-    """What stands behind a file."""
+    """Return the data descriptor behind a file."""
     form = "<4sLQQ" if _is_long(member) else "<4sLLL"
     return struct.pack(form, b"PK\7\10", checksum, member.size, member.size)
 
 
 def _entry(member: Member, checksum: int, at: int) -> bytes:
-    """The entry of a file in the directory at the end."""
+    """Return the entry of a file in the central directory."""
     name = member.name.encode()
     numbers = [*([member.size] * 2 if _is_long(member) else []), *([at] if at >= _LARGEST else [])]
     extra = struct.pack(f"<HH{len(numbers)}Q", 1, 8 * len(numbers), *numbers) if numbers else b""
@@ -146,7 +146,7 @@ def _entry(member: Member, checksum: int, at: int) -> bytes:
 
 
 def _end(count: int, directory: int, at: int) -> bytes:
-    """What ends the file: where the directory is."""
+    """Return the end of a zip file: where the central directory is."""
     long = b""
     if count >= _MOST or directory >= _LARGEST or at >= _LARGEST:
         long = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 3 << 8 | 45, 45, 0, 0, count, count, directory, at)

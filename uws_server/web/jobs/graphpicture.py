@@ -1,4 +1,4 @@
-"""Where the jobs and files of a graph are drawn, in rows from the earliest at the top. Imports the graph.
+"""The layout of a provenance graph: jobs and files in rows, the earliest at the top. Imports the graph.
 
 A node stands below all that it came of. A row has a few nodes; more go into rows below. The template draws them.
 """
@@ -25,7 +25,7 @@ Kind = Literal["file", "files", "job", "unseen", "foreign"]
 
 @dataclass(frozen=True)
 class Node:
-    """A job or a file: what is written on it, and its upper left corner."""
+    """A job or a file: its caption, and its upper left corner."""
 
     key: str
     kind: Kind
@@ -39,7 +39,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """An arrow from what came first to what came of it, as the path of an SVG; `again` for a job that runs another."""
+    """An arrow to a job or a file from what it came of, as the path of an SVG; `again` for a rerun."""
 
     path: str
     again: bool
@@ -74,7 +74,7 @@ def picture(whole: ProvenanceGraph, current: str) -> Picture:
 
 
 def _nearest(whole: ProvenanceGraph, current: str) -> set[str]:
-    """The activities that are drawn: those with the fewest steps to the current one."""
+    """Return the activities that are drawn: those with the fewest steps to the current one."""
     beside: dict[str, list[str]] = {}
     for each in whole.activities:
         for key in (*(link.key for link in (*each.used, *each.made)), *each.informed_by):
@@ -91,7 +91,7 @@ def _nearest(whole: ProvenanceGraph, current: str) -> set[str]:
 
 
 def _files_of(shown: ProvenanceGraph, current: str) -> dict[str, File]:
-    """The files that are drawn: those that a drawn activity used, and what the current one made."""
+    """Return the files that are drawn: inputs of a drawn activity, and the files that the current one made."""
     used = {link.key for each in shown.activities for link in each.used}
     mine = {link.key for each in shown.activities if each.key == current for link in each.made}
     several = [shown.files[key] for key in mine if key in shown.files and shown.files[key].members]
@@ -102,14 +102,14 @@ def _files_of(shown: ProvenanceGraph, current: str) -> dict[str, File]:
 
 
 def _arrows(shown: ProvenanceGraph, files: Mapping[str, File]) -> list[tuple[str, str]]:
-    """From a file to the activity that used it, from an activity to the file it made."""
+    """Return the arrows from a file to the activity that used it, and from an activity to the file it made."""
     found = [(link.key, each.key) for each in shown.activities for link in each.used if link.key in files]
     found += [(each.key, link.key) for each in shown.activities for link in each.made if link.key in files]
     return list(dict.fromkeys(found))
 
 
 def _rows(keys: Sequence[str], arrows: Sequence[tuple[str, str]]) -> list[list[str]]:
-    """Rows in which everything stands below what it came of; a cycle ends where it began."""
+    """Return rows in which everything stands below what it came of; a cycle is cut where it began."""
     before: dict[str, set[str]] = {key: set() for key in keys}
     for one, other in arrows:
         before[other].add(one)
@@ -131,7 +131,7 @@ def _rows(keys: Sequence[str], arrows: Sequence[tuple[str, str]]) -> list[list[s
 
 
 def _places(rows: Sequence[Sequence[str]], arrows: Sequence[tuple[str, str]]) -> dict[str, tuple[int, int]]:
-    """The corner of each node: rows of a few, each in the middle, in the order of what is above."""
+    """Return the corner of each node: rows of a few, each centred, in the order of the row above."""
     before: dict[str, list[str]] = {}
     for one, other in arrows:
         before.setdefault(other, []).append(one)
@@ -170,7 +170,7 @@ def _node(shown: ProvenanceGraph, files: Mapping[str, File], key: str, current: 
 
 
 def _path(one: tuple[int, int], other: tuple[int, int]) -> str:
-    """A curve from the foot of a node to the head of another."""
+    """Return a curve from the foot of a node to the head of another."""
     x1, y1 = one[0] + WIDTH // 2, one[1] + HEIGHT
     x2, y2 = other[0] + WIDTH // 2, other[1] - 3
     bend = max(18, (y2 - y1) // 2)
@@ -178,7 +178,7 @@ def _path(one: tuple[int, int], other: tuple[int, int]) -> str:
 
 
 def _short(text: str) -> str:
-    """A text that fits into a node: capitals and digits are wider."""
+    """Return a text that fits into a node: capitals and digits are wider."""
     room = _LETTERS
     for at, letter in enumerate(text):
         room -= 1.3 if letter.isupper() or letter.isdigit() else 1.0

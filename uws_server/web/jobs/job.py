@@ -41,7 +41,7 @@ _MTYPES = {
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A result in the table: its file, its preview, its addresses, the SAMP message that sends it ('' for none)."""
+    """A result in the table: its file, preview and addresses, and the SAMP message that sends it ('' for none)."""
 
     result: Result
     file: str
@@ -54,7 +54,7 @@ class ResultRow:
 
 @dataclass(frozen=True)
 class Given:
-    """One value of a parameter: what is shown, where its file is, what kind it is."""
+    """A value of a parameter: its text, the address of its file, and its kind."""
 
     text: str
     url: str
@@ -157,27 +157,27 @@ class JobPage(Page):
         return self.render.go(self.render.link("jobs", job_id))
 
     def share_link(self, job: Job) -> str:
-        """The link that shows a shared job to whom it is given; '' for a job that is not shared."""
+        """Return the link that opens a shared job; '' for a job that is not shared."""
         if not job.share:
             return ""
         return f"{self.services.base_url}/jobs/{job.id}?{SHARE}={job.share}"
 
     def draft(self, job: Job) -> Draft | None:
-        """The draft that a trial tried, while there is one and the reader may see it."""
+        """Return the draft that a trial tried, if it exists and the reader may see it."""
         if not job.trial or not self.services.rights.may_draft(self.job_service.caller):
             return None
         drafts = Drafts(self.services, self.job_service.caller).all()
         return next((one for one in drafts if one.name == job.definition), None)
 
     def definition(self, job: Job) -> Definition | None:
-        """The definition of a job, as it was when the job was made; None if it is gone."""
+        """Return the definition of a job, as it was when the job was created; None if it is gone."""
         try:
             return self.services.library.of(job).definition
         except NotFound:
             return None
 
     def results(self, job: Job) -> list[ResultRow]:
-        """The results with their previews."""
+        """Return the results with their previews."""
         products = self.pictures.products(job)
         rows = []
         for result in job.results:
@@ -203,7 +203,7 @@ class JobPage(Page):
         return rows
 
     def parameters(self, job: Job, definition: Definition | None) -> list[ParameterRow]:
-        """The parameters with their units and descriptions; an uploaded file with its address."""
+        """Return the parameters with their units and descriptions; an uploaded file with its address."""
         rows = []
         for name, value in job.parameters.items():
             spec = definition.parameter(name) if definition else None
@@ -218,16 +218,18 @@ class JobPage(Page):
         return rows
 
     def whole_log(self, job: Job) -> str:
-        """The address of everything the script printed: the result `log`, before it is there the standard output."""
+        """Return the address of the whole output of the script: the result `log`, before it exists the standard
+        output.
+        """
         result = job.result("log")
         return self.stored(result) if result else self.render.link("rest", job.definition, job.id, "stdout")
 
     def stored(self, result: Result) -> str:
-        """The address of a result that needs no cookie and ends with the name of its file."""
+        """Return the address of a result that needs no cookie and ends with the name of its file."""
         return self.render.link("store", result.id, Path(result.file).name)
 
 
 def _is_background(row: ResultRow, rows: list[ResultRow]) -> bool:
-    """Whether another spectrum is drawn with this one as its background."""
+    """Return whether another spectrum is drawn with this one as its background."""
     others = [other.preview.plot for other in rows if other is not row and other.preview.plot]
     return any(row.file == facts.file for plot in others for facts in plot.facts[1:])

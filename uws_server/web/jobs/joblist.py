@@ -39,7 +39,7 @@ class Row:
 
     @property
     def stage(self) -> str:
-        """What it is doing, or what it waits for."""
+        """Return what the job is doing, or what it waits for."""
         if self.waits_for:
             return f"Waits for {self.waits_for[:8]}"
         progress = self.progress or Progress()
@@ -48,14 +48,14 @@ class Row:
 
 @dataclass(frozen=True)
 class View:
-    """What part of the list is shown: definition and phase ('' for all), and the page from 1 on."""
+    """The part of the list that is displayed: definition and phase ('' for all), and the page from 1 on."""
 
     definition: str
     phase: str
     page: int
 
     def query(self, **changes: object) -> dict[str, object]:
-        """The query that shows it, without what is as usual."""
+        """Return the query for this view, without its defaults."""
         query: dict[str, object] = {"definition": self.definition, "phase": self.phase, "page": self.page, **changes}
         return {name: value for name, value in query.items() if value and (name, value) != ("page", 1)}
 
@@ -97,7 +97,7 @@ class JobList(Page):
         return self.render.go(self.render.link("jobs", job.id))
 
     def rows(self, view: View) -> tuple[list[Row], bool]:
-        """The jobs of a page, and whether there are older ones."""
+        """Return the jobs of a page, and whether there are older ones."""
         wanted = Filter(
             definition=view.definition or None,
             phases=(Phase(view.phase),) if view.phase else (),
@@ -118,7 +118,7 @@ class JobList(Page):
 
 
 def read_view(query: dict[str, str]) -> View:
-    """The view that a query asks for; NotFound and BadRequest say what is allowed."""
+    """Return the view that a query asks for. Raise NotFound or BadRequest for any other."""
     phase = query.get("phase", "")
     if phase and phase not in Phase.__members__:
         raise BadRequest(f"phase: {phase[:40]!r} is not one of {', '.join(Phase)}")
@@ -129,7 +129,7 @@ def read_view(query: dict[str, str]) -> View:
 
 
 def row_state(row: Row) -> dict[str, Any]:
-    """What changes in a row while its job runs."""
+    """Return the columns of a row that change while its job runs."""
     return {
         "id": row.job.id,
         "phase": row.job.phase.value,

@@ -1,4 +1,6 @@
-"""The form of a new job: shown, filled from an address or an earlier job, read and checked. Imports the services."""
+"""The form of a new job: displayed, filled from an address or an earlier job, read and checked. Imports the
+services.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,7 @@ class NewJob(Page):
         )
 
     def create(self, name: str) -> HTTPResponse:
-        """POST the form: 303 to the new job; with status 400 the form again, its values kept, its problems told."""
+        """POST the form: 303 to the new job; with status 400 the form again, with its values and its problems."""
         definition = self.services.library.get(name).definition
         with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             self.render.require_token(form)
@@ -87,7 +89,7 @@ class NewJob(Page):
     def show(
         self, definition: Definition, filled: Filled, status: int = 200, lost: Sequence[str] = ()
     ) -> HTTPResponse:
-        """The page with the form; `lost` are files that came and must be chosen again."""
+        """Return the page with the form; `lost` are uploaded files that must be chosen again."""
         archive = self.services.archive.list()
         config = self.services.config
         return self.render.page(
@@ -124,7 +126,7 @@ class NewJob(Page):
         return kept
 
     def _take_over(self, job: Job, name: str, number: int, form: Form) -> str:
-        """Copy an uploaded file of an earlier job as if it had come with the form; the name it was given."""
+        """Copy an uploaded file of an earlier job as if it had come with the form, and return its name."""
         spool = self.job_service.copied_input(job, name, number)
         given = job.parameters[name].each[number - 1].text
         form.attach(name.lower(), Upload(spool, given))
@@ -132,7 +134,7 @@ class NewJob(Page):
 
 
 def _uploads(job: Job, name: str) -> list[int]:
-    """The numbers, from 1 on, of the values of a parameter that were uploaded; NotFound if none was."""
+    """Return the numbers, from 1 on, of the values that were uploaded. Raise NotFound if none was."""
     value = job.parameters.get(name)
     numbers = [i for i, part in enumerate(value.each, start=1) if part.kind == "upload"] if value else []
     if not numbers:
@@ -150,7 +152,9 @@ def _control_problems(run_id: str, duration: str) -> list[Problem]:
 
 
 def _proposed(files: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What the form proposes for the files of the archive, of which id and place are given: the id, or the place
-    where two files have one id; each with the place."""
+    """Return what the form proposes for the files of the archive, each with its path.
+
+    `files` are ids and paths; the proposal is the id, or the path where two files have one id.
+    """
     ids = Counter(name.lower() for name, _ in files)
     return [(name if ids[name.lower()] == 1 else place, place) for name, place in files[:MOST_LISTED]]

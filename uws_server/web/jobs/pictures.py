@@ -19,7 +19,7 @@ from uws_server.web.jobs.archives import Member
 from uws_server.web.shared.page import Page
 
 DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""For a drawing opened by itself: its own style sheet and nothing else."""
+"""The policy for a drawing opened by itself: its own style sheet and nothing else."""
 _ARCHIVES = {
     "tar": ("application/x-tar", archives.tar_size, archives.tar),
     "zip": ("application/zip", archives.zip_size, archives.zipped),
@@ -48,7 +48,7 @@ class Pictures(Page):
         return self._send(job_id, name, self.previews.thumbnail)
 
     def products(self, job: Job) -> dict[str, Product]:
-        """The results of a job whose files are there, by the name of the result."""
+        """Return the results of a job whose files exist, by the name of the result."""
         there: dict[str, tuple[Result, Path]] = {}
         for result in job.results:
             try:
@@ -59,7 +59,7 @@ class Pictures(Page):
         return {name: Product(result.id, path, beside) for name, (result, path) in there.items()}
 
     def archive(self, job_id: str, suffix: str) -> HTTPResponse:
-        """GET all files of an ended job as one tar or zip file, made as it is sent."""
+        """GET all files of an ended job as one tar or zip file, written while it is sent."""
         job = self.job_service.job(job_id)
         folder = f"{job.definition}-{job.id[:8]}"
         members = []

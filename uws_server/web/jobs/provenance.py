@@ -1,4 +1,4 @@
-"""The page that tells how the files of a job came to be: as a picture to click, and as a list. Imports the lineage."""
+"""The page of a job's provenance: as a picture with links, and as a list. Imports the provenance graph."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uws_server.web.shared.page import Page
 from uws_server.web.shared.render import Renderer
 
 _BEHIND = 3
-"""Relations behind a job that are shown: its files, the jobs that used them, what these made."""
+"""The distance of the jobs and files that are shown upstream of a job, in relations."""
 _FORMATS = (
     ("PROV-JSON", "provjson"),
     ("PROV-XML", "provxml"),
@@ -29,7 +29,7 @@ _FORMATS = (
 
 @dataclass(frozen=True)
 class FileRow:
-    """A file in the list: its name, its address ('' where it cannot be had), what it was for."""
+    """A file in the list: its name, its address ('' where it cannot be had), its role."""
 
     name: str
     url: str
@@ -82,12 +82,12 @@ class ProvenancePage(Page):
         )
 
     def addresses(self, graph: ProvenanceGraph) -> Mapping[str, str]:
-        """Where a click on each node leads; '' for what cannot be opened."""
+        """Return the address of each node; '' for one that cannot be opened."""
         found = {key: _openable(file) for key, file in graph.files.items()}
         return found | {each.key: self._page_of(each) for each in graph.activities}
 
     def row(self, activity: Activity, graph: ProvenanceGraph, current: str) -> StepRow:
-        """An activity as the list tells it."""
+        """Return an activity as a row of the list."""
         ours = "phase" in activity.facts
         job_id = activity.key.removeprefix("job_")
         names = {each.key: each.title or each.name for each in graph.activities}
@@ -123,7 +123,7 @@ def _file_row(link: Link, file: File) -> FileRow:
 
 
 def _openable(file: File) -> str:
-    """The address of a file; '' where there is none that a browser should open."""
+    """Return the address of a file; '' where there is none that a browser should open."""
     return file.location if file.location.startswith(("http://", "https://")) else ""
 
 

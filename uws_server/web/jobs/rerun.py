@@ -1,4 +1,4 @@
-"""The pages of a rerun: a file's chain with its editable fields, and two jobs side by side. Imports the services."""
+"""The pages of a rerun: the steps of a product with their editable fields, and two jobs side by side."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LONGEST_LIST = 3_500_000
 
 @dataclass(frozen=True)
 class Row:
-    """A field on the page: what is in it now, how it is asked for, and the file found for an input."""
+    """A field on the page: its text, its control, and the file found for an input."""
 
     field: Field
     text: str
@@ -49,12 +49,12 @@ class Row:
 
     @property
     def key(self) -> str:
-        """The name of its control."""
+        """Return the name of its control."""
         return self.field.key
 
     @property
     def long(self) -> bool:
-        """Whether its text needs several lines."""
+        """Return whether its text needs several lines."""
         return "\n" in self.text or len(self.text) > 60
 
 
@@ -67,11 +67,11 @@ class RerunPage(Page):
 
     @property
     def reruns(self) -> Reruns:
-        """What the reader can run again."""
+        """Return the reruns for the reader."""
         return Reruns(self.services, self.job_service)
 
     def page(self) -> HTTPResponse:
-        """GET the form for a file, or with `job` the linked steps of a job."""
+        """GET the form for a file, or with `job` the steps of a job."""
         job_id = request.query.get("job", "")
         if not job_id:
             return self._ask()
@@ -79,9 +79,7 @@ class RerunPage(Page):
         return self.show(self.reruns.of_job(job), job, Form())
 
     def send(self) -> HTTPResponse:
-        """POST a file: its chain. POST the linked steps with changes: 303 to the last of the new jobs, or what is
-        wrong.
-        """
+        """POST a file: its steps. POST the steps with changes: 303 to the last of the new jobs, or the problems."""
         reruns = self.reruns
         reruns.require_entry()
         job: Job | None = None
@@ -111,12 +109,12 @@ class RerunPage(Page):
         return self.render.go(self.render.link("jobs", made[-1].id))
 
     def _ask(self, status: int = 200, problems: Sequence[str] = ()) -> HTTPResponse:
-        """The form that asks for a file."""
+        """Return the form that asks for a file."""
         most = self.services.config.server.max_upload
         return self.render.page("rerun.html", status, source=None, problems=problems, max_upload=most)
 
     def _rerun_request(self, source: RerunSource, form: Form) -> RerunRequest:
-        """What the page's form wants: the values that are other than those recorded."""
+        """Return the rerun request of the page's form: the values that differ from those recorded."""
         recorded = {field.key: field.text for field in _fields(source.steps)}
         for key in [key for key in form.values if key in recorded]:
             text = _plain(form.values[key][-1])
@@ -129,7 +127,7 @@ class RerunPage(Page):
     def show(
         self, source: RerunSource, job: Job | None, form: Form, problems: Sequence[str] = (), status: int = 200
     ) -> HTTPResponse:
-        """The linked steps with its fields."""
+        """Return the page of the steps with their fields."""
         text = "" if job else told(lambda: steps.dump(source.steps))
         if len(text) > _LONGEST_LIST:
             raise BadRequest(
@@ -155,7 +153,7 @@ class RerunPage(Page):
         )
 
     def _has_form(self, job: Job) -> bool:
-        """Whether the reader can make a new job of the same definition."""
+        """Return whether the reader can create a new job of the same definition."""
         live = self.services.library.by_name().get(job.definition)
         return live is not None and self.services.rights.may_run(self.job_service.caller, live.definition)
 
@@ -216,21 +214,21 @@ def _fields(listed: Sequence[steps.Step]) -> Iterator[Field]:
 
 
 def _ordered(fields: Sequence[Field], definition: Definition | None) -> list[Field]:
-    """Files first, then the parameters as the definition has them."""
+    """Return files first, then the parameters in the order of the definition."""
     places = {spec.name: number for number, spec in enumerate(definition.parameters)} if definition else {}
     return sorted(fields, key=lambda field: (not field.is_file, places.get(field.name, len(places)), field.index))
 
 
 def _may_differ(found: Found) -> bool:
-    """Whether a file is not the one that was used, or may turn out not to be when it is fetched."""
+    """Return whether a file is not the one that was used, or may turn out not to be when it is fetched."""
     return found.same is False or found.kind == "url"
 
 
 def _plain(text: str) -> str:
-    """A text as it was before a browser sent it: line ends are one character."""
+    """Return a text with Unix line ends, as it was before a browser sent it."""
     return text.replace("\r\n", "\n")
 
 
 def _names(compared: comparison.Comparison) -> Mapping[str, str]:
-    """How the two jobs are called in a table."""
+    """Return the headings of the two jobs in a table."""
     return {"earlier": compared.earlier.id[:8], "later": compared.later.id[:8]}

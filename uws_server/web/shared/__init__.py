@@ -1,1 +1,1 @@
-"""What the pages have in common: the frame, fields of forms, words, tokens against forgery, assets, documentation."""
+"""The common parts of the pages: frame, fields of forms, texts, tokens against forgery, assets, documentation."""

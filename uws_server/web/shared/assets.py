@@ -1,4 +1,4 @@
-"""Style sheet, scripts and vendored parts: found, versioned, sent. Imports nothing of ours.
+"""Style sheets, scripts and vendored parts: found, versioned, sent. Imports nothing of ours.
 
 An address carries the first digits of the file's digest, so a browser may keep it for a year; asked for without
 them the file is checked each time.
@@ -34,15 +34,15 @@ class Assets:
         }
 
     def has(self, name: str) -> bool:
-        """Whether there is such a file (vendored parts may be missing)."""
+        """Return whether the file exists (vendored parts may be missing)."""
         return name in self._versions
 
     def url(self, name: str) -> str:
-        """The address of a file, with its version."""
+        """Return the address of a file, with its version."""
         return f"{self._root}/static/{name}?v={self._versions.get(name, 'none')}"
 
     def send(self, name: str) -> HTTPResponse:
-        """The file, with an ETag."""
+        """Send the file, with an ETag."""
         kind = _TYPES.get(Path(name).suffix, True)
         response = static_file(name, root=str(self._folder), mimetype=kind, etag=self._versions.get(name))
         asked_for = request.query.get("v")

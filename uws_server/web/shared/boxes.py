@@ -1,4 +1,4 @@
-"""The fields of the editor of job definitions: what each is called, what it takes. Imports the jobs' values.
+"""The fields of the editor of job definitions: their labels and controls. Imports the jobs' values.
 
 A field's name is the place of its value in job.json, below its parameter or result.
 """
@@ -75,7 +75,7 @@ PARAMETER = (
     Box("required", "Required", "check"),
     Box("editable", "May be changed in a rerun", "check"),
 )
-"""What a parameter shows at once; what follows is below More."""
+"""The fields of a parameter that are always visible; further ones are below More."""
 
 PARAMETER_MORE = (
     Box("options", "Options", "area", "One a line.", only=frozenset({"choice"})),
@@ -106,9 +106,9 @@ TYPE_GROUPS = (
     ("Values", tuple((name, said) for name, said in PARAMETER_TYPES.items() if name not in FILE_TYPES)),
     ("Inputs (files)", tuple((name, said) for name, said in PARAMETER_TYPES.items() if name in FILE_TYPES)),
 )
-"""The types of a parameter under their two headings, each with what it is."""
+"""The types of a parameter under their two headings, each with its description."""
 
 
 def place_id(place: str) -> str:
-    """The id, in the page, of the control for a place such as parameters[2].min."""
+    """Return the id, in the page, of the control for a place such as parameters[2].min."""
     return "at-" + re.sub("[^A-Za-z0-9_]+", "-", place).strip("-")

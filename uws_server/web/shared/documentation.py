@@ -9,11 +9,11 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 _HIGHEST = 3
-"""The level that the highest heading of a text gets: the page has those above."""
+"""The level of the highest heading of a text: the page itself has those above."""
 
 
 def as_html(markdown: str) -> str:
-    """The text as HTML for the inside of a page: without its title, the highest heading an h3, no images."""
+    """Return the text as HTML for the inside of a page: without its title, the highest heading an h3, no images."""
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     tokens = _without_title(reader.parse(markdown))
     headings = [token for token in tokens if token.type in ("heading_open", "heading_close")]

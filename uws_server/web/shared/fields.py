@@ -15,7 +15,7 @@ from uws_server.jobs.parameters import texts_of
 from uws_server.jobs.words import truth
 
 Control = Literal["text", "number", "datetime", "url", "textarea", "lines", "checkbox", "select", "checkboxes", "file"]
-"""How a value is asked for; `lines` is a text with one value a line."""
+"""The control for a value; `lines` is a text with one value a line."""
 
 _CONTROLS: Mapping[str, Control] = {
     "boolean": "checkbox",
@@ -38,14 +38,14 @@ _EXAMPLES: Mapping[str, str] = {
     "url": "https://",
     "observation": "an observation, such as 0693760101",
 }
-"""What stands in an empty field whose definition gives no example."""
+"""The placeholder of a field whose definition gives no example."""
 _LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z?")
 """A time as a browser's own control for times can show it."""
 
 
 @dataclass(frozen=True)
 class Filled:
-    """What a form is filled with: texts by parameter name, problems, and uploads of an earlier job that may stay.
+    """The content of a form: texts by parameter name, problems, and uploads of an earlier job that may stay.
 
     `kept` maps the name of a parameter to the names its files were given.
     """
@@ -58,13 +58,13 @@ class Filled:
     duration: str = ""
 
     def problem(self, name: str) -> str:
-        """The message that belongs to a field, '' for none."""
+        """Return the message that belongs to a field, '' for none."""
         return "; ".join(problem.message for problem in self.problems if problem.parameter == name)
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field: its control, what is in it, what is wrong with it."""
+    """A field: its control, its content, and its problem."""
 
     spec: ParameterSpec
     control: Control
@@ -74,42 +74,44 @@ class Field:
 
     @property
     def id(self) -> str:
-        """The id of its control in the page; what no id can hold is in a name as it is typed in the editor at most."""
+        """Return the id of its control in the page; a name as typed in the editor may have characters that no id
+        has.
+        """
         return "p-" + re.sub(r"[^A-Za-z0-9_.-]", "_", self.spec.name)
 
     @property
     def value(self) -> str:
-        """What stands in a control for text; several values one a line."""
+        """Return the content of a control for text; several values one a line."""
         return "\n".join(self.values)
 
     @property
     def described_by(self) -> str:
-        """The ids of the texts that tell of it."""
+        """Return the ids of the texts that describe it."""
         told = [f"{self.id}-about"] if self.about else []
         return " ".join([*told, f"{self.id}-problem"] if self.problem else told)
 
     @property
     def about(self) -> str:
-        """The description, the bounds, and how many values there may be."""
+        """Return the description, the bounds, and how many values there may be."""
         return " ".join(text for text in (self.spec.description, bounds(self.spec), _count(self.spec)) if text)
 
     @property
     def example(self) -> str:
-        """What stands in the empty control."""
+        """Return the placeholder of the empty control."""
         return self.spec.annotation or _EXAMPLES.get(self.spec.type, "")
 
     @property
     def checked(self) -> bool:
-        """Whether a boolean is true."""
+        """Return whether a boolean is true."""
         return truth(self.value) is True
 
     def chosen(self, option: str) -> bool:
-        """Whether an option is chosen."""
+        """Return whether an option is chosen."""
         return option.lower() in (value.strip().lower() for value in self.values)
 
     @property
     def needed(self) -> bool:
-        """Whether the browser may refuse to send the form without a value."""
+        """Return whether the browser may refuse to send the form without a value."""
         return self.spec.required and not self.spec.defaults
 
 
@@ -122,7 +124,7 @@ class Group:
 
 
 def groups(definition: Definition, filled: Filled) -> list[Group]:
-    """The fields in the order of the definition, each group where its first field stands."""
+    """Return the fields in the order of the definition, each group at the position of its first field."""
     found: dict[str, list[Field]] = {}
     for spec in definition.parameters:
         found.setdefault(spec.group, []).append(_field(spec, filled))
@@ -130,7 +132,7 @@ def groups(definition: Definition, filled: Filled) -> list[Group]:
 
 
 def from_job(definition: Definition, job: Job) -> Filled:
-    """What the form of a new job is filled with to run an earlier one again."""
+    """Return the content of the form of a new job that runs an earlier one again."""
     values: dict[str, Sequence[str]] = {}
     kept = {}
     for name, value in job.parameters.items():
@@ -147,7 +149,9 @@ def from_job(definition: Definition, job: Job) -> Filled:
 
 
 def sent(spec: ParameterSpec, texts: Sequence[str]) -> list[str]:
-    """The values that a field sent: each line of a field that takes one value a line, the boxes that are ticked."""
+    """Return the values that a field sent: each line of a field that takes one value a line, the boxes that are
+    ticked.
+    """
     if control_of(spec) == "checkboxes":
         return [text for text in texts if text] or [""]
     if control_of(spec) != "lines" and not (control_of(spec) == "file" and spec.max_values > 1):
@@ -156,14 +160,14 @@ def sent(spec: ParameterSpec, texts: Sequence[str]) -> list[str]:
 
 
 def control_of(spec: ParameterSpec) -> Control:
-    """How the values of a parameter are asked for."""
+    """Return the control for the values of a parameter."""
     if spec.max_values > 1:
         return _CONTROLS_OF_SEVERAL.get(spec.type, "lines")
     return _CONTROLS.get(spec.type, "text")
 
 
 def bounds(spec: ParameterSpec) -> str:
-    """The range and the step of a number, as sentences."""
+    """Return the range and the step of a number, as sentences."""
     allowed = numbers.bounds(spec)
     begin = "From " if spec.min is not None and spec.max is not None else ""
     step = f"In steps of {numbers.said(spec.step)} {spec.unit}".rstrip() if spec.step is not None else ""
@@ -171,7 +175,7 @@ def bounds(spec: ParameterSpec) -> str:
 
 
 def has_all_defaults(definition: Definition) -> bool:
-    """Whether a job can be made without any value, as a test."""
+    """Return whether a job can be created without any value, as a test."""
     return all(spec.defaults or not spec.required for spec in definition.parameters)
 
 

@@ -1,4 +1,4 @@
-"""The log of a job as lines for a page: its end, and the pieces that come later. Imports the job service."""
+"""The log of a job as lines for a page: its end, and the pieces that follow. Imports the job service."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ TAIL_BYTES = 200_000
 PIECE_BYTES = 100_000
 _READ = 1 << 20
 _KIND = re.compile(r"\[(STAGE|WARNING|ERROR)\b|(WARNING|ERROR):|\*\* \w+: (warning|error) \(", re.ASCII)
-"""As the scripts of jobs tell it, as FTOOLS and Python's logging do, as the tasks of XMM-SAS do."""
+"""The marks of errors and warnings as the scripts of jobs, FTOOLS, Python's logging and the tasks of XMM-SAS write
+them.
+"""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the log and what it is by its first word."""
+    """A line of the log and its kind by its first word."""
 
     kind: LineKind
     text: str
@@ -37,7 +39,7 @@ class Tail:
 
 
 def tail(counter: JobService, job: Job, whole: bool) -> Tail:
-    """The last TAIL_BYTES of the log; `whole` is whether its last line is taken although nothing ends it."""
+    """Return the last TAIL_BYTES of the log; `whole` is whether its last line is taken although nothing ends it."""
     held, offset = b"", 0
     while piece := counter.log(job, "job.log", offset, _READ):
         offset += len(piece)
@@ -54,7 +56,7 @@ def tail(counter: JobService, job: Job, whole: bool) -> Tail:
 
 
 def piece(counter: JobService, job: Job, offset: int, whole: bool) -> tuple[list[Line], int]:
-    """The lines that came after `offset`, and the new offset; half a line waits until it is whole."""
+    """Return the lines after `offset`, and the new offset; half a line waits until it is whole."""
     data = counter.log(job, "job.log", offset, PIECE_BYTES)
     if not whole or len(data) == PIECE_BYTES:
         cut = data.rfind(b"\n") + 1
@@ -63,13 +65,13 @@ def piece(counter: JobService, job: Job, offset: int, whole: bool) -> tuple[list
 
 
 def last_stage(log: Tail) -> str:
-    """What the last stage that was told in the end of a log did, '' for none."""
+    """Return the last stage that the end of a log reports, '' for none."""
     told = (line.text.partition("]")[2].strip() for line in reversed(log.lines) if line.kind == "stage")
     return next(told, "")
 
 
 def as_lines(data: bytes) -> list[Line]:
-    """Lines for a page: what a terminal would have hidden (colours, overwritten progress) left out."""
+    """Return lines for a page, without what a terminal would have hidden (colours, overwritten progress)."""
     lines = []
     for text in data.decode("utf-8", "replace").removesuffix("\n").split("\n") if data else []:
         shown = without_colours(text.rstrip("\r")).rpartition("\r")[2]
@@ -79,7 +81,7 @@ def as_lines(data: bytes) -> list[Line]:
 
 
 def kind_of(text: str) -> LineKind:
-    """What a line is by how it begins."""
+    """Return the kind of a line by its beginning."""
     found = _KIND.match(text)
     kinds: dict[str, LineKind] = {"STAGE": "stage", "WARNING": "warning", "ERROR": "error"}
     return kinds[(found[1] or found[2] or found[3]).upper()] if found else ""

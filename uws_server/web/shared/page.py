@@ -1,4 +1,4 @@
-"""What every kind of page has: the services, and the job service for who reads it. Imports the callers."""
+"""The base of every kind of page: the services, and the job service for the reader. Imports the callers."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ class Page:
 
     @property
     def job_service(self) -> JobService:
-        """The job service for the caller of the current request."""
+        """Return the job service for the caller of the current request."""
         return job_service_of(self.services, request.environ)

@@ -1,4 +1,4 @@
-"""Turns a template into a response: what every page has, its headers, the token of its forms. Imports the services."""
+"""Renders templates: the common parts of every page, its headers, the token of its forms. Imports the services."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Renderer:
         self.services = services
         address = urlsplit(services.base_url)
         self.root = address.path.rstrip("/")
-        """What every address within the server begins with: '' or the prefix of the base URL."""
+        """The beginning of every address within the server: '' or the prefix of the base URL."""
         self.assets = Assets(folder / "static", self.root)
         self._secure = address.scheme == "https"
         self._tokens = Tokens(services.config.folders.data)
@@ -53,7 +53,7 @@ class Renderer:
         }
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTTPResponse:
-        """A page; its template also knows the names below."""
+        """Return a page; its template also knows the names below."""
         cookie = self._tokens.cookie(request.get_cookie(COOKIE))
         caller = self._caller()
         text = self._templates[template].render(
@@ -94,14 +94,14 @@ class Renderer:
         return response
 
     def _caller(self) -> Caller | None:
-        """Who reads the page; nobody is known on one that says that the token was wrong, or that the server failed."""
+        """Return the reader of the page; nobody on the page of a wrong token, or of a failure of the server."""
         try:
             return job_service_of(self.services, request.environ).caller
         except Exception:  # noqa: BLE001 - what failed is told by the page; drawing it must not fail again
             return None
 
     def link(self, *parts: str, **query: object) -> str:
-        """An address within the server; every part is quoted, empty query values are left out.
+        """Return an address within the server; every part is quoted, empty query values are left out.
 
         Within a job the token of a share link goes along.
         """
@@ -111,11 +111,11 @@ class Renderer:
         return self.root + path + (f"?{asked}" if asked else "")
 
     def go(self, address: str) -> HTTPResponse:
-        """303 to another page."""
+        """Return a 303 to another page."""
         return HTTPResponse("", 303, {"Location": address})
 
     def require_token(self, form: Form) -> None:
-        """Refuse a form that is not one of ours; its token is taken out."""
+        """Refuse a form without the token of one of our pages; the token is removed from the form."""
         if not self._tokens.valid(request.get_cookie(COOKIE), form.take("_token")):
             raise Forbidden(
                 "this form was not sent from a page of this server, or the browser did not send its cookie: "

@@ -1,4 +1,4 @@
-"""How pages write times, durations, sizes and sentences. Imports nothing of ours."""
+"""Times, durations, sizes and sentences as pages write them. Imports nothing of ours."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ _NAMED = re.compile(r"[\w.]+:", re.ASCII)
 
 
 def when(time: datetime | None) -> str:
-    """A time in UTC to the second, such as 2026-11-20 02:13:41; a dash for none."""
+    """Return a time in UTC to the second, such as 2026-11-20 02:13:41; a dash for None."""
     return "–" if time is None else time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def iso(time: datetime) -> str:
-    """A time for the datetime attribute of HTML."""
+    """Return a time for the datetime attribute of HTML."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def span(seconds: float | None) -> str:
-    """A duration as hours, minutes and seconds, such as 00:00:17; a dash for none."""
+    """Return a duration as hours, minutes and seconds, such as 00:00:17; a dash for None."""
     if seconds is None:
         return "–"
     minutes, rest = divmod(int(seconds), 60)
@@ -29,7 +29,7 @@ def span(seconds: float | None) -> str:
 
 
 def size(count: int) -> str:
-    """A number of bytes with three digits in B, KiB, MiB or GiB."""
+    """Return a number of bytes with three digits in B, KiB, MiB or GiB."""
     if count < 1000:
         return f"{count} B"
     value, units = count / 1024, ["KiB", "MiB", "GiB"]
@@ -40,7 +40,9 @@ def size(count: int) -> str:
 
 
 def sentence(text: str) -> str:
-    """A message of the server as a sentence: a capital at its beginning (names as they are), a full stop at its end."""
+    """Return a message of the server as a sentence: with a capital at its beginning (names as they are) and a full
+    stop.
+    """
     text = text.strip()
     if _NAMED.match(text):
         return text

@@ -89,7 +89,7 @@ class Pages:
         return self.render.go(self.render.link())
 
     def error(self, status: int, sentence: str) -> HTTPResponse:
-        """A page that says what went wrong."""
+        """Return a page that states an error."""
         title = _TITLES.get(status, "The server failed" if status >= 500 else "It did not work")
         return self.render.page(
             "error.html", status, title=title, text=texts.sentence(sentence), sign_in=status == Unauthorized.status,
