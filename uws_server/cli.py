@@ -49,13 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="uws-server",
         description="A UWS 1.1 job server for X-ray photon lists.",
-        epilog="uws-server COMMAND --help tells more of a command.",
+        epilog="uws-server COMMAND --help describes a command.",
     )
     parser.add_argument("--version", action="version", version=f"uws-server {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser(
         "serve",
-        help="serve jobs until it is told to stop (Ctrl-C)",
+        help="serve jobs until Ctrl-C",
         epilog="Every other setting: a key of the configuration, or the environment variable UWS_SERVER_<KEY>; README "
         "lists them.",
     )
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     demo = commands.add_parser("demo", help="simulate an observation and run the spectrum job on it")
     demo.add_argument("--data", type=Path, default=Path("demo-data"), help="folder for all of it (default demo-data)")
-    demo.add_argument("--serve", action="store_true", help="leave the server up until Ctrl-C")
+    demo.add_argument("--serve", action="store_true", help="keep the server running until Ctrl-C")
     demo.set_defaults(run=_demo)
     simulate = commands.add_parser("simulate", help="write the event lists of a small XMM observation, and its truth")
     simulate.add_argument("folder", type=Path, help="where to write them")
@@ -81,9 +81,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _database_commands(commands: Any) -> None:
-    database = commands.add_parser("db", help="look at the database, bring it up to date")
+    database = commands.add_parser("db", help="show the version of the database, or upgrade it")
     actions = database.add_subparsers(required=True, metavar="ACTION")
-    upgrade = actions.add_parser("upgrade", help="bring the tables to this version's")
+    upgrade = actions.add_parser("upgrade", help="upgrade the tables to this version")
     upgrade.set_defaults(run=_upgrade)
     version = actions.add_parser("version", help="the version of the tables")
     version.set_defaults(run=_database_version)

@@ -167,8 +167,8 @@ def _free(name: str, taken: Collection[str]) -> str:
 
 def _file_name(response: requests.Response, otherwise: str) -> str:
     """Return the name in Content-Disposition if it is a plain one, else the name of the result made plain."""
-    said = re.search(r'filename="?([^";]+)', response.headers.get("Content-Disposition", ""))
-    plain = re.sub(r"[^A-Za-z0-9._+-]", "_", said[1] if said else otherwise).lstrip(".-")
+    match = re.search(r'filename="?([^";]+)', response.headers.get("Content-Disposition", ""))
+    plain = re.sub(r"[^A-Za-z0-9._+-]", "_", match[1] if match else otherwise).lstrip(".-")
     return plain[:120] or "result"
 
 

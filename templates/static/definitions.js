@@ -15,8 +15,8 @@ function offerFind() {
   const show = () => {
     const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
     let count = 0;
-    for (const [card, told] of cards) {
-      card.hidden = !words.every((word) => told.includes(word));
+    for (const [card, content] of cards) {
+      card.hidden = !words.every((word) => content.includes(word));
       count += card.hidden ? 0 : 1;
     }
     for (const section of document.querySelectorAll("#live .definitions")) section.hidden = !section.querySelector(".card:not([hidden])");

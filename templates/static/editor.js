@@ -85,21 +85,21 @@ async function preview() {
     const answer = new DOMParser().parseFromString(await response.text(), "text/html");
     away.hidden = true;
     document.getElementById("preview").replaceWith(document.adoptNode(answer.getElementById("preview")));
-    tellProblems(answer);
+    showProblems(answer);
   } catch (error) {
-    if (error.name !== "AbortError") tellAway("The preview cannot be had: the server does not answer. What you typed is still here.");
+    if (error.name !== "AbortError") showAway("The preview cannot be had: the server does not answer. What you typed is still here.");
   }
 }
 
-function tellProblems(answer) {
+function showProblems(answer) {
   const found = answer.getElementById("messages");
   const messages = [...found.content.querySelectorAll("p[data-place]")];
-  const said = new Map(messages.map((item) => [item.dataset.place, item.textContent]));
+  const byPlace = new Map(messages.map((item) => [item.dataset.place, item.textContent]));
   const sheet = form();
   for (const field of sheet.elements) {
     if (!field.id || !field.name || field.name.startsWith("_")) continue;
-    const message = touched.has(field.name) ? said.get(field.id) : undefined;
-    tellAt(field, message);
+    const message = touched.has(field.name) ? byPlace.get(field.id) : undefined;
+    markField(field, message);
   }
   script.mark([...found.content.querySelectorAll("p[data-line]")].map((item) => [Number(item.dataset.line), item.textContent]));
   const count = Number(found.dataset.count);
@@ -109,11 +109,11 @@ function tellProblems(answer) {
   }
 }
 
-function tellAt(field, message) {
+function markField(field, message) {
   const id = `${field.id}-problem`, box = field.closest(".field"), old = document.getElementById(id);
   if (!box || (old?.textContent ?? "") === (message ?? "")) return;
   box.classList.toggle("wrong", Boolean(message));
-  const told = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((part) => part && part !== id);
+  const ids = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((part) => part && part !== id);
   if (!message) {
     old?.remove();
     field.removeAttribute("aria-invalid");
@@ -124,9 +124,9 @@ function tellAt(field, message) {
     text.textContent = message;
     if (!old) box.insertBefore(text, box.querySelector(":scope > .about"));
     field.setAttribute("aria-invalid", "true");
-    told.unshift(id);
+    ids.unshift(id);
   }
-  if (told.length) field.setAttribute("aria-describedby", told.join(" ")); else field.removeAttribute("aria-describedby");
+  if (ids.length) field.setAttribute("aria-describedby", ids.join(" ")); else field.removeAttribute("aria-describedby");
 }
 
 // --- buttons ---------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ async function send(event) {
     }
     take(page, response);
   } catch (error) {
-    tellAway(error instanceof Refused ? error.message : "The server does not answer. What you typed is still here: try again.");
+    showAway(error instanceof Refused ? error.message : "The server does not answer. What you typed is still here: try again.");
     say("");
   }
   sent = false;
@@ -174,9 +174,9 @@ function take(page, response) {
   }
   for (const id of opened) { const one = document.getElementById(id); if (one) one.open = true; }
   dress(kept);
-  const said = document.getElementById("said");
-  announce.textContent = said?.textContent ?? (atTop ? atTop.querySelector("h2").textContent : "");
-  if (said?.classList.contains("passing")) { say(said.textContent); said.remove(); }
+  const confirmation = document.getElementById("said");
+  announce.textContent = confirmation?.textContent ?? (atTop ? atTop.querySelector("h2").textContent : "");
+  if (confirmation?.classList.contains("passing")) { say(confirmation.textContent); confirmation.remove(); }
   focusWanted();
 }
 
@@ -205,7 +205,7 @@ function post(address, data, signal) {
 
 function say(text) { const status = document.getElementById("status"); if (status) status.textContent = text; }
 
-function tellAway(text) { away.hidden = false; away.textContent = text; }
+function showAway(text) { away.hidden = false; away.textContent = text; }
 
 // --- the trial -------------------------------------------------------------------------------------
 

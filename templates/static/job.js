@@ -29,14 +29,14 @@ function dress() {
 }
 
 function follow() {
-  poll(() => `${article.dataset.state}?log=${offset}`, tell, (seconds) => {
+  poll(() => `${article.dataset.state}?log=${offset}`, update, (seconds) => {
     away.hidden = seconds === 0;
     if (seconds > 0) away.textContent = `The server does not answer; trying again in ${seconds} s. The job goes on.`;
     if (seconds < 0) away.textContent = "This job is no longer there: it was deleted.";
   });
 }
 
-async function tell(state) {
+async function update(state) {
   const grown = state.log.offset !== offset;
   append(state.log.lines);
   offset = state.log.offset;

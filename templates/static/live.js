@@ -1,9 +1,9 @@
 // What the live pages share: asking the server again and again, times that tick, pieces of a page put in place.
 
 /** Ask for JSON each second, slower while nothing changes or the server is away, not at all while nobody looks.
- *  `ask` returns the address; `tell` gets each answer and returns "changed", "same" or "stop"; `away` is told of
+ *  `ask` returns the address; `update` gets each answer and returns "changed", "same" or "stop"; `away` is called on
  *  failures: (seconds until the next try), or (0) when the server is back. */
-export function poll(ask, tell, away) {
+export function poll(ask, update, away) {
   let pause = 1, failures = 0, timer = 0, stopped = false, asking = false;
 
   async function once() {
@@ -16,9 +16,9 @@ export function poll(ask, tell, away) {
       if (!response.ok) throw new Error(`HTTP ${response.status}`);
       const state = await response.json();
       if (failures) { failures = 0; away(0); }
-      const said = await tell(state);
-      if (said === "stop") { stopped = true; return; }
-      pause = said === "changed" ? 1 : Math.min(pause * 1.25, 5);
+      const outcome = await update(state);
+      if (outcome === "stop") { stopped = true; return; }
+      pause = outcome === "changed" ? 1 : Math.min(pause * 1.25, 5);
     } catch {
       failures += 1;
       pause = Math.min(2 ** failures, 30);
@@ -38,7 +38,7 @@ export function span(seconds) {
   return `${two(Math.floor(whole / 3600))}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
 }
 
-/** Lets the times below a node run on from what the server said, until `hold` gives them another value. */
+/** Lets the times below a node run on from what the server reported, until `hold` gives them another value. */
 export class Clock {
   #since = new Map();
 

@@ -175,11 +175,11 @@ function read(u, plot, bins, reading) {
   const i = u.cursor.idx;
   if (i === null || i === undefined) { reading.textContent = "Drag to zoom, double click to see all."; return; }
   const unit = plot.x.startsWith("Energy") ? " keV" : "";
-  const told = bins.flatMap((bin, number) => (bin.rate[i] === null ? [] : [
+  const readings = bins.flatMap((bin, number) => (bin.rate[i] === null ? [] : [
     `${plot.series[number].label} ${scientific(bin.rate[i])} (${scientific(bin.rateLow[i])} to ${scientific(bin.rateHigh[i])})`,
   ]));
   const bin = bins.find(({ rate }) => rate[i] !== null);
-  reading.textContent = `${NUMBER.format(bin.low[i])} – ${NUMBER.format(bin.high[i])}${unit}: ${told.join("; ")}`;
+  reading.textContent = `${NUMBER.format(bin.low[i])} – ${NUMBER.format(bin.high[i])}${unit}: ${readings.join("; ")}`;
 }
 
 const scientific = (value) => (value === 0 ? "0" : value >= 0.001 && value < 1000 ? NUMBER.format(value) : value.toExponential(2));

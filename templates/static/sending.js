@@ -1,6 +1,6 @@
 // Sends a form with files and shows how much of them is through. Without JavaScript the browser sends it by itself.
 
-/** Send in the place of the browser, on the `submit` event; `status` is where it is told, the bar goes before it. */
+/** Send in the place of the browser, on the `submit` event; `status` shows the progress in words, the bar is put before it. */
 export function sendFiles(event, form, status) {
   let content;
   try { content = new FormData(form, event.submitter); } catch { return; } // an old browser: it does so itself

@@ -179,9 +179,9 @@ def tried_and_asked_for(page: Any) -> None:
     expect(trial.locator(".phase")).to_have_text("Completed", timeout=300_000)
     expect(trial).to_contain_text("[STAGE 3/3] Writing the light curve")
     expect(trial.get_by_role("link", name="lightcurve.fits")).to_be_visible()
-    page.locator("summary", has_text="Ask for validation").click()
+    page.locator("summary", has_text="Request validation").click()
     page.get_by_label("What is it for? What changed?").fill("for the timing of pulsars")
-    page.get_by_role("button", name="Save and ask").click()
+    page.get_by_role("button", name="Save and request").click()
     expect(page.locator("h1")).to_contain_text("Waits for validation")
     expect(page.locator("#at-title")).to_be_disabled()
 
@@ -263,8 +263,8 @@ def imported(new_page: Any, data: Path, document: Path) -> Page:
         expect(page.locator("#said")).to_contain_text("nothing is saved yet")
         page.get_by_role("button", name="Save draft").click()
         expect(page.locator("#said")).to_contain_text("saved")
-        page.locator("summary", has_text="Ask for validation").click()
-        page.get_by_role("button", name="Save and ask").click()
+        page.locator("summary", has_text="Request validation").click()
+        page.get_by_role("button", name="Save and request").click()
         page.locator("summary", has_text="Make it live").click()
         page.get_by_role("button", name="Make it live").click()
         expect(page.get_by_text("It is live now.")).to_be_visible()
@@ -368,10 +368,10 @@ def test_without_javascript_a_draft_is_written_and_tried(new_page: Any, house: H
         if page.locator("#trial[data-ended=yes]").count():
             break
         page.wait_for_timeout(300)
-        page.get_by_role("link", name="Look again").click()
+        page.get_by_role("link", name="Refresh").click()
     expect(page.locator("#trial .phase")).to_have_text("Completed")
     expect(page.locator("#trial")).to_contain_text("out.txt")
-    page.goto(house.served.url + str(page.get_by_role("link", name="Its page").get_attribute("href")))
+    page.goto(house.served.url + str(page.get_by_role("link", name="Job page").get_attribute("href")))
     expect(page.get_by_role("link", name="Run again", exact=True)).to_have_count(1)  # that of every page, for files
     page.get_by_role("link", name="back to the draft").click()
     expect(page.locator("#at-name")).to_have_value("plain")

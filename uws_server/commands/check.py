@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 _EVERY_S = 0.1
 _PIECE = 1 << 20
 _EPILOG = """\
-Each definition is read and every mistake in it is told, with its place. Then a job is run with the test values of the
-definition ("test" in job.json) over its defaults, shut in where bubblewrap allows it; its log is shown as it comes, and
-its results with their sizes and what their VO-TAGS say. The test value of a file is the name of a file beside job.json,
-simulated:pn, simulated:mos1 or simulated:mos2 (an event list that the simulator writes), or a file of the archive.
+Each definition is read, and every mistake in it is printed with its place. Then a job is run with the test values of
+the definition ("test" in job.json) over its defaults, in a sandbox where bubblewrap allows it; its log is printed as it
+grows, then its results with their sizes and a summary of their VO-TAGS. The test value of a file is the name of a file
+beside job.json, simulated:pn, simulated:mos1 or simulated:mos2 (an event list that the simulator writes), or a file of
+the archive.
 
-With --files the files of a server's jobs are read instead, all of them, and held against its database: a line for each
+With --files the files of a server's jobs are read instead, all of them, and compared with its database: a line for each
 that is missing, was changed (size or SHA-256) or is extra, with its job and name.
 
 exit status: 0 all is well, 1 a definition, its job or a file is not, 2 the command line is wrong.
@@ -62,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
     from uws_server.resources import definitions_folder  # here: --help and other commands need not load astropy
     from uws_server.services.context import Services
 
-    # what is wrong is told below, once, and not as a server tells it to its log
+    # the problems are printed below, once, and not as a server logs them
     logging.getLogger("uws_server").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="uws-check-") as data:
         settings = config.load(

@@ -15,7 +15,7 @@ from provenance import steps, votags
 from provenance.steps import Step, rerun
 from provenance.text.errors import ProvenanceError
 from uws_server.client import ENDED, ClientError, Credentials, RemoteResult, ask, download, refusal
-from uws_server.commands.run import add_server, credentials, given, make_folder, server_address, shown_to
+from uws_server.commands.run import add_server, credentials, credentials_for, given, make_folder, server_address
 
 _TIMEOUT_S = 600
 """The server may read much of its archive before it answers."""
@@ -82,7 +82,7 @@ def read(path: Path) -> tuple[Step, ...]:
         raise ClientError(str(error)) from error
     if tags is None or not tags.steps:
         what = "no VO-TAGS" if tags is None else "VO-TAGS without steps"
-        raise ClientError(f"{path} carries {what}: nothing in it tells how it was made")
+        raise ClientError(f"{path} carries {what}: nothing in it records how it was made")
     return tags.steps
 
 
@@ -115,28 +115,28 @@ def _post(
 
 def _follow(address: str, who: Credentials) -> dict[str, Any]:
     """Return the status of a reprocessing once each of its jobs has ended; print the progress meanwhile."""
-    said = ""
+    printed = ""
     while True:
         status = _json(f"{address}/status", who)
         running = next((job for job in status["jobs"] if job["phase"] not in ENDED), None)
         if running is None:
             return status
         now = f"{running['task']}: {running['stage'] or running['phase'].lower()}"
-        if now != said:
-            said = now
+        if now != printed:
+            printed = now
             print(now, file=sys.stderr, flush=True)
         time.sleep(_EVERY_S)
 
 
-def _download(address: str, chain: list[dict[str, Any]], folder: Path, who: Credentials) -> list[Path]:
+def _download(address: str, jobs: list[dict[str, Any]], folder: Path, who: Credentials) -> list[Path]:
     """Fetch the products: those of the last job into the folder, those of each earlier job into a folder below it."""
     fetched = []
     for output in _json(f"{address}/preview", who)["outputs"]:
-        last = output["job"] == chain[-1]["id"]
-        place = folder if last else folder / f"{[job['id'] for job in chain].index(output['job'])}-{output['job'][:8]}"
+        last = output["job"] == jobs[-1]["id"]
+        place = folder if last else folder / f"{[job['id'] for job in jobs].index(output['job'])}-{output['job'][:8]}"
         place.mkdir(parents=True, exist_ok=True)
         result = RemoteResult(output["name"], output["url"], output["size"])
-        fetched.append(download(result, place, shown_to(result.url, address, who)))
+        fetched.append(download(result, place, credentials_for(result.url, address, who)))
     return fetched
 
 

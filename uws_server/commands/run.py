@@ -30,8 +30,9 @@ KEY=@FILE uploads a file (KEY=@@text is the text @text); a KEY that comes severa
 EXECUTIONDURATION, DESTRUCTION and PHASE are parameters of UWS and may be given as well; without PHASE the job is run.
 
 The address of the job, and what is downloaded, go to standard output; progress goes to standard error.
-exit status: 0 the job is COMPLETED (without --wait: it was made), 1 it ended otherwise, 2 the server or the command
-line is wrong, 130 Ctrl-C: on a terminal you are asked whether to end the job; else it goes on, and you are told how.
+exit status: 0 the job is COMPLETED (without --wait: it was created), 1 it ended otherwise, 2 the server or the command
+line is wrong, 130 Ctrl-C: on a terminal you are asked whether to abort the job; else it goes on, and how to abort it
+later is printed.
 """
 
 
@@ -185,12 +186,12 @@ def _download(final: JobState, folder: Path, who: Credentials) -> None:
     """Fetch every result; send the account to the server of the job only, not to other hosts of results."""
     taken: set[str] = set()
     for result in final.results:
-        path = client.download(result, folder, shown_to(result.url, final.url, who), taken)
+        path = client.download(result, folder, credentials_for(result.url, final.url, who), taken)
         taken.add(path.name)
         print(f"{path}  {path.stat().st_size:,} bytes", flush=True)
 
 
-def shown_to(url: str, server: str, who: Credentials) -> Credentials:
+def credentials_for(url: str, server: str, who: Credentials) -> Credentials:
     """Return the account for an address that a server gave: none for an address of another server."""
     return who if _origin(url) == _origin(server) else None
 

@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
     write.add_argument("--set", action="append", default=[], metavar="COLUMN=VALUE", dest="columns", help="set one")
     write.add_argument("--steps", metavar="FILE", help="JSON list of steps to put behind those there are; -: stdin")
     write.set_defaults(run=_write)
-    check = actions.add_parser("check", help="tell what is wrong with them")
+    check = actions.add_parser("check", help="check them and print every problem")
     check.set_defaults(run=lambda options: _each(options, _check))
     strip = actions.add_parser("strip", help="take them out")
     strip.set_defaults(run=lambda options: _each(options, _strip))
@@ -93,8 +93,8 @@ def _show_json(path: Path) -> bool:
 
     tags = _read(path)
     if tags is not None:
-        told = {"file": str(path), "obscore": dict(tags.row), **json.loads(steps.dump(tags.steps))}
-        print(json.dumps(told), flush=True)
+        document = {"file": str(path), "obscore": dict(tags.row), **json.loads(steps.dump(tags.steps))}
+        print(json.dumps(document), flush=True)
     return tags is not None
 
 

@@ -72,13 +72,13 @@ def bounds(spec: ParameterSpec) -> str:
     """Return the range of a number in words, such as '0.2 to 12 keV' or '1 or more'; '' where it has none."""
     unit = f" {spec.unit}" if spec.unit else ""
     if spec.min is not None and spec.max is not None:
-        return f"{said(spec.min)} to {said(spec.max)}{unit}"
+        return f"{plain_number(spec.min)} to {plain_number(spec.max)}{unit}"
     if spec.min is not None:
-        return f"{said(spec.min)}{unit} or more"
-    return f"{said(spec.max)}{unit} or less" if spec.max is not None else ""
+        return f"{plain_number(spec.min)}{unit} or more"
+    return f"{plain_number(spec.max)}{unit} or less" if spec.max is not None else ""
 
 
-def said(number: float | Fraction) -> str:
+def plain_number(number: float | Fraction) -> str:
     """Return a number of a definition as a sentence shows it."""
     return f"{float(number):,.10g}"
 
@@ -108,7 +108,8 @@ def _on_step(value: float, text: str, spec: ParameterSpec, step: Fraction) -> No
     near = [begin + k * step for k in (math.floor(steps), math.ceil(steps))]
     allowed = [each for each in near if spec.max is None or each <= Fraction(str(spec.max))]
     words = " and ".join(f"{float(each):.15g}" for each in allowed)
-    raise ValueError(f"{shorten(text)} is not in steps of {said(step)}{unit}; the nearest allowed is {words}{unit}")
+    in_words = f"{plain_number(step)}{unit}"
+    raise ValueError(f"{shorten(text)} is not in steps of {in_words}; the nearest allowed is {words}{unit}")
 
 
 def _expected(spec: ParameterSpec) -> str:

@@ -132,7 +132,7 @@ def _values_problems(definition: Definition, types: Mapping[str, Check], broken:
     for name, values in definition.test.items():
         tried = definition.parameter(name)
         if tried is None or tried.type not in types or tried.name.lower() in broken:
-            continue  # uws_server.jobs.checks tells it
+            continue  # uws_server.jobs.checks reports it
         if tried.type in FILE_TYPES and len(values) > max(1, tried.max_values):
             yield Problem(f"test.{name}", f"{len(values)} values came, at most {tried.max_values} are allowed")
         elif tried.type not in FILE_TYPES and any(text.strip() for text in values):

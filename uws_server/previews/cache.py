@@ -31,7 +31,7 @@ _SLOW_S = 3.0
 
 
 @dataclass(frozen=True)
-class Product:
+class ResultFile:
     """A file to preview: `key` names its content for ever, `beside` the files its header may refer to, by name."""
 
     key: str
@@ -67,41 +67,41 @@ class Previews:
         self._lock = threading.Lock()
         self._large = threading.Lock()
 
-    def look(self, product: Product) -> Preview:
+    def look(self, file: ResultFile) -> Preview:
         """Return the kind of the file, with its plot or its first lines."""
-        found = self._kept_or_made(product, "look", lambda: _look(product))
+        found = self._kept_or_made(file, "look", lambda: _look(file))
         assert isinstance(found, Preview)
         return found
 
-    def plot_picture(self, product: Product) -> Drawing:
+    def plot_picture(self, file: ResultFile) -> Drawing:
         """Return the plot of a spectrum as SVG."""
-        return self._drawn(product, "plot", lambda: svg.draw(self._plot(product)))
+        return self._drawn(file, "plot", lambda: svg.draw(self._plot(file)))
 
-    def thumbnail(self, product: Product) -> Drawing:
+    def thumbnail(self, file: ResultFile) -> Drawing:
         """Return the plot of a spectrum as a small SVG."""
-        return self._drawn(product, "thumbnail", lambda: svg.draw_thumbnail(self._plot(product)))
+        return self._drawn(file, "thumbnail", lambda: svg.draw_thumbnail(self._plot(file)))
 
-    def plot_data(self, product: Product) -> Drawing:
+    def plot_data(self, file: ResultFile) -> Drawing:
         """Return the plot of a spectrum as JSON."""
-        return self._drawn(product, "data", lambda: json.dumps(plot_json(self._plot(product))), "application/json")
+        return self._drawn(file, "data", lambda: json.dumps(plot_json(self._plot(file))), "application/json")
 
-    def sky_picture(self, product: Product) -> Drawing:
+    def sky_picture(self, file: ResultFile) -> Drawing:
         """Return the sky in an event list or an image as PNG; one is drawn at a time, as it may take seconds."""
-        found = self._known(product, "sky")
+        found = self._known(file, "sky")
         if found is not None:
             assert isinstance(found, Drawing)
             return found
         with self._large:
-            return self._drawn(product, "sky", lambda: _sky(product.path), "image/png")
+            return self._drawn(file, "sky", lambda: _sky(file.path), "image/png")
 
-    def _plot(self, product: Product) -> Plot:
-        preview = self.look(product)
+    def _plot(self, file: ResultFile) -> Plot:
+        preview = self.look(file)
         if preview.plot is None:
             raise NoPreview(preview.reason or "the file is no spectrum")
         return preview.plot
 
     def _drawn(
-        self, product: Product, what: str, draw: Callable[[], str | bytes], mime: str = "image/svg+xml"
+        self, file: ResultFile, what: str, draw: Callable[[], str | bytes], mime: str = "image/svg+xml"
     ) -> Drawing:
         def make() -> Drawing:
             try:
@@ -109,54 +109,54 @@ class Previews:
             except NoPreview as reason:
                 return Drawing(svg.say(f"No preview: {reason}").encode(), "image/svg+xml", ok=False)
             except Exception:
-                LOG.exception("the picture of %s failed", product.path)
+                LOG.exception("the picture of %s failed", file.path)
                 return Drawing(svg.say("No preview: the picture failed").encode(), "image/svg+xml", ok=False)
             return Drawing(drawn.encode() if isinstance(drawn, str) else drawn, mime)
 
-        found = self._kept_or_made(product, what, make)
+        found = self._kept_or_made(file, what, make)
         assert isinstance(found, Drawing)
         return found
 
-    def _known(self, product: Product, what: str) -> Preview | Drawing | None:
-        key = product.key, what
+    def _known(self, file: ResultFile, what: str) -> Preview | Drawing | None:
+        key = file.key, what
         with self._lock:
             if key not in self._kept:
                 return None
             self._kept.move_to_end(key)
             return self._kept[key][1]
 
-    def _kept_or_made(self, product: Product, what: str, make: Callable[[], Preview | Drawing]) -> Preview | Drawing:
-        found = self._known(product, what)
+    def _kept_or_made(self, file: ResultFile, what: str, make: Callable[[], Preview | Drawing]) -> Preview | Drawing:
+        found = self._known(file, what)
         if found is not None:
             return found
         made = make()
         with self._lock:
-            self._kept[product.key, what] = _weight(made), made
+            self._kept[file.key, what] = _weight(made), made
             while len(self._kept) > 1 and sum(size for size, _ in self._kept.values()) > self._room:
                 self._kept.popitem(last=False)
         return made
 
 
-def _look(product: Product) -> Preview:
+def _look(file: ResultFile) -> Preview:
     try:
-        with product.path.open("rb") as stream:
+        with file.path.open("rb") as stream:
             head = stream.read(_TEXT_BYTES)
         if head.startswith(b"\x1f\x8b"):
             return Preview("other", reason="the file is compressed")
-        return _look_at_fits(product) if head.startswith(OPENING) else _look_at_text(head)
+        return _look_at_fits(file) if head.startswith(OPENING) else _look_at_text(head)
     except (OSError, ReductionError, NoPreview) as error:
         return Preview("other", reason=str(error))
     except Exception:
-        LOG.exception("the preview of %s failed", product.path)
+        LOG.exception("the preview of %s failed", file.path)
         return Preview("other", reason="the file cannot be understood")
 
 
-def _look_at_fits(product: Product) -> Preview:
+def _look_at_fits(file: ResultFile) -> Preview:
     began = time.monotonic()
-    hdus = scan(product.path, "").hdus
+    hdus = scan(file.path, "").hdus
     if any(is_spectrum(hdu) for hdu in hdus):
         try:
-            preview = Preview("spectrum", plot=make_plot(product.path, product.beside))
+            preview = Preview("spectrum", plot=make_plot(file.path, file.beside))
         except NoPreview as error:
             preview = Preview("table", reason=str(error))
     elif any(hdu.name in ("EVENTS", "STDEVT") for hdu in hdus):
@@ -166,7 +166,7 @@ def _look_at_fits(product: Product) -> Preview:
     else:
         preview = Preview("table", reason="a FITS table that is neither a spectrum nor an event list")
     if time.monotonic() - began > _SLOW_S:
-        LOG.warning("looking at %s took %.1f s", product.path, time.monotonic() - began)
+        LOG.warning("looking at %s took %.1f s", file.path, time.monotonic() - began)
     return preview
 
 

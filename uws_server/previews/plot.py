@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,8 +84,8 @@ def make_plot(path: Path, beside: Mapping[str, Path]) -> Plot:
     """
     source = read_spectrum(path, beside)
     starts = display_starts(source)
-    notes = [_grouping_note(source), _error_note(source), source.channels.origin]
-    background = _background(source, beside, notes)
+    background, why_none = _background(source, beside)
+    notes = [_grouping_note(source), _error_note(source), source.channels.origin, *why_none]
     label = "Background" if source.is_background else "Source" if background else "Spectrum"
     series = [Series(label, points(source, starts))]
     facts = [_facts(label, source)]
@@ -138,20 +138,19 @@ def _numbers(values: Floats) -> list[float]:
     return [float(f"{value:.6g}") for value in values]
 
 
-def _background(source: SpectrumFile, beside: Mapping[str, Path], notes: list[str]) -> SpectrumFile | None:
+def _background(source: SpectrumFile, beside: Mapping[str, Path]) -> tuple[SpectrumFile | None, Sequence[str]]:
+    """Return the background of a spectrum, or None, and notes that say why a background is not drawn."""
     path = beside.get(source.background_file)
     if path is None:
-        return None
+        return None, ()
     try:
         background = read_spectrum(path, beside)
     except NoPreview as reason:
-        notes.append(f"the background {path.name} is not drawn: {reason}")
-        return None
+        return None, (f"the background {path.name} is not drawn: {reason}",)
     same = np.array_equal(background.channel, source.channel)
     if not same and background.channels.unit != source.channels.unit:
-        notes.append(f"the background {path.name} is not drawn: its channels have other units")
-        return None
-    return background
+        return None, (f"the background {path.name} is not drawn: its channels have other units",)
+    return background, ()
 
 
 def _facts(label: str, spectrum: SpectrumFile) -> Facts:

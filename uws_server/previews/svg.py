@@ -148,8 +148,8 @@ def _points(series: Series, number: int, x: _Axis, y: _Axis, radius: float) -> s
         else:
             side = 2 * radius
             marks.append(f'<path d="M{at_x - radius:.1f} {at_y - radius:.1f}h{side}v{side}h-{side}z"/>')
-    shown = "".join(marks) if radius > 1 else ""
-    return f'<g class="s{min(number, 1)}"><path stroke-opacity=".65" d="{"".join(bars)}"/>{shown}</g>'
+    marked = "".join(marks) if radius > 1 else ""
+    return f'<g class="s{min(number, 1)}"><path stroke-opacity=".65" d="{"".join(bars)}"/>{marked}</g>'
 
 
 def _key(plot: Plot) -> Iterator[str]:

@@ -28,7 +28,7 @@ from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import Phase
 from uws_server.protocol.control import phase_command, prefers_page
 from uws_server.protocol.resource import JobResource
-from uws_server.reruns.service import Reruns, told
+from uws_server.reruns.service import Reruns, translate_errors
 
 JSON = "application/json"
 _ID = "<job_id:re:[0-9a-f]{32}>"
@@ -80,7 +80,7 @@ class Reprocessing(JobResource):
         config = self.services.config
         with forms.receiving(request.environ, self.services.spool, config.server.max_upload, "provenance.json") as body:
             text = read_document(body)
-        document = told(lambda: jsontext.read(text))
+        document = translate_errors(lambda: jsontext.read(text))
         source = reruns.of_text(text)
         assert isinstance(document, dict)  # else there was no list in it
         run = phase_command(read_json_text(document, "PHASE") or "RUN", ("RUN", "PENDING"))
@@ -110,7 +110,7 @@ class Reprocessing(JobResource):
         return _json(self._preview(self.reruns.job_service.job(job_id)))
 
     def _status(self, job: Job) -> dict[str, Any]:
-        chain = self.reruns.chain_of(job)
+        chain = self.reruns.sequence_of(job)
         unfinished = [one.phase for one in chain if one.phase is not Phase.COMPLETED]
         bad = [phase for phase in unfinished if phase in (Phase.ERROR, Phase.ABORTED)]
         running = [phase for phase in unfinished if phase is not Phase.PENDING]
@@ -132,7 +132,7 @@ class Reprocessing(JobResource):
         }
 
     def _preview(self, job: Job) -> dict[str, Any]:
-        chain = self.reruns.chain_of(job)
+        chain = self.reruns.sequence_of(job)
         return {"outputs": [self._output(one, result) for one in chain for result in one.results]}
 
     def _output(self, job: Job, result: Result) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The differences between two jobs: parameters, products, and the metadata of the products. Imports the services.
+"""The differences between two jobs: parameters, results, and the metadata of the products. Imports the services.
 
 Knows no HTTP. Files are told apart by their hashes; two FITS files whose VO-TAGS alone differ hold the same science.
 """
@@ -21,7 +21,7 @@ from uws_server.services.job_service import JobService
 
 Sameness = Literal["identical", "same science", "different", "only one", "gone"]
 
-_TOLD = ("dataproduct_type", "t_exptime", "t_min", "t_max", "em_min", "em_max", "em_xel", "s_ra", "s_dec", "s_fov",
+_COLUMNS = ("dataproduct_type", "t_exptime", "t_min", "t_max", "em_min", "em_max", "em_xel", "s_ra", "s_dec", "s_fov",
          "s_region", "target_name", "instrument_name")  # fmt: skip
 """Columns of ObsCore that a comparison shows."""
 _UNITS: Mapping[str, str] = {column.name: column.unit or "" for column in COLUMNS}
@@ -43,8 +43,8 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class ProductPair:
-    """The products of one name of two jobs, how alike they are, and their metadata."""
+class ResultPair:
+    """The results of one name of two jobs, how alike they are, and their metadata."""
 
     name: str
     earlier: Result | None
@@ -60,7 +60,7 @@ class Comparison:
     earlier: Job
     later: Job
     parameters: tuple[Pair, ...]
-    products: tuple[ProductPair, ...]
+    results: tuple[ResultPair, ...]
 
     @property
     def changed(self) -> tuple[Pair, ...]:
@@ -72,12 +72,12 @@ def compare(services: Services, job_service: JobService, later: Job, earlier: Jo
     """Compare two jobs that the caller may see."""
     names = dict.fromkeys([*later.parameters, *earlier.parameters])
     parameters = tuple(_parameter(services, name, later, earlier) for name in names)
-    products = {result.name: None for job in (later, earlier) for result in job.results if result.name != LOG}
+    names_of_results = {result.name: None for job in (later, earlier) for result in job.results if result.name != LOG}
     return Comparison(
         earlier,
         later,
         parameters,
-        tuple(_product(job_service, services.hashes, name, later, earlier) for name in products),
+        tuple(_result(job_service, services.hashes, name, later, earlier) for name in names_of_results),
     )
 
 
@@ -110,16 +110,16 @@ def _value(job: Job, name: str) -> str | None:
     return value.text.rpartition("/")[2] if value.is_file and "://" in value.text else value.text
 
 
-def _product(job_service: JobService, hashes: Hashes, name: str, later: Job, earlier: Job) -> ProductPair:
+def _result(job_service: JobService, hashes: Hashes, name: str, later: Job, earlier: Job) -> ResultPair:
     old, new = (next((one for one in job.results if one.name == name), None) for job in (earlier, later))
     if old is None or new is None:
-        return ProductPair(name, old, new, "only one", ())
+        return ResultPair(name, old, new, "only one", ())
     try:
         paths = job_service.result_path(earlier, old), job_service.result_path(later, new)
         alike = _sameness(hashes, *paths)
     except (NotFound, OSError):
-        return ProductPair(name, old, new, "gone", ())
-    return ProductPair(name, old, new, alike, _facts(*paths))
+        return ResultPair(name, old, new, "gone", ())
+    return ResultPair(name, old, new, alike, _facts(*paths))
 
 
 def _sameness(hashes: Hashes, first: Path, second: Path) -> Sameness:
@@ -132,8 +132,8 @@ def _sameness(hashes: Hashes, first: Path, second: Path) -> Sameness:
 def _facts(earlier: Path, later: Path) -> tuple[Pair, ...]:
     """Return the columns of ObsCore that either file has."""
     old, new = _row(earlier), _row(later)
-    names = [name for name in _TOLD if name in old or name in new]
-    return tuple(Pair(name, _shown(old.get(name)), _shown(new.get(name)), _UNITS.get(name, "")) for name in names)
+    names = [name for name in _COLUMNS if name in old or name in new]
+    return tuple(Pair(name, _text(old.get(name)), _text(new.get(name)), _UNITS.get(name, "")) for name in names)
 
 
 def _row(path: Path) -> Mapping[str, obscore.Value]:
@@ -144,7 +144,7 @@ def _row(path: Path) -> Mapping[str, obscore.Value]:
     return tags.row if tags is not None else {}
 
 
-def _shown(value: obscore.Value | None) -> str | None:
+def _text(value: obscore.Value | None) -> str | None:
     if value is None:
         return None
     return f"{value:.8g}" if isinstance(value, float) else str(value)

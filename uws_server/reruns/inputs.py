@@ -159,7 +159,7 @@ class Finder:
         """Return files of the archive: one known to have the bytes, then those of the name."""
         archive = self._services.archive
         for known in filter(None, map(self._hashes.find, file.hashes)):
-            if place := self._place(known):
+            if place := self._archive_path(known):
                 yield self._checked(known, place, "archive", "in the archive", file)
         for candidate in archive.named(file.location, file.path)[:_MOST_CANDIDATES]:
             if not self._hashes.known(candidate.path):
@@ -208,9 +208,9 @@ class Finder:
         return Found(path, text, kind, how, now.whole, same)
 
     def _is_archived(self, path: Path) -> bool:
-        return bool(self._place(path))
+        return bool(self._archive_path(path))
 
-    def _place(self, path: Path) -> str:
+    def _archive_path(self, path: Path) -> str:
         """Return the path of a file below the archive's folder; '' for one that is elsewhere."""
         folder = self._services.config.folders.archive
         if folder is None or not path.is_relative_to(folder.resolve()):

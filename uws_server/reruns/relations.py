@@ -10,7 +10,7 @@ from uws_server.reruns.preview import RelatedJobs
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
 
-_LONGEST_CHAIN = 1000
+_LONGEST_SEQUENCE = 1000
 _MOST_RERUNS = 100
 
 
@@ -21,18 +21,18 @@ class JobRelations:
         self.job_service = job_service
         self._services = services
 
-    def chain_of(self, job: Job) -> tuple[Job, ...]:
+    def sequence_of(self, job: Job) -> tuple[Job, ...]:
         """Return the jobs of the job sequence of a job, in order, as far as the caller may see them."""
-        chain = [job]
-        while chain[0].after is not None and len(chain) < _LONGEST_CHAIN and (one := self.seen(chain[0].after)):
-            chain.insert(0, one)
-        while len(chain) < _LONGEST_CHAIN:
-            ids = self._services.uses.followers(chain[-1].id)
+        jobs = [job]
+        while jobs[0].after is not None and len(jobs) < _LONGEST_SEQUENCE and (one := self.seen(jobs[0].after)):
+            jobs.insert(0, one)
+        while len(jobs) < _LONGEST_SEQUENCE:
+            ids = self._services.uses.followers(jobs[-1].id)
             one = next((found for each in ids if (found := self.seen(each))), None)
             if one is None:
                 break
-            chain.append(one)
-        return tuple(chain)
+            jobs.append(one)
+        return tuple(jobs)
 
     def reruns_of(self, job: Job) -> tuple[Job, ...]:
         """Return the jobs that run a job again, newest first, as far as the caller may see them."""

@@ -59,20 +59,20 @@ class Reruns(JobRelations):
 
     def of_fits(self, path: Path, name: str) -> RerunSource:
         """Return the steps in the tags of a FITS file, which the user knows as `name`."""
-        shown = safe_name(name)
+        label = safe_name(name)
         try:
             tags = votags.read(path)
         except (OSError, ProvenanceError) as error:
-            raise BadRequest(str(error).replace(str(path), shown)) from error
+            raise BadRequest(str(error).replace(str(path), label)) from error
         if tags is None:
-            raise BadRequest(f"{shown} carries no VO-TAGS: nothing in it tells how it was made")
+            raise BadRequest(f"{label} carries no VO-TAGS: nothing in it records how it was made")
         if not tags.steps:
-            raise BadRequest(f"{shown}: the step list of its VO-TAGS is empty: nothing tells how it was made")
+            raise BadRequest(f"{label}: the step list of its VO-TAGS is empty: nothing records how it was made")
         return self._completed(RerunSource(tags.steps, self._job_of(tags.steps[-1])))
 
     def of_text(self, text: str | bytes) -> RerunSource:
         """Return the steps of a provenance list in JSON."""
-        listed = told(lambda: steps.parse(text))
+        listed = translate_errors(lambda: steps.parse(text))
         if not listed:
             raise BadRequest("provenance: the list is empty: nothing can be run again")
         return self._completed(RerunSource(listed, self._job_of(listed[-1])))
@@ -90,20 +90,22 @@ class Reruns(JobRelations):
         return preview
 
     def _preview(self, source: RerunSource, wanted: RerunRequest, finder: Finder) -> RerunPreview:
-        linked = told(lambda: dependencies.linked(source.steps))
-        last = told(lambda: rerun.target(source.steps, wanted.target))
+        linked = translate_errors(lambda: dependencies.linked(source.steps))
+        last = translate_errors(lambda: rerun.target(source.steps, wanted.target))
         if wanted.first is not None:
             first, end = wanted.first, last if wanted.target else None
-            chosen = told(lambda: rerun.from_step(linked, first, end))
-            return self._with_files(linked, told(lambda: rerun.plan(linked, chosen, wanted.changes)), finder)
+            chosen = translate_errors(lambda: rerun.from_step(linked, first, end))
+            plan = translate_errors(lambda: rerun.plan(linked, chosen, wanted.changes))
+            return self._with_files(linked, plan, finder)
         before = linked.ancestors({last})
         if len(before) > _MOST_BEFORE:
             raise BadRequest(f"target: it depends on {len(before):,} steps, at most {_MOST_BEFORE:,} are looked at")
         linked = replace(linked, origins={key: found for key, found in linked.origins.items() if key[0] in before})
         needed = self._changed_steps(linked, last, wanted.changes)
         while True:
-            chosen = told(lambda: rerun.leading_to(linked, last, needed))  # noqa: B023 - called at once
-            preview = self._with_files(linked, told(lambda: rerun.plan(linked, chosen, wanted.changes)), finder)  # noqa: B023
+            chosen = translate_errors(lambda: rerun.leading_to(linked, last, needed))  # noqa: B023 - called at once
+            plan = translate_errors(lambda: rerun.plan(linked, chosen, wanted.changes))  # noqa: B023
+            preview = self._with_files(linked, plan, finder)
             makers = {
                 origin.step
                 for step, file in preview.plan.missing
@@ -118,7 +120,7 @@ class Reruns(JobRelations):
         """Return the steps that changes name; a name without a step means the last one that has it."""
         having: dict[str, int] = {}
         for one in sorted(linked.ancestors({last})):
-            for field in told(lambda one=one: rerun.fields(linked.steps, one)):  # type: ignore[misc]
+            for field in translate_errors(lambda one=one: rerun.fields(linked.steps, one)):  # type: ignore[misc]
                 having[field.name.casefold()] = one
         needed = set()
         for key in changes:
@@ -138,15 +140,15 @@ class Reruns(JobRelations):
 
     def survey(self, source: RerunSource, uploads: Mapping[str, Upload]) -> tuple[View, ...]:
         """Return every step with its inputs, which of them are editable, and where each input is found now."""
-        linked = told(lambda: dependencies.linked(source.steps))
+        linked = translate_errors(lambda: dependencies.linked(source.steps))
         finder = Finder(self._services, self.job_service, uploads)
-        shown = source.steps[-rerun.MOST_STEPS :]
-        _require_few(sum(isinstance(arg, InputData) for step in shown for arg in step.args))
+        latest = source.steps[-rerun.MOST_STEPS :]
+        _require_few(sum(isinstance(arg, InputData) for step in latest for arg in step.args))
         views = []
-        for number, step in enumerate(shown, start=len(source.steps) - len(shown)):
+        for number, step in enumerate(latest, start=len(source.steps) - len(latest)):
             fields = rerun.fields(source.steps, number)
             try:
-                planned = told(lambda: rerun.plan(linked, [number])).steps[0]  # noqa: B023 - called at once
+                planned = translate_errors(lambda: rerun.plan(linked, [number])).steps[0]  # noqa: B023 - called at once
                 notes, problem = self.installed(planned)[1], ""
                 found = {file.index: finder.find(planned, file) for file in planned.inputs}
             except BadRequest as error:
@@ -158,8 +160,8 @@ class Reruns(JobRelations):
             }
             extra = step.extra
             task, version = str(extra.get("task") or "?"), str(extra.get("version") or "")
-            told_so = rerun.outputs(step), tuple(notes), problem
-            views.append(View(number, task, version, self._job_of(step), fields, found, makers, *told_so))
+            outcome = rerun.outputs(step), tuple(notes), problem
+            views.append(View(number, task, version, self._job_of(step), fields, found, makers, *outcome))
         return tuple(views)
 
     # --- doing -------------------------------------------------------------------------------------------
@@ -210,7 +212,7 @@ class Reruns(JobRelations):
                 if file.given is not None:
                     job_inputs.values[spec.name] = [file.given]
                 elif file.made_by is not None:
-                    job_inputs.add(spec, self._of_chain(made[file.made_by], file))
+                    job_inputs.add(spec, self._of_sequence(made[file.made_by], file))
                 else:
                     found = preview.found[step.number, file.index]
                     assert found is not None
@@ -278,7 +280,7 @@ class Reruns(JobRelations):
             return live, [f"made with version {step.version} of {step.task}, run again with version {now}"]
         return live, []
 
-    def _of_chain(self, job: Job, file: PlannedInput) -> ParameterValue:
+    def _of_sequence(self, job: Job, file: PlannedInput) -> ParameterValue:
         """Return the file that an earlier job of the job sequence will leave. Raise BadRequest for a name outside its
         results.
         """
@@ -320,7 +322,7 @@ class Reruns(JobRelations):
         return job if job is not None and job.definition == step.extra.get("task") else None
 
 
-def told(make: Callable[[], Made]) -> Made:
+def translate_errors(make: Callable[[], Made]) -> Made:
     """Return the result of a call; raise errors of provenance as those of the server."""
     try:
         return make()

@@ -30,7 +30,7 @@ class RerunSource:
 
 def of_job(services: Services, job: Job) -> RerunSource:
     """Return the steps that a job's script recorded, else those in its products, else the job's own record."""
-    listed = _told(services, job) or _in_products(services, job)
+    listed = _recorded(services, job) or _in_products(services, job)
     if not listed or listed[-1].extra.get("job") != job.id:
         listed = (own_step(services, job),)
     return RerunSource(listed, job)
@@ -139,7 +139,7 @@ def _task_of(step: Step, definitions: Iterable[Definition]) -> str | None:
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _told(services: Services, job: Job) -> tuple[Step, ...]:
+def _recorded(services: Services, job: Job) -> tuple[Step, ...]:
     """Return the steps that a script recorded; none if it recorded none, or none that can be read."""
     try:
         return steps.parse(services.step_list(job.id))

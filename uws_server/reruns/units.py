@@ -57,7 +57,7 @@ def _differs(arg: Parameter, spec: ParameterSpec) -> bool:
 
 def _converted(value: Scalar, unit: str, spec: ParameterSpec) -> Scalar:
     """Return a number, or an energy range, in the unit of the definition. Raise ValueError if there is no way."""
-    free = replace(spec, min=None, max=None, step=None)  # the bounds are the job's to tell
+    free = replace(spec, min=None, max=None, step=None)  # the bounds are checked when the job is created
     if spec.type == "energy_range":
         return numbers.energy_range(f"{rerun.text_of(value)} {unit}", free).text
     made = numbers.number(f"{rerun.text_of(value)} {unit}", free).value

@@ -161,7 +161,7 @@ class Drafts:
         draft = self._store.draft(name)
         if edit not in (None, draft.edit):
             raise Edited(draft)
-        self._require_state(draft, "requested", "its author must ask for validation first")
+        self._require_state(draft, "requested", "its author must request validation first")
         reason, revision = _reason(why), self._validated(draft)
         if not self._store.accept(draft, revision, self._who, reason):
             raise Edited(self._store.draft(name))

@@ -122,7 +122,7 @@ class Rights:
         """Refuse to make a definition live, or to remove one, for anyone but admins."""
         if self.may_validate(caller):
             return
-        hint = "ask for validation, and one of them decides"
+        hint = "request validation, and one of them decides"
         _refuse(caller, "job definitions are made live by admins", hint)
 
     def _owns(self, caller: Caller, job: Job) -> bool:

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from uws_server.previews.cache import Previews, Product
+from uws_server.previews.cache import Previews, ResultFile
 from uws_server.previews.plot import make_plot
 from uws_server.previews.spectra import NoPreview, gehrels, read_spectrum
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def product(path: Path, *beside: Path) -> Product:
-    return Product(str(path), path, {item.name: item for item in (path, *beside)})
+def product(path: Path, *beside: Path) -> ResultFile:
+    return ResultFile(str(path), path, {item.name: item for item in (path, *beside)})
 
 
 def write_spectrum(path: Path, counts: list[int], **keywords: object) -> Path:
@@ -221,7 +221,7 @@ def test_previews_are_kept_while_there_is_room(tmp_path: Path) -> None:
     first = previews.look(product(path))
     assert previews.look(product(path)) is first
     for number in range(10):
-        previews.look(Product(f"other-{number}", path, {}))
+        previews.look(ResultFile(f"other-{number}", path, {}))
     assert previews.look(product(path)) is not first
 
 

@@ -240,7 +240,7 @@ def test_a_draft_may_be_incomplete(house: House) -> None:
     assert "2 things need a change before it can be live" in page.text()
     page = press(page, "request", {"_why.request": "please"})
     assert page.status == 400
-    assert "Not asked for" in page.text("//section[@id='summary']")
+    assert "Not requested" in page.text("//section[@id='summary']")
     assert next(row for row in house.drafts() if row.startswith("halfway")).startswith("halfway Draft")
 
 
@@ -395,7 +395,7 @@ def test_a_document_that_is_none_is_refused_at_its_field(house: House, tmp_path:
 def test_a_definition_from_draft_to_live_and_back(house: House) -> None:
     page = begin(house, "lifelong")
     tried = press(page, "try")
-    again = [link.get("href") for link in tried.all("//a[text()='Look again']")]
+    again = [link.get("href") for link in tried.all("//a[text()='Refresh']")]
     assert not any("#" in address for address in again), "a browser loads no page again to show a part of it"
     job = tried.all("//section[@id='trial']//a[contains(@href, '/jobs/')]")[0].get("href")
     wait_for_end(visit(house.served.url + job, page.session))
@@ -403,7 +403,7 @@ def test_a_definition_from_draft_to_live_and_back(house: House) -> None:
     assert "Completed" in tried.text("//section[@id='trial']")
     assert tried.all("//section[@id='trial']//a[text()='out.txt']")
     asked = press(tried, "request", {"_why.request": "it echoes"})
-    assert "ann asked for validation" in asked.text()
+    assert "ann requested validation" in asked.text()
     assert "it echoes" in asked.text()
     assert asked.all("//fieldset[@disabled]//*[@name='title']")
     refused = press(house.visit("root", "/definitions/lifelong/edit"), "refuse", {"_why.refuse": "which echo?"})

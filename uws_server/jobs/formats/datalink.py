@@ -62,11 +62,11 @@ def add_parameter(parent: etree._Element, spec: ParameterSpec) -> etree._Element
     return cast(etree._Element, parameter)
 
 
-def add_service(root: etree._Element, about: Mapping[str, str], says: str, **told: str) -> etree._Element:
+def add_service(root: etree._Element, about: Mapping[str, str], says: str, **properties: str) -> etree._Element:
     """Add a service descriptor with properties of the standard, such as accessURL, and return its group of inputs."""
     resource = add(root, "RESOURCE", {**about, "type": "meta", "utype": "adhoc:service"})
     add(resource, "DESCRIPTION", text=says)
-    for name, value in told.items():
+    for name, value in properties.items():
         if value:
             add_text(resource, name, value)
     return cast(etree._Element, add(resource, "GROUP", {"name": "inputParams"}))

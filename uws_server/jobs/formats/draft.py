@@ -71,7 +71,7 @@ def cleaned(files: Mapping[str, str]) -> dict[str, str]:
     if DEFINITION_FILE not in files:
         raise DefinitionError.of(DEFINITION_FILE, [Problem("", "is missing")])
     for name, text in files.items():
-        problem = _no_text(text)
+        problem = _text_problem(text)
         if problem:
             raise DefinitionError.of(name[:80], [Problem("", problem)])
     unix = {name: text.replace("\r\n", "\n").replace("\r", "\n") for name, text in files.items()}
@@ -84,7 +84,7 @@ def cleaned(files: Mapping[str, str]) -> dict[str, str]:
     return {name: unix[name] for name in known if name == DEFINITION_FILE or unix.get(name, "").strip()}
 
 
-def _no_text(text: str) -> str:
+def _text_problem(text: str) -> str:
     """Return why a draft cannot hold a text; '' where it can."""
     try:
         size = len(text.encode())

@@ -22,10 +22,10 @@ from uws_server.jobs.formats.content import JSON_LIMITS
 from uws_server.jobs.formats.native import Misfit
 from uws_server.jobs.words import truth
 
-Told: TypeAlias = tuple[str, float | None, float | None]
+TypeRange: TypeAlias = tuple[str, float | None, float | None]
 """A parameter type, and the range that a type of another format implies."""
 
-TYPES_OF_OPUS: Mapping[str, Told] = {
+TYPES_OF_OPUS: Mapping[str, TypeRange] = {
     "string": ("string", None, None),
     "boolean": ("boolean", None, None),
     "unsignedByte": ("integer", 0, 255),
@@ -51,7 +51,7 @@ _NESTED: Mapping[str, type] = {
 }
 
 
-def differences(own: Any, told: Any, place: str = "") -> dict[str, str]:
+def differences(own: Any, read: Any, place: str = "") -> dict[str, str]:
     """Return the fields, such as control.duration.max, in which `read` differs from `own`, each with its text of `own`.
 
     Both are of the same class.
@@ -60,7 +60,7 @@ def differences(own: Any, told: Any, place: str = "") -> dict[str, str]:
     for field in dataclasses.fields(own):
         if isinstance(own, Definition) and field.name in _ELSEWHERE:
             continue
-        wanted, other = getattr(own, field.name), getattr(told, field.name)
+        wanted, other = getattr(own, field.name), getattr(read, field.name)
         if dataclasses.is_dataclass(wanted):
             found |= differences(wanted, other, f"{place}{field.name}.")
         elif _json(wanted) != _json(other):

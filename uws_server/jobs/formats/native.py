@@ -74,7 +74,7 @@ def read_package(document: bytes, where: str) -> Package:
     texts = {key: data.pop(key, "") for key in TEXTS} if isinstance(data, dict) else {}
     for key, value in texts.items():
         if not isinstance(value, str):
-            raise refused(text, where, [Problem(key, f"text is expected, not {_said(value)}")])
+            raise refused(text, where, [Problem(key, f"text is expected, not {_quoted(value)}")])
     return Package(_sound(_made(data, text, where), text, where), **texts)
 
 
@@ -203,14 +203,14 @@ def _sound(definition: Definition, text: str, where: str) -> Definition:
 
 def _object(value: Any, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Misfit.at(place, f"an object is expected, not {_said(value)}")
+        raise Misfit.at(place, f"an object is expected, not {_quoted(value)}")
     return dict(value)
 
 
 def _items(kind: type[Made], data: Mapping[str, Any], key: str, most: int) -> tuple[Made, ...]:
     items = data.get(key, [])
     if not isinstance(items, list):
-        raise Misfit.at(key, f"a list is expected, not {_said(items)}")
+        raise Misfit.at(key, f"a list is expected, not {_quoted(items)}")
     if len(items) > most:
         raise Misfit.at(key, f"{len(items):,} came, at most {most} are allowed")
     made, problems = list[Made](), list[Problem]()
@@ -227,30 +227,30 @@ def _test(value: Any) -> dict[str, tuple[str, ...]]:
         texts = given if isinstance(given, list) else [given]
         for text in texts:
             if not isinstance(text, str | int | float):
-                raise Misfit.at(f"test.{name[:80]}", f"text or a list of texts is expected, not {_said(text)}")
+                raise Misfit.at(f"test.{name[:80]}", f"text or a list of texts is expected, not {_quoted(text)}")
         found[name] = tuple(str(text).lower() if isinstance(text, bool) else str(text) for text in texts)
     return found
 
 
 def _fitting(wanted: str, value: Any, place: str) -> Any:
     """Return the value in the type of its field. Raise Misfit if it has another type."""
-    types, said = _TYPES.get(wanted, ((object,), ""))
+    types, expected = _TYPES.get(wanted, ((object,), ""))
     if wanted.startswith("Literal"):
-        types, said = (str,), "text"
+        types, expected = (str,), "text"
     if types == (int,) and isinstance(value, float) and value.is_integer() and abs(value) < content.LARGEST_INTEGER:
         return int(value)  # JSON knows one kind of number
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types and object not in types):
-        raise Misfit.at(place, f"{said} is expected, not {_said(value)}")
+        raise Misfit.at(place, f"{expected} is expected, not {_quoted(value)}")
     if isinstance(value, list):
         inner = (str,) if wanted == "tuple[str, ...]" else (str, int, float, bool)
         for item in value:
             if not isinstance(item, inner):
-                raise Misfit.at(place, f"{said} is expected, not a list with {_said(item)}")
+                raise Misfit.at(place, f"{expected} is expected, not a list with {_quoted(item)}")
         return tuple(value)
     return value
 
 
-def _said(value: Any) -> str:
+def _quoted(value: Any) -> str:
     text = json.dumps(value, default=repr)
     return text if len(text) <= 80 else text[:80] + "…"
 

@@ -81,11 +81,11 @@ def _parameter(element: etree._Element, place: str) -> dict[str, Any]:
 
 def _description(element: etree._Element) -> str:
     """Return the description, with the constraints as the document words them."""
-    said, bounds = (
+    description, bounds = (
         " ".join(xmltext.text_of(next(xmltext.children(element, name), None)).split())
         for name in ("DESCRIPTION", "CONSTRAINTS")
     )
-    return f"{said} ({bounds})".strip() if bounds else said
+    return f"{description} ({bounds})".strip() if bounds else description
 
 
 def _is_yes(text: str) -> bool:

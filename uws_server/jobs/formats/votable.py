@@ -27,7 +27,7 @@ _MORE = ".more"
 """The suffix of a group with further properties of a parameter: no parameter name has a dot."""
 
 _ACTIVITY = "voprov:ActivityDescription"
-_TOLD = {
+_UTYPES = {
     "doculink": f"{_ACTIVITY}.doculink",
     "type": f"{_ACTIVITY}.type",
     "version": f"{_ACTIVITY}.version",
@@ -40,7 +40,7 @@ _ENTITY = {
     "content_type": "voprov:EntityDescription.content_type",
     "url": "voprov:EntityDescription.url",
 }
-_TYPES: Mapping[str, leaves.Told] = {
+_TYPES: Mapping[str, leaves.TypeRange] = {
     "char": ("string", None, None),
     "unicodeChar": ("string", None, None),
     **leaves.TYPES_OF_OPUS,
@@ -82,16 +82,16 @@ def write_package(package: Package, base_url: str = "") -> bytes:
         "contact_email": definition.contact.email,
     }
     for name, value in values.items():
-        add_text(resource, name, value, _TOLD[name])
+        add_text(resource, name, value, _UTYPES[name])
     add(resource, "PARAM", {**_DURATION, "value": str(definition.control.duration.default)})
     for name in native.TEXTS:
         _add_text(resource, name, getattr(package, name))
     _add_parameters(resource, definition)
     _add_used(resource, definition)
     _add_generated(resource, definition)
-    told = native.from_plain(Reading().activity(resource))
+    read = native.from_plain(Reading().activity(resource))
     before = next(xmltext.children(resource, "GROUP"))
-    for path, text in leaves.differences(definition, told).items():
+    for path, text in leaves.differences(definition, read).items():
         add_text(resource, path, text, f"{OWN}Definition.{path}")
         before.addprevious(resource[-1])
     datalink.add_services(root, definition, base_url)
@@ -155,7 +155,7 @@ class Reading:
             place = self.at(f"parameters[{i}]", element)
             name = str(element.get("name"))
             is_file = i >= len(elements)
-            data = {"name": name, "required": True} if is_file else told_of(element, self.lines, place)
+            data = {"name": name, "required": True} if is_file else read_parameter(element, self.lines, place)
             if name in by_name:
                 data |= self.file(by_name[name], data, place)
             if name in more and not is_file:
@@ -165,8 +165,8 @@ class Reading:
 
     def file(self, group: etree._Element, before: dict[str, Any], place: str) -> dict[str, Any]:
         """Return what is stated of a parameter as a file that a job uses."""
-        said = {parameter.get("name"): parameter for parameter in xmltext.children(group, "PARAM")}
-        values = {name: parameter.get("value", "").strip() for name, parameter in said.items()}
+        parameters = {parameter.get("name"): parameter for parameter in xmltext.children(group, "PARAM")}
+        values = {name: parameter.get("value", "").strip() for name, parameter in parameters.items()}
         data: dict[str, Any] = {"type": before.get("type", "file")}
         if data["type"] not in FILE_TYPES:
             data["type"] = "file"
@@ -174,7 +174,7 @@ class Reading:
             data["default"] = values["default"]
         for name, key in (("content_type", "media_type"), ("url", "url")):
             if values.get(name):
-                data[key] = self.of(f"{place}.{key}", said[name], values[name])
+                data[key] = self.of(f"{place}.{key}", parameters[name], values[name])
         if values.get("role") and not before.get("annotation"):
             data["annotation"] = values["role"]
         if values.get("multiplicity"):
@@ -217,7 +217,7 @@ class Reading:
         return value
 
 
-def told_of(element: etree._Element, lines: dict[str, int], place: str) -> dict[str, Any]:
+def read_parameter(element: etree._Element, lines: dict[str, int], place: str) -> dict[str, Any]:
     """Return what a PARAM states of a parameter in the terms of VOTable; add the lines of its places."""
     datatype = element.get("datatype", "char").removeprefix("xs:")
     if datatype not in _TYPES:
@@ -254,7 +254,7 @@ def _add_parameters(resource: etree._Element, definition: Definition) -> None:
         element = datalink.add_parameter(group, spec)
         if spec.name != definition.name:  # an id stands once in a document
             element.set("ID", spec.name)
-        data = told_of(element, {}, "")
+        data = read_parameter(element, {}, "")
         data |= Reading().file(_used(group, spec), data, "") if spec.type in FILE_TYPES else {}
         more = leaves.differences(spec, native.build(ParameterSpec, data, ""))
         if spec.type in FILE_TYPES:
@@ -295,8 +295,8 @@ def _add_generated(resource: etree._Element, definition: Definition) -> None:
             add_text(element, name, "", f"voprov:WasGeneratedByDescription.{name}")
         for name, value in (("default", result.file), ("content_type", result.mime)):
             add_text(element, name, value, _ENTITY[name])
-        told = native.build(ResultSpec, Reading().result(element, ""), "")
-        for path, text in leaves.differences(result, told).items():
+        read = native.build(ResultSpec, Reading().result(element, ""), "")
+        for path, text in leaves.differences(result, read).items():
             add_text(element, path, text, f"{OWN}ResultSpec.{path}")
 
 

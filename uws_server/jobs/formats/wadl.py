@@ -17,7 +17,7 @@ from uws_server.jobs.definition import FILE_TYPES, Definition, ParameterSpec, Re
 from uws_server.jobs.formats import Package, leaves, native, xmltext
 from uws_server.jobs.formats.wadl_resources import OWN, PARAMETERS, WADL, add, application
 
-_TYPES: Mapping[str, leaves.Told] = {
+_TYPES: Mapping[str, leaves.TypeRange] = {
     **leaves.TYPES_OF_OPUS,
     "decimal": ("float", None, None),
     "dateTime": ("datetime", None, None),
@@ -50,14 +50,16 @@ def write_package(package: Package, base_url: str = "") -> bytes:
     root, resource = application(definition, base_url)
     for holder in (item for item in root.iter() if item.get("id") in PARAMETERS):
         for spec in definition.parameters:
-            _add_parameter(holder, spec, told=holder.get("id") != PARAMETERS[0])
+            element = _add_parameter(holder, spec)
+            if holder.get("id") == PARAMETERS[0]:
+                _add_own_fields(element, spec)
     names, results = _param(root, "parameter-name"), _param(root, "result-id")
     for spec in definition.parameters:
         add(add(names, "option", {"value": spec.name}), "doc", text=spec.description)
     for result in definition.results:
         _add_result(results, result)
-    told = native.from_plain(_told(root, resource, {}))
-    for path, text in leaves.differences(definition, told).items():
+    read = native.from_plain(_standard_fields(root, resource, {}))
+    for path, text in leaves.differences(definition, read).items():
         resource.set(f"{{{OWN}}}{path}", text)
     for name in native.TEXTS:
         _add_text(resource, name, getattr(package, name))
@@ -66,26 +68,26 @@ def write_package(package: Package, base_url: str = "") -> bytes:
 
 def _definition(root: etree._Element, resource: etree._Element, lines: dict[str, int]) -> dict[str, Any]:
     """Return the whole definition as the native format has it."""
-    data = _told(root, resource, lines)
+    data = _standard_fields(root, resource, lines)
     _plant(data, Definition, resource, "", lines)
     parameters = _parameters(root, resource)
     data["parameters"] = []
     for i, element in enumerate(leaves.limited(parameters, "parameters", lines)):
         lines[f"parameters[{i}]"] = xmltext.line_of(element)
-        spec = _told_parameter(element, f"parameters[{i}]")
+        spec = _standard_parameter(element, f"parameters[{i}]")
         _plant(spec, ParameterSpec, element, f"parameters[{i}]", lines)
         data["parameters"].append(spec)
     options = list(xmltext.children(_param(root, "result-id"), "option"))
     data["results"] = []
     for i, element in enumerate(leaves.limited(options, "results", lines)):
         lines[f"results[{i}]"] = xmltext.line_of(element)
-        result = _told_result(element)
+        result = _standard_result(element)
         _plant(result, ResultSpec, element, f"results[{i}]", lines)
         data["results"].append(result)
     return data
 
 
-def _told(root: etree._Element, resource: etree._Element, lines: dict[str, int]) -> dict[str, Any]:
+def _standard_fields(root: etree._Element, resource: etree._Element, lines: dict[str, int]) -> dict[str, Any]:
     """Return what the terms of WADL, and of OPUS, state of the definition as a whole."""
     line = xmltext.line_of(resource)
     lines[""] = line
@@ -106,7 +108,7 @@ def _told(root: etree._Element, resource: etree._Element, lines: dict[str, int])
     return data
 
 
-def _told_parameter(element: etree._Element, place: str) -> dict[str, Any]:
+def _standard_parameter(element: etree._Element, place: str) -> dict[str, Any]:
     """Return what the terms of WADL, and of OPUS, state of a parameter."""
     datatype = element.get("type", "xs:string").rpartition(":")[2]
     if datatype not in _TYPES:
@@ -136,7 +138,7 @@ def _told_parameter(element: etree._Element, place: str) -> dict[str, Any]:
     return data
 
 
-def _told_result(option: etree._Element) -> dict[str, Any]:
+def _standard_result(option: etree._Element) -> dict[str, Any]:
     """Return what the terms of WADL, and of OPUS, state of a result."""
     name = option.get("value", "")
     data = {"name": name, "file": option.get("default") or name, "description": _documented(option)}
@@ -155,10 +157,8 @@ def _plant(data: dict[str, Any], kind: type, element: etree._Element, place: str
             leaves.plant(data, kind, path, str(text), inner)
 
 
-def _add_parameter(holder: etree._Element, spec: ParameterSpec, told: bool) -> None:
-    """Add the param of a parameter; in full only in the request that creates a job, elsewhere in terms of WADL
-    alone.
-    """
+def _add_parameter(holder: etree._Element, spec: ParameterSpec) -> etree._Element:
+    """Add the param of a parameter, in terms of WADL alone, and return it."""
     attributes = {"style": "query", "name": spec.name, "type": _WRITTEN.get(spec.type, "xs:string")}
     if spec.type in FILE_TYPES:
         attributes["type"] = "xs:anyURI"
@@ -171,17 +171,21 @@ def _add_parameter(holder: etree._Element, spec: ParameterSpec, told: bool) -> N
     add(element, "doc", text=spec.description)
     for option in spec.options:
         add(element, "option", {"value": option})
-    if not told:
-        read = native.build(ParameterSpec, _told_parameter(element, ""), "")
-        for path, text in leaves.differences(spec, read).items():
-            element.set(f"{{{OWN}}}{path}", text)
+    return element
+
+
+def _add_own_fields(element: etree._Element, spec: ParameterSpec) -> None:
+    """Add, in our namespace, the fields of a parameter that its param does not state."""
+    read = native.build(ParameterSpec, _standard_parameter(element, ""), "")
+    for path, text in leaves.differences(spec, read).items():
+        element.set(f"{{{OWN}}}{path}", text)
 
 
 def _add_result(holder: etree._Element, result: ResultSpec) -> None:
     option = add(holder, "option", {"value": result.name, "mediaType": result.mime})
     add(option, "doc", text=result.description)
-    told = native.build(ResultSpec, _told_result(option), "")
-    for path, text in leaves.differences(result, told).items():
+    read = native.build(ResultSpec, _standard_result(option), "")
+    for path, text in leaves.differences(result, read).items():
         option.set(f"{{{OWN}}}{path}", text)
 
 

@@ -50,5 +50,5 @@ def _lines(old: str, new: str) -> list[Line]:
     if old.count("\n") + new.count("\n") > MOST_COMPARED:
         return [Line("place", "too long to be compared line by line")]
     kinds: Mapping[str, Kind] = {"+": "added", "-": "removed", "@": "place"}
-    told = difflib.unified_diff(old.split("\n"), new.split("\n"), lineterm="", n=2)
-    return [Line(kinds.get(text[:1], "same"), text) for text in list(told)[2:]]
+    unified = difflib.unified_diff(old.split("\n"), new.split("\n"), lineterm="", n=2)
+    return [Line(kinds.get(text[:1], "same"), text) for text in list(unified)[2:]]

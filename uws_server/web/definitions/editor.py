@@ -25,26 +25,26 @@ from uws_server.services.drafts import Edited
 from uws_server.services.parameters import Upload
 from uws_server.web.definitions import differences, sheet, sheetreader, trial
 from uws_server.web.definitions.draftpage import DraftPage
+from uws_server.web.definitions.editorstate import EditorState, form_of, of_draft, read_base, take_step
 from uws_server.web.definitions.sheet import Rows
-from uws_server.web.definitions.shown import Shown, form_of, of_draft, read_base, take_step
 from uws_server.web.shared import boxes, documentation
 
 NEW = "_new"
 """The name in the address of a definition that has none yet; no name begins so."""
 
-SAID = {
+CONFIRMATIONS = {
     "saved": "Saved.",
     "created": "The draft is saved.",
     "begun": "This draft begins with what is live, which stays as it is meanwhile.",
     "tried": "The trial job runs the draft as it is saved.",
-    "requested": "Validation is asked for: the draft waits for an admin and cannot be changed meanwhile.",
+    "requested": "Validation is requested: the draft waits for an admin and cannot be changed meanwhile.",
     "withdrawn": "Withdrawn: the draft can be changed again.",
     "refused": "Refused: the draft can be changed again.",
     "theirs": "This is the draft as it was last saved.",
 }
 """The confirmation that the page shows after a button did its work."""
 _STEP = re.compile(r"(parameters|results)\.(add|up|down|remove)(?:\.([0-9]{1,5}|[a-z_]{1,20}))?")
-_KEPT = {"save": "Not saved", "try": "Not tried", "request": "Not asked for"}
+_KEPT = {"save": "Not saved", "try": "Not tried", "request": "Not requested"}
 _HANDED_ON = frozenset({"withdraw", "discard", "accept", "refuse"})
 
 
@@ -54,16 +54,16 @@ class Editor(DraftPage):
     def new(self) -> HTTPResponse:
         """GET the editor with nothing in it."""
         self.require_author()
-        return self._show(Shown(sheet.blank()))
+        return self._show(EditorState(sheet.blank()))
 
     def page(self, name: str) -> HTTPResponse:
         """GET the editor of a draft."""
         self.require_author()
-        shown = of_draft(self.drafts.get(name))
-        shown.said = SAID.get(dict(forms.query(request.environ)).get("said", ""), "")
-        shown.problems = self._problems(shown)
-        shown.checked = True
-        return self._show(shown)
+        state = of_draft(self.drafts.get(name))
+        state.message = CONFIRMATIONS.get(dict(forms.query(request.environ)).get("said", ""), "")
+        state.problems = self._problems(state)
+        state.checked = True
+        return self._show(state)
 
     def preview(self, name: str) -> HTTPResponse:
         """POST what is typed: the form that it makes and its problems, as a piece of the page."""
@@ -78,67 +78,67 @@ class Editor(DraftPage):
             do = form.take("_do") or "check"
             if do in _HANDED_ON:
                 return self._hand_on(name, do, form)
-            shown = self._typed(form, name)
-            if not shown.editable:
+            state = self._typed(form, name)
+            if not state.editable:
                 raise Conflict(f"the draft {name} waits for an admin: withdraw it to change it")
             if do == "take":
                 return self._go(name, "theirs")
             if do == "import":
-                return self._import(shown, form.uploads.get("_document"))
+                return self._import(state, form.uploads.get("_document"))
             if step := _STEP.fullmatch(do):
-                take_step(shown, cast(Rows, step[1]), step[2], step[3] or "")
-                shown.problems = self._problems(shown)
-                return self._show(shown)
+                take_step(state, cast(Rows, step[1]), step[2], step[3] or "")
+                state.problems = self._problems(state)
+                return self._show(state)
             if do == "check":
-                shown.checked = True
-                shown.focus = "summary" if shown.problems else ""
-                shown.said = "" if shown.problems else "Nothing is wrong with it."
-                return self._show(shown)
-            return self._keep(shown, do, (form.take("_why.request") or "").strip())
+                state.checked = True
+                state.focus = "summary" if state.problems else ""
+                state.message = "" if state.problems else "Nothing is wrong with it."
+                return self._show(state)
+            return self._keep(state, do, (form.take("_why.request") or "").strip())
 
     # --- what the buttons do ---------------------------------------------------------------------------
 
-    def _keep(self, shown: Shown, do: str, why: str) -> HTTPResponse:
+    def _keep(self, state: EditorState, do: str, why: str) -> HTTPResponse:
         """Save what is typed, then try it or request validation if that button was pressed."""
         do, _, over = do.partition(".over.")
         if do not in _KEPT:
             raise BadRequest(f"_do: {do[:40]!r} is no button of this page")
         if re.fullmatch("[0-9]{1,9}", over):
-            shown.edit = int(over)
-        reading = sheetreader.read(shown.sheet)
-        bad = [*reading.problems, *sheet.refused(shown.sheet, shown.problems)]
+            state.edit = int(over)
+        reading = sheetreader.read(state.sheet)
+        bad = [*reading.problems, *sheet.refused(state.sheet, state.problems)]
         if bad:
-            return self._refuse(shown, do, bad, 400)
-        is_new = shown.draft is None
+            return self._refuse(state, do, bad, 400)
+        is_new = state.draft is None
         try:
-            draft = self._saved(shown, reading.files)
+            draft = self._saved(state, reading.files)
             if do == "save":
                 return self._go(draft.name, "created" if is_new else "saved")
-            shown.draft, shown.edit, shown.base = draft, draft.edit, draft.files
+            state.draft, state.edit, state.base = draft, draft.edit, draft.files
             if do == "try":
                 self.drafts.try_out(draft.name)
                 return self._go(draft.name, "tried", "#trial")
             self.drafts.request(draft.name, why)
             return self._go(draft.name, "requested")
         except Edited as error:
-            shown.theirs, shown.focus = error.current, "theirs"
-            return self._show(shown, 409)
+            state.theirs, state.focus = error.current, "theirs"
+            return self._show(state, 409)
         except (BadRequest, Conflict) as error:
             at = "name" if is_new and isinstance(error, Conflict) else ""
-            return self._refuse(shown, do, _problems_of(error, at), error.status)
+            return self._refuse(state, do, _problems_of(error, at), error.status)
 
-    def _saved(self, shown: Shown, files: Mapping[str, str]) -> Draft:
+    def _saved(self, state: EditorState, files: Mapping[str, str]) -> Draft:
         """Return the draft as it is typed, saved unless it is unchanged."""
-        if shown.draft is None:
+        if state.draft is None:
             return self.drafts.create(files)
-        if shown.draft.edit == shown.edit and dict(shown.draft.files) == files:
-            return shown.draft
-        return self.drafts.save(shown.draft.name, shown.edit, files)
+        if state.draft.edit == state.edit and dict(state.draft.files) == files:
+            return state.draft
+        return self.drafts.save(state.draft.name, state.edit, files)
 
-    def _refuse(self, shown: Shown, do: str, problems: Sequence[Problem], status: int) -> HTTPResponse:
-        shown.refused, shown.checked, shown.focus = _KEPT[do], True, "summary"
-        shown.problems = list(dict.fromkeys([*problems, *shown.problems]))
-        return self._show(shown, status)
+    def _refuse(self, state: EditorState, do: str, problems: Sequence[Problem], status: int) -> HTTPResponse:
+        state.refused, state.checked, state.focus = _KEPT[do], True, "summary"
+        state.problems = list(dict.fromkeys([*problems, *state.problems]))
+        return self._show(state, status)
 
     def _hand_on(self, name: str, do: str, form: Form) -> HTTPResponse:
         """Take the step of a draft, if it still is what the page showed."""
@@ -163,82 +163,83 @@ class Editor(DraftPage):
             drafts.refuse(name, why)
             return self._go(name, "refused")
         except (BadRequest, Conflict) as error:
-            shown = of_draft(draft)
-            shown.refused, shown.focus, shown.problems = "Not done", "summary", _problems_of(error)
-            return self._show(shown, error.status)
+            state = of_draft(draft)
+            state.refused, state.focus, state.problems = "Not done", "summary", _problems_of(error)
+            return self._show(state, error.status)
 
-    def _import(self, shown: Shown, upload: Upload | None) -> HTTPResponse:
+    def _import(self, state: EditorState, upload: Upload | None) -> HTTPResponse:
         """Fill the sheet from a document; nothing is saved."""
         try:
             package = _read_document(upload)
         except BadRequest as error:
-            shown.problems = [
+            state.problems = [
                 Problem("_document", f"line {problem.line}: {problem}" if problem.line else str(problem))
                 for problem in problems_of(error)
             ]
-            shown.refused, shown.focus = "Not read", "summary"
-            return self._show(shown, 400)
+            state.refused, state.focus = "Not read", "summary"
+            return self._show(state, 400)
         fresh = sheet.of_package(package)
         for name, given in (("script", package.script), ("readme", package.readme)):
             if not given:
-                fresh.texts[name] = shown.sheet.texts[name]
+                fresh.texts[name] = state.sheet.texts[name]
         named = fresh.texts["name"]
-        if shown.draft is not None:
-            fresh.texts["name"] = shown.draft.name
-        shown.sheet, shown.checked = fresh, True
-        shown.problems = self._problems(shown)
-        shown.said = f"Filled in from {upload.filename[:80] if upload else ''}; nothing is saved yet."
+        if state.draft is not None:
+            fresh.texts["name"] = state.draft.name
+        state.sheet, state.checked = fresh, True
+        state.problems = self._problems(state)
+        state.message = f"Filled in from {upload.filename[:80] if upload else ''}; nothing is saved yet."
         if named != fresh.texts["name"]:
-            shown.said += f" It calls itself {named[:64]}; the draft keeps its name."
-        return self._show(shown)
+            state.message += f" It calls itself {named[:64]}; the draft keeps its name."
+        return self._show(state)
 
     # --- what is typed ---------------------------------------------------------------------------------
 
     def _form(self) -> AbstractContextManager[Form]:
         return forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload)
 
-    def _typed(self, form: Form, name: str) -> Shown:
+    def _typed(self, form: Form, name: str) -> EditorState:
         """Return the editor as the form sent it, with its problems."""
         self.require_author()
         draft = None if name == NEW else self.drafts.get(name)
         typed = sheet.of_form(form.values)
         edit = form.take("_edit") or ""
-        shown = Shown(typed, draft, int(edit) if re.fullmatch("[0-9]{1,9}", edit) else 0, read_base(form.take("_base")))
+        number = int(edit) if re.fullmatch("[0-9]{1,9}", edit) else 0
+        state = EditorState(typed, draft, number, read_base(form.take("_base")))
         if draft is not None:
             typed.texts["name"] = draft.name
-        shown.checked = form.take("_checked") == "yes"
-        shown.problems = self._problems(shown)
-        return shown
+        state.checked = form.take("_checked") == "yes"
+        state.problems = self._problems(state)
+        return state
 
-    def _problems(self, shown: Shown) -> list[Problem]:
+    def _problems(self, state: EditorState) -> list[Problem]:
         """Return texts that are no values first, without the problems of the defaults that stand for them."""
-        reading = sheetreader.read(shown.sheet)
-        odd = {shown.sheet.control(problem.parameter) for problem in reading.problems}
+        reading = sheetreader.read(state.sheet)
+        odd = {state.sheet.control(problem.parameter) for problem in reading.problems}
         found = self.drafts.problems(reading.files)
-        return [*reading.problems, *(one for one in found if shown.sheet.control(one.parameter) not in odd)]
+        return [*reading.problems, *(one for one in found if state.sheet.control(one.parameter) not in odd)]
 
     # --- the page --------------------------------------------------------------------------------------
 
-    def _show(self, shown: Shown, status: int = 200, template: str = "editor.html") -> HTTPResponse:
-        reading = sheetreader.read(shown.sheet)
-        draft = shown.draft
+    def _show(self, state: EditorState, status: int = 200, template: str = "editor.html") -> HTTPResponse:
+        reading = sheetreader.read(state.sheet)
+        draft = state.draft
         asked = self.asked(draft)
         return self.render.page(
             template,
             status,
-            shown=shown,
+            state=state,
             draft=draft,
             name=draft.name if draft else NEW,
             may_validate=self.drafts.may_validate,
             boxes=boxes,
-            base_files=json.dumps(dict(shown.base)),
+            base_files=json.dumps(dict(state.base)),
             others=self._others(draft),
-            theirs=differences.between(shown.base, shown.theirs.files) if shown.theirs else [],
+            theirs=differences.between(state.base, state.theirs.files) if state.theirs else [],
             asked=asked,
             live_before=self.live_before(asked),
             definition=reading.definition,
             groups=form_of(reading.definition),
-            readme=documentation.as_html(shown.sheet.texts["readme"]),
+            readme=documentation.as_html(state.sheet.texts["readme"]),
             has_archive=self.services.config.folders.archive is not None,
             max_upload=self.services.config.server.max_upload,
             trial=trial.look(self.job_service, draft.trial) if draft and draft.trial else None,
@@ -252,8 +253,8 @@ class Editor(DraftPage):
         before = native.read_unchecked(kept[DEFINITION_FILE], DEFINITION_FILE).entry.script
         return sorted(kept.keys() - {DEFINITION_FILE, README_FILE, before})
 
-    def _go(self, name: str, said: str, fragment: str = "") -> HTTPResponse:
-        return self.render.go(self.render.link("definitions", name, "edit", said=said) + fragment)
+    def _go(self, name: str, done: str, fragment: str = "") -> HTTPResponse:
+        return self.render.go(self.render.link("definitions", name, "edit", said=done) + fragment)
 
 
 def _problems_of(error: BadRequest | Conflict, at: str = "") -> list[Problem]:

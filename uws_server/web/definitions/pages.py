@@ -18,7 +18,7 @@ from uws_server.jobs.formats.written import FORMATS
 from uws_server.services.drafts import Drafts
 from uws_server.web.definitions import differences
 from uws_server.web.definitions.draftpage import DraftPage
-from uws_server.web.definitions.shown import form_of
+from uws_server.web.definitions.editorstate import form_of
 from uws_server.web.shared import documentation
 
 Format = Literal["json", "wadl", "votable"]
@@ -28,7 +28,7 @@ WORDS: Mapping[Action, str] = {
     "remove": "Removed",
     "restore": "Restored",
     "create": "Draft begun",
-    "request": "Validation asked for",
+    "request": "Validation requested",
     "withdraw": "Request withdrawn",
     "accept": "Made live",
     "refuse": "Refused",
@@ -37,7 +37,7 @@ WORDS: Mapping[Action, str] = {
 """The words of a page for each action."""
 _REVISION = re.compile("[0-9a-f]{64}")
 
-SAID = {
+CONFIRMATIONS = {
     "live": "It is live now.",
     "restored": "That version is live again.",
     "removed": "Removed: no new jobs can be made with it. Its history stays, and any version can be restored.",
@@ -88,7 +88,7 @@ class Definitions(DraftPage):
             may_draft=drafts.may_draft,
             problems=self.services.library.problems if drafts.may_draft else {},
             exports=EXPORTS,
-            said=self._said(),
+            message=self._confirmation(),
         )
 
     def page(self, name: str) -> HTTPResponse:
@@ -112,7 +112,7 @@ class Definitions(DraftPage):
             may_draft=drafts.may_draft,
             may_validate=drafts.may_validate,
             exports=EXPORTS,
-            said=self._said(),
+            message=self._confirmation(),
         )
 
     def version(self, name: str, revision: str) -> HTTPResponse:
@@ -178,8 +178,8 @@ class Definitions(DraftPage):
         }
         return HTTPResponse(chosen.write(package, self.services.base_url), 200, headers)
 
-    def _said(self) -> str:
-        return SAID.get(dict(forms.query(request.environ)).get("said", ""), "")
+    def _confirmation(self) -> str:
+        return CONFIRMATIONS.get(dict(forms.query(request.environ)).get("said", ""), "")
 
     def _live(self, name: str) -> Definition | None:
         try:

@@ -59,18 +59,18 @@ class Picture:
 def picture(whole: ProvenanceGraph, current: str) -> Picture:
     """Lay out a graph around the activity with the key `current`."""
     drawn = _nearest(whole, current)
-    shown = ProvenanceGraph(tuple(each for each in whole.activities if each.key in drawn), whole.files)
-    files = _files_of(shown, current)
-    arrows = _arrows(shown, files)
-    again = [(key, each.key) for each in shown.activities for key in each.informed_by if key in drawn]
-    keys = [*dict.fromkeys([*(key for arrow in arrows for key in arrow), *(each.key for each in shown.activities)])]
-    places = _places(_rows(keys, [*arrows, *again]), arrows)
-    nodes = tuple(_node(shown, files, key, current, places[key]) for key in keys)
+    visible = ProvenanceGraph(tuple(each for each in whole.activities if each.key in drawn), whole.files)
+    files = _files_of(visible, current)
+    arrows = _arrows(visible, files)
+    again = [(key, each.key) for each in visible.activities for key in each.informed_by if key in drawn]
+    keys = [*dict.fromkeys([*(key for arrow in arrows for key in arrow), *(each.key for each in visible.activities)])]
+    places = _corners(_rows(keys, [*arrows, *again]), arrows)
+    nodes = tuple(_node(visible, files, key, current, places[key]) for key in keys)
     edges = [Edge(_path(places[one], places[other]), False) for one, other in arrows]
     edges += [Edge(_path(places[one], places[other]), True) for one, other in again]
     width = max((x for x, _ in places.values()), default=0) + WIDTH + _MARGIN
     height = max((y for _, y in places.values()), default=0) + HEIGHT + _MARGIN
-    return Picture(nodes, tuple(edges), width, height, len(whole.activities) - len(shown.activities))
+    return Picture(nodes, tuple(edges), width, height, len(whole.activities) - len(visible.activities))
 
 
 def _nearest(whole: ProvenanceGraph, current: str) -> set[str]:
@@ -90,21 +90,21 @@ def _nearest(whole: ProvenanceGraph, current: str) -> set[str]:
     return set(found[:MOST]) & activities
 
 
-def _files_of(shown: ProvenanceGraph, current: str) -> dict[str, File]:
+def _files_of(visible: ProvenanceGraph, current: str) -> dict[str, File]:
     """Return the files that are drawn: inputs of a drawn activity, and the files that the current one made."""
-    used = {link.key for each in shown.activities for link in each.used}
-    mine = {link.key for each in shown.activities if each.key == current for link in each.made}
-    several = [shown.files[key] for key in mine if key in shown.files and shown.files[key].members]
+    used = {link.key for each in visible.activities for link in each.used}
+    mine = {link.key for each in visible.activities if each.key == current for link in each.made}
+    several = [visible.files[key] for key in mine if key in visible.files and visible.files[key].members]
     inside = {key for file in several if len(file.members) >= _MANY for key in file.members}
     as_one = {file.key for file in several if len(file.members) >= _MANY}
     wanted = used | (mine - inside - {file.key for file in several}) | as_one
-    return {key: file for key, file in shown.files.items() if key in wanted}
+    return {key: file for key, file in visible.files.items() if key in wanted}
 
 
-def _arrows(shown: ProvenanceGraph, files: Mapping[str, File]) -> list[tuple[str, str]]:
+def _arrows(visible: ProvenanceGraph, files: Mapping[str, File]) -> list[tuple[str, str]]:
     """Return the arrows from a file to the activity that used it, and from an activity to the file it made."""
-    found = [(link.key, each.key) for each in shown.activities for link in each.used if link.key in files]
-    found += [(each.key, link.key) for each in shown.activities for link in each.made if link.key in files]
+    found = [(link.key, each.key) for each in visible.activities for link in each.used if link.key in files]
+    found += [(each.key, link.key) for each in visible.activities for link in each.made if link.key in files]
     return list(dict.fromkeys(found))
 
 
@@ -130,7 +130,7 @@ def _rows(keys: Sequence[str], arrows: Sequence[tuple[str, str]]) -> list[list[s
     return [rows[number] for number in sorted(rows)]
 
 
-def _places(rows: Sequence[Sequence[str]], arrows: Sequence[tuple[str, str]]) -> dict[str, tuple[int, int]]:
+def _corners(rows: Sequence[Sequence[str]], arrows: Sequence[tuple[str, str]]) -> dict[str, tuple[int, int]]:
     """Return the corner of each node: rows of a few, each centred, in the order of the row above."""
     before: dict[str, list[str]] = {}
     for one, other in arrows:
@@ -151,17 +151,17 @@ def _places(rows: Sequence[Sequence[str]], arrows: Sequence[tuple[str, str]]) ->
     return places
 
 
-def _node(shown: ProvenanceGraph, files: Mapping[str, File], key: str, current: str, place: tuple[int, int]) -> Node:
+def _node(visible: ProvenanceGraph, files: Mapping[str, File], key: str, current: str, place: tuple[int, int]) -> Node:
     x, y = place
     file = files.get(key)
     if file is not None:
         kind: Kind = "files" if file.members else "file"
         below = f"{len(file.members)} files" if file.members else _short(file.description)
         return Node(key, kind, _short(file.name), below, f"{file.name}. {file.description}".strip(), False, x, y)
-    activity = next(each for each in shown.activities if each.key == key)
+    activity = next(each for each in visible.activities if each.key == key)
     if activity.hidden:
         return Node(
-            key, "unseen", "A job of somebody else", key.removeprefix("job_")[:8], "Not shown to you", False, x, y
+            key, "unseen", "A job of somebody else", key.removeprefix("job_")[:8], "Not visible to you", False, x, y
         )
     name = f"{activity.title or activity.name}"
     below = key.removeprefix("job_")[:8] if "phase" in activity.facts else f"{activity.version} elsewhere".strip()

@@ -178,11 +178,11 @@ class JobPage(Page):
 
     def results(self, job: Job) -> list[ResultRow]:
         """Return the results with their previews."""
-        products = self.pictures.products(job)
+        files = self.pictures.files(job)
         rows = []
         for result in job.results:
-            product = products.get(result.name)
-            preview = self.pictures.previews.look(product) if product else Preview("other", reason="the file is gone")
+            file = files.get(result.name)
+            preview = self.pictures.previews.look(file) if file else Preview("other", reason="the file is gone")
             picture = large = ""
             if preview.kind == "spectrum":
                 picture = self.render.link("jobs", job.id, "thumbnail", f"{result.name}.svg")

@@ -109,12 +109,12 @@ class JobList(Page):
         titles = {name: found.definition.title for name, found in self.services.library.by_name().items()}
         wanted_jobs = jobs[first : first + PER_PAGE]
         waits = self.job_service.waits([job.id for job in wanted_jobs if job.phase is Phase.PENDING])
-        shown = [
+        rows = [
             Row(job, titles.get(job.definition, job.definition), self.job_service.progress(job), job.elapsed(now),
                 waits.get(job.id, ""))
             for job in wanted_jobs
         ]  # fmt: skip
-        return shown, len(jobs) > first + PER_PAGE
+        return rows, len(jobs) > first + PER_PAGE
 
 
 def read_view(query: dict[str, str]) -> View:

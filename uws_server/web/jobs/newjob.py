@@ -63,8 +63,8 @@ class NewJob(Page):
             run_id = (form.take("RUNID") or "").strip()
             duration = (form.take("EXECUTIONDURATION") or "").strip()
             earlier = form.take("_earlier") or ""
-            problems = _control_problems(run_id, duration)
-            kept = self._keep(definition, form, earlier, problems)
+            kept, gone = self._keep(definition, form, earlier)
+            problems = [*_control_problems(run_id, duration), *gone]
             for spec in definition.parameters:
                 if spec.type == "boolean":
                     form.values.setdefault(spec.name, ["false"])  # what a browser sends of an empty box
@@ -108,9 +108,13 @@ class NewJob(Page):
             lost=lost,
         )
 
-    def _keep(self, definition: Definition, form: Form, earlier: str, problems: list[Problem]) -> Mapping[str, str]:
-        """Take over uploads of an earlier job, where its box is ticked and no other file came."""
+    def _keep(self, definition: Definition, form: Form, earlier: str) -> tuple[Mapping[str, str], Sequence[Problem]]:
+        """Take over uploads of an earlier job, where its box is ticked and no other file came.
+
+        Return the names of the files by parameter, and a problem for each file that is gone.
+        """
         kept: dict[str, str] = {}
+        gone: list[Problem] = []
         for spec in definition.parameters:
             ticked = form.take(f"_keep.{spec.name}") is not None
             other = spec.name.lower() in form.uploads or any(text.strip() for text in form.values.get(spec.name, []))
@@ -120,10 +124,10 @@ class NewJob(Page):
                 job = self.job_service.job(earlier, definition.name)
                 names = [self._take_over(job, spec.name, number, form) for number in _uploads(job, spec.name)]
             except NotFound:
-                problems.append(Problem(spec.name, "the file of the earlier job is gone; choose it again"))
+                gone.append(Problem(spec.name, "the file of the earlier job is gone; choose it again"))
                 continue
             kept[spec.name] = ", ".join(names)
-        return kept
+        return kept, gone
 
     def _take_over(self, job: Job, name: str, number: int, form: Form) -> str:
         """Copy an uploaded file of an earlier job as if it had come with the form, and return its name."""

@@ -11,7 +11,7 @@ from bottle import HTTPResponse, request
 from uws_server.errors import NotFound
 from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import ENDED
-from uws_server.previews.cache import Drawing, Previews, Product
+from uws_server.previews.cache import Drawing, Previews, ResultFile
 from uws_server.services.context import Services
 from uws_server.version import VERSION
 from uws_server.web.jobs import archives
@@ -36,7 +36,7 @@ class Pictures(Page):
 
     def preview(self, job_id: str, name: str, suffix: str) -> HTTPResponse:
         """GET a result as a picture (svg, png) or as the data of its plot (json)."""
-        draw: dict[str, Callable[[Product], Drawing]] = {
+        draw: dict[str, Callable[[ResultFile], Drawing]] = {
             "svg": self.previews.plot_picture,
             "png": self.previews.sky_picture,
             "json": self.previews.plot_data,
@@ -47,7 +47,7 @@ class Pictures(Page):
         """GET a spectrum as a small picture."""
         return self._send(job_id, name, self.previews.thumbnail)
 
-    def products(self, job: Job) -> dict[str, Product]:
+    def files(self, job: Job) -> dict[str, ResultFile]:
         """Return the results of a job whose files exist, by the name of the result."""
         there: dict[str, tuple[Result, Path]] = {}
         for result in job.results:
@@ -56,7 +56,7 @@ class Pictures(Page):
             except NotFound:
                 continue
         beside = {path.name: path for _, path in there.values()}
-        return {name: Product(result.id, path, beside) for name, (result, path) in there.items()}
+        return {name: ResultFile(result.id, path, beside) for name, (result, path) in there.items()}
 
     def archive(self, job_id: str, suffix: str) -> HTTPResponse:
         """GET all files of an ended job as one tar or zip file, written while it is sent."""
@@ -79,16 +79,16 @@ class Pictures(Page):
         }
         return HTTPResponse("" if request.method == "HEAD" else pieces(members), 200, headers)
 
-    def _send(self, job_id: str, name: str, draw: Callable[[Product], Drawing]) -> HTTPResponse:
+    def _send(self, job_id: str, name: str, draw: Callable[[ResultFile], Drawing]) -> HTTPResponse:
         job = self.job_service.job(job_id)
-        product = self.products(job).get(name)
-        if product is None:
+        file = self.files(job).get(name)
+        if file is None:
             raise NotFound(f"job {job.id} has no result {name[:64]!r}")
-        tag = f'"{product.key}-{draw.__name__}-{VERSION}"'
+        tag = f'"{file.key}-{draw.__name__}-{VERSION}"'
         headers = {"ETag": tag, "Cache-Control": "private, max-age=3600", "Content-Security-Policy": DRAWING_POLICY}
         if tag in request.get_header("If-None-Match", ""):
             return HTTPResponse("", 304, headers)
-        drawing = draw(product)
+        drawing = draw(file)
         if not drawing.ok:
             headers = {"Cache-Control": "no-store", "Content-Security-Policy": DRAWING_POLICY}
         kind = drawing.mime if drawing.mime != "image/svg+xml" else "image/svg+xml; charset=UTF-8"

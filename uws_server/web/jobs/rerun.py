@@ -24,7 +24,7 @@ from uws_server.previews.spectra import NoPreview
 from uws_server.reruns import comparison
 from uws_server.reruns.inputs import Found
 from uws_server.reruns.preview import RerunRequest, View
-from uws_server.reruns.service import Reruns, told
+from uws_server.reruns.service import Reruns, translate_errors
 from uws_server.reruns.sources import RerunSource
 from uws_server.services.context import Services
 from uws_server.web.jobs.pictures import DRAWING_POLICY, Pictures
@@ -128,7 +128,7 @@ class RerunPage(Page):
         self, source: RerunSource, job: Job | None, form: Form, problems: Sequence[str] = (), status: int = 200
     ) -> HTTPResponse:
         """Return the page of the steps with their fields."""
-        text = "" if job else told(lambda: steps.dump(source.steps))
+        text = "" if job else translate_errors(lambda: steps.dump(source.steps))
         if len(text) > _LONGEST_LIST:
             raise BadRequest(
                 f"the step list has {len(text):,} characters; a page carries {_LONGEST_LIST:,}: use POST /reprocessing"
@@ -179,8 +179,8 @@ class RerunPage(Page):
         """GET two jobs side by side."""
         later, earlier = self.job_service.job(job_id), self.job_service.job(old_id)
         compared = comparison.compare(self.services, self.job_service, later, earlier)
-        drawn = [(product, self._plot(later, earlier, product.name)) for product in compared.products]
-        plots = [(product, plot) for product, plot in drawn if plot is not None]
+        drawn = [(result, self._plot(later, earlier, result.name)) for result in compared.results]
+        plots = [(result, plot) for result, plot in drawn if plot is not None]
         return self.render.page("compare.html", compared=compared, plots=plots, names=_names(compared))
 
     def picture(self, job_id: str, old_id: str, name: str, suffix: str) -> HTTPResponse:
@@ -197,8 +197,8 @@ class RerunPage(Page):
     def _plot(self, later: Job, earlier: Job, name: str) -> Plot | None:
         plots = []
         for job in (later, earlier):
-            product = self.pictures.products(job).get(name)
-            plot = self.pictures.previews.look(product).plot if product else None
+            file = self.pictures.files(job).get(name)
+            plot = self.pictures.previews.look(file).plot if file else None
             if plot is None:
                 return None
             plots.append(plot)

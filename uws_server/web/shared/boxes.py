@@ -103,8 +103,8 @@ RESULT = (
 )
 
 TYPE_GROUPS = (
-    ("Values", tuple((name, said) for name, said in PARAMETER_TYPES.items() if name not in FILE_TYPES)),
-    ("Inputs (files)", tuple((name, said) for name, said in PARAMETER_TYPES.items() if name in FILE_TYPES)),
+    ("Values", tuple((name, about) for name, about in PARAMETER_TYPES.items() if name not in FILE_TYPES)),
+    ("Inputs (files)", tuple((name, about) for name, about in PARAMETER_TYPES.items() if name in FILE_TYPES)),
 )
 """The types of a parameter under their two headings, each with its description."""
 

@@ -87,8 +87,8 @@ class Field:
     @property
     def described_by(self) -> str:
         """Return the ids of the texts that describe it."""
-        told = [f"{self.id}-about"] if self.about else []
-        return " ".join([*told, f"{self.id}-problem"] if self.problem else told)
+        ids = [f"{self.id}-about"] if self.about else []
+        return " ".join([*ids, f"{self.id}-problem"] if self.problem else ids)
 
     @property
     def about(self) -> str:
@@ -170,7 +170,7 @@ def bounds(spec: ParameterSpec) -> str:
     """Return the range and the step of a number, as sentences."""
     allowed = numbers.bounds(spec)
     begin = "From " if spec.min is not None and spec.max is not None else ""
-    step = f"In steps of {numbers.said(spec.step)} {spec.unit}".rstrip() if spec.step is not None else ""
+    step = f"In steps of {numbers.plain_number(spec.step)} {spec.unit}".rstrip() if spec.step is not None else ""
     return " ".join(f"{text}." for text in (f"{begin}{allowed}", step) if text)
 
 

@@ -31,7 +31,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Tail:
-    """The end of a log: its lines, where it stops (in bytes), and how many bytes before it are not shown."""
+    """The end of a log: its lines, where it stops (in bytes), and how many bytes before it are not visible."""
 
     lines: list[Line]
     offset: int
@@ -66,17 +66,17 @@ def piece(counter: JobService, job: Job, offset: int, whole: bool) -> tuple[list
 
 def last_stage(log: Tail) -> str:
     """Return the last stage that the end of a log reports, '' for none."""
-    told = (line.text.partition("]")[2].strip() for line in reversed(log.lines) if line.kind == "stage")
-    return next(told, "")
+    stages = (line.text.partition("]")[2].strip() for line in reversed(log.lines) if line.kind == "stage")
+    return next(stages, "")
 
 
 def as_lines(data: bytes) -> list[Line]:
     """Return lines for a page, without what a terminal would have hidden (colours, overwritten progress)."""
     lines = []
     for text in data.decode("utf-8", "replace").removesuffix("\n").split("\n") if data else []:
-        shown = without_colours(text.rstrip("\r")).rpartition("\r")[2]
-        shown = CONTROL.sub("\N{REPLACEMENT CHARACTER}", shown)
-        lines.append(Line(kind_of(shown), shown))
+        visible = without_colours(text.rstrip("\r")).rpartition("\r")[2]
+        visible = CONTROL.sub("\N{REPLACEMENT CHARACTER}", visible)
+        lines.append(Line(kind_of(visible), visible))
     return lines
 
 

@@ -97,7 +97,7 @@ class Renderer:
         """Return the reader of the page; nobody on the page of a wrong token, or of a failure of the server."""
         try:
             return job_service_of(self.services, request.environ).caller
-        except Exception:  # noqa: BLE001 - what failed is told by the page; drawing it must not fail again
+        except Exception:  # noqa: BLE001 - the page reports what failed; drawing it must not fail again
             return None
 
     def link(self, *parts: str, **query: object) -> str:

@@ -23,7 +23,7 @@ _MOST_BASE_FILES = 1000
 
 
 @dataclass
-class Shown:
+class EditorState:
     """The state of the page: the draft, the sheet as typed, the message.
 
     `edit` and `base` are the save and the files that the typing began from; `focus` the place of the cursor; `refused`
@@ -35,7 +35,7 @@ class Shown:
     draft: Draft | None = None
     edit: int = 0
     base: Mapping[str, str] = field(default_factory=dict)
-    said: str = ""
+    message: str = ""
     focus: str = ""
     problems: Sequence[Problem] = ()
     refused: str = ""
@@ -48,17 +48,17 @@ class Shown:
         return self.draft is None or self.draft.state == "draft"
 
     @property
-    def told(self) -> dict[str, str]:
+    def visible_messages(self) -> dict[str, str]:
         """Return the message at each control, by its place; none before a check was requested."""
-        return self.found if self.checked or self.refused else {}
+        return self.messages if self.checked or self.refused else {}
 
     @property
-    def found(self) -> dict[str, str]:
+    def messages(self) -> dict[str, str]:
         """Return what is wrong at each control, by its place."""
         found: dict[str, list[str]] = {}
         for problem in self.problems:
             place = self.sheet.control(problem.parameter)
-            found.setdefault(place, []).append(self.message(problem))
+            found.setdefault(place, []).append(self.message_of(problem))
         return {place: "; ".join(dict.fromkeys(messages)) for place, messages in found.items()}
 
     @property
@@ -67,7 +67,7 @@ class Shown:
         found = [(problem, re.fullmatch(r"script:([0-9]{1,7})", problem.parameter)) for problem in self.problems]
         return {int(line[1]): problem.message for problem, line in found if line}
 
-    def message(self, problem: Problem) -> str:
+    def message_of(self, problem: Problem) -> str:
         """Return the message of a problem at its control."""
         line = re.fullmatch(r"script:([0-9]+)", problem.parameter)
         return f"line {line[1]}: {problem.message}" if line else problem.message
@@ -91,14 +91,14 @@ class Shown:
         return place_id(place) if known else ""
 
 
-def of_draft(draft: Draft) -> Shown:
+def of_draft(draft: Draft) -> EditorState:
     """Return the editor of a draft as it is saved; of an unreadable one the sheet has the name alone."""
     try:
         typed = sheet.of_files(draft.files)
     except DefinitionError:
         typed = sheet.blank()
     typed.texts["name"] = draft.name
-    return Shown(typed, draft, draft.edit, draft.files)
+    return EditorState(typed, draft, draft.edit, draft.files)
 
 
 def read_base(text: str | None) -> dict[str, str]:
@@ -112,35 +112,35 @@ def read_base(text: str | None) -> dict[str, str]:
     return {name: content for name, content in found.items() if isinstance(content, str)}
 
 
-def take_step(shown: Shown, kind: Rows, step: str, which: str) -> None:
+def take_step(state: EditorState, kind: Rows, step: str, which: str) -> None:
     """Add, move or remove a row; set the message and the place of the cursor."""
-    rows, one = shown.sheet.rows(kind), kind[:-1]
+    rows, one = state.sheet.rows(kind), kind[:-1]
     if step == "add":
         if len(rows) >= MOST[kind]:
-            shown.said, shown.focus = f"At most {MOST[kind]} {kind} are allowed.", f"{kind}.add"
+            state.message, state.focus = f"At most {MOST[kind]} {kind} are allowed.", f"{kind}.add"
             return
         fresh = {"type": which if which in PARAMETER_TYPES else "string"} if kind == "parameters" else {}
         rows.append(fresh)
-        shown.said, shown.focus = f"{one.capitalize()} {len(rows)} added.", f"{kind}[{len(rows) - 1}].name"
+        state.message, state.focus = f"{one.capitalize()} {len(rows)} added.", f"{kind}[{len(rows) - 1}].name"
         return
     i = int(which) if which.isdigit() else len(rows)
     if i >= len(rows):
-        shown.said = f"There is no {one} {which[:20]}."
+        state.message = f"There is no {one} {which[:20]}."
         return
     name = rows[i].get("name", "")[:64] or f"{one.capitalize()} {i + 1}"
     if step == "remove":
         del rows[i]
-        shown.said = f"{name} removed."
-        shown.focus = f"{kind}[{min(i, len(rows) - 1)}].name" if rows else f"{kind}.add"
+        state.message = f"{name} removed."
+        state.focus = f"{kind}[{min(i, len(rows) - 1)}].name" if rows else f"{kind}.add"
         return
     j = i - 1 if step == "up" else i + 1
     if 0 <= j < len(rows):
         rows[i], rows[j] = rows[j], rows[i]
-        shown.said = f"{name} is now number {j + 1} of {len(rows)}."
+        state.message = f"{name} is now number {j + 1} of {len(rows)}."
     else:
         j = i
-        shown.said = f"{name} is already {'first' if step == 'up' else 'last'}."
-    shown.focus = f"{kind}.{step}.{j}"
+        state.message = f"{name} is already {'first' if step == 'up' else 'last'}."
+    state.focus = f"{kind}.{step}.{j}"
 
 
 def form_of(definition: Definition) -> list[Group]:
