@@ -161,7 +161,7 @@ def _node(visible: ProvenanceGraph, files: Mapping[str, File], key: str, current
     activity = next(each for each in visible.activities if each.key == key)
     if activity.hidden:
         return Node(
-            key, "unseen", "A job of somebody else", key.removeprefix("job_")[:8], "Not visible to you", False, x, y
+            key, "unseen", "A job of somebody else", key.removeprefix("job_")[:8], "Not shown to you", False, x, y
         )
     name = f"{activity.title or activity.name}"
     below = key.removeprefix("job_")[:8] if "phase" in activity.facts else f"{activity.version} elsewhere".strip()
