@@ -11,7 +11,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import sqlalchemy as sa
 
@@ -49,11 +49,32 @@ class Run(NamedTuple):
     server: str | None
 
 
+class JobColumns(TypedDict, total=False):
+    """Columns of a job that no phase depends on; the type checker finds a misspelt one."""
+
+    execution_duration: int
+    destruction: datetime
+    share: str | None
+    size: int
+    forgotten: bool
+
+
+class PhaseColumns(TypedDict, total=False):
+    """Columns of a job that a change of its phase sets with it."""
+
+    queued: datetime
+    started: datetime | None
+    ended: datetime
+    server: str | None
+
+
 class JobStore:
     """All jobs of a server, in SQLite or PostgreSQL. `server` is the id of this process among those that share them."""
 
     def __init__(self, url: str) -> None:
         self.server = new_id()
+        self.counting = threading.Lock()
+        """Held from when jobs or bytes are counted against a limit of an account until what comes counts itself."""
         self._turn = threading.Lock()
         self.engine = engine_for(url)
         try:
@@ -85,8 +106,8 @@ class JobStore:
         found = self._results_of_one.rows(job_id) if job.phase in ENDED - {Phase.ARCHIVED} else ()
         return replace(job, results=tuple(map(read_result, found))) if found else job
 
-    def move(self, job_id: str, before: Iterable[Phase], after: Phase, **columns: Any) -> bool:
-        """Set the phase to `after` if it is one of `before` and the step is legal; say whether it happened.
+    def move(self, job_id: str, before: Iterable[Phase], after: Phase, **columns: Unpack[PhaseColumns]) -> bool:
+        """Set the phase to `after` if it is one of `before` and the step is legal; return whether it was set.
 
         `columns` are set in the same statement (such as `started`).
         """
@@ -154,8 +175,8 @@ class JobStore:
         with self.engine.begin() as connection:
             return connection.execute(statement.values(parameters=dump_parameters(after))).rowcount == 1
 
-    def change(self, job_id: str, **columns: Any) -> None:
-        """Set columns that no phase depends on (destruction, execution_duration, share, size)."""
+    def change(self, job_id: str, **columns: Unpack[JobColumns]) -> None:
+        """Set columns that no phase depends on. Raise NotFound if there is no job with that id."""
         _require_id("job", job_id)
         with self.engine.begin() as connection:
             if connection.execute(jobs.update().where(jobs.c.id == job_id).values(**columns)).rowcount != 1:

@@ -19,7 +19,7 @@ from sqlalchemy.pool import QueuePool
 from uws_server.errors import NotFound
 from uws_server.jobs.job import Filter, Job, JobError, JobSummary, ParameterValue, Result, new_id, utcnow
 from uws_server.jobs.phases import ENDED, TRANSITIONS, Phase
-from uws_server.storage.jobstore import JobStore
+from uws_server.storage.jobstore import JobColumns, JobStore, PhaseColumns
 from uws_server.storage.tables import job_row, jobs
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -436,6 +436,14 @@ def test_a_deleted_job_leaves_nothing(store: JobStore) -> None:
         store.result(gone_result.id)
     with store.engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT job_id FROM results").all() == [(kept.id,)]
+
+
+def test_the_columns_that_may_be_changed_are_columns_of_a_job(store: JobStore) -> None:
+    """What the type checker lets through, the database has; what it does not know, no change can set."""
+    assert JobColumns.__annotations__.keys() | PhaseColumns.__annotations__.keys() <= set(jobs.c.keys())
+    wrong: Any = {"destructoin": NOW}
+    with pytest.raises(sa.exc.CompileError, match="destructoin"):
+        store.change(added(store).id, **wrong)
 
 
 def test_jobs_whose_time_has_come(store: JobStore) -> None:
