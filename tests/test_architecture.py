@@ -37,7 +37,13 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "provenance.steps",
         "provenance.text",
     ),
-    "uws_server.server": ("uws_server.app", "uws_server.incoming", "uws_server.services", "uws_server.asgi"),
+    "uws_server.server": (
+        "uws_server.app",
+        "uws_server.incoming",
+        "uws_server.services",
+        "uws_server.execution",
+        "uws_server.asgi",
+    ),
     "uws_server.app": ("uws_server.web.site", "uws_server.protocol", "uws_server.incoming", "uws_server.services"),
     # the people's door
     "uws_server.web.site": (

@@ -24,6 +24,7 @@ from uws_server.asgi.types import Scope
 from uws_server.asgi.wsgi import WsgiAdapter
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError
+from uws_server.execution.observers import Observer
 from uws_server.incoming.callers import address_of
 from uws_server.resources import definitions_folder
 from uws_server.services.context import Services
@@ -42,8 +43,7 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     base_url = config.server.base_url.rstrip("/") or _address(listener)
     services = Services(config, base_url, config.folders.definitions or definitions_folder())
     notifier = Notifier()
-    services.scheduler.on_change = notifier.notify
-    services.scheduler.on_missed = notifier.notify_all
+    services.scheduler.observers.add(_Waker(notifier))
     services.start()
     adapter = WsgiAdapter(app.build(services), _THREADS, _is_quick)
     try:
@@ -56,6 +56,19 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
         adapter.close()
         services.stop()
         listener.close()
+
+
+class _Waker(Observer):
+    """Wakes the clients that wait for a job when it changed, or may have changed."""
+
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
+
+    def job_changed(self, job_id: str) -> None:
+        self._notifier.notify(job_id)
+
+    def changes_missed(self) -> None:
+        self._notifier.notify_all()
 
 
 def _client_address(services: Services, scope: Scope) -> str:

@@ -20,6 +20,7 @@ from uws_server.config import Config
 from uws_server.errors import NotFound
 from uws_server.execution import following, local, staging
 from uws_server.execution.endings import Registrar
+from uws_server.execution.observers import Observers
 from uws_server.execution.peers import BEAT_S, Peers
 from uws_server.execution.progress import ProgressReader
 from uws_server.jobs.job import Job, JobError, utcnow
@@ -46,9 +47,7 @@ class Scheduler:
 
     def __init__(self, store: JobStore, files: JobFiles, library: Library, config: Config, base_url: str) -> None:
         self.progress = ProgressReader(files)
-        self.on_idle: Callable[[], None] = lambda: None
-        self.on_change: Callable[[str], None] = lambda job_id: None
-        self.on_missed: Callable[[], None] = lambda: None
+        self.observers = Observers()
         self._store, self._files, self._library = store, files, library
         self._config, self._base_url = config, base_url
         self._registrar = Registrar(store, files, library, base_url)
@@ -128,7 +127,7 @@ class Scheduler:
         """Tell those who wait that a job changed."""
         with self._changed:
             self._changed.notify_all()
-        self.on_change(job_id)
+        self.observers.job_changed(job_id)
 
     def release(self, job_id: str | None = None) -> None:
         """Let the jobs that wait for one that has ended (or for any) go on, or end them."""
@@ -148,7 +147,7 @@ class Scheduler:
         """Other servers may have changed anything."""
         with self._changed:
             self._changed.notify_all()
-        self.on_missed()
+        self.observers.changes_missed()
         self._look_at_peers = True
         self.wake()
 
@@ -165,7 +164,8 @@ class Scheduler:
                     self._take()
                 if time.monotonic() - tidied > _IDLE_S:
                     tidied = time.monotonic()
-                    self._tidier.submit(self._tidy)
+                    # in a thread of its own: destroying a job that runs waits for its end, which this loop must notice
+                    self._tidier.submit(self.observers.idle)
             except Exception:
                 LOG.exception("the queue stumbled")
                 time.sleep(1.0)
@@ -178,13 +178,6 @@ class Scheduler:
                 os.read(self._wake_out, 4096)
             else:
                 self._ended(key.data)
-
-    def _tidy(self) -> None:
-        """In a thread of its own: destroying a job that runs waits for its end, which the loop must notice."""
-        try:
-            self.on_idle()
-        except Exception:
-            LOG.exception("jobs whose time has come could not be destroyed")
 
     def _ended(self, job_id: str) -> None:
         """A supervisor ended, and its job with it: unless it found that another supervisor has the folder.

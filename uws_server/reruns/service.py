@@ -184,8 +184,7 @@ class Reruns(JobRelations):
                 after = made[max(made)] if made else None
                 made[step.number] = self._job(source, wanted, preview, step, made, after)
         except BaseException:
-            for job in made.values():
-                self._services.forget(job.id)
+            self.job_service.discard_new(*made.values())
             raise
         return tuple(made.values())
 

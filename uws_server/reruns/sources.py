@@ -17,6 +17,7 @@ from provenance.text.errors import ProvenanceError
 from uws_server.errors import BadRequest, NotFound
 from uws_server.jobs.definition import Definition, ParameterSpec
 from uws_server.jobs.job import Job, ParameterValue
+from uws_server.services import step_lists
 from uws_server.services.context import Services
 
 
@@ -142,7 +143,7 @@ def _task_of(step: Step, definitions: Iterable[Definition]) -> str | None:
 def _recorded(services: Services, job: Job) -> tuple[Step, ...]:
     """Return the steps that a script recorded; none if it recorded none, or none that can be read."""
     try:
-        return steps.parse(services.step_list(job.id))
+        return steps.parse(step_lists.read(services.files, job.id))
     except (OSError, ProvenanceError):
         return ()
 

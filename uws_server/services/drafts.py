@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from uws_server.errors import BadRequest, Conflict, DefinitionError, Forbidden, NotFound, Problem
 from uws_server.jobs import checks
@@ -24,13 +25,13 @@ from uws_server.jobs.formats.draft import (
     definition_of,
 )
 from uws_server.jobs.job import Job, utcnow
-from uws_server.services import parameters, trials
-from uws_server.services.context import Services
+from uws_server.services import job_service, parameters, trials
+from uws_server.services.definition_check import DefinitionCheck
 from uws_server.services.job_service import JobService
 from uws_server.services.rights import Caller
 from uws_server.storage import scripts
 from uws_server.storage.library import Installed
-from uws_server.storage.revisions import digest_of
+from uws_server.storage.revisions import Revisions, digest_of
 
 __all__ = ["MOST_BYTES", "Change", "Draft", "Drafts", "Edited"]
 
@@ -50,14 +51,21 @@ class Edited(Conflict):
         )
 
 
+class Needs(job_service.Needs, Protocol):
+    """The parts of a server that the work on definitions uses, and that a trial needs to run."""
+
+    revisions: Revisions
+    definition_check: DefinitionCheck
+
+
 class Drafts:
     """What one caller can do with job definitions."""
 
-    def __init__(self, services: Services, caller: Caller) -> None:
+    def __init__(self, needs: Needs, caller: Caller) -> None:
         self.caller = caller
-        self._services = services
-        self._rights, self._library = services.rights, services.library
-        self._revisions, self._store = services.revisions, services.definitions
+        self._needs = needs
+        self._rights, self._library = needs.rights, needs.library
+        self._revisions, self._store = needs.revisions, needs.definitions
 
     @property
     def may_draft(self) -> bool:
@@ -69,32 +77,40 @@ class Drafts:
         """Whether the caller may make them live, and take them out of use."""
         return self._rights.may_validate(self.caller)
 
+    def require_author(self) -> None:
+        """Raise Forbidden or Unauthorized if the caller may not write definitions."""
+        self._rights.require_draft(self.caller)
+
+    def require_admin(self) -> None:
+        """Raise Forbidden or Unauthorized if the caller may not make definitions live."""
+        self._rights.require_validate(self.caller)
+
     # --- writing ---------------------------------------------------------------------------------------
 
     def all(self) -> Sequence[Draft]:
         """Every draft, by name."""
-        self._rights.require_draft(self.caller)
+        self.require_author()
         return self._store.drafts()
 
     def get(self, name: str) -> Draft:
         """The draft of that name; NotFound if there is none."""
-        self._rights.require_draft(self.caller)
+        self.require_author()
         return self._store.draft(name)
 
     def create(self, files: Mapping[str, str]) -> Draft:
         """Begin a draft, which may be incomplete; Conflict if there is one of its name."""
-        self._rights.require_draft(self.caller)
+        self.require_author()
         return self._begin(cleaned(files), "")
 
     def edit_live(self, name: str) -> Draft:
         """Begin a draft of a live definition; Conflict if there is one."""
-        self._rights.require_draft(self.caller)
+        self.require_author()
         live = self._library.get(name)
         return self._begin(cleaned(self._texts_of(live)), live.revision)
 
     def save(self, name: str, edit: int, files: Mapping[str, str]) -> Draft:
         """Save a draft that was opened at `edit`; Edited if somebody else saved it meanwhile."""
-        self._rights.require_draft(self.caller)
+        self.require_author()
         draft, content = self._store.draft(name), cleaned(files)
         if definition_of(content).name != name:
             raise DefinitionError.of(
@@ -121,7 +137,7 @@ class Drafts:
 
     def problems(self, files: Mapping[str, str]) -> tuple[Problem, ...]:
         """All that keeps files from becoming a live definition, each with its place, such as script:12."""
-        self._rights.require_draft(self.caller)
+        self.require_author()
         try:
             content = cleaned(files)
         except DefinitionError as error:
@@ -133,9 +149,9 @@ class Drafts:
         draft = self.get(name)
         _require_none(self._mistakes(draft.files))
         installed = self._library.revision(self._keep(draft))
-        request = trials.request_of(installed.definition, installed.folder, self._services.spool)
+        request = trials.request_of(installed.definition, installed.folder, self._needs.files.spool)
         try:
-            job = JobService(self._services, self.caller).try_out(installed, request)
+            job = JobService(self._needs, self.caller).try_out(installed, request)
         finally:
             parameters.discard(request.uploads)
         self._store.tried(draft, job.id)
@@ -157,7 +173,7 @@ class Drafts:
 
     def accept(self, name: str, why: str, edit: int | None = None) -> Installed:
         """Make a draft live that is asked for, and end it. With `edit`, Edited if it is not that one any more."""
-        self._rights.require_validate(self.caller)
+        self.require_admin()
         draft = self._store.draft(name)
         if edit not in (None, draft.edit):
             raise Edited(draft)
@@ -170,21 +186,21 @@ class Drafts:
 
     def refuse(self, name: str, why: str) -> Draft:
         """Give a draft back to its author, with the reason."""
-        self._rights.require_validate(self.caller)
+        self.require_admin()
         draft = self._store.draft(name)
         self._require_state(draft, "requested", "there is nothing to refuse")
         return self._step(draft, digest_of(self._files(draft)), "refuse", _required(why))
 
     def remove(self, name: str, why: str) -> None:
         """Take a definition out of use: its history and its jobs stay."""
-        self._rights.require_validate(self.caller)
+        self.require_admin()
         self._library.get(name)
         self._store.remove(name, self._who, _required(why))
         self._library.look_now()
 
     def restore(self, name: str, revision: str, why: str) -> Installed:
         """Make a revision live again."""
-        self._rights.require_validate(self.caller)
+        self.require_admin()
         if not self._store.was_live(name, revision):
             raise NotFound(f"{name[:64]!r} was never live with the revision {revision[:64]!r}")
         live = self._library.by_name().get(name)
@@ -199,12 +215,12 @@ class Drafts:
 
     def history(self, name: str) -> Sequence[Change]:
         """What happened to a definition, the newest first."""
-        self._rights.require_draft(self.caller)
+        self.require_author()
         return self._store.history(name)
 
     def files_of(self, revision: str) -> Mapping[str, str]:
         """The files of a revision as texts; of one that is no text, what it is."""
-        self._rights.require_draft(self.caller)
+        self.require_author()
         return {name: _as_text(content) for name, content in sorted(self._revisions.files(revision).items())}
 
     # --- parts -----------------------------------------------------------------------------------------
@@ -217,7 +233,7 @@ class Drafts:
         name = definition_of(files).name
         if problem := checks.name_problem(name):
             raise DefinitionError.of(DEFINITION_FILE, [Problem("name", problem)])
-        with self._services.counting:
+        with self._store.counting:
             if self._store.count(self._who) >= MOST_DRAFTS:
                 raise Forbidden(f"you have {MOST_DRAFTS} drafts, as many as are allowed: discard some")
             self._store.create(Draft(name, 1, "draft", self._who, utcnow(), based_on, files))
@@ -255,7 +271,7 @@ class Drafts:
     def _unsound(self, definition: Definition) -> Sequence[Problem]:
         """What is wrong with a definition, with the defaults and test values that do not fit."""
         try:
-            self._services.check_definition(definition)
+            self._needs.definition_check.require_sound(definition)
         except DefinitionError as error:
             return error.problems
         return ()

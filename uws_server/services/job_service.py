@@ -7,35 +7,69 @@ caller's right first. Imports the services and everything below.
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
+from uws_server.archive.observations import Archive, ArchiveFile
+from uws_server.config import Config
 from uws_server.errors import Conflict, Forbidden, NotFound
+from uws_server.execution.scheduler import Scheduler
 from uws_server.jobs.job import Filter, Job, JobSummary, Progress, Result, new_id, utcnow
 from uws_server.jobs.phases import ENDED, Phase
-from uws_server.services.context import Services
-from uws_server.services.parameters import Request, Upload
+from uws_server.services.definition_service import DefinitionService
+from uws_server.services.job_life import JobLife
+from uws_server.services.parameters import ParameterReader, Request, Upload
 from uws_server.services.quotas import Quotas
-from uws_server.services.rights import Caller
-from uws_server.storage.files import copy, size_of
-from uws_server.storage.library import Installed
+from uws_server.services.rights import Caller, Rights
+from uws_server.storage.definitions import DefinitionStore
+from uws_server.storage.files import JobFiles, copy, size_of
+from uws_server.storage.jobstore import JobStore
+from uws_server.storage.library import Installed, Library
+from uws_server.storage.uses import UseStore
 
+LOG = logging.getLogger(__name__)
 _ABORT_WAIT_S = 10.0
 TRIAL = "trial"
 """The run id of a job that tries a draft: such a job stands in the list of its owner, and of admins, like others."""
 
 
-class JobService:
-    """What one caller can do."""
+class Needs(Protocol):
+    """The parts of a server that the job service uses."""
 
-    def __init__(self, services: Services, caller: Caller) -> None:
-        self.caller, self.quotas = caller, Quotas(services, caller)
-        self._services = services
-        self._rights = services.rights
-        self._store, self._files = services.store, services.files
+    config: Config
+    rights: Rights
+    archive: Archive
+    parameters: ParameterReader
+    files: JobFiles
+    store: JobStore
+    uses: UseStore
+    definitions: DefinitionStore
+    library: Library
+    scheduler: Scheduler
+    life: JobLife
+
+
+class JobService:
+    """What one caller can do with jobs; `definitions` are the job definitions, as this caller meets them."""
+
+    def __init__(self, needs: Needs, caller: Caller) -> None:
+        self.caller = caller
+        self.quotas = Quotas(needs.store, needs.config, caller)
+        self.definitions = DefinitionService(needs.library, needs.rights, caller)
+        self._needs, self._rights, self._store, self._files = needs, needs.rights, needs.store, needs.files
+
+    def require_entry(self) -> None:
+        """Raise Unauthorized if this server is for accounts and the caller has none."""
+        self._rights.require_entry(self.caller)
+
+    def may_enter(self) -> bool:
+        """Check whether the caller may use the server at all."""
+        return self._rights.may_enter(self.caller)
 
     # --- looking ---------------------------------------------------------------------------------------
 
@@ -60,17 +94,17 @@ class JobService:
     def jobs(self, wanted: Filter) -> Iterator[JobSummary]:
         """The jobs that a filter lets through and the caller may see listed, newest first."""
         if wanted.definition is not None:
-            self._services.library.get(wanted.definition)
+            self.definitions.get(wanted.definition)
         owners = self._rights.listed_owners(self.caller)
         return self._store.summaries(replace(wanted, owners=owners))
 
     def waits(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Of jobs that the caller was shown, those that wait for another one, with the id of that one."""
-        return self._services.uses.held_back(ids) if ids else {}
+        return self._needs.uses.held_back(ids) if ids else {}
 
     def progress(self, job: Job | JobSummary) -> Progress | None:
         """How far a running job is; None if it does not run."""
-        return self._services.scheduler.progress.read(job.id) if job.phase is Phase.EXECUTING else None
+        return self._needs.scheduler.progress.read(job.id) if job.phase is Phase.EXECUTING else None
 
     def log(self, job: Job, name: str, offset: int = 0, most: int = 1 << 20) -> bytes:
         """A piece of what the script printed: of `job.log`, `stdout.log` or `stderr.log`."""
@@ -87,6 +121,10 @@ class JobService:
             raise NotFound(f"result {result_id[:40]!r} has no file {file_name[:80]!r}")
         return result, self._plain_file(job_id, result.file)
 
+    def result(self, result_id: str) -> Result:
+        """Return the result with that id. No right is checked: the id is secret. Raise NotFound if there is none."""
+        return self._store.result(result_id)[1]
+
     def input_path(self, job: Job, name: str, number: int = 1) -> Path:
         """Where the uploaded file of a parameter lies, or the one of that number (from 1 on) of several values."""
         value = job.parameters.get(name)
@@ -97,7 +135,7 @@ class JobService:
 
     def copied_input(self, job: Job, name: str, number: int) -> Path:
         """A copy of such a file, for another job; NotFound if it is gone."""
-        source, spool = self.input_path(job, name, number), self._services.spool()
+        source, spool = self.input_path(job, name, number), self._files.spool()
         try:
             copy(source, spool)
         except OSError as error:
@@ -105,15 +143,28 @@ class JobService:
             raise NotFound(f"the file {source.name} cannot be read") from error
         return spool
 
+    def archived(self) -> Sequence[ArchiveFile]:
+        """Return the event lists of the archive that a job may name."""
+        return self._needs.archive.list()
+
+    def is_available(self) -> bool:
+        """Check whether jobs can be looked up now: whether the database answers."""
+        try:
+            self._store.known([new_id()])
+        except Exception:  # whatever the database says: it does not answer
+            LOG.exception("the database does not answer")
+            return False
+        return True
+
     # --- doing -----------------------------------------------------------------------------------------
 
     def create(self, definition_name: str, request: Request) -> Job:
         """Check a request against the definition and keep the new job, PENDING."""
-        self._rights.require_entry(self.caller)
-        library, origin = self._services.library, request.origin
+        self.require_entry()
+        library, origin = self._needs.library, request.origin
         installed = library.revision(origin.revision) if origin.revision else library.get(definition_name)
         # a revision that never was live is that of a draft: to run a trial again is a trial, too
-        trial = bool(origin.revision) and not self._services.definitions.was_live(definition_name, origin.revision)
+        trial = bool(origin.revision) and not self._needs.definitions.was_live(definition_name, origin.revision)
         if origin.revision and not trial:
             library.get(definition_name)  # of a definition that was taken out of use no old version makes jobs, either
         self._require_run(installed, trial)
@@ -129,10 +180,7 @@ class JobService:
     def _make(self, installed: Installed, request: Request, trial: bool) -> Job:
         """Take in a request and keep the new job, PENDING."""
         definition, origin = installed.definition, request.origin
-        intake = self._services.intake(request.uploads)
-        intake.types = origin.types(intake.types)
-        values = intake.accept(definition, request.values)
-        size = intake.size() + origin.size()
+        accepted = self._needs.parameters.read(definition, request.values, request.uploads, origin)
         now = utcnow()
         job = Job(
             id=new_id(),
@@ -144,16 +192,16 @@ class JobService:
             destruction=self.quotas.destruction(now, request.destruction),
             owner=self.caller.name,
             run_id=request.run_id,
-            parameters=values,
-            size=size,
+            parameters=accepted.values,
+            size=accepted.size,
             revision=installed.revision,
             trial=trial,
             parent=origin.parent,
             after=origin.after,
         )
-        with self.quotas.room(size):
-            if intake.placed or origin.placed:
-                self._files.create(job.id, {**intake.placed, **origin.placed})
+        with self.quotas.room(accepted.size):
+            if accepted.placed:
+                self._files.create(job.id, accepted.placed)
             self._store.add(job)
         return job
 
@@ -161,11 +209,11 @@ class JobService:
         """Change some parameters of a job that is still PENDING."""
         self._rights.require_change(self.caller, job)
         _must_be(job, "its parameters can be changed", Phase.PENDING)
-        definition = self._services.library.of(job).definition
-        intake = self._services.intake(uploads, job)
-        changed = replace(job, parameters=intake.accept(definition, values))
-        with self.quotas.room(intake.size()):
-            self._change_pending(job, changed, intake.placed)
+        definition = self.definitions.of(job).definition
+        accepted = self._needs.parameters.read_changes(definition, values, uploads, job.parameters)
+        changed = replace(job, parameters=accepted.values)
+        with self.quotas.room(accepted.size):
+            self._change_pending(job, changed, accepted.placed)
         return changed
 
     def _change_pending(self, job: Job, changed: Job, placed: Mapping[str, Path]) -> None:
@@ -186,22 +234,26 @@ class JobService:
         """Put a PENDING or HELD job into the queue."""
         self._rights.require_change(self.caller, job)
         _must_be(job, "it can be run", Phase.PENDING, Phase.HELD)
-        self._require_run(self._services.library.of(job), job.trial)
+        self._require_run(self.definitions.of(job), job.trial)
         self._require_predecessor(job)
         with self.quotas.turn(job):
             if not self._store.move(job.id, [Phase.PENDING, Phase.HELD], Phase.QUEUED, queued=utcnow()):
                 raise Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
-        self._services.scheduler.wake()
-        self._services.scheduler.announce(job.id)
+        self._needs.scheduler.wake()
+        self._needs.scheduler.announce(job.id)
 
     def run_new(self, *jobs: Job) -> None:
         """Run the first of jobs that were just made, which the others follow; of refused ones nothing is left."""
         try:
             self.run(jobs[0])
         except Forbidden:
-            for job in jobs:
-                self._services.forget(job.id)
+            self.discard_new(*jobs)
             raise
+
+    def discard_new(self, *jobs: Job) -> None:
+        """Remove jobs that were just made for a request that cannot be carried out."""
+        for job in jobs:
+            self._needs.life.forget(job.id)
 
     def hold(self, job: Job) -> None:
         """Keep a job from starting until it is run again."""
@@ -212,41 +264,41 @@ class JobService:
         """Stop a running job for a while; its time limit stands still."""
         self._rights.require_change(self.caller, job)
         self._step(job, [Phase.EXECUTING], Phase.SUSPENDED, "it can be suspended")
-        self._services.scheduler.suspend(job.id)
+        self._needs.scheduler.suspend(job.id)
 
     def resume(self, job: Job) -> None:
         """Let a suspended job go on."""
         self._rights.require_change(self.caller, job)
         self._step(job, [Phase.SUSPENDED], Phase.EXECUTING, "it can be resumed")
-        self._services.scheduler.resume(job.id)
+        self._needs.scheduler.resume(job.id)
 
     def _step(self, job: Job, before: Sequence[Phase], after: Phase, what: str) -> None:
         _must_be(job, what, *before)
         if not self._store.move(job.id, before, after):
             raise Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
-        self._services.scheduler.announce(job.id)
+        self._needs.scheduler.announce(job.id)
 
     def abort(self, job: Job) -> Job:
         """End a job; what it made so far is kept. Returns the job as it is then."""
         self._rights.require_change(self.caller, job)
         if job.phase in ENDED:
             raise Forbidden(f"job {job.id} is {job.phase}: it can no longer be aborted")
-        if self._services.end(job):
+        if self._needs.life.end(job):
             return self._store.get(job.id)
-        return self._services.scheduler.wait_for_end(job.id, _ABORT_WAIT_S)
+        return self._needs.scheduler.wait_for_end(job.id, _ABORT_WAIT_S)
 
     def delete(self, job: Job) -> None:
         """Destroy a job: end it if it runs, remove its files, forget it."""
         self._rights.require_change(self.caller, job)
-        if not self._services.end(job):
-            self._services.scheduler.wait_for_end(job.id, _ABORT_WAIT_S)
-        self._services.forget(job.id)
+        if not self._needs.life.end(job):
+            self._needs.scheduler.wait_for_end(job.id, _ABORT_WAIT_S)
+        self._needs.life.forget(job.id)
 
     def set_duration(self, job: Job, seconds: int) -> None:
         """Set executionDuration, bounded by the definition and the server, of a job that has not begun."""
         self._rights.require_change(self.caller, job)
         _must_be(job, "its executionDuration can be set", Phase.PENDING, Phase.HELD, Phase.QUEUED)
-        definition = self._services.library.of(job).definition
+        definition = self.definitions.of(job).definition
         self._store.change(job.id, execution_duration=self.quotas.duration(definition, seconds))
 
     def set_destruction(self, job: Job, when: datetime) -> None:
@@ -279,7 +331,7 @@ class JobService:
             self._rights.require_draft(self.caller)
             return
         self._rights.require_run(self.caller, installed.definition)
-        live = self._services.library.by_name().get(installed.definition.name)
+        live = self.definitions.by_name().get(installed.definition.name)
         if live is not None:
             self._rights.require_run(self.caller, live.definition)
 

@@ -12,14 +12,17 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from provenance.obscore import Value
+from uws_server.config import Config
 from uws_server.execution import curation
 from uws_server.execution.obscore import read_row
 from uws_server.jobs.job import Filter
-from uws_server.services.context import Services
-from uws_server.services.rights import Caller
+from uws_server.services.rights import Caller, Rights
 from uws_server.storage import obscore_rows
+from uws_server.storage.files import JobFiles
+from uws_server.storage.jobstore import JobStore
 from uws_server.storage.obscore_rows import FitsResult, KeptRow
 
 Row = Mapping[str, Value]
@@ -29,24 +32,33 @@ _JOBS_AT_ONCE = 250
 _KEPT_AT_ONCE = 200
 
 
-def rows(services: Services, caller: Caller) -> Iterator[Row]:
-    """The rows, one by one; holds nothing of the database between two of them."""
-    owners = services.rights.listed_owners(caller)
-    return _rows(services, Filter(owners=owners))
+class Needs(Protocol):
+    """The parts of a server that the table is made of."""
+
+    config: Config
+    base_url: str
+    rights: Rights
+    files: JobFiles
+    store: JobStore
 
 
-def _rows(services: Services, wanted: Filter) -> Iterator[Row]:
-    engine = services.store.engine
-    jobs = (summary.id for summary in services.store.summaries(wanted))
+def rows(needs: Needs, caller: Caller) -> Iterator[Row]:
+    """Return an iterator over the rows; it holds nothing of the database between two of them."""
+    return _rows(needs, Filter(owners=needs.rights.listed_owners(caller)))
+
+
+def _rows(needs: Needs, wanted: Filter) -> Iterator[Row]:
+    engine = needs.store.engine
+    jobs = (summary.id for summary in needs.store.summaries(wanted))
     found: list[KeptRow] = []
-    store = f"{services.base_url}/store"
-    told = curation.of(services.config)
+    store = f"{needs.base_url}/store"
+    configured = curation.of(needs.config)
     try:
         while ids := list(itertools.islice(jobs, _JOBS_AT_ONCE)):
             for result in obscore_rows.of_jobs(engine, ids):
-                row = _row(services, result, found)
+                row = _row(needs.files, result, found)
                 if row is not None:
-                    row = {**told, **row}
+                    row = {**configured, **row}
                     row["access_url"] = f"{store}/{result.result_id}/{result.file.rpartition('/')[2]}"
                     yield row
             if len(found) >= _KEPT_AT_ONCE:
@@ -56,16 +68,16 @@ def _rows(services: Services, wanted: Filter) -> Iterator[Row]:
         obscore_rows.keep(engine, found)
 
 
-def _row(services: Services, result: FitsResult, found: list[KeptRow]) -> dict[str, Value] | None:
+def _row(files: JobFiles, result: FitsResult, found: list[KeptRow]) -> dict[str, Value] | None:
     """The row of one result; one that had to be read is put into `found`. None where there is no file or no row."""
-    path = services.files.place(result.job_id, result.file)
+    path = files.place(result.job_id, result.file)
     try:
         status = os.lstat(path)
     except OSError:
         return None
     text = result.row
     if status.st_size != result.size or status.st_mtime_ns != result.changed or not stat.S_ISREG(status.st_mode):
-        kept = read_row(services.files.folder(result.job_id) / result.file, result.result_id)
+        kept = read_row(files.folder(result.job_id) / result.file, result.result_id)
         if kept is None:
             return None
         found.append(kept)

@@ -23,7 +23,7 @@ from uws_server.errors import ConfigurationError, InvalidParameters, Problem
 from uws_server.execution import fetch
 from uws_server.jobs import parameters, positions
 from uws_server.jobs.definition import UPLOAD_TYPES, Definition, ParameterSpec
-from uws_server.jobs.job import Job, ParameterValue, new_id
+from uws_server.jobs.job import ParameterValue, new_id
 from uws_server.jobs.rerun_origin import RerunOrigin
 from uws_server.jobs.words import require_printable
 from uws_server.storage.files import safe_name
@@ -35,6 +35,8 @@ _LONGEST_PATH = 2000
 _MOST_NAMES = 20
 _LONGEST_LIST = 100_000
 """Characters of a list of files, one a line: a longer one is refused whole."""
+NO_RERUN = RerunOrigin()
+"""What a job comes with that runs no other one again."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +83,69 @@ class Outside:
         return Outside((lambda name: (0.0, 0.0)) if self.resolve else None, self.rules)
 
 
-class Intake:
-    """Accepts the parameters of one request: types that need the archive, the uploads or the sky are here."""
+@dataclass(frozen=True)
+class JobParameters:
+    """The parameters of a job as they were accepted, and the files that come with them.
 
-    def __init__(
-        self,
-        archive: Archive,
-        uploads: Mapping[str, Upload],
-        before: Job | None = None,
-        outside: Outside = Outside(),
-    ) -> None:
+    `placed` maps places below the job's folder to the files that are to be moved there; `size` is that of these files,
+    in bytes.
+    """
+
+    values: Mapping[str, ParameterValue]
+    placed: Mapping[str, Path]
+    size: int
+
+
+class ParameterReader:
+    """Reads the parameters that clients send, by the definition of their job."""
+
+    def __init__(self, archive: Archive, outside: Outside = Outside()) -> None:
         self._archive, self._outside = archive, outside
+
+    def read(
+        self,
+        definition: Definition,
+        values: Mapping[str, Sequence[str]],
+        uploads: Mapping[str, Upload],
+        origin: RerunOrigin = NO_RERUN,
+    ) -> JobParameters:
+        """Return the parameters of a new job. Raise InvalidParameters with every problem of the request.
+
+        `origin` is what a job that runs another one again comes with: its files stand in `values` as tokens.
+        """
+        reading = _Reading(self._archive, self._outside, uploads)
+        accepted = reading.accept(definition, values, {}, origin)
+        placed = {**reading.placed, **origin.placed}
+        return JobParameters(accepted, placed, reading.size() + origin.size())
+
+    def read_changes(
+        self,
+        definition: Definition,
+        values: Mapping[str, Sequence[str]],
+        uploads: Mapping[str, Upload],
+        earlier: Mapping[str, ParameterValue],
+    ) -> JobParameters:
+        """Return the parameters of a job that has `earlier` ones, with the changes of a request.
+
+        Raise InvalidParameters with every problem of the request.
+        """
+        # a changed file gets a place of its own: the job may be starting with the old one
+        reading = _Reading(self._archive, self._outside, uploads, mark=f"{new_id()[:8]}-")
+        accepted = reading.accept(definition, values, earlier, NO_RERUN)
+        return JobParameters(accepted, reading.placed, reading.size())
+
+    def checks(self) -> Mapping[str, parameters.Check]:
+        """Return the check of each parameter type, for values that come without a file."""
+        return _Reading(self._archive, self._outside, {}).checks
+
+
+class _Reading:
+    """Reads the parameters of one request; collects the places of its files as it goes."""
+
+    def __init__(self, archive: Archive, outside: Outside, uploads: Mapping[str, Upload], mark: str = "") -> None:
+        self._archive, self._outside, self._mark = archive, outside, mark
         self._uploads = {name.lower(): upload for name, upload in uploads.items()}
         self._parts = _grouped(self._uploads)
-        self._before = before.parameters if before else {}
-        # a changed file gets a place of its own: the job may be starting with the old one
-        self._mark = f"{new_id()[:8]}-" if before else ""
         self._places: dict[str, str] = {}
         self._names = 0
         self.placed: dict[str, Path] = {}
@@ -108,10 +157,16 @@ class Intake:
         }
         if outside.resolve is not None:
             texts["position"] = positions.position_or_name(self._resolve)
-        self.types: Mapping[str, parameters.Check] = {**texts, "file": self._file, "eventlist": self._event_list}
+        self.checks: Mapping[str, parameters.Check] = {**texts, "file": self._file, "eventlist": self._event_list}
 
-    def accept(self, definition: Definition, values: Mapping[str, Sequence[str]]) -> dict[str, ParameterValue]:
-        """Every value of the request (over those of the job as it was), accepted; or every problem."""
+    def accept(
+        self,
+        definition: Definition,
+        values: Mapping[str, Sequence[str]],
+        earlier: Mapping[str, ParameterValue],
+        origin: RerunOrigin,
+    ) -> dict[str, ParameterValue]:
+        """Return every value of the request, over the earlier ones; raise InvalidParameters with every problem."""
         given = {name: _lines(texts, definition.parameter(name)) for name, texts in values.items()}
         named = {_reference(text) for texts in given.values() for text in texts}
         for name, parts in self._parts.items():
@@ -123,19 +178,22 @@ class Intake:
         for name, texts in given.items():
             spec = definition.parameter(name)
             try:
-                given[name] = [each for text in texts for each in self._came(text, spec)]
+                given[name] = [value for text in texts for value in self._dereferenced(text, spec)]
             except ValueError as error:
                 problems.append(Problem(spec.name if spec else name[:80], str(error)))
                 given[name] = []
-        return _together(problems, lambda: parameters.validate(definition, given, self.types, self._before))
+        checks = origin.types(self.checks)
+        return _together(problems, lambda: parameters.validate(definition, given, checks, earlier))
 
     def size(self) -> int:
-        """Bytes of the files that came for the job."""
+        """Return the bytes of the files that came for the job."""
         return sum(path.stat().st_size for path in set(self.placed.values()))
 
-    def _came(self, text: str, spec: ParameterSpec | None) -> list[str]:
-        """What a value stands for: itself, or the files it refers to; of a parameter whose value is text, their text
-        (UWS 1.1, section 2.2.3.1.1)."""
+    def _dereferenced(self, text: str, spec: ParameterSpec | None) -> list[str]:
+        """Return what a value stands for: itself, or the files it refers to.
+
+        For a parameter whose value is text, that is the text in the files (UWS 1.1, section 2.2.3.1.1).
+        """
         parts = self._parts.get(_reference(text) or "")
         if parts is None:
             return [text]

@@ -12,18 +12,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from provenance import steps
 from provenance.graph import ProvenanceGraph, key_of_file, of_steps
 from provenance.graph.traversal import ALL, Direction, cut, joined, reached
 from provenance.steps import recording
 from provenance.text import jsontext
+from uws_server.config import Config
 from uws_server.errors import NotFound
 from uws_server.jobs.job import Job, ParameterValue
-from uws_server.services.context import Services
+from uws_server.services import step_lists
 from uws_server.services.graph_builder import About, GraphBuilder
-from uws_server.services.rights import Caller
-from uws_server.storage.uses import MOST, Kept
+from uws_server.services.rights import Caller, Rights
+from uws_server.storage.files import JobFiles
+from uws_server.storage.jobstore import JobStore
+from uws_server.storage.library import Library
+from uws_server.storage.uses import MOST, Kept, UseStore
 
 _HEX = "[0-9a-f]{32}"
 _NAMED = re.compile(rf"(?:this:)?(?:job_|result_)?({_HEX})")
@@ -42,11 +47,23 @@ class Start:
     jobs: tuple[str, ...]
 
 
+class Needs(Protocol):
+    """The parts of a server that provenance is read from."""
+
+    config: Config
+    base_url: str
+    rights: Rights
+    files: JobFiles
+    store: JobStore
+    uses: UseStore
+    library: Library
+
+
 class ProvenanceReader:
     """What one caller may know of where things come from."""
 
-    def __init__(self, services: Services, caller: Caller) -> None:
-        self._services, self._caller = services, caller
+    def __init__(self, needs: Needs, caller: Caller) -> None:
+        self._needs, self._uses, self._caller = needs, needs.uses, caller
         self._definitions: dict[tuple[str, str], About] = {}
 
     def find(self, identifier: str) -> Start:
@@ -62,7 +79,7 @@ class ProvenanceReader:
         if match := _STORED.search(text) or _JOB.search(text) or _NAMED.fullmatch(text):
             return self._job_or_result(match[1])
         if match := _FILE.fullmatch(text):
-            makers = self._seen(self._services.uses.makers(match[1]))
+            makers = self._seen(self._uses.makers(match[1]))
             if makers:
                 return self._file(match[1], makers)
         raise NotFound(f"ID: {identifier[:120]!r} is no job, result or file of this server")
@@ -83,7 +100,7 @@ class ProvenanceReader:
 
     def inputs(self, job: Job) -> list[tuple[str, ParameterValue, str | None]]:
         """The files that a job was given: its place below /parameters, the value, the result of ours that it was."""
-        uses = [use for kept in self._services.uses.kept([job.id]) for use in kept.used]
+        uses = [use for kept in self._uses.kept([job.id]) for use in kept.used]
         results = {(use.name, use.text): use.result_id for use in uses}
         found = []
         for name, value in job.parameters.items():
@@ -96,8 +113,8 @@ class ProvenanceReader:
 
     def _job_or_result(self, some_id: str) -> Start:
         with contextlib.suppress(NotFound):
-            return Start(f"job_{some_id}", (self._services.store.get(some_id).id,))
-        maker = self._services.uses.maker(some_id)
+            return Start(f"job_{some_id}", (self._needs.store.get(some_id).id,))
+        maker = self._uses.maker(some_id)
         if maker is None:
             raise NotFound(f"ID: there is no job and no result {some_id!r}")
         return Start(f"result_{some_id}", (maker,))
@@ -111,7 +128,7 @@ class ProvenanceReader:
 
     def _seen(self, job_ids: Sequence[str]) -> list[Kept]:
         """Those of some jobs that the caller may see: who knows the id of a result may have it, no other gets it."""
-        return [kept for kept in self._services.uses.kept(job_ids) if self._may_look(kept.job)]
+        return [kept for kept in self._uses.kept(job_ids) if self._may_look(kept.job)]
 
     def _file(self, sha256: str, makers: Sequence[Kept]) -> Start:
         ids = tuple(kept.job.id for kept in makers)
@@ -126,12 +143,12 @@ class ProvenanceReader:
     def _whole(self, starts: Sequence[Start], direction: Direction) -> ProvenanceGraph:
         """Everything on one side of some things, as far as the caller may look."""
         first = list(dict.fromkeys(job_id for start in starts for job_id in start.jobs))
-        kept = self._services.uses.kept(self._ids(first, direction))
+        kept = self._uses.kept(self._ids(first, direction))
         kept.sort(key=lambda each: each.job.created)
         seen = {each.job.id: each for each in kept if self._may_look(each.job)}
         wanted = {start.key for start in starts}
         wanted |= {f"result_{use.result_id}" for each in seen.values() for use in each.used if use.result_id}
-        made = GraphBuilder(self._services.base_url, self._hidden_folders(), self.definition, wanted)
+        made = GraphBuilder(self._needs.base_url, self._hidden_folders(), self.definition, wanted)
         for each in kept:
             if each.job.id in seen:
                 made.add(each)
@@ -145,7 +162,7 @@ class ProvenanceReader:
 
     def _ids(self, first: Sequence[str], direction: Direction) -> list[str]:
         """The ids of all jobs on one side of some: by what they used, and by what they run again."""
-        uses = self._services.uses
+        uses = self._uses
         walk = uses.upstream if direction is Direction.BACK else uses.downstream
         again = uses.parents if direction is Direction.BACK else uses.children
         found: dict[str, None] = {}
@@ -157,21 +174,18 @@ class ProvenanceReader:
         return list(found)[:MOST]
 
     def _may_look(self, job: Job) -> bool:
-        return self._services.rights.may_look(self._caller, job)
+        return self._needs.rights.may_look(self._caller, job)
 
     def _hidden_folders(self) -> list[Path]:
-        config = self._services.config
-        return [
-            config.folders.data.absolute(),
-            *([config.folders.archive.absolute()] if config.folders.archive else []),
-        ]
+        config = self._needs.config
+        return [config.folders.data.absolute(), *([config.folders.archive.absolute()] if config.folders.archive else [])]
 
     def definition(self, job: Job) -> About:
         """What is known of the definition that a job was made with."""
         key = (job.definition, job.revision)
         if key not in self._definitions:
             try:
-                self._definitions[key] = About.of(self._services.library.of(job).definition)
+                self._definitions[key] = About.of(self._needs.library.of(job).definition)
             except NotFound:
                 self._definitions[key] = About()
         return self._definitions[key]
@@ -179,7 +193,7 @@ class ProvenanceReader:
     def _add_told(self, made: GraphBuilder, job: Job) -> None:
         """Add what the step list of a job tells beyond the database: steps of other servers, software, host."""
         try:
-            text = self._services.step_list(job.id)
+            text = step_lists.read(self._needs.files, job.id)
             listed = jsontext.read(text)["provenance"]
             made.add_facts(listed)
             if all(made.knows(f"job_{each.get('job')}") for each in listed):
@@ -188,5 +202,5 @@ class ProvenanceReader:
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return  # the script's own list, and none that can be read
         foreign = [each.key.removeprefix("job_") for each in told.activities if not made.knows(each.key)]
-        ours = {f"job_{each.job.id}" for each in self._services.uses.kept(foreign) if not self._may_look(each.job)}
+        ours = {f"job_{each.job.id}" for each in self._uses.kept(foreign) if not self._may_look(each.job)}
         made.add_told(told, ours)

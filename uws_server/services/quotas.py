@@ -1,4 +1,4 @@
-"""What one caller may have: jobs that wait or run, bytes on disk, seconds and days of a job. Imports the services.
+"""What one caller may have: jobs that wait or run, bytes on disk, seconds and days of a job. Imports storage.
 
 What is counted against a limit is counted under a lock until it counts itself: requests at once would all pass.
 """
@@ -9,19 +9,19 @@ import contextlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from uws_server.config import Config
 from uws_server.errors import BadRequest, Forbidden
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job
-from uws_server.services.context import Services
 from uws_server.services.rights import Caller
+from uws_server.storage.jobstore import JobStore
 
 
 class Quotas:
     """The limits of one caller: the account's own where it has some, else those of the configuration."""
 
-    def __init__(self, services: Services, caller: Caller) -> None:
-        config = services.config
-        self._caller, self._store, self._config, self._counting = caller, services.store, config, services.counting
+    def __init__(self, store: JobStore, config: Config, caller: Caller) -> None:
+        self._store, self._config, self._caller = store, config, caller
         most_active = config.accounts.max_active if caller.max_active is None else caller.max_active
         self._most_active = 0 if caller.is_admin else most_active
         self._most_bytes = config.accounts.max_stored if caller.max_bytes is None else caller.max_bytes
@@ -69,4 +69,4 @@ class Quotas:
         return min(asked, latest) if asked is not None else latest
 
     def _alone(self, limit: int) -> contextlib.AbstractContextManager[object]:
-        return self._counting if limit else contextlib.nullcontext()
+        return self._store.counting if limit else contextlib.nullcontext()

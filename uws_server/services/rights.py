@@ -54,9 +54,13 @@ class Rights:
 
     anonymous: Anonymous
 
+    def may_enter(self, caller: Caller) -> bool:
+        """Check whether the caller may use the server at all."""
+        return caller.name is not None or self.anonymous is not Anonymous.REFUSED
+
     def require_entry(self, caller: Caller) -> None:
-        """Refuse callers without an account where the policy says so."""
-        if caller.name is None and self.anonymous is Anonymous.REFUSED:
+        """Raise Unauthorized if this server is for accounts and the caller has none."""
+        if not self.may_enter(caller):
             raise Unauthorized("this server is for accounts: send name and token (HTTP Basic, or Bearer name.token)")
 
     def may_look(self, caller: Caller, job: Job) -> bool:
@@ -93,7 +97,7 @@ class Rights:
 
     def may_run(self, caller: Caller, definition: Definition) -> bool:
         """Whether the caller may make and run jobs of a definition."""
-        if caller.name is None and self.anonymous is Anonymous.REFUSED:
+        if not self.may_enter(caller):
             return False
         return caller.is_admin or not definition.roles or not caller.roles.isdisjoint(definition.roles)
 

@@ -8,6 +8,7 @@ is not asked of the database: PostgreSQL fails on a NUL character.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -49,6 +50,8 @@ class DefinitionStore:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._reading = reading(engine)
+        self.counting = threading.Lock()
+        """Held from when the drafts of an account are counted until a new one counts itself."""
 
     # --- what is live ----------------------------------------------------------------------------------
 

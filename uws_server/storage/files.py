@@ -102,8 +102,8 @@ class JobFiles:
         except FileNotFoundError:
             return b""
 
-    def told(self, job_id: str, name: str, most: int) -> bytes:
-        """What a script left in a file, at most `most` bytes of it; OSError where that is no plain file."""
+    def read(self, job_id: str, name: str, most: int) -> bytes:
+        """Return what a script left in a file, at most `most` bytes of it. Raise OSError if that is no plain file."""
         with opened(self.folder(job_id) / name) as stream:
             return stream.read(most)
 

@@ -26,11 +26,12 @@ from uws_server.execution.fetch import Rules
 from uws_server.jobs.definition import PARAMETER_TYPES, Definition, Entry, ParameterSpec
 from uws_server.jobs.job import ParameterValue
 from uws_server.jobs.parameters import TYPES, check_values, texts_of, validate
-from uws_server.services.parameters import Intake, Outside, Upload
+from uws_server.services.parameters import Outside, ParameterReader, Upload
 from uwsjobs import UWS, change, create, define, document, read_schema
 
 PN, MOS = "P0123456701PNS003PIEVLI0000", "P0123456701M1S001MIEVLI0000"
 OTHER = "P0765430201PNU002TIEVLI0000"
+NO_ARCHIVE = ParameterReader(Archive(None))
 
 
 def definition(*specs: ParameterSpec, **test: tuple[str, ...]) -> Definition:
@@ -142,11 +143,11 @@ def test_defaults_and_test_values_are_checked_at_once() -> None:
 
 
 def test_a_file_proposed_by_a_definition_is_no_default() -> None:
-    intake = Intake(Archive(None), {})
+    checks = ParameterReader(Archive(None)).checks()
     proposed = ParameterSpec("input", "file", default="input.txt")
-    assert validate(definition(proposed), {}, intake.types) == {}
+    assert validate(definition(proposed), {}, checks) == {}
     with pytest.raises(InvalidParameters, match="input: a value is needed"):
-        validate(definition(ParameterSpec("input", "file", default="input.txt", required=True)), {}, intake.types)
+        validate(definition(ParameterSpec("input", "file", default="input.txt", required=True)), {}, checks)
 
 
 @given(st.lists(st.integers(-(10**17), 10**17), min_size=1, max_size=20), st.sampled_from([",", "\n", " , ", ",\n"]))
@@ -173,14 +174,14 @@ def test_several_texts_come_back(texts: list[str]) -> None:
     ("again", "count"), [(",", 100_000), ("1,", 50_000), ("x\n", 50_000), ("1 bananana,", 9000), ("1", 100_000)]
 )
 def test_a_long_list_is_refused_at_once(type_: str, again: str, count: int, tmp_path: Path) -> None:
-    intake = Intake(Archive(tmp_path), {})
+    checks = ParameterReader(Archive(tmp_path)).checks()
     one = spec(type_, 1000, options=("a",), unit="keV", max_length=1000)
     looked_at = 0
 
     def look(text: str, about: ParameterSpec) -> ParameterValue:
         nonlocal looked_at
         looked_at += 1
-        return intake.types[type_](text, about)
+        return checks[type_](text, about)
 
     def refusing(many: int) -> Work:
         text = again * many
@@ -216,11 +217,16 @@ def upload(folder: Path, name: str, content: bytes) -> Upload:
 
 
 def taken(
-    intake: Intake, one: ParameterSpec, values: Mapping[str, Sequence[str]] | None = None
+    reader: ParameterReader,
+    one: ParameterSpec,
+    values: Mapping[str, Sequence[str]],
+    sent: Mapping[str, Upload] | None = None,
 ) -> tuple[ParameterValue, dict[str, bytes]]:
     """The value of the only parameter, and what lies at which place."""
-    found = intake.accept(definition(one), values or {})[one.name]
-    return found, {place: path.read_bytes() for place, path in intake.placed.items()}
+    found = reader.read(definition(one), values, sent or {})
+    placed = {place: path.read_bytes() for place, path in found.placed.items()}
+    assert found.size == sum(map(len, placed.values()))
+    return found.values[one.name], placed
 
 
 def test_several_files_of_one_name_each_have_a_place(tmp_path: Path) -> None:
@@ -229,7 +235,7 @@ def test_several_files_of_one_name_each_have_a_place(tmp_path: Path) -> None:
         "p[2]": upload(tmp_path, "a.dat", b"2"),
         "q": upload(tmp_path, "b", b"3"),
     }
-    found, placed = taken(Intake(Archive(None), sent), spec("file"), {"P": ["", "param:q"]})
+    found, placed = taken(NO_ARCHIVE, spec("file"), {"P": ["", "param:q"]}, sent)
     assert [(part.text, part.value, part.kind) for part in found.parts] == [
         ("b", "inputs/p-b", "upload"),
         ("a.dat", "inputs/p-a.dat", "upload"),
@@ -240,44 +246,43 @@ def test_several_files_of_one_name_each_have_a_place(tmp_path: Path) -> None:
 
 def test_a_reference_stands_for_all_files_of_its_name_or_for_one(tmp_path: Path) -> None:
     sent = {"f": upload(tmp_path, "a", b"1"), "f[2]": upload(tmp_path, "b", b"2")}
-    assert len(taken(Intake(Archive(None), sent), spec("file"), {"p": ["param:f"]})[0].parts) == 2
-    found, placed = taken(Intake(Archive(None), sent), spec("file", 1), {"p": ["param:f[2]"]})
+    assert len(taken(NO_ARCHIVE, spec("file"), {"p": ["param:f"]}, sent)[0].parts) == 2
+    found, placed = taken(NO_ARCHIVE, spec("file", 1), {"p": ["param:f[2]"]}, sent)
     assert (found.text, placed) == ("b", {"inputs/p-b": b"2"})
     with pytest.raises(InvalidParameters, match="p: several values came, one is allowed"):
-        taken(Intake(Archive(None), sent), spec("file", 1), {"p": ["param:f"]})
+        taken(NO_ARCHIVE, spec("file", 1), {"p": ["param:f"]}, sent)
     with pytest.raises(InvalidParameters, match="p: 'a' is there twice"):
-        taken(Intake(Archive(None), sent), spec("file"), {"p": ["param:f", "param:f"]})
+        taken(NO_ARCHIVE, spec("file"), {"p": ["param:f", "param:f"]}, sent)
 
 
 def test_the_text_of_a_file_is_cut_like_any_other(tmp_path: Path) -> None:
     sent = {"p": upload(tmp_path, "list.txt", b"1\r\n2,3\r\n")}
-    found, placed = taken(Intake(Archive(None), sent), spec("integer"))
+    found, placed = taken(NO_ARCHIVE, spec("integer"), {}, sent)
     assert (texts_of(found), placed) == (["1", "2", "3"], {})
 
 
 def test_files_uploaded_and_of_the_archive_stand_together(tmp_path: Path, archive: Archive) -> None:
     header = archive.find(PN).path.read_bytes()
-    found, _ = taken(
-        Intake(archive, {"f": upload(tmp_path, "my.fits", header)}), spec("eventlist"), {"p": [f"{MOS}\nparam:f"]}
-    )
+    reader, sent = ParameterReader(archive), {"f": upload(tmp_path, "my.fits", header)}
+    found, _ = taken(reader, spec("eventlist"), {"p": [f"{MOS}\nparam:f"]}, sent)
     assert [part.kind for part in found.parts] == ["archive", "upload"]
     with pytest.raises(InvalidParameters, match="value 2 of 2: 'x' is not a FITS file"):
-        taken(Intake(archive, {"f": upload(tmp_path, "x", b"no FITS")}), spec("eventlist"), {"p": [PN, "param:f"]})
+        taken(reader, spec("eventlist"), {"p": [PN, "param:f"]}, {"f": upload(tmp_path, "x", b"no FITS")})
 
 
 def test_an_observation_is_all_its_event_lists(archive: Archive) -> None:
-    intake = Intake(archive, {})
-    found, _ = taken(intake, spec("observation", 1), {"p": [" 0123456701 "]})
+    reader = ParameterReader(archive)
+    found, _ = taken(reader, spec("observation", 1), {"p": [" 0123456701 "]})
     assert (found.text, found.value, found.kind) == ("0123456701", None, "archive")
     assert [part.text.rpartition("/")[2] for part in found.parts] == [f"{MOS}.FTZ", f"{PN}.FTZ"]
     assert all(Path(str(part.value)).is_file() for part in found.parts)
-    both, _ = taken(intake, spec("observation"), {"p": ["0765430201, 0123456701"]})
+    both, _ = taken(reader, spec("observation"), {"p": ["0765430201, 0123456701"]})
     assert texts_of(both) == ["0765430201", "0123456701"]
     assert len(both.parts) == 3
-    assert taken(intake, spec("observation"), {"p": texts_of(both)})[0] == both
-    one, _ = taken(intake, spec("observation", 1), {"p": [PN]})
+    assert taken(reader, spec("observation"), {"p": texts_of(both)})[0] == both
+    one, _ = taken(reader, spec("observation", 1), {"p": [PN]})
     assert one.text == f"0123456701/pps/{PN}.FTZ"
-    assert taken(intake, spec("observation", 1), {"p": texts_of(one)})[0] == one
+    assert taken(reader, spec("observation", 1), {"p": texts_of(one)})[0] == one
 
 
 @pytest.mark.parametrize(
@@ -292,14 +297,14 @@ def test_an_observation_is_all_its_event_lists(archive: Archive) -> None:
 )
 def test_what_is_no_observation_is_refused(archive: Archive, text: str, said: str) -> None:
     with pytest.raises(InvalidParameters, match=said):
-        taken(Intake(archive, {}), spec("observation"), {"p": [text]})
+        taken(ParameterReader(archive), spec("observation"), {"p": [text]})
 
 
 def test_urls_are_fetched_to_places_of_their_own() -> None:
     outside = Outside(rules=Rules(("https",), ("x.org",)))
     begin = "https://x.org/data/"
     found, placed = taken(
-        Intake(Archive(None), {}, None, outside),
+        ParameterReader(Archive(None), outside),
         spec("url"),
         {"p": [f"{begin}a%2Fb.fits#x\n{begin}1/a", f"{begin}2/a"]},
     )
@@ -309,19 +314,17 @@ def test_urls_are_fetched_to_places_of_their_own() -> None:
         (f"{begin}2/a", "inputs/p-2-a", "url"),
     ]
     assert placed == {}
-    assert taken(Intake(Archive(None), {}, None, outside), spec("url"), {"p": texts_of(found)})[0] == found
+    assert taken(ParameterReader(Archive(None), outside), spec("url"), {"p": texts_of(found)})[0] == found
     by_id = spec("url", 1, url="https://x.org/get?id=$ID")
-    assert (
-        taken(Intake(Archive(None), {}, None, outside), by_id, {"p": ["a&b"]})[0].text == "https://x.org/get?id=a%26b"
-    )
+    assert taken(ParameterReader(Archive(None), outside), by_id, {"p": ["a&b"]})[0].text == "https://x.org/get?id=a%26b"
     with pytest.raises(InvalidParameters, match=r"p: value 2 of 2: .*: a URL that begins with https"):
-        taken(Intake(Archive(None), {}, None, outside), spec("url"), {"p": ["https://x.org/", "http://x.org/"]})
+        taken(ParameterReader(Archive(None), outside), spec("url"), {"p": ["https://x.org/", "http://x.org/"]})
     with pytest.raises(InvalidParameters, match=r"this server fetches no URL \(its key `url_hosts` is empty\)"):
-        taken(Intake(Archive(None), {}), spec("url"), {"p": ["https://x.org/"]})
+        taken(NO_ARCHIVE, spec("url"), {"p": ["https://x.org/"]})
 
 
 def test_every_type_of_the_model_has_its_check() -> None:
-    assert set(Intake(Archive(None), {}).types) == set(PARAMETER_TYPES)
+    assert set(NO_ARCHIVE.checks()) == set(PARAMETER_TYPES)
 
 
 @pytest.mark.parametrize("type_", sorted(PARAMETER_TYPES))
@@ -329,17 +332,17 @@ def test_every_type_of_the_model_has_its_check() -> None:
     ("again", "count"), [("1", 100_000), ("circle(", 15_000), ('{"a":', 20_000), ("1 ", 50_000), ("fk5\n", 25_000)]
 )
 def test_a_long_text_is_refused_at_once(type_: str, again: str, count: int, tmp_path: Path) -> None:
-    intake = Intake(Archive(tmp_path), {}, None, Outside(rules=Rules(("https",), ("*.x.org",))))
+    reader = ParameterReader(Archive(tmp_path), Outside(rules=Rules(("https",), ("*.x.org",))))
     one = spec(type_, 1, options=("a",), max_length=1000)
     with contextlib.suppress(InvalidParameters):
-        intake.accept(definition(one), {"p": ["1"]})  # some types import what they need when they are first used
+        reader.read(definition(one), {"p": ["1"]}, {})  # some types import what they need when they are first used
 
     def refusing(many: int) -> Work:
         text = again * many
 
         def refuse() -> None:
             with pytest.raises(InvalidParameters) as caught:
-                intake.accept(definition(one), {"p": [text]})
+                reader.read(definition(one), {"p": [text]}, {})
             assert len(str(caught.value)) < 1000
 
         return refuse
@@ -350,10 +353,10 @@ def test_a_long_text_is_refused_at_once(type_: str, again: str, count: int, tmp_
 def test_a_request_names_few_objects() -> None:
     outside = Outside(resolve=lambda name: (float(len(name)), 0.0))
     names = [f"M {number}" for number in range(20)]
-    intake = Intake(Archive(None), {}, None, outside)
-    assert len(taken(intake, spec("position", 100), {"p": ["\n".join(["1 2"] * 50 + names)]})[0].parts) == 70
+    reader = ParameterReader(Archive(None), outside)
+    assert len(taken(reader, spec("position", 100), {"p": ["\n".join(["1 2"] * 50 + names)]})[0].parts) == 70
     with pytest.raises(InvalidParameters, match="p: value 21 of 21: 'M 99' is one name too many: 20 are looked up"):
-        taken(Intake(Archive(None), {}, None, outside), spec("position", 100), {"p": [*names, "M 99"]})
+        taken(ParameterReader(Archive(None), outside), spec("position", 100), {"p": [*names, "M 99"]})
 
 
 @pytest.mark.parametrize("schemes", ["ftp", "https, file"])

@@ -612,8 +612,8 @@ def test_what_was_only_tried_goes_with_its_last_job(any_desk: Desk) -> None:
     def sweep() -> None:
         for place in kept.folder.iterdir():
             os.utime(place, (old, old))
-        desk.services._revisions_due = 0.0
-        desk.services.tidy()
+        desk.services.housekeeping.idle()
+        desk.services.housekeeping.sweep_revisions()
 
     was_live, live = desk.live(), desk.live(version="2")
     based = desk.live(version="3")
@@ -631,8 +631,8 @@ def test_what_was_only_tried_goes_with_its_last_job(any_desk: Desk) -> None:
     before = {place.name for place in kept.folder.iterdir()}
     sweep()
     assert {place.name for place in kept.folder.iterdir()} == before
-    desk.services.end(trials[0])
-    desk.services.forget(trials[0].id)
+    desk.services.life.end(trials[0])
+    desk.services.life.forget(trials[0].id)
     sweep()
     assert before - {place.name for place in kept.folder.iterdir()} == {trials[0].revision}
     assert all(kept.has(digest) for digest in (was_live, live, based, trials[1].revision))

@@ -154,7 +154,7 @@ def test_a_trial_is_run_by_authors_only(services: Services) -> None:
     author = Drafts(services, CALLERS["author"])
     author.save("draft", 1, files("draft", "ops"))  # an author who has not the role may still try it
     job: Job = author.try_out("draft")
-    services.end(services.store.get(job.id))
+    services.life.end(services.store.get(job.id))
     pending = JobService(services, CALLERS["author"])._make(services.library.of(job), Request(), trial=True)
     assert outcome(lambda: JobService(services, Caller("ann")).run(pending)) == "403"
     for kind in ("plain", "holder", "anonymous"):

@@ -92,7 +92,7 @@ def executing(services: Services, job: Job) -> Job:
 
 def tidied(services: Services) -> set[str]:
     """The jobs that are left when those whose time has come were destroyed."""
-    services.tidy()
+    services.housekeeping.idle()
     return there(services)
 
 
@@ -372,7 +372,7 @@ def test_jobs_whose_time_has_come_are_destroyed(running: Services) -> None:
     executing(running, busy)
     for job in (waiting, busy):
         desk(running).set_destruction(job, past)
-    running.tidy()
+    running.housekeeping.idle()
     assert there(running) - {busy.id} == {kept.id}
     until(lambda: not carrying("UWS_JOB_ID", busy.id))
     until(lambda: tidied(running) == {kept.id})
@@ -391,7 +391,7 @@ def test_what_a_crash_left_is_swept_at_the_start_and_jobs_are_kept(services: Ser
     for job_id in ("f" * 32, kept.id):
         services.files.create(job_id, {})
         os.utime(services.files.folder(job_id), (1, 1))
-    services.tidy()
+    services.housekeeping.idle()
     assert not services.files.folder("f" * 32).exists()
     assert services.files.folder(kept.id).exists()
 
@@ -402,7 +402,7 @@ def test_what_is_known_of_files_that_are_gone_is_tidied_away(services: Services,
     services.hashes.of(path)
     path.unlink()
     for _ in range(256):  # a part at a time
-        services.tidy()
+        services.housekeeping.idle()
     assert [each for each in (tmp_path / "data" / "hashes").rglob("*") if each.is_file()] == []
 
 

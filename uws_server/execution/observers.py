@@ -1,0 +1,58 @@
+"""Who hears of what happens to the jobs of a server: one list, which anything may join. Imports nothing of ours."""
+
+from __future__ import annotations
+
+import logging
+
+LOG = logging.getLogger(__name__)
+
+
+class Observer:
+    """Hears of the jobs of a server; a subclass has the methods for what it wants to hear of.
+
+    The methods are called from any thread and must not wait, except `idle`.
+    """
+
+    def job_changed(self, job_id: str) -> None:
+        """Take notice that a job changed; the change is committed."""
+
+    def changes_missed(self) -> None:
+        """Take notice that other servers may have changed any job, and nothing tells which."""
+
+    def idle(self) -> None:
+        """Use a moment, once a minute, in a thread kept for it: what waits here keeps no job from starting."""
+
+
+class Observers(Observer):
+    """Passes each event on to every observer that was added; the failure of one is logged and keeps none from it."""
+
+    def __init__(self) -> None:
+        self._observers: tuple[Observer, ...] = ()
+
+    def add(self, observer: Observer) -> None:
+        """Have an observer hear of everything from now on."""
+        self._observers = (*self._observers, observer)
+
+    def job_changed(self, job_id: str) -> None:
+        """Pass on that a job changed."""
+        for observer in self._observers:
+            try:
+                observer.job_changed(job_id)
+            except Exception:
+                LOG.exception("%s failed when job %s changed", type(observer).__name__, job_id)
+
+    def changes_missed(self) -> None:
+        """Pass on that any job may have changed."""
+        for observer in self._observers:
+            try:
+                observer.changes_missed()
+            except Exception:
+                LOG.exception("%s failed when any job might have changed", type(observer).__name__)
+
+    def idle(self) -> None:
+        """Pass on that there is a moment for what is not urgent."""
+        for observer in self._observers:
+            try:
+                observer.idle()
+            except Exception:
+                LOG.exception("%s failed; it is tried again in a minute", type(observer).__name__)

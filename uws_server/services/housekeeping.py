@@ -1,0 +1,54 @@
+"""What a server removes from time to time: jobs whose time has come, and what crashes and trials left behind.
+
+Imports the life of a job, execution and storage.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from uws_server.execution.observers import Observer
+from uws_server.services.hashes import Hashes
+from uws_server.services.job_life import JobLife
+from uws_server.storage.definitions import DefinitionStore
+from uws_server.storage.files import JobFiles
+from uws_server.storage.jobstore import JobStore
+from uws_server.storage.revisions import Revisions
+
+LOG = logging.getLogger(__name__)
+_ORPHAN_AGE_S = 3600.0
+
+
+class Housekeeping(Observer):
+    """Tidies up whenever the scheduler has a moment."""
+
+    def __init__(
+        self,
+        life: JobLife,
+        store: JobStore,
+        files: JobFiles,
+        hashes: Hashes,
+        revisions: Revisions,
+        definitions: DefinitionStore,
+    ) -> None:
+        self._life, self._store, self._files, self._hashes = life, store, files, hashes
+        self._revisions, self._definitions = revisions, definitions
+        self._revisions_due = 0.0
+
+    def idle(self) -> None:
+        """Destroy jobs whose time has come, then remove what belongs to no job and no definition."""
+        self._life.destroy_expired()
+        swept = self._files.sweep(self._store.known, _ORPHAN_AGE_S)
+        if swept:
+            LOG.info("swept %d files and folders that belonged to no job", swept)
+        self._hashes.sweep()
+        if time.monotonic() >= self._revisions_due:
+            self._revisions_due = time.monotonic() + _ORPHAN_AGE_S
+            self.sweep_revisions()
+
+    def sweep_revisions(self) -> None:
+        """Remove the revisions of job definitions that were only tried, and that no job needs any more."""
+        swept = self._revisions.sweep(self._definitions.unused, _ORPHAN_AGE_S)
+        if swept:
+            LOG.info("swept %d revisions of job definitions that were only tried", swept)
