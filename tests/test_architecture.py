@@ -214,6 +214,26 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 }
 """Libraries that only these rooms may import."""
 
+PAST_THE_USE_CASES: dict[str, dict[str, str]] = {
+    "uws_server.protocol": {
+        "base_url": "what the addresses in a document begin with",
+        "config": "how large a request may be; where a downtime is announced",
+        "spool": "where the files of a form go as they come",
+    },
+    "uws_server.web": {
+        "base_url": "what the addresses on a page begin with",
+        "config": "the limits that a page tells; the folder that holds the secret of its forms",
+        "spool": "where the files of a form go as they come",
+    },
+    "uws_server.incoming": {
+        "accounts": "a name and a token become the caller for whom the use cases are",
+        "base_url": "which pages are the server's own",
+        "config": "which proxies are believed; on which address it listens",
+    },
+}
+"""What the doors may take of a server's parts themselves, and what for; all else they ask a use case, which checks the
+caller's rights."""
+
 TOP_LEVEL = ("uws_server", "provenance", "reduction", "job_definitions")
 LONGEST_MODULE = 400
 
@@ -378,6 +398,61 @@ def test_a_wrong_arrow_is_found(importer: str, imported: str) -> None:
 )
 def test_a_right_arrow_is_let_be(importer: str, imported: str) -> None:
     assert why_forbidden(Import(ROOT / "setup.cfg", 1, importer, imported)) is None
+
+
+def taken_from_services(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and name of each attribute that is taken of a variable or an attribute called `services`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            holder = node.value
+            name = holder.id if isinstance(holder, ast.Name) else getattr(holder, "attr", "")
+            if name.lstrip("_") == "services":
+                yield node.lineno, node.attr
+
+
+def past_the_use_cases() -> Iterator[tuple[str, str, str]]:
+    """Room, place and name of each part of a server that a door takes itself."""
+    for path in project_files():
+        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] == "uws_server":
+            room = next((door for door in PAST_THE_USE_CASES if begins_with(module_name(path), door)), None)
+            if room is not None:
+                for line, name in taken_from_services(ast.parse(path.read_text(encoding="utf-8"))):
+                    yield room, f"{path.relative_to(ROOT)}:{line}", name
+
+
+def test_both_doors_go_through_the_use_cases() -> None:
+    """A door takes no store, library, scheduler or rule past the use cases, and nothing is allowed that none takes."""
+    found = list(past_the_use_cases())
+    wrong = [
+        f"{place} takes services.{name}: ask JobService, its `definitions`, Drafts or ProvenanceReader"
+        for room, place, name in found
+        if name not in PAST_THE_USE_CASES[room]
+    ]
+    taken = {(room, name) for room, _, name in found}
+    wrong += [f"{room} may take services.{name}, and does not" for room, names in PAST_THE_USE_CASES.items()
+              for name in names if (room, name) not in taken]  # fmt: skip
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("self.services.store.get(job_id)", ["store"]),
+        ("services = self._services\nservices.library.of(job)", ["library"]),
+        ("Drafts(self.services, caller)", []),
+        ("self.job_service.definitions.of(job)", []),
+    ],
+)
+def test_what_is_taken_past_the_use_cases_is_found(source: str, names: list[str]) -> None:
+    assert [name for _, name in taken_from_services(ast.parse(source))] == names
+
+
+def test_no_use_case_imports_the_wiring() -> None:
+    """`services.context` puts the parts of a server together: a use case names the parts it needs, not all of them."""
+    wiring = "uws_server.services.context"
+    wrong = [str(arrow) for arrow in our_imports()
+             if arrow.imported == wiring and begins_with(arrow.importer, "uws_server.services")]  # fmt: skip
+    assert not wrong, "\n" + "\n".join(wrong)
 
 
 def test_libraries_stay_in_their_rooms() -> None:

@@ -75,7 +75,7 @@ class Contents(JobResource):
     def put_parameter(self, name: str, job_id: str, parameter: str) -> HTTPResponse:
         """PUT a value, in place of all there are: the body itself, as text or as a file, whichever is taken."""
         job = self.job_service.job(job_id, name)
-        spec = self.services.library.of(job).definition.parameter(parameter)
+        spec = self.job_service.definitions.of(job).definition.parameter(parameter)
         if spec is None:
             raise NotFound(f"{name} has no parameter {parameter[:64]!r}")
         config = self.services.config

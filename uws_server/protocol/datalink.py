@@ -58,7 +58,7 @@ class DataLink:
     def links(self) -> HTTPResponse:
         """GET or POST: the links of some things."""
         job_service = job_service_of(self.services, request.environ)
-        self.services.rights.require_entry(job_service.caller)
+        job_service.require_entry()
         with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             wanted = [each.strip() for each in form.take_all("ID") if each.strip()]
             asked = form.take(dali.RESPONSEFORMAT)
@@ -92,9 +92,9 @@ class _Finder:
     """Finds what belongs to the things that one request names."""
 
     def __init__(self, services: Services, job_service: JobService) -> None:
-        self._services, self._counter = services, job_service
+        self._jobs = job_service
         self._base = services.base_url
-        self._lineage = ProvenanceReader(services, job_service.caller)
+        self._provenance = ProvenanceReader(services, job_service.caller)
         self._described: dict[str, Service] = {}
 
     def services_used(self) -> list[Service]:
@@ -104,10 +104,9 @@ class _Finder:
     def links(self, identifier: str) -> Iterator[Link]:
         """The links of one thing, or what is wrong with it."""
         try:
-            start = self._lineage.find(identifier)
-            job = self._services.store.get(start.jobs[0])
+            start = self._provenance.find(identifier)
             of_result = start.key.startswith("result_")
-            yield from self._of_result(identifier, start, job) if of_result else self._of_job(identifier, start, job)
+            yield from self._of_result(identifier, start) if of_result else self._of_job(identifier, start)
         except NotFound as error:
             yield Link(identifier, error=f"NotFoundFault: {error}")
         except ServerError as error:
@@ -115,11 +114,11 @@ class _Finder:
 
     # --- a job, a result -------------------------------------------------------------------------------
 
-    def _of_job(self, identifier: str, start: Start, job: Job) -> Iterator[Link]:
+    def _of_job(self, identifier: str, start: Start) -> Iterator[Link]:
         """All files of a job."""
         if not start.key.startswith("job_"):
             raise NotFound(f"ID: {identifier[:80]!r} is a file that jobs used; no address of it is known")
-        job = self._counter.job(job.id)
+        job = self._jobs.job(start.jobs[0])
         for result in job.results:
             yield self._stored(identifier, "#documentation" if result.name == LOG else "#this", result)
         if job.phase is Phase.ARCHIVED or not job.results:
@@ -128,13 +127,13 @@ class _Finder:
         yield from self._derived(identifier, start, 4, {f"result_{result.id}" for result in job.results})
         yield from self._about(identifier, job)
 
-    def _of_result(self, identifier: str, start: Start, job: Job) -> Iterator[Link]:
+    def _of_result(self, identifier: str, start: Start) -> Iterator[Link]:
         """A result and what belongs to it. Who knows its id may have the file, even where the job is not shown."""
-        _, result = self._services.store.result(start.key.removeprefix("result_"))
+        result = self._jobs.result(start.key.removeprefix("result_"))
         yield self._stored(identifier, "#this", result)
-        if not self._counter.may_look(job):
+        job = self._jobs.seen(start.jobs[0])
+        if job is None:
             return
-        job = self._counter.job(job.id)
         kind, named = self._told_by(job, result)
         for other in job.results:
             if other.id != result.id:
@@ -159,7 +158,7 @@ class _Finder:
     def _told_by(self, job: Job, result: Result) -> tuple[str, dict[str, str]]:
         """What a product's headers tell: its ObsCore type, and the other products it names."""
         try:
-            path = self._counter.result_path(job, result)
+            path = self._jobs.result_path(job, result)
             headers = hdus.headers(path) if result.mime == "application/fits" else ()
         except (OSError, ProvenanceError, NotFound):
             return "", {}
@@ -173,13 +172,13 @@ class _Finder:
 
     def _progenitors(self, identifier: str, job: Job) -> Iterator[Link]:
         """The files that a job used."""
-        for name, value, result_id in self._lineage.inputs(job):
+        for name, value, result_id in self._provenance.inputs(job):
             yield self._progenitor(identifier, job, name, value, result_id)
 
     def _progenitor(self, identifier: str, job: Job, name: str, value: ParameterValue, result_id: str | None) -> Link:
         if result_id is not None:
             try:
-                _, result = self._services.store.result(result_id)
+                result = self._jobs.result(result_id)
                 return self._stored(identifier, "#progenitor", result)
             except NotFound:
                 pass  # deleted since: it may still be there as it was uploaded
@@ -197,12 +196,12 @@ class _Finder:
 
     def _derived(self, identifier: str, start: Start, depth: int, mine: set[str]) -> Iterator[Link]:
         """What jobs made of it that the caller may see."""
-        graph: ProvenanceGraph = self._lineage.graph([start], Direction.FORWARD, depth)
+        graph: ProvenanceGraph = self._provenance.graph([start], Direction.FORWARD, depth)
         jobs = [each for each in graph.activities if not each.hidden and each.key != start.key]
         made = dict.fromkeys(link.key for each in jobs for link in each.made if link.key.startswith("result_"))
         for key in [key for key in made if key not in mine][:_MOST_DERIVED]:
             try:
-                _, result = self._services.store.result(key.removeprefix("result_"))
+                result = self._jobs.result(key.removeprefix("result_"))
             except NotFound:
                 continue
             yield self._stored(identifier, "#derivation", result)
@@ -226,7 +225,7 @@ class _Finder:
                    description="How it was made, as a page", content_type="text/html")  # fmt: skip
         yield Link(identifier, f"{resource}/provjson", semantics="#documentation",
                    description="How it was made, as PROV-JSON", content_type="application/json")  # fmt: skip
-        about = self._lineage.definition(job)
+        about = self._provenance.definition(job)
         if about.documentation:
             yield Link(identifier, about.documentation, semantics="#documentation",
                        description=f"About {about.title}", content_type="text/html")  # fmt: skip
@@ -242,12 +241,12 @@ class _Finder:
         """The service that runs a job again; None where nothing of it may be changed."""
         name = f"rerun_{job.id}"
         if name not in self._described:
-            specs = [spec for spec in self._lineage.definition(job).parameters.values() if spec.editable]
+            specs = [spec for spec in self._provenance.definition(job).parameters.values() if spec.editable]
             values = {key.lower(): value for key, value in job.parameters.items()}
             inputs = tuple(linktable.input_of(spec, values.get(spec.name.lower())) for spec in specs)
             if not inputs or job.phase not in ENDED:
                 return None
             main = next((result.mime for result in job.results if result.name != LOG), "")
             address = f"{self._base}/rest/{job.definition}/{job.id}/rerun/sync"
-            self._described[name] = Service(name, address, self._lineage.definition(job).title, main, inputs)
+            self._described[name] = Service(name, address, self._provenance.definition(job).title, main, inputs)
         return self._described[name]

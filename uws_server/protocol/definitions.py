@@ -29,6 +29,8 @@ from uws_server.protocol.control import prefers_page
 from uws_server.protocol.linktable import Link
 from uws_server.protocol.sending import send
 from uws_server.services.context import Services
+from uws_server.services.definition_service import DefinitionService
+from uws_server.services.job_service import JobService
 
 JSON = "application/json"
 _MARKDOWN = "text/markdown; charset=UTF-8"
@@ -53,6 +55,16 @@ class JDL:
 
     def __init__(self, services: Services) -> None:
         self.services = services
+
+    @property
+    def job_service(self) -> JobService:
+        """The job service for the caller of the current request."""
+        return job_service_of(self.services, request.environ)
+
+    @property
+    def definitions(self) -> DefinitionService:
+        """The definitions, as the caller of the current request meets them."""
+        return self.job_service.definitions
 
     def routes(self, app: Bottle) -> None:
         """Add every resource to the application."""
@@ -81,7 +93,7 @@ class JDL:
                 "roles": list(installed.definition.roles),
                 "links": self._addresses(installed.definition),
             }
-            for installed in self.services.library
+            for installed in self.definitions
         ]
         return _answer(_json({"definitions": found}), JSON, "definitions.json")
 
@@ -91,7 +103,7 @@ class JDL:
 
     def links(self, name: str) -> HTTPResponse:
         """GET how a job of a definition is run, and what is known of it: as links, or as plain JSON."""
-        definition = self.services.library.get(name).definition
+        definition = self.definitions.get(name).definition
         match _asked("datalink", *FORMATS):
             case "datalink" | "page":
                 document = linktable.of_definition(definition, self.services.base_url, self._links(definition))
@@ -114,11 +126,11 @@ class JDL:
 
     def script(self, name: str) -> HTTPResponse:
         """GET the script."""
-        return send(self.services.library.get(name).script, "text/plain")
+        return send(self.definitions.get(name).script, "text/plain")
 
     def readme(self, name: str) -> HTTPResponse:
         """GET the README."""
-        text = self.services.library.get(name).readme()
+        text = self.definitions.get(name).readme()
         if not text:
             raise NotFound(f"the definition {name} has no README")
         return _answer(text.encode(), _MARKDOWN, f"{name}.md")
@@ -127,13 +139,13 @@ class JDL:
         """The handler, for those who may see the server at all."""
 
         def handle(**parts: str) -> HTTPResponse:
-            self.services.rights.require_entry(job_service_of(self.services, request.environ).caller)
+            self.job_service.require_entry()
             return handler(**parts)
 
         return handle
 
     def _package(self, name: str) -> Package:
-        installed = self.services.library.get(name)
+        installed = self.definitions.get(name)
         try:
             script = installed.script.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -145,7 +157,7 @@ class JDL:
         base, name = self.services.base_url, definition.name
         found = {"jobs": f"{base}/rest/{name}", "sync": f"{base}/rest/{name}/sync", "self": f"{base}/jdl/{name}"}
         found |= {form: f"{base}/jdl/{name}/{form}" for form in (*FORMATS, "script")}
-        if self.services.library.get(name).readme():
+        if self.definitions.get(name).readme():
             found["readme"] = f"{base}/jdl/{name}/readme"
         return found | ({"documentation": definition.documentation} if definition.documentation else {})
 

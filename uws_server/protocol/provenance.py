@@ -77,7 +77,7 @@ class Provenance:
 
     def provsap(self) -> HTTPResponse:
         """GET or POST: the provenance of some things."""
-        self.services.rights.require_entry(job_service_of(self.services, request.environ).caller)
+        job_service_of(self.services, request.environ).require_entry()
         asked = self._asked()
         identifiers = asked.every("ID")
         if not identifiers:

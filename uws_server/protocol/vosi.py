@@ -16,10 +16,11 @@ from typing import Any
 from bottle import Bottle, HTTPResponse
 from lxml import etree
 
-from uws_server.jobs.job import new_id, utcnow
+from uws_server.jobs.job import utcnow
 from uws_server.protocol.uws_xml import XSI, timestamp
 from uws_server.services.context import Services
-from uws_server.services.rights import Anonymous
+from uws_server.services.job_service import JobService
+from uws_server.services.rights import Caller
 
 LOG = logging.getLogger(__name__)
 _XML = {"Content-Type": "text/xml; charset=UTF-8"}
@@ -54,6 +55,7 @@ class VOSI:
 
     def __init__(self, services: Services) -> None:
         self.services = services
+        self._for_nobody = JobService(services, Caller())
         self.up_since = utcnow()
 
     def routes(self, app: Bottle) -> None:
@@ -73,7 +75,7 @@ class VOSI:
         def add(name: str, text: str) -> None:
             etree.SubElement(root, f"{{{_AVAILABILITY}}}{name}").text = text
 
-        add("available", "true" if self._answers() and not downtime.holds(now) else "false")
+        add("available", "true" if self._for_nobody.is_available() and not downtime.holds(now) else "false")
         add("upSince", timestamp(self.up_since))
         if downtime.down_at is not None and not downtime.over(now):
             add("downAt", timestamp(downtime.down_at))
@@ -82,15 +84,6 @@ class VOSI:
             if downtime.note:
                 add("note", downtime.note)
         return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
-
-    def _answers(self) -> bool:
-        """Whether jobs can be looked up at all."""
-        try:
-            self.services.store.known([new_id()])
-        except Exception:  # whatever the database says: it does not answer
-            LOG.exception("the database does not answer")
-            return False
-        return True
 
     def capabilities(self) -> HTTPResponse:
         """GET what the server offers: VOSI itself, links, and a UWS job list for each definition.
@@ -106,7 +99,7 @@ class VOSI:
         interface = _interface(root, _DATALINK, "Links of results and jobs, by their ids and addresses")
         etree.SubElement(interface, "accessURL", {"use": "base"}).text = f"{base}/datalink"
         self._add_security(interface)
-        for installed in self.services.library:
+        for installed in self._for_nobody.definitions:
             definition = installed.definition
             interface = _interface(root, _UWS_STANDARD, definition.title)
             etree.SubElement(interface, "accessURL", {"use": "base"}).text = f"{base}/rest/{definition.name}"
@@ -116,7 +109,7 @@ class VOSI:
 
     def _add_security(self, interface: etree._Element) -> None:
         """Who may use an interface: an empty securityMethod is for those without an account (VOResource 1.1)."""
-        if self.services.rights.anonymous is not Anonymous.REFUSED:
+        if self._for_nobody.may_enter():
             etree.SubElement(interface, "securityMethod")
         etree.SubElement(interface, "securityMethod", {"standardID": _BASIC})
 

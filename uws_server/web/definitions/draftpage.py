@@ -28,7 +28,7 @@ class DraftPage(Page):
 
     def require_author(self) -> None:
         """Refuse callers who may not write job definitions."""
-        self.services.rights.require_draft(self.job_service.caller)
+        self.drafts.require_author()
 
     def asked(self, draft: Draft | None) -> Change | None:
         """Return who asked for the validation of a draft, or refused it, when and why; None if nobody did."""
@@ -42,5 +42,5 @@ class DraftPage(Page):
         """Return the revision that is live while the validation of another one is requested; '' for none."""
         if asked is None or asked.action != "request":
             return ""
-        live = self.services.library.by_name().get(asked.name)
+        live = self.job_service.definitions.by_name().get(asked.name)
         return live.revision if live is not None and live.revision != asked.revision else ""

@@ -144,7 +144,7 @@ class Editor(DraftPage):
         """Take the step of a draft, if it still is what the page showed."""
         self.require_author()
         if do in ("accept", "refuse"):
-            self.services.rights.require_validate(self.job_service.caller)
+            self.drafts.require_admin()
         drafts = self.drafts
         draft = drafts.get(name)
         why = (form.take(f"_why.{do}") or "").strip()

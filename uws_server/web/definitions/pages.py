@@ -74,10 +74,10 @@ class Definitions(DraftPage):
 
     def all(self) -> HTTPResponse:
         """GET the list: what is live by group, the drafts, what is broken."""
-        self.services.rights.require_entry(self.job_service.caller)
+        self.job_service.require_entry()
         drafts = self.drafts
         found: dict[str, list[Entry]] = {}
-        for installed in self.services.library:
+        for installed in self.job_service.definitions:
             definition = installed.definition
             about = documentation.as_html(definition.description)
             found.setdefault(definition.group, []).append(Entry(definition, about))
@@ -86,14 +86,14 @@ class Definitions(DraftPage):
             sections=sorted(found.items(), key=lambda item: (not item[0], item[0].lower())),
             drafts=drafts.all() if drafts.may_draft else (),
             may_draft=drafts.may_draft,
-            problems=self.services.library.problems if drafts.may_draft else {},
+            problems=self.job_service.definitions.problems,
             exports=EXPORTS,
             message=self._confirmation(),
         )
 
     def page(self, name: str) -> HTTPResponse:
         """GET one definition: what it is, its draft, its history."""
-        self.services.rights.require_entry(self.job_service.caller)
+        self.job_service.require_entry()
         drafts = self.drafts
         live = self._live(name)
         history = self._history(drafts, name) if drafts.may_draft else []
@@ -183,7 +183,7 @@ class Definitions(DraftPage):
 
     def _live(self, name: str) -> Definition | None:
         try:
-            return self.services.library.get(name).definition
+            return self.job_service.definitions.get(name).definition
         except NotFound:
             return None
 

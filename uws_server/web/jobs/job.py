@@ -164,15 +164,15 @@ class JobPage(Page):
 
     def draft(self, job: Job) -> Draft | None:
         """Return the draft that a trial tried, if it exists and the reader may see it."""
-        if not job.trial or not self.services.rights.may_draft(self.job_service.caller):
+        drafts = Drafts(self.services, self.job_service.caller)
+        if not job.trial or not drafts.may_draft:
             return None
-        drafts = Drafts(self.services, self.job_service.caller).all()
-        return next((one for one in drafts if one.name == job.definition), None)
+        return next((one for one in drafts.all() if one.name == job.definition), None)
 
     def definition(self, job: Job) -> Definition | None:
         """Return the definition of a job, as it was when the job was created; None if it is gone."""
         try:
-            return self.services.library.of(job).definition
+            return self.job_service.definitions.of(job).definition
         except NotFound:
             return None
 

@@ -78,7 +78,7 @@ class JobList(Page):
             more=more and view.page < MOST_PAGES,
             phases=[phase.value for phase in Phase if phase is not Phase.ARCHIVED],
             has_all_defaults=has_all_defaults,
-            problems=self.services.library.problems if self.services.rights.may_draft(self.job_service.caller) else {},
+            problems=self.job_service.definitions.problems,
             live=any(row.job.phase in ACTIVE for row in rows),
         )
 
@@ -106,7 +106,7 @@ class JobList(Page):
         jobs = list(self.job_service.jobs(wanted))
         first = (view.page - 1) * PER_PAGE
         now = utcnow()
-        titles = {name: found.definition.title for name, found in self.services.library.by_name().items()}
+        titles = {name: found.definition.title for name, found in self.job_service.definitions.by_name().items()}
         wanted_jobs = jobs[first : first + PER_PAGE]
         waits = self.job_service.waits([job.id for job in wanted_jobs if job.phase is Phase.PENDING])
         rows = [

@@ -36,8 +36,8 @@ class NewJob(Page):
 
     def page(self, name: str) -> HTTPResponse:
         """GET the form: with the defaults, over them the earlier job `_from`, over that the values of the query."""
-        definition = self.services.library.get(name).definition
-        self.services.rights.require_run(self.job_service.caller, definition)
+        definition = self.job_service.definitions.get(name).definition
+        self.job_service.definitions.require_run(definition)
         query: dict[str, list[str]] = {}
         for key, text in forms.query(request.environ):
             query.setdefault(key, []).append(text)
@@ -56,7 +56,7 @@ class NewJob(Page):
 
     def create(self, name: str) -> HTTPResponse:
         """POST the form: 303 to the new job; with status 400 the form again, with its values and its problems."""
-        definition = self.services.library.get(name).definition
+        definition = self.job_service.definitions.get(name).definition
         with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             self.render.require_token(form)
             run = form.take("PHASE") == "RUN"
@@ -86,11 +86,9 @@ class NewJob(Page):
             self.job_service.run(job)
         return self.render.go(self.render.link("jobs", job.id))
 
-    def show(
-        self, definition: Definition, filled: Filled, status: int = 200, lost: Sequence[str] = ()
-    ) -> HTTPResponse:
+    def show(self, definition: Definition, filled: Filled, status: int = 200, lost: Sequence[str] = ()) -> HTTPResponse:
         """Return the page with the form; `lost` are uploaded files that must be chosen again."""
-        archive = self.services.archive.list()
+        archive = self.job_service.archived()
         config = self.services.config
         return self.render.page(
             "new.html",
@@ -104,7 +102,7 @@ class NewJob(Page):
             max_upload=config.server.max_upload,
             longest=min(definition.control.duration.max, config.jobs.max_duration),
             about=documentation.as_html(definition.description),
-            documentation=documentation.as_html(self.services.library.get(definition.name).readme()),
+            documentation=documentation.as_html(self.job_service.definitions.get(definition.name).readme()),
             lost=lost,
         )
 

@@ -154,12 +154,13 @@ class RerunPage(Page):
 
     def _has_form(self, job: Job) -> bool:
         """Return whether the reader can create a new job of the same definition."""
-        live = self.services.library.by_name().get(job.definition)
-        return live is not None and self.services.rights.may_run(self.job_service.caller, live.definition)
+        definitions = self.job_service.definitions
+        live = definitions.by_name().get(job.definition)
+        return live is not None and definitions.may_run(live.definition)
 
     def _rows(self, view: View, form: Form, problems: Sequence[str]) -> Iterator[Row]:
         try:
-            definition = self.services.library.get(view.task).definition
+            definition = self.job_service.definitions.get(view.task).definition
         except NotFound:
             definition = None
         for field in _ordered(view.fields, definition):

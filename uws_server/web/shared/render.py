@@ -12,6 +12,7 @@ from uws_server.errors import Forbidden
 from uws_server.incoming.callers import SHARE, job_service_of
 from uws_server.incoming.forms import Form
 from uws_server.services.context import Services
+from uws_server.services.job_service import JobService
 from uws_server.services.rights import Caller
 from uws_server.version import VERSION
 from uws_server.web.shared import texts
@@ -56,16 +57,17 @@ class Renderer:
         """Return a page; its template also knows the names below."""
         cookie = self._tokens.cookie(request.get_cookie(COOKIE))
         caller = self._caller()
+        definitions = JobService(self.services, caller or Caller()).definitions
         text = self._templates[template].render(
             root=self.root,
             asset=self.assets.url,
             installed_part=self.assets.has,
             link=self.link,
-            installed=self.services.library,
+            installed=definitions,
             token=self._tokens.token(cookie),
             version=VERSION,
             reader=caller.name if caller else None,
-            may_run=lambda definition: caller is not None and self.services.rights.may_run(caller, definition),
+            may_run=lambda definition: caller is not None and definitions.may_run(definition),
             when=texts.when,
             iso=texts.iso,
             span=texts.span,
