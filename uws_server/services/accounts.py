@@ -1,7 +1,7 @@
-"""Accounts: made with a token that is shown once, checked by their argon2 hash. Imports storage and the errors.
+"""Accounts: each has a token that is shown once and kept as an argon2 hash only. Imports storage and the errors.
 
-Checking a hash takes tens of milliseconds by intention. A token that was found right is therefore remembered, by its
-digest, together with the hash it fits: as long as the account has that hash, a client pays once and not each time.
+Checking a hash takes tens of milliseconds on purpose. A token that was found right is therefore remembered, by its
+digest, together with the hash it fits: as long as the account has that hash, a client pays once, not at every request.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _MOST_ROLES = 100
 _MOST_REMEMBERED = 10_000
 _MINUTE_S = 60.0
 _MOST_WRONG = 20
-"""Wrong tokens from one address in a minute, after which none is looked at that was not found right before."""
+"""Wrong tokens from one address in a minute; after so many, only tokens that were found right before are accepted."""
 _MOST_AT_ONCE = 2
-"""Hashes that are checked at a time: each takes 64 MiB, and all the cores there are."""
+"""Hashes that are checked at the same time: each takes 64 MiB and all the cores there are."""
 
 
 class Accounts:
@@ -52,7 +52,7 @@ class Accounts:
         max_bytes: int | None = None,
         roles: Iterable[str] = (),
     ) -> str:
-        """Make an account; returns its token, which is kept nowhere."""
+        """Create an account and return its token, which is kept nowhere. Raise BadRequest or Conflict for its name."""
         if not _NAME.fullmatch(name):
             raise BadRequest(f"name: {name[:80]!r} is not 1 to 64 letters, digits, '_', '-' and '@'")
         words = _roles(roles)
@@ -76,27 +76,27 @@ class Accounts:
         self._store.set_roles(name, _roles(roles))
 
     def renew(self, name: str) -> str:
-        """Give an account a new token; the old one is void."""
+        """Give an account a new token and return it; the old one is void."""
         token = secrets.token_urlsafe(24)
         self._store.set_token_hash(name, self._hasher.hash(token))
         return token
 
     def all(self) -> Sequence[Account]:
-        """Every account, by name."""
+        """Return every account, by name."""
         return self._store.list()
 
     def remove(self, name: str) -> None:
-        """Forget an account; its jobs stay, for admins to see."""
+        """Remove an account; its jobs stay, for admins to see."""
         self._store.remove(name)
 
     def check(self, name: str, token: str, address: str) -> Caller:
-        """The caller that a name and a token stand for; Unauthorized if they do not go together.
+        """Return the caller that a name and a token stand for. Raise Unauthorized if they do not go together.
 
-        TooMany for an address from which too many wrong ones came in the last minute.
+        Raise TooMany for an address from which too many wrong tokens came in the last minute.
         """
         account = self._store.get(name) if _NAME.fullmatch(name) else None
         if account is None or not self._is_remembered(account.token_hash, name, token):
-            self._require_patience(address)  # of whoever guesses: behind one address there may be others
+            self._require_patience(address)  # only of those who guess: behind one address there may be others
         # a hash is checked for an unknown name too: how long it takes must not tell which names there are
         right = self._fits(account.token_hash if account else self._nobody, name, token)
         if not right or account is None or account.disabled:
@@ -132,7 +132,7 @@ class Accounts:
         return True
 
     def _is_remembered(self, token_hash: str, name: str, token: str) -> bool:
-        """Whether a token was found right before, and the account has had no other since."""
+        """Check whether a token was found right before, and the account has had no other since."""
         with self._lock:
             return self._found.get(_digest(name, token)) == token_hash
 
@@ -142,7 +142,7 @@ def _digest(name: str, token: str) -> bytes:
 
 
 def _roles(words: Iterable[str]) -> str:
-    """Roles as an account keeps them: each once, in order, with blanks between them."""
+    """Return roles as an account keeps them: each once, in order, with blanks between them. Raise BadRequest."""
     roles = sorted(set(words))
     for role in roles:
         if role == "admin":

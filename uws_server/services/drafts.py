@@ -1,7 +1,8 @@
-"""The life of a job definition: written, tried, asked for, made live by an admin, removed. Imports the job service.
+"""The life of a job definition: written, tried, proposed, made live by an admin, removed. Imports the job service.
 
-The use cases of one caller, knowing no HTTP. A draft waits in the database; what is tried or asked for is kept with the
-revisions, and what becomes live is noted with who, when and why. Jobs that were made before keep their own revision.
+The use cases of one caller, without HTTP. A draft waits in the database; what is tried or proposed is kept with the
+revisions, and every change of what is live is recorded with who made it, when and why. Jobs keep the revision that they
+were made with.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ __all__ = ["MOST_BYTES", "Change", "Draft", "Drafts", "Edited"]
 
 _LONGEST_WHY = 2000
 MOST_DRAFTS = 100
-"""Drafts that one account may have: all of them are read for the list of definitions."""
+"""Drafts that one account may have: the list of definitions reads all of them."""
 
 
 class Edited(Conflict):
-    """Somebody saved the draft meanwhile: `current` is what it is now, and nothing of either is lost."""
+    """Raised if somebody else saved the draft meanwhile: `current` is the draft as it is now; no version is lost."""
 
     def __init__(self, current: Draft) -> None:
         self.current = current
@@ -88,28 +89,28 @@ class Drafts:
     # --- writing ---------------------------------------------------------------------------------------
 
     def all(self) -> Sequence[Draft]:
-        """Every draft, by name."""
+        """Return every draft, by name."""
         self.require_author()
         return self._store.drafts()
 
     def get(self, name: str) -> Draft:
-        """The draft of that name; NotFound if there is none."""
+        """Return the draft of that name. Raise NotFound if there is none."""
         self.require_author()
         return self._store.draft(name)
 
     def create(self, files: Mapping[str, str]) -> Draft:
-        """Begin a draft, which may be incomplete; Conflict if there is one of its name."""
+        """Begin a draft, which may be incomplete, and return it. Raise Conflict if there is one of its name."""
         self.require_author()
         return self._begin(cleaned(files), "")
 
     def edit_live(self, name: str) -> Draft:
-        """Begin a draft of a live definition; Conflict if there is one."""
+        """Begin a draft of a live definition and return it. Raise Conflict if there is one already."""
         self.require_author()
         live = self._library.get(name)
         return self._begin(cleaned(self._texts_of(live)), live.revision)
 
     def save(self, name: str, edit: int, files: Mapping[str, str]) -> Draft:
-        """Save a draft that was opened at `edit`; Edited if somebody else saved it meanwhile."""
+        """Save a draft that was opened at `edit` and return it. Raise Edited if somebody else saved it meanwhile."""
         self.require_author()
         draft, content = self._store.draft(name), cleaned(files)
         if definition_of(content).name != name:
@@ -127,7 +128,7 @@ class Drafts:
         return current
 
     def discard(self, name: str) -> None:
-        """Forget a draft: who began it may, and admins."""
+        """Remove a draft. Raise Forbidden unless the caller began it or is an admin."""
         draft = self.get(name)
         if self.caller.name != draft.author and not self.caller.is_admin:
             raise Forbidden(f"the draft {name!r} was begun by {draft.author}, who can discard it; admins can, too")
@@ -136,7 +137,7 @@ class Drafts:
             raise Edited(self._store.draft(name))
 
     def problems(self, files: Mapping[str, str]) -> tuple[Problem, ...]:
-        """All that keeps files from becoming a live definition, each with its place, such as script:12."""
+        """Return all that keeps files from becoming a live definition, each with its place, such as script:12."""
         self.require_author()
         try:
             content = cleaned(files)
@@ -145,7 +146,7 @@ class Drafts:
         return (*self._mistakes(content), *self._same_version(content))
 
     def try_out(self, name: str) -> Job:
-        """Run a draft with its test values; returns the job, which only its owner and admins see."""
+        """Run a draft with its test values and return the job, which only its owner and admins see."""
         draft = self.get(name)
         _require_none(self._mistakes(draft.files))
         installed = self._library.revision(self._keep(draft))
@@ -160,19 +161,22 @@ class Drafts:
     # --- becoming live ---------------------------------------------------------------------------------
 
     def request(self, name: str, why: str) -> Draft:
-        """Ask the admins to make a draft live; it must be without a problem."""
+        """Ask the admins to make a draft live, and return it. Raise DefinitionError if it has a problem."""
         draft = self.get(name)
         self._require_state(draft, "draft", "its author can withdraw it")
         return self._step(draft, self._validated(draft), "request", why)
 
     def withdraw(self, name: str) -> Draft:
-        """Take the request back; the draft can be changed again."""
+        """Take the request for validation back and return the draft, which can be changed again."""
         draft = self.get(name)
         self._require_state(draft, "requested", "there is nothing to withdraw")
         return self._step(draft, digest_of(self._files(draft)), "withdraw", "")
 
     def accept(self, name: str, why: str, edit: int | None = None) -> Installed:
-        """Make a draft live that is asked for, and end it. With `edit`, Edited if it is not that one any more."""
+        """Make a draft live for which validation was requested, remove the draft and return the definition.
+
+        Raise Edited if the draft is not at `edit` any more, where that is given.
+        """
         self.require_admin()
         draft = self._store.draft(name)
         if edit not in (None, draft.edit):
@@ -185,7 +189,7 @@ class Drafts:
         return self._library.get(name)
 
     def refuse(self, name: str, why: str) -> Draft:
-        """Give a draft back to its author, with the reason."""
+        """Give a draft back to its author, with the reason, and return it."""
         self.require_admin()
         draft = self._store.draft(name)
         self._require_state(draft, "requested", "there is nothing to refuse")
@@ -199,7 +203,7 @@ class Drafts:
         self._library.look_now()
 
     def restore(self, name: str, revision: str, why: str) -> Installed:
-        """Make a revision live again."""
+        """Make a revision live again that was live before, and return it. Raise NotFound if it never was."""
         self.require_admin()
         if not self._store.was_live(name, revision):
             raise NotFound(f"{name[:64]!r} was never live with the revision {revision[:64]!r}")
@@ -214,12 +218,12 @@ class Drafts:
     # --- looking back ----------------------------------------------------------------------------------
 
     def history(self, name: str) -> Sequence[Change]:
-        """What happened to a definition, the newest first."""
+        """Return what happened to a definition, the newest change first."""
         self.require_author()
         return self._store.history(name)
 
     def files_of(self, revision: str) -> Mapping[str, str]:
-        """The files of a revision as texts; of one that is no text, what it is."""
+        """Return the files of a revision as texts; for a file that is no text, a line that says what it is."""
         self.require_author()
         return {name: _as_text(content) for name, content in sorted(self._revisions.files(revision).items())}
 
@@ -252,7 +256,7 @@ class Drafts:
             raise Conflict(f"the draft {draft.name!r} {now}: {hint}")
 
     def _validated(self, draft: Draft) -> str:
-        """Keep the files of a draft if they may become live; returns their digest."""
+        """Keep the files of a draft and return their digest. Raise DefinitionError if they may not become live."""
         live = self._library.by_name().get(draft.name)
         if live is not None and live.revision == digest_of(self._files(draft)):
             raise Conflict(f"nothing in the draft {draft.name!r} differs from what is live")
@@ -260,7 +264,7 @@ class Drafts:
         return self._keep(draft)
 
     def _mistakes(self, files: Mapping[str, str]) -> Sequence[Problem]:
-        """What is wrong with files by themselves."""
+        """Return what is wrong with files by themselves."""
         definition = definition_of(files)
         found = self._unsound(definition)
         script = files.get(definition.entry.script, "")
@@ -269,7 +273,7 @@ class Drafts:
         return [*found, *scripts.problems(definition.entry.type, script.encode())]
 
     def _unsound(self, definition: Definition) -> Sequence[Problem]:
-        """What is wrong with a definition, with the defaults and test values that do not fit."""
+        """Return what is wrong with a definition, and with the defaults and test values that do not fit."""
         try:
             self._needs.definition_check.require_sound(definition)
         except DefinitionError as error:
@@ -277,7 +281,7 @@ class Drafts:
         return ()
 
     def _same_version(self, files: Mapping[str, str]) -> list[Problem]:
-        """Two versions of one definition must not have one name."""
+        """Return the problem of a version name that is live with other content: two versions must not share a name."""
         definition = definition_of(files)
         live = self._library.by_name().get(definition.name)
         if live is None or live.definition.version != definition.version or self._texts_of(live) == dict(files):
@@ -286,19 +290,19 @@ class Drafts:
         return [Problem("version", f"{came!r} is live with other content: give this one another, such as {came}.1")]
 
     def _texts_of(self, installed: Installed) -> dict[str, str]:
-        """The files of a definition that an editor shows."""
+        """Return the files of a definition that an editor shows."""
         names = (DEFINITION_FILE, installed.definition.entry.script, README_FILE)
         found = {name: installed.folder / name for name in names}
         texts = {name: path.read_bytes().decode(errors="replace") for name, path in found.items() if path.is_file()}
         return {name: text for name, text in texts.items() if name != README_FILE or text.strip()}
 
     def _files(self, draft: Draft) -> dict[str, bytes]:
-        """All files of a draft: those it has, and those of the revision it is based on that no editor shows."""
+        """Return all files of a draft: its own, and those of the revision it is based on that no editor shows."""
         files: dict[str, bytes] = {}
         if draft.based_on:
-            shown = self._texts_of(self._library.revision(draft.based_on)).keys()
+            editable = self._texts_of(self._library.revision(draft.based_on)).keys()
             kept = self._revisions.files(draft.based_on)
-            files = {name: content for name, content in kept.items() if name not in shown}
+            files = {name: content for name, content in kept.items() if name not in editable}
         return files | {name: text.encode() for name, text in draft.files.items()}
 
     def _keep(self, draft: Draft) -> str:

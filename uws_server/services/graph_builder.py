@@ -1,6 +1,6 @@
-"""A graph made of what the database knows: jobs, the files they used and made, and what step lists tell beside.
+"""Builds a provenance graph of what the database knows, jobs and the files they used and made, and of step lists.
 
-Imports provenance, the jobs' values and their storage. Who may see what is for `reader`.
+Imports provenance, the jobs' values and their storage. Who may see what is decided in `services.provenance`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _UNKNOWN = ParameterSpec("", "")
 
 @dataclass(frozen=True)
 class About:
-    """What a graph tells of a definition; nothing, where it is not known any more."""
+    """What a graph shows of a job definition; empty for a definition that is no longer known."""
 
     title: str = ""
     description: str = ""
@@ -34,7 +34,7 @@ class About:
 
     @staticmethod
     def of(definition: Definition) -> About:
-        """What is told of a definition."""
+        """Return what a graph shows of a definition."""
         return About(
             definition.title, definition.description, definition.documentation,
             {spec.name: spec for spec in definition.parameters},
@@ -44,7 +44,7 @@ class About:
 
 
 class GraphBuilder:
-    """Makes a graph of jobs, results and uses."""
+    """Builds the graph of jobs, results and used files that are added to it."""
 
     def __init__(
         self, base_url: str, hide: Sequence[Path], definition: Callable[[Job], About], wanted: set[str]
@@ -56,7 +56,7 @@ class GraphBuilder:
         self._parents: dict[str, str] = {}
 
     def knows(self, key: str) -> bool:
-        """Whether an activity of that key was added."""
+        """Check whether an activity with that key was added."""
         return key in self._activities
 
     def add(self, kept: Kept) -> None:
@@ -78,7 +78,7 @@ class GraphBuilder:
         )  # fmt: skip
 
     def add_hidden(self, kept: Kept) -> None:
-        """Add a job that the caller may not see: its id, and the files of it that seen jobs used."""
+        """Add a job that the caller may not see: its id, and those of its files that visible jobs used."""
         key = f"job_{kept.job.id}"
         made = [Link(f"result_{result.id}") for result in kept.results if f"result_{result.id}" in self._wanted]
         for result in kept.results:
@@ -88,50 +88,53 @@ class GraphBuilder:
         self._activities[key] = Activity(key, made=tuple(made), used=tuple(used), hidden=True)
 
     def add_facts(self, listed: Iterable[Mapping[str, Any]]) -> None:
-        """Add what a step list (as JSON has it) knows of our jobs beside their arguments."""
-        for each in listed:
-            key = f"job_{each.get('job')}"
+        """Add what a step list (as JSON has it) says of our jobs besides their arguments."""
+        for step in listed:
+            key = f"job_{step.get('job')}"
             mine = self._activities.get(key)
             if mine is not None and not mine.hidden:
-                facts = {name: each[name] for name in FACTS if name in each}
+                facts = {name: step[name] for name in FACTS if name in step}
                 self._activities[key] = replace(mine, facts={**mine.facts, **facts})
 
-    def add_told(self, told: ProvenanceGraph, hidden: set[str]) -> None:
-        """Add what a step list tells: activities that are not ours, and what of it ours used."""
-        same = self._same_files(told)
+    def add_recorded(self, recorded: ProvenanceGraph, hidden: set[str]) -> None:
+        """Add the graph of a step list: activities of other servers, and the files of theirs that our jobs used."""
+        same = self._same_files(recorded)
         foreign: dict[str, Activity] = {}
-        for each in told.activities:
-            mine = self._activities.get(each.key)
+        for activity in recorded.activities:
+            mine = self._activities.get(activity.key)
             if mine is not None:
                 if not mine.hidden:
-                    self._activities[each.key] = replace(mine, used=_renamed(mine.used, each.used, same))
+                    self._activities[activity.key] = replace(mine, used=_renamed(mine.used, activity.used, same))
                 continue
-            links = tuple(replace(link, key=same.get(link.key, link.key)) for link in each.used)
-            made = Activity(each.key, made=each.made, hidden=True) if each.key in hidden else replace(each, used=links)
-            foreign[each.key] = made
-            for link in (*made.used, *made.made):
-                if link.key in told.files:
-                    self._files.setdefault(link.key, told.files[link.key])
+            if activity.key in hidden:
+                theirs = Activity(activity.key, made=activity.made, hidden=True)
+            else:
+                links = tuple(replace(link, key=same.get(link.key, link.key)) for link in activity.used)
+                theirs = replace(activity, used=links)
+            foreign[activity.key] = theirs
+            for link in (*theirs.used, *theirs.made):
+                if link.key in recorded.files:
+                    self._files.setdefault(link.key, recorded.files[link.key])
         self._activities = {**foreign, **self._activities}
 
     def graph(self) -> ProvenanceGraph:
-        """All that was added."""
+        """Return the graph of all that was added."""
         return ProvenanceGraph(tuple(self._activities.values()), self._files, tuple(self._derived()))
 
-    def _same_files(self, told: ProvenanceGraph) -> dict[str, str]:
-        """The files of a step list that are results of ours: their keys there and here."""
+    def _same_files(self, recorded: ProvenanceGraph) -> dict[str, str]:
+        """Return the files of a step list that are results of ours: their keys there and here."""
         same = {}
-        for each in told.activities:
-            names = {result.file_name: result for result in self._results.get(each.key.removeprefix("job_"), ())}
-            for link in each.made:
-                result = names.get(told.files[link.key].name)
+        for activity in recorded.activities:
+            names = {result.file_name: result for result in self._results.get(activity.key.removeprefix("job_"), ())}
+            for link in activity.made:
+                result = names.get(recorded.files[link.key].name)
                 if result is not None:
                     same[link.key] = f"result_{result.id}"
                     self._files.setdefault(f"result_{result.id}", self._file(result, None))
         return same
 
     def _derived(self) -> Iterable[tuple[str, str]]:
-        """Results of jobs that run another one again, each with the result of that one that has its name."""
+        """Yield each result of a job that runs another one again, with the result of that job that has its name."""
         for job_id, parent in self._parents.items():
             before = {result.name: f"result_{result.id}" for result in self._results.get(parent, ())}
             for result in self._results[job_id]:
@@ -141,9 +144,9 @@ class GraphBuilder:
     def _used(self, use: Use, about: About, place: str) -> Link:
         key = f"result_{use.result_id}" if use.result_id else key_of_file(use.sha256, use.text)
         if key not in self._files:
-            said = recording.redacted(use.text, self._hide)
-            location = f"{self._base_url}{place}" if place else said
-            self._files[key] = File(key, recording.located(said)[1], location, use.sha256)
+            redacted = recording.redacted(use.text, self._hide)
+            location = f"{self._base_url}{place}" if place else redacted
+            self._files[key] = File(key, recording.located(redacted)[1], location, use.sha256)
         return Link(key, use.name, about.parameters.get(use.name, _UNKNOWN).description)
 
     def _made(self, kept: Kept, about: About) -> list[Link]:
@@ -154,9 +157,9 @@ class GraphBuilder:
                 continue
             self._files[key] = self._file(result, kept.job)
             links.append(Link(key, result.name, result.description))
-            several = recording.collection_of(result.file_name, about.globs) if about.globs else ""
-            if several:
-                groups.setdefault(several, []).append(key)
+            collection = recording.collection_of(result.file_name, about.globs) if about.globs else ""
+            if collection:
+                groups.setdefault(collection, []).append(key)
         for name, members in groups.items():
             key = f"job_{kept.job.id}.collection.{safe(name)}"
             self._files[key] = File(key, name, description=about.results[name], members=tuple(members))
@@ -184,7 +187,10 @@ class GraphBuilder:
 
 
 def _places(kept: Kept) -> list[str]:
-    """Where each file that a job used may still be had below this server; '' for what was not uploaded, or is gone."""
+    """Return the address path of each file that a job used, below this server's address.
+
+    It is '' for a file that was not uploaded or is gone.
+    """
     counts: dict[str, int] = {}
     places = []
     for use in kept.used:
@@ -197,10 +203,10 @@ def _places(kept: Kept) -> list[str]:
     return places
 
 
-def _renamed(mine: Sequence[Link], told: Sequence[Link], same: Mapping[str, str]) -> tuple[Link, ...]:
-    """Used files as the database has them; one it knows by its hash only, as the step list has it."""
+def _renamed(mine: Sequence[Link], recorded: Sequence[Link], same: Mapping[str, str]) -> tuple[Link, ...]:
+    """Return used files as the database has them; a file it knows only by its hash gets the key of the step list."""
     waiting: dict[str, deque[str]] = {}
-    for link in told:
+    for link in recorded:
         waiting.setdefault(link.role, deque()).append(same.get(link.key, link.key))
     renamed = []
     for link in mine:

@@ -1,10 +1,10 @@
-"""What files hold, as SHA-256: taken once for each state of a file, and kept in the data folder.
+"""The SHA-256 hashes of files: taken once for each state of a file, and kept in the data folder.
 
     <data>/hashes/paths/<ab>/<sha256 of the path>.json    path, state, and the two hashes of `provenance.fits.digests`
     <data>/hashes/found/<ab>/<sha256>.json                a path that had it
 
 Each is written whole, so servers that share the folder may write at once; all of it can be deleted at any time.
-What is known of files that are gone, or were changed, is forgotten bit by bit. Imports provenance and the job files.
+Entries of files that are gone, or were changed, are removed bit by bit. Imports provenance and the job files.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class _State:
-    """What tells whether a file was changed."""
+    """What shows whether a file was changed since."""
 
     size: int
     changed_ns: int
@@ -36,14 +36,14 @@ class _State:
 
 
 class Hashes:
-    """The hashes of files, from the folder of kept ones where a file is as it was then."""
+    """The hashes of files: the kept ones, as long as a file is as it was when they were taken."""
 
     def __init__(self, data: Path) -> None:
         self._folder = data.absolute() / "hashes"
         self._parts = itertools.cycle(range(256))
 
     def of(self, path: Path) -> Digests:
-        """The hashes of a file; read only where they are not known. OSError when it cannot be."""
+        """Return the hashes of a file, which is read only if they are not known. Raise OSError if it cannot be."""
         known = self.known(path)
         if known is not None:
             return known
@@ -54,8 +54,8 @@ class Hashes:
         return found
 
     def known(self, path: Path) -> Digests | None:
-        """The hashes of a file that is as it was when they were taken; None where none are known."""
-        kept = read_json(self._place_of(path))
+        """Return the hashes of a file that is as it was when they were taken. Return None if none are known."""
+        kept = read_json(self._entry_of_path(path))
         try:
             same = kept.get("state") == _state(path).plain() and kept.get("path") == str(path)
             return Digests(kept["whole"], kept["science"], kept["is_fits"]) if same else None
@@ -63,39 +63,49 @@ class Hashes:
             return None
 
     def find(self, sha256: str) -> Path | None:
-        """A file that has this SHA-256 now (whole, or without its VO-TAGS), of those that were read once."""
+        """Return a file that has this SHA-256 now (whole, or without its VO-TAGS), of those that were read once.
+
+        Return None if there is none.
+        """
         if not _SHA256.fullmatch(sha256):
             return None
-        path = read_json(self._found_at(sha256)).get("path")
+        path = read_json(self._entry_of_hash(sha256)).get("path")
         known = self.known(Path(path)) if isinstance(path, str) else None
         return Path(str(path)) if known and sha256 in (known.whole, known.science) else None
 
     def sweep(self) -> int:
-        """Forget files that are gone or were changed, of one of 256 parts, each time the next one; count them."""
+        """Remove the entries of files that are gone or were changed; return how many.
+
+        Each call looks at one of 256 parts, in turn.
+        """
         part = next(self._parts)
-        stale = [place for place in self._folder.glob(f"paths/{part:02x}/*.json") if self._told_by(place) is None]
-        stale += [place for place in self._folder.glob(f"found/{part:02x}/*.json") if self.find(place.stem) is None]
-        for place in stale:
-            place.unlink(missing_ok=True)
+        stale = [entry for entry in self._folder.glob(f"paths/{part:02x}/*.json") if self._known_by(entry) is None]
+        stale += [entry for entry in self._folder.glob(f"found/{part:02x}/*.json") if self.find(entry.stem) is None]
+        for entry in stale:
+            entry.unlink(missing_ok=True)
         return len(stale)
 
-    def _told_by(self, place: Path) -> Digests | None:
-        path = read_json(place).get("path")
+    def _known_by(self, entry: Path) -> Digests | None:
+        path = read_json(entry).get("path")
         return self.known(Path(path)) if isinstance(path, str) else None
 
     def _keep(self, path: Path, state: _State, found: Digests) -> None:
         content = {"path": str(path), "state": state.plain(), "whole": found.whole, "science": found.science,
                    "is_fits": found.is_fits}  # fmt: skip
         with contextlib.suppress(OSError):  # on a full disk they are taken again the next time
-            for place in {self._place_of(path), self._found_at(found.whole), self._found_at(found.science)}:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                write_json(place, content)
+            for entry in {
+                self._entry_of_path(path),
+                self._entry_of_hash(found.whole),
+                self._entry_of_hash(found.science),
+            }:
+                entry.parent.mkdir(parents=True, exist_ok=True)
+                write_json(entry, content)
 
-    def _place_of(self, path: Path) -> Path:
+    def _entry_of_path(self, path: Path) -> Path:
         name = hashlib.sha256(os.fsencode(path)).hexdigest()
         return self._folder / "paths" / name[:2] / f"{name}.json"
 
-    def _found_at(self, sha256: str) -> Path:
+    def _entry_of_hash(self, sha256: str) -> Path:
         return self._folder / "found" / sha256[:2] / f"{sha256}.json"
 
 

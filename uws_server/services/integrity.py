@@ -1,6 +1,6 @@
-"""Whether the files of jobs are still what the server registered: every result's size and SHA-256, nothing more beside.
+"""Checks that the files of jobs are still what the server registered: size and SHA-256 of every result, no file more.
 
-Reads all of every file, in big pieces. Imports the values and storage.
+Every file is read completely, in large pieces. Imports the values and storage.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from uws_server.storage.jobstore import JobStore
 
 _PIECE = 1 << 22
 
-Told = Callable[[int], None]
-"""Called with the bytes of each piece that was read."""
+Counter = Callable[[int], None]
+"""Called with the number of bytes of each piece that was read."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Finding:
 
 @dataclass
 class Tally:
-    """What was looked at so far."""
+    """How much was looked at so far."""
 
     jobs: int = 0
     files: int = 0
@@ -47,9 +47,9 @@ class Tally:
 
 
 def examine(
-    store: JobStore, files: JobFiles, tally: Tally, told: Callable[[], None] = lambda: None
+    store: JobStore, files: JobFiles, tally: Tally, grown: Callable[[], None] = lambda: None
 ) -> Iterator[Finding]:
-    """Look at every file of every ended job, newest job first; `told` is called as `tally` grows."""
+    """Yield a finding for each wrong file of every ended job, newest job first; `grown` is called as `tally` grows."""
     for summary in store.summaries(Filter()):
         if summary.phase not in ENDED:
             continue
@@ -58,32 +58,32 @@ def examine(
         except NotFound:
             continue  # deleted meanwhile
         tally.jobs += 1
-        found = list(_of_job(job, files.folder(job.id), tally, told))
+        found = list(_of_job(job, files.folder(job.id), tally, grown))
         if found and _is_gone(store, job):
             continue
         yield from found
 
 
 def _is_gone(store: JobStore, job: Job) -> bool:
-    """Whether a job was deleted, or its files, while they were looked at."""
+    """Check whether a job was deleted, or its files, while they were looked at."""
     try:
         return store.get(job.id).results != job.results
     except NotFound:
         return True
 
 
-def _of_job(job: Job, folder: Path, tally: Tally, told: Callable[[], None]) -> Iterator[Finding]:
+def _of_job(job: Job, folder: Path, tally: Tally, grown: Callable[[], None]) -> Iterator[Finding]:
     for result in job.results:
         tally.files += 1
 
-        def grown(count: int) -> None:
-            tally.bytes += count
-            told()
+        def count(size: int) -> None:
+            tally.bytes += size
+            grown()
 
-        what, why = _compared(folder / result.file, result, grown)
+        what, why = _compared(folder / result.file, result, count)
         if what:
             yield Finding(what, job.id, result.file, why)
-        told()
+        grown()
     registered = {result.file for result in job.results}
     for parent, folders, names in os.walk(folder / "results"):
         folders.sort()
@@ -94,15 +94,15 @@ def _of_job(job: Job, folder: Path, tally: Tally, told: Callable[[], None]) -> I
                 yield Finding("extra", job.id, place, "no result of the job")
 
 
-def _compared(path: Path, result: Result, grown: Told) -> tuple[str, str]:
-    """What is wrong with the file of a result, and why; two empty texts where nothing is."""
+def _compared(path: Path, result: Result, count: Counter) -> tuple[str, str]:
+    """Return what is wrong with the file of a result, and why; two empty texts if nothing is."""
     try:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):
             return "changed", "no plain file any more"
         if status.st_size != result.size:
             return "changed", f"{status.st_size} bytes instead of {result.size}"
-        digest = _sha256(path, grown)
+        digest = _sha256(path, count)
     except FileNotFoundError:
         return "missing", f"{result.size} bytes, sha256 {result.sha256}"
     except OSError as error:
@@ -110,10 +110,10 @@ def _compared(path: Path, result: Result, grown: Told) -> tuple[str, str]:
     return ("changed", f"sha256 {digest} instead of {result.sha256}") if digest != result.sha256 else ("", "")
 
 
-def _sha256(path: Path, grown: Told) -> str:
+def _sha256(path: Path, count: Counter) -> str:
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as stream:
         while piece := stream.read(_PIECE):
             digest.update(piece)
-            grown(len(piece))
+            count(len(piece))
     return digest.hexdigest()

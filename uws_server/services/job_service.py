@@ -1,7 +1,7 @@
-"""The one counter that both doors go to: every use case once, for one caller, knowing no HTTP.
+"""Every use case of jobs once, for one caller, without HTTP: create, change, run, abort, delete, look at.
 
-Create, change, run, abort, delete, look at: the pages and the UWS resources call the same methods, and each checks the
-caller's right first. Imports the services and everything below.
+The pages and the UWS resources call the same methods, and each checks the caller's right first, unless its docstring
+says otherwise. How a job ends is in `job_life`. Imports the services and everything below.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from uws_server.storage.uses import UseStore
 LOG = logging.getLogger(__name__)
 _ABORT_WAIT_S = 10.0
 TRIAL = "trial"
-"""The run id of a job that tries a draft: such a job stands in the list of its owner, and of admins, like others."""
+"""The run id of a job that tries a draft: such a job is in the lists of its owner and of admins, like others."""
 
 
 class Needs(Protocol):
@@ -74,13 +74,19 @@ class JobService:
     # --- looking ---------------------------------------------------------------------------------------
 
     def job(self, job_id: str, definition: str | None = None) -> Job:
-        """The job of that id (in that job list, where one is named), if the caller may see it."""
+        """Return the job with that id, in that job list where one is named.
+
+        Raise NotFound if there is none, Forbidden or Unauthorized if the caller may not see it.
+        """
         job = self._job(job_id, definition)
         self._rights.require_look(self.caller, job)
         return job
 
     def seen(self, job_id: str, definition: str | None = None) -> Job | None:
-        """The job of that id (in that job list, where one is named); None if there is none that the caller may see."""
+        """Return the job with that id, in that job list where one is named.
+
+        Return None if there is none that the caller may see.
+        """
         try:
             job = self._job(job_id, definition)
         except NotFound:
@@ -88,34 +94,37 @@ class JobService:
         return job if self.may_look(job) else None
 
     def may_look(self, job: Job) -> bool:
-        """Whether the caller may see the job."""
+        """Check whether the caller may see the job."""
         return self._rights.may_look(self.caller, job)
 
     def jobs(self, wanted: Filter) -> Iterator[JobSummary]:
-        """The jobs that a filter lets through and the caller may see listed, newest first."""
+        """Return the jobs that a filter lets through and the caller may see listed, newest first."""
         if wanted.definition is not None:
             self.definitions.get(wanted.definition)
         owners = self._rights.listed_owners(self.caller)
         return self._store.summaries(replace(wanted, owners=owners))
 
     def waits(self, ids: Sequence[str]) -> Mapping[str, str]:
-        """Of jobs that the caller was shown, those that wait for another one, with the id of that one."""
+        """Return those of some jobs that wait for another one, with the id of that one. No right is checked."""
         return self._needs.uses.held_back(ids) if ids else {}
 
     def progress(self, job: Job | JobSummary) -> Progress | None:
-        """How far a running job is; None if it does not run."""
+        """Return how far a running job is. Return None if it does not run."""
         return self._needs.scheduler.progress.read(job.id) if job.phase is Phase.EXECUTING else None
 
     def log(self, job: Job, name: str, offset: int = 0, most: int = 1 << 20) -> bytes:
-        """A piece of what the script printed: of `job.log`, `stdout.log` or `stderr.log`."""
+        """Return a piece of what the script printed: of `job.log`, `stdout.log` or `stderr.log`."""
         return self._files.log(job.id, name, offset, most)
 
     def result_path(self, job: Job, result: Result) -> Path:
-        """Where a result lies; NotFound if its file is gone."""
+        """Return the path of a result's file. Raise NotFound if it is gone."""
         return self._plain_file(job.id, result.file)
 
     def stored(self, result_id: str, file_name: str) -> tuple[Result, Path]:
-        """The result with that id, whose file has that name: who knows the id may have it."""
+        """Return the result and its file. No right is checked: the id is secret.
+
+        Raise NotFound if id or name is wrong.
+        """
         job_id, result = self._store.result(result_id)
         if Path(result.file).name != file_name:
             raise NotFound(f"result {result_id[:40]!r} has no file {file_name[:80]!r}")
@@ -126,7 +135,10 @@ class JobService:
         return self._store.result(result_id)[1]
 
     def input_path(self, job: Job, name: str, number: int = 1) -> Path:
-        """Where the uploaded file of a parameter lies, or the one of that number (from 1 on) of several values."""
+        """Return the path of the uploaded file of a parameter: the one of that number, from 1 on, if it has several.
+
+        Raise NotFound if there is none.
+        """
         value = job.parameters.get(name)
         parts = value.each if value is not None else ()
         if not 1 <= number <= len(parts) or parts[number - 1].kind != "upload":
@@ -134,7 +146,7 @@ class JobService:
         return self._plain_file(job.id, str(parts[number - 1].value))
 
     def copied_input(self, job: Job, name: str, number: int) -> Path:
-        """A copy of such a file, for another job; NotFound if it is gone."""
+        """Return a copy of an uploaded file of a job, for another job. Raise NotFound if it is gone."""
         source, spool = self.input_path(job, name, number), self._files.spool()
         try:
             copy(source, spool)
@@ -159,7 +171,7 @@ class JobService:
     # --- doing -----------------------------------------------------------------------------------------
 
     def create(self, definition_name: str, request: Request) -> Job:
-        """Check a request against the definition and keep the new job, PENDING."""
+        """Check a request against the definition and return the new job, PENDING. Raise InvalidParameters."""
         self.require_entry()
         library, origin = self._needs.library, request.origin
         installed = library.revision(origin.revision) if origin.revision else library.get(definition_name)
@@ -171,14 +183,14 @@ class JobService:
         return self._make(installed, request, trial)
 
     def try_out(self, installed: Installed, request: Request) -> Job:
-        """Make a job that tries a draft and run it."""
+        """Make a job that tries a draft, run it and return it."""
         self._require_run(installed, trial=True)
         job = self._make(installed, replace(request, run_id=request.run_id or TRIAL), trial=True)
         self.run_new(job)
         return self._store.get(job.id)
 
     def _make(self, installed: Installed, request: Request, trial: bool) -> Job:
-        """Take in a request and keep the new job, PENDING."""
+        """Accept the parameters of a request and return the new job, PENDING."""
         definition, origin = installed.definition, request.origin
         accepted = self._needs.parameters.read(definition, request.values, request.uploads, origin)
         now = utcnow()
@@ -206,7 +218,7 @@ class JobService:
         return job
 
     def set_parameters(self, job: Job, values: Mapping[str, Sequence[str]], uploads: Mapping[str, Upload]) -> Job:
-        """Change some parameters of a job that is still PENDING."""
+        """Change some parameters of a job that is still PENDING, and return the job."""
         self._rights.require_change(self.caller, job)
         _must_be(job, "its parameters can be changed", Phase.PENDING)
         definition = self.definitions.of(job).definition
@@ -217,12 +229,15 @@ class JobService:
         return changed
 
     def _change_pending(self, job: Job, changed: Job, placed: Mapping[str, Path]) -> None:
-        """Keep the new parameters and their files, and remove the old ones; of who comes second nothing is left."""
+        """Store the new parameters and files and delete the old ones.
+
+        If another request changed the job first, delete the new files and raise Conflict.
+        """
         folder = self._files.folder(job.id)
         if placed:
             self._files.create(job.id, placed)
         won = self._store.update_pending(job, changed)
-        before, after = _places(job), _places(changed)
+        before, after = _upload_places(job), _upload_places(changed)
         for place in before - after if won else after - before:
             (folder / place).unlink(missing_ok=True)
         if not won:
@@ -243,7 +258,10 @@ class JobService:
         self._needs.scheduler.announce(job.id)
 
     def run_new(self, *jobs: Job) -> None:
-        """Run the first of jobs that were just made, which the others follow; of refused ones nothing is left."""
+        """Run the first of jobs that were just made; the others follow it.
+
+        If that is refused, remove them all and raise Forbidden.
+        """
         try:
             self.run(jobs[0])
         except Forbidden:
@@ -279,7 +297,7 @@ class JobService:
         self._needs.scheduler.announce(job.id)
 
     def abort(self, job: Job) -> Job:
-        """End a job; what it made so far is kept. Returns the job as it is then."""
+        """End a job, keep what it made so far and return the job as it is then. Raise Forbidden if it has ended."""
         self._rights.require_change(self.caller, job)
         if job.phase in ENDED:
             raise Forbidden(f"job {job.id} is {job.phase}: it can no longer be aborted")
@@ -288,14 +306,14 @@ class JobService:
         return self._needs.scheduler.wait_for_end(job.id, _ABORT_WAIT_S)
 
     def delete(self, job: Job) -> None:
-        """Destroy a job: end it if it runs, remove its files, forget it."""
+        """Destroy a job: end it if it runs, remove its files and its record."""
         self._rights.require_change(self.caller, job)
         if not self._needs.life.end(job):
             self._needs.scheduler.wait_for_end(job.id, _ABORT_WAIT_S)
         self._needs.life.forget(job.id)
 
     def set_duration(self, job: Job, seconds: int) -> None:
-        """Set executionDuration, bounded by the definition and the server, of a job that has not begun."""
+        """Set executionDuration of a job that has not begun, bounded by the definition and the server."""
         self._rights.require_change(self.caller, job)
         _must_be(job, "its executionDuration can be set", Phase.PENDING, Phase.HELD, Phase.QUEUED)
         definition = self.definitions.of(job).definition
@@ -307,11 +325,11 @@ class JobService:
         self._store.change(job.id, destruction=self.quotas.destruction(utcnow(), when))
 
     def may_change(self, job: Job) -> bool:
-        """Whether the caller may change the job, not only look at it."""
+        """Check whether the caller may change the job, not only look at it."""
         return self._rights.may_change(self.caller, job)
 
     def share(self, job: Job) -> str:
-        """The token of the job's share link; who shows it may see the job. Made when there is none."""
+        """Return the token of the job's share link, by which anyone may see the job; make one if there is none."""
         self._rights.require_change(self.caller, job)
         token = job.share or secrets.token_hex(16)
         if job.share is None:
@@ -326,7 +344,10 @@ class JobService:
     # --- checks ----------------------------------------------------------------------------------------
 
     def _require_run(self, installed: Installed, trial: bool) -> None:
-        """Refuse to make or run a job without a role that its definition asks for: as it is live now, and as it was."""
+        """Raise Forbidden or Unauthorized if the caller lacks the roles for making and running a job.
+
+        They are those of the definition as it is live now, and as it was when the job was made.
+        """
         if trial:
             self._rights.require_draft(self.caller)
             return
@@ -336,14 +357,14 @@ class JobService:
             self._rights.require_run(self.caller, live.definition)
 
     def _require_predecessor(self, job: Job) -> None:
-        """Refuse to run a job before the one that it waits for, which then has it run."""
+        """Raise Forbidden if a job follows another one that has not ended: that one then has it run."""
         if job.after is None:
             return
         with contextlib.suppress(NotFound):
-            before = self._store.get(job.after)
-            if before.phase not in ENDED:
+            earlier = self._store.get(job.after)
+            if earlier.phase not in ENDED:
                 raise Forbidden(
-                    f"job {job.id} waits for job {before.id}, which is {before.phase}: "
+                    f"job {job.id} waits for job {earlier.id}, which is {earlier.phase}: "
                     "run that one, and this one follows"
                 )
 
@@ -366,7 +387,7 @@ def _must_be(job: Job, what: str, *phases: Phase) -> None:
         raise Forbidden(f"job {job.id} is {job.phase}: {what} only while it is {wanted}")
 
 
-def _places(job: Job) -> set[str]:
-    """Where the uploaded files of a job lie, below its folder."""
+def _upload_places(job: Job) -> set[str]:
+    """Return the places of the uploaded files of a job, below its folder."""
     parts = (part for value in job.parameters.values() for part in value.each)
     return {str(part.value) for part in parts if part.kind == "upload"}

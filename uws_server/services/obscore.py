@@ -1,8 +1,8 @@
-"""The ObsCore rows of all results that a caller may see listed, newest job first. Imports the services and below.
+"""The ObsCore rows of all results that a caller may see listed, newest job first. Imports storage and execution.
 
-A row is what the VO-TAGS of its file say; the database keeps it for as long as the file stays as it was. Only where the
-file is had (access_url) and its size are the server's own knowledge: its address may have changed since. Who publishes
-it and who may have it are what the configuration says where the file says nothing.
+A row is what the VO-TAGS of its file say; the database keeps it for as long as the file stays as it was. Only the
+address of the file (access_url) and its size come from the server, whose address may have changed since. The publisher
+and the data rights come from the configuration where the file does not state them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _rows(needs: Needs, wanted: Filter) -> Iterator[Row]:
 
 
 def _row(files: JobFiles, result: FitsResult, found: list[KeptRow]) -> dict[str, Value] | None:
-    """The row of one result; one that had to be read is put into `found`. None where there is no file or no row."""
+    """Return the row of one result, or None for none; a row that had to be read from its file is added to `found`."""
     path = files.place(result.job_id, result.file)
     try:
         status = os.lstat(path)

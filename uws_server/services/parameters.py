@@ -1,4 +1,4 @@
-"""Takes in what a client sent for a job: values and files become the parameters of the job, or every problem is told.
+"""Reads what a client sent for a job: values and files become the parameters of the job, or every problem is named.
 
 Here are the parameter types that need the archive, an upload or the sky. Imports the archive, the regions and the jobs'
 values.
@@ -29,7 +29,7 @@ from uws_server.jobs.words import require_printable
 from uws_server.storage.files import safe_name
 
 _HEAD = 1 << 16
-"""Bytes at the beginning of a file that tell whether it is FITS: a gzip file may be made to inflate without end."""
+"""Bytes at the beginning of a file by which FITS is recognized: a gzip file may be made to inflate without end."""
 _MOST_TEXT = 4_000_000
 _LONGEST_PATH = 2000
 _MOST_NAMES = 20
@@ -41,7 +41,7 @@ NO_RERUN = RerunOrigin()
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that came with a request: where it was spooled, and the name it was given."""
+    """A file that came with a request: the path it was spooled to, and the name that the client gave it."""
 
     path: Path
     filename: str
@@ -51,7 +51,7 @@ class Upload:
 class Request:
     """What a client asks of a new job: parameter values and files by name, and the control parameters.
 
-    `origin` is what a job that runs another one again comes with; no request from outside has it.
+    `origin` is that of a job which runs another one again; no request from outside has one.
     """
 
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -64,14 +64,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Outside:
-    """What the parameters of a job may reach beyond this server: names of objects are looked up, URLs are fetched."""
+    """What parameters may reach beyond this server: a resolver of object names (None for none), rules for URLs."""
 
     resolve: positions.Resolve | None = None
     rules: fetch.Rules = field(default_factory=fetch.Rules)
 
     @classmethod
     def of(cls, config: Config) -> Outside:
-        """What the configuration allows; ConfigurationError if it makes no sense."""
+        """Return what the configuration allows. Raise ConfigurationError if it makes no sense."""
         for scheme in fetch.Rules.of(config).schemes:
             if scheme not in ("http", "https"):
                 came = ", ".join(config.remote.url_schemes)
@@ -79,7 +79,7 @@ class Outside:
         return cls(Resolver(config.remote.resolver) if config.remote.resolver else None, fetch.Rules.of(config))
 
     def at_rest(self) -> Outside:
-        """The same, asking nobody: any name is taken for that of an object, where one may be given."""
+        """Return the same, but asking nobody: where an object may be named, every name is taken for one."""
         return Outside((lambda name: (0.0, 0.0)) if self.resolve else None, self.rules)
 
 
@@ -202,7 +202,7 @@ class _Reading:
         return [_text_of(self._uploads[part]) for part in parts]
 
     def _resolve(self, name: str) -> tuple[float, float]:
-        """The position of an object; a request may not name many, for each takes a while."""
+        """Return the position of an object. Raise ValueError after too many names: each takes a while."""
         assert self._outside.resolve is not None
         self._names += 1
         if self._names > _MOST_NAMES:
@@ -227,12 +227,12 @@ class _Reading:
         if upload.path.stat().st_size == 0:
             raise ValueError(f"the uploaded file {upload.filename[:80]!r} is empty")
         name = safe_name(upload.filename)
-        place = self._place(reference, f"inputs/{spec.name}-{self._mark}", name)
+        place = self._free_place(reference, f"inputs/{spec.name}-{self._mark}", name)
         self.placed[place] = upload.path
         return ParameterValue(name, place, "upload")
 
     def _observation(self, text: str, spec: ParameterSpec) -> ParameterValue:
-        """The event lists of an observation, or one event list."""
+        """Return the event lists of an observation, or one event list."""
         del spec
         word = _short_path(text)
         files = self._archive.observation(word) if word.isdecimal() else (self._archive.find(word),)
@@ -242,16 +242,16 @@ class _Reading:
         return ParameterValue(name, None, "archive", tuple(_archived(file) for file in files))
 
     def _url(self, text: str, spec: ParameterSpec) -> ParameterValue:
-        """A URL, or what stands for $ID in the parameter's own."""
+        """Return a URL, or what stands for $ID in that of the parameter, and where the file will be."""
         word = _short_path(text)
         if "$ID" in spec.url and "://" not in word:
             word = spec.url.replace("$ID", quote(word, safe=""))
         url = self._outside.rules.require(word)
         name = safe_name(unquote(fetch.file_name(url)))
-        return ParameterValue(url, self._place(f"{spec.name} {url}", f"inputs/{spec.name}-", name), "url")
+        return ParameterValue(url, self._free_place(f"{spec.name} {url}", f"inputs/{spec.name}-", name), "url")
 
-    def _place(self, key: str, begin: str, name: str) -> str:
-        """A place below the job's folder for the file of that key, which no other file of the request has."""
+    def _free_place(self, key: str, begin: str, name: str) -> str:
+        """Return a place below the job's folder for the file with that key, which no other file of the request has."""
         if key not in self._places:
             taken = set(self._places.values())
             places = (f"{begin}{number}{name}" for number in ("", *(f"{n}-" for n in range(2, len(taken) + 3))))
@@ -260,14 +260,14 @@ class _Reading:
 
 
 def _lines(texts: Sequence[str], spec: ParameterSpec | None) -> list[str]:
-    """The texts of a parameter; of one that takes several files, line by line, for each may refer to one."""
+    """Return the texts of a parameter; if it takes several files, line by line, since each line may refer to one."""
     if spec is None or spec.type not in UPLOAD_TYPES or spec.max_values == 1:
         return list(texts)
     return [line for text in texts for line in (text.splitlines() if len(text) <= _LONGEST_LIST else [text])]
 
 
 def _grouped(uploads: Mapping[str, Upload]) -> dict[str, list[str]]:
-    """The names of the files that came under each name: `f`, and `f[2]` for the second of several (forms)."""
+    """Return the names of the files that came under each name: `f`, and `f[2]` for the second of several (forms)."""
     parts: dict[str, list[str]] = {}
     for name in uploads:
         first = re.sub(r"\[\d+\]$", "", name)
@@ -278,7 +278,10 @@ def _grouped(uploads: Mapping[str, Upload]) -> dict[str, list[str]]:
 def _together(
     problems: Sequence[Problem], validated: Callable[[], dict[str, ParameterValue]]
 ) -> dict[str, ParameterValue]:
-    """What was validated, or all its problems after those found before; each parameter's first one only."""
+    """Return what was validated.
+
+    Raise InvalidParameters with the problems found before and those of validation, the first one of each parameter.
+    """
     try:
         accepted = validated()
     except InvalidParameters as error:
@@ -296,19 +299,19 @@ def _archived(file: ArchiveFile) -> ParameterValue:
 
 
 def _short_path(text: str) -> str:
-    """The text without blanks around it; ValueError if it is longer than any path or URL that is taken."""
+    """Return the text without blanks around it. Raise ValueError if it is longer than any path or URL may be."""
     if len(text) > _LONGEST_PATH:
         raise ValueError(f"{len(text):,} characters came, at most {_LONGEST_PATH:,} are allowed")
     return text.strip()
 
 
 def _reference(text: str) -> str | None:
-    """The name of the part that `param:<name>` refers to, in lower case; None for any other text."""
+    """Return the name of the part that `param:<name>` refers to, in lower case. Return None for any other text."""
     return text[6:].strip().lower() if text[:6].lower() == "param:" else None
 
 
 def _text_of(upload: Upload) -> str:
-    """The content of a file that came for a parameter whose value is text."""
+    """Return the content of a file that came for a parameter whose value is text. Raise ValueError if it is no text."""
     name = upload.filename[:80]
     with upload.path.open("rb") as stream:
         content = stream.read(_MOST_TEXT + 1)
@@ -333,7 +336,7 @@ def _region(text: str, spec: ParameterSpec) -> ParameterValue:
 
 
 def _must_be_fits(path: Path, name: str) -> None:
-    """Refuse at once what is certainly no FITS file; the rest of the checks need the job."""
+    """Raise ValueError for what is certainly no FITS file; the rest of the checks need the job."""
     try:
         with path.open("rb") as stream:
             first = stream.read(_HEAD)
@@ -349,6 +352,6 @@ def _must_be_fits(path: Path, name: str) -> None:
 
 
 def discard(uploads: Mapping[str, Upload]) -> None:
-    """Remove uploads that no job took."""
+    """Remove the uploads that no job took."""
     for upload in uploads.values():
         upload.path.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""Which job came of which, for one caller: the jobs and files before or behind something. Imports the services.
+"""Which job came of which, for one caller: the jobs and files upstream or downstream of something. Imports storage.
 
-Jobs hang together by the results that other jobs used. What the caller may not see is an id without parameters, and is
-not followed. Steps of other servers, told by the files that came from them, stand before our jobs.
-`chains` makes the graph of what is found.
+Jobs are connected by the results that other jobs used. A job that the caller may not see is an id without parameters,
+and is not followed. Steps of other servers, known from the step lists of files that came from there, precede our jobs.
+`graph_builder` makes the graph of what is found.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _URN = re.compile(rf"urn:uws-server:({_HEX})(?::(.+))?")
 
 @dataclass(frozen=True)
 class Start:
-    """Something that provenance was asked for: its key in the graph, and the jobs that are known of it."""
+    """Something whose provenance was asked for: its key in the graph, and the ids of the jobs that made or used it."""
 
     key: str
     jobs: tuple[str, ...]
@@ -60,14 +60,14 @@ class Needs(Protocol):
 
 
 class ProvenanceReader:
-    """What one caller may know of where things come from."""
+    """What one caller may know of where jobs and files come from."""
 
     def __init__(self, needs: Needs, caller: Caller) -> None:
         self._needs, self._uses, self._caller = needs, needs.uses, caller
         self._definitions: dict[tuple[str, str], About] = {}
 
     def find(self, identifier: str) -> Start:
-        """What an identifier names: a job, a result, or a file by its hash; NotFound for anything else.
+        """Return what an identifier names: a job, a result, or a file by its hash. Raise NotFound for anything else.
 
         Ids, keys of a provenance document, addresses and publisher DIDs of this server are understood.
         """
@@ -85,12 +85,12 @@ class ProvenanceReader:
         raise NotFound(f"ID: {identifier[:120]!r} is no job, result or file of this server")
 
     def graph(self, starts: Sequence[Start], direction: Direction, depth: int = ALL) -> ProvenanceGraph:
-        """What is at most `depth` relations before or behind some things."""
+        """Return the graph of what is at most `depth` relations upstream or downstream of some things."""
         whole = self._whole(starts, direction)
         return cut(whole, reached(whole, [start.key for start in starts], direction, depth))
 
     def around(self, job: Job, downstream: int = 1) -> ProvenanceGraph:
-        """All that is before a job, the job, and what is at most `downstream` relations behind it."""
+        """Return the graph of all upstream of a job, the job, and at most `downstream` relations downstream of it."""
         start = Start(f"job_{job.id}", (job.id,))
         upstream = self._whole([start], Direction.BACK)
         later = self._whole([start], Direction.FORWARD)
@@ -99,7 +99,10 @@ class ProvenanceReader:
         return cut(joined(upstream, later), keys)
 
     def inputs(self, job: Job) -> list[tuple[str, ParameterValue, str | None]]:
-        """The files that a job was given: its place below /parameters, the value, the result of ours that it was."""
+        """Return the files that a job was given.
+
+        For each: its place below /parameters, its value, and the id of the result of ours that it was, or None.
+        """
         uses = [use for kept in self._uses.kept([job.id]) for use in kept.used]
         results = {(use.name, use.text): use.result_id for use in uses}
         found = []
@@ -127,7 +130,7 @@ class ProvenanceReader:
         raise NotFound(f"ID: there is no result {name[:80]!r} of a job {job_id!r}")
 
     def _seen(self, job_ids: Sequence[str]) -> list[Kept]:
-        """Those of some jobs that the caller may see: who knows the id of a result may have it, no other gets it."""
+        """Return those of some jobs that the caller may see: an unseen job gives away no id of its results."""
         return [kept for kept in self._uses.kept(job_ids) if self._may_look(kept.job)]
 
     def _file(self, sha256: str, makers: Sequence[Kept]) -> Start:
@@ -141,27 +144,27 @@ class ProvenanceReader:
     # --- the whole of it -------------------------------------------------------------------------------
 
     def _whole(self, starts: Sequence[Start], direction: Direction) -> ProvenanceGraph:
-        """Everything on one side of some things, as far as the caller may look."""
+        """Return everything upstream or downstream of some things, as far as the caller may look."""
         first = list(dict.fromkeys(job_id for start in starts for job_id in start.jobs))
         kept = self._uses.kept(self._ids(first, direction))
         kept.sort(key=lambda each: each.job.created)
         seen = {each.job.id: each for each in kept if self._may_look(each.job)}
         wanted = {start.key for start in starts}
         wanted |= {f"result_{use.result_id}" for each in seen.values() for use in each.used if use.result_id}
-        made = GraphBuilder(self._needs.base_url, self._hidden_folders(), self.definition, wanted)
+        builder = GraphBuilder(self._needs.base_url, self._hidden_folders(), self.definition, wanted)
         for each in kept:
             if each.job.id in seen:
-                made.add(each)
+                builder.add(each)
             else:
-                made.add_hidden(each)
+                builder.add_hidden(each)
         if direction is Direction.BACK:
             for job_id in first:
                 if job_id in seen:
-                    self._add_told(made, seen[job_id].job)
-        return made.graph()
+                    self._add_step_list(builder, seen[job_id].job)
+        return builder.graph()
 
     def _ids(self, first: Sequence[str], direction: Direction) -> list[str]:
-        """The ids of all jobs on one side of some: by what they used, and by what they run again."""
+        """Return the ids of all jobs in one direction of some: by what they used, and by what they run again."""
         uses = self._uses
         walk = uses.upstream if direction is Direction.BACK else uses.downstream
         again = uses.parents if direction is Direction.BACK else uses.children
@@ -181,7 +184,7 @@ class ProvenanceReader:
         return [config.folders.data.absolute(), *([config.folders.archive.absolute()] if config.folders.archive else [])]
 
     def definition(self, job: Job) -> About:
-        """What is known of the definition that a job was made with."""
+        """Return what is known of the definition that a job was made with."""
         key = (job.definition, job.revision)
         if key not in self._definitions:
             try:
@@ -190,17 +193,17 @@ class ProvenanceReader:
                 self._definitions[key] = About()
         return self._definitions[key]
 
-    def _add_told(self, made: GraphBuilder, job: Job) -> None:
-        """Add what the step list of a job tells beyond the database: steps of other servers, software, host."""
+    def _add_step_list(self, builder: GraphBuilder, job: Job) -> None:
+        """Add what the step list of a job holds beyond the database: steps of other servers, software, host."""
         try:
             text = step_lists.read(self._needs.files, job.id)
             listed = jsontext.read(text)["provenance"]
-            made.add_facts(listed)
-            if all(made.knows(f"job_{each.get('job')}") for each in listed):
+            builder.add_facts(listed)
+            if all(builder.knows(f"job_{step.get('job')}") for step in listed):
                 return  # a long list of our own jobs: the database has the rest
-            told = of_steps(steps.parse(text))
+            recorded = of_steps(steps.parse(text))
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return  # the script's own list, and none that can be read
-        foreign = [each.key.removeprefix("job_") for each in told.activities if not made.knows(each.key)]
-        ours = {f"job_{each.job.id}" for each in self._uses.kept(foreign) if not self._may_look(each.job)}
-        made.add_told(told, ours)
+        keys = [activity.key for activity in recorded.activities if not builder.knows(activity.key)]
+        unknown = self._uses.kept(key.removeprefix("job_") for key in keys)
+        builder.add_recorded(recorded, {f"job_{kept.job.id}" for kept in unknown if not self._may_look(kept.job)})

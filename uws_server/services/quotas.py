@@ -1,6 +1,7 @@
 """What one caller may have: jobs that wait or run, bytes on disk, seconds and days of a job. Imports storage.
 
-What is counted against a limit is counted under a lock until it counts itself: requests at once would all pass.
+What is counted against a limit is counted under a lock until it counts itself: else requests at the same moment would
+all pass.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ class Quotas:
 
     @contextlib.contextmanager
     def room(self, coming: int) -> Iterator[None]:
-        """While so many bytes are put where they count; Forbidden if the account may not store them."""
+        """Hold the room for so many bytes while they are stored. Raise Forbidden if the account may not store them."""
         with self._alone(self._most_bytes):
             self.require_room(coming)
             yield
 
     def require_room(self, coming: int) -> None:
-        """Refuse bytes that do not fit into what the account may store, before they are fetched or copied."""
+        """Raise Forbidden for bytes that the account may not store, before they are fetched or copied."""
         most = self._most_bytes
         if not most:
             return
@@ -47,7 +48,7 @@ class Quotas:
 
     @contextlib.contextmanager
     def turn(self, job: Job) -> Iterator[None]:
-        """While a job is put into the queue; Forbidden if it is one more than the account may have active."""
+        """Hold a place while a job is put into the queue. Raise Forbidden if the account has too many active jobs."""
         most = self._most_active
         with self._alone(most):
             if most and (active := self._store.active_count(job.owner)) >= most:
@@ -55,7 +56,10 @@ class Quotas:
             yield
 
     def duration(self, definition: Definition, asked: int | None) -> int:
-        """Seconds granted: the definition's default, or what was asked for (0 is as long as possible), bounded."""
+        """Return the seconds that a job may run: the definition's default, or what was asked for, bounded.
+
+        0 asks for as long as possible. Raise BadRequest for a negative number.
+        """
         most = min(definition.control.duration.max, self._config.jobs.max_duration)
         if asked is None:
             return min(definition.control.duration.default, most)
@@ -64,7 +68,7 @@ class Quotas:
         return min(asked or most, most)
 
     def destruction(self, now: datetime, asked: datetime | None) -> datetime:
-        """When a job is destroyed: as asked for, but not later than the server keeps jobs."""
+        """Return when a job is destroyed: as asked for, but not later than the server keeps jobs."""
         latest = now + timedelta(days=self._config.jobs.keep_days)
         return min(asked, latest) if asked is not None else latest
 

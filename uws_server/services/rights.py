@@ -1,7 +1,8 @@
-"""Who may do what: the one place that decides it. Imports the jobs' values, the configuration and the errors.
+"""Decides who may do what, for the whole server. Imports the jobs' values, the configuration and the errors.
 
-Roles are words that an admin gives to accounts. A definition names those that may run it; none named, everybody may who
-may make jobs. Definitions are written by accounts with the role `author` and made live by admins, who may do anything.
+Roles are words that an admin gives to accounts. A definition names the roles that may run it; if it names none,
+everybody may who may make jobs. Definitions are written by accounts with the role `author` and made live by admins, who
+may do anything.
 
 A job belongs to the account that made it, or to nobody. What nobody owns follows the policy for anonymous callers:
 
@@ -37,7 +38,7 @@ class Anonymous(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: an account's name (None for nobody known) and roles, the share token shown, the address asked from."""
+    """Who asks: the account's name (None without one) and roles, the share token that came, the address asked from."""
 
     name: str | None = None
     is_admin: bool = False
@@ -64,11 +65,11 @@ class Rights:
             raise Unauthorized("this server is for accounts: send name and token (HTTP Basic, or Bearer name.token)")
 
     def may_look(self, caller: Caller, job: Job) -> bool:
-        """Whether the caller may see a job, its parameters, logs and results."""
+        """Check whether the caller may see a job, its parameters, logs and results."""
         return self._owns(caller, job) or _shows_token(caller, job)
 
     def require_look(self, caller: Caller, job: Job) -> None:
-        """Refuse to show a job, its parameters, logs and results to who has no right to them."""
+        """Raise Unauthorized or Forbidden if the caller may not see a job, its parameters, logs and results."""
         if self.may_look(caller, job):
             return
         self.require_entry(caller)
@@ -77,18 +78,18 @@ class Rights:
         raise Forbidden(f"job {job.id} belongs to another account; ask its owner for the share link")
 
     def may_change(self, caller: Caller, job: Job) -> bool:
-        """Whether the caller may change a job, not only look at it."""
+        """Check whether the caller may change a job, not only look at it."""
         return self._owns(caller, job)
 
     def require_change(self, caller: Caller, job: Job) -> None:
-        """Refuse to change a job for anyone but its owner and admins; a share link only shows."""
+        """Raise Forbidden unless the caller owns the job or is an admin; a share link only shows it."""
         if self.may_change(caller, job):
             return
         self.require_look(caller, job)
         raise Forbidden(f"job {job.id} is only shared with you: its owner can change it")
 
     def listed_owners(self, caller: Caller) -> tuple[str | None, ...] | None:
-        """The owners whose jobs a list shows to a caller; None for all of them."""
+        """Return the owners whose jobs a list shows to a caller; None for all of them."""
         self.require_entry(caller)
         if caller.is_admin:
             return None
@@ -96,34 +97,34 @@ class Rights:
         return public if caller.name is None else (caller.name, *public)
 
     def may_run(self, caller: Caller, definition: Definition) -> bool:
-        """Whether the caller may make and run jobs of a definition."""
+        """Check whether the caller may make and run jobs of a definition."""
         if not self.may_enter(caller):
             return False
         return caller.is_admin or not definition.roles or not caller.roles.isdisjoint(definition.roles)
 
     def require_run(self, caller: Caller, definition: Definition) -> None:
-        """Refuse to make or run a job for who has none of the roles that its definition asks for."""
+        """Raise Forbidden or Unauthorized if the caller has none of the roles that a definition asks for."""
         self.require_entry(caller)
         if self.may_run(caller, definition):
             return
         _refuse(caller, f"jobs of {definition.name!r} are for accounts with the role {' or '.join(definition.roles)}")
 
     def may_draft(self, caller: Caller) -> bool:
-        """Whether the caller may write job definitions, look at drafts and try them."""
+        """Check whether the caller may write job definitions, look at drafts and try them."""
         return caller.name is not None and (caller.is_admin or AUTHOR in caller.roles)
 
     def require_draft(self, caller: Caller) -> None:
-        """Refuse to show or change a draft to who is no author."""
+        """Raise Forbidden or Unauthorized if the caller is no author."""
         if self.may_draft(caller):
             return
         _refuse(caller, f"job definitions are written by accounts with the role {AUTHOR}")
 
     def may_validate(self, caller: Caller) -> bool:
-        """Whether the caller may make definitions live and take them out of use."""
+        """Check whether the caller may make definitions live and take them out of use."""
         return caller.name is not None and caller.is_admin
 
     def require_validate(self, caller: Caller) -> None:
-        """Refuse to make a definition live, or to remove one, for anyone but admins."""
+        """Raise Forbidden or Unauthorized if the caller is no admin, who alone makes definitions live."""
         if self.may_validate(caller):
             return
         hint = "request validation, and one of them decides"
@@ -138,18 +139,16 @@ class Rights:
 
 
 def rights_of(config: Config) -> Rights:
-    """The rules that a configuration asks for."""
+    """Return the rules that a configuration asks for. Raise ConfigurationError for a policy that does not exist."""
     if not config.accounts.anonymous:
         return Rights(Anonymous.LISTED if is_loopback(config.server.host) else Anonymous.UNLISTED)
     if config.accounts.anonymous not in list(Anonymous):
-        raise ConfigurationError(
-            f"anonymous = {config.accounts.anonymous!r}: one of {', '.join(Anonymous)} is expected"
-        )
+        raise ConfigurationError(f"anonymous = {config.accounts.anonymous!r}: one of {', '.join(Anonymous)} is expected")
     return Rights(Anonymous(config.accounts.anonymous))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine only."""
+    """Check whether an address can be reached from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -157,7 +156,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _refuse(caller: Caller, rule: str, hint: str = "ask an admin of this server for it") -> NoReturn:
-    """Tell who is nobody to sign in, and an account what else it can do."""
+    """Raise Unauthorized for a caller without an account (sign in), Forbidden with a hint for an account."""
     raise Unauthorized(f"{rule}: sign in") if caller.name is None else Forbidden(f"{rule}: {hint}")
 
 

@@ -1,4 +1,4 @@
-"""The request of a trial: the test values of a definition, and the files they name. Imports intake and simulator.
+"""The request of a trial: the test values of a definition, and the files they name. Imports parameters and simulator.
 
 A value of a file parameter is the name of a file beside job.json, or `simulated:pn` (`simulated:mos1`,
 `simulated:mos2`): an event list that the simulator writes; anything else is looked for in the archive.
@@ -24,9 +24,9 @@ Spool = Callable[[], Path]
 
 
 def request_of(definition: Definition, folder: Path, spool: Spool) -> Request:
-    """What a client would send to try the definition whose files are in `folder`.
+    """Return what a client would send to try the definition whose files are in `folder`.
 
-    Values without a test value are left to their defaults. Raises InvalidParameters for a file that cannot be had.
+    Parameters without a test value are left to their defaults. Raise InvalidParameters for a file that cannot be had.
     """
     values: dict[str, list[str]] = {}
     uploads: dict[str, Upload] = {}
@@ -55,14 +55,14 @@ def request_of(definition: Definition, folder: Path, spool: Spool) -> Request:
 
 
 def _part(definition: Definition, spec: ParameterSpec, number: int) -> str:
-    """A name for an upload that no parameter has: an upload of a parameter's name would be a value more."""
+    """Return a name for an upload that no parameter has: an upload with a parameter's name would add a value."""
     name = f"{spec.name}-{number + 1}"  # no name of a parameter has a hyphen
     assert definition.parameter(name) is None
     return name
 
 
 def _file(text: str, folder: Path, spool: Spool) -> Upload | None:
-    """The file that a test value names; None for one that the archive may have."""
+    """Return the file that a test value names; None for a value that the archive may have."""
     if text.lower().startswith(SIMULATED):
         return _simulated(text[len(SIMULATED) :].strip().lower(), spool)
     path = folder / text
@@ -77,7 +77,7 @@ def _file(text: str, folder: Path, spool: Spool) -> Upload | None:
 
 
 def _simulated(camera: str, spool: Spool) -> Upload:
-    """An event list of the demonstration's observation."""
+    """Return a simulated event list of the demonstration's observation. Raise BadRequest for an unknown camera."""
     if camera not in CAMERAS:
         known = ", ".join(f"{SIMULATED}{name}" for name in CAMERAS)
         raise BadRequest(f"{SIMULATED}{camera[:40]} came; {known} are known")
@@ -85,10 +85,10 @@ def _simulated(camera: str, spool: Spool) -> Upload:
 
     copy = spool()
     try:
-        with tempfile.TemporaryDirectory(dir=copy.parent, prefix="simulated-") as place:
-            (made,) = simulate(small(), Path(place), cameras=(CAMERAS[camera],))
-            made.replace(copy)
-            return Upload(copy, made.name)
+        with tempfile.TemporaryDirectory(dir=copy.parent, prefix="simulated-") as folder:
+            (event_list,) = simulate(small(), Path(folder), cameras=(CAMERAS[camera],))
+            event_list.replace(copy)
+            return Upload(copy, event_list.name)
     except BaseException:
         copy.unlink(missing_ok=True)
         raise
