@@ -1,7 +1,7 @@
-"""What server processes on one database tell each other: which job changed, and how. Imports the tables.
+"""What server processes on one database announce to each other: which job changed, and how. Imports the tables.
 
-The word is part of the transaction that makes the change. PostgreSQL carries it (NOTIFY, heard by one connection of
-each process); in SQLite it is a row of the table `changes`, and one thread of each process asks SQLite's own change
+An announcement is part of the transaction that makes the change. PostgreSQL carries it (NOTIFY, heard by one connection
+of each process); in SQLite it is a row of the table `changes`, and one thread of each process asks SQLite's own change
 counter, often while there are other processes and seldom while there are none.
 """
 
@@ -48,8 +48,8 @@ class Watch(Protocol):
         """Listen no more."""
 
 
-def tell(connection: sa.Connection, origin: str, job_id: str, what: str) -> None:
-    """Tell the other processes, once the transaction of the connection is committed."""
+def announce(connection: sa.Connection, origin: str, job_id: str, what: str) -> None:
+    """Announce a change to the other processes, once the transaction of the connection is committed."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_notify(_CHANNEL, f"{origin} {what} {job_id}")))
     else:
@@ -57,7 +57,7 @@ def tell(connection: sa.Connection, origin: str, job_id: str, what: str) -> None
 
 
 def prune(engine: sa.Engine) -> None:
-    """Forget old changes, which every process has heard of."""
+    """Delete old changes, which every process has heard of."""
     if engine.dialect.name == "sqlite":
         newest = sa.select(sa.func.max(changes.c.number)).scalar_subquery()
         with engine.begin() as connection:
@@ -65,7 +65,7 @@ def prune(engine: sa.Engine) -> None:
 
 
 def watch(engine: sa.Engine, origin: str, heard: Heard, missed: Callable[[], None]) -> Watch:
-    """Listen for the changes of other processes than `origin`; `missed` is called when some may have gone unheard."""
+    """Return a thread that listens for changes by others than `origin`; `missed` is called when some may be lost."""
     kind = _PostgreSQLWatch if engine.dialect.name == "postgresql" else _SQLiteWatch
     return kind(engine, origin, heard, missed)
 
@@ -80,7 +80,7 @@ class _Thread:
         self._thread = threading.Thread(target=self._run, name="changes", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen; returns when nothing that happens from now on is missed."""
+        """Begin to listen; return when nothing that happens from now on is missed."""
         self._thread.start()
         self._ready.wait(_LISTEN_S)
 
@@ -109,7 +109,7 @@ class _Thread:
         raise NotImplementedError
 
     def _interrupt(self) -> None:
-        """Have the thread see that it shall stop."""
+        """Make the thread notice that it is to stop."""
 
     def _from_others(self, origin: str, what: str, job_id: str) -> None:
         if origin != self._origin:
@@ -121,7 +121,7 @@ class _PostgreSQLWatch(_Thread):
         connection.autocommit = True
         connection.execute(f"LISTEN {_CHANNEL}")
         self._ready.set()
-        self._missed()  # of what happened before this connection nothing is known
+        self._missed()  # what happened before this connection was not heard
         while not self._stopping.is_set():
             for notice in connection.notifies(timeout=_LISTEN_S):
                 self._from_others(*notice.payload.split(" ", 2))
@@ -130,7 +130,7 @@ class _PostgreSQLWatch(_Thread):
 
     def _interrupt(self) -> None:
         with contextlib.suppress(sa.exc.SQLAlchemyError), self._engine.begin() as connection:
-            tell(connection, self._origin, "", SERVERS)
+            announce(connection, self._origin, "", SERVERS)
 
 
 class _SQLiteWatch(_Thread):

@@ -12,19 +12,19 @@ import sqlalchemy as sa
 from uws_server.errors import ConfigurationError
 
 _POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 10}
-"""A connection for each thread of the WSGI adapter and of the scheduler: none is opened for one question only."""
+"""A connection for each thread of the WSGI adapter and of the scheduler: none is opened for one query only."""
 
 _BUSY_S = 30.0
 """How long a write to SQLite waits for another one."""
 
 _ALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-"""A connection to a host that has gone is noticed after a minute."""
+"""After a minute it is noticed that the host at the other end of a connection has gone."""
 
 _ALLOWED = "sqlite:///FOLDER/FILE or postgresql://USER:PASSWORD@HOST/NAME is expected"
 
 
 def engine_for(url: str) -> sa.Engine:
-    """The engine of a database URL; ConfigurationError where it cannot be one."""
+    """Return the engine of a database URL. Raise ConfigurationError if it is none."""
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as error:
@@ -41,15 +41,18 @@ def engine_for(url: str) -> sa.Engine:
 
 
 def reading(engine: sa.Engine) -> sa.Engine:
-    """The engine for single looks: in PostgreSQL without BEGIN and ROLLBACK, two messages of four, around each."""
+    """Return the engine for single reads.
+
+    In PostgreSQL it sends no BEGIN and ROLLBACK, two messages of four, around each.
+    """
     return engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 class Look:
-    """A question with one value that every request asks, and its rows as the database has them.
+    """A query with one value that every request makes, and its rows as the database has them.
 
-    SQLAlchemy writes the statement once. It does not execute it in SQLite, where that takes five times as long as the
-    question itself.
+    SQLAlchemy compiles the statement once. In SQLite it does not execute it, since that takes five times as long as the
+    query itself.
     """
 
     def __init__(self, engine: sa.Engine, statement: sa.Select[Any]) -> None:
@@ -61,7 +64,7 @@ class Look:
         self._directly = engine.dialect.name == "sqlite"
 
     def rows(self, value: str) -> Sequence[Sequence[Any]]:
-        """The rows for a value."""
+        """Return the rows for a value."""
         values: Any = (value,) if self._positional else {self._name: value}
         if not self._directly:
             with self._reading.connect() as connection:

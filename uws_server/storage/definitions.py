@@ -1,8 +1,8 @@
 """The job definitions in the database: which are live, what happened to them, who works on which. Imports storage.
 
 Whatever became live last is live, whether it came from the folder of definitions or from the editor; each step is one
-transaction together with its line of the history, so that servers which share the database agree. What no name can be
-is not asked of the database: PostgreSQL fails on a NUL character.
+transaction together with its row in the history, so that servers which share the database agree. The database is not
+asked for what cannot be a name: PostgreSQL fails on a NUL character.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ FOLDER: Literal["folder"] = "folder"
 """Who makes the changes that the folder of definitions makes."""
 
 Source = Literal["folder", "editor"]
-_SHOWN = [drafts.c[name] for name in ("name", "edit", "state", "author", "updated", "based_on", "files", "trial")]
-_SHOWN += [drafts.c.tried]
+_DRAFT_COLUMNS = [
+    drafts.c[name] for name in ("name", "edit", "state", "author", "updated", "based_on", "files", "trial")
+]
+_DRAFT_COLUMNS += [drafts.c.tried]
 
-_TOLD = [definition_history.c[each.name] for each in fields(Change)]
+_CHANGE_COLUMNS = [definition_history.c[field.name] for field in fields(Change)]
 
 
 class Live(NamedTuple):
-    """What is known of a definition: its revision, where that came from, and what the folder held when last seen."""
+    """A definition that is live or was: its revision, where that came from, and what the folder held when last seen."""
 
     name: str
     revision: str
@@ -56,7 +58,7 @@ class DefinitionStore:
     # --- what is live ----------------------------------------------------------------------------------
 
     def all(self) -> dict[str, Live]:
-        """Every definition that is live or was, by name."""
+        """Return every definition that is live or was, by name."""
         with self._reading.connect() as connection:
             rows = connection.execute(definitions.select()).all()
         return {row.name: Live(row.name, row.revision, row.source, bool(row.removed), row.folder) for row in rows}
@@ -94,7 +96,7 @@ class DefinitionStore:
             _note(connection, name, revision, "restore", who, why)
 
     def remove(self, name: str, who: str, why: str) -> None:
-        """Take a definition out of use; Conflict if it is not live."""
+        """Take a definition out of use. Raise Conflict if it is not live."""
         live = definitions.update().where(definitions.c.name == name, definitions.c.removed.is_(False))
         with self._engine.begin() as connection:
             revision = connection.execute(sa.select(definitions.c.revision).where(definitions.c.name == name)).scalar()
@@ -103,16 +105,16 @@ class DefinitionStore:
             _note(connection, name, str(revision), "remove", who, why)
 
     def history(self, name: str) -> Sequence[Change]:
-        """What happened to a definition, the newest first."""
+        """Return what happened to a definition, the newest change first."""
         if name_problem(name):
             return []
-        query = sa.select(*_TOLD).where(definition_history.c.name == name)
+        query = sa.select(*_CHANGE_COLUMNS).where(definition_history.c.name == name)
         with self._reading.connect() as connection:
             rows = connection.execute(query.order_by(definition_history.c.number.desc())).all()
         return [Change(*row) for row in rows]
 
     def was_live(self, name: str, revision: str) -> bool:
-        """Whether a definition was live with that revision, now or at any time."""
+        """Check whether a definition was live with that revision, now or at any time."""
         if name_problem(name) or not is_digest(revision):
             return False
         query = sa.select(definition_history.c.number).where(
@@ -124,7 +126,7 @@ class DefinitionStore:
             return connection.execute(query.limit(1)).first() is not None
 
     def unused(self, revisions: Collection[str]) -> set[str]:
-        """Those of some revisions that no definition, draft or trial refers to, and no line of the history."""
+        """Return those of some revisions that no definition, draft, trial or row of the history refers to."""
         left = set(revisions)
         trials = sa.select(jobs.c.revision).where(jobs.c.trial.is_(sa.true()))  # what was live is in the history
         places = (definitions.c.revision, definitions.c.folder, definition_history.c.revision, drafts.c.based_on)
@@ -137,31 +139,31 @@ class DefinitionStore:
     # --- drafts ----------------------------------------------------------------------------------------
 
     def drafts(self) -> Sequence[Draft]:
-        """Every draft, by name."""
+        """Return every draft, by name."""
         with self._reading.connect() as connection:
-            return [_draft(row) for row in connection.execute(sa.select(*_SHOWN).order_by(drafts.c.name))]
+            return [_draft(row) for row in connection.execute(sa.select(*_DRAFT_COLUMNS).order_by(drafts.c.name))]
 
     def count(self, author: str) -> int:
-        """How many drafts somebody began that are still there."""
+        """Return how many drafts an account began that are still there."""
         query = sa.select(sa.func.count()).select_from(drafts).where(drafts.c.author == author)
         with self._reading.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
     def draft(self, name: str) -> Draft:
-        """The draft of that name; NotFound if there is none."""
+        """Return the draft of that name. Raise NotFound if there is none."""
         row = None
         if not name_problem(name):
             with self._reading.connect() as connection:
-                row = connection.execute(sa.select(*_SHOWN).where(drafts.c.name == name)).one_or_none()
+                row = connection.execute(sa.select(*_DRAFT_COLUMNS).where(drafts.c.name == name)).one_or_none()
         if row is None:
             raise NotFound(f"there is no draft {name[:64]!r}")
         return _draft(row)
 
     def create(self, draft: Draft) -> None:
-        """Keep a new draft; Conflict if there is one of its name.
+        """Store a new draft. Raise Conflict if there is one of its name.
 
-        Its edits are counted on from those of the last draft of the name: no page that still shows that one can be
-        taken for one of this.
+        Its edits are counted on from those of the last draft of the name, so that a page which still shows that draft
+        is never taken for a page of this one.
         """
         row = {
             "name": draft.name,
@@ -182,7 +184,7 @@ class DefinitionStore:
             raise Conflict(f"there is a draft {draft.name!r} already: open that one") from error
 
     def save(self, name: str, edit: int, files: Mapping[str, str], updated: datetime) -> bool:
-        """Replace the files of a draft that nobody saved since `edit` and that is not asked for; say whether it was."""
+        """Replace the files of a draft that still is at `edit` and not requested; return whether it was."""
         unchanged = drafts.update().where(drafts.c.name == name, drafts.c.edit == edit, drafts.c.state == "draft")
         values = {"edit": edit + 1, "files": json.dumps(dict(files)), "updated": updated}
         with self._engine.begin() as connection:
@@ -194,7 +196,7 @@ class DefinitionStore:
             connection.execute(_as_read(drafts.update(), draft).values(trial=job_id, tried=draft.edit))
 
     def step(self, draft: Draft, after: State, action: Action, revision: str, who: str, why: str) -> bool:
-        """Change the state of a draft that is as it was read; say whether it still was."""
+        """Change the state of a draft if it is still as it was read; return whether it was."""
         with self._engine.begin() as connection:
             if connection.execute(_as_read(drafts.update(), draft).values(state=after)).rowcount != 1:
                 return False
@@ -202,7 +204,7 @@ class DefinitionStore:
             return True
 
     def accept(self, draft: Draft, revision: str, who: str, why: str) -> bool:
-        """Make a draft live that is as it was read, and end it; say whether it still was."""
+        """Make a draft live if it is still as it was read, and delete the draft; return whether it was."""
         with self._engine.begin() as connection:
             if connection.execute(_as_read(drafts.delete(), draft)).rowcount != 1:
                 return False
@@ -211,7 +213,7 @@ class DefinitionStore:
             return True
 
     def discard(self, draft: Draft, who: str) -> bool:
-        """Forget a draft that is as it was read; say whether it still was."""
+        """Delete a draft if it is still as it was read; return whether it was."""
         with self._engine.begin() as connection:
             if connection.execute(_as_read(drafts.delete(), draft)).rowcount != 1:
                 return False
@@ -243,6 +245,6 @@ def _set_live(connection: sa.Connection, name: str, revision: str) -> None:
 def _note(
     connection: sa.Connection, name: str, revision: str, action: Action, who: str, why: str, edit: int = 0
 ) -> None:
-    """A line of the history; `edit` is that of a draft that ends."""
+    """Add a row to the history; `edit` is that of a draft that ends."""
     row = {"name": name, "revision": revision, "action": action, "who": who, "made": utcnow(), "why": why, "edit": edit}
     connection.execute(definition_history.insert().values(row))

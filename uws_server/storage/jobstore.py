@@ -1,7 +1,7 @@
-"""The jobs in the database: the one place where a job's phase changes. Imports the jobs' values and the tables.
+"""The jobs in the database: only here does a job's phase change. Imports the jobs' values and the tables.
 
-Every change of phase is a compare-and-set, so two processes (or two threads) can never both win; the other processes
-hear of it.
+Every change of phase is a compare-and-set, so two processes (or two threads) can never both win; it is announced to the
+other processes.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _TAKEN = jobs.c.phase.in_([phase.value for phase in (Phase.EXECUTING, Phase.SUSPENDED, Phase.UNKNOWN)])
 """Condition: a server has taken the job."""
 # built once: to build such a statement takes as long as to execute it
-_ONE = jobs.select().where(jobs.c.id == sa.bindparam("wanted"))
-_RESULTS_OF_ONE = results.select().where(results.c.job_id == sa.bindparam("wanted")).order_by(results.c.position)
+_JOB = jobs.select().where(jobs.c.id == sa.bindparam("wanted"))
+_RESULTS_OF_JOB = results.select().where(results.c.job_id == sa.bindparam("wanted")).order_by(results.c.position)
 
 
 class Run(NamedTuple):
-    """A job that a server has taken, and which one; None if that is not known."""
+    """A job that a server has taken, and the id of that server; None if that is not known."""
 
     job_id: str
     phase: Phase
@@ -83,27 +83,27 @@ class JobStore:
             self.engine.dispose()
             raise
         self._reading = reading(self.engine)
-        self._one, self._results_of_one = Look(self.engine, _ONE), Look(self.engine, _RESULTS_OF_ONE)
+        self._job, self._results_of_job = Look(self.engine, _JOB), Look(self.engine, _RESULTS_OF_JOB)
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self.engine.dispose()
 
     # --- one job ---------------------------------------------------------------------------------------
 
     def add(self, job: Job) -> None:
-        """Keep a new job, which must be PENDING."""
+        """Store a new job, which must be PENDING."""
         with self.engine.begin() as connection:
             connection.execute(jobs.insert(), job_row(job))
 
     def get(self, job_id: str) -> Job:
-        """The job with that id; NotFound if there is none."""
+        """Return the job with that id. Raise NotFound if there is none."""
         _require_id("job", job_id)
-        row = next(iter(self._one.rows(job_id)), None)
+        row = next(iter(self._job.rows(job_id)), None)
         if row is None:
-            raise _no("job", job_id)
+            raise _not_found("job", job_id)
         job = read_job(row)
-        found = self._results_of_one.rows(job_id) if job.phase in ENDED - {Phase.ARCHIVED} else ()
+        found = self._results_of_job.rows(job_id) if job.phase in ENDED - {Phase.ARCHIVED} else ()
         return replace(job, results=tuple(map(read_result, found))) if found else job
 
     def move(self, job_id: str, before: Iterable[Phase], after: Phase, **columns: Unpack[PhaseColumns]) -> bool:
@@ -111,22 +111,22 @@ class JobStore:
 
         `columns` are set in the same statement (such as `started`).
         """
-        statement = _step(job_id, before, after).values(**columns)
+        statement = _phase_change(job_id, before, after).values(**columns)
         with self.engine.begin() as connection:
-            return self._happened(connection, statement, job_id, after)
+            return self._execute(connection, statement, job_id, after)
 
     def take(self, job_id: str, started: datetime) -> bool:
-        """Have this process run a QUEUED job; say whether no other one was faster."""
+        """Take a QUEUED job for this process. Return False if another process was faster."""
         return self.move(job_id, [Phase.QUEUED], Phase.EXECUTING, started=started, server=self.server)
 
     def give_back(self, job_id: str) -> None:
-        """Put a job into the queue again which this process has taken without knowing it."""
-        statement = _step(job_id, [Phase.EXECUTING], Phase.QUEUED).where(jobs.c.server == self.server)
+        """Put a job back into the queue that this process may have taken without knowing it."""
+        statement = _phase_change(job_id, [Phase.EXECUTING], Phase.QUEUED).where(jobs.c.server == self.server)
         with self.engine.begin() as connection:
             connection.execute(statement.values(started=None, server=None))
 
     def take_over(self, job_id: str, server: str | None) -> bool:
-        """Have this process run a job that another one has taken; say whether it was still that one's."""
+        """Take over a job from another server process. Return False if that process no longer owns it."""
         theirs = jobs.c.server.is_(None) if server is None else jobs.c.server == server
         with self.engine.begin() as connection:
             statement = jobs.update().where(jobs.c.id == job_id, theirs, _TAKEN).values(server=self.server)
@@ -142,17 +142,17 @@ class JobStore:
         size: int = 0,
         used: Sequence[uses.Use] = (),
     ) -> bool:
-        """Bring a job that no other process runs to its end, in one transaction; say whether it happened.
+        """Bring a job that no other process runs to its end, in one transaction. Return False if it had ended before.
 
         `found` are its results, `size` is what it holds on disk, in bytes, `used` the files it was given.
         """
-        statement = _step(job_id, [phase for phase in Phase if phase not in ENDED], after)
+        statement = _phase_change(job_id, [phase for phase in Phase if phase not in ENDED], after)
         statement = statement.where(sa.or_(jobs.c.server.is_(None), jobs.c.server == self.server))
         statement = statement.values(ended=ended, size=size)
         if error is not None:
             statement = statement.values(error=error.message, error_fatal=error.fatal)
         with self.engine.begin() as connection:
-            if not self._happened(connection, statement, job_id, after):
+            if not self._execute(connection, statement, job_id, after):
                 return False
             if found:
                 connection.execute(results.insert(), [result_row(job_id, i, item) for i, item in enumerate(found)])
@@ -160,16 +160,16 @@ class JobStore:
             return True
 
     def archive(self, job_id: str) -> bool:
-        """Keep of an ended job its record only; say whether it had ended.
+        """Keep only the record of an ended job; return False if it has not ended.
 
-        Names and hashes of its results stay for those who ask what came of it; the job no longer has them.
+        The names and hashes of its results stay in the database for its provenance; the job no longer has them.
         """
-        statement = _step(job_id, ENDED, Phase.ARCHIVED).values(size=0)
+        statement = _phase_change(job_id, ENDED, Phase.ARCHIVED).values(size=0)
         with self.engine.begin() as connection:
-            return self._happened(connection, statement, job_id, Phase.ARCHIVED)
+            return self._execute(connection, statement, job_id, Phase.ARCHIVED)
 
     def update_pending(self, before: Job, after: Job) -> bool:
-        """Replace the parameters of a job that is still PENDING and as it was `before`; say whether it was."""
+        """Replace the parameters of a PENDING job that is still as it was `before`; return whether it was."""
         unchanged = jobs.c.parameters == dump_parameters(before)
         statement = jobs.update().where(jobs.c.id == before.id, jobs.c.phase == Phase.PENDING.value, unchanged)
         with self.engine.begin() as connection:
@@ -180,72 +180,72 @@ class JobStore:
         _require_id("job", job_id)
         with self.engine.begin() as connection:
             if connection.execute(jobs.update().where(jobs.c.id == job_id).values(**columns)).rowcount != 1:
-                raise _no("job", job_id)
+                raise _not_found("job", job_id)
 
     def ask_abort(self, job_id: str) -> bool:
-        """Note that a job which a server has taken shall be ended, and tell that server; say whether there is one."""
+        """Note that a job which a server has taken is to be ended, and announce it. Return False if none has it."""
         statement = jobs.update().where(jobs.c.id == job_id, _TAKEN).values(abort_asked=True)
         with self.engine.begin() as connection:
-            return self._happened(connection, statement, job_id, changes.ABORT)
+            return self._execute(connection, statement, job_id, changes.ABORT)
 
     def abort_asked(self, job_id: str) -> bool:
-        """Whether the job shall be ended."""
+        """Check whether the job is to be ended."""
         with self._reading.connect() as connection:
             return bool(connection.execute(sa.select(jobs.c.abort_asked).where(jobs.c.id == job_id)).scalar())
 
     def delete(self, job_id: str) -> None:
-        """Forget a job and, by their foreign key, its results."""
+        """Delete a job and, by their foreign key, its results."""
         if _ID.fullmatch(job_id):
             with self.engine.begin() as connection:
-                self._happened(connection, jobs.delete().where(jobs.c.id == job_id), job_id, changes.DELETED)
+                self._execute(connection, jobs.delete().where(jobs.c.id == job_id), job_id, changes.DELETED)
 
     def result(self, result_id: str) -> tuple[str, Result]:
-        """The job's id and the result of a result id; NotFound if there is none."""
+        """Return the id of the job that made a result, and the result. Raise NotFound if there is none with that id."""
         _require_id("result", result_id)
         with self._reading.connect() as connection:
             query = results.select().join(jobs).where(results.c.id == result_id, LISTED)
             row = connection.execute(query).one_or_none()
         if row is None:
-            raise _no("result", result_id)
+            raise _not_found("result", result_id)
         return row.job_id, read_result(row)
 
     # --- many jobs -------------------------------------------------------------------------------------
 
     def summaries(self, wanted: Filter) -> Iterator[JobSummary]:
-        """The jobs that a filter lets through, newest first; holds nothing of the database between two of them."""
+        """Return the jobs that a filter lets through, newest first; no connection is held between two of them."""
         return lists.summaries(self._reading, wanted, self._turn)
 
     def queued(self, most: int) -> Sequence[str]:
-        """Ids of the jobs that wait to be run, longest queued first."""
+        """Return the ids of the jobs that wait to be run, longest queued first."""
         query = sa.select(jobs.c.id).where(BUSY, jobs.c.phase == Phase.QUEUED.value)
         return self._ids(query.order_by(jobs.c.queued, jobs.c.created).limit(most))
 
     def taken(self) -> list[Run]:
-        """The jobs that servers run."""
+        """Return the jobs that servers run."""
         query = sa.select(jobs.c.id, jobs.c.phase, jobs.c.server).where(BUSY, _TAKEN)
         with self._reading.connect() as connection:
             return [Run(job_id, Phase(phase), server) for job_id, phase, server in connection.execute(query)]
 
     def to_abort(self) -> Sequence[str]:
-        """Ids of the jobs that this process runs and that shall be ended."""
+        """Return the ids of the jobs that this process runs and that are to be ended."""
         return self._ids(sa.select(jobs.c.id).where(BUSY, _TAKEN, jobs.c.server == self.server, jobs.c.abort_asked))
 
     def expired(self, now: datetime) -> Sequence[str]:
-        """Ids of the jobs whose destruction time has passed."""
+        """Return the ids of the jobs whose destruction time has passed."""
         return self._ids(sa.select(jobs.c.id).where(LISTED, jobs.c.destruction <= now))
 
     def known(self, ids: Collection[str]) -> set[str]:
-        """Those of some ids (a few hundred) that are jobs."""
+        """Return those of some ids (a few hundred) that are jobs."""
         return set(self._ids(sa.select(jobs.c.id).where(jobs.c.id.in_(ids))))
 
     def active_count(self, owner: str | None) -> int:
-        """How many jobs of an owner wait or run."""
+        """Return how many jobs of an owner wait or run."""
         query = sa.select(sa.func.count()).select_from(jobs).where(BUSY, jobs.c.owner == (owner or ""))
         with self._reading.connect() as connection:
             return connection.execute(query).scalar_one()
 
     def stored_bytes(self, owner: str | None) -> int:
-        """How many bytes the jobs of an owner hold on disk."""
+        """Return how many bytes the jobs of an owner hold on disk."""
         query = sa.select(stored.c.bytes).where(stored.c.owner == (owner or ""))
         with self._reading.connect() as connection:
             return connection.execute(query).scalar() or 0
@@ -256,26 +256,26 @@ class JobStore:
         with self._reading.connect() as connection:
             return connection.execute(query).scalars().all()
 
-    def _happened(self, connection: sa.Connection, statement: sa.UpdateBase, job_id: str, what: str) -> bool:
-        """Execute a change of one job; if it was possible, the other processes hear of it."""
+    def _execute(self, connection: sa.Connection, statement: sa.UpdateBase, job_id: str, what: str) -> bool:
+        """Execute a change of one job; if it was possible, announce it to the other processes and return True."""
         if connection.execute(statement).rowcount != 1:
             return False
-        changes.tell(connection, self.server, job_id, what)
+        changes.announce(connection, self.server, job_id, what)
         return True
 
 
-def _step(job_id: str, before: Iterable[Phase], after: Phase) -> sa.Update:
-    """The change of phase, from those of `before` from which it is legal."""
+def _phase_change(job_id: str, before: Iterable[Phase], after: Phase) -> sa.Update:
+    """Return the statement that changes the phase, from those of `before` from which that is legal."""
     legal = [phase.value for phase in before if may(phase, after)]
     return jobs.update().where(jobs.c.id == job_id, jobs.c.phase.in_(legal)).values(phase=after.value)
 
 
 def _require_id(kind: str, text: str) -> None:
     if not _ID.fullmatch(text):
-        raise _no(kind, text)
+        raise _not_found(kind, text)
 
 
-def _no(kind: str, text: str) -> NotFound:
+def _not_found(kind: str, text: str) -> NotFound:
     is_of_job = kind == "job" and _ID.fullmatch(text)
     gone = ": it was deleted, its destruction time came, or it never was" if is_of_job else ""
     return NotFound(f"no {kind} {text[:40]!r}{gone}")

@@ -1,8 +1,8 @@
-"""The job definitions that are live: of the folder of definitions and of the editor. Imports storage and jobs.
+"""The job definitions that are live: those of the folder of definitions and of the editor. Imports storage and jobs.
 
-The folder holds one folder each, with job.json, the script and a README. It is looked at when the server starts, and on
-use again, once a second at most; so is the database, where other servers and the editor make definitions live. What
-became live last is live: a change in the folder takes the place of the editor's version, and the other way round. A
+The folder holds one folder for each, with job.json, the script and a README. It is read when the server starts, and
+again when it is used, once a second at most; so is the database, in which other servers and the editor make definitions
+live. What became live last is live: a change in the folder replaces the editor's version, and the other way round. A
 broken definition is reported and left out, its last good version stays live, and the others go on.
 """
 
@@ -33,8 +33,8 @@ _EVERY_S = 1.0
 """How often the folder and the database are looked at."""
 _QUIET_S = 0.3
 """How long a folder must be left alone before its change is read: an editor writes one file after the other."""
-_MEANT = re.compile(r"job\.json|run\.(py|sh)", re.IGNORECASE)
-"""Files by which a folder seems to be meant for a definition."""
+_SIGNS = re.compile(r"job\.json|run\.(py|sh)", re.IGNORECASE)
+"""Files by which a folder looks like that of a definition."""
 _MOST_REMEMBERED = 500
 
 Signature = Sequence[tuple[str, int, int]]
@@ -56,16 +56,16 @@ class Installed:
         return self.folder / self.definition.entry.script
 
     def readme(self) -> str:
-        """The documentation for the scientist, as Markdown; empty where there is none."""
+        """Return the documentation for the scientist, as Markdown; empty if there is none."""
         path = self.folder / README_FILE
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was found in the folder of one definition: the digest of its files and it itself, or what is wrong.
+    """What was found in the folder of one definition: the digest of its files and the definition, or what is wrong.
 
-    A folder that lacks a definition though it seems meant for one is `astray`: it stands for none.
+    A folder is `astray` if it looks like that of a definition and holds none.
     """
 
     signature: Signature
@@ -77,7 +77,7 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _State:
-    """What is known at one moment; replaced as a whole, so that nobody needs a lock to read it."""
+    """What is known at one moment; replaced as a whole, so that no reader needs a lock."""
 
     rows: Mapping[str, Live] = field(default_factory=dict)
     seen: Mapping[str, _Seen] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class Library:
     # --- use -------------------------------------------------------------------------------------------
 
     def get(self, name: str) -> Installed:
-        """The live definition of that name; NotFound names those there are."""
+        """Return the live definition of that name. Raise NotFound, which names those there are, if there is none."""
         self.look()
         installed = self._state.installed
         try:
@@ -114,13 +114,13 @@ class Library:
             raise NotFound(f"no job definition {name[:80]!r}; there are {known}") from None
 
     def of(self, job: Job) -> Installed:
-        """The definition that a job was made with, as it was then; NotFound if its files are gone."""
+        """Return the definition that a job was made with, as it was then. Raise NotFound if its files are gone."""
         if not job.revision:  # made before revisions were kept
             return self.get(job.definition)
         return self.revision(job.revision)
 
     def revision(self, digest: str) -> Installed:
-        """The definition with the files of that digest, live or not; NotFound if they are not kept."""
+        """Return the definition with the files of that digest, live or not. Raise NotFound if they are not kept."""
         found = self._remembered.get(digest)
         if found is None:
             place = self._revisions.path(digest)
@@ -136,7 +136,7 @@ class Library:
         return iter(self.by_name().values())
 
     def by_name(self) -> Mapping[str, Installed]:
-        """All live definitions by name."""
+        """Return all live definitions by name."""
         self.look()
         return self._state.installed
 
@@ -150,7 +150,7 @@ class Library:
     # --- looking ---------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Take notice of what changed in the folder and in the database, if it is time to; others do not wait."""
+        """Read what changed in the folder and in the database, once a second; return at once if another thread does."""
         if time.monotonic() < self._due or not self._turn.acquire(blocking=False):
             return
         try:
@@ -162,12 +162,12 @@ class Library:
             self._turn.release()
 
     def look_now(self) -> None:
-        """Take notice of what this server just changed."""
+        """Read now what changed, such as what this server has just made live."""
         with self._turn:
             self._look()
 
     def _begin(self) -> None:
-        """Look for the first time: what is not in the folder any more goes, too."""
+        """Read everything for the first time; definitions whose folder has gone since the last run are removed."""
         rows, seen = self._store.all(), self._scan({})
         for name, row in rows.items():
             if row.folder and name not in _present(seen):
@@ -175,7 +175,7 @@ class Library:
         for name, found in seen.items():
             if found.digest and (name not in rows or rows[name].folder != found.digest):
                 self._store.install(name, found.digest)
-        self._show(seen)
+        self._publish(seen)
 
     def _look(self) -> None:
         before, seen = self._state.seen, self._scan(self._state.seen)
@@ -186,10 +186,10 @@ class Library:
             if found.digest and found.digest != self._digest_before(name):
                 LOG.warning("the job definition %s was changed in the folder, and is live so", name)
                 self._store.install(name, found.digest)
-        self._show(seen)
+        self._publish(seen)
 
     def _digest_before(self, name: str) -> str:
-        """What this server last read of a definition: a broken one does not count."""
+        """Return the digest that this server last read of a definition; '' for none. A broken one does not count."""
         seen = self._state.seen.get(name)
         if seen is not None and seen.digest:
             return seen.digest
@@ -197,16 +197,16 @@ class Library:
         return "" if row is None else row.folder
 
     def _scan(self, before: Mapping[str, _Seen]) -> dict[str, _Seen]:
-        """What is in the folder, read where it changed."""
+        """Return what is in the folder; only what changed is read."""
         seen = {}
         for place in sorted(self._folder.iterdir()):
-            name = place.name.encode(errors="replace").decode()  # one that is not UTF-8 can be told, too
+            name = place.name.encode(errors="replace").decode()  # a name that is not UTF-8 can be shown, too
             if name.startswith("."):
                 continue
             if _is_definition(place):
                 seen[name] = self._seen(name, place, before.get(name), bool(before))
-            elif meant := _meant(place):
-                seen[name] = _Seen((), problem=f"{name}: there is {meant}, but no {DEFINITION_FILE}", astray=True)
+            elif sign := _sign_of_definition(place):
+                seen[name] = _Seen((), problem=f"{name}: there is {sign}, but no {DEFINITION_FILE}", astray=True)
         return seen
 
     def _seen(self, name: str, place: Path, before: _Seen | None, patient: bool) -> _Seen:
@@ -221,14 +221,14 @@ class Library:
             return _Seen(signature, *self._read(name, place))
         except DefinitionError as error:
             problem = str(error)
-        except OSError as error:  # as when the disk is full: to be tried again
+        except OSError as error:  # such as a full disk: to be tried again
             signature, problem = (), f"{name}: {error.strerror}"
         if before is None or before.problem != problem:
             LOG.error("job definition left out: %s", problem)
         return _Seen(signature, problem=problem)
 
     def _read(self, name: str, place: Path) -> tuple[str, Definition]:
-        """Read, check and keep the files of a definition; returns their digest and what they define."""
+        """Read, check and keep the files of a definition; return their digest and the definition."""
         files = read_files(place)
         definition = load(name, files, self._check)
         if not self._revisions.has(digest_of(files)):  # else its script was looked at when it was kept
@@ -238,8 +238,8 @@ class Library:
                 raise DefinitionError.of(f"{name}/{script}", found)
         return self._revisions.keep(files), definition
 
-    def _show(self, seen: Mapping[str, _Seen]) -> None:
-        """Make what is live by now what everybody gets."""
+    def _publish(self, seen: Mapping[str, _Seen]) -> None:
+        """Publish what is live by now to every reader."""
         rows = self._store.all()
         installed, unusable = {}, {}
         for name, row in sorted(rows.items()):
@@ -268,9 +268,9 @@ class Library:
 
 
 def load(name: str, files: Mapping[str, bytes], check: Callable[[Definition], None]) -> Definition:
-    """Read and check the definition in files, of which the script must be one; its name must be `name`.
+    """Return the definition in files, of which the script must be one; its name must be `name`.
 
-    DefinitionError with every problem and its line.
+    Raise DefinitionError with every problem and its line.
     """
     where = f"{name}/{DEFINITION_FILE}"
     try:
@@ -294,17 +294,17 @@ def load(name: str, files: Mapping[str, bytes], check: Callable[[Definition], No
 def _is_definition(place: Path) -> bool:
     try:
         return (place / DEFINITION_FILE).is_file()
-    except OSError:  # it may not be looked into: to be told, not to be passed over
+    except OSError:  # it may not be read: to be reported, not to be passed over
         return True
 
 
-def _meant(place: Path) -> str:
-    """The file by which a folder without a definition seems to be meant for one; empty where it does not."""
+def _sign_of_definition(place: Path) -> str:
+    """Return the file by which a folder without a definition looks like that of one; '' if it does not."""
     try:
-        names = sorted(each.name for each in place.iterdir())
+        names = sorted(path.name for path in place.iterdir())
     except OSError:  # no folder, or one that may not be listed, or is gone by now
         return ""
-    return next((name for name in names if _MEANT.fullmatch(name)), "")
+    return next((name for name in names if _SIGNS.fullmatch(name)), "")
 
 
 def _present(seen: Mapping[str, _Seen]) -> set[str]:
@@ -317,6 +317,6 @@ def _signature(place: Path) -> Signature:
 
 
 def _is_fresh(signature: Signature) -> bool:
-    """Whether something was written a moment ago; times of another clock, in the future, do not count."""
+    """Check whether something was written a moment ago; times in the future, of another clock, do not count."""
     now = time.time_ns()
     return any(0 <= now - changed < _QUIET_S * 1e9 for _, changed, _ in signature)

@@ -1,7 +1,7 @@
-"""Lists of jobs, newest first, in pieces: however long, they take little memory. Imports the tables.
+"""Lists of jobs, newest first, in pages: however long, they take little memory. Imports the tables.
 
-A list is the merger of streams: one for each definition and owner that it names. A stream is a range of an index for
-each phase, already in order, and is read page by page. Between two pages nothing is held: no transaction, no
+A list is the merger of streams, one for each definition and owner that the filter names. A stream is a range of an
+index for each phase, already in order, and is read page by page. Between two pages nothing is held: no transaction, no
 connection. So a slow reader blocks nobody, and the newest ten of a million jobs cost what those of a thousand do.
 
 A job changes its phase while a list is read, never its definition, owner or time of creation. So the phases of a
@@ -26,10 +26,10 @@ _PAGE = 1024
 
 
 def summaries(engine: sa.Engine, wanted: Filter, turn: Lock) -> Iterator[JobSummary]:
-    """The jobs that a filter lets through, newest first; a job that comes or goes meanwhile may be in it or not.
+    """Return the jobs that a filter lets through, newest first; a job that comes or goes meanwhile may be in it or not.
 
-    `turn` is held while a page is read: SQLite lets go of the interpreter at each row, and sixteen lists at once would
-    spend most of their time on getting it back.
+    `turn` is held while a page is read: SQLite releases the interpreter lock at each row, and sixteen lists at once
+    would spend most of their time on getting it back.
     """
     streams = [_stream(engine, ranges, wanted.last, turn) for ranges in _streams(engine, wanted)]
     merged = heapq.merge(*streams, key=lambda job: (job.created_us, job.id), reverse=True)
@@ -37,7 +37,7 @@ def summaries(engine: sa.Engine, wanted: Filter, turn: Lock) -> Iterator[JobSumm
 
 
 def _streams(engine: sa.Engine, wanted: Filter) -> Iterator[list[sa.ColumnElement[bool]]]:
-    """The condition of each range of each stream."""
+    """Yield the conditions of the ranges of each stream."""
     definitions = _definitions(engine) if wanted.definition is None else [wanted.definition]
     owners = None if wanted.owners is None else sorted({owner or "" for owner in wanted.owners})
     of_owner = [sa.true()] if owners is None else [jobs.c.owner == owner for owner in owners]
@@ -52,7 +52,7 @@ def _streams(engine: sa.Engine, wanted: Filter) -> Iterator[list[sa.ColumnElemen
 
 
 def _definitions(engine: sa.Engine) -> Sequence[str]:
-    """The definitions that have jobs, found by jumping from one to the next in an index."""
+    """Return the definitions that have jobs, found by jumping from one to the next in an index."""
     first = sa.select(sa.func.min(jobs.c.definition).label("name")).cte("found", recursive=True)
     following = sa.select(sa.func.min(jobs.c.definition)).where(jobs.c.definition > first.c.name).scalar_subquery()
     found = first.union_all(sa.select(following).where(first.c.name.is_not(None)))
@@ -68,18 +68,21 @@ def _stream(
     yield from page
     while len(page) == size:
         last = page[-1]
-        place = sa.tuple_(sa.literal(last.created, jobs.c.created.type), sa.literal(last.id))
-        older = sa.tuple_(jobs.c.created, jobs.c.id) < place
-        page = _page(engine, _query(engine, [sa.and_(one, older) for one in ranges], size), turn)
+        position = sa.tuple_(sa.literal(last.created, jobs.c.created.type), sa.literal(last.id))
+        older = sa.tuple_(jobs.c.created, jobs.c.id) < position
+        page = _page(engine, _query(engine, [sa.and_(condition, older) for condition in ranges], size), turn)
         yield from page
 
 
 def _query(engine: sa.Engine, ranges: list[sa.ColumnElement[bool]], size: int) -> sa.Select[Any]:
-    """The newest jobs of some ranges: the database walks along the index of each, side by side, and sorts nothing."""
-    arms = [sa.select(*SUMMARY).where(one) for one in ranges]
+    """Return the query for the newest jobs of some ranges.
+
+    The database walks along the index of each and sorts nothing.
+    """
+    arms = [sa.select(*SUMMARY).where(condition) for condition in ranges]
     if len(arms) == 1:
         return _newest(arms[0], size)
-    if engine.name == "postgresql":  # sees that an arm is in order only if told so; SQLite only if not
+    if engine.name == "postgresql":  # uses the order of an arm only if it is stated; SQLite only if it is not
         arms = [_newest(arm, size).subquery().select() for arm in arms]
     return _newest(sa.union_all(*arms).subquery().select(), size)
 

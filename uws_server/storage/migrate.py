@@ -30,7 +30,7 @@ _ADVISORY_LOCK = 0x7577735F6462
 
 
 def current(url: str) -> str | None:
-    """The revision of a database; None for one that has no tables yet."""
+    """Return the revision of a database. Return None if it has no tables yet."""
     engine = engine_for(url)
     try:
         with _connected(engine) as connection:
@@ -40,21 +40,24 @@ def current(url: str) -> str | None:
 
 
 def upgrade(url: str) -> None:
-    """Bring a database up to date; ConfigurationError for one that a newer server made."""
+    """Bring a database up to date. Raise ConfigurationError if a newer server made it."""
     with _alone(url) as connection:
         before = _revision(connection)
         if before == HEAD:
             return
         _refuse_newer(before)
         if before is not None and connection.dialect.name == "sqlite":
-            LOG.warning("the database is upgraded; as it was it is kept in %s", _copy(connection, before))
+            LOG.warning("the database is upgraded; as it was it is kept in %s", _back_up(connection, before))
         _run(connection, before)
         if before is not None:
             LOG.warning("the database was upgraded from revision %s to %s", before, HEAD)
 
 
 def require_current(engine: sa.Engine) -> None:
-    """Make a new database, upgrade an old one in SQLite; ConfigurationError where that is not for a server to do."""
+    """Make a new database, and upgrade an old one in SQLite.
+
+    Raise ConfigurationError for a newer one, and for an old one in PostgreSQL, which its operator upgrades.
+    """
     with _connected(engine) as connection:
         revision = _revision(connection)
     if revision == HEAD:
@@ -69,7 +72,7 @@ def require_current(engine: sa.Engine) -> None:
 
 
 def _connected(engine: sa.Engine) -> sa.Connection:
-    """A connection to the database; ConfigurationError with what is in the way."""
+    """Return a connection to the database. Raise ConfigurationError, which says why it cannot be opened."""
     try:
         return engine.connect()
     except sa.exc.DatabaseError as error:
@@ -96,7 +99,7 @@ def _revision(connection: sa.Connection) -> str | None:
 
 @contextlib.contextmanager
 def _alone(url: str) -> Iterator[sa.Connection]:
-    """A connection in a transaction that no other migration runs beside; all or nothing of it happens."""
+    """Hold a connection in a transaction that no other migration runs beside: all of it happens, or nothing."""
     engine = engine_for(url)
     if engine.dialect.name == "sqlite":
         _take_the_lock_first(engine)
@@ -110,7 +113,7 @@ def _alone(url: str) -> Iterator[sa.Connection]:
 
 
 def _take_the_lock_first(engine: sa.Engine) -> None:
-    """Have SQLite put DDL into the transaction too, which Python's driver does not do by itself."""
+    """Make SQLite put DDL into the transaction too, which Python's driver does not do by itself."""
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
@@ -123,8 +126,8 @@ def _take_the_lock_first(engine: sa.Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _copy(connection: sa.Connection, revision: str) -> Path:
-    """Copy the file of a SQLite database; nobody can write to it meanwhile."""
+def _back_up(connection: sa.Connection, revision: str) -> Path:
+    """Copy the file of a SQLite database, to which nobody can write meanwhile, and return the copy."""
     path = Path(connection.engine.url.database or "").absolute()
     copy = path.with_name(f"{path.name}.{revision}")
     beside = copy.with_name(f"{copy.name}.new")

@@ -1,8 +1,8 @@
 """The ObsCore rows of results, kept in the database beside the size and time of the file they were read from.
 
-What counts are the files: a row is good while its file has that size and time, else it is read again. In the database,
-because that is shared by several servers, knows who may see which job, and forgets a row with its result. Imports the
-tables.
+The files decide: a row is valid while its file has that size and time, else it is read again. It is kept in the
+database because several servers share that, it knows who may see which job, and it deletes a row with its result.
+Imports the tables.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class KeptRow(NamedTuple):
 
 
 class FitsResult(NamedTuple):
-    """A result that is FITS: where it is, and what was kept of it (None for nothing)."""
+    """A result that is FITS: its job and file, and the row that is kept of it (None for none)."""
 
     job_id: str
     result_id: str
@@ -51,7 +51,7 @@ _ALL = (
 
 
 def of_jobs(engine: sa.Engine, wanted: Sequence[str]) -> Iterator[FitsResult]:
-    """The FITS results of some jobs (a few hundred), in the order of the jobs; not of those that try a draft."""
+    """Yield the FITS results of some jobs (a few hundred), in the order of the jobs, without those of trials."""
     found: dict[str, list[FitsResult]] = {job_id: [] for job_id in wanted}
     with engine.connect() as connection:
         for row in connection.execute(_ALL, {"wanted": list(wanted)}):
@@ -61,7 +61,7 @@ def of_jobs(engine: sa.Engine, wanted: Sequence[str]) -> Iterator[FitsResult]:
 
 
 def keep(engine: sa.Engine, rows: Collection[KeptRow]) -> None:
-    """Keep rows in the place of those there are; a row whose result has gone meanwhile is left out."""
+    """Store rows in place of the earlier ones; a row whose result has gone meanwhile is left out."""
     if not rows:
         return
     ids = [row.result_id for row in rows]

@@ -1,4 +1,4 @@
-"""Opens files that a script which still runs may have touched. Imports nothing of ours."""
+"""Opens files that a running script may have touched. Imports nothing of ours."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import BinaryIO
 
 
 class NotPlain(OSError):
-    """What is at a path is no plain file."""
+    """Raised for a path where there is no plain file."""
 
 
 def opened(path: Path) -> BinaryIO:
-    """A file, to be read; NotPlain for a pipe or a folder, OSError for a link and what cannot be opened.
+    """Return a file opened for reading.
+
+    Raise NotPlain for a pipe or a folder, OSError for a link or if it cannot be read.
 
     A link is not followed, and a pipe is not waited for: either may have been put there a moment ago.
     """

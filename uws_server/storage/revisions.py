@@ -1,12 +1,12 @@
-"""The files of every version of a job definition that ever was live or asked for, or that a job runs with.
+"""The files of every version of a job definition that ever was live or requested, or that a job runs with.
 
 Imports the errors only.
 
     <data>/definitions/<digest>/    job.json, the script, README.md, what else the script needs
 
-A folder is named by what is in it, and is never changed: a job that was made with it runs with it, whatever became live
-since. Two servers that keep the same files at once make the same folder. When it was kept last is its time of change:
-what is old and no longer referred to was only tried, and is swept.
+A folder is named by the digest of its files and is never changed: a job that was made with it runs with it, whatever
+became live since. Two servers that keep the same files at the same moment make the same folder. Its time of change says
+when it was kept last: what is old and no longer referred to was only tried, and is swept.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Revisions:
         self._sweep()
 
     def keep(self, files: Mapping[str, bytes]) -> str:
-        """Keep files by their names below the definition's folder; returns their digest.
+        """Keep files by their names below the definition's folder, and return their digest.
 
-        DefinitionError for too many, too large ones, and for names that lead elsewhere.
+        Raise DefinitionError for too many or too large files, and for names that lead elsewhere.
         """
         require_keepable({name: len(content) for name, content in files.items()})
         digest = digest_of(files)
@@ -64,31 +64,31 @@ class Revisions:
         return digest
 
     def has(self, digest: str) -> bool:
-        """Whether the files of that digest are kept."""
+        """Check whether the files of that digest are kept."""
         return is_digest(digest) and (self.folder / digest).is_dir()
 
     def path(self, digest: str) -> Path:
-        """The folder of the files of that digest; NotFound if they are not kept."""
+        """Return the folder of the files of that digest. Raise NotFound if they are not kept."""
         if not self.has(digest):
             raise NotFound(f"no revision {digest[:64]!r} of a job definition is kept")
         return self.folder / digest
 
     def files(self, digest: str) -> dict[str, bytes]:
-        """The files of that digest, by name; NotFound if they are not kept."""
+        """Return the files of that digest, by name. Raise NotFound if they are not kept."""
         return read_files(self.path(digest))
 
     def sweep(self, unused: Callable[[Collection[str]], Collection[str]], older_than: float) -> int:
-        """Remove what was last kept more than `older_than` seconds ago and is `unused`; count it.
+        """Remove what was last kept more than `older_than` seconds ago and is `unused`; return how many.
 
-        `unused` says which of some digests nothing refers to. What is being tried was kept a moment before its job is
-        made, so the job may take that long to be made.
+        `unused` returns those of some digests that nothing refers to. The files of a trial are kept a moment before its
+        job is made, and the job may take that long to be made.
         """
         limit = time.time() - older_than
         old = [place.name for place in self.folder.iterdir() if is_digest(place.name) and _kept(place) < limit]
         return sum(self._remove(digest, limit) for digest in unused(old)) if old else 0
 
     def _remove(self, digest: str, limit: float) -> bool:
-        """Remove the files of a digest, unless another server keeps them again at this moment."""
+        """Remove the files of a digest unless another server keeps them again now; return whether they are gone."""
         place, beside = self.folder / digest, self.folder / f".new-{secrets.token_hex(8)}"
         with contextlib.suppress(OSError):  # another server was faster
             place.rename(beside)
@@ -106,12 +106,12 @@ class Revisions:
 
 
 def is_digest(text: str) -> bool:
-    """Whether a text can be the digest of a revision."""
+    """Check whether a text can be the digest of a revision."""
     return _DIGEST.fullmatch(text) is not None
 
 
 def digest_of(files: Mapping[str, bytes]) -> str:
-    """SHA-256 of names and contents, in the order of the names: the same files give the same digest everywhere."""
+    """Return the SHA-256 of names and contents in the order of the names: the same for the same files everywhere."""
     found = hashlib.sha256()
     for name, content in sorted((name.encode(), content) for name, content in files.items()):
         found.update(b"%d:%s%d:" % (len(name), name, len(content)))
@@ -120,7 +120,10 @@ def digest_of(files: Mapping[str, bytes]) -> str:
 
 
 def read_files(place: Path) -> dict[str, bytes]:
-    """The files below a folder, by name; DefinitionError for what no definition may hold, and for too much of it."""
+    """Return the files below a folder, by name.
+
+    Raise DefinitionError for what a definition may not hold, or too much.
+    """
     found = dict(plain_files(place))
     require_keepable({name: about.st_size for name, about in found.items()})
     try:
@@ -130,9 +133,10 @@ def read_files(place: Path) -> dict[str, bytes]:
 
 
 def plain_files(place: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Name and state of each file below a folder, but for hidden ones, backups of editors and what Python compiled.
+    """Yield name and state of each file below a folder.
 
-    DefinitionError for a link that leads out of the folder and for what is no plain file.
+    Hidden files, backups of editors and what Python compiled are left out. Raise DefinitionError for a link that leads
+    out of the folder and for what is no plain file.
     """
     root = place.resolve()
     for parent, folders, names in os.walk(root):
@@ -164,7 +168,7 @@ def _is_left_out(name: str) -> bool:
 
 
 def require_keepable(sizes: Mapping[str, int]) -> None:
-    """Refuse files (sizes in bytes by name) that cannot be kept: DefinitionError with every reason."""
+    """Raise DefinitionError with every reason why files (sizes in bytes by name) cannot be kept."""
     problems = [Problem(name[:80], "no name of a file below a folder") for name in sizes if not _is_name(name)]
     if len(sizes) > MOST_FILES:
         problems.append(Problem("", f"{len(sizes):,} files came, at most {MOST_FILES:,} are allowed"))
@@ -209,7 +213,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _touch(place: Path) -> bool:
-    """Note that the files in a folder are kept now; False if there is none."""
+    """Note that the files in a folder are kept now. Return False if there is no such folder."""
     with contextlib.suppress(FileNotFoundError):
         with contextlib.suppress(PermissionError):  # a server of another user made it
             os.utime(place)
@@ -218,7 +222,7 @@ def _touch(place: Path) -> bool:
 
 
 def _kept(place: Path) -> float:
-    """When the files in a folder were kept last; infinity for one that has gone."""
+    """Return when the files in a folder were kept last; infinity if it has gone."""
     try:
         return place.stat().st_mtime
     except FileNotFoundError:

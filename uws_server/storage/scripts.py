@@ -1,6 +1,6 @@
-"""Whether a script can be read by what will run it: found out without running it. Imports the errors.
+"""Checks whether a script can be read by its interpreter, without running it. Imports the errors.
 
-A source that brings a compiler to its knees ends a process of its own, not the server.
+The compiler runs in a process of its own, which a malicious source may bring down without harm to the server.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ except SyntaxError as error:
 except (ValueError, RecursionError, MemoryError) as error:
     print(json.dumps([None, str(error) or type(error).__name__]))
 """
-_OF_BASH = re.compile(rb"line (\d+): (.*)")
+_BASH_ERROR = re.compile(rb"line (\d+): (.*)")
 
 
 def problems(kind: str, content: bytes) -> list[Problem]:
-    """What is wrong with a script of an entry's type ('python' or 'shell'), at the place `script:LINE`."""
+    """Return what is wrong with a script of an entry's type ('python' or 'shell'), at the place `script:LINE`."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -38,12 +38,12 @@ def problems(kind: str, content: bytes) -> list[Problem]:
         line = text.count("\n", 0, text.index("\0")) + 1
         return [Problem(f"script:{line}", "a NUL character came; text is expected")]
     try:
-        return _of_python(content) if kind == "python" else _of_shell(content)
+        return _problems_of_python(content) if kind == "python" else _problems_of_shell(content)
     except subprocess.TimeoutExpired:
         return [Problem("script", f"it could not be read within {_SECONDS} s")]
 
 
-def _of_python(content: bytes) -> list[Problem]:
+def _problems_of_python(content: bytes) -> list[Problem]:
     done = _run([sys.executable, "-I", "-S", "-c", _COMPILE], content)
     if done.stdout:
         line, message = json.loads(done.stdout)
@@ -53,12 +53,12 @@ def _of_python(content: bytes) -> list[Problem]:
     return []
 
 
-def _of_shell(content: bytes) -> list[Problem]:
+def _problems_of_shell(content: bytes) -> list[Problem]:
     content = content.replace(b"\r\n", b"\n")  # as it will run: staging takes the line ends of a browser away, too
     done = _run(["/bin/bash", "--norc", "--noprofile", "-n", "/dev/stdin"], content)
     if done.returncode == 0:
         return []
-    found = _OF_BASH.search(done.stderr)
+    found = _BASH_ERROR.search(done.stderr)
     if found is None:
         return [Problem("script", "bash gave it up; is it nested too deeply?")]
     return [Problem(f"script:{int(found[1])}", found[2].decode("utf-8", "replace"))]

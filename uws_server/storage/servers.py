@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from uws_server.jobs.job import utcnow
-from uws_server.storage.changes import SERVERS, prune, tell
+from uws_server.storage.changes import SERVERS, announce, prune
 from uws_server.storage.tables import UTCTime, servers
 
 
 @dataclass(frozen=True)
 class Server:
-    """One process: `place` names the space in which `pid` counts, `start` tells it from others that had the pid."""
+    """One process.
+
+    `place` names the space in which `pid` counts, `start` tells it apart from others that had the pid.
+    """
 
     id: str
     host: str
@@ -33,10 +36,10 @@ class ServerStore:
         with self._engine.begin() as connection:
             values = {name: getattr(server, name) for name in Server.__dataclass_fields__}
             connection.execute(servers.insert().values(values | {"seen": self._now()}))
-            tell(connection, server.id, "", SERVERS)
+            announce(connection, server.id, "", SERVERS)
 
     def beat(self, server: Server) -> None:
-        """Note that a process lives, and forget changes that all have heard of."""
+        """Note that a process lives, and delete changes that all have heard of."""
         with self._engine.begin() as connection:
             statement = servers.update().where(servers.c.id == server.id).values(seen=self._now())
             known = connection.execute(statement).rowcount
@@ -45,20 +48,20 @@ class ServerStore:
         prune(self._engine)
 
     def all(self) -> list[tuple[Server, float]]:
-        """Every process, and for how many seconds it has been silent by the clock of the database."""
+        """Return every process, with the seconds for which it has been silent by the clock of the database."""
         query = sa.select(*(servers.c[name] for name in Server.__dataclass_fields__), servers.c.seen, self._now())
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
         return [(Server(*about), (now - seen).total_seconds()) for *about, seen, now in rows]
 
-    def remove(self, server_id: str, teller: str) -> None:
-        """Forget a process that has ended; `teller` is the one that says so."""
+    def remove(self, server_id: str, origin: str) -> None:
+        """Delete the row of a process that has ended; `origin` is the process that announces it."""
         with self._engine.begin() as connection:
             connection.execute(servers.delete().where(servers.c.id == server_id))
-            tell(connection, teller, "", SERVERS)
+            announce(connection, origin, "", SERVERS)
 
     def _now(self) -> sa.ColumnElement[object]:
-        """The time now by one clock: that of the database, or of the machine that a SQLite file is on."""
+        """Return the time now by one clock: that of the database, or of the machine that a SQLite file is on."""
         if self._engine.dialect.name == "postgresql":
             seconds = sa.extract("epoch", sa.func.clock_timestamp())
             return sa.type_coerce(sa.cast(seconds * 1_000_000, sa.BigInteger), UTCTime)

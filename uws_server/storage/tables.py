@@ -1,6 +1,6 @@
-"""The tables of the database and how a row becomes a Job. Imports the jobs' values.
+"""The tables of the database, and how a row becomes a Job. Imports the jobs' values.
 
-The database itself is made by the migrations; a test holds these tables to what they make.
+The migrations make the database; a test checks that they make these tables.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class UTCTime(sa.types.TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
-        """Aware datetime -> microseconds."""
+        """Return the microseconds of an aware datetime."""
         return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
 
     def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
-        """Microseconds -> aware datetime."""
+        """Return the aware datetime of microseconds."""
         return None if value is None else moment_of(value)
 
 
@@ -65,7 +65,7 @@ jobs = sa.Table(
     sa.Column("forgotten", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
-# A partial index serves only a query that holds the very words of its condition: no bound parameters here.
+# A partial index serves only a query with its condition word for word: no bound parameters here.
 LISTED = jobs.c.phase != sa.literal_column(f"'{Phase.ARCHIVED}'")
 """Condition: the job is in lists that name no phase."""
 
@@ -148,7 +148,7 @@ accounts = sa.Table(
 )
 
 # The job definitions that are live (or were and are removed), and the revision that new jobs run with; `folder` is what
-# the folder of definitions held when it was last looked at ('' for nothing): a change of it is told from a start.
+# the folder of definitions held when it was last looked at ('' for nothing), so that a change is seen after a restart.
 definitions = sa.Table(
     "definitions",
     metadata,
@@ -202,7 +202,7 @@ servers = sa.Table(
     sa.Column("seen", UTCTime, nullable=False),
 )
 
-# What a server process tells the others: in SQLite only; PostgreSQL says it with NOTIFY.
+# What a server process announces to the others: in SQLite only; PostgreSQL has NOTIFY for it.
 changes = sa.Table(
     "changes",
     metadata,
@@ -229,7 +229,7 @@ _JOB_COLUMNS = tuple(jobs.c.keys())
 
 
 def job_row(job: Job) -> dict[str, Any]:
-    """The row of the table `jobs` for a new job."""
+    """Return the row of the table `jobs` for a new job."""
     return {
         "id": job.id,
         "definition": job.definition,
@@ -252,7 +252,7 @@ def job_row(job: Job) -> dict[str, Any]:
 
 
 def dump_parameters(job: Job) -> str:
-    """The parameters of a job as JSON: text, value and kind of each, and its parts where it has some."""
+    """Return the parameters of a job as JSON: text, value and kind of each, and its parts if it has some."""
     return json.dumps({name: _dump_value(value) for name, value in job.parameters.items()})
 
 
@@ -267,7 +267,7 @@ def _read_value(content: list[Any]) -> ParameterValue:
 
 
 def result_row(job_id: str, position: int, result: Result) -> dict[str, Any]:
-    """The row of the table `results` for a result of a job."""
+    """Return the row of the table `results` for a result of a job."""
     return {
         "id": result.id,
         "job_id": job_id,
@@ -282,7 +282,7 @@ def result_row(job_id: str, position: int, result: Result) -> dict[str, Any]:
 
 
 def read_job(row: Iterable[Any]) -> Job:
-    """The Job of a row of `jobs` as the database has it, without its results."""
+    """Return the Job of a row of `jobs` as the database has it, without its results."""
     kept = dict(zip(_JOB_COLUMNS, row, strict=True))
     error = kept["error"]
     return Job(
@@ -310,7 +310,7 @@ def read_job(row: Iterable[Any]) -> Job:
 
 
 def read_summary(row: Sequence[Any]) -> JobSummary:
-    """The JobSummary of a row of the columns SUMMARY; by their names it would take four times as long."""
+    """Return the JobSummary of a row of the columns SUMMARY, by position: by name takes four times as long."""
     job_id, definition, phase, *others = row
     return JobSummary(job_id, definition, _PHASES[phase], *others)
 
@@ -320,6 +320,6 @@ def _moment_or_none(microseconds: int | None) -> datetime | None:
 
 
 def read_result(row: Iterable[Any]) -> Result:
-    """The Result of a row of `results`."""
+    """Return the Result of a row of `results`."""
     result_id, _, _, name, file, mime, size, sha256, description = row
     return Result(result_id, name, file, mime, size, sha256, description)

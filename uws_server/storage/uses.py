@@ -1,7 +1,7 @@
-"""How jobs hang together: which used what, and so came of which; which runs another again, which waits for which.
+"""Which job used what another one made, which runs another one again, which waits for which. Imports the tables.
 
-The table `uses` beside `results`, and two columns of `jobs`. Imports the tables. A row of `uses` is written when a job
-ends, in the transaction that ends it. A file that is a result of ours is found by its hash.
+This is the table `uses` beside `results`, and two columns of `jobs`. A row of `uses` is written when a job ends, in the
+transaction that ends it. A file that is a result of ours is found by its hash.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from uws_server.storage.database import reading
 from uws_server.storage.tables import UTCTime, jobs, read_job, read_result, results, uses
 
 MOST: Final = 10_000
-"""Jobs that are followed from one."""
+"""Jobs that are followed from a job."""
 _MOST_NEAR = 100
-"""Jobs that wait for one, and results of one hash, that are told."""
+"""Jobs that wait for a job, and results with a hash, that are returned."""
 _AT_ONCE = 500
 _JOBS = sa.select(*(
     sa.type_coerce(column, sa.BigInteger).label(column.name) if isinstance(column.type, UTCTime) else column
@@ -33,9 +33,9 @@ _STORED = re.compile(r"/store/([0-9a-f]{32})(?:/|$)")
 
 @dataclass(frozen=True)
 class Use:
-    """A file that a job used: the parameter it was given for, how it was named, what it holds ('' if not known).
+    """A file that a job used: its parameter, the text that named it, the SHA-256 of its content ('' if not known).
 
-    `result_id` is the result of ours that it was.
+    `result_id` is the result of ours that it was, or None.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Kept(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A PENDING job, the one that it waited for, and the phase that one ended in; None for one that is no more."""
+    """A PENDING job, the id of the job it waited for, and the phase in which that ended; None if it was deleted."""
 
     job_id: str
     after: str
@@ -61,7 +61,7 @@ class Waiting(NamedTuple):
 
 
 def record(connection: sa.Connection, job_id: str, used: Sequence[Use]) -> None:
-    """Keep what a job used, each file with the result of ours that it was, if it was one."""
+    """Store what a job used, each file with the result of ours that it was, if it was one."""
     if not used:
         return
     hashes = {use.sha256 for use in used if use.sha256}
@@ -82,21 +82,21 @@ def record(connection: sa.Connection, job_id: str, used: Sequence[Use]) -> None:
 
 
 class UseStore:
-    """What jobs used, ran again and wait for, in the database of the jobs."""
+    """Which files jobs used, which jobs they run again and wait for, in the database of the jobs."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._reading = reading(engine)
 
     def upstream(self, job_ids: Collection[str]) -> Sequence[str]:
-        """Ids of some jobs and of all those that made, at any depth, what they used; at most MOST."""
+        """Return the ids of some jobs and of all that made, at any depth, what they used; at most MOST."""
         return self._walk(job_ids, lambda near: _made_for().where(uses.c.job_id == near))
 
     def downstream(self, job_ids: Collection[str]) -> Sequence[str]:
-        """Ids of some jobs and of all those that used, at any depth, what they made; at most MOST."""
+        """Return the ids of some jobs and of all that used, at any depth, what they made; at most MOST."""
         return self._walk(job_ids, lambda near: _used_by().where(results.c.job_id == near))
 
     def kept(self, job_ids: Iterable[str]) -> list[Kept]:
-        """The jobs of some ids, with all they made and used; ids of no job are passed over."""
+        """Return the jobs of some ids, with all they made and used; ids of no job are passed over."""
         wanted = list(job_ids)
         found: list[Kept] = []
         with self._reading.connect() as connection:
@@ -105,12 +105,12 @@ class UseStore:
         return found
 
     def parents(self, job_ids: Sequence[str]) -> list[str]:
-        """Ids of the jobs that some jobs run again."""
+        """Return the ids of the jobs that some jobs run again."""
         return self._in_parts(job_ids, lambda ids: sa.select(jobs.c.parent).where(
             jobs.c.id.in_(ids), jobs.c.parent.is_not(None)))  # fmt: skip
 
     def children(self, job_ids: Sequence[str]) -> list[str]:
-        """Ids of the jobs that run some jobs again, those of one job newest first."""
+        """Return the ids of the jobs that run some jobs again, those of one job newest first."""
         newest = jobs.c.created.desc()
         return self._in_parts(job_ids, lambda ids: sa.select(jobs.c.id).where(jobs.c.parent.in_(ids)).order_by(newest))
 
@@ -122,12 +122,12 @@ class UseStore:
         return found
 
     def maker(self, result_id: str) -> str | None:
-        """Id of the job that made a result, which may be deleted by now; None if there is none."""
+        """Return the id of the job that made a result, which may be deleted by now. Return None if there is none."""
         with self._reading.connect() as connection:
             return connection.execute(sa.select(results.c.job_id).where(results.c.id == result_id)).scalar()
 
     def makers(self, digest: str) -> Sequence[str]:
-        """Ids of the jobs that used or made a file of that hash."""
+        """Return the ids of the jobs that used or made a file with that hash."""
         query = sa.union(
             sa.select(results.c.job_id).where(results.c.sha256 == digest),
             sa.select(uses.c.job_id).where(uses.c.sha256 == digest),
@@ -136,13 +136,16 @@ class UseStore:
             return connection.execute(query.limit(MOST)).scalars().all()
 
     def results_with(self, digest: str) -> list[tuple[str, str]]:
-        """Job id and place (below the job's folder) of some results that hold the bytes of that hash."""
+        """Return job id and place (below the job's folder) of some results whose content has that hash."""
         query = sa.select(results.c.job_id, results.c.file).where(results.c.sha256 == digest).limit(_MOST_NEAR)
         with self._reading.connect() as connection:
             return [(job_id, file) for job_id, file in connection.execute(query)]
 
     def waiting(self, after: str | None = None) -> list[Waiting]:
-        """The PENDING jobs whose job before them has ended, or is no more; with `after`, those behind that one."""
+        """Return the PENDING jobs that follow a job which has ended or was deleted.
+
+        With `after`, only those that follow that job.
+        """
         before = jobs.alias("before")
         query = sa.select(jobs.c.id, jobs.c.after, before.c.phase)
         query = query.select_from(jobs.outerjoin(before, before.c.id == jobs.c.after))
@@ -155,7 +158,7 @@ class UseStore:
         return [Waiting(job_id, awaited, None if phase is None else Phase(phase)) for job_id, awaited, phase in rows]
 
     def held_back(self, job_ids: Sequence[str]) -> dict[str, str]:
-        """Of the PENDING jobs of these ids, those whose job before them has not ended, with the id of that one."""
+        """Return those PENDING jobs of some ids that follow a job which has not ended, with the id of that job."""
         before = jobs.alias("before")
         query = sa.select(jobs.c.id, before.c.id).select_from(jobs.join(before, before.c.id == jobs.c.after))
         unfinished = before.c.phase.not_in([phase.value for phase in ENDED])
@@ -164,13 +167,13 @@ class UseStore:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def followers(self, job_id: str) -> Sequence[str]:
-        """Ids of some jobs that wait, or waited, for a job, the oldest first."""
+        """Return the ids of some jobs that wait, or waited, for a job, the oldest first."""
         query = sa.select(jobs.c.id).where(jobs.c.after == job_id).order_by(jobs.c.created).limit(_MOST_NEAR)
         with self._reading.connect() as connection:
             return connection.execute(query).scalars().all()
 
     def is_referred_to(self, job_id: str) -> bool:
-        """Whether another job used what this one made, or runs it again."""
+        """Check whether another job used what this one made, or runs it again."""
         made = sa.select(results.c.id).where(results.c.job_id == job_id)
         used = sa.exists().where(uses.c.result_id.in_(made), uses.c.job_id != job_id)
         again = sa.exists().where(jobs.c.parent == job_id)
@@ -178,21 +181,18 @@ class UseStore:
             return bool(connection.execute(sa.select(sa.or_(used, again))).scalar())
 
     def forgotten_before(self, job_id: str) -> Sequence[str]:
-        """Ids of the deleted jobs whose records are kept because of this one, perhaps."""
+        """Return the ids of the deleted jobs whose records are perhaps kept only because of this one."""
         made = sa.select(results.c.job_id).join(uses, uses.c.result_id == results.c.id).where(uses.c.job_id == job_id)
         parent = sa.select(jobs.c.parent).where(jobs.c.id == job_id)
         query = sa.select(jobs.c.id).where(jobs.c.forgotten, sa.or_(jobs.c.id.in_(made), jobs.c.id.in_(parent)))
         with self._reading.connect() as connection:
             return connection.execute(query.where(jobs.c.id != job_id)).scalars().all()
 
-    def _walk(
-        self, job_ids: Collection[str], near: Callable[[sa.ColumnElement[str]], sa.Select[Any]]
-    ) -> Sequence[str]:
-        """Job ids reached from some, the nearest first: a recursive query, which ends in a cycle too."""
+    def _walk(self, job_ids: Collection[str], near: Callable[[sa.ColumnElement[str]], sa.Select[Any]]) -> Sequence[str]:
+        """Return the ids of jobs reached from some, the nearest first, by a recursive query; it ends in a cycle too."""
         first = sa.select(jobs.c.id.label("job_id")).where(jobs.c.id.in_(list(job_ids)[:_AT_ONCE]))
         reached = first.cte("reached", recursive=True)
-        next_ones = near(reached.c.job_id)
-        reached = reached.union(next_ones)
+        reached = reached.union(near(reached.c.job_id))
         with self._reading.connect() as connection:
             return connection.execute(sa.select(reached.c.job_id).limit(MOST)).scalars().all()
 

@@ -376,11 +376,11 @@ def test_every_change_of_others_is_heard_and_none_of_one_s_own(two_stores: tuple
 def test_a_change_that_is_taken_back_is_never_heard(two_stores: tuple[JobStore, JobStore], ear: Ear) -> None:
     _, other = two_stores
     with pytest.raises(ZeroDivisionError), other.engine.begin() as connection:
-        changes.tell(connection, other.server, new_id(), "QUEUED")
+        changes.announce(connection, other.server, new_id(), "QUEUED")
         raise ZeroDivisionError
     with other.engine.begin() as connection:
-        changes.tell(connection, other.server, "0" * 32, "QUEUED")
-    until(lambda: ear.heard)
+        changes.announce(connection, other.server, "0" * 32, "QUEUED")
+    until(lambda: ear.heard, 5)
     assert ear.heard == [("0" * 32, "QUEUED")]
 
 
@@ -393,8 +393,8 @@ def test_a_lost_connection_is_made_again_and_told(postgres_url: str) -> None:
         operator.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
     until(lambda: ear.missed == 2, what="it listens again, and says that something may have gone unheard")
     with other.engine.begin() as connection:
-        changes.tell(connection, other.server, "0" * 32, "QUEUED")
-    until(lambda: ear.heard)
+        changes.announce(connection, other.server, "0" * 32, "QUEUED")
+    until(lambda: ear.heard, 5)
     ear.watch.stop()
     store.close()
     other.close()
@@ -407,7 +407,7 @@ def test_one_who_was_away_for_too_many_changes_is_told(tmp_path: Path, monkeypat
     until(lambda: ear.missed == 1)
     with store.engine.begin() as connection:  # all at once: the listener sees them pruned
         for number in range(10):
-            changes.tell(connection, "another", f"{number:032x}", "QUEUED")
+            changes.announce(connection, "another", f"{number:032x}", "QUEUED")
         connection.exec_driver_sql("DELETE FROM changes WHERE number <= 7")
     until(lambda: len(ear.heard) == 3 and ear.missed == 2)
     ear.watch.stop()
