@@ -176,7 +176,7 @@ class GraphBuilder:
 
     def _value(self, name: str, value: ParameterValue, about: About) -> Value:
         spec = about.parameters.get(name, _UNKNOWN)
-        content = [recording.HIDDEN if recording.is_secret(name) else self._plain(each) for each in value.each]
+        content = [recording.HIDDEN if recording.is_secret(name) else self._plain(part) for part in value.each]
         return Value(
             name, tuple(content) if value.parts else content[0], spec.unit, spec.description, spec.type, spec.ucd,
             spec.editable,

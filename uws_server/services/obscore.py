@@ -70,7 +70,7 @@ def _rows(needs: Needs, wanted: Filter) -> Iterator[Row]:
 
 def _row(files: JobFiles, result: FitsResult, found: list[KeptRow]) -> dict[str, Value] | None:
     """Return the row of one result, or None for none; a row that had to be read from its file is added to `found`."""
-    path = files.place(result.job_id, result.file)
+    path = files.path_text(result.job_id, result.file)
     try:
         status = os.lstat(path)
     except OSError:

@@ -107,9 +107,9 @@ class ProvenanceReader:
         results = {(use.name, use.text): use.result_id for use in uses}
         found = []
         for name, value in job.parameters.items():
-            for number, each in enumerate(value.each if value.is_file else (), start=1):
+            for number, part in enumerate(value.each if value.is_file else (), start=1):
                 place = f"{name}/{number}" if value.parts else name
-                found.append((place, each, results.get((name, recording.redacted(each.text)))))
+                found.append((place, part, results.get((name, recording.redacted(part.text)))))
         return found
 
     # --- where to start --------------------------------------------------------------------------------
@@ -147,16 +147,16 @@ class ProvenanceReader:
         """Return everything upstream or downstream of some things, as far as the caller may look."""
         first = list(dict.fromkeys(job_id for start in starts for job_id in start.jobs))
         kept = self._uses.kept(self._ids(first, direction))
-        kept.sort(key=lambda each: each.job.created)
-        seen = {each.job.id: each for each in kept if self._may_look(each.job)}
+        kept.sort(key=lambda record: record.job.created)
+        seen = {record.job.id: record for record in kept if self._may_look(record.job)}
         wanted = {start.key for start in starts}
-        wanted |= {f"result_{use.result_id}" for each in seen.values() for use in each.used if use.result_id}
+        wanted |= {f"result_{use.result_id}" for record in seen.values() for use in record.used if use.result_id}
         builder = GraphBuilder(self._needs.base_url, self._hidden_folders(), self.definition, wanted)
-        for each in kept:
-            if each.job.id in seen:
-                builder.add(each)
+        for record in kept:
+            if record.job.id in seen:
+                builder.add(record)
             else:
-                builder.add_hidden(each)
+                builder.add_hidden(record)
         if direction is Direction.BACK:
             for job_id in first:
                 if job_id in seen:

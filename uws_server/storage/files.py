@@ -65,7 +65,7 @@ class JobFiles:
             raise NotFound(f"no job {job_id[:40]!r}")
         return self.jobs / job_id[:2] / job_id
 
-    def place(self, job_id: str, file: str) -> str:
+    def path_text(self, job_id: str, file: str) -> str:
         """Return the path of a file of a known job as text, quickly: a table of all results asks for thousands."""
         return f"{self.jobs}/{job_id[:2]}/{job_id}/{file}"
 

@@ -25,6 +25,7 @@ from processes import carrying, until
 from uws_server.app import build
 from uws_server.config import Config
 from uws_server.errors import BadRequest, Conflict, Forbidden, InvalidParameters, NotFound, problems_of
+from uws_server.execution.observers import Observer
 from uws_server.jobs.job import Filter, Job, JobError, Progress, utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.resources import definitions_folder
@@ -404,6 +405,50 @@ def test_what_is_known_of_files_that_are_gone_is_tidied_away(services: Services,
     for _ in range(256):  # a part at a time
         services.housekeeping.idle()
     assert [each for each in (tmp_path / "data" / "hashes").rglob("*") if each.is_file()] == []
+
+
+class Failing(Observer):
+    """An observer whose every method raises."""
+
+    def job_changed(self, job_id: str) -> None:
+        raise RuntimeError(job_id)
+
+    def changes_missed(self) -> None:
+        raise RuntimeError("missed")
+
+    def idle(self) -> None:
+        raise RuntimeError("idle")
+
+
+class Listening(Observer):
+    """An observer that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def job_changed(self, job_id: str) -> None:
+        self.heard.append(job_id)
+
+    def changes_missed(self) -> None:
+        self.heard.append("missed")
+
+    def idle(self) -> None:
+        self.heard.append("idle")
+
+
+def test_every_observer_hears_of_a_job_also_after_one_that_fails(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    listening = Listening()
+    for observer in (Failing(), listening):
+        services.scheduler.observers.add(observer)
+    held, aborted = dummy(services), dummy(services)
+    desk(services).hold(held)
+    assert desk(services).abort(aborted).phase is Phase.ABORTED
+    services.scheduler.observers.changes_missed()
+    services.scheduler.observers.idle()
+    assert listening.heard == [held.id, aborted.id, "missed", "idle"]
+    assert caplog.text.count("Failing failed") == 4
 
 
 # --- looking -----------------------------------------------------------------------------------------------
