@@ -1,1 +1,1 @@
-"""The ASGI side under bottle: the application as WSGI, requests that wait for a change, turns, and who wakes whom."""
+"""The ASGI side under bottle: WSGI adapter, long polling, a throttle for each client, and their notifier."""

@@ -1,9 +1,9 @@
-"""Long polling: lets clients WAIT: an ASGI application around another one. Imports its types and the notifier.
+"""Long polling: lets clients wait for a change of a job. An ASGI application around another one; imports the notifier.
 
-A request that may wait is put to the application like any other. Where that answers with the header `X-Park`,
-nothing is sent yet: the client waits here, in the event loop, without a thread, a database connection or a lock,
-until its job changes or its time is over; then the application is asked again. Who sent the same request is
-served by the same answer.
+A request that may wait is passed to the application like any other. If the application answers with the header
+`X-Park`, nothing is sent yet: the client waits here, in the event loop, without a thread, a database connection or a
+lock, until its job changes or its time is over; then the application is asked again. All who sent the same request form
+a group, which one answer serves.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ LOG = logging.getLogger(__name__)
 HEADER = "X-Park"
 """What the application answers with to have a request wait: `<seconds at most> <state now> [<owner>]`.
 
-The state is a word that the next answer is compared with: another one ends the wait (the phase, say). The owner is
-who is counted; without one, it is the client's address.
+The state is a word, such as the phase: the wait ends when that of a later answer is another one. The number of waiting
+clients is limited for each owner; for those without one, for each address.
 """
 
 _NAME = HEADER.lower().encode()
 _JOB = re.compile(r"/rest/[^/]+/(?:sync/)?([0-9a-f]{32})(/sync)?")
 """A request that may wait: for a job with a query string, or for the answer to a synchronous call."""
-_TELLS_NOTHING = frozenset(
+_IRRELEVANT = frozenset(
     b"accept-encoding accept-language cache-control connection dnt forwarded keep-alive pragma priority referer te "
     b"traceparent tracestate upgrade-insecure-requests user-agent via x-forwarded-for x-forwarded-host "
     b"x-forwarded-port x-forwarded-proto x-real-ip x-request-id".split()
 )
-"""Headers on which the answer to a GET of a job does not depend; requests that differ elsewhere are not the same."""
+"""Headers on which the answer to a GET of a job does not depend: requests that differ only in them are the same."""
 _RECHECKS_PER_S = 50
-"""With many waiting, the rechecks take no more than this of the application's time: they come later then."""
+"""Rechecks by all groups together: with many groups, each is rechecked less often."""
 _TURNS = 4
-"""How many groups ask the application at the same time: other requests must not queue behind all of them."""
-_CROWDED_S = (1.0, 2.0)
-"""How long a request waits when too many wait already: some clients ask again at once, without a pause."""
+"""Groups that may ask the application at the same time: other requests must not queue behind all of them."""
+_FULL_WAIT_S = (1.0, 2.0)
+"""Seconds (at least, at most) that a request waits without a place: some clients ask again without a pause."""
 
 
 class Places:
-    """How many wait: in all, and of each owner."""
+    """Counts the clients that wait: in all, and of each owner."""
 
     def __init__(self, most: int, most_each: int) -> None:
         self.taken = 0
@@ -54,7 +54,7 @@ class Places:
         self._most, self._most_each = most, most_each
 
     def take(self, owner: str) -> bool:
-        """Take a place for this owner if one is free."""
+        """Take a place for this owner. Return False if none is free."""
         if self.taken >= self._most or self._each[owner] >= self._most_each:
             return False
         self.taken += 1
@@ -71,7 +71,7 @@ class Places:
 
 @dataclass(frozen=True)
 class _WaitRequest:
-    """What our own header says; `owner` is empty for nobody."""
+    """What the header `X-Park` of an answer says; `owner` is empty for a caller without an account."""
 
     seconds: float
     state: str
@@ -80,7 +80,7 @@ class _WaitRequest:
 
 @dataclass
 class _Answer:
-    """What the application answered, held back; `wait` is None if it is to be sent at once."""
+    """An answer of the application that is held back; `wait` is None if it is to be sent at once."""
 
     messages: list[Message] = field(default_factory=list)
     wait: _WaitRequest | None = None
@@ -89,7 +89,7 @@ class _Answer:
         self.messages.append(message)
 
     def open(self) -> None:
-        """Take our own header out, and read it."""
+        """Take the header `X-Park` out of the answer, and read it."""
         headers = self.messages[0].get("headers", [])
         for text in [value.decode("latin-1") for name, value in headers if name.lower() == _NAME]:
             seconds, state, owner = [*text.split(" ", 2), ""][:3]
@@ -103,13 +103,13 @@ class _Answer:
 
 
 def peer_address(scope: Scope) -> str:
-    """The address at the other end of the connection; '' where there is none."""
+    """Return the address at the other end of the connection; '' if there is none."""
     host, _ = scope.get("client") or ("", 0)
     return str(host)
 
 
 class _Waiter:
-    """One client that waits. A class with slots: there are thousands."""
+    """A client that waits. A class with slots: there are thousands of them."""
 
     __slots__ = ("address", "deadline", "owner", "send", "since", "state")
 
@@ -123,32 +123,32 @@ class _Waiter:
 
 
 class _Group:
-    """Those who sent the same request: one answer serves them all.
+    """The clients that sent the same request: one answer serves them all.
 
-    Nothing runs for a group that waits. A notification, a newcomer or the clock starts a task that asks the
-    application, again as long as there was another reason meanwhile. An answer is only for those who came before it was
-    asked for.
+    Nothing runs for a group that waits. A notification, a new member or the clock starts a task that asks the
+    application, and asks again as long as there was another reason meanwhile. An answer is only for the members that
+    came before it was asked for.
     """
 
     def __init__(self, polling: LongPolling, key: object, job_id: str, scope: Scope) -> None:
         self._polling, self._key, self._job_id, self._scope = polling, key, job_id, scope
         self._loop = asyncio.get_running_loop()
         self._waiting: set[_Waiter] = set()
-        self._fresh: list[_Waiter] = []
-        self._rung = False
+        self._new: list[_Waiter] = []
+        self._notified = False
         self._due = math.inf
         self._asking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         polling.notifier.listen(job_id, self.stir)  # before the application reads the database: no notification is lost
 
     def join(self, waiter: _Waiter) -> None:
-        """One more waits."""
+        """Add a client to the group."""
         self._waiting.add(waiter)
-        self._fresh.append(waiter)
+        self._new.append(waiter)
         self._ask()
 
     def leave(self, waiter: _Waiter) -> None:
-        """A client waits no longer: it was answered, or hung up."""
+        """Remove a client that was answered, or hung up."""
         if waiter not in self._waiting:
             return
         self._waiting.remove(waiter)
@@ -158,8 +158,8 @@ class _Group:
             self._close()
 
     def stir(self) -> None:
-        """Look whether the answer has changed for anyone."""
-        self._rung = True
+        """Check whether the answer has changed for any member."""
+        self._notified = True
         self._ask()
 
     def _ask(self) -> None:
@@ -167,11 +167,11 @@ class _Group:
             self._asking = self._loop.create_task(self._answer())
 
     async def _answer(self) -> None:
-        while self._waiting and (self._rung or self._fresh):
-            asked_for = self._fresh
-            if self._rung:
+        while self._waiting and (self._notified or self._new):
+            asked_for = self._new
+            if self._notified:
                 asked_for, self._due = list(self._waiting), math.inf
-            self._rung, self._fresh = False, []
+            self._notified, self._new = False, []
             self._serve(asked_for, await self._polling.ask(self._scope))
         self._asking = None
         if self._waiting:
@@ -205,16 +205,16 @@ class _Group:
 
 
 def _is_for(waiter: _Waiter, answer: _Answer, now: float) -> bool:
-    """Whether this is the answer that a client has waited for."""
+    """Check whether this is the answer that a client has waited for."""
     return answer.wait is None or answer.wait.state != waiter.state or now >= waiter.deadline
 
 
 class LongPolling:
     """The ASGI application: requests that may wait are kept here, all others go straight to `application`.
 
-    At most `most` wait, `most_each` of one owner; who comes then is held for a second or two and answered. Every
-    `recheck_s` seconds the application is asked again, should a change have gone unheard. `address` says where a
-    request comes from.
+    At most `most` clients wait, `most_each` of one owner; further ones are held for a second or two and then answered.
+    Every `recheck_s` seconds the application is asked again, in case a notification was lost. `address` returns the
+    address that a request comes from.
     """
 
     def __init__(
@@ -245,31 +245,31 @@ class LongPolling:
             await self._wait(job[1], scope, receive, send)
 
     def close(self) -> None:
-        """Answer everyone with what there is: the server stops."""
+        """Answer every client with the answer as it is now, because the server stops."""
         self.closing = True
         for group in tuple(self._groups.values()):
             group.stir()
 
     async def _wait(self, job_id: str, scope: Scope, receive: Receive, send: Send) -> None:
-        tells = tuple(pair for pair in scope["headers"] if pair[0] not in _TELLS_NOTHING)
+        relevant = tuple(pair for pair in scope["headers"] if pair[0] not in _IRRELEVANT)
         address = self._address(scope)
-        # who shows an account may be refused for what came from the same address
-        known = any(name == b"authorization" for name, _ in tells)
-        key = scope["path"], scope["query_string"], tells, address if known else ""
+        # a request with an account may be refused because of others from its address: the answer depends on that
+        has_account = any(name == b"authorization" for name, _ in relevant)
+        key = scope["path"], scope["query_string"], relevant, address if has_account else ""
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group(self, key, job_id, scope)
         waiter = _Waiter(address, send, asyncio.get_running_loop().time())
         group.join(waiter)
         try:
-            # says so when the client has gone, and when its answer is out
+            # the message comes when the client has gone, and when its answer is sent
             while (await receive())["type"] != "http.disconnect":
                 pass
         finally:
             group.leave(waiter)
 
     async def ask(self, scope: Scope) -> _Answer:
-        """The application's answer to a request without a body."""
+        """Return the application's answer to a request without a body; one with status 500 if it fails."""
         answer = _Answer()
         try:
             async with self._turns:
@@ -283,18 +283,18 @@ class LongPolling:
         return answer
 
     def admit(self, waiter: _Waiter, wait: _WaitRequest) -> None:
-        """Grant a newcomer its time, or a second or two if too many wait."""
+        """Grant a new member its time, or a second or two if too many clients wait."""
         owner = f"owner {wait.owner}" if wait.owner else f"address {waiter.address}"
         seconds = wait.seconds
         if self.places.take(owner):
             waiter.owner = owner
         else:
-            seconds = min(seconds, random.uniform(*_CROWDED_S))
+            seconds = min(seconds, random.uniform(*_FULL_WAIT_S))
         waiter.state = wait.state
         waiter.deadline = waiter.since + seconds
 
     def deliver(self, answer: _Answer, send: Send) -> None:
-        """Send an answer; a client that reads slowly keeps nobody else waiting."""
+        """Send an answer in a task of its own: a client that reads slowly keeps nobody else waiting."""
         task = asyncio.get_running_loop().create_task(answer.release(send))
         self._deliveries.add(task)
         task.add_done_callback(self._delivered)
@@ -305,17 +305,17 @@ class LongPolling:
             LOG.error("an answer could not be sent", exc_info=task.exception())
 
     def recheck_s(self) -> float:
-        """How long until the application is asked again without A notification."""
+        """Return the seconds until the application is asked again without a notification."""
         return max(self._recheck_s, len(self._groups) / _RECHECKS_PER_S)
 
     def forget(self, key: object, group: _Group) -> None:
-        """A group has gone."""
+        """Remove a group that has no members any more."""
         if self._groups.get(key) is group:
             del self._groups[key]
 
 
 def _no_body() -> Receive:
-    """A request body that is empty, and a client that stays."""
+    """Return a receiver for an empty request body and a client that stays."""
     sent = False
 
     async def receive() -> Message:

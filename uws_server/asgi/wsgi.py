@@ -1,8 +1,8 @@
-"""Runs a WSGI application in threads behind an event loop (ASGI). Imports the types of it.
+"""Runs a WSGI application in threads behind an event loop (ASGI). Imports its types.
 
-A request takes a thread only while the application works on it: small bodies are read before, and an answer of any
+A request occupies a thread only while the application works on it: small bodies are read before, and an answer of any
 length is sent piece by piece, each made when the client has taken the one before. So clients that send or read slowly
-hold no thread; who sends much slowly holds one of those kept for that.
+hold no thread; a large body that comes slowly holds one of those reserved for that.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NO_BODY = frozenset({204, 304})
 
 
 class _ClientGone(BaseException):
-    """The client hung up while its request was read; no Exception, because nobody is to answer it."""
+    """Raised when the client hangs up while its request is read; no Exception, because nobody is to answer it."""
 
 
 def _none(_scope: Scope) -> bool:
@@ -41,11 +41,11 @@ def _none(_scope: Scope) -> bool:
 
 
 class WsgiAdapter:
-    """The ASGI application that hands each request to `application` in one of `threads` threads.
+    """The ASGI application that passes each request to `application` in one of `threads` threads.
 
-    Requests of which `is_quick` says that they never wait for anything have few threads of their own: more would
-    only contend for the interpreter (with 16 instead of 4, they take a quarter longer). What the application returns
-    is iterated over as the client takes it, not always in the same thread.
+    Requests for which `is_quick` returns True never wait for anything and have few threads of their own: more would
+    only contend for the interpreter (with 16 instead of 4, they take a quarter longer). What the application returns is
+    iterated over as the client takes it, not always in the same thread.
     """
 
     def __init__(self, application: WSGI, threads: int, is_quick: Callable[[Scope], bool] = _none) -> None:
@@ -55,7 +55,7 @@ class WsgiAdapter:
         self._uploaders = ThreadPoolExecutor(threads, "upload")
 
     def close(self) -> None:
-        """Wait until the threads have done what they were at."""
+        """Wait until the threads have finished their requests."""
         for pool in (self._workers, self._quick, self._uploaders):
             pool.shutdown(cancel_futures=True)
 
@@ -122,7 +122,7 @@ class _Exchange:
         self._lock = threading.Lock()  # a server that stops may close while a piece is made
 
     def begin(self) -> _Piece | None:
-        """Call the application; the first piece, or None if the client has gone."""
+        """Call the application and return the first piece of its answer. Return None if the client has gone."""
         with self._lock:
             try:
                 self._body = self._application(self._environ, self._start)
@@ -133,12 +133,12 @@ class _Exchange:
             return self._gather()
 
     def next(self) -> _Piece:
-        """The next piece."""
+        """Return the next piece."""
         with self._lock:
             return self._gather()
 
     def close(self) -> None:
-        """Tell what the application returned that no more is wanted."""
+        """Close the application's answer, of which no more is wanted."""
         with self._lock:
             self._close()
 
@@ -159,7 +159,7 @@ class _Exchange:
         return _Piece(b"".join(gathered), last=True)
 
     def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
-        """PEP 3333's start_response; what comes again, with an error, counts as long as nothing is sent."""
+        """Take status and headers, as PEP 3333's start_response; a second call, with an error, replaces the first."""
         self.status = int(status.split(" ", 1)[0])
         self.headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         return self._written.append
@@ -186,7 +186,7 @@ class _Rest(io.RawIOBase):
         return count
 
     def _message(self) -> Message:
-        """The next part, from the event loop; a loop that has ended means that the client has gone."""
+        """Return the next part, from the event loop. Raise _ClientGone if the loop has ended."""
         coming = asyncio.run_coroutine_threadsafe(_received(self._receive), self._loop)
         while not self._loop.is_closed():
             with contextlib.suppress(TimeoutError):
@@ -195,7 +195,7 @@ class _Rest(io.RawIOBase):
 
 
 async def _beginning(headers: Headers, receive: Receive) -> tuple[bytes, bool]:
-    """The request body if it is small, else how it begins; and whether that is all of it."""
+    """Return the request body if it is small, else its beginning; and whether that is all of it."""
     announced = next((value for name, value in headers if name == b"content-length"), b"")
     chunked = any(name == b"transfer-encoding" for name, _ in headers)
     if not chunked and announced in (b"", b"0"):
@@ -223,14 +223,14 @@ async def _disconnected(receive: Receive) -> None:
 
 
 def _with_length(headers: Headers, length: int) -> Headers:
-    """The headers with the length of the body, so that it need not be sent in chunks."""
+    """Return the headers with the length of the body, so that it need not be sent in chunks."""
     if any(name == b"content-length" for name, _ in headers):
         return headers
     return [*headers, (b"content-length", b"%d" % length)]
 
 
 def _environ(scope: Scope, body: Any) -> Environ:
-    """The request as PEP 3333 has it: bytes disguised as Latin-1 text."""
+    """Return the request as PEP 3333 has it: bytes decoded as Latin-1."""
     server, port = scope.get("server") or ("localhost", 80)
     address, client_port = scope.get("client") or ("", 0)
     environ: Environ = {

@@ -203,8 +203,8 @@ def test_who_may_have_missed_rings_asks_again(jobs: Jobs, adapter: WsgiAdapter) 
     apart(scenario)
 
 
-def test_no_ring_is_lost_in_a_thousand_races(jobs: Jobs, adapter: WsgiAdapter) -> None:
-    """A job changes at about the moment at which somebody begins to wait for it; a lost ring would never be heard."""
+def test_no_notification_is_lost_in_a_thousand_races(jobs: Jobs, adapter: WsgiAdapter) -> None:
+    """A job changes just when somebody begins to wait for it; a notification that is lost would cost 20 s."""
 
     async def race(polling: LongPolling, number: int) -> str:
         job = f"{number:032x}"

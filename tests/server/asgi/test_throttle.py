@@ -119,4 +119,4 @@ def test_nothing_is_left_of_those_who_have_gone(place: Place) -> None:
         assert [place.get(path, who) for who in "ab"] == [status] * 2
     assert [place.get("/broken", "a") for _ in range(2 * EACH)] == [500] * 2 * EACH
     assert place.get("/quick", "a") == 200
-    until(lambda: not place.fair._lines)
+    until(lambda: not place.fair._queues)
