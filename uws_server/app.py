@@ -33,7 +33,7 @@ Application = Callable[[Any, Any], Iterable[bytes]]
 
 
 def build(services: Services) -> Application:
-    """The application: the programs' door under /rest and /store, the people's door everywhere else."""
+    """Return the application: the programs' door under /rest and /store, the people's door everywhere else."""
     app = Bottle()
     pages = Pages(services)
     UWS(services).routes(app)
@@ -52,7 +52,7 @@ def build(services: Services) -> Application:
 
 
 def _with_headers(app: Bottle) -> Application:
-    """Every response says that its type is meant, and keeps its address from other sites."""
+    """Return the application with headers that pin the type of each response and keep its address from other sites."""
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
@@ -65,7 +65,7 @@ def _with_headers(app: Bottle) -> Application:
 
 
 class _Errors:
-    """Bottle plugin: an error raised by a handler becomes a response with one sentence."""
+    """Bottle plugin that makes a response of one sentence of an error that a handler raises."""
 
     name = "errors"
     api = 2
@@ -83,21 +83,21 @@ class _Errors:
                 if error.status >= 500:
                     return _failed(self.pages, error)
                 return _answer(self.pages, error.status, str(error))
-            except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an id, the log the rest
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a number, the log the rest
                 return _failed(self.pages, error)
 
         return handle
 
 
 def _failed(pages: Pages, error: Exception | None) -> HTTPResponse:
-    """The answer to a failure of the server: a number, under which the log tells the rest."""
+    """Return the response to a failure of the server: a number, under which the log has the details."""
     number = secrets.token_hex(4)
     LOG.error("error %s at %s %s", number, request.method, request.path, exc_info=error)
     return _answer(pages, 500, f"the server failed; its log tells more under the number {number}")
 
 
 def _answer(pages: Pages, status: int, sentence: str) -> HTTPResponse:
-    """The sentence as a page for a browser that looks at pages, as VOTable or text for everyone else."""
+    """Return the sentence as a page for a browser that looks at pages, as VOTable or text for everyone else."""
     sentence = sentence.encode("utf-8", "replace").decode()  # JSON can bring halves of characters
     program = request.path.startswith(("/rest/", "/store/", "/jdl"))
     if not program and "text/html" in request.get_header("Accept", ""):
@@ -114,20 +114,24 @@ def _answer(pages: Pages, status: int, sentence: str) -> HTTPResponse:
 
 
 def _of_bottle(pages: Pages, error: HTTPError) -> HTTPResponse:
-    """The answer to what no handler takes, and to what failed after its handler: a list is made as it is sent."""
+    """Return the response to an error of bottle: to a request that no handler takes, or a failure after its handler.
+
+    A list is made while it is sent.
+    """
     if error.status_code == 500:
         return _failed(pages, error.exception)
     if "Allow" not in error.headers:
         return _answer(pages, error.status_code, _sentence(error))
     allowed = set(error.headers["Allow"].split(","))
     allowed |= {"HEAD"} if "GET" in allowed else set()
-    told = request.method == "OPTIONS"
-    response = HTTPResponse("", 204) if told else _answer(pages, error.status_code, _sentence(error))
+    is_asked = request.method == "OPTIONS"
+    response = HTTPResponse("", 204) if is_asked else _answer(pages, error.status_code, _sentence(error))
     response.set_header("Allow", ", ".join(sorted(allowed)))
     return response
 
 
 def _sentence(error: HTTPError) -> str:
+    """Return what is wrong with a request that no handler takes, with a hint."""
     if error.status_code == 404:
         hint = ": no address of this server ends with a slash" if request.path.endswith("/") else ""
         return f"there is nothing at {request.path[:200]}{hint}"
@@ -139,7 +143,7 @@ def _sentence(error: HTTPError) -> str:
 
 
 def _require_own(services: Services) -> None:
-    """Refuse pages of other sites, in plain text: a page of ours would tell them more than they are to know."""
+    """Refuse pages of other sites, in plain text: a page of ours would show them more than they may know."""
     try:
         require_own(services, request.environ)
     except ServerError as error:

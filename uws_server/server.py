@@ -1,4 +1,4 @@
-"""The process that serves: listens, runs the WSGI application in threads behind uvicorn. Imports the application.
+"""The process that serves: listens, and runs the WSGI application in threads behind uvicorn. Imports the application.
 
 uvicorn reads and writes all connections in one event loop; the bottle application stays plain WSGI.
 """
@@ -47,7 +47,7 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     services.start()
     adapter = WsgiAdapter(app.build(services), _THREADS, _is_quick)
     try:
-        address = functools.partial(_client_address, services)
+        address = functools.partial(_client_address, config)
         polling = LongPolling(Throttle(adapter, address, _OF_ONE_CLIENT, _is_quick), notifier, address=address)
         settings = _uvicorn_settings(polling)
         with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
@@ -71,14 +71,14 @@ class _Waker(Observer):
         self._notifier.notify_all()
 
 
-def _client_address(services: Services, scope: Scope) -> str:
-    """Where a request comes from, as the application has it."""
+def _client_address(config: Config, scope: Scope) -> str:
+    """Return the address that a request comes from, as the application has it."""
     forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
-    return address_of(services, {"REMOTE_ADDR": peer_address(scope), "HTTP_X_FORWARDED_FOR": forwarded})
+    return address_of(config, {"REMOTE_ADDR": peer_address(scope), "HTTP_X_FORWARDED_FOR": forwarded})
 
 
 def _is_quick(scope: Scope) -> bool:
-    """Whether a request asks for nothing but what the database says of one job."""
+    """Check whether a request asks only for what the database says of one job."""
     return scope["method"] in ("GET", "HEAD") and _QUICK.fullmatch(scope["path"]) is not None
 
 
@@ -97,14 +97,14 @@ def _uvicorn_settings(polling: LongPolling) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Answers those who wait when it is told to stop, rather than hanging up on them."""
+    """Answers the clients that wait when it is asked to stop, rather than cutting them off."""
 
     def __init__(self, settings: uvicorn.Config, polling: LongPolling) -> None:
         super().__init__(settings)
         self._polling = polling
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, finish what was begun, close."""
+        """Stop listening, finish the requests that were begun, close."""
         self._polling.close()
         await super().shutdown(sockets)
 
@@ -149,7 +149,7 @@ def _address(listener: socket.socket) -> str:
 
 
 def _raise_file_limit() -> None:
-    """Each client that waits holds a socket: take as many as the system allows."""
+    """Raise the limit of open files as far as the system allows: each client that waits holds a socket."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

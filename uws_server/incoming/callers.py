@@ -1,7 +1,8 @@
 """Who sent a request: reads Authorization, the share token and the address. Imports the services and the rights.
 
-Both doors use it. Accounts send HTTP Basic with name and token, or `Bearer name.token`. An empty name is nobody, not a
-wrong one. The client's address is believed from X-Forwarded-For only where the request came from a configured proxy.
+Both doors use it. Accounts send HTTP Basic with name and token, or `Bearer name.token`. An empty name stands for no
+account, not for a wrong one. The client's address is taken from X-Forwarded-For only if the request came from a
+configured proxy.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
+from uws_server.config import Config
 from uws_server.errors import BadRequest
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
 from uws_server.services.rights import Caller
 
-_KEPT = "uws_server.services.job_service"
+_ENVIRON_KEY = "uws_server.services.job_service"
 """Where the job service of a request is kept while the request lasts."""
 
 SHARE = "share"
@@ -26,25 +28,25 @@ SHARE = "share"
 
 
 def job_service_of(services: Services, environ: dict[str, Any]) -> JobService:
-    """The job service for the caller of a request; Unauthorized if it names an account wrongly."""
-    kept = environ.get(_KEPT)
-    if isinstance(kept, JobService):
-        return kept
-    address = address_of(services, environ)
+    """Return the job service for the caller of a request. Raise Unauthorized for a wrong name or token."""
+    known = environ.get(_ENVIRON_KEY)
+    if isinstance(known, JobService):
+        return known
+    address = address_of(services.config, environ)
     caller = _account(services, environ.get("HTTP_AUTHORIZATION", ""), address)
     query = environ.get("QUERY_STRING", "")
     share = parse_qs(query).get(SHARE, [""])[-1] if SHARE in query else ""
     job_service = JobService(services, replace(caller, share=share or None, address=address))
-    environ[_KEPT] = job_service
+    environ[_ENVIRON_KEY] = job_service
     return job_service
 
 
-def address_of(services: Services, environ: Mapping[str, Any]) -> str:
-    """The client's address: the last one that no configured proxy has."""
+def address_of(config: Config, environ: Mapping[str, Any]) -> str:
+    """Return the client's address: the last one that is not that of a configured proxy."""
     address = str(environ.get("REMOTE_ADDR", ""))
-    if not services.config.server.proxies:
+    if not config.server.proxies:
         return address
-    proxies = set(services.config.server.proxies)
+    proxies = {proxy.strip() for proxy in config.server.proxies.split(",") if proxy.strip()}
     forwarded = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     while address in proxies and forwarded:
         address = forwarded.pop()

@@ -30,7 +30,7 @@ _CHUNK = 1 << 18
 
 @dataclass
 class Form:
-    """What came: values by name (as sent) and spooled files by name (in lower case).
+    """The fields of a request: values by name (as sent) and spooled files by name (in lower case).
 
     Of several files of one name, the second is `name[2]`, and so on.
     """
@@ -40,20 +40,20 @@ class Form:
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def take(self, name: str) -> str | None:
-        """The last value of a name in any case, removed from the form; None if it did not come."""
+        """Return the last value of a name in any case, removed from the form. Return None if it did not come."""
         return next(reversed(self.take_all(name)), None)
 
     def take_all(self, name: str) -> list[str]:
-        """Every value of a name in any case, removed from the form."""
+        """Return every value of a name in any case, removed from the form."""
         keys = [key for key in self.values if key.lower() == name.lower()]
         return [value for key in keys for value in self.values.pop(key)]
 
     def add(self, name: str, value: str) -> None:
-        """One more value of a name."""
+        """Add a value of a name."""
         self.values.setdefault(name, []).append(value)
 
     def attach(self, name: str, upload: Upload) -> None:
-        """One more file of a name."""
+        """Add a file of a name."""
         key = name
         while key in self.uploads:
             self._numbers[name] = self._numbers.get(name, 1) + 1
@@ -63,7 +63,7 @@ class Form:
 
 @contextlib.contextmanager
 def reading(environ: Mapping[str, Any], spool: Spool, most: int) -> Iterator[Form]:
-    """The form of a request (body and query string); files that nobody took are removed at the end."""
+    """Give the form of a request (body and query string); files that nobody took are removed at the end."""
     form = Form()
     try:
         for name, value in query(environ):
@@ -76,7 +76,7 @@ def reading(environ: Mapping[str, Any], spool: Spool, most: int) -> Iterator[For
 
 @contextlib.contextmanager
 def receiving(environ: Mapping[str, Any], spool: Spool, most: int, name: str) -> Iterator[Upload]:
-    """The body of a request as one file, removed at the end if nobody took it.
+    """Give the body of a request as one file, removed at the end if nobody took it.
 
     The file has the name that Content-Disposition gives, else `name`.
     """
@@ -96,9 +96,9 @@ def receiving(environ: Mapping[str, Any], spool: Spool, most: int, name: str) ->
 
 
 def query(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Names and values of the query string."""
+    """Return names and values of the query string. Raise BadRequest if it is no UTF-8 text or too long."""
     try:
-        text = environ.get("QUERY_STRING", "").encode("latin-1").decode("utf-8")  # bytes in disguise (PEP 3333)
+        text = environ.get("QUERY_STRING", "").encode("latin-1").decode("utf-8")  # bytes decoded as Latin-1 (PEP 3333)
     except UnicodeError as error:
         raise BadRequest("the query string is not UTF-8 text") from error
     return _decode(text, "query string")
@@ -232,7 +232,7 @@ class _Part:
             raise TooLarge(f"values that are no files may have {_MOST_TEXT:,} bytes in all; send long ones as files")
 
     def close(self) -> int:
-        """Hand the part to the form; returns how much text it was."""
+        """Add the part to the form, and return how many bytes of text it was."""
         if self._path is not None:
             self._stream.close()
             self._form.attach(self._name.lower(), Upload(self._path, str(self._filename)))

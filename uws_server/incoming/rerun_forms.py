@@ -1,4 +1,4 @@
-"""The step list that a request brings and what it wants of a rerun, read from forms and JSON. Imports the reruns.
+"""Reads the step list that a request brings, and what it asks of a rerun, from forms and JSON. Imports the reruns.
 
 Both doors use it.
 """
@@ -23,64 +23,69 @@ _FIRST = re.compile(r"[0-9]{1,6}")
 
 
 def read_history(reruns: Reruns, form: Form) -> RerunSource | None:
-    """The step list that a form brings: `file` (FITS with VO-TAGS), or `provenance` (JSON as text or file)."""
-    file, told_file = form.uploads.get("file"), form.uploads.get("provenance")
+    """Return the step list of a form: from `file` (FITS with VO-TAGS) or `provenance` (JSON as text or file).
+
+    Return None if there is none.
+    """
+    file, json_file = form.uploads.get("file"), form.uploads.get("provenance")
     text = form.take("provenance")
     if file is not None:
         with file.path.open("rb") as stream:
             looks_like_json = stream.read(1).strip() in (b"{", b"[")
         if not looks_like_json:
             source = reruns.of_fits(file.path, file.filename)
-            _done_with(form, "file")
+            _remove_files(form, "file")
             return source
-        told_file = file
-    if told_file is not None:
-        source = reruns.of_text(read_document(told_file))
-        _done_with(form, "file", "provenance")
+        json_file = file
+    if json_file is not None:
+        source = reruns.of_text(read_document(json_file))
+        _remove_files(form, "file", "provenance")
         return source
     return reruns.of_text(text) if text is not None and text.strip() else None
 
 
 def read_document(upload: Upload) -> bytes:
-    """The content of a JSON document that came as a file; BadRequest for one that is longer than any step list."""
+    """Return the content of a JSON document that came as a file. Raise BadRequest if it is too long for a step list."""
     if upload.path.stat().st_size > jsontext.MAX_BYTES:
         raise BadRequest(f"the document: at most {jsontext.MAX_BYTES:,} bytes are read")
     return upload.path.read_bytes()
 
 
 def read_rerun_request(form: Form) -> RerunRequest:
-    """What a form wants of a rerun; what is none of its own words is a change."""
+    """Return the rerun request of a form; every field without a meaning of its own is a change."""
     form.take("share")  # the token of a share link is not for the job
     first = (form.take("from") or "").strip()
     target, accept, run_id = form.take("target"), form.take("accept_changed") or "", form.take("RUNID")
-    several = {name: tuple(values) if len(values) > 1 else values[-1] for name, values in form.values.items()}
-    return RerunRequest(several, dict(form.uploads), _number(first), target or None, _word(accept), _run_id(run_id))
+    changes = {name: tuple(values) if len(values) > 1 else values[-1] for name, values in form.values.items()}
+    return RerunRequest(
+        changes, dict(form.uploads), _step_number(first), target or None, _accepts(accept), _run_id(run_id)
+    )
 
 
 def read_json_rerun_request(document: Mapping[str, Any]) -> RerunRequest:
-    """What the JSON document of a reprocessing wants."""
+    """Return the rerun request of a JSON document for reprocessing. Raise BadRequest for what cannot be one."""
     changes = document.get("parameters", {})
     if not isinstance(changes, dict):
         raise BadRequest("parameters: an object of values by name is expected")
     values: dict[str, Value] = {}
     for name, value in changes.items():
-        each = value if isinstance(value, list) else [value]
-        if not all(one is None or isinstance(one, str | int | float | bool) for one in each):
+        items = value if isinstance(value, list) else [value]
+        if not all(item is None or isinstance(item, str | int | float | bool) for item in items):
             raise BadRequest(f"parameters.{name[:80]}: text, a number, true, false or a list of them is expected")
         values[name] = tuple(value) if isinstance(value, list) else value
     first, accept = document.get("from"), document.get("accept_changed", False)
     word = "yes" if accept is True else "" if accept is False else str(accept)
     return RerunRequest(
         values,
-        first=_number("" if first is None else str(first)),
+        first=_step_number("" if first is None else str(first)),
         target=read_json_text(document, "target") or None,
-        accept_changed=_word(word),
+        accept_changed=_accepts(word),
         run_id=_run_id(read_json_text(document, "RUNID") or None),
     )
 
 
-def _done_with(form: Form, *names: str) -> None:
-    """Take files out of a form that are no inputs."""
+def _remove_files(form: Form, *names: str) -> None:
+    """Remove files from a form that are no inputs."""
     for name in names:
         upload = form.uploads.pop(name, None)
         if upload is not None:
@@ -88,14 +93,14 @@ def _done_with(form: Form, *names: str) -> None:
 
 
 def read_json_text(document: Mapping[str, Any], name: str) -> str:
-    """A text of a JSON document; '' where there is none."""
+    """Return a text of a JSON document; '' if there is none. Raise BadRequest for a value that is no text."""
     value = document.get(name, "")
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise BadRequest(f"{name}: text is expected")
     return str(value)
 
 
-def _number(text: str) -> int | None:
+def _step_number(text: str) -> int | None:
     if not text:
         return None
     if not _FIRST.fullmatch(text):
@@ -103,7 +108,7 @@ def _number(text: str) -> int | None:
     return int(text)
 
 
-def _word(text: str) -> bool:
+def _accepts(text: str) -> bool:
     accepted = truth(text) if text.strip() else False
     if accepted is None:
         raise BadRequest(f"accept_changed: {text[:40]!r} came; yes or no is allowed")

@@ -1,7 +1,7 @@
-"""Which requests were sent by pages of other sites. Imports the services and the rights.
+"""Refuses requests that pages of other sites made a browser send. Imports the services and the rights.
 
-A browser sends what it remembers of a server (name and token of HTTP Basic, a cookie) whatever page makes it ask, and
-reaches servers of its own machine for any page. Programs send none of the headers that are looked at here.
+A browser sends the credentials that it keeps for a server (name and token of HTTP Basic, a cookie) whatever page makes
+it ask, and reaches servers of its own machine for any page. Programs send none of the headers that are read here.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from uws_server.services.rights import is_loopback
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PORTS = {"http": 80, "https": 443}
 _OF_THIS_MACHINE = (".localhost", ".localdomain", ".local", ".internal", ".test", ".home.arpa")
-"""Ends of names that nobody on the internet can have."""
+"""Ends of names that no host on the internet can have."""
 
 
 def require_own(services: Services, environ: Mapping[str, Any]) -> None:
-    """Refuse what a page of another site sent, where it would change something or only pretends to be a page of ours.
+    """Raise Forbidden for a request by a page of another site that would change something or impersonates our pages.
 
-    Raises Forbidden with what to do for those whose proxy makes their own pages look like it.
+    The message says what to do if a proxy makes our own pages look like those of another site.
     """
     if (host := _rebound(services, environ)) is not None:
         raise Forbidden(
@@ -44,7 +44,7 @@ def require_own(services: Services, environ: Mapping[str, Any]) -> None:
 
 
 def _is_of_other_site(services: Services, environ: Mapping[str, Any]) -> bool:
-    """Whether a browser says that the page which sent a request is of another site.
+    """Check whether a browser says that the page which sent a request is of another site.
 
     Sec-Fetch-Site says it best, but is sent over https and to loopback addresses only; Origin is sent with each POST.
     """
@@ -54,18 +54,18 @@ def _is_of_other_site(services: Services, environ: Mapping[str, Any]) -> bool:
     sender = environ.get("HTTP_ORIGIN", environ.get("HTTP_REFERER"))  # a GET has no Origin
     if sender is None:
         return False
-    page = _place(str(sender))
-    if page is None:  # null: a page that has no place of its own
+    page = _origin_of(str(sender))
+    if page is None:  # null: a page without an origin of its own
         return True
-    return page not in (_place(services.base_url), _place(f"{page[0]}://{environ.get('HTTP_HOST', '')}"))
+    return page not in (_origin_of(services.base_url), _origin_of(f"{page[0]}://{environ.get('HTTP_HOST', '')}"))
 
 
 def _rebound(services: Services, environ: Mapping[str, Any]) -> str | None:
-    """The name by which a server that only its own machine should reach was reached, if that is none of its own.
+    """Return the foreign name by which a server on a loopback address was reached. Return None if there is none.
 
     A page may have its own name lead to 127.0.0.1 once it is loaded: its browser then takes the server for the page's
-    own site, and shows it all there is. Such a request names the very port that is listened on; one that came through
-    a proxy seldom does.
+    own site, and shows it everything. Such a request names the very port that is listened on; one that came through a
+    proxy seldom does.
     """
     name = _foreign_name(str(environ.get("HTTP_HOST", "")), str(environ.get("SERVER_PORT", "")))
     if name is None or services.config.server.base_url or not is_loopback(services.config.server.host):
@@ -75,17 +75,20 @@ def _rebound(services: Services, environ: Mapping[str, Any]) -> str | None:
 
 @functools.lru_cache(256)
 def _foreign_name(host: str, port: str) -> str | None:
-    """The name in a Host header that has this very port and can be none of this machine; every request asks for it."""
-    place = _place(f"http://{host}")
-    if place is None or str(place[2]) != port:
+    """Return the name in a Host header with this very port that cannot be one of this machine.
+
+    Return None if it can.
+    """
+    origin = _origin_of(f"http://{host}")
+    if origin is None or str(origin[2]) != port:
         return None
-    name = place[1].rstrip(".")
+    name = origin[1].rstrip(".")
     is_own = "." not in name or _is_number(name) or name.endswith(_OF_THIS_MACHINE) or name in _own_names()
     return None if is_own else name
 
 
-def _place(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an address; None where it has none."""
+def _origin_of(url: str) -> tuple[str, str, int] | None:
+    """Return scheme, host and port of an address. Return None if it has none."""
     try:
         parts = urlsplit(url)
         return (parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]) if parts.hostname else None

@@ -18,19 +18,19 @@ from uws_server.services.job_service import JobService
 
 
 class Contents(JobResource):
-    """What went into a job and what came out, over one set of services."""
+    """The parameters, results and logs of jobs, over one set of services."""
 
     def routes(self, app: Bottle) -> None:
         """Add every resource to the application."""
-        one = "/rest/<name>/<job_id>"
+        address = "/rest/<name>/<job_id>"
         for method, path, handler in (
-            ("GET", f"{one}/parameters", self.parameters),
-            ("GET", f"{one}/parameters/<parameter>", self.parameter),
-            ("PUT", f"{one}/parameters/<parameter>", self.put_parameter),
-            ("GET", f"{one}/parameters/<parameter>/<number>", self.one_value),
-            ("GET", f"{one}/results", self.results),
-            ("GET", f"{one}/results/<result>", self.result),
-            ("GET", f"{one}/<log:re:stdout|stderr>", self.log),
+            ("GET", f"{address}/parameters", self.parameters),
+            ("GET", f"{address}/parameters/<parameter>", self.parameter),
+            ("PUT", f"{address}/parameters/<parameter>", self.put_parameter),
+            ("GET", f"{address}/parameters/<parameter>/<number>", self.one_value),
+            ("GET", f"{address}/results", self.results),
+            ("GET", f"{address}/results/<result>", self.result),
+            ("GET", f"{address}/<log:re:stdout|stderr>", self.log),
             ("GET", "/store/<result_id>/<file_name>", self.stored),
         ):
             app.route(path, method, handler)
@@ -41,7 +41,7 @@ class Contents(JobResource):
         return xml_answer(uws_xml.parameters_document(job, self.url(job), self.share))
 
     def parameter(self, name: str, job_id: str, parameter: str) -> HTTPResponse:
-        """GET a value as text, or the uploaded file itself; of several values, one a line (a file's address)."""
+        """GET a value as text, or the uploaded file itself; several values one on each line (a file's address)."""
         job, key, value = self.value(name, job_id, parameter)
         if value.parts:
             files = [part.kind == "upload" for part in value.parts]
@@ -65,7 +65,7 @@ class Contents(JobResource):
         return HTTPResponse(texts[int(number) - 1], 200, {"Content-Type": TEXT})
 
     def value(self, name: str, job_id: str, parameter: str) -> tuple[Job, str, ParameterValue]:
-        """The job, and the name and the value of one of its parameters, named in any case."""
+        """Return the job, and name and value of one of its parameters, named in any case. Raise NotFound."""
         job = self.job_service.job(job_id, name)
         key = next((key for key in job.parameters if key.lower() == parameter.lower()), None)
         if key is None:
@@ -73,7 +73,7 @@ class Contents(JobResource):
         return job, key, job.parameters[key]
 
     def put_parameter(self, name: str, job_id: str, parameter: str) -> HTTPResponse:
-        """PUT a value, in place of all there are: the body itself, as text or as a file, whichever is taken."""
+        """PUT a value in place of all earlier ones: the body itself, as text or as a file, whichever the type takes."""
         job = self.job_service.job(job_id, name)
         spec = self.job_service.definitions.of(job).definition.parameter(parameter)
         if spec is None:

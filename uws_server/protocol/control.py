@@ -1,4 +1,4 @@
-"""Reads from forms and query strings what UWS and DALI keep for themselves: control parameters, filters, WAIT.
+"""Reads from forms and query strings what UWS and DALI reserve: control parameters, filters, WAIT.
 
 Imports the values, the errors and the form reader.
 """
@@ -19,14 +19,14 @@ from uws_server.services.parameters import Request
 
 _LONGEST_WAIT_S = 3600
 _WHOLE = "[0-9]{1,19}"
-"""A whole number of up to 64 bits: clients send the largest one that they have for "as much as there is"."""
+"""A whole number of up to 64 bits: clients send the largest number they have for "all there is"."""
 _MOST = 10**9
 _WAITING = frozenset({Phase.PENDING, Phase.QUEUED, Phase.EXECUTING})
 """Phases in which a request may wait: UWS 1.1, section 2.2.1.2."""
 
 
 def job_request(form: Form) -> Request:
-    """What a form asks for, its control parameters taken out."""
+    """Return the request for a job that a form makes; its control parameters are taken out of the form."""
     run_id = form.take("RUNID") or None
     if problem := run_id_problem(run_id or ""):
         raise BadRequest(f"RUNID: {problem}")
@@ -48,7 +48,7 @@ def job_request(form: Form) -> Request:
 
 
 def list_filter(name: str, query: list[tuple[str, str]]) -> Filter:
-    """The filter of a list request: UWS 1.1, section 2.2.2.1."""
+    """Return the filter of a list request: UWS 1.1, section 2.2.2.1. Raise BadRequest for an unknown one."""
     phases: list[Phase] = []
     after: datetime | None = None
     last: int | None = None
@@ -66,14 +66,14 @@ def list_filter(name: str, query: list[tuple[str, str]]) -> Filter:
                     raise BadRequest(f"LAST: {value[:40]!r} came; a whole number from 1 on is allowed")
                 last = min(int(value), last or _MOST)
             case dali.RESPONSEFORMAT:
-                pass  # how errors are told; the list itself has one format
+                pass  # the format of errors; the list itself has one format
             case _:
                 raise BadRequest(f"{key[:40]}: no such filter of a job list; there are PHASE, AFTER and LAST")
     return Filter(name, tuple(phases), after, last)
 
 
 def wait_seconds(job: Job, query: list[tuple[str, str]]) -> int:
-    """For how long the request for a job shall wait: UWS 1.1, section 2.2.1.2; 0 for not at all.
+    """Return the seconds that the request for a job is to wait: UWS 1.1, section 2.2.1.2; 0 for not at all.
 
     WAIT=-1 asks for as long as possible; with PHASE the wait is only for a job that is still in that phase.
     """
@@ -92,7 +92,10 @@ def wait_seconds(job: Job, query: list[tuple[str, str]]) -> int:
 
 
 def parse_time(name: str, text: str) -> datetime:
-    """A time in UTC: ISO 8601 (also only a year, or a date), with or without Z; other offsets are refused."""
+    """Return a time in UTC: ISO 8601 (also only a year, or a date), with or without Z.
+
+    Raise BadRequest for any other text, and for another offset.
+    """
     plain = text.strip().removesuffix("Z")
     try:
         if not re.fullmatch(r"[-0-9:.T ]+", plain):
@@ -117,7 +120,7 @@ def _seconds(text: str) -> int:
 
 
 def phase_command(text: str | None, allowed: Sequence[str]) -> str | None:
-    """The command to the phase that came, if any; it must be one of those allowed."""
+    """Return the command to the phase that came, or None. Raise BadRequest if it is not one of those allowed."""
     if text is None:
         return None
     if text not in allowed:
@@ -126,7 +129,7 @@ def phase_command(text: str | None, allowed: Sequence[str]) -> str | None:
 
 
 def prefers_page(accept: str) -> bool:
-    """Whether an Accept header prefers a page for people to XML, which is the default.
+    """Check whether an Accept header prefers a page for people to XML, which is the default.
 
     Java's own HTTP client, which TOPCAT uses, names text/html first and means nothing by it: a browser names
     application/xhtml+xml too.
@@ -140,7 +143,7 @@ def prefers_page(accept: str) -> bool:
 
 
 def _weighed(item: str) -> tuple[str, float]:
-    """A media type of an Accept header, and its weight."""
+    """Return a media type of an Accept header, and its weight."""
     kind, _, options = item.partition(";")
     weight = re.search(r"(?:^|;)\s*q\s*=\s*([0-9]*\.?[0-9]+)", options)
     return kind.strip(), float(weight[1]) if weight else 1.0

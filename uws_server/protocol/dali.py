@@ -1,4 +1,4 @@
-"""What DALI asks of every VO service: the format that is asked for, an error as VOTable. Imports errors, VOTable."""
+"""What DALI asks of every VO service: the format that is asked for, an error as VOTable. Imports errors and VOTable."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Served = TypeVar("Served")
 
 
 def response_format(query: Mapping[str, str]) -> str | None:
-    """The media type asked for by RESPONSEFORMAT, if any."""
+    """Return the media type asked for by RESPONSEFORMAT. Return None if there is none."""
     return next((value for name, value in query.items() if name.upper() == RESPONSEFORMAT), None)
 
 
 def plain(media_type: str) -> str:
-    """A media type without its options, in small letters."""
+    """Return a media type without its options, in lower case."""
     return media_type.partition(";")[0].strip().lower()
 
 
 def format_of(asked: str, served: Mapping[str, Served], allowed: str) -> Served:
-    """What is served for a value of RESPONSEFORMAT, by the words and media types for it.
+    """Return what is served for a value of RESPONSEFORMAT, by the words and media types for it.
 
-    Raises BadRequest, which ends with what is `allowed`.
+    Raise BadRequest, with `allowed` at the end of its sentence, for an unknown one.
     """
     found = served.get(plain(asked))
     if found is None:
@@ -38,13 +38,13 @@ def format_of(asked: str, served: Mapping[str, Served], allowed: str) -> Served:
 
 
 def wants_votable(query: Mapping[str, str], accept: str) -> bool:
-    """Whether a request asks for a VOTable, by RESPONSEFORMAT or else by Accept."""
+    """Check whether a request asks for a VOTable, by RESPONSEFORMAT or else by Accept."""
     asked = response_format(query)
     return "votable" in (accept if asked is None else asked).lower()
 
 
 def error_document(sentence: str) -> bytes:
-    """A VOTable that says nothing but the error: QUERY_STATUS=ERROR (DALI 1.1, section 4.4)."""
+    """Return a VOTable that holds nothing but the error: QUERY_STATUS=ERROR (DALI 1.1, section 4.4)."""
     root = table_root()
     resource = add(root, "RESOURCE", {"type": "results"})
     add(resource, "INFO", {"name": "QUERY_STATUS", "value": "ERROR"}, sentence)

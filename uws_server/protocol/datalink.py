@@ -1,7 +1,7 @@
 """DataLink 1.1 for results and jobs, /datalink?ID=, and the service it describes, which runs a job again.
 
 ID may come several times: the id of a result or a job, an address of one, a publisher DID. What cannot be linked is a
-row with an error, as the standard says. Imports the services, the lineage and the documents (`linktable`).
+row with an error, as the standard says. Imports the services, provenance and the documents (`linktable`).
 
     GET /rest/{job}/{id}/rerun/sync?key=value      runs the job again with other values: 303 to the end of the new job
 """
@@ -60,7 +60,7 @@ class DataLink:
         job_service = job_service_of(self.services, request.environ)
         job_service.require_entry()
         with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
-            wanted = [each.strip() for each in form.take_all("ID") if each.strip()]
+            wanted = [text.strip() for text in form.take_all("ID") if text.strip()]
             asked = form.take(dali.RESPONSEFORMAT)
         media_type = dali.format_of(asked or "votable", _FORMATS, "votable is allowed")
         finder = _Finder(self.services, job_service)
@@ -71,7 +71,7 @@ class DataLink:
         return HTTPResponse(document, 200, {"Content-Type": media_type, "Cache-Control": "private, no-cache"})
 
     def rerun(self, name: str, job_id: str) -> HTTPResponse:
-        """GET or POST changes: a job like this one, run at once; 303 to where its end is waited for."""
+        """GET or POST changes: a job like this one, run at once; 303 to the address that waits for its end."""
         reruns = Reruns(self.services, job_service_of(self.services, request.environ))
         job = reruns.job_service.job(job_id, name)
         with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
@@ -83,7 +83,7 @@ class DataLink:
         return HTTPResponse("", 303, {"Location": address})
 
     def refuse_head(self, name: str, job_id: str) -> HTTPResponse:
-        """HEAD would make a job, which it must not."""
+        """Refuse HEAD, which would make a job."""
         text = f"HEAD is not possible at /rest/{name[:64]}/{job_id}/rerun/sync\n"
         return HTTPResponse(text, 405, {"Allow": "GET, POST", "Content-Type": "text/plain; charset=UTF-8"})
 
@@ -98,11 +98,11 @@ class _Finder:
         self._described: dict[str, Service] = {}
 
     def services_used(self) -> list[Service]:
-        """The services that rows refer to."""
+        """Return the services that rows refer to."""
         return list(self._described.values())
 
     def links(self, identifier: str) -> Iterator[Link]:
-        """The links of one thing, or what is wrong with it."""
+        """Yield the links of one thing, or a row with what is wrong with it."""
         try:
             start = self._provenance.find(identifier)
             of_result = start.key.startswith("result_")
@@ -115,7 +115,7 @@ class _Finder:
     # --- a job, a result -------------------------------------------------------------------------------
 
     def _of_job(self, identifier: str, start: Start) -> Iterator[Link]:
-        """All files of a job."""
+        """Yield the links of a job: all its files and what belongs to it."""
         if not start.key.startswith("job_"):
             raise NotFound(f"ID: {identifier[:80]!r} is a file that jobs used; no address of it is known")
         job = self._jobs.job(start.jobs[0])
@@ -128,13 +128,16 @@ class _Finder:
         yield from self._about(identifier, job)
 
     def _of_result(self, identifier: str, start: Start) -> Iterator[Link]:
-        """A result and what belongs to it. Who knows its id may have the file, even where the job is not shown."""
+        """Yield a result and what belongs to it.
+
+        Its id alone gives access to the file, even if the job may not be seen.
+        """
         result = self._jobs.result(start.key.removeprefix("result_"))
         yield self._stored(identifier, "#this", result)
         job = self._jobs.seen(start.jobs[0])
         if job is None:
             return
-        kind, named = self._told_by(job, result)
+        kind, named = self._headers_of(job, result)
         for other in job.results:
             if other.id != result.id:
                 usual = "#documentation" if other.name == LOG else "#auxiliary"
@@ -147,7 +150,7 @@ class _Finder:
     # --- parts -----------------------------------------------------------------------------------------
 
     def _stored(self, identifier: str, semantics: str, result: Result) -> Link:
-        """A result by its own address."""
+        """Return the link of a result by its own address."""
         name = result.file_name
         return Link(
             identifier, f"{self._base}/store/{result.id}/{quote(name)}", semantics=semantics,
@@ -155,8 +158,8 @@ class _Finder:
             content_type=result.mime, content_length=result.size, local_semantics=result.name,
         )  # fmt: skip
 
-    def _told_by(self, job: Job, result: Result) -> tuple[str, dict[str, str]]:
-        """What a product's headers tell: its ObsCore type, and the other products it names."""
+    def _headers_of(self, job: Job, result: Result) -> tuple[str, dict[str, str]]:
+        """Return what a product's headers say: its ObsCore type, and the other products it names."""
         try:
             path = self._jobs.result_path(job, result)
             headers = hdus.headers(path) if result.mime == "application/fits" else ()
@@ -171,7 +174,7 @@ class _Finder:
         return (kinds[0].lower() if kinds else ""), named
 
     def _progenitors(self, identifier: str, job: Job) -> Iterator[Link]:
-        """The files that a job used."""
+        """Yield the links of the files that a job used."""
         for name, value, result_id in self._provenance.inputs(job):
             yield self._progenitor(identifier, job, name, value, result_id)
 
@@ -182,23 +185,23 @@ class _Finder:
                 return self._stored(identifier, "#progenitor", result)
             except NotFound:
                 pass  # deleted since: it may still be there as it was uploaded
-        said = recording.redacted(value.text)
-        about, address = f"{said}, given for {name}", ""
+        redacted = recording.said_plainly(value.text)
+        about, address = f"{redacted}, given for {name}", ""
         if value.kind == "upload":
             address = f"{self._base}/rest/{job.definition}/{job.id}/parameters/{name}"
-        elif value.kind == "url" and re.match(r"(?:https?|ftp)://", said) and recording.HIDDEN not in said:
-            address = said
+        elif value.kind == "url" and re.match(r"(?:https?|ftp)://", redacted) and recording.HIDDEN not in redacted:
+            address = redacted
         if not address:
-            return Link(identifier, semantics="#progenitor", description=about,
-                        error=f"NotFoundFault: {said} is of the archive, which this server does not serve")  # fmt: skip
+            error = f"NotFoundFault: {redacted} is of the archive, which this server does not serve"
+            return Link(identifier, semantics="#progenitor", description=about, error=error)
         return Link(identifier, address, semantics="#progenitor", description=about,
                     local_semantics=name.partition("/")[0], content_type="application/octet-stream")  # fmt: skip
 
     def _derived(self, identifier: str, start: Start, depth: int, mine: set[str]) -> Iterator[Link]:
-        """What jobs made of it that the caller may see."""
+        """Yield the links of what jobs that the caller may see made of it."""
         graph: ProvenanceGraph = self._provenance.graph([start], Direction.FORWARD, depth)
-        jobs = [each for each in graph.activities if not each.hidden and each.key != start.key]
-        made = dict.fromkeys(link.key for each in jobs for link in each.made if link.key.startswith("result_"))
+        jobs = [job for job in graph.activities if not job.hidden and job.key != start.key]
+        made = dict.fromkeys(link.key for job in jobs for link in job.made if link.key.startswith("result_"))
         for key in [key for key in made if key not in mine][:_MOST_DERIVED]:
             try:
                 result = self._jobs.result(key.removeprefix("result_"))
@@ -207,7 +210,7 @@ class _Finder:
             yield self._stored(identifier, "#derivation", result)
 
     def _previews(self, identifier: str, job: Job, result: Result, kind: str) -> Iterator[Link]:
-        """Pictures of a product."""
+        """Yield the links of the pictures of a product."""
         page = f"{self._base}/jobs/{job.id}"
         if kind in _PLOTTED:
             yield Link(identifier, f"{page}/preview/{result.name}.svg", semantics="#preview-plot",
@@ -219,7 +222,7 @@ class _Finder:
                        description="Picture of the sky", content_type="image/png")  # fmt: skip
 
     def _about(self, identifier: str, job: Job) -> Iterator[Link]:
-        """What tells of a job: its provenance, its documentation, all its files, the service that runs it again."""
+        """Yield the links that describe a job: provenance, documentation, all its files, the service for a rerun."""
         page, resource = f"{self._base}/jobs/{job.id}", f"{self._base}/rest/{job.definition}/{job.id}"
         yield Link(identifier, f"{page}/provenance", semantics="#documentation",
                    description="How it was made, as a page", content_type="text/html")  # fmt: skip
@@ -238,7 +241,7 @@ class _Finder:
             yield Link(identifier, semantics="#proc", description=f"Run again: {about.title}", service=service.id)
 
     def _service(self, job: Job) -> Service | None:
-        """The service that runs a job again; None where nothing of it may be changed."""
+        """Return the service that runs a job again. Return None if nothing of it may be changed."""
         name = f"rerun_{job.id}"
         if name not in self._described:
             specs = [spec for spec in self._provenance.definition(job).parameters.values() if spec.editable]

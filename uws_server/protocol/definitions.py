@@ -51,7 +51,7 @@ _FORMAT_NAMES: Mapping[str, str] = {
 
 
 class JDL:
-    """The definitions of one set of services."""
+    """The job definitions for programs, over one set of services."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -102,7 +102,7 @@ class JDL:
         return _answer(_json(schema(self.services.base_url)), "application/schema+json", "schema.json")
 
     def links(self, name: str) -> HTTPResponse:
-        """GET how a job of a definition is run, and what is known of it: as links, or as plain JSON."""
+        """GET how a job of a definition is run, and what is known of the definition: as links, or as plain JSON."""
         definition = self.definitions.get(name).definition
         match _asked("datalink", *FORMATS):
             case "datalink" | "page":
@@ -136,7 +136,7 @@ class JDL:
         return _answer(text.encode(), _MARKDOWN, f"{name}.md")
 
     def _for_callers(self, handler: Callable[..., HTTPResponse]) -> Callable[..., HTTPResponse]:
-        """The handler, for those who may see the server at all."""
+        """Return the handler, refusing callers who may not use the server at all."""
 
         def handle(**parts: str) -> HTTPResponse:
             self.job_service.require_entry()
@@ -153,7 +153,7 @@ class JDL:
         return Package(installed.definition, script, installed.readme())
 
     def _addresses(self, definition: Definition) -> dict[str, str]:
-        """Where a definition and its jobs are."""
+        """Return the addresses of a definition and its jobs, by name."""
         base, name = self.services.base_url, definition.name
         found = {"jobs": f"{base}/rest/{name}", "sync": f"{base}/rest/{name}/sync", "self": f"{base}/jdl/{name}"}
         found |= {form: f"{base}/jdl/{name}/{form}" for form in (*FORMATS, "script")}
@@ -162,7 +162,7 @@ class JDL:
         return found | ({"documentation": definition.documentation} if definition.documentation else {})
 
     def _links(self, definition: Definition) -> list[Link]:
-        """What there is besides the services."""
+        """Return the links to all but the services."""
         addresses = self._addresses(definition)
         known = [("readme", "#documentation", "What the job does, for scientists", "text/markdown"),
                  ("documentation", "#documentation", "More about it", "text/html")]  # fmt: skip
@@ -176,9 +176,9 @@ class JDL:
 
 
 def _asked(*served: str) -> str:
-    """Which of the formats the request asks for, by RESPONSEFORMAT or else by Accept; `page` for a browser.
+    """Return which of the formats the request asks for, by RESPONSEFORMAT or else by Accept; `page` for a browser.
 
-    The first is served to who asks for none of them by Accept; what RESPONSEFORMAT asks for must be there.
+    The first one is the default if Accept names none of them. Raise BadRequest if RESPONSEFORMAT names none of them.
     """
     wanted = dali.response_format(dict(forms.query(request.environ)))
     if wanted is not None:
@@ -197,7 +197,7 @@ def _json(value: Any) -> bytes:
 
 
 def _answer(document: bytes, media_type: str, file_name: str) -> HTTPResponse:
-    """A document under a name of its own; nothing where the client has it already."""
+    """Return a document under a file name of its own; status 304 if the client has it already."""
     tag = f'"{hashlib.sha256(document).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Vary": "Accept"}
     known = request.get_header("If-None-Match", "")

@@ -53,7 +53,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Input:
-    """A parameter of a service; `present` is the value it has where none is given, as words for a person."""
+    """A parameter of a service; `present` is its value if none is given, in words for a person."""
 
     name: str
     type: str
@@ -68,7 +68,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Service:
-    """A service that rows refer to: takes its inputs as key=value, by GET or POST."""
+    """A service that rows refer to: it takes its inputs as key=value, by GET or POST."""
 
     id: str
     url: str
@@ -78,24 +78,24 @@ class Service:
 
 
 def input_of(spec: ParameterSpec, value: ParameterValue | None) -> Input:
-    """A parameter of a job as the input of a service; a number only where it has one value that is a number."""
-    said = "" if value is None else value.text
+    """Return a parameter of a job as the input of a service; a number only if it has one value that is a number."""
+    present = "" if value is None else value.text
     kind, lowest, highest = "char", None, None
     number = value.value if value is not None and not value.parts else None
     if spec.type == "boolean" and isinstance(number, bool):
-        kind, said = "boolean", "true" if number else "false"
+        kind, present = "boolean", "true" if number else "false"
     elif spec.type == "integer" and type(number) is int:
-        kind, said = "long", str(number)
+        kind, present = "long", str(number)
     elif spec.type == "float" and type(number) in (int, float) and math.isfinite(float(number or 0)):
-        kind, said = "double", repr(number)
+        kind, present = "double", repr(number)
     if kind in ("long", "double"):
         lowest, highest = spec.min, spec.max
     unit = spec.unit if kind in ("long", "double") else ""
-    return Input(spec.name, kind, said, unit, spec.ucd, spec.description, lowest, highest, spec.options)
+    return Input(spec.name, kind, present, unit, spec.ucd, spec.description, lowest, highest, spec.options)
 
 
 def document(links: Sequence[Link], services: Sequence[Service], address: str, overflow: bool = False) -> bytes:
-    """The VOTable: the links, the services, and the description of /datalink itself (at `address`)."""
+    """Return the VOTable: the links, the services, and the description of /datalink itself (at `address`)."""
     root = table_root()
     results = _add_links(root, links)
     if overflow:
@@ -108,24 +108,24 @@ def document(links: Sequence[Link], services: Sequence[Service], address: str, o
 
 
 def of_definition(definition: Definition, base_url: str, links: Iterable[Link]) -> bytes:
-    """The VOTable of a definition: `links` behind its two services, with their descriptors."""
-    says = f"{definition.title}: how to run it, and what is known of it"
+    """Return the VOTable of a definition: `links` after its two services, with their descriptors."""
+    description = f"{definition.title}: how to run it, and what is known of it"
     services = (
         Link(definition.name, service=SYNC, semantics="#proc", description="Run a job and have its main result"),
         Link(definition.name, service=ASYNC, semantics="#proc", description="Make a job and follow it by UWS",
              content_type="text/xml"),
     )  # fmt: skip
     root = table_root()
-    _add_links(root, (*services, *links), says)
+    _add_links(root, (*services, *links), description)
     add_services(root, definition, base_url)
     return serialized(root)
 
 
-def _add_links(root: etree._Element, links: Iterable[Link], says: str = "") -> etree._Element:
-    """The table of links (DataLink 1.1, section 3)."""
+def _add_links(root: etree._Element, links: Iterable[Link], description: str = "") -> etree._Element:
+    """Add the table of links (DataLink 1.1, section 3) and return its resource."""
     results: etree._Element = add(root, "RESOURCE", {"type": "results"})
-    if says:
-        add(results, "DESCRIPTION", text=says)
+    if description:
+        add(results, "DESCRIPTION", text=description)
     add(results, "INFO", {"name": "standardID", "value": _STANDARD})
     add(results, "INFO", {"name": "QUERY_STATUS", "value": "OK"})
     table = add(results, "TABLE", {"name": "links"})
@@ -141,7 +141,7 @@ def _add_links(root: etree._Element, links: Iterable[Link], says: str = "") -> e
 
 
 def _cells(link: Link) -> tuple[str, ...]:
-    """The texts of a row, in the order of the columns."""
+    """Return the texts of a row, in the order of the columns."""
     linked = bool(link.url or link.service)
     length = "" if link.content_length is None else str(link.content_length)
     return (
@@ -151,26 +151,26 @@ def _cells(link: Link) -> tuple[str, ...]:
 
 
 def _describe(root: etree._Element, service: Service, standard: str = "") -> None:
-    """A service descriptor (DataLink 1.1, section 4); with a standard, that of /datalink itself."""
+    """Add a service descriptor (DataLink 1.1, section 4); with a standard, that of /datalink itself."""
     about = {"name": "this"} if standard else {"ID": service.id}
     group = add_service(root, about, service.description, accessURL=service.url, standardID=standard,
                         contentType=service.content_type)  # fmt: skip
-    for each in service.inputs:
-        param = add(group, "PARAM", _about_input(each))
-        told = " ".join([each.description, f"Now: {each.present}" if each.present else ""]).strip()
-        if told:
-            add(param, "DESCRIPTION", text=told)
-        if each.options or each.min is not None or each.max is not None:
+    for item in service.inputs:
+        param = add(group, "PARAM", _about_input(item))
+        text = " ".join([item.description, f"Now: {item.present}" if item.present else ""]).strip()
+        if text:
+            add(param, "DESCRIPTION", text=text)
+        if item.options or item.min is not None or item.max is not None:
             values = add(param, "VALUES")
-            for tag, bound in (("MIN", each.min), ("MAX", each.max)):
+            for tag, bound in (("MIN", item.min), ("MAX", item.max)):
                 if bound is not None:
-                    add(values, tag, {"value": str(int(bound)) if each.type == "long" else repr(float(bound))})
-            for option in each.options:
+                    add(values, tag, {"value": str(int(bound)) if item.type == "long" else repr(float(bound))})
+            for option in item.options:
                 add(values, "OPTION", {"value": option})
 
 
-def _about_input(each: Input) -> dict[str, str]:
+def _about_input(item: Input) -> dict[str, str]:
     # a value here would be one that a client must send unchanged (DataLink 1.1, section 4.1)
-    known = {"name": each.name, "datatype": each.type, "value": "", "unit": each.unit, "ucd": each.ucd}
-    sized = {"arraysize": "*"} if each.type == "char" else {}
+    known = {"name": item.name, "datatype": item.type, "value": "", "unit": item.unit, "ucd": item.ucd}
+    sized = {"arraysize": "*"} if item.type == "char" else {}
     return {name: text for name, text in known.items() if text or name == "value"} | sized

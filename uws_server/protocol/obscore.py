@@ -1,6 +1,6 @@
 """The table of all results at /obscore, as VOTable or ECSV, streamed. Imports the services and provenance.
 
-A DALI resource: parameters in any case, MAXREC and RESPONSEFORMAT understood, others left alone; errors as VOTable. An
+A DALI resource: parameters in any case; MAXREC and RESPONSEFORMAT are understood, others ignored; errors as VOTable. An
 ObsTAP builder takes it as it is: the columns are those of ObsCore 1.1 and of its draft high-energy extension.
 """
 
@@ -24,7 +24,11 @@ LOG = logging.getLogger(__name__)
 
 Write = Callable[[Iterator[obscore.Row], int | None], Iterator[bytes]]
 
-_VOTABLE = (f"{table.VOTABLE_MIME}; charset=UTF-8", "obscore.vot", lambda rows, most: _told(table.votable(rows, most)))
+_VOTABLE = (
+    f"{table.VOTABLE_MIME}; charset=UTF-8",
+    "obscore.vot",
+    lambda rows, most: _logged(table.votable(rows, most)),
+)
 _ECSV = (f"{table.ECSV_MIME}; charset=UTF-8", "obscore.ecsv", table.ecsv)
 _FORMATS: dict[str, tuple[str, str, Write]] = {
     **dict.fromkeys(dali.VOTABLE_WORDS, _VOTABLE),
@@ -57,7 +61,7 @@ class ObsCore:
 
 
 def _wanted(query: list[tuple[str, str]]) -> tuple[int | None, tuple[str, str, Write]]:
-    """How many rows a query asks for, and in which format."""
+    """Return how many rows a query asks for (None for all), and in which format. Raise BadRequest."""
     asked = {name.upper(): value for name, value in query}
     most = asked.get("MAXREC")
     if most is not None and not re.fullmatch(r"[0-9]{1,18}", most):
@@ -67,10 +71,10 @@ def _wanted(query: list[tuple[str, str]]) -> tuple[int | None, tuple[str, str, W
     return None if most is None else int(most), served
 
 
-def _told(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces of a VOTable; a failure, which the client sees in it, is told in the log.
+def _logged(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the pieces of a VOTable; a failure, which the client sees in the table, is logged.
 
-    ECSV has no place for one: there the answer itself fails.
+    ECSV has no place for an error: there the answer itself fails.
     """
     try:
         yield from pieces

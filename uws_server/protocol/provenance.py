@@ -1,7 +1,7 @@
-"""Provenance over HTTP: /provsap, and that of one job as a document or a picture. Imports the lineage.
+"""Provenance over HTTP: /provsap, and that of one job as a document or a picture. Imports the services.
 
-    GET /rest/{job}/{id}/provjson | provxml | provn | provsvg | provpng    a job, all upstream of it, what it made
-    GET /provsap?ID=                                                       all upstream or downstream of jobs and files
+    GET /rest/{job}/{id}/provjson | provxml | provn | provsvg | provpng     upstream of a job, the job, what it made
+    GET /provsap?ID=                                                        upstream or downstream of some things
 
 /provsap follows the IVOA draft ProvSAP with the parameters of OPUS: ID (may come several times: a job, a result, its
 address or publisher DID, the hash of a file), DEPTH (a number of relations, or ALL), DIRECTION (BACK, FORWARD), MODEL
@@ -54,7 +54,7 @@ _DEPTH = re.compile(r"[0-9]{1,9}")
 
 
 class Provenance:
-    """The resources over one set of services."""
+    """The resources of provenance, over one set of services."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -67,11 +67,11 @@ class Provenance:
 
     @property
     def reader(self) -> ProvenanceReader:
-        """What the caller of the current request may know."""
+        """What the caller of the current request may know of provenance."""
         return ProvenanceReader(self.services, job_service_of(self.services, request.environ).caller)
 
     def of_job(self, name: str, job_id: str, kind: str) -> HTTPResponse:
-        """GET all before a job, the job, and what it made."""
+        """GET all upstream of a job, the job, and what it made."""
         job = job_service_of(self.services, request.environ).job(job_id, name)
         return self.answer(self.reader.around(job), _Asked(forms.query(request.environ)), kind)
 
@@ -79,7 +79,7 @@ class Provenance:
         """GET or POST: the provenance of some things."""
         job_service_of(self.services, request.environ).require_entry()
         asked = self._asked()
-        identifiers = asked.every("ID")
+        identifiers = asked.all_values("ID")
         if not identifiers:
             raise BadRequest("ID: nothing came; the id or the address of a job or a result is expected")
         if len(identifiers) > _MOST_IDS:
@@ -90,7 +90,7 @@ class Provenance:
         return self.answer(reader.graph(starts, direction, depth), asked, kind)
 
     def answer(self, graph: ProvenanceGraph, asked: _Asked, kind: str) -> HTTPResponse:
-        """A graph in a format."""
+        """Return the answer that is a graph in a format."""
         options, shown = asked.options(kind), asked.switch("ATTRIBUTES", kind not in _PICTURES)
         base = f"{self.services.base_url}/provsap?ID="
         if kind == "json":
@@ -129,33 +129,33 @@ class _Asked:
     def __init__(self, given: list[tuple[str, str]]) -> None:
         self._given = [(name.upper(), text.strip()) for name, text in given]
 
-    def every(self, name: str) -> list[str]:
-        """All values of a parameter that are not empty."""
+    def all_values(self, name: str) -> list[str]:
+        """Return all values of a parameter that are not empty."""
         return [text for given, text in self._given if given == name and text]
 
-    def one(self, name: str) -> str | None:
-        """The value of a parameter that may come once."""
-        found = self.every(name)
+    def one_value(self, name: str) -> str | None:
+        """Return the value of a parameter that may come once, or None. Raise BadRequest for several values."""
+        found = self.all_values(name)
         if len(set(found)) > 1:
             raise BadRequest(f"{name}: {len(found)} values came; one is allowed")
         return found[0] if found else None
 
     def format(self) -> str:
-        """The format asked for: PROV-JSON where nothing is said."""
+        """Return the format asked for; PROV-JSON by default. Raise BadRequest for an unknown one."""
         known = ", ".join(words[0] for words in _FORMATS.values())
-        asked = self.one(dali.RESPONSEFORMAT) or "json"
+        asked = self.one_value(dali.RESPONSEFORMAT) or "json"
         return dali.format_of(asked, _KINDS, f"{known} or their media types are allowed")
 
     def direction(self) -> Direction:
-        """Where to look: BACK where nothing is said."""
-        asked = (self.one("DIRECTION") or Direction.BACK).upper()
+        """Return the direction asked for; BACK by default. Raise BadRequest for an unknown one."""
+        asked = (self.one_value("DIRECTION") or Direction.BACK).upper()
         if asked not in list(Direction):
             raise BadRequest(f"DIRECTION: {asked[:40]!r} came; {' or '.join(Direction)} is allowed")
         return Direction(asked)
 
     def depth(self) -> int:
-        """How many relations are followed: ALL where nothing is said."""
-        asked = (self.one("DEPTH") or "ALL").upper()
+        """Return how many relations are followed; ALL by default. Raise BadRequest for what is no number."""
+        asked = (self.one_value("DEPTH") or "ALL").upper()
         if asked == "ALL":
             return ALL
         if not _DEPTH.fullmatch(asked):
@@ -163,8 +163,8 @@ class _Asked:
         return min(int(asked), ALL)
 
     def options(self, kind: str) -> Options:
-        """What the document tells; a picture has no parameters where nothing is said, and always names."""
-        model = (self.one("MODEL") or Model.IVOA).upper()
+        """Return what the document contains; a picture has no parameters by default, and always names."""
+        model = (self.one_value("MODEL") or Model.IVOA).upper()
         if model not in list(Model):
             raise BadRequest(f"MODEL: {model[:40]!r} came; {' or '.join(Model)} is allowed")
         drawn = kind in _PICTURES
@@ -177,11 +177,11 @@ class _Asked:
             attributes=drawn or self.switch("ATTRIBUTES", True),
         )
 
-    def switch(self, name: str, usual: bool) -> bool:
-        """Whether something is wanted, by 1 or 0."""
-        asked = self.one(name)
+    def switch(self, name: str, default: bool) -> bool:
+        """Return whether something is wanted, by 1 or 0. Raise BadRequest for another value."""
+        asked = self.one_value(name)
         if asked is None:
-            return usual
+            return default
         wanted = truth(asked)
         if wanted is None:
             raise BadRequest(f"{name}: {asked[:40]!r} came; 1 or 0 is allowed")

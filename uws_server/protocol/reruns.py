@@ -1,9 +1,9 @@
-"""Running again over HTTP: POST to a job's /rerun, and /reprocessing for a list from anywhere. Imports the reruns.
+"""Reruns over HTTP: POST to a job's /rerun, and /reprocessing for a step list from anywhere. Imports the reruns.
 
-    POST /rest/{job}/{id}/rerun          changes as key=value, `from`, `target`, `accept_changed`, PHASE=RUN
-    POST /reprocessing                   a provenance list (JSON, or a FITS file with VO-TAGS), a target, changes
-    GET  /reprocessing/{id}/status       the phases of the chain of jobs
-    GET  /reprocessing/{id}/preview      the files it made
+POST /rest/{job}/{id}/rerun          changes as key=value, `from`, `target`, `accept_changed`, PHASE=RUN
+POST /reprocessing                   a step list (JSON, or a FITS file with VO-TAGS), a target, changes
+GET  /reprocessing/{id}/status       the phases of the chain of jobs
+GET  /reprocessing/{id}/preview      the files it made
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ID = "<job_id:re:[0-9a-f]{32}>"
 
 
 class Reprocessing(JobResource):
-    """Reruns over one set of services."""
+    """Reruns, over one set of services."""
 
     @property
     def reruns(self) -> Reruns:
@@ -65,7 +65,7 @@ class Reprocessing(JobResource):
         return self.see(made[-1])
 
     def reprocess(self) -> HTTPResponse:
-        """POST a provenance list and a target: 303 to the reprocessing, which runs at once."""
+        """POST a step list and a target: 303 to the reprocessing, which runs at once."""
         reruns = self.reruns
         reruns.require_entry()
         if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() == JSON:
@@ -110,12 +110,12 @@ class Reprocessing(JobResource):
         return _json(self._preview(self.reruns.job_service.job(job_id)))
 
     def _status(self, job: Job) -> dict[str, Any]:
-        chain = self.reruns.sequence_of(job)
-        unfinished = [one.phase for one in chain if one.phase is not Phase.COMPLETED]
-        bad = [phase for phase in unfinished if phase in (Phase.ERROR, Phase.ABORTED)]
+        chain = self.reruns.chain_of(job)
+        unfinished = [step.phase for step in chain if step.phase is not Phase.COMPLETED]
+        failed = [phase for phase in unfinished if phase in (Phase.ERROR, Phase.ABORTED)]
         running = [phase for phase in unfinished if phase is not Phase.PENDING]
-        phase = (bad or running or unfinished or [Phase.COMPLETED])[0]
-        return {"id": job.id, "phase": phase.value, "jobs": [self._job(one) for one in chain]}
+        phase = (failed or running or unfinished or [Phase.COMPLETED])[0]
+        return {"id": job.id, "phase": phase.value, "jobs": [self._job(step) for step in chain]}
 
     def _job(self, job: Job) -> dict[str, Any]:
         progress = self.reruns.job_service.progress(job)
@@ -132,8 +132,8 @@ class Reprocessing(JobResource):
         }
 
     def _preview(self, job: Job) -> dict[str, Any]:
-        chain = self.reruns.sequence_of(job)
-        return {"outputs": [self._output(one, result) for one in chain for result in one.results]}
+        chain = self.reruns.chain_of(job)
+        return {"outputs": [self._output(step, result) for step in chain for result in step.results]}
 
     def _output(self, job: Job, result: Result) -> dict[str, Any]:
         base = self.services.base_url
@@ -153,7 +153,7 @@ class Reprocessing(JobResource):
 
 
 def see(address: str) -> HTTPResponse:
-    """303 to another address."""
+    """Return status 303 to another address."""
     return HTTPResponse("", 303, {"Location": address})
 
 

@@ -21,7 +21,7 @@ TEXT = "text/plain; charset=UTF-8"
 
 
 class JobResource:
-    """Resources over one set of services."""
+    """Resources of job lists, over one set of services."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -33,7 +33,7 @@ class JobResource:
 
     @contextmanager
     def form(self) -> Iterator[Form]:
-        """The form of the current request; RESPONSEFORMAT, which is for errors too, goes to its query."""
+        """Give the form of the current request; RESPONSEFORMAT, which is for errors too, goes to its query."""
         with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             asked = form.take(dali.RESPONSEFORMAT)
             if asked is not None:
@@ -41,27 +41,27 @@ class JobResource:
             yield form
 
     def url(self, job: Job) -> str:
-        """The job's absolute address."""
+        """Return the job's absolute address."""
         return f"{self.services.base_url}/rest/{job.definition}/{job.id}"
 
     @property
     def share(self) -> str:
-        """What goes behind an address to go on to: the token of the share link that the request came by."""
+        """What is appended to addresses of the answer: the token of the share link that the request came by."""
         token = self.job_service.caller.share
         return f"?{urlencode({SHARE: token})}" if token else ""
 
     def see(self, job: Job) -> HTTPResponse:
-        """303 to the job."""
+        """Return status 303 to the job."""
         return HTTPResponse("", 303, {"Location": self.url(job)})
 
 
 def xml_answer(document: bytes) -> HTTPResponse:
-    """The answer that is an XML document."""
+    """Return the answer that is an XML document."""
     return HTTPResponse(document, 200, description())
 
 
 def description() -> dict[str, str]:
-    """The headers of an XML document: of the type application/xml for who asks for that one only."""
+    """Return the headers of an XML document: of the type application/xml if only that one is asked for."""
     accept = request.get_header("Accept", "").lower()
     named = "application/xml" in accept and "text/xml" not in accept
     return {"Content-Type": XML.replace("text", "application") if named else XML, "Vary": "Accept"}

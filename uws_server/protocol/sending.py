@@ -1,6 +1,6 @@
-"""Sends a file over HTTP: whole, in part, or not at all where the client has it already. Imports errors, plain files.
+"""Sends a file over HTTP: whole, in part, or not at all if the client has it already. Imports errors, plain files.
 
-Conditions and ranges as in RFC 9110. One range is served; who asks for several gets the whole file, as the RFC allows.
+Conditions and ranges as in RFC 9110. A request for several ranges gets the whole file, as the RFC allows.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class _Part:
 
 
 def send(path: Path, mime: str, digest: str = "") -> HTTPResponse:
-    """The answer to the current request for a file; `digest` of its content, where known, makes the ETag.
+    """Return the answer to the current request for a file; `digest` of its content, if known, makes the ETag.
 
-    A browser never runs it in our name. Raises NotFound and Forbidden.
+    A browser never runs it in our name. Raise NotFound if it is gone, Forbidden if it is no plain file.
     """
     try:
         stream = opened(path)
@@ -82,7 +82,7 @@ def send(path: Path, mime: str, digest: str = "") -> HTTPResponse:
 
 
 def _description(path: Path, mime: str) -> dict[str, str]:
-    """What the file is, for a browser: shown at most, with its own name."""
+    """Return the headers that describe the file to a browser: it is shown at most, and has its own name."""
     plain = re.sub(r'[^ -~]|["\\]', "_", path.name)
     kind = f"{mime}; charset=UTF-8" if mime.startswith("text/") and "charset=" not in mime else mime
     return {
@@ -93,7 +93,7 @@ def _description(path: Path, mime: str) -> dict[str, str]:
 
 
 def _is_known(tag: str, changed: int) -> bool:
-    """Whether the client has the file as it is (RFC 9110, section 13.2.2: the date counts only without tags)."""
+    """Check whether the client has the file as it is (RFC 9110, section 13.2.2: the date counts only without tags)."""
     tags = request.get_header("If-None-Match")
     if tags is not None:
         return tags.strip() == "*" or tag in _TAG.findall(tags)
@@ -104,7 +104,7 @@ def _is_known(tag: str, changed: int) -> bool:
 
 
 def _is_another(tag: str, changed: int) -> bool:
-    """Whether the client wants a file that this one is not (RFC 9110, section 13.1.1): it goes on with a download."""
+    """Check whether the client wants a file that this one is not (RFC 9110, section 13.1.1), to resume a download."""
     tags = request.get_header("If-Match")
     if tags is not None:
         return tags.strip() != "*" and tag not in _STRONG_TAG.findall(tags)
@@ -115,7 +115,7 @@ def _is_another(tag: str, changed: int) -> bool:
 
 
 def _asked_part(size: int, tag: str, date: str) -> range | None:
-    """The bytes asked for, empty where the file has none of them; None for the whole file."""
+    """Return the bytes asked for, empty if the file has none of them. Return None for the whole file."""
     match = _RANGE.fullmatch(request.get_header("Range", ""))
     if match is None or request.method != "GET" or request.get_header("If-Range", tag) not in (tag, date):
         return None

@@ -1,7 +1,7 @@
-"""The resources of UWS 1.1 for each job list, /rest/{job}; what is in a job is read from `contents`.
+"""The resources of UWS 1.1 for each job list, /rest/{job}; what is in a job is read by `contents`.
 
-Control parameters (PHASE, RUNID, EXECUTIONDURATION, DESTRUCTION, ACTION) ride along in a form or a query
-string, in any case; everything else is a parameter of the job. Imports the services, the values and the form reader.
+Control parameters (PHASE, RUNID, EXECUTIONDURATION, DESTRUCTION, ACTION) come in a form or a query string, in any case;
+everything else is a parameter of the job. Imports the services, the values and the form reader.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ _SYNC_WAIT_S = 600
 
 
 class UWS(JobResource):
-    """The UWS resources over one set of services."""
+    """The UWS resources, over one set of services."""
 
     def routes(self, app: Bottle) -> None:
         """Add every resource to the application."""
-        one = "/rest/<name>/<job_id>"
+        address = "/rest/<name>/<job_id>"
         for method, path, handler in (
             ("GET", "/rest/<name>", self.list),
             ("POST", "/rest/<name>", self.create),
             ("GET", "/rest/<name>/sync", self.create_sync),
             ("POST", "/rest/<name>/sync", self.create_sync),
             ("HEAD", "/rest/<name>/sync", self.refuse_head),
-            ("GET", f"{one}/sync", self.sync),
-            ("GET", one, self.job),
-            ("POST", one, self.change),
-            ("DELETE", one, self.delete),
-            ("GET", f"{one}/phase", self.atom(lambda job: job.phase.value)),
-            ("POST", f"{one}/phase", self.set_phase),
-            ("GET", f"{one}/executionduration", self.atom(lambda job: str(job.execution_duration))),
-            ("POST", f"{one}/executionduration", partial(self.change, needed="EXECUTIONDURATION")),
-            ("GET", f"{one}/executionDuration", self.atom(lambda job: str(job.execution_duration))),
-            ("POST", f"{one}/executionDuration", partial(self.change, needed="EXECUTIONDURATION")),
-            ("GET", f"{one}/destruction", self.atom(lambda job: _time(job.destruction))),
-            ("POST", f"{one}/destruction", partial(self.change, needed="DESTRUCTION")),
-            ("GET", f"{one}/quote", self.atom(lambda job: _time(job.quote))),
-            ("GET", f"{one}/owner", self.atom(lambda job: job.owner or "")),
-            ("GET", f"{one}/error", self.error),
-            ("POST", f"{one}/parameters", self.change),
+            ("GET", f"{address}/sync", self.sync),
+            ("GET", address, self.job),
+            ("POST", address, self.change),
+            ("DELETE", address, self.delete),
+            ("GET", f"{address}/phase", self.atom(lambda job: job.phase.value)),
+            ("POST", f"{address}/phase", self.set_phase),
+            ("GET", f"{address}/executionduration", self.atom(lambda job: str(job.execution_duration))),
+            ("POST", f"{address}/executionduration", partial(self.change, needed="EXECUTIONDURATION")),
+            ("GET", f"{address}/executionDuration", self.atom(lambda job: str(job.execution_duration))),
+            ("POST", f"{address}/executionDuration", partial(self.change, needed="EXECUTIONDURATION")),
+            ("GET", f"{address}/destruction", self.atom(lambda job: _time(job.destruction))),
+            ("POST", f"{address}/destruction", partial(self.change, needed="DESTRUCTION")),
+            ("GET", f"{address}/quote", self.atom(lambda job: _time(job.quote))),
+            ("GET", f"{address}/owner", self.atom(lambda job: job.owner or "")),
+            ("GET", f"{address}/error", self.error),
+            ("POST", f"{address}/parameters", self.change),
         ):
             app.route(path, method, handler)
 
@@ -66,13 +66,13 @@ class UWS(JobResource):
         wanted = list_filter(name, forms.query(request.environ))
         jobs = self.job_service.jobs(wanted)
         if prefers_page(request.get_header("Accept", "")):
-            shown = {"phase": wanted.phases[0]} if len(wanted.phases) == 1 else {}
-            return self.page(f"/?{urlencode({'definition': name, **shown})}")
+            phase = {"phase": wanted.phases[0]} if len(wanted.phases) == 1 else {}
+            return self.page(f"/?{urlencode({'definition': name, **phase})}")
         document = uws_xml.list_document(jobs, self.services.base_url, self.style)
         return HTTPResponse(document, 200, description())
 
     def create(self, name: str) -> HTTPResponse:
-        """POST parameters: a new job, run at once where PHASE=RUN came."""
+        """POST parameters: a new job, run at once if PHASE=RUN came."""
         with self.form() as form:
             phase = phase_command(form.take("PHASE"), ("RUN",))
             job = self.job_service.create(name, job_request(form))
@@ -90,12 +90,12 @@ class UWS(JobResource):
         progress = self.job_service.progress(job)
         response = xml_answer(uws_xml.job_document(job, self.url(job), progress, self.style, self.share))
         seconds = wait_seconds(job, forms.query(request.environ))
-        return self.parked(response, seconds, job.phase) if seconds else response
+        return self.held_back(response, seconds, job.phase) if seconds else response
 
     def change(self, name: str, job_id: str, needed: str = "") -> HTTPResponse:
         """POST to the job (or to /parameters): new values, control parameters, PHASE, or ACTION=DELETE.
 
-        At the place of a control parameter that one is `needed`.
+        At the address of a control parameter that one is `needed`.
         """
         job = self.job_service.job(job_id, name)
         with self.form() as form:
@@ -136,7 +136,7 @@ class UWS(JobResource):
         return self.see(job)
 
     def command(self, job: Job, phase: str) -> None:
-        """Carry out what was asked of the phase."""
+        """Carry out a command to the phase."""
         job_service = self.job_service
         commands: dict[str, Callable[[Job], object]] = {
             "RUN": job_service.run,
@@ -153,7 +153,7 @@ class UWS(JobResource):
         return HTTPResponse("", 303, {"Location": f"{self.services.base_url}/rest/{name}"})
 
     def atom(self, text: Callable[[Job], str]) -> Callable[[str, str], HTTPResponse]:
-        """A handler that GETs one value of a job as plain text."""
+        """Return a handler that GETs one value of a job as plain text."""
 
         def get(name: str, job_id: str) -> HTTPResponse:
             return HTTPResponse(text(self.job_service.job(job_id, name)), 200, {"Content-Type": TEXT})
@@ -161,7 +161,7 @@ class UWS(JobResource):
         return get
 
     def error(self, name: str, job_id: str) -> HTTPResponse:
-        """GET why a job ended in ERROR, with the end of what it printed; as VOTable where one is asked for."""
+        """GET why a job ended in ERROR, with the end of what it printed; as VOTable if that is asked for."""
         job = self.job_service.job(job_id, name)
         if job.error is None:
             raise NotFound(f"job {job.id} has no error: it is {job.phase}")
@@ -181,15 +181,15 @@ class UWS(JobResource):
         return self.see_end(job)
 
     def refuse_head(self, name: str) -> HTTPResponse:
-        """HEAD would make a job, which it must not."""
+        """Refuse HEAD, which would make a job."""
         text = f"HEAD is not possible at /rest/{name[:64]}/sync"
         return HTTPResponse(text, 405, {"Allow": "GET, POST", "Content-Type": TEXT})
 
     def sync(self, name: str, job_id: str) -> HTTPResponse:
-        """GET the end of a job: 303 to its main result, once it is there; long polling parks the request until then."""
+        """GET the end of a job: 303 to its main result; long polling holds the request until it is there."""
         job = self.job_service.job(job_id, name)
         if job.phase in ACTIVE:
-            return self.parked(self.see_end(job), _SYNC_WAIT_S, "active")
+            return self.held_back(self.see_end(job), _SYNC_WAIT_S, "active")
         if job.phase is not Phase.COMPLETED:
             raise BadRequest(job.error.message if job.error else f"job {job.id} is {job.phase}: it has no result")
         main = job.result("result") or job.results[0]
@@ -197,8 +197,8 @@ class UWS(JobResource):
 
     # --- helpers ---------------------------------------------------------------------------------------
 
-    def parked(self, response: HTTPResponse, seconds: int, state: str) -> HTTPResponse:
-        """The response, to be held back by long polling until the job's state is another one or the time is over."""
+    def held_back(self, response: HTTPResponse, seconds: int, state: str) -> HTTPResponse:
+        """Return the response, held back by long polling until the job's state is another one or the time is over."""
         owner = self.job_service.caller.name
         response.set_header(longpoll.HEADER, f"{seconds} {state}" + (f" {owner}" if owner else ""))
         return response
@@ -209,11 +209,14 @@ class UWS(JobResource):
         return f"{self.services.base_url}/static/uws.xsl"
 
     def page(self, address: str) -> HTTPResponse:
-        """303 to the page that shows a person the same."""
+        """Return status 303 to the page that shows the same to a person."""
         return HTTPResponse("", 303, {"Location": self.services.base_url + address, "Vary": "Accept"})
 
     def see_end(self, job: Job) -> HTTPResponse:
-        """303 to where the end of a job is waited for; share link and format of an error are those of this request."""
+        """Return status 303 to the address that waits for the end of a job.
+
+        Share link and format of an error are those of this request.
+        """
         asked, token = dali.response_format(request.query), self.job_service.caller.share
         query = urlencode({name: text for name, text in ((dali.RESPONSEFORMAT, asked), (SHARE, token)) if text})
         return HTTPResponse("", 303, {"Location": f"{self.url(job)}/sync{query and f'?{query}'}"})

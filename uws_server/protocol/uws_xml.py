@@ -26,16 +26,16 @@ _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
 def timestamp(when: datetime) -> str:
-    """ISO 8601 in UTC, to the millisecond, with Z."""
+    """Return ISO 8601 in UTC, to the millisecond, with Z."""
     utc = when if when.tzinfo is UTC else when.astimezone(UTC)
     return utc.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def job_document(job: Job, url: str, progress: Progress | None, style: str, query: str = "") -> bytes:
-    """The document of one job; `url` is its own, absolute and without a slash at the end, `style` that of the XSLT.
+    """Return the document of one job; `url` is its absolute address without a final slash, `style` that of the XSLT.
 
-    `query` is put behind the addresses in it: who came by a share link can go on by them.
-    Written as text: elements would take four times as long, and every client that looks after its job asks for it.
+    `query` is appended to the addresses in it, so that a client that came by a share link can follow them. The document
+    is written as text: elements would take four times as long, and every client that waits for its job asks for it.
     """
     lines = [
         _DECLARATION,
@@ -66,20 +66,20 @@ def job_document(job: Job, url: str, progress: Progress | None, style: str, quer
 
 
 def parameters_document(job: Job, url: str, query: str = "") -> bytes:
-    """The document of a job's parameters."""
+    """Return the document of a job's parameters."""
     return (_DECLARATION + _parameters(job, url, query, f" {_NAMES}")).encode()
 
 
 def results_document(job: Job, url: str, query: str = "") -> bytes:
-    """The document of a job's results."""
+    """Return the document of a job's results."""
     return (_DECLARATION + _results(job, url, query, f" {_NAMES}")).encode()
 
 
 def list_document(jobs: Iterable[JobSummary], base: str, style: str) -> Iterator[bytes]:
-    """The job list in pieces of some tens of kilobytes.
+    """Yield the job list in pieces of some tens of kilobytes.
 
-    Text, because building elements for thousands of jobs takes far longer; large pieces, because each one goes
-    from a thread to the event loop.
+    It is written as text, because building elements for thousands of jobs takes far longer, and in large pieces,
+    because each one goes from a thread to the event loop.
     """
     lines = [
         f'{_DECLARATION}<?xml-stylesheet type="text/xsl" href={quoteattr(style)}?>\n',
@@ -109,7 +109,7 @@ def list_document(jobs: Iterable[JobSummary], base: str, style: str) -> Iterator
 
 
 def _parameters(job: Job, url: str, query: str, names: str) -> str:
-    """The element of the parameters: several of one id where a parameter has several values."""
+    """Return the element of the parameters: several with one id if a parameter has several values."""
     lines = [f"  <uws:parameters{names}>\n"]
     for name, value in job.parameters.items():
         for number, text in enumerate(texts_of(value), start=1):
@@ -141,7 +141,7 @@ def _element(name: str, text: str | None) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text as it stands in an element; a carriage return by its number, or a reader would take it for a line feed."""
+    """Return text as it stands in an element; a reader would take a carriage return as such for a line feed."""
     return saxutils.escape(text).replace("\r", "&#13;")
 
 

@@ -1,7 +1,7 @@
 """VOSI: whether the server is up, and what it can do. Imports the services and the values.
 
 `/availability` follows VOSIAvailability 1.0, `/capabilities` VOSICapabilities 1.0. A planned downtime is read from its
-file at each request, so that it is announced without a restart.
+file at each request, so that it can be announced without a restart.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ class Downtime:
     note: str = ""
 
     def over(self, now: datetime) -> bool:
-        """Whether it lies behind."""
+        """Check whether it is over."""
         return self.back_at is not None and self.back_at <= now
 
     def holds(self, now: datetime) -> bool:
-        """Whether the server is down by it."""
+        """Check whether the server is down because of it."""
         return self.down_at is not None and self.down_at <= now and not self.over(now)
 
 
 class VOSI:
-    """The support interfaces over one set of services."""
+    """The support interfaces, over one set of services."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -64,11 +64,11 @@ class VOSI:
         app.get("/capabilities", callback=self.capabilities)
 
     def availability(self) -> HTTPResponse:
-        """GET whether jobs are taken, since when, and which downtime is planned."""
+        """GET whether jobs are accepted, since when, and which downtime is planned."""
         return HTTPResponse(self.availability_document(utcnow()), 200, _XML)
 
     def availability_document(self, now: datetime) -> bytes:
-        """The availability document at a moment."""
+        """Return the availability document at a moment."""
         downtime = read_downtime(self.services.config.server.downtime)
         root = etree.Element(f"{{{_AVAILABILITY}}}availability", nsmap={"vosi": _AVAILABILITY})
 
@@ -108,14 +108,14 @@ class VOSI:
         return HTTPResponse(document, 200, _XML)
 
     def _add_security(self, interface: etree._Element) -> None:
-        """Who may use an interface: an empty securityMethod is for those without an account (VOResource 1.1)."""
+        """Say who may use an interface: an empty securityMethod is for those without an account (VOResource 1.1)."""
         if self._for_nobody.may_enter():
             etree.SubElement(interface, "securityMethod")
         etree.SubElement(interface, "securityMethod", {"standardID": _BASIC})
 
 
 def read_downtime(path: Path | None) -> Downtime:
-    """What a downtime file says; none where there is no file. A broken one is told in the log and does not count."""
+    """Return the planned downtime; none without a file, nor for a broken one, which is reported in the log."""
     if path is None or not path.exists():
         return Downtime()
     try:
@@ -127,7 +127,7 @@ def read_downtime(path: Path | None) -> Downtime:
 
 
 def _time(value: Any) -> datetime | None:
-    """A TOML date-time; one without an offset is UTC."""
+    """Return the time of a TOML date-time; one without an offset is UTC. Raise ValueError for anything else."""
     if value is None:
         return None
     if not isinstance(value, datetime):

@@ -72,7 +72,7 @@ class GraphBuilder:
             title=about.title, description=about.description, documentation=about.documentation,
             started=job.started, ended=job.ended, agent=job.owner or "",
             parameters=tuple(self._value(name, value, about) for name, value in values),
-            used=tuple(self._used(use, about, place) for use, place in zip(kept.used, _places(kept), strict=True)),
+            used=tuple(self._used(use, about, place) for use, place in zip(kept.used, _addresses(kept), strict=True)),
             made=tuple(self._made(kept, about)),
             informed_by=(f"job_{job.parent}",) if job.parent else (), facts={"phase": job.phase.value},
         )  # fmt: skip
@@ -186,7 +186,7 @@ class GraphBuilder:
         return recording.redacted(value.value, self._hide) if isinstance(value.value, str) else value.value
 
 
-def _places(kept: Kept) -> list[str]:
+def _addresses(kept: Kept) -> list[str]:
     """Return the address path of each file that a job used, below this server's address.
 
     It is '' for a file that was not uploaded or is gone.

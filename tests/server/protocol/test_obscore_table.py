@@ -34,7 +34,7 @@ from uws_server.config import Config
 from uws_server.errors import ConfigurationError
 from uws_server.jobs.job import Job, Result, new_id, utcnow
 from uws_server.jobs.phases import Phase
-from uws_server.protocol.obscore import _told
+from uws_server.protocol.obscore import _logged
 from uws_server.services.context import Services
 from uws_server.storage import obscore_rows
 from uws_server.storage.jobstore import JobStore
@@ -112,7 +112,7 @@ def test_a_row_that_cannot_be_had_ends_the_document() -> None:
     document = b"".join(pieces)
     assert b'<INFO name="QUERY_STATUS" value="ERROR">not all rows could be read</INFO>' in document
     assert document.endswith(b"</VOTABLE>\n")
-    assert b"".join(_told(table.votable(rows()))) == document
+    assert b"".join(_logged(table.votable(rows()))) == document
 
 
 def _kept(pieces: Iterator[bytes], into: list[bytes]) -> Iterator[bytes]:
