@@ -46,7 +46,7 @@ def address_of(config: Config, environ: Mapping[str, Any]) -> str:
     address = str(environ.get("REMOTE_ADDR", ""))
     if not config.server.proxies:
         return address
-    proxies = {proxy.strip() for proxy in config.server.proxies.split(",") if proxy.strip()}
+    proxies = set(config.server.proxies)
     forwarded = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     while address in proxies and forwarded:
         address = forwarded.pop()

@@ -185,7 +185,7 @@ class _Finder:
                 return self._stored(identifier, "#progenitor", result)
             except NotFound:
                 pass  # deleted since: it may still be there as it was uploaded
-        redacted = recording.said_plainly(value.text)
+        redacted = recording.redacted(value.text)
         about, address = f"{redacted}, given for {name}", ""
         if value.kind == "upload":
             address = f"{self._base}/rest/{job.definition}/{job.id}/parameters/{name}"

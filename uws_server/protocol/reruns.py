@@ -2,7 +2,7 @@
 
 POST /rest/{job}/{id}/rerun          changes as key=value, `from`, `target`, `accept_changed`, PHASE=RUN
 POST /reprocessing                   a step list (JSON, or a FITS file with VO-TAGS), a target, changes
-GET  /reprocessing/{id}/status       the phases of the chain of jobs
+GET  /reprocessing/{id}/status       the phases of the job sequence of jobs
 GET  /reprocessing/{id}/preview      the files it made
 """
 
@@ -102,20 +102,22 @@ class Reprocessing(JobResource):
         return _json({**self._status(job), **self._preview(job)})
 
     def status(self, job_id: str) -> HTTPResponse:
-        """GET the phases of the chain."""
+        """GET the phases of the job sequence."""
         return _json(self._status(self.reruns.job_service.job(job_id)))
 
     def preview(self, job_id: str) -> HTTPResponse:
-        """GET what the chain made so far: each file with its address, and that of its picture where there is one."""
+        """GET what the job sequence made so far: each file with its address, and that of its picture where there is
+        one.
+        """
         return _json(self._preview(self.reruns.job_service.job(job_id)))
 
     def _status(self, job: Job) -> dict[str, Any]:
-        chain = self.reruns.chain_of(job)
-        unfinished = [step.phase for step in chain if step.phase is not Phase.COMPLETED]
+        sequence = self.reruns.sequence_of(job)
+        unfinished = [step.phase for step in sequence if step.phase is not Phase.COMPLETED]
         failed = [phase for phase in unfinished if phase in (Phase.ERROR, Phase.ABORTED)]
         running = [phase for phase in unfinished if phase is not Phase.PENDING]
         phase = (failed or running or unfinished or [Phase.COMPLETED])[0]
-        return {"id": job.id, "phase": phase.value, "jobs": [self._job(step) for step in chain]}
+        return {"id": job.id, "phase": phase.value, "jobs": [self._job(step) for step in sequence]}
 
     def _job(self, job: Job) -> dict[str, Any]:
         progress = self.reruns.job_service.progress(job)
@@ -132,8 +134,8 @@ class Reprocessing(JobResource):
         }
 
     def _preview(self, job: Job) -> dict[str, Any]:
-        chain = self.reruns.chain_of(job)
-        return {"outputs": [self._output(step, result) for step in chain for result in step.results]}
+        sequence = self.reruns.sequence_of(job)
+        return {"outputs": [self._output(step, result) for step in sequence for result in step.results]}
 
     def _output(self, job: Job, result: Result) -> dict[str, Any]:
         base = self.services.base_url

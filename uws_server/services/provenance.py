@@ -181,7 +181,10 @@ class ProvenanceReader:
 
     def _hidden_folders(self) -> list[Path]:
         config = self._needs.config
-        return [config.folders.data.absolute(), *([config.folders.archive.absolute()] if config.folders.archive else [])]
+        return [
+            config.folders.data.absolute(),
+            *([config.folders.archive.absolute()] if config.folders.archive else []),
+        ]
 
     def definition(self, job: Job) -> About:
         """Return what is known of the definition that a job was made with."""

@@ -143,7 +143,9 @@ def rights_of(config: Config) -> Rights:
     if not config.accounts.anonymous:
         return Rights(Anonymous.LISTED if is_loopback(config.server.host) else Anonymous.UNLISTED)
     if config.accounts.anonymous not in list(Anonymous):
-        raise ConfigurationError(f"anonymous = {config.accounts.anonymous!r}: one of {', '.join(Anonymous)} is expected")
+        raise ConfigurationError(
+            f"anonymous = {config.accounts.anonymous!r}: one of {', '.join(Anonymous)} is expected"
+        )
     return Rights(Anonymous(config.accounts.anonymous))
 
 
