@@ -15,6 +15,7 @@ from astropy.wcs import WCS
 
 from checkout import ROOT
 from provenance import steps, votags
+from provenance.fits.digests import digests
 from reduction.simulate import simulate, small
 from serving import running_server
 from tutorials import Block, blocks_of, reading
@@ -24,6 +25,9 @@ from uws_server import client
 def test_a_reduction_is_written_as_the_tutorial_says(tmp_path: Path) -> None:
     with reading(tmp_path) as reader:
         reader.follow(blocks_of(ROOT / "docs" / "tutorial-reduction.md"))
+        reader.follow([typed("uws-server rerun products/lightcurve.fits --download same")])
+    first, second = (digests(tmp_path / folder / "lightcurve.fits") for folder in ("products", "same"))
+    assert first.science == second.science
     with fits.open(tmp_path / "archive" / "P0999990101PNS003PIEVLI0000.FITS") as hdus:
         expected = hard_times(hdus["EVENTS"])
     curve = Table.read(tmp_path / "harder" / "lightcurve.fits", hdu="RATE")
@@ -35,6 +39,11 @@ def test_a_reduction_is_written_as_the_tutorial_says(tmp_path: Path) -> None:
         assert share == pytest.approx(live * sum(each for each in overlaps if each > 0) / length, abs=1e-6)
         counts = np.count_nonzero((expected >= time) & (expected < time + length))
         assert rate * share * length == pytest.approx(counts, abs=0.01)
+
+
+def typed(text: str, kind: str = "sh") -> Block:
+    """A block that stands in no page."""
+    return Block(kind, f"{text.rstrip()}\n", above="", heading="")
 
 
 def hard_times(events: fits.BinTableHDU) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -85,7 +94,7 @@ def test_the_commands_of_the_pages_about_products_and_definitions_run(tmp_path: 
         for kind, text in [("sh", each) for each in commands] + [("python", each) for each in snippets]:
             for word, meant in stands_for.items():
                 text = text.replace(word, meant)
-            reader.follow([Block(kind, f"{text}\n", above="", heading="")])
+            reader.follow([typed(text, kind)])
     assert reader.output == "b'hello\\n'\n"
     counts = [Table.read(path, hdu="SPECTRUM")["COUNTS"].sum() for path in (product, tmp_path / "new" / product.name)]
     assert counts[0] > counts[1] > 0
