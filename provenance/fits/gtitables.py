@@ -17,6 +17,9 @@ from provenance.fits import bintable
 from provenance.fits.hdus import Hdu
 from provenance.text.errors import FitsError
 
+Times = npt.NDArray[np.float64]
+"""Times, shape (n,)."""
+
 EDGES: Final = ("START", "STOP")
 """The columns of a table of good time intervals."""
 
@@ -32,8 +35,8 @@ class GoodTimes:
     s (FITS Standard 4.0, section 9.3).
     """
 
-    start: npt.NDArray[np.float64]
-    stop: npt.NDArray[np.float64]
+    start: Times
+    stop: Times
     unit: str
 
 
@@ -93,6 +96,17 @@ def read(stream: IO[bytes], hdu: Hdu, file: str = "the file") -> GoodTimes:
     rows = table.read(stream)
     start, stop = (column.floats(rows) for column in edges)
     return GoodTimes(start, stop, units.pop())
+
+
+def joined(start: Times, stop: Times) -> tuple[Times, Times]:
+    """Join intervals that overlap or touch: sorted and apart, without empty ones; shape (n,) each, of finite times."""
+    kept = np.flatnonzero(stop > start)
+    order = kept[np.argsort(start[kept], kind="stable")]
+    start, reached = start[order], np.maximum.accumulate(stop[order])
+    is_new, is_last = np.ones(len(start), dtype=np.bool_), np.ones(len(start), dtype=np.bool_)
+    is_new[1:] = start[1:] > reached[:-1]
+    is_last[:-1] = is_new[1:]
+    return start[is_new], reached[is_last]
 
 
 def _unit(text: str) -> str:

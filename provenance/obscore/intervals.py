@@ -76,7 +76,8 @@ def read(stream: IO[bytes], hdus: Sequence[Hdu], product: Product) -> Intervals:
         Starts and ends, MJD (TT), sorted and apart, shape (n, 2). Tables that cannot be read are passed over.
     """
     parts = [found for hdu in _tables(hdus, product) if (found := _intervals(stream, hdu, product)) is not None]
-    return _union(np.concatenate(parts)) if parts else np.empty((0, 2))
+    edges = np.concatenate([*parts, np.empty((0, 2))])
+    return np.stack(gtitables.joined(edges[:, 0], edges[:, 1]), axis=1)
 
 
 def tmoc(good: Intervals) -> str:
@@ -123,15 +124,6 @@ def _intervals(stream: IO[bytes], hdu: Hdu, product: Product) -> Intervals | Non
     edges = np.stack([table.start, table.stop], axis=1)
     good = edges[np.isfinite(edges).all(axis=1) & (edges[:, 0] < edges[:, 1])]
     return np.asarray(origin + good * ((later - origin) / day)) if len(good) else None
-
-
-def _union(edges: Intervals) -> Intervals:
-    """Join intervals where they overlap or touch."""
-    ordered = edges[np.argsort(edges[:, 0], kind="stable")]
-    reached = np.maximum.accumulate(ordered[:, 1])
-    begins = np.concatenate([[True], ordered[1:, 0] > reached[:-1]])
-    ends = np.concatenate([begins[1:], [True]])
-    return np.stack([ordered[begins, 0], reached[ends]], axis=1)
 
 
 def _cells(good: Intervals, order: int) -> list[tuple[int, int]]:

@@ -9,9 +9,8 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
+from provenance.fits.gtitables import Times, joined
 from reduction.errors import ReductionError
-
-Times = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,21 +54,7 @@ class GTI:
             row = int(wrong[0])
             raise ReductionError(f"good time interval {row + 1} stops ({stops[row]:.3f} s) before it starts "
                                  f"({starts[row]:.3f} s)", parameter)  # fmt: skip
-        return cls._join(starts, stops)
-
-    @classmethod
-    def _join(cls, starts: Times, stops: Times) -> GTI:
-        """Sort, leave out the empty, join those that overlap or touch."""
-        order = np.argsort(starts, kind="stable")
-        starts, stops = starts[order], stops[order]
-        kept = stops > starts
-        starts, stops = starts[kept], stops[kept]
-        if starts.size == 0:
-            return cls(starts, stops)
-        reach = np.maximum.accumulate(stops)
-        new = np.concatenate(([True], starts[1:] > reach[:-1]))
-        last = np.concatenate((np.flatnonzero(new)[1:] - 1, [starts.size - 1]))
-        return cls(starts[new], reach[last])
+        return cls(*joined(starts, stops))
 
     @property
     def total(self) -> float:
@@ -87,12 +72,12 @@ class GTI:
         return hash((self.start.tobytes(), self.stop.tobytes()))
 
     def __or__(self, other: GTI) -> GTI:
-        return self._join(np.concatenate((self.start, other.start)), np.concatenate((self.stop, other.stop)))
+        return GTI(*joined(np.concatenate((self.start, other.start)), np.concatenate((self.stop, other.stop))))
 
     def __and__(self, other: GTI) -> GTI:
         edges = np.unique(np.concatenate((self.start, self.stop, other.start, other.stop)))
         inside = np.flatnonzero(self._good_after(edges[:-1]) & other._good_after(edges[:-1]))
-        return self._join(edges[inside], edges[inside + 1])
+        return GTI(*joined(edges[inside], edges[inside + 1]))
 
     def contains(self, times: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Tell which times, in seconds, any shape, are good: start <= t <= stop. NaN is never good."""
