@@ -43,10 +43,11 @@ def picture_of_image(path: Path, hdu: Hdu) -> bytes:
         found = image(hdu)
         _require_drawable(found)
         block = max(1, -(-max(found.width, found.height) // LARGEST_SIDE))
-        used = found.width // block * block
+        across = min(block, found.width)
+        used = found.width // across * across
         with path.open("rb") as stream:
             rows = [
-                strip[:, :used].reshape(strip.shape[0], -1, block).mean(axis=(0, 2))
+                strip[:, :used].reshape(strip.shape[0], -1, across).mean(axis=(0, 2))
                 for strip in found.strips(stream, block)
             ]
     except FitsError as error:

@@ -179,6 +179,13 @@ def test_an_image_is_made_smaller(tmp_path: Path) -> None:
     assert png_size(Previews().sky_picture(product(path)).data) == (400, 250)
 
 
+@pytest.mark.parametrize(("shape", "size"), [((2000, 1), (1, 400)), ((1, 2000), (400, 1))])
+def test_a_narrow_image_is_drawn(tmp_path: Path, shape: tuple[int, int], size: tuple[int, int]) -> None:
+    path = tmp_path / "narrow.fits"
+    fits.PrimaryHDU(np.ones(shape, dtype=np.int16)).writeto(path)
+    assert png_size(Previews().sky_picture(product(path)).data) == size
+
+
 def test_events_without_a_sky_have_a_reason(shared: Path) -> None:
     drawing = Previews().sky_picture(product(shared / "real" / "nicer" / "ngc300nicer_bary.evt"))
     assert not drawing.ok
