@@ -1,6 +1,6 @@
 """Runs a function of a script: ``python -m reduction SCRIPT FUNCTION``, in the folder of a job. Imports the task.
 
-The function gets the `Task`. How many stages it has is counted in the text of the script: the calls of ``.stage(...)``.
+The function gets the `Task`. The number of its stages is that of the calls of ``.stage(...)`` in the script.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reduction.errors import ReductionError
 
 
 def main() -> None:
-    """Run the function that the command line names; what goes wrong ends the process as in `task.run`."""
+    """Run the function that the command line names; a failure ends the process as in `task.run`."""
     if len(sys.argv) != 3:
         sys.exit("usage: python -m reduction SCRIPT FUNCTION, in the folder of a job")
     script, name = Path(sys.argv[1]), sys.argv[2]
@@ -23,7 +23,22 @@ def main() -> None:
 
 
 def call(script: Path, name: str, job: task.Task) -> None:
-    """Read the script and call its function."""
+    """Call a function of a script.
+
+    Parameters
+    ----------
+    script
+        The path of the script.
+    name
+        The name of the function.
+    job
+        The job, which the function gets.
+
+    Raises
+    ------
+    ReductionError
+        For a script that is no Python, or has no function of that name.
+    """
     sys.path.insert(0, str(script.parent))
     try:
         found = runpy.run_path(str(script), run_name=script.stem).get(name)
@@ -35,7 +50,7 @@ def call(script: Path, name: str, job: task.Task) -> None:
 
 
 def stages_in(script: Path) -> int:
-    """How many calls of `.stage(...)` a script holds; 0 for one that cannot be read, which its run will tell."""
+    """Return the number of calls of `.stage(...)` in a script; 0 if it cannot be read, which its run reports."""
     try:
         tree = ast.parse(script.read_bytes())
     except (OSError, ValueError, SyntaxError):

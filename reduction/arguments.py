@@ -1,4 +1,4 @@
-"""A parameter of a job as its script finds it in `parameters.json`."""
+"""A parameter of a job as `parameters.json` holds it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ PARAMETERS_FILE = "parameters.json"
 
 @dataclass(frozen=True)
 class Argument:
-    """A parameter of the job as the server wrote it; one that may have several values has lists."""
+    """A parameter of the job as the server wrote it; one that may have several values has lists.
+
+    `kind` is 'file' or 'value', `source` how the user named a file (None for a value), `unit` None where it has none.
+    """
 
     name: str
     value: Any
@@ -24,8 +27,8 @@ class Argument:
     source: Any
 
     @property
-    def each(self) -> tuple[Argument, ...]:
-        """Its values one by one: an argument for each."""
+    def parts(self) -> tuple[Argument, ...]:
+        """An argument for each of its values."""
         if not isinstance(self.value, list):
             return (self,)
         sources = self.source if isinstance(self.source, list) else [self.source] * len(self.value)
@@ -33,16 +36,16 @@ class Argument:
                      for value, source in zip(self.value, sources, strict=False))  # fmt: skip
 
     @property
-    def said(self) -> str:
-        """How the user named a file: never a path of this machine."""
-        named = str(self.source if self.source is not None else self.value)
-        if "://" in named:
-            return named
-        return PurePosixPath(named).name if named.startswith(("/", "~", "..")) or self.source is None else named
+    def display_name(self) -> str:
+        """The name that the user gave a file: a URL, a path in the archive, or a bare name; no path of this machine."""
+        name = str(self.source if self.source is not None else self.value)
+        if "://" in name:
+            return name
+        return PurePosixPath(name).name if name.startswith(("/", "~", "..")) or self.source is None else name
 
 
 def read_argument(name: str, entry: Any) -> Argument:
-    """A parameter from its entry in the file; ReductionError if that is odd."""
+    """Return the parameter of an entry of the file. Raises ReductionError if the entry is no object."""
     if not isinstance(entry, dict):
         raise ReductionError(f"its entry in {PARAMETERS_FILE} must be an object with a value", name)
     unit, source = entry.get("unit"), entry.get("source")

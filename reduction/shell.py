@@ -1,11 +1,11 @@
-"""What the shell script of a job calls: the commands uws-stage, uws-result and uws-step.
+"""The commands for the shell script of a job: uws-stage, uws-result and uws-step.
 
     uws-stage "Filtering events"              [STAGE 1/3] Filtering events
     uws-result spectrum.fits --description "spectrum of the source" --column dataproduct_type=spectrum
     uws-step --task evselect --input events.fits --param expression='PI>200' --output spectrum.fits
 
-They are to start quickly: here is the standard library alone, and what takes long to import is imported on use. What
-the calls of one job know of each other is in `helpers.json` in its folder.
+They must start quickly: this module imports the standard library only, and anything slow on use. The calls of one job
+share their notes in `helpers.json` in its folder.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
 
 
 class _Refused(Exception):
-    """What a command cannot do; the message is for the log of the job."""
+    """Raised for a call that a command cannot follow; the message is for the log of the job."""
 
 
 def stage() -> None:
-    """`uws-stage TEXT`: say that the next stage begins."""
+    """Run `uws-stage TEXT`: announce that the next stage begins."""
     parser = _parser("uws-stage", "Say that the next stage of the job begins.")
     parser.add_argument("text", nargs="+", help="what the job does now")
     parser.add_argument("-m", type=int, metavar="N", help="stages there are; without it the script's calls are counted")
@@ -43,7 +43,7 @@ def stage() -> None:
 
 
 def result() -> None:
-    """`uws-result FILE`: make a file a result."""
+    """Run `uws-result FILE`: make a file a result of the job."""
     parser = _parser("uws-result", "Make a file a result of the job: it goes into results/.")
     parser.add_argument("file", type=Path, help="a file; one in the folder of the job is moved, any other copied")
     parser.add_argument("--name", default="", help="a result of the definition, or another name for the file")
@@ -53,7 +53,7 @@ def result() -> None:
 
 
 def step() -> None:
-    """`uws-step --task NAME`: tell a step of the provenance."""
+    """Run `uws-step --task NAME`: record a step of the provenance."""
     parser = _parser("uws-step", "Tell how files were made: one step of the provenance, once it is done.")
     parser.add_argument("--task", required=True, help="the program that did it, such as evselect")
     parser.add_argument("--task-version", default="", metavar="VERSION", help="version of that program")
@@ -88,7 +88,7 @@ def _stage(options: argparse.Namespace, folder: Path) -> None:
 
 
 def _calls_in_script() -> int:
-    """How many lines of the job's script call uws-stage."""
+    """The number of lines of the job's script that call uws-stage; 0 where it cannot be read."""
     try:
         return len(_CALL.findall(Path(os.environ.get(SCRIPT_VARIABLE, "")).read_bytes()))
     except OSError:
@@ -108,15 +108,15 @@ def _result(options: argparse.Namespace, folder: Path) -> None:
         if inside and not path.is_symlink():
             shutil.move(path, target)
         else:
-            beside = target.with_name(f".{name}.part")
-            shutil.copyfile(path, beside)
-            beside.replace(target)
+            part = target.with_name(f".{name}.part")
+            shutil.copyfile(path, part)
+            part.replace(target)
     with _notes(folder) as notes:
         notes.setdefault("results", {})[name] = {"description": options.description, "columns": columns}
 
 
 def _result_name(asked: str, own: str, folder: Path) -> str:
-    """The name of a result's file: that of the declared result, else what was asked for, else its own."""
+    """The file name of a result: that of the declared result `asked`, else `asked`, else the file's own."""
     declared = _document(folder).get("globs") or {}
     glob = declared.get(asked, "")
     name = own if "*" in glob or not asked else glob or asked
@@ -127,15 +127,15 @@ def _result_name(asked: str, own: str, folder: Path) -> str:
     return name
 
 
-def _columns(given: dict[str, str]) -> dict[str, str | int | float]:
-    """Columns of ObsCore with values of their types."""
-    if not given:
+def _columns(texts: dict[str, str]) -> dict[str, str | int | float]:
+    """Columns of ObsCore as values of their types. Raises _Refused for an unknown column or a wrong value."""
+    if not texts:
         return {}
-    from provenance import obscore  # it needs numpy, which the other calls need not wait for
+    from provenance import obscore  # it imports numpy, which is slow
 
     types = {column.name: column.type for column in obscore.COLUMNS}
     found: dict[str, str | int | float] = {}
-    for name, text in given.items():
+    for name, text in texts.items():
         if name not in types:
             raise _Refused(f"--column: ObsCore has no column {name}")
         try:
@@ -155,33 +155,33 @@ def _step(options: argparse.Namespace, folder: Path) -> None:
     from reduction.arguments import PARAMETERS_FILE
     from reduction.errors import ReductionError
 
-    given = _pairs(options.param, "--param")
-    # as the script names them: from where it is, not from the folder of the job
+    values = _pairs(options.param, "--param")
+    # relative to the current folder of the script, which need not be that of the job
     inputs, outputs = ([Path(os.path.abspath(name)) for name in names] for names in (options.input, options.output))  # noqa: PTH100
     try:
         job = task.read_task(folder.absolute(), 0)
         with _notes(folder) as notes:
             begun = (folder / PARAMETERS_FILE).stat().st_mtime
             since = datetime.fromisoformat(notes["since"]) if "since" in notes else datetime.fromtimestamp(begun, UTC)
-            found = [_where(path, folder) for path in outputs]
-            job.also(options.task, inputs, found, given, options.task_version, since)
+            found = [_present(path, folder) for path in outputs]
+            job.also(options.task, inputs, found, values, options.task_version, since)
             notes["since"] = datetime.now(UTC).isoformat()
             path = folder / task.STEPS_FILE
-            before = steps.read(path) if path.is_file() else ()
-            write_bytes(path, steps.dump(steps.merge(before, job.told_steps)).encode("ascii") + b"\n")
+            earlier = steps.read(path) if path.is_file() else ()
+            write_bytes(path, steps.dump(steps.merge(earlier, job.recorded_steps)).encode("ascii") + b"\n")
         job.close()
     except (ReductionError, ProvenanceError) as error:
         raise _Refused(str(error)) from error
 
 
-def _where(output: Path, folder: Path) -> Path:
-    """Where a file is that a step made: uws-result may have taken it to the results."""
+def _present(output: Path, folder: Path) -> Path:
+    """The path of a file that a step made: uws-result may have moved it to the results."""
     moved = folder / "results" / output.name
     return output if output.is_file() or not moved.is_file() else moved
 
 
 def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
-    """NAME=VALUE of an option that may come several times."""
+    """The values of an option NAME=VALUE by name; it may be given several times."""
     for text in texts:
         if not re.match(r"[A-Za-z_][\w.:-]*=", text):
             raise _Refused(f"{option} {text[:80]!r}: NAME=VALUE is expected")
@@ -189,7 +189,7 @@ def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
 
 
 def _document(folder: Path) -> dict[str, Any]:
-    """What parameters.json tells of the job."""
+    """The object `job` of parameters.json. Raises _Refused where there is none."""
     try:
         found = json.loads((folder / "parameters.json").read_bytes())["job"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -199,7 +199,7 @@ def _document(folder: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _notes(folder: Path) -> Iterator[dict[str, Any]]:
-    """What the calls of one job note, for one of them at a time."""
+    """Lock and yield the notes that the calls of one job share; write them at the end."""
     with (folder / HELPERS_FILE).open("a+", encoding="utf-8") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         stream.seek(0)

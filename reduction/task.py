@@ -1,18 +1,18 @@
-"""What the script of a job calls: parameters in, stages and log lines out, products tagged with how they were made.
+"""The interface of a job's script: reads its parameters, announces stages, writes products and how they were made.
 
-A script is ``task.run(main, stages=5)`` with a ``main(job)`` that gets a `Task`; it works in the folder of the job, the
-current one:
+A script is ``task.run(main, stages=5)`` with a ``main(job)`` that gets a `Task`. It works in the folder of the job,
+which is the current one:
 
-- ``parameters.json`` comes in;
+- ``parameters.json`` holds the parameters;
 - ``[STAGE 2/5] Filtering events`` goes to the log for each stage, ``[ERROR] gti: ...`` to stderr with exit status 1;
 - ``results/`` takes the products, each FITS file with a VO-TAGS extension;
-- ``steps.json`` tells how they were made: the steps found in the inputs' own VO-TAGS, those that the script tells with
+- ``steps.json`` records how they were made: the steps in the inputs' own VO-TAGS, those that the script adds with
   `Task.also`, then this one.
 
 A definition may name a function of its script instead of calling `run`: ``python -m reduction SCRIPT FUNCTION``.
 
-An input is told in the provenance by what the user named, never by a path of this machine, and by its SHA-256; a
-product by the SHA-256 of its science, without its VO-TAGS (`provenance.fits.digests`).
+The provenance names an input as the user named it, never by a path of this machine, with its SHA-256, and a product
+with the SHA-256 of its science, without its VO-TAGS (`provenance.fits.digests`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
 
 @dataclass(frozen=True)
 class Output:
-    """A product: its file name, what it is, and what is known of it in the columns of ObsCore."""
+    """A product: its file name, its description, and the columns of ObsCore that the script knows."""
 
     name: str
     description: str
@@ -58,9 +58,10 @@ class Output:
 
 @dataclass
 class Task:
-    """A running job: what its script asks and tells.
+    """A running job, as its script sees it.
 
-    `stages` is how many stages the script announces; `folder` the folder of the job.
+    `folder` is the folder of the job, `arguments` are its parameters by name, `about` is what the server says of the
+    job, `stages` the number of stages that the script announces.
     """
 
     folder: Path
@@ -70,24 +71,24 @@ class Task:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     _stage: int = 0
     _outputs: list[Output] = field(default_factory=list)
-    _earlier: list[tuple[steps.Step, ...]] = field(default_factory=list)
+    _inherited: list[tuple[steps.Step, ...]] = field(default_factory=list)
     _digests: dict[str, Future[Digests]] = field(default_factory=dict)
     _has_scratch: bool = False
     _inflated: dict[str, Path] = field(default_factory=dict)
-    _between: list[steps.Step] = field(default_factory=list)
-    _since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _added: list[steps.Step] = field(default_factory=list)
+    _step_began: datetime = field(default_factory=lambda: datetime.now(UTC))
     _workers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
 
     @property
     def scratch(self) -> Path:
-        """A folder for what nobody needs afterwards; it goes when the job ends."""
+        """A folder for temporary files; it is removed when the job ends."""
         folder = self.folder / SCRATCH_FOLDER
         folder.mkdir(exist_ok=True)
         self._has_scratch = True
         return folder
 
     def stage(self, text: str) -> None:
-        """Say that the next stage begins."""
+        """Announce that the next stage begins."""
         self._stage += 1
         print(f"[STAGE {self._stage}/{max(self.stages, self._stage)}] {text}", flush=True)
 
@@ -96,43 +97,43 @@ class Task:
         print(text, flush=True)
 
     def value(self, name: str, default: Any = None) -> Any:
-        """Value of a parameter; the default where it was not given."""
+        """Return the value of a parameter; the default if it was not given."""
         argument = self.arguments.get(name)
         return default if argument is None or argument.value is None else argument.value
 
     def path(self, name: str) -> Path:
-        """A file parameter as a readable plain file: a gzipped one is inflated into the scratch folder, once.
+        """Return the path of a file parameter as a plain file: a gzipped one is inflated into the scratch folder, once.
 
-        Its steps are read from its VO-TAGS and its SHA-256 is taken meanwhile. Raises ReductionError if it is not
-        given or not there.
+        Meanwhile its steps are read from its VO-TAGS, and its SHA-256 is computed. Raises ReductionError if no file or
+        more than one is given, or the file does not exist.
         """
         argument = self.arguments.get(name)
         if argument is None or not argument.value:
             raise ReductionError("no file is given", name)
-        if len(argument.each) > 1:
-            raise ReductionError(f"{len(argument.each)} files are given; this script takes one", name)
-        return self._opened(argument.each[0])
+        if len(argument.parts) > 1:
+            raise ReductionError(f"{len(argument.parts)} files are given; this script takes one", name)
+        return self._opened(argument.parts[0])
 
     def paths(self, name: str) -> list[Path]:
-        """The files of a parameter that may have several, each as `path` gives it; none where it was not given."""
+        """Return the files of a parameter that may have several, as `path` does; an empty list if none was given."""
         argument = self.arguments.get(name)
-        return [] if argument is None or not argument.value else [self._opened(each) for each in argument.each]
+        return [] if argument is None or not argument.value else [self._opened(part) for part in argument.parts]
 
     def values(self, name: str) -> list[Any]:
-        """The values of a parameter that may have several; none where it was not given."""
+        """Return the values of a parameter that may have several; an empty list if none was given."""
         argument = self.arguments.get(name)
-        return [] if argument is None or argument.value is None else [each.value for each in argument.each]
+        return [] if argument is None or argument.value is None else [part.value for part in argument.parts]
 
     def _opened(self, argument: Argument) -> Path:
-        """One file, readable and plain."""
+        """A file of the job as a plain file. Raises ReductionError if it does not exist."""
         path = self.folder / str(argument.value)
         if not path.is_file():
-            raise ReductionError(f"there is no file {argument.said}", argument.name)
+            raise ReductionError(f"there is no file {argument.display_name}", argument.name)
         key = str(argument.value)
         self._hash(key, path)
         plain = path
         if is_gzip(path):
-            plain = self._room_for(key, re.sub(r"(?i)\.(gz|ftz)$", "", path.name) or "inflated")
+            plain = self._inflated_path(key, re.sub(r"(?i)\.(gz|ftz)$", "", path.name) or "inflated")
             if not plain.is_file():
                 inflate(path, plain, argument.name)
         self._read_steps(plain, argument)
@@ -142,30 +143,47 @@ class Task:
         if key not in self._digests:
             self._digests[key] = self._workers.submit(digests, path)
 
-    def _room_for(self, key: str, name: str) -> Path:
-        """Where a file is inflated to; two files of one name get a place each."""
+    def _inflated_path(self, key: str, name: str) -> Path:
+        """The path to which a file is inflated; two files of one name get a path each."""
         if key not in self._inflated:
             taken = name in {path.name for path in self._inflated.values()}
             self._inflated[key] = self.scratch / (f"{len(self._inflated)}-{name}" if taken else name)
         return self._inflated[key]
 
     def _read_steps(self, path: Path, argument: Argument) -> None:
-        """Keep the steps of an input's own tags; tags that cannot be read are told in the log and ignored."""
+        """Take over the steps in an input's tags; for tags that cannot be read, write a note to the log."""
         if not holds_fits(path):
             return
         try:
             tags = votags.read(path)
         except ProvenanceError as error:
-            trouble = str(error).replace(str(path), argument.said)
-            self.log(f"Note: the VO-TAGS of {argument.said} cannot be read and are ignored: {trouble}")
+            trouble = str(error).replace(str(path), argument.display_name)
+            self.log(f"Note: the VO-TAGS of {argument.display_name} cannot be read and are ignored: {trouble}")
             return
         if tags is not None:
-            self._earlier.append(tags.steps)
+            self._inherited.append(tags.steps)
 
     def output(self, name: str, description: str, **known: Any) -> Path:
-        """Path of a product to be written, below ``results/``.
+        """Announce a product, and return the path to write it to.
 
-        `known` are columns of ObsCore that its headers do not tell; None is left out.
+        Parameters
+        ----------
+        name
+            The name of its file below ``results/``.
+        description
+            What it is, in a few words.
+        **known
+            Columns of ObsCore that its headers do not state; None is left out.
+
+        Returns
+        -------
+        Path
+            Its path; the folder exists.
+
+        Raises
+        ------
+        ValueError
+            For a name with other characters than letters, digits and ``_ . + -``.
         """
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a result file: letters, digits and _ . + - only")
@@ -176,7 +194,7 @@ class Task:
         return folder / name
 
     def tell(self, name: str, **known: Any) -> None:
-        """Add columns of ObsCore to what is known of a product announced before."""
+        """Add columns of ObsCore to those known of a product that was announced before."""
         self._outputs = [replace(output, known={**output.known, **known}) if output.name == name else output
                          for output in self._outputs]  # fmt: skip
 
@@ -189,39 +207,64 @@ class Task:
         version: str = "",
         started: datetime | None = None,
     ) -> steps.Step:
-        """Tell a step of several, once it is done: it comes before the one of the whole job.
+        """Record a step within the job, once it is done; it precedes the step of the whole job.
 
-        `inputs` and `outputs` are files, named from the folder of the job. What is known of them, and of `parameters`,
-        from the job's own parameters is told with them. It began when the one before ended, unless `started` says more.
-        Raises ReductionError for an input that is not there.
+        Parameters
+        ----------
+        task
+            The program, such as evselect.
+        inputs, outputs
+            Files that it read and wrote, relative to the folder of the job. A file or parameter of the job keeps its
+            description.
+        parameters
+            Its parameters by name.
+        version
+            The version of the program.
+        started
+            When it began, an aware time; None for the end of the step before.
+
+        Returns
+        -------
+        Step
+            The recorded step.
+
+        Raises
+        ------
+        ReductionError
+            For an input that does not exist.
         """
-        given = [
-            recording.ParameterValue(name, *self._known_of(name), value) for name, value in (parameters or {}).items()
+        values = [
+            recording.ParameterValue(name, *self._described(name), value) for name, value in (parameters or {}).items()
         ]
         files = [self.folder / path for path in outputs]
-        made = [recording.Product(path.name, "", digests(path) if path.is_file() else None) for path in files]
+        products = [recording.Product(path.name, "", digests(path) if path.is_file() else None) for path in files]
         ended = datetime.now(UTC)
-        run_info = recording.RunInfo(task, version, self.about.get("id"), self.about.get("parent"),
-                                             started or self._since, ended, 0)  # fmt: skip
-        place = str(self.about.get("results_url") or RESULTS_FOLDER)
-        step = recording.make_step([self._used_by_step(path) for path in inputs], given, made, place, run_info,
-                                self._machine_folders())  # fmt: skip
-        self._since = ended
-        self._between.append(step)
+        job, parent = self.about.get("id"), self.about.get("parent")
+        run_info = recording.RunInfo(task, version, job, parent, started or self._step_began, ended, 0)
+        used = [self._used_by_step(path) for path in inputs]
+        step = recording.make_step(used, values, products, self._location, run_info, self._machine_folders())
+        self._step_began = ended
+        self._added.append(step)
         return step
 
     @property
-    def told_steps(self) -> tuple[steps.Step, ...]:
-        """The steps of the files that were opened, and those that `also` told."""
-        return steps.merge(*self._earlier, self._between)
+    def recorded_steps(self) -> tuple[steps.Step, ...]:
+        """The steps of the files that were opened, then those that `also` recorded."""
+        return steps.merge(*self._inherited, self._added)
 
-    def _known_of(self, name: str) -> tuple[str, bool]:
+    @property
+    def _location(self) -> str:
+        """The URL or folder below which the products are."""
+        return str(self.about.get("results_url") or RESULTS_FOLDER)
+
+    def _described(self, name: str) -> tuple[str, bool]:
+        """The description of a parameter of the job, and whether a rerun may change it."""
         argument = self.arguments.get(name)
         return (argument.description, argument.editable) if argument else ("", False)
 
-    def _used_by_step(self, named: str | Path) -> recording.UsedFile:
-        """A file that went into a step: of the job's parameters, or made by a step before."""
-        path = self.folder / named
+    def _used_by_step(self, file: str | Path) -> recording.UsedFile:
+        """A file that went into a step: one of the job's parameters, or made by an earlier step."""
+        path = self.folder / file
         if not path.is_file():
             raise ReductionError(f"there is no file {path.name} to be the input of a step")
         for argument in self._files():
@@ -233,11 +276,14 @@ class Task:
         return recording.UsedFile(path.name, "", False, path.name, found.whole, found.science)
 
     def finish(self) -> None:
-        """Write ``steps.json`` and tag the FITS products."""
+        """Write ``steps.json`` and tag the FITS products.
+
+        Raises FileNotFoundError if an announced product was not written, ProvenanceError if one cannot be tagged.
+        """
         for output in self._outputs:
             if not (self.folder / RESULTS_FOLDER / output.name).is_file():
                 raise FileNotFoundError(f"the script announced {output.name} but did not write it")
-        everything = steps.merge(self.told_steps, (self._step(),))
+        everything = steps.merge(self.recorded_steps, (self._step(),))
         write_bytes(self.folder / STEPS_FILE, steps.dump(everything).encode("ascii") + b"\n")
         job = self._producing_job()
         for output in self._outputs:
@@ -254,37 +300,37 @@ class Task:
 
     def _step(self) -> steps.Step:
         """This run as a step: inputs, then parameters, then products."""
-        given = [argument for argument in self.arguments.values() if argument.value is not None]
         globs = self.about.get("globs") or {}
-        place = str(self.about.get("results_url") or RESULTS_FOLDER)
         return recording.make_step(
-            [self._used(each) for each in self._files()],
-            [recording.ParameterValue(each.name, each.description, each.editable, each.value, each.unit or "")
-             for each in given if each.kind != "file"],
-            [recording.Product(each.name, each.description, digests(self.folder / RESULTS_FOLDER / each.name),
-                         recording.collection_of(each.name, globs)) for each in self._outputs],
-            place, self._circumstances(), self._machine_folders(),
+            [self._used(argument) for argument in self._files()],
+            [recording.ParameterValue(given.name, given.description, given.editable, given.value, given.unit or "")
+             for given in self.arguments.values() if given.value is not None and given.kind != "file"],
+            [recording.Product(output.name, output.description, digests(self.folder / RESULTS_FOLDER / output.name),
+                               recording.collection_of(output.name, globs)) for output in self._outputs],
+            self._location, self._run_info(), self._machine_folders(),
         )  # fmt: skip
 
     def _files(self) -> list[Argument]:
-        """The files that were given, one by one."""
+        """The files that were given, an argument for each."""
         files = (argument for argument in self.arguments.values() if argument.kind == "file")
-        return [each for argument in files for each in argument.each if each.value]
+        return [part for argument in files for part in argument.parts if part.value]
 
     def _machine_folders(self) -> list[Path]:
-        files = [(str(each.value), str(each.source)) for each in self._files() if each.source]
+        """The folders that no step may name."""
+        files = [(str(argument.value), str(argument.source)) for argument in self._files() if argument.source]
         return list(recording.machine_folders(self.folder, files))
 
     def _used(self, argument: Argument) -> recording.UsedFile:
+        """A file of the job as its step records it, with its hashes if it was opened."""
         hashed = self._digests.get(str(argument.value))
         found = hashed.result() if hashed else None
-        return recording.UsedFile(argument.name, argument.description, argument.editable, argument.said,
+        return recording.UsedFile(argument.name, argument.description, argument.editable, argument.display_name,
                            found.whole if found else "", found.science if found else "")  # fmt: skip
 
-    def _circumstances(self) -> recording.RunInfo:
-        """Name and version of the task, job, times, and the calibration files that are named."""
+    def _run_info(self) -> recording.RunInfo:
+        """How this job ran, with the calibration files that its environment and its FITS files name."""
         scratch = sorted(self.folder.glob(f"{SCRATCH_FOLDER}/*"))
-        inputs = [self.folder / str(each.value) for each in self._files()]
+        inputs = [self.folder / str(argument.value) for argument in self._files()]
         products = [self.folder / RESULTS_FOLDER / output.name for output in self._outputs]
         return recording.RunInfo(
             task=str(self.about.get("definition") or "unnamed"),
@@ -299,21 +345,21 @@ class Task:
         )
 
     def close(self) -> None:
-        """Let go of threads and scratch files."""
+        """Stop the threads and remove the scratch files."""
         self._workers.shutdown(cancel_futures=True)
         if self._has_scratch:
             shutil.rmtree(self.folder / SCRATCH_FOLDER, ignore_errors=True)
 
 
 def run(main: Callable[[Task], None], stages: int) -> None:
-    """Run the script of a job in the current folder and end the process with status 1 if it fails.
+    """Run the script of a job in the current folder; if it fails, end the process with status 1.
 
     Parameters
     ----------
     main
-        The work, given the `Task`.
+        The function that does the work; it gets the `Task`.
     stages
-        How many times it calls `Task.stage`.
+        The number of its calls of `Task.stage`.
     """
     job: Task | None = None
     try:
@@ -321,8 +367,8 @@ def run(main: Callable[[Task], None], stages: int) -> None:
         main(job)
         job.finish()
     except ReductionError as error:
-        _fail(told(error))
-    except Exception as error:  # noqa: BLE001  the last resort: whatever it is, the log must say it and the job must fail
+        _fail(message_of(error))
+    except Exception as error:  # noqa: BLE001  the last resort: whatever it is, the log must have it and the job must fail
         traceback.print_exc()
         _fail(f"internal error: {type(error).__name__}: {error}")
     finally:
@@ -330,8 +376,8 @@ def run(main: Callable[[Task], None], stages: int) -> None:
             job.close()
 
 
-def told(error: ReductionError) -> str:
-    """An error as the log tells it, the parameter first."""
+def message_of(error: ReductionError) -> str:
+    """Return the message of an error for the log, the parameter first."""
     text = " ".join(str(error).split())
     if error.parameter is None or text.startswith(f"{error.parameter}:"):
         return text
@@ -345,7 +391,7 @@ def _fail(text: str) -> None:
 
 
 def read_task(folder: Path, stages: int) -> Task:
-    """Read ``parameters.json`` of a job's folder; ReductionError if it is not there or odd."""
+    """Read ``parameters.json`` of a job's folder. Raises ReductionError if it is absent or cannot be understood."""
     path = folder / PARAMETERS_FILE
     try:
         document = json.loads(path.read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ from astropy.io import fits
 from provenance import obscore, steps, votags
 from reduction.arguments import Argument
 from reduction.errors import ReductionError
-from reduction.task import Task, read_task, told
+from reduction.task import Task, message_of, read_task
 from synthetic import Epic, write, write_gti
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -243,19 +243,19 @@ def test_values_and_defaults(tmp_path: Path) -> None:
     job.close()
 
 
-@pytest.mark.parametrize(("value", "source", "said"), [
+@pytest.mark.parametrize(("value", "source", "named"), [
     ("/srv/jobs/1/upload-7.fits", "P0123.FITS", "P0123.FITS"), ("/srv/jobs/1/upload-7.fits", None, "upload-7.fits"),
     ("inputs/a.fits", "2001/0123456789/PN.FTZ", "2001/0123456789/PN.FTZ"), ("a.fits", "/private/a.fits", "a.fits"),
     ("a.fits", "https://host/x/a.fits", "https://host/x/a.fits"),
 ])  # fmt: skip
-def test_inputs_are_told_as_the_user_named_them(value: str, source: str | None, said: str) -> None:
-    assert Argument("eventlist", value, "file", False, "", None, source).said == said
+def test_inputs_are_told_as_the_user_named_them(value: str, source: str | None, named: str) -> None:
+    assert Argument("eventlist", value, "file", False, "", None, source).display_name == named
 
 
 def test_errors_name_their_parameter_once() -> None:
-    assert told(ReductionError("is odd", "gti")) == "gti: is odd"
-    assert told(ReductionError("gti: is odd", "gti")) == "gti: is odd"
-    assert told(ReductionError("is\n odd")) == "is odd"
+    assert message_of(ReductionError("is odd", "gti")) == "gti: is odd"
+    assert message_of(ReductionError("gti: is odd", "gti")) == "gti: is odd"
+    assert message_of(ReductionError("is\n odd")) == "is odd"
 
 
 # --- several values, several steps ---------------------------------------------------------------------
