@@ -128,7 +128,7 @@ def without_http(services: Services, last: str, profile: bool) -> None:
     print(f"{len(graph.activities)} activities, {len(document.get_records())} records, {len(text) / 1e6:.2f} MB; "
           f"prov reads ours as the same document: {same}")  # fmt: skip
     figures = alternately({
-        "chain from database and steps": lambda: ProvenanceReader(services, Caller()).graph(start, Direction.BACK),
+        "graph from database and steps": lambda: ProvenanceReader(services, Caller()).graph(start, Direction.BACK),
         "our PROV-JSON": lambda: export.prov_json(graph),
         "prov: build the document": lambda: export.document(graph),
         "prov: serialise it": lambda: document.serialize(format="json"),

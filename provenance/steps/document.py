@@ -23,7 +23,7 @@ from provenance.steps.model import (
     OutputData,
     Parameter,
     Step,
-    each_of,
+    make_each,
 )
 from provenance.text import jsontext
 from provenance.text.errors import JsonError, StepsError
@@ -58,7 +58,7 @@ def parse(text: str | bytes) -> tuple[Step, ...]:
     steps = document["provenance"]
     if not isinstance(steps, list):
         raise StepsError(f"a list of steps is expected, not {shown(steps)}", "provenance")
-    return tuple(each_of(_step, steps, "provenance"))
+    return tuple(make_each(_step, steps, "provenance"))
 
 
 def read(path: Path) -> tuple[Step, ...]:
@@ -103,7 +103,7 @@ def _step(value: Json) -> Step:
         came = shown(args) if "args" in step else "nothing"
         raise StepsError(f"a list of arguments is expected, not {came}", "args")
     del step["args"]
-    return Step(tuple(each_of(_arg, args, "args")), step)
+    return Step(tuple(make_each(_arg, args, "args")), step)
 
 
 def _arg(value: Json) -> Arg:

@@ -15,7 +15,7 @@ from provenance.text.errors import StepsError
 from provenance.text.jsontext import MAX_DEPTH, Json, shown
 
 Scalar: TypeAlias = str | int | float | bool | None
-"""What JSON holds in one place."""
+"""A value of JSON that is neither a list nor an object."""
 
 Made = TypeVar("Made")
 
@@ -138,8 +138,28 @@ _ARGS: Final = frozenset({InputData, Parameter, OutputData})
 _INDEX: Final = attrgetter("index")
 
 
-def each_of(make: Callable[[Json], Made], values: Iterable[Json], place: str) -> list[Made]:
-    """Return `make(value)` of every element of a list; an error names the element."""
+def make_each(make: Callable[[Json], Made], values: Iterable[Json], place: str) -> list[Made]:
+    """Make something of every element of a list.
+
+    Parameters
+    ----------
+    make
+        The function that makes it; it may raise StepsError.
+    values
+        The elements.
+    place
+        The place of the list in the document.
+
+    Returns
+    -------
+    list
+        What was made, in order.
+
+    Raises
+    ------
+    StepsError
+        That of `make`, with the place of the element.
+    """
     made: list[Made] = []
     try:
         for value in values:
@@ -210,7 +230,7 @@ def _plain(value: Json, depth: int) -> Json:
     if depth > MAX_DEPTH:
         raise StepsError(f"is nested too deep; {MAX_DEPTH} levels are allowed")
     if isinstance(value, (list, tuple)):
-        return each_of(lambda each: _plain(each, depth + 1), value, "")
+        return make_each(lambda each: _plain(each, depth + 1), value, "")
     if not isinstance(value, Mapping):
         _check_scalar(value, "")
     made = {}

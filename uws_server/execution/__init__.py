@@ -1,4 +1,4 @@
-"""How jobs run: the queue, the supervisor of each job, progress, and what becomes of the files a script leaves.
+"""Runs the jobs: the queue, the supervisor of each job, its progress, and the registration of its products.
 
 Imports storage, jobs, provenance and the configuration.
 """

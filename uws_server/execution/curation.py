@@ -1,4 +1,4 @@
-"""What the configuration tells of all products of a server, in ObsCore columns. Imports configuration, provenance."""
+"""The ObsCore columns that the configuration sets for all products of a server. Imports configuration, provenance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RIGHTS = "data_rights"
 
 
 def require(config: Config) -> None:
-    """Refuse a setting that a column may not have."""
+    """Raise ConfigurationError for a setting that its column may not have."""
     if config.products.data_rights and config.products.data_rights not in ENUMERATIONS[_RIGHTS]:
         allowed = ", ".join(ENUMERATIONS[_RIGHTS])
         raise ConfigurationError(
@@ -29,16 +29,16 @@ def require(config: Config) -> None:
 
 
 def of(config: Config) -> dict[str, str]:
-    """The columns that the configuration tells, by name."""
-    told = {"publisher_id": config.products.publisher, _RIGHTS: config.products.data_rights}
-    return {name: value for name, value in told.items() if value}
+    """Return the columns that the configuration sets, by name."""
+    columns = {"publisher_id": config.products.publisher, _RIGHTS: config.products.data_rights}
+    return {name: value for name, value in columns.items() if value}
 
 
 def noted(folder: Path) -> Mapping[str, str]:
-    """The same as the job in this folder was told when it began; none where its parameters.json is no longer ours."""
+    """Return the same columns as a job had when it began; none if its script spoiled its parameters.json."""
     try:
         with (folder / "parameters.json").open("rb") as stream:
-            told = json.loads(stream.read(_MOST_BYTES))["job"]["curation"]
-        return {name: told[name] for name in CURATION if isinstance(told.get(name), str)}
+            columns = json.loads(stream.read(_MOST_BYTES))["job"]["curation"]
+        return {name: columns[name] for name in CURATION if isinstance(columns.get(name), str)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}

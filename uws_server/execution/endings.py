@@ -1,4 +1,4 @@
-"""How a job ended: what it left is registered, and its last phase set. Imports storage and its neighbours."""
+"""Ends a job: registers the files that it left, and sets its last phase. Imports storage and its neighbours."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from uws_server.storage.library import Library
 
 LOG = logging.getLogger(__name__)
 _TAIL = 64_000
-"""Bytes of what a script printed last in which its reason is looked for."""
+"""Bytes at the end of the output of a script that are searched for its reason."""
 
 
 @dataclass(frozen=True)
 class Registrar:
-    """Registers the ends of jobs, each once its supervisor has ended."""
+    """Registers the end of each job after that of its supervisor."""
 
     store: JobStore
     files: JobFiles
@@ -33,7 +33,7 @@ class Registrar:
     base_url: str
 
     def register(self, job_id: str) -> None:
-        """Keep the results of a job and set its last phase; a job that was deleted while it ran has none."""
+        """Store the results of a job and set its last phase. Does nothing for a job that was deleted while it ran."""
         try:
             job = self.store.get(job_id)
         except NotFound:
@@ -43,7 +43,8 @@ class Registrar:
         status = local.status(folder)
         if status is None:
             left = local.end_orphans(job_id)
-            LOG.error("job %s: its supervisor left no status (%d processes): %s", job_id, left, local.complaint(folder))
+            errors = local.error_output(folder)
+            LOG.error("job %s: its supervisor left no status (%d processes): %s", job_id, left, errors)
         ended = datetime.fromtimestamp(status.end, UTC) if status else utcnow()
         url = f"{self.base_url}/rest/{job.definition}/{job.id}/results"
         found = products.collect(job, definition, folder, url, ended)
@@ -58,7 +59,7 @@ class Registrar:
 def _verdict(
     job: Job, status: local.Status | None, found: products.Products, folder: Path
 ) -> tuple[Phase, JobError | None]:
-    """The last phase of a job, and why it is that one where it is not COMPLETED."""
+    """The last phase of a job, with its error; None for COMPLETED, or if a user aborted it."""
     if status is None:
         return Phase.ERROR, JobError("the supervisor of the job was killed; run the job again", fatal=False)
     if status.reason == "abort":
@@ -74,7 +75,7 @@ def _verdict(
 
 
 def _reason(folder: Path, code: int) -> str:
-    """One sentence for a script that ended badly."""
+    """The reason of a script that failed, in a sentence."""
     how = f"the script was ended by signal {-code}" if code < 0 else f"the script ended with status {code}"
     try:
         with (folder / "stderr.log").open("rb") as stream:

@@ -1,11 +1,11 @@
-"""Fetches the files that a job's URLs name, then becomes the job's script. Uses the standard library only.
+"""Fetches the files of a job's URLs, then becomes the job's script. Uses the standard library only.
 
     python -I -S fetch.py JOB_FOLDER -- COMMAND...
 
-`fetch.json` in the job's folder says what to fetch, written by `plan`. A URL comes from anybody, so that the server
-never fetches one itself: scheme and host must be allowed, and the connection goes to the very address that was looked
-at, which is none of a private network unless the host may lie there. Every redirection is held to the same.
-Imports nothing of ours when it runs, so that it starts in a few hundredths of a second.
+`fetch.json` in the job's folder is the list of URLs, made by `plan`. A URL may come from anybody, so that the server
+never fetches one itself: scheme and host must be allowed, and the connection goes to the very address that was checked,
+which is none of a private network unless the host may have such a one. The same holds for every redirection.
+Imports nothing of this package when it runs, so that it starts in a few hundredths of a second.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     from uws_server.jobs.job import Job
 
 PLAN_FILE = "fetch.json"
-"""What is to be fetched, in the job's folder."""
+"""The list of what is to be fetched, in the job's folder."""
 RECORDED_FILE = "recorded.json"
-"""What files of which URLs were when they were fetched before, in the folder of a job that runs another one again:
-`sha256` (some, of which one must be found) and `accept_changed`, by the URL."""
+"""By URL, the hashes that its file had before, in the folder of a rerun: `sha256` (several, of which one must match)
+and `accept_changed`."""
 NOTES_FILE = "notes.json"
-"""What was noted of a job before its script ran, in its folder: its step tells it."""
+"""The notes for the step of a job, made before its script ran, in its folder."""
 PARAMETERS_FILE = "parameters.json"
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*|[0-9a-f:]+(\.[0-9.]+)?")
 _LONGEST = 2000
 _MOST_REDIRECTIONS = 5
 _REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
-_CONNECT_S, _READ_S, _TELL_S = 20.0, 60.0, 5.0
+_CONNECT_S, _READ_S, _REPORT_S = 20.0, 60.0, 5.0
 _PIECE = 1 << 18
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _UNICAST, _OF_DOCUMENTS = ipaddress.ip_network("2000::/3"), ipaddress.ip_network("3fff::/20")
@@ -54,12 +54,12 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Refused(ValueError):
-    """A URL that may not be fetched, or cannot be."""
+    """Raised for a URL that may not or cannot be fetched."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Which URLs may be fetched: schemes, patterns of hosts, patterns of those that may lie at a private address.
+    """The rules for URLs: allowed schemes, patterns of hosts, patterns of those that may have a private address.
 
     A pattern such as `*.esac.esa.int` is for the usual ports, `x.org:8443` for another one, `x.org:*` for any.
     """
@@ -70,12 +70,12 @@ class Rules:
 
     @classmethod
     def of(cls, config: Config) -> Rules:
-        """The rules of a server's configuration."""
+        """Return the rules of a server's configuration."""
         remote = config.remote
         return cls(_lower(remote.url_schemes), _lower(remote.url_hosts), _lower(remote.url_private))
 
     def require(self, url: str) -> str:
-        """The URL in plain form, without its fragment; Refused (a ValueError) with a sentence if it is not allowed."""
+        """Return the URL without its fragment. Raises Refused (a ValueError) if it is not allowed."""
         came = repr(url[:80] + ("…" if len(url) > 80 else ""))
         if not self.hosts:
             raise Refused(f"{came} came, but this server fetches no URL (its key `url_hosts` is empty)")
@@ -95,12 +95,12 @@ class Rules:
 
 
 def file_name(url: str) -> str:
-    """The last part of a URL's path, as it stands there."""
+    """Return the last part of a URL's path, not decoded."""
     return urlsplit(url).path.rpartition("/")[2]
 
 
 def plan(job: Job, config: Config, folder: Path | None = None) -> list[dict[str, Any]]:
-    """What `fetch.json` must hold for a job (with that folder); empty where it has no URL to fetch."""
+    """Return the content of `fetch.json` for a job (with that folder); empty if it has no URL to fetch."""
     rules = Rules.of(config)
     recorded = _object_in(folder / RECORDED_FILE) if folder else {}
     return [
@@ -114,7 +114,7 @@ def plan(job: Job, config: Config, folder: Path | None = None) -> list[dict[str,
 
 
 def command(folder: Path, script: Sequence[str]) -> list[str]:
-    """The command that fetches first, then runs the script's command; it needs the network, the script may not."""
+    """Return the command that fetches, then becomes the script's; it needs the network, the script may not."""
     return [sys.executable, "-I", "-S", __file__, str(folder), "--", *script]
 
 
@@ -142,10 +142,10 @@ def _host(parts: SplitResult) -> str:
 
 def _allowed(patterns: Sequence[str], host: str, port: int, scheme: str) -> bool:
     """Whether a host and port are among the patterns."""
-    shown = f"[{host}]" if ":" in host else host
+    name = f"[{host}]" if ":" in host else host
     for pattern in patterns:
         match = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::([0-9*]+))?", pattern)
-        if match is None or not _like(shown, match[1]):
+        if match is None or not _like(name, match[1]):
             continue
         if match[2] in ("*", str(port)) or (match[2] is None and port == _PORTS[scheme]):
             return True
@@ -157,12 +157,12 @@ def _like(text: str, pattern: str) -> bool:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the open Internet, whatever other address is wrapped in it."""
+    """Return whether an address, and any that is embedded in it, is one of the open Internet."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
         if address in _NAT64:
             inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if any(each is not None and not is_public(each) for each in inner):
+        if any(embedded is not None and not is_public(embedded) for embedded in inner):
             return False
         if address.ipv4_mapped is None and address not in _NAT64 and not _is_unicast(address):
             return False
@@ -172,12 +172,20 @@ def is_public(address: Address) -> bool:
 
 
 def _is_unicast(address: ipaddress.IPv6Address) -> bool:
-    """Whether an address is of the one block that is given out (RFC 4291), and not for documents (RFC 9637)."""
+    """Whether an address is in the one block for global use (RFC 4291), and not for documentation (RFC 9637)."""
     return address in _UNICAST and address not in _OF_DOCUMENTS and address.is_global
 
 
 def addresses(host: str, port: int, may_be_private: bool) -> list[str]:
-    """The addresses of a host; Refused if one of them lies where it may not."""
+    """Return the addresses of a host. Raises Refused if it has none, or one is private and must not be.
+
+    Parameters
+    ----------
+    host, port
+        The host and the port.
+    may_be_private
+        Whether an address of a private network is allowed.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -193,7 +201,7 @@ def addresses(host: str, port: int, may_be_private: bool) -> list[str]:
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection to one of some addresses, whatever the name may stand for meanwhile."""
+    """A connection to one of the addresses that were checked, whatever the name resolves to meanwhile."""
 
     def __init__(self, parts: SplitResult, port: int, at: Sequence[str], context: ssl.SSLContext | None) -> None:
         super().__init__(_host(parts), port, timeout=_READ_S)
@@ -215,7 +223,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 def fetch(item: dict[str, Any], folder: Path) -> int:
-    """Fetch one file of the plan to its place; returns its bytes. Raises Refused with a sentence."""
+    """Fetch one file of the plan. Return the number of its bytes. Raises Refused if it cannot be fetched."""
     rules = Rules(tuple(item["schemes"]), tuple(item["hosts"]), tuple(item["private"]))
     url = rules.require(item["url"])
     try:
@@ -248,33 +256,33 @@ def _ask(connection: _Connection, url: str) -> http.client.HTTPResponse:
 
 
 def _keep(response: http.client.HTTPResponse, url: str, most: int, place: Path) -> int:
-    """Write the body of an answer to its place: beside, then renamed, so that no part of a file is taken for it."""
+    """Write the body of an answer to a file next to `place`, then rename it, so that no part is taken for the whole."""
     if response.status != 200:
         raise Refused(f"{url}: the answer is {response.status} {response.reason[:80]}")
     announced = response.length
     if announced is not None and announced > most:
         raise Refused(f"{url}: {announced / 1e6:,.1f} MB would come; {most / 1e6:,.1f} MB are allowed")
     place.parent.mkdir(exist_ok=True)
-    beside = place.with_name(f".{place.name[:200]}.part")
-    count, told = 0, time.monotonic()
+    part = place.with_name(f".{place.name[:200]}.part")
+    count, reported = 0, time.monotonic()
     try:
-        with beside.open("xb") as stream:
+        with part.open("xb") as stream:
             while piece := response.read1(_PIECE):
                 count += len(piece)
                 if count > most:
                     raise Refused(f"{url}: more than the {most / 1e6:,.1f} MB that are allowed came")
                 stream.write(piece)
-                if time.monotonic() - told > _TELL_S:
-                    told = time.monotonic()
+                if time.monotonic() - reported > _REPORT_S:
+                    reported = time.monotonic()
                     of = f" of {announced / 1e6:,.1f}" if announced else ""
                     print(f"{count / 1e6:,.1f}{of} MB", flush=True)
             stream.flush()
             os.fsync(stream.fileno())
         if announced is not None and count < announced:
             raise Refused(f"{url}: the answer ended after {count:,} of {announced:,} bytes")
-        beside.replace(place)
+        part.replace(place)
     finally:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
     return count
 
 
@@ -282,7 +290,7 @@ def _keep(response: http.client.HTTPResponse, url: str, most: int, place: Path) 
 
 
 def difference(item: dict[str, Any], folder: Path) -> str:
-    """How what was fetched differs from what is recorded of it, as a sentence; '' where it does not."""
+    """Return how a fetched file differs from the recorded one, in a sentence; empty if it is the same."""
     recorded = item.get("sha256")
     if not recorded:
         return ""
@@ -297,7 +305,7 @@ def difference(item: dict[str, Any], folder: Path) -> str:
 
 
 def note(folder: Path, text: str) -> None:
-    """Have the step of the job tell something, whether its script makes it or the server."""
+    """Add a note to the step of the job, whether its script or the server makes that."""
     try:
         notes = json.loads((folder / NOTES_FILE).read_bytes())
     except FileNotFoundError:
@@ -311,7 +319,7 @@ def note(folder: Path, text: str) -> None:
 
 
 def _object_in(path: Path) -> dict[str, Any]:
-    """The JSON object in a file of ours; empty where there is none."""
+    """The JSON object in a file of the server; empty where there is none."""
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -320,16 +328,16 @@ def _object_in(path: Path) -> dict[str, Any]:
 
 
 def _replace(path: Path, content: Any) -> None:
-    beside = path.with_name(f"{path.name}.new")
-    with beside.open("w", encoding="utf-8") as stream:
+    new = path.with_name(f"{path.name}.new")
+    with new.open("w", encoding="utf-8") as stream:
         json.dump(content, stream)
         stream.flush()
         os.fsync(stream.fileno())
-    beside.replace(path)
+    new.replace(path)
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
-    """Fetch all of the plan, then become the command."""
+    """Fetch all files of the plan, then become the command."""
     folder, dashes, *script = arguments
     if dashes != "--" or not script:
         sys.exit("usage: fetch.py JOB_FOLDER -- COMMAND...")
@@ -342,13 +350,13 @@ def main(arguments: Sequence[str]) -> NoReturn:
             print(f"[ERROR] {item['name']}: {error}", file=sys.stderr, flush=True)
             sys.exit(1)
         print(f"{item['place']}: {count:,} bytes", flush=True)
-        if said := difference(item, Path(folder)):
+        if sentence := difference(item, Path(folder)):
             if not item.get("accept_changed"):
-                text = f"[ERROR] {item['name']}: {said}; run it again with accept_changed=yes to take it as it is"
+                text = f"[ERROR] {item['name']}: {sentence}; run it again with accept_changed=yes to take it as it is"
                 print(text, file=sys.stderr, flush=True)
                 sys.exit(1)
-            print(f"[WARNING] {item['name']}: {said}", flush=True)
-            note(Path(folder), f"{item['name']}: {said}")
+            print(f"[WARNING] {item['name']}: {sentence}", flush=True)
+            note(Path(folder), f"{item['name']}: {sentence}")
     os.execvp(script[0], script)
 
 

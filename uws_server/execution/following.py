@@ -1,7 +1,7 @@
-"""Jobs that wait for another one: queued when that one is COMPLETED, ended when it can no longer be. Imports storage.
+"""Advances job sequences: a job that waits for another is queued when that is COMPLETED, ended when it cannot be.
 
-What is to be done is read from the database each time, and a change of phase is a compare-and-set: a server that was
-killed in between goes on where it was, and of several servers one is the first.
+The state is read from the database each time, and a change of phase is a compare-and-set: a server that was killed in
+between continues where it was, and of several servers only one succeeds. Imports storage.
 """
 
 from __future__ import annotations
@@ -18,9 +18,21 @@ from uws_server.storage.uses import UseStore, Waiting
 
 
 def release(store: JobStore, files: JobFiles, announce: Callable[[str], None], after: str | None = None) -> bool:
-    """Let the jobs that wait (for that one, where it is named) go on, or end them; say whether one was queued.
+    """Queue the jobs whose wait is over, or end those that can no longer run, and in turn those that wait for them.
 
-    The end of a job may end those that wait for it in turn.
+    Parameters
+    ----------
+    store, files
+        The jobs, and their folders.
+    announce
+        Called with the id of each job that changed.
+    after
+        The id of the job whose followers are released; None for those of any job.
+
+    Returns
+    -------
+    bool
+        Whether a job was queued.
     """
     queued = False
     for waiting in UseStore(store.engine).waiting(after):
@@ -39,14 +51,14 @@ def release(store: JobStore, files: JobFiles, announce: Callable[[str], None], a
 
 
 def _reason(store: JobStore, files: JobFiles, waiting: Waiting) -> str:
-    """Why a job that waited cannot run; '' where it can."""
-    before = f"job {waiting.after}, which this one waits for,"
+    """The reason why a job that waited cannot run; empty if it can."""
+    predecessor = f"job {waiting.after}, which this one waits for,"
     if waiting.phase in (None, Phase.ARCHIVED):  # of some deleted jobs the record is kept
-        return f"{before} was deleted; run the chain again"
+        return f"{predecessor} was deleted; run the chain again"
     if waiting.phase is not Phase.COMPLETED:
-        return f"{before} ended in {waiting.phase}; run the chain again"
+        return f"{predecessor} ended in {waiting.phase}; run the chain again"
     missing = [value.text for value in _files(store.get(waiting.job_id).parameters) if _is_gone(value, files.jobs)]
-    return f"{before} left no {Path(missing[0]).name}; run the chain again" if missing else ""
+    return f"{predecessor} left no {Path(missing[0]).name}; run the chain again" if missing else ""
 
 
 def _files(parameters: Mapping[str, ParameterValue]) -> list[ParameterValue]:
@@ -54,7 +66,7 @@ def _files(parameters: Mapping[str, ParameterValue]) -> list[ParameterValue]:
 
 
 def _is_gone(value: ParameterValue, jobs: Path) -> bool:
-    """Whether a value is a file of another job (below the folder of jobs) which is not there; a link does not count."""
+    """Whether a value is a file of another job (below the folder of jobs) that is not there; a link does not count."""
     path = Path(str(value.value))
     if not path.is_relative_to(jobs):
         return False

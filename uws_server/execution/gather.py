@@ -1,7 +1,7 @@
-"""What a script left beside `results/`, and what it noted of its results. Imports provenance, definition, storage.
+"""Gathers the results that a script left outside `results/`, and reads its notes on them. Imports provenance, storage.
 
-A script of OPUS writes `output.txt` into the folder it runs in, not into `results/`: files there that the definition
-declares as results are taken to where results are looked for.
+A script of OPUS writes `output.txt` into its current folder, not into `results/`: files there that the definition
+declares as results are moved to `results/`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _COLUMNS = frozenset(column.name for column in obscore.ALL_COLUMNS)
 
 @dataclass(frozen=True)
 class Noted:
-    """What a script told of a result: in words, and in the columns of ObsCore."""
+    """The notes of a script on a result: a description, and columns of ObsCore."""
 
     description: str = ""
     columns: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
 def gather(definition: Definition, folder: Path) -> list[str]:
-    """Move declared results that lie in the folder of the job into its `results/`; returns notes for the log."""
+    """Move declared results from the folder of a job into its `results/`. Return notes for the log."""
     results = folder / "results"
     globs = [spec.file for spec in definition.results]
     notes = _clear(folder)
@@ -58,9 +58,9 @@ def gather(definition: Definition, folder: Path) -> list[str]:
 
 
 def _clear(folder: Path) -> list[str]:
-    """Remove links and pipes that a script put in the place of what the server opens: they could lead anywhere."""
+    """Remove links and pipes in the place of files that the server opens: they could lead anywhere. Return notes."""
     notes = []
-    for name in sorted({*OURS, "inputs", "results", f"{STEPS_FILE}.new"}) + _given(folder):
+    for name in sorted({*OURS, "inputs", "results", f"{STEPS_FILE}.new"}) + _inputs(folder):
         path = folder / name
         if os.path.lexists(path) and stat.S_IFMT(path.lstat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
             path.unlink()
@@ -68,34 +68,35 @@ def _clear(folder: Path) -> list[str]:
     return notes
 
 
-def _given(folder: Path) -> list[str]:
-    """What lies where the inputs of a job were put."""
+def _inputs(folder: Path) -> list[str]:
+    """The names in the folder of a job's inputs; none where there is no such folder."""
     inputs = folder / "inputs"
-    with contextlib.suppress(OSError):  # there is none, or the script had it closed
+    with contextlib.suppress(OSError):  # there is none, or the script took away the right to read it
         return [] if inputs.is_symlink() else sorted(f"inputs/{path.name}" for path in inputs.iterdir())
     return []
 
 
 def noted(folder: Path) -> Mapping[str, Noted]:
-    """What a script told of its results, by file name; what is not as the commands write it is left out."""
+    """Return the notes of a script on its results, by file name; those that the commands did not write are left out."""
     try:
         with (folder / HELPERS_FILE).open("rb") as stream:
             document = jsontext.read(stream.read(_MOST_BYTES))
     except (OSError, JsonError):
         return {}
-    told = document.get("results") if isinstance(document, dict) else None
-    return {name: _noted(each) for name, each in told.items()} if isinstance(told, dict) else {}
+    results = document.get("results") if isinstance(document, dict) else None
+    return {name: _noted(entry) for name, entry in results.items()} if isinstance(results, dict) else {}
 
 
-def described(spec: ResultSpec, told: Noted | None) -> ResultSpec:
-    """A result with what the script said of it, where it did."""
-    return replace(spec, description=told.description) if told and told.description else spec
+def described(spec: ResultSpec, noted: Noted | None) -> ResultSpec:
+    """Return a result with the description that the script noted, if it did."""
+    return replace(spec, description=noted.description) if noted and noted.description else spec
 
 
-def _noted(told: Any) -> Noted:
-    if not isinstance(told, dict):
+def _noted(entry: Any) -> Noted:
+    """The notes in an entry of the file; empty ones where it is no object."""
+    if not isinstance(entry, dict):
         return Noted()
-    text, columns = told.get("description"), told.get("columns")
+    text, columns = entry.get("description"), entry.get("columns")
     kept = columns if isinstance(columns, dict) else {}
     return Noted(
         text[:10_000] if isinstance(text, str) and text.isprintable() else "",

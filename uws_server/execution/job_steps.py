@@ -1,4 +1,4 @@
-"""The steps of a job that ended: those its script left in `steps.json`, else made here. Imports storage and its kin.
+"""Reads the steps that the script of a job left in `steps.json`, or makes them. Imports storage and its neighbours.
 
 `steps.json` then holds the steps of every job that ended, whoever wrote them.
 """
@@ -65,7 +65,7 @@ def make(ended: EndedJob, found: Sequence[FoundResult]) -> tuple[Steps, list[str
 
 
 def uses_of(job: Job, everything: Sequence[steps.Step]) -> tuple[Use, ...]:
-    """The files that a job used, with the hashes that its own step gives."""
+    """Return the files that a job used, with the hashes in its own step."""
     own = next((step for step in reversed(everything) if step.extra.get("job") == job.id), None)
     inputs = [arg for arg in own.args if isinstance(arg, steps.InputData)] if own else []
     hashes: dict[str, list[str]] = {}

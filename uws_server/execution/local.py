@@ -1,6 +1,6 @@
-"""Jobs on this machine: starts supervisors, finds them again, ends them. Imports the supervisor and the files.
+"""Starts, finds and ends the supervisors of jobs on this machine. Imports the supervisor and the files.
 
-A supervisor is known by pid, start time and boot id together, so a recycled pid is never mistaken for it.
+A supervisor is identified by pid, start time and boot id together, so that a reused pid is never taken for it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from uws_server.storage.files import read_json
 
 @dataclass(frozen=True)
 class Status:
-    """How a script ended: `reason` is 'exit', 'abort', 'timeout' or 'disk'; `code` is negative for a signal."""
+    """The end of a script: `reason` is 'exit', 'abort', 'timeout' or 'disk'; `code` is negative for a signal."""
 
     reason: str
     code: int
@@ -33,7 +33,7 @@ class Status:
 
 
 class Handle:
-    """A living supervisor; `fd` becomes readable when it ends."""
+    """A running supervisor; `fd` becomes readable when it ends."""
 
     def __init__(self, pid: int, process: subprocess.Popen[bytes] | None = None) -> None:
         self.pid = pid
@@ -41,22 +41,22 @@ class Handle:
         self._process = process
 
     def abort(self) -> None:
-        """Ask the supervisor to end the whole tree of its job."""
+        """Ask the supervisor to end all processes of its job."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.fd, signal.SIGTERM)
 
     def suspend(self) -> None:
-        """Ask the supervisor to stop the whole tree of its job for a while."""
+        """Ask the supervisor to stop all processes of its job until `resume`."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.fd, signal.SIGUSR1)
 
     def resume(self) -> None:
-        """Ask the supervisor to let the tree go on."""
+        """Ask the supervisor to continue the processes of its job."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.fd, signal.SIGUSR2)
 
     def close(self) -> None:
-        """Let go of a supervisor that has ended."""
+        """Release the resources of a supervisor that has ended."""
         os.close(self.fd)
         if self._process is not None:
             self._process.wait()
@@ -65,11 +65,11 @@ class Handle:
 _SUPERVISOR = (
     f"import sys; sys.path.append({str(Path(supervisor.__file__).parent)!r}); import supervisor; supervisor.main()"
 )
-"""As a module it comes from the cache: a script is compiled at each start."""
+"""The code that runs it. As a module it is loaded from the cache; a script would be compiled at each start."""
 
 
 def start(folder: Path) -> Handle:
-    """Start the supervisor of the job whose `launch.json` lies in the folder."""
+    """Start the supervisor of the job whose `launch.json` is in the folder. Raises OSError if that fails."""
     folder = folder.resolve()
     with (folder / "shepherd.err").open("ab") as errors, _term_blocked():
         process = subprocess.Popen(
@@ -82,7 +82,7 @@ def start(folder: Path) -> Handle:
         )
     try:
         return Handle(process.pid, process)
-    except OSError:  # no descriptor left: a supervisor that nobody watches must not go on
+    except OSError:  # no descriptor left: a supervisor that nobody watches must not run
         process.kill()
         process.wait()
         raise
@@ -90,7 +90,7 @@ def start(folder: Path) -> Handle:
 
 @contextlib.contextmanager
 def _term_blocked() -> Iterator[None]:
-    """The supervisor inherits a blocked SIGTERM, so that an abort waits until it can act on it."""
+    """Block the signals of a supervisor while it starts, so that they wait until it can handle them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, supervisor.SIGNALS)
     try:
         yield
@@ -99,7 +99,7 @@ def _term_blocked() -> Iterator[None]:
 
 
 def find(folder: Path) -> Handle | None:
-    """The living supervisor of a folder (from an earlier run of the server, say), or None."""
+    """Return the running supervisor of a folder, such as one that an earlier server started; None if there is none."""
     claim = read_json(folder / "shepherd.json")
     try:
         pid, start_time, boot = int(claim["pid"]), claim["start"], claim["boot"]
@@ -109,9 +109,9 @@ def find(folder: Path) -> Handle | None:
     except OSError as error:
         if error.errno in (errno.ESRCH, errno.EINVAL):  # no such process, no such pid
             return None
-        raise  # no descriptor left, say: the supervisor may be alive
+        raise  # such as no descriptor left: the supervisor may be running
     with contextlib.suppress(OSError):
-        # asked after the descriptor was opened: from then on the pid cannot pass to another process unseen
+        # compared after the descriptor was opened: from then on the pid cannot pass to another process unseen
         if boot == supervisor.boot_id() and supervisor.start_time(pid) == start_time:
             return handle
     handle.close()
@@ -119,8 +119,7 @@ def find(folder: Path) -> Handle | None:
 
 
 def end_orphans(job_id: str) -> int:
-    """Kill what a killed supervisor left of its job: every process that carries the job's id; say how many there were.
-    """
+    """Kill every process with a job's id in its environment, after its supervisor was killed. Return their number."""
     mark = f"UWS_JOB_ID={job_id}".encode()
     killed: set[int] = set()
     for _ in range(100):
@@ -138,17 +137,17 @@ def end_orphans(job_id: str) -> int:
 def _carries(process: os.DirEntry[str], mark: bytes) -> bool:
     try:
         return mark in Path(process.path, "environ").read_bytes().split(b"\0")
-    except OSError:  # it ended, or is another user's
+    except OSError:  # it ended, or belongs to another user
         return False
 
 
 def claimed(folder: Path) -> bool:
-    """Whether a supervisor has ever taken the folder."""
+    """Return whether a supervisor has ever claimed the folder."""
     return (folder / "shepherd.json").exists()
 
 
 def is_elsewhere(folder: Path) -> bool:
-    """Whether the supervisor is on another machine, where it may live, and has not said how the script ended."""
+    """Return whether the supervisor is on another machine, where it may be running, and has left no status."""
     claim = read_json(folder / "shepherd.json")
     another = (
         claim.get("host", os.uname().nodename) != os.uname().nodename and claim.get("boot") != supervisor.boot_id()
@@ -157,15 +156,15 @@ def is_elsewhere(folder: Path) -> bool:
 
 
 def status(folder: Path) -> Status | None:
-    """How the script ended, or None while it runs (or where its supervisor was killed)."""
+    """Return how the script ended; None while it runs, or if its supervisor was killed."""
     try:
         return Status(**read_json(folder / "status.json"))
     except TypeError:
         return None
 
 
-def complaint(folder: Path) -> str:
-    """What a supervisor that failed said, for the log of the server."""
+def error_output(folder: Path) -> str:
+    """Return the end of the error output of a supervisor, for the log of the server; empty if there is none."""
     try:
         return (folder / "shepherd.err").read_text(encoding="utf-8", errors="replace")[-2000:]
     except OSError:

@@ -14,13 +14,13 @@ from uws_server.storage.obscore_rows import KeptRow
 
 
 def rows_of(folder: Path, found: Sequence[Result]) -> list[KeptRow]:
-    """The rows of the results in a job's folder that are FITS."""
+    """Return the rows of the FITS results in a job's folder."""
     rows = (read_row(folder / result.file, result.id) for result in found)
     return [row for row in rows if row is not None and row.row]
 
 
 def read_row(path: Path, result_id: str) -> KeptRow | None:
-    """The row that a file says of itself ('' where it has no VO-TAGS that can be read); None for no file."""
+    """Return the row in the VO-TAGS of a file, '' if there are none that can be read; None if it is no plain file."""
     try:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):

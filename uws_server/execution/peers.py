@@ -1,7 +1,7 @@
-"""The server processes on one database: makes this one known, says which of them live. Imports storage.
+"""Registers this server process among those on one database, and finds those that have ended. Imports storage.
 
-Where a process can be seen (same boot of the same machine, same space of pids) the system says at once whether it
-lives; of any other the database knows when it was last heard of.
+Of a process on the same boot of the same machine, in the same pid namespace, the system knows whether it runs; of any
+other the database has the time of its last heartbeat.
 """
 
 from __future__ import annotations
@@ -18,58 +18,59 @@ from uws_server.storage.servers import Server, ServerStore
 LOG = logging.getLogger(__name__)
 
 BEAT_S = 5.0
-"""How often a server says that it lives, and looks after the others."""
+"""Seconds between the heartbeats of a server, when it also checks the others."""
 
 _SILENT_S = 30.0
-"""After this a server that cannot be seen from here is taken for dead."""
+"""Seconds without a heartbeat after which a server that cannot be seen counts as ended."""
 
 
 class Peers:
-    """All server processes on a database, from the view of this one."""
+    """The server processes on a database, as this one sees them."""
 
     def __init__(self, store: ServerStore, server_id: str) -> None:
         self._store = store
-        self._me = Server(server_id, os.uname().nodename, _place(), os.getpid(), supervisor.start_time(os.getpid()))
+        pid, host = os.getpid(), os.uname().nodename
+        self._me = Server(server_id, host, _pid_namespace(), pid, supervisor.start_time(pid))
 
     def join(self) -> None:
-        """Make this process known."""
+        """Register this process."""
         self._store.add(self._me)
 
     def leave(self) -> None:
-        """Say that this process runs no more jobs."""
+        """Remove this process: it runs no more jobs."""
         try:
             self._store.remove(self._me.id, self._me.id)
         except Exception:
-            LOG.exception("the other servers find out by themselves that this one ended")
+            LOG.exception("this server could not be removed; the others will find that it ended")
 
     def beat(self) -> set[str]:
-        """Say that this process lives, and forget the dead; returns the ids of those that live."""
+        """Record a heartbeat of this process and remove those that have ended. Return the ids of the running ones."""
         self._store.beat(self._me)
-        living = {self._me.id}
+        running = {self._me.id}
         for server, silent_s in self._store.all():
-            if self._lives(server, silent_s):
-                living.add(server.id)
+            if self._is_running(server, silent_s):
+                running.add(server.id)
             else:
                 self._store.remove(server.id, self._me.id)
-        return living
+        return running
 
-    def _lives(self, server: Server, silent_s: float) -> bool:
+    def _is_running(self, server: Server, silent_s: float) -> bool:
         if server.place == self._me.place:
             return runs(server.pid, server.start)
         return silent_s < _SILENT_S
 
 
 def runs(pid: int, start: str) -> bool:
-    """Whether the process with that pid and start time has not ended; one that nobody buried yet has."""
+    """Return whether the process with that pid and start time runs; a zombie does not."""
     try:
         descriptor = os.pidfd_open(pid)
     except OSError as error:
         if error.errno in (errno.ESRCH, errno.EINVAL):  # no such process, no such pid
             return False
-        raise  # no descriptor left, say: it may be alive
+        raise  # such as no descriptor left: it may be running
     try:
-        # asked after the descriptor was opened: from then on the pid cannot pass to another process unseen
-        ended = select.poll()  # select() takes no descriptor from 1,024 on: with many clients there are such
+        # compared after the descriptor was opened: from then on the pid cannot pass to another process unseen
+        ended = select.poll()  # select() takes no descriptor above 1,023, which there are with many clients
         ended.register(descriptor, select.POLLIN)
         return supervisor.start_time(pid) == start and not ended.poll(0)
     except OSError:
@@ -78,6 +79,6 @@ def runs(pid: int, start: str) -> bool:
         os.close(descriptor)
 
 
-def _place() -> str:
-    """Names the space of pids that this process lives in."""
+def _pid_namespace() -> str:
+    """The name of the pid namespace of this process, different on each boot."""
     return f"{supervisor.boot_id()} {Path('/proc/self/ns/pid').readlink()}"

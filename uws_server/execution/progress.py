@@ -1,6 +1,6 @@
-"""How far a job is, read from its log from where the last reading stopped. Imports storage.
+"""Reads the progress of a job from its log, each time from where the last reading stopped. Imports storage.
 
-A script says where it is with lines such as `[STAGE 2/5] Filtering events`, or `[STAGE] Running rmfgen`.
+A script announces its stages by lines such as `[STAGE 2/5] Filtering events`, or `[STAGE] Running rmfgen`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _CHUNK = 1 << 20
 _LONGEST = 300
 _LONGEST_REASON = 2000
 _MOST_REMEMBERED = 500
-"""Jobs whose progress is remembered: of one that another server ran nobody tells this one the end."""
+"""Jobs whose progress is remembered: this server does not learn of the end of a job that another one ran."""
 
 
 class ProgressReader:
-    """Remembers, for each job that is asked for, how much of its log was read and what it said last."""
+    """Remembers, for each job that was asked for, how much of its log was read and its last stage."""
 
     def __init__(self, files: JobFiles) -> None:
         self._files = files
@@ -30,28 +30,28 @@ class ProgressReader:
         self._lock = threading.Lock()
 
     def read(self, job_id: str) -> Progress:
-        """The progress of a job now."""
+        """Return the progress of a job now."""
         with self._lock:
             offset, progress = self._seen.pop(job_id, (0, Progress()))
             while data := self._files.log(job_id, "job.log", offset, _CHUNK):
                 whole = data.rfind(b"\n") + 1 or (len(data) if len(data) == _CHUNK else 0)
                 if whole == 0:
-                    break  # half a line: read it again when it is whole
+                    break  # a part of a line: it is read again when it is complete
                 progress = latest(data[:whole], progress)
                 offset += whole
-            self._seen[job_id] = offset, progress  # the last of them: the first is what was asked for longest ago
+            self._seen[job_id] = offset, progress  # now the last of them: the first was asked for longest ago
             if len(self._seen) > _MOST_REMEMBERED:
                 del self._seen[next(iter(self._seen))]
             return progress
 
     def forget(self, job_id: str) -> None:
-        """Drop what is remembered of a job that ended."""
+        """Forget a job that ended."""
         with self._lock:
             self._seen.pop(job_id, None)
 
 
 def latest(log: bytes, before: Progress) -> Progress:
-    """The last stage in a piece of log, or `before` where there is none."""
+    """Return the last stage in a piece of log; `before` if there is none."""
     stages = list(_STAGE.finditer(log))
     if not stages:
         return before
@@ -61,7 +61,7 @@ def latest(log: bytes, before: Progress) -> Progress:
 
 
 def error_sentence(log: bytes) -> str:
-    """What a script gave as its reason: its last `[ERROR]` line, else its last line; '' for an empty log."""
+    """Return the reason that a script gave: its last `[ERROR]` line, else its last line; empty for an empty log."""
     for lines in (_ERROR.findall(log), log.splitlines()):
         sentences = (_readable(line, _LONGEST_REASON) for line in reversed(lines))
         if sentence := next(filter(None, sentences), ""):
@@ -70,5 +70,5 @@ def error_sentence(log: bytes) -> str:
 
 
 def _readable(line: bytes, most: int) -> str:
-    """A line of a log as it may stand in a page or a document: printable, without colours, at most so long."""
+    """A line of a log for a page or a document: printable, without colours, at most `most` characters."""
     return CONTROL.sub("", without_colours(line.decode("utf-8", "replace"))).strip()[:most]

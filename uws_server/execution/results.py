@@ -1,4 +1,4 @@
-"""Which of the files that a script left are results, and what each one is. Imports storage, the values and provenance.
+"""Finds the results among the files that a script left, and describes them. Imports the values and provenance.
 
 A result is a plain, readable file below `results/`. One that matches a declared result has its name and description,
 any other is named after its file.
@@ -46,13 +46,13 @@ def find(folder: Path, definition: Definition) -> tuple[list[FoundResult], list[
 
 
 def missing(definition: Definition, found: Sequence[FoundResult]) -> tuple[str, ...]:
-    """The files of the declared results that are not there and not optional."""
+    """Return the files of the declared results that are neither there nor optional."""
     there = {id(result.spec) for result in found}
     return tuple(spec.file for spec in definition.results if not spec.optional and id(spec) not in there)
 
 
 def describe(found: FoundResult, folder: Path) -> Result:
-    """A result as it is registered, with a new id; `folder` is that of the job."""
+    """Return a result as it is registered, with a new id; `folder` is that of the job."""
     name, path, spec = found
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,9 +1,9 @@
-"""A script shut in by bubblewrap: what a trial of a draft may see and touch. Imports configuration, errors, storage.
+"""Runs a script in a sandbox made by bubblewrap, such as a trial of a draft. Imports configuration, errors, storage.
 
-Inside there is no more of the disk than a script needs, read-only: the programs of the system, Python with our
+Inside, a script sees read-only, and no more of the disk than it needs: the programs of the system, Python with these
 packages, the definition, the inputs, and what the configuration names. The folder of the job can be written; the home
 folder, /tmp and /run are empty and private; there is no network; other processes cannot be seen. Many containers forbid
-it: `obstacle` tries it once and says what is in the way.
+sandboxes: `obstacle` tries one once and returns the reason.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from uws_server.jobs.job import Job
 from uws_server.storage.files import PROTECTED
 
 MODES = ("trials", "all", "none")
-"""What the key `sandbox` may say: jobs that try a draft, every job, no job."""
+"""The values of the key `sandbox`: for jobs that try a draft, for every job, for no job."""
 
 _PROGRAM = "bwrap"
 _TRY_S = 20.0
 _MOST_PRIVATE = 1 << 30
-"""Bytes that each of the private places takes: they are in memory."""
+"""The most bytes in each of the private folders, which are in memory."""
 _ALONE = (
     *("--die-with-parent", "--new-session", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
     *("--cap-drop", "ALL", "--dev", "/dev", "--proc", "/proc"),
@@ -40,28 +40,26 @@ _OF_ETC = (
     *("ld.so.*", "alternatives", "java*", "perl", "python3*", "R", "fonts", "magic*", "mime.types", "terminfo"),
     *("passwd", "group", "nsswitch.conf", "hosts", "localtime", "timezone", "locale.*", "os-release"),
 )
-"""What programs read of /etc to start at all and to say names and times: nothing secret."""
+"""The files of /etc that programs need to start, and to find names and times: nothing secret."""
 _MOST_LINKS = 40
 
 
 def require(config: Config) -> None:
-    """Refuse a setting of `sandbox` that is unknown, or that cannot be kept here."""
+    """Raise ConfigurationError for a setting of `sandbox` that is unknown, or impossible on this machine."""
     if config.jobs.sandbox not in MODES:
-        raise ConfigurationError(
-            f"sandbox = {config.jobs.sandbox!r}: {', '.join(MODES[:-1])} or {MODES[-1]} is allowed"
-        )
+        raise ConfigurationError(f"sandbox = {config.jobs.sandbox!r}: {', '.join(MODES[:-1])} or {MODES[-1]} is allowed")
     if config.jobs.sandbox == "all" and (why := obstacle()):
         raise ConfigurationError(f"sandbox = 'all': {why}; 'trials' runs jobs without one where there is none")
 
 
 def wanted(job: Job, config: Config) -> bool:
-    """Whether a job is to run in a sandbox."""
+    """Return whether a job is to run in a sandbox."""
     return config.jobs.sandbox == "all" or (config.jobs.sandbox == "trials" and job.trial)
 
 
 @functools.cache
 def obstacle() -> str:
-    """Why there can be no sandbox here, as a sentence; empty where there can. It is tried once."""
+    """Return the reason why there can be no sandbox here; empty if there can. It is tried once."""
     program = shutil.which(_PROGRAM)
     if program is None:
         return "bubblewrap is not installed (Debian package bubblewrap)"
@@ -77,27 +75,41 @@ def obstacle() -> str:
         return f"bubblewrap cannot be run: {error}"
     if done.returncode == 0:
         return ""
-    said = " ".join(done.stderr.decode("utf-8", "replace").split())[:200]
-    return f"bubblewrap is not allowed to do its work here: {said or f'status {done.returncode}'}"
+    message = " ".join(done.stderr.decode("utf-8", "replace").split())[:200]
+    return f"bubblewrap is not allowed to do its work here: {message or f'status {done.returncode}'}"
 
 
-def around(command: Sequence[str], folder: Path, data: Path, shown: Iterable[Path]) -> list[str]:
-    """The command, shut in: it may write in `folder`, and sees what is `shown`, read-only, besides what programs need.
+def around(command: Sequence[str], folder: Path, data: Path, visible: Iterable[Path]) -> list[str]:
+    """Return the command that runs a command in a sandbox.
 
-    `data` is the folder of the server, which is hidden with all that is in it but these.
+    Parameters
+    ----------
+    command
+        The command and its arguments.
+    folder
+        The folder of the job, which it may write.
+    data
+        The data folder of the server, which is hidden but for `folder` and what is visible.
+    visible
+        Files and folders that it may read, besides those that programs need.
+
+    Returns
+    -------
+    list of str
+        The command and its arguments.
     """
     hidden = {Path(place).resolve() for place in (*_PRIVATE, data, Path.home())} - {Path("/")}
-    mounts = _view({place for place in hidden if place.is_dir()}, (*_of_system(), *_of_python(), *shown))
+    mounts = _view({place for place in hidden if place.is_dir()}, (*_of_system(), *_of_python(), *visible))
     mounts += ["--bind", str(folder), str(folder), "--chdir", str(folder)]
-    for name in sorted(PROTECTED):  # what is mounted by itself cannot be removed, nor a link put in its place
+    for name in sorted(PROTECTED):  # a mount of its own cannot be removed or replaced by a link
         mounts += ["--ro-bind-try", str(folder / name), str(folder / name)]
     mounts += ["--bind-try", str(folder / "inputs"), str(folder / "inputs")]
     return [shutil.which(_PROGRAM) or _PROGRAM, *_ALONE, *mounts, "--remount-ro", "/", "--", *command]
 
 
-def _view(hidden: set[Path], shown: Iterable[Path]) -> list[str]:
-    """Mounts that show places, with the links on the way to them, and put empty folders where something is hidden."""
-    ways = {Path(os.path.abspath(place)) for place in shown}  # noqa: PTH100 - resolve() would follow the links
+def _view(hidden: set[Path], visible: Iterable[Path]) -> list[str]:
+    """Mounts for the visible paths, with the links on the way to them, and empty folders for the hidden ones."""
+    ways = {Path(os.path.abspath(place)) for place in visible}  # noqa: PTH100 - resolve() would follow the links
     seen = {place.resolve() for place in ways if _is_there(place)} - hidden - {Path("/")}
 
     def is_covered(place: Path) -> bool:
@@ -107,12 +119,12 @@ def _view(hidden: set[Path], shown: Iterable[Path]) -> list[str]:
     mounts |= {place: ["--ro-bind", str(place), str(place)] for place in seen if not is_covered(place)}
     links = {link: target for place in ways for link, target in _links(place)}
     mounts |= {link: ["--symlink", target, str(link)] for link, target in links.items() if not is_covered(link)}
-    # what is inside after what holds it
+    # a folder before its content
     return [word for place in sorted(mounts, key=lambda each: (len(each.parts), each)) for word in mounts[place]]
 
 
 def _links(place: Path) -> Iterator[tuple[Path, str]]:
-    """The symbolic links on the way to a place, each with where it leads."""
+    """The symbolic links on the way to a path, each with its target."""
     at, ahead, followed = Path("/"), list(place.parts[1:]), 0
     while ahead and followed < _MOST_LINKS:
         name = ahead.pop(0)
@@ -128,7 +140,7 @@ def _links(place: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _target(path: Path) -> str:
-    """Where a symbolic link leads; empty for what is none."""
+    """The target of a symbolic link; empty for a path that is none."""
     with contextlib.suppress(OSError):
         return os.readlink(path)  # noqa: PTH115 - as text: `..` and all
     return ""
@@ -141,13 +153,13 @@ def _is_there(place: Path) -> bool:
 
 
 def _of_system() -> Iterator[Path]:
-    """Where the programs of the system lie, and what they read to start."""
+    """The folders of the programs of the system, and the files that these read to start."""
     yield from (Path(place) for place in _PROGRAMS)
     for pattern in _OF_ETC:
         yield from Path("/etc").glob(pattern)
 
 
 def _of_python() -> set[Path]:
-    """The interpreter, its libraries and our packages."""
+    """The folders of the interpreter, its libraries and these packages."""
     packages = Path(provenance.__file__).resolve().parent.parent
     return {Path(sys.executable), Path(sys.prefix), Path(sys.base_prefix), Path(sys.exec_prefix), packages}

@@ -1,8 +1,8 @@
-"""The queue: takes jobs in order, runs so many side by side, notices every end. Imports storage and its neighbours.
+"""The queue: takes jobs in order, runs some at once, registers each end. Imports storage and its neighbours.
 
-One thread waits, without polling, for jobs queued, supervisors ended and deadlines; a few others finish jobs (hashes
-and tags take a moment). A server that starts again adopts the supervisors that went on without it; several servers on
-one database and one data folder share the queue, and adopt the supervisors of one that died.
+One thread waits, without polling, for queued jobs, the ends of supervisors and deadlines; a few others finish jobs
+(hashes and tags take a moment). A server that starts again adopts the supervisors that ran on without it; several
+servers on one database and one data folder share the queue, and adopt the supervisors of one that died.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from uws_server.storage.servers import ServerStore
 
 LOG = logging.getLogger(__name__)
 _CLAIM_WAIT_S = 3.0
-"""How long a restarted server waits for the supervisor of a job that was being started when it was killed."""
-_IDLE_S = 60.0
-"""How often expired jobs are destroyed."""
+"""Seconds that a restarted server waits for the supervisor of a job that was being started when it was killed."""
+_TIDY_S = 60.0
+"""Seconds between two removals of expired jobs."""
 _OVERDUE_S = 60.0
-"""How long after its limit a job whose supervisor cannot be seen is given up."""
-_AGAIN_S = 2.0
-"""How long after a database did not answer it is asked again."""
+"""Seconds after its limit when a job whose supervisor cannot be seen is given up."""
+_RETRY_S = 2.0
+"""Seconds until a database that did not answer is asked again."""
 
 
 class Scheduler:
@@ -67,15 +67,15 @@ class Scheduler:
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
 
     def start(self) -> None:
-        """Adopt what still runs from before, then begin to take jobs."""
+        """Adopt the jobs that still run, then begin to take queued ones."""
         self._peers.join()
         self._watching.start()
-        self._look_after_jobs()
+        self._check_jobs()
         self._thread.start()
         self.wake()
 
     def stop(self) -> None:
-        """Take no more jobs; those that run go on under their supervisors."""
+        """Take no more jobs; those that run continue under their supervisors."""
         self._stopping = True
         self.wake()
         self._thread.join()
@@ -85,26 +85,26 @@ class Scheduler:
         self._peers.leave()
 
     def wake(self) -> None:
-        """Look at the queue now."""
+        """Have the queue examined now."""
         with contextlib.suppress(BlockingIOError):  # enough wake-ups are waiting already
             os.write(self._wake_in, b".")
 
     def abort(self, job_id: str) -> None:
-        """Have a job that runs, here or elsewhere, ended by its supervisor, or as soon as it has one."""
-        # noted first: a server that is about to start the supervisor, or dies before it has asked it, finds the note
+        """End a running job, here or on another server, by its supervisor, as soon as it has one."""
+        # recorded first: a server that is about to start the supervisor, or dies before it asks it, finds the request
         if self._store.ask_abort(job_id):
             self._ask_supervisor(job_id, local.Handle.abort)
 
     def suspend(self, job_id: str) -> None:
-        """Ask the supervisor of a job to stop it for a while."""
+        """Ask the supervisor of a job to stop it until `resume`."""
         self._ask_supervisor(job_id, local.Handle.suspend)
 
     def resume(self, job_id: str) -> None:
-        """Ask the supervisor of a suspended job to let it go on."""
+        """Ask the supervisor of a suspended job to continue it."""
         self._ask_supervisor(job_id, local.Handle.resume)
 
     def _ask_supervisor(self, job_id: str, ask: Callable[[local.Handle], None]) -> None:
-        """Ask something of a supervisor on this machine, whichever server started it."""
+        """Call `ask` with the supervisor of a job if it is on this machine, whichever server started it."""
         with self._lock:
             handle = self._running.get(job_id)
             if handle is not None:
@@ -116,7 +116,7 @@ class Scheduler:
             handle.close()
 
     def wait_for_end(self, job_id: str, seconds: float) -> Job:
-        """The job, once it has ended or after so many seconds."""
+        """Return the job, once it has ended or after so many seconds."""
         deadline = time.monotonic() + seconds
         with self._changed:
             while (job := self._store.get(job_id)).phase not in ENDED and time.monotonic() < deadline:
@@ -124,18 +124,18 @@ class Scheduler:
         return job
 
     def announce(self, job_id: str) -> None:
-        """Tell those who wait that a job changed."""
+        """Wake the threads that wait for a change, and report the job that changed."""
         with self._changed:
             self._changed.notify_all()
         self.observers.job_changed(job_id)
 
     def release(self, job_id: str | None = None) -> None:
-        """Let the jobs that wait for one that has ended (or for any) go on, or end them."""
+        """Queue or end the jobs that waited for one that has ended; None: for any."""
         if following.release(self._store, self._files, self.announce, job_id):
             self.wake()
 
     def _heard(self, job_id: str, what: str) -> None:
-        """Another server changed a job, or came, or went."""
+        """React to a change of a job by another server, or to a server that joined or left."""
         if job_id:
             self.announce(job_id)
         if what in (changes.SERVERS, changes.ABORT):
@@ -144,7 +144,7 @@ class Scheduler:
             self.wake()
 
     def _missed(self) -> None:
-        """Other servers may have changed anything."""
+        """React to missed notices: other servers may have changed anything."""
         with self._changed:
             self._changed.notify_all()
         self.observers.changes_missed()
@@ -152,17 +152,17 @@ class Scheduler:
         self.wake()
 
     def _loop(self) -> None:
-        tidied, looked = -_IDLE_S, time.monotonic()
+        tidied, looked = -_TIDY_S, time.monotonic()
         while not self._stopping:
             try:
                 self._wait(max(0.0, looked + BEAT_S - time.monotonic()))
                 if self._look_at_peers or time.monotonic() >= looked + BEAT_S:
                     looked, self._look_at_peers = time.monotonic(), False
-                    self._look_after_jobs()
+                    self._check_jobs()
                 self._library.look()
                 if not self._stopping:
                     self._take()
-                if time.monotonic() - tidied > _IDLE_S:
+                if time.monotonic() - tidied > _TIDY_S:
                     tidied = time.monotonic()
                     # in a thread of its own: destroying a job that runs waits for its end, which this loop must notice
                     self._tidier.submit(self.observers.idle)
@@ -172,7 +172,7 @@ class Scheduler:
                 self.wake()
 
     def _wait(self, seconds: float) -> None:
-        """Wait for a wake-up or the end of a supervisor."""
+        """Wait for a wake-up or the end of a supervisor, at most so many seconds."""
         for key, _ in self._selector.select(seconds):
             if key.data is None:
                 os.read(self._wake_out, 4096)
@@ -180,9 +180,9 @@ class Scheduler:
                 self._ended(key.data)
 
     def _ended(self, job_id: str) -> None:
-        """A supervisor ended, and its job with it: unless it found that another supervisor has the folder.
+        """Finish the job of a supervisor that ended, unless that found the folder claimed by another supervisor.
 
-        That one was started by a server that was killed, and was slow to claim the folder.
+        That one was started by a server that was killed, and claimed the folder late.
         """
         handle = self._running[job_id]
         self._selector.unregister(handle.fd)
@@ -198,7 +198,7 @@ class Scheduler:
         self._finishers.submit(self._finish, job_id)
 
     def _take(self) -> None:
-        """Start queued jobs while there is room; other servers may be faster."""
+        """Start queued jobs while there is room; other servers may take them first."""
         while (free := self._config.jobs.max_running - len(self._running)) > 0:
             queued = self._store.queued(free)
             if not queued:
@@ -211,11 +211,11 @@ class Scheduler:
                         self._ask_supervisor(job_id, local.Handle.abort)
 
     def _takes(self, job_id: str) -> bool:
-        """Take a job; say whether no other server was faster."""
+        """Take a job. Return False if another server took it first."""
         try:
             return self._store.take(job_id, utcnow())
         except Exception:
-            # the change may have been made and its answer lost: the job would wait for a supervisor for ever
+            # the change may have been made and the answer lost: the job would wait for a supervisor for ever
             self._persist(lambda: self._store.give_back(job_id))
             raise
 
@@ -238,12 +238,12 @@ class Scheduler:
             self._running[job_id] = handle
         self._selector.register(handle.fd, selectors.EVENT_READ, job_id)
 
-    def _look_after_jobs(self) -> None:
-        """Take over the jobs of servers that are no more; end those that another server was asked to end."""
-        taken = self._store.taken()  # before the servers: one that takes a job now is known by then
-        living = self._peers.beat()
+    def _check_jobs(self) -> None:
+        """Take over the jobs of servers that ended; end those whose end was asked of another server."""
+        taken = self._store.taken()  # read before the servers: one that takes a job now is registered by then
+        running = self._peers.beat()
         for run in taken:
-            if run.server not in living:
+            if run.server not in running:
                 if self._store.take_over(run.job_id, run.server):
                     self._adopt(run.job_id)
             elif run.phase is Phase.UNKNOWN:
@@ -253,7 +253,7 @@ class Scheduler:
         self.release()
 
     def _adopt(self, job_id: str) -> None:
-        """Find again a job that was running when its server ended."""
+        """Adopt a job that was running when its server ended."""
         folder = self._files.folder(job_id)
         deadline = time.monotonic() + _CLAIM_WAIT_S
         while (folder / "launch.json").exists() and not local.claimed(folder) and time.monotonic() < deadline:
@@ -273,7 +273,7 @@ class Scheduler:
             self.wake()
 
     def _look_for(self, run: Run) -> None:
-        """Look again for a job whose supervisor was on a machine without a server: it may be this one, or be done."""
+        """Look again for a job whose supervisor was on a machine without a server: it may be here, or have ended."""
         folder = self._files.folder(run.job_id)
         mine = run.server == self._store.server
         handle = local.find(folder)
@@ -297,12 +297,12 @@ class Scheduler:
         return bool(job.execution_duration) and elapsed > job.execution_duration + _OVERDUE_S
 
     def _finish(self, job_id: str) -> None:
-        """Register what a job left and set its last phase."""
+        """Register the files that a job left and set its last phase."""
         try:
             self._registrar.register(job_id)
         except Exception:
             LOG.exception("job %s could not be registered; trying again", job_id)
-            time.sleep(_AGAIN_S)
+            time.sleep(_RETRY_S)
             self._persist(lambda: self._register_or_fail(job_id))
         finally:
             with self._lock:
@@ -321,17 +321,17 @@ class Scheduler:
             LOG.exception("job %s could not be registered", job_id)
             self._store.end(job_id, Phase.ERROR, utcnow(), JobError("the server could not register the results"), [])
 
-    def _persist(self, note: Callable[[], object]) -> None:
-        """Have something noted in the database, however long that does not answer.
+    def _persist(self, change: Callable[[], object]) -> None:
+        """Make a change in the database, however long that does not answer.
 
-        What is not noted when the server stops is found by the next one: the job still counts as one of this server.
+        A change that is not made when the server stops is made by the next one: the job still counts as this server's.
         """
         while True:
             try:
-                note()
+                change()
                 return
             except Exception:
                 LOG.exception("the database does not answer; trying again")
             if self._stopping:
                 return
-            time.sleep(_AGAIN_S)
+            time.sleep(_RETRY_S)

@@ -1,7 +1,7 @@
-"""What a job's script is given: parameters as data, an environment, a command, limits.
+"""Prepares the folder of a job for its script: parameters as data, environment, command, limits.
 
-A parameter is never source text: it goes into `parameters.json` and into the environment. Imports storage, jobs, the
-configuration and its neighbours.
+A parameter never becomes source text: it goes into `parameters.json` and into the environment. Imports storage, jobs,
+the configuration and its neighbours.
 """
 
 from __future__ import annotations
@@ -29,48 +29,58 @@ _CALIBRATION = (
     "SAS_DIR", "SAS_PATH", _ODF, "SAS_CCF", "SAS_CCFPATH", "HEADAS", "LHEASOFT", "LHEA_DATA", "LHEAPERL",
     "CALDB", "CALDBCONFIG", "CALDBALIAS",
 )  # fmt: skip
-"""Variables by which XMM-SAS and HEASoft find themselves and the calibration files: a script has the server's."""
+"""Variables by which XMM-SAS and HEASoft find programs and calibration files: a script has those of the server."""
 _PFILES = "PFILES"
-"""Where HEASoft keeps the parameters of its tasks: 'folders to write;folders to read'."""
+"""The variable for the folders of the parameters of HEASoft's tasks: 'folders to write;folders to read'."""
 _LONGEST = 100_000
-"""Longest value put into the environment: the system refuses one of 128 KiB. parameters.json holds it whole."""
+"""The most bytes of a value in the environment: the system refuses 128 KiB. parameters.json holds every value."""
 _MOST = 1_000_000
-"""Bytes of all values in the environment: the system refuses to start a script with about 2 MB."""
+"""The most bytes of all values in the environment: with about 2 MB the system refuses to start a script."""
 _CORES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-"""Where the libraries of numerical programs look for the number of cores they may take."""
+"""Variables that tell the libraries of numerical programs how many cores they may use."""
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _AWKWARD = re.compile(r"[\s*?\[\]\\'\"$`;&|<>()#~!{}]")
-"""What the shell would act upon in a path that a script does not quote."""
+"""The characters with a meaning for the shell in a path that a script does not quote."""
 NOTES_FILE = fetch.NOTES_FILE
 PLAIN_SCRIPT = "script.sh"
-"""The script of a job without the carriage returns that bash would take for part of the words."""
+"""The copy of a script without carriage returns, which bash would take for parts of words."""
 
 
 def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_url: str) -> None:
-    """Write `parameters.json` and `launch.json` into the folder of a job that is about to run."""
+    """Write `parameters.json` and `launch.json`, and the plan of what is to be fetched.
+
+    Parameters
+    ----------
+    job
+        The job that is about to run.
+    installed
+        Its definition, with the script.
+    folder
+        The folder of the job.
+    config
+        The configuration of the server.
+    base_url
+        The address of the server.
+    """
     folder = folder.resolve()
     document = parameters_document(job, installed, base_url)
     document["job"]["notes"] = notes_of(folder)
-    if told := curation.of(config):
-        document["job"]["curation"] = told
+    if columns := curation.of(config):
+        document["job"]["curation"] = columns
     write_json(folder / "parameters.json", document)
     run = command(installed, folder)
     more = config.jobs.environment
-    shut_in = sandbox.wanted(job, config)
-    if shut_in and (why := sandbox.obstacle()):
-        shut_in = False
+    sandboxed = sandbox.wanted(job, config)
+    if sandboxed and (why := sandbox.obstacle()):
+        sandboxed = False
         _warn(folder, f"this trial runs without a sandbox: {why}")
-    if shut_in:
-        shown = [
-            installed.script.parent,
-            *([config.folders.archive] if config.folders.archive else []),
-            *_software(os.environ, more),
-        ]
-        shown += _inputs_elsewhere(job)
-        run = sandbox.around(run, folder, config.folders.data, shown)
+    if sandboxed:
+        visible = [installed.script.parent, *([config.folders.archive] if config.folders.archive else []), *_software(os.environ, more)]
+        visible += _inputs_elsewhere(job)
+        run = sandbox.around(run, folder, config.folders.data, visible)
     if items := fetch.plan(job, config, folder):
         write_json(folder / fetch.PLAN_FILE, items)
-        run = fetch.command(folder, run)  # what is fetched needs the network, the script may have none
+        run = fetch.command(folder, run)  # fetching needs the network, which the script may not have
     control = installed.definition.control
     launch = {
         "command": run,
@@ -79,19 +89,19 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
         "max_log": config.jobs.max_log,
         "max_memory": _least(control.memory, config.jobs.max_memory),
         "max_disk": _least(control.disk, config.jobs.max_disk),
-        "sandboxed": shut_in,
+        "sandboxed": sandboxed,
     }
     write_json(folder / "launch.json", launch)
 
 
 def _inputs_elsewhere(job: Job) -> list[Path]:
-    """The files that a job uses where they lie, such as what an earlier job of its chain made."""
+    """The inputs outside the folder of a job, such as those that an earlier job of its sequence made."""
     parts = (part for value in job.parameters.values() for part in value.each if part.kind == "archive")
     return [Path(str(part.value)) for part in parts if part.value and Path(str(part.value)).is_absolute()]
 
 
 def notes_of(folder: Path) -> list[str]:
-    """What was noted of a job when it was made (an input that is not the recorded one): its step tells it."""
+    """Return the notes of a job for its step, such as on an input that is not the recorded one; empty for none."""
     try:
         found = json.loads((folder / NOTES_FILE).read_bytes())
     except (OSError, ValueError):
@@ -100,7 +110,7 @@ def notes_of(folder: Path) -> list[str]:
 
 
 def command(installed: Installed, folder: Path) -> list[str]:
-    """The command that runs the definition's script: a Python one by our interpreter, a shell script by bash."""
+    """Return the command that runs a definition's script: Python by this interpreter, a shell script by bash."""
     entry, script = installed.definition.entry, installed.script
     if entry.type == "python" and entry.function:
         return [sys.executable, "-P", "-m", "reduction", str(script), entry.function]
@@ -114,7 +124,7 @@ def command(installed: Installed, folder: Path) -> list[str]:
 
 
 def parameters_document(job: Job, installed: Installed, base_url: str) -> dict[str, Any]:
-    """The content of `parameters.json`: the job and each parameter with its value and what is known of it."""
+    """Return the content of `parameters.json`: the job, and each parameter with its value and description."""
     return {
         "job": {
             "id": job.id,
@@ -129,7 +139,7 @@ def parameters_document(job: Job, installed: Installed, base_url: str) -> dict[s
 
 
 def _entry(name: str, value: ParameterValue, definition: Definition) -> dict[str, Any]:
-    """A parameter as a script finds it; one that may have several values has lists, even of one."""
+    """The entry of a parameter; one that may have several values has lists, even of one."""
     spec = definition.parameter(name)
     values: Any = [part.value for part in value.parts] if value.parts else value.value
     sources: Any = [part.text for part in value.parts] if value.parts else value.text
@@ -146,10 +156,28 @@ def _entry(name: str, value: ParameterValue, definition: Definition) -> dict[str
 def environment(
     job: Job, installed: Installed, folder: Path, outside: Mapping[str, str], more: Iterable[str] = ()
 ) -> dict[str, str]:
-    """The environment of a script: little of ours, the parameters as UWS_PARAM_<name> and <name>, the results' places.
+    """Return the environment of a script.
 
-    `more` are names of variables of ours that it has, too. Several values stand one a line. A result is known by its
-    name: `cat $input > $output` is a whole script.
+    It has a few variables of the server, the parameters as UWS_PARAM_<name> and <name> (several values stand one a
+    line), and the path of each result under its name: `cat $input > $output` is a complete script.
+
+    Parameters
+    ----------
+    job
+        The job.
+    installed
+        Its definition, with the script.
+    folder
+        The folder of the job.
+    outside
+        The environment of the server.
+    more
+        Names of further variables that it takes over.
+
+    Returns
+    -------
+    dict
+        The variables by name.
     """
     kept = {name: outside[name] for name in (*_KEPT, *_CALIBRATION, *more) if name in outside}
     if _PFILES in outside:  # jobs that ran side by side would write into the same parameter files
@@ -161,7 +189,7 @@ def environment(
     left = _MOST
     for result in installed.definition.results:
         if _may_be_variable(result.name):
-            kept[result.name] = _place(folder, result.file)
+            kept[result.name] = _result_path(folder, result.file)
     for name, value in job.parameters.items():
         text = "\n".join(str(part.value) if part.is_file else part.text for part in value.each)
         size = len(text.encode())
@@ -173,30 +201,31 @@ def environment(
     return kept
 
 
-def _place(folder: Path, file: str) -> str:
-    """Where a script finds or leaves a result: absolute, or from the job's folder where bash would tear the path."""
+def _result_path(folder: Path, file: str) -> str:
+    """The path of a result: absolute, or relative to the job's folder where bash would split an unquoted path."""
     results = str(folder / "results")
     return f"{'results' if _AWKWARD.search(results) else results}/{file}"
 
 
 def _may_be_variable(name: str) -> bool:
-    """Whether a variable may have that name; definitions are checked for it, but a job may be older than the check."""
+    """Whether a variable may have that name; definitions are checked for it, but a job may be older than that check."""
     return _VARIABLE.fullmatch(name) is not None and not checks.is_reserved(name)
 
 
 def _software(outside: Mapping[str, str], more: Iterable[str]) -> list[Path]:
-    """The folders and files that the variables of XMM-SAS and HEASoft name, and further variables."""
+    """The folders and files named by the variables of XMM-SAS and HEASoft, and by further variables."""
     paths = [Path(part) for name in (*_CALIBRATION, *more) for part in outside.get(name, "").split(os.pathsep) if part]
     summary = Path(outside.get(_ODF, ""))
-    beside = [summary.parent] if summary.is_file() else []  # the observation lies beside its summary file
-    return [path for path in (*paths, *beside) if path.is_absolute()]
+    observation = [summary.parent] if summary.is_file() else []  # its files are in the folder of its summary file
+    return [path for path in (*paths, *observation) if path.is_absolute()]
 
 
 def _least(*limits: int) -> int:
-    """The lowest of some limits, where 0 is none."""
+    """The lowest of some limits; 0 stands for no limit."""
     return min((limit for limit in limits if limit), default=0)
 
 
 def _warn(folder: Path, text: str) -> None:
+    """Append a warning to the log of a job."""
     with (folder / "job.log").open("a", encoding="utf-8") as log:
         log.write(f"[WARNING] {text}\n")

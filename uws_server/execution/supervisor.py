@@ -1,12 +1,13 @@
-"""The supervisor of one job: a small detached process that starts the script, watches it and says how it ended.
+"""The supervisor of one job: a small detached process that starts the script, watches it and records its end.
 
     python -I -S supervisor.py JOB_FOLDER
 
-Uses the standard library only and imports nothing of ours, so that it starts in a few hundredths of a second. It reads
-`launch.json`, claims the folder with `shepherd.json`, the name of the first version (so that a job never runs twice),
-copies what the script prints to `job.log` (and to `stdout.log`, `stderr.log`), and leaves `status.json`. SIGTERM
-aborts, SIGUSR1 suspends, SIGUSR2 resumes. Nothing the script started outlives it, not even what called setsid: the
-supervisor is the subreaper of the tree. It needs no server: one that was killed and started again reads `status.json`.
+Uses the standard library only and imports nothing of this package, so that it starts in a few hundredths of a second.
+It reads `launch.json`, claims the folder with `shepherd.json` (the name that the first version gave it), so that a job
+never runs twice, copies the output of the script to `job.log` (and to `stdout.log`, `stderr.log`), and leaves
+`status.json`. SIGTERM aborts, SIGUSR1 suspends, SIGUSR2 resumes. No process that the script started outlives it, not
+even one that called setsid: the supervisor is the subreaper of the tree. It needs no server: one that was killed and
+started again reads `status.json`.
 """
 
 from __future__ import annotations
@@ -28,35 +29,35 @@ from typing import Any, BinaryIO
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2})
-"""What a supervisor is told by: blocked from before it starts until it can act on them."""
+"""The signals for a supervisor: blocked from before it starts until it can handle them."""
 
 GRACE_S = 2.0
 """Seconds between the request to end (SIGTERM) and the end (SIGKILL)."""
 _GIVE_UP_S = 10.0
-"""How long the supervisor tries to end what cannot be killed: a process stuck in the kernel, or another user's."""
+"""Seconds for which it tries to end what cannot be killed: a process stuck in the kernel, or of another user."""
 _LONGEST_LINE = 1 << 13
-_LOOK_AT_DISK_S = 2.0
-"""How often the supervisor adds up what the job has written, where that has a limit."""
+_DISK_CHECK_S = 2.0
+"""Seconds between the checks of the disk space that the job uses, where that has a limit."""
 
 
 def start_time(pid: int) -> str:
-    """When a process started, in clock ticks since boot: with the pid and the boot id it names one process."""
+    """Return when a process started, in clock ticks since boot; with pid and boot id it identifies the process."""
     return _stat(pid)[19]
 
 
 def _stat(pid: int | str) -> list[str]:
-    """The words of /proc/PID/stat after the command's name: state, parent, ..."""
+    """The words of /proc/PID/stat after the name of the command: state, parent, ..."""
     text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     return text.rpartition(")")[2].split()
 
 
 def boot_id() -> str:
-    """The id of this boot of the machine."""
+    """Return the id of this boot of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def groups_below(root: int) -> set[int]:
-    """The process groups of all processes below `root`; those of the dead that nobody buried yet count too."""
+    """Return the process groups of all descendants of `root`, zombies included."""
     children: dict[int, list[tuple[int, int]]] = {}
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
@@ -74,9 +75,9 @@ def groups_below(root: int) -> set[int]:
 
 
 def kill_tree(sign: int, but: int = 0) -> None:
-    """Send a signal to everything below this process, but not to that one group.
+    """Send a signal to all descendants of this process, except those in the group `but`.
 
-    A group gets it all at once: one by one, a chain of processes that fork and end would always be a step ahead.
+    A group gets it at once: processes that fork and end in turn would always be ahead of a signal to each.
     """
     for group in groups_below(os.getpid()) - {os.getpgrp(), but}:
         with contextlib.suppress(OSError):
@@ -84,7 +85,7 @@ def kill_tree(sign: int, but: int = 0) -> None:
 
 
 def written(folder: Path) -> int:
-    """Bytes of the plain files below a folder; what goes away meanwhile does not count."""
+    """Return the bytes of the plain files below a folder; a file that disappears meanwhile does not count."""
     size, todo = 0, [str(folder)]
     while todo:
         with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
@@ -98,32 +99,35 @@ def written(folder: Path) -> int:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write beside, fsync, rename. A link that a script put there is not followed."""
-    beside = path.with_name(path.name + ".new")
-    beside.unlink(missing_ok=True)
-    with beside.open("x", encoding="utf-8") as stream:
+    """Write to a file next to `path`, fsync, rename. A link that a script put there is not followed."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    with new.open("x", encoding="utf-8") as stream:
         json.dump(content, stream)
         stream.flush()
         os.fsync(stream.fileno())
-    beside.replace(path)
+    new.replace(path)
 
 
 def claim(folder: Path) -> bool:
-    """Take the folder for this supervisor; False if another one has it."""
-    me = {"pid": os.getpid(), "start": start_time(os.getpid()), "boot": boot_id(), "host": os.uname().nodename}
-    beside = folder / f"shepherd.{os.getpid()}"
-    write_json(beside, me)
+    """Claim the folder for this supervisor. Return False if another one has it."""
+    identity = {"pid": os.getpid(), "start": start_time(os.getpid()), "boot": boot_id(), "host": os.uname().nodename}
+    own = folder / f"shepherd.{os.getpid()}"
+    write_json(own, identity)
     try:
-        os.link(beside, folder / "shepherd.json")  # fails where it exists; never half-written
+        os.link(own, folder / "shepherd.json")  # fails if it exists; is never half-written
     except FileExistsError:
         return False
     finally:
-        beside.unlink()
+        own.unlink()
     return True
 
 
 class Logs:
-    """What the script prints, apart and together, up to a limit. A full disk costs the log, not the job."""
+    """The logs of the output of a script, each stream alone and both together, up to a limit.
+
+    A full disk ends the log, not the job.
+    """
 
     def __init__(self, folder: Path, most: int) -> None:
         self.left = most
@@ -133,11 +137,11 @@ class Logs:
         self.begun = dict.fromkeys(self.each, b"")
 
     def add(self, name: str, data: bytes) -> None:
-        """Append what came from `name`; past the limit it is dropped, and a line says so once."""
+        """Append the output of the stream `name`; past the limit it is dropped, which one line of the log says."""
         kept = data[: self.left]
         self.left -= len(kept)
         self.write(self.each[name], kept)
-        # job.log takes whole lines, so that one stream does not come in the middle of the other's
+        # job.log gets whole lines, so that one stream does not interrupt a line of the other
         begun = self.begun[name] + kept
         end = max(begun.rfind(b"\n"), begun.rfind(b"\r")) + 1
         if len(begun) - end > _LONGEST_LINE:
@@ -149,20 +153,20 @@ class Logs:
             self.finish()
             self.write(self.all, b"\n[WARNING] the log is full: what the script prints from here on is dropped\n")
 
-    def tell(self, line: str) -> None:
-        """Write a line of the supervisor's own to the errors, however full the log is."""
+    def report(self, line: str) -> None:
+        """Write a line of the supervisor to the error output, even if the log is full."""
         self.finish()
         for stream in (self.each["stderr"], self.all):
             self.write(stream, f"{line}\n".encode())
 
     def finish(self) -> None:
-        """Write the lines that were begun and got no end."""
+        """Write the lines that have no end yet."""
         for name, begun in self.begun.items():
             self.write(self.all, begun)
             self.begun[name] = b""
 
     def write(self, stream: BinaryIO, data: bytes) -> None:
-        """Write what fits on the disk."""
+        """Write as much as fits on the disk."""
         with contextlib.suppress(OSError):
             stream.write(data)
 
@@ -182,13 +186,13 @@ class Supervisor:
         self.deadline = time.monotonic() + launch["duration"] if launch["duration"] else float("inf")
         self.max_disk = int(launch.get("max_disk", 0))
         self.disk_before = written(folder) if self.max_disk else 0
-        self.next_look = time.monotonic() + _LOOK_AT_DISK_S if self.max_disk else float("inf")
+        self.next_disk_check = time.monotonic() + _DISK_CHECK_S if self.max_disk else float("inf")
         self.process = 0
         self.logs = Logs(folder, launch["max_log"])
         self.selector = selectors.DefaultSelector()
 
     def run(self) -> None:
-        """Start the script, wait for its end, leave nothing behind, write status.json."""
+        """Start the script, wait for its end, end all its processes, write status.json."""
         self.listen()
         try:
             process = self.start()
@@ -208,7 +212,7 @@ class Supervisor:
         self.finish(self.code)
 
     def listen(self) -> None:
-        """Let the signals and the end of a child wake the supervisor."""
+        """Have the signals and the end of a child wake the supervisor."""
         wake_out, wake_in = os.pipe()
         os.set_blocking(wake_in, False)
         signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
@@ -232,7 +236,7 @@ class Supervisor:
         )
 
     def limits(self) -> None:
-        """In the child, before the script: die with the supervisor, and bounds on what one process may take."""
+        """Set the limits of a process of the script, in the child: it dies with the supervisor."""
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != self.pid:
             os._exit(1)  # the supervisor died before the line above
@@ -250,15 +254,15 @@ class Supervisor:
         os.nice(5)
 
     def watch(self, process: subprocess.Popen[bytes]) -> None:
-        """Copy the output and keep the deadlines until the script ends."""
+        """Copy the output and enforce the deadlines until the script ends."""
         for name, stream in (("stdout", process.stdout), ("stderr", process.stderr)):
             assert stream is not None
             self.selector.register(stream, selectors.EVENT_READ, self.reader(name, stream.fileno()))
-        while self.bury(process.pid) and self.code is None:
+        while self.reap(process.pid) and self.code is None:
             self.step()
 
-    def bury(self, script: int = 0) -> bool:
-        """Reap the children that ended, orphans of the script too; False if no child is left, alive or dead."""
+    def reap(self, script: int = 0) -> bool:
+        """Reap the children that ended, orphans of the script too. Return False if no child is left."""
         try:
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -270,17 +274,17 @@ class Supervisor:
             return False
 
     def end_tree(self) -> None:
-        """Kill all that is left of the script.
+        """Kill all processes of the script.
 
-        Whatever lost its parent became a child of the supervisor, so nothing is left once the supervisor has no child.
+        A process that lost its parent became a child of the supervisor, so that none is left once this has no child.
         """
         give_up = time.monotonic() + _GIVE_UP_S
-        while self.bury() and time.monotonic() < give_up:
+        while self.reap() and time.monotonic() < give_up:
             kill_tree(signal.SIGKILL)
             time.sleep(0.002)
 
     def reader(self, name: str, fd: int) -> Callable[[], None]:
-        """What to do when a pipe has something: copy it to the logs, or let go of a closed one."""
+        """Return the handler of a pipe: it copies the content to the logs, or unregisters a pipe that was closed."""
 
         def read() -> None:
             data = os.read(fd, 1 << 16)
@@ -292,58 +296,60 @@ class Supervisor:
         return read
 
     def step(self) -> None:
-        """Wait for output, a signal or the next deadline, and act on it."""
+        """Wait for output, a signal or the next deadline, and handle it."""
         now = time.monotonic()
         if self.reason is None and self.paused_since is None and now >= self.deadline:
             self.end("timeout")
         if self.reason is not None and now - self.ending_since > GRACE_S:
             kill_tree(signal.SIGKILL)
-        if now >= self.next_look:
-            self.next_look = now + _LOOK_AT_DISK_S
+        if now >= self.next_disk_check:
+            self.next_disk_check = now + _DISK_CHECK_S
             if self.is_over():
                 self.end("disk")
         wait = 0.1 if self.reason else 3600.0 if self.paused_since else min(self.deadline - now, 3600.0)
-        for key, _ in self.selector.select(max(0.0, min(wait, self.next_look - now))):
+        for key, _ in self.selector.select(max(0.0, min(wait, self.next_disk_check - now))):
             key.data()
 
     def is_over(self) -> bool:
-        """Whether the job has written all that it may, or more: a file that reached the limit stopped there."""
+        """Return whether the job has written as much as it may: a file that reached the limit stopped growing."""
         return written(self.folder) - self.disk_before >= self.max_disk
 
     def end(self, reason: str) -> None:
-        """Ask the whole tree to end, once."""
+        """Ask all processes to end, once."""
         if self.reason is None:
             self.reason = reason
             self.ending_since = time.monotonic()
-            # a sandbox is a process around the script, which would end it at once: the script is asked alone
+            # the process of a sandbox would end the script at once: only the script is asked
             kill_tree(signal.SIGTERM, but=self.process if self.launch.get("sandboxed") else 0)
-            kill_tree(signal.SIGCONT)  # what is stopped could not act on it
+            kill_tree(signal.SIGCONT)  # a stopped process could not handle it
 
     def pause(self) -> None:
-        """Stop the whole tree; its time limit stands still."""
+        """Stop all processes; the time limit is suspended."""
         if self.reason is None and self.paused_since is None:
             self.paused_since = time.monotonic()
             kill_tree(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Let a stopped tree go on."""
+        """Continue the stopped processes."""
         if self.paused_since is not None:
             self.deadline += time.monotonic() - self.paused_since
             self.paused_since = None
             kill_tree(signal.SIGCONT)
 
     def drain(self) -> None:
-        """Read what is left in the pipes."""
+        """Read the rest of the pipes."""
         while events := self.selector.select(0):
             for key, _ in events:
                 key.data()
 
     def finish(self, code: int) -> None:
-        """Write how the script ended and what it used."""
+        """Write how the script ended and which resources it used."""
         self.logs.finish()
         if self.max_disk and (self.reason == "disk" or (self.reason is None and self.is_over())):
             self.reason, code = "disk", code or 1
-            self.logs.tell(f"[ERROR] disk: the job wrote more than its limit of {self.max_disk:,} bytes and was ended")
+            self.logs.report(
+                f"[ERROR] disk: the job wrote more than its limit of {self.max_disk:,} bytes and was ended"
+            )
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         status = {
             "reason": self.reason or "exit",
@@ -357,17 +363,17 @@ class Supervisor:
 
 
 def main() -> None:
-    """Keep the job whose folder is the only argument."""
-    # until the script runs, a request to end it waits: the supervisor must not die of it and leave no status
+    """Supervise the job whose folder is the only argument."""
+    # until the script runs, a request to end it waits: it would end the supervisor, which would leave no status
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     folder = Path(sys.argv[1])
-    with contextlib.suppress(PermissionError):  # it leads a group, or a session, already
+    with contextlib.suppress(PermissionError):  # it is the leader of a group or a session already
         os.setsid()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     launch = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
     if claim(folder):
         Supervisor(folder, launch).run()
-    # all is written: the server waits for the end of the process, which the interpreter would put off by 10 ms
+    # all is written: the server waits for the end of the process, which the interpreter would delay by 10 ms
     os._exit(0)
 
 

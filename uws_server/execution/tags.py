@@ -15,7 +15,7 @@ from uws_server.execution.job_steps import EndedJob
 
 
 def producing_job(ended: EndedJob) -> tagging.ProducingJob:
-    """A job as the rows of its products name it."""
+    """Return a job as the rows of its products name it."""
     job = ended.job
     return tagging.ProducingJob(
         job.id, job.definition, job.version, ended.results_url, ended.ended, curation.noted(ended.folder)

@@ -7,7 +7,7 @@ Imports provenance, storage and its neighbours.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class JobInputs:
     `placed` are the files to move into the job's folder, by their place below it.
     """
 
-    def __init__(self, spool: Callable[[], Path], values: dict[str, list[str]], notes: list[str]) -> None:
+    def __init__(self, spool: Callable[[], Path], values: dict[str, list[str]], notes: Sequence[str]) -> None:
         self.values = values
         self.tokens: dict[str, ParameterValue] = {}
         self.placed: dict[str, Path] = {}
