@@ -233,9 +233,8 @@ class Task:
         ReductionError
             For an input that does not exist.
         """
-        values = [
-            recording.ParameterValue(name, *self._described(name), value) for name, value in (parameters or {}).items()
-        ]
+        given = (parameters or {}).items()
+        values = [recording.ParameterValue(name, *self._described(name), value) for name, value in given]
         files = [self.folder / path for path in outputs]
         products = [recording.Product(path.name, "", digests(path) if path.is_file() else None) for path in files]
         ended = datetime.now(UTC)
@@ -352,14 +351,9 @@ class Task:
 
 
 def run(main: Callable[[Task], None], stages: int) -> None:
-    """Run the script of a job in the current folder; if it fails, end the process with status 1.
+    """Run `main`, the work of a job's script, in the current folder; if it fails, end the process with status 1.
 
-    Parameters
-    ----------
-    main
-        The function that does the work; it gets the `Task`.
-    stages
-        The number of its calls of `Task.stage`.
+    `stages` is the number of its calls of `Task.stage`.
     """
     job: Task | None = None
     try:
