@@ -80,5 +80,5 @@ def test_nothing_leaves_a_narrow_window(new_page: NewPage, spectrum_address: str
     show(page, spectrum_address.partition("/jobs/")[0], product)
     assert overflow(page) <= 0
     page.goto(f"{spectrum_address}/compare/{spectrum_address.rpartition('/')[2]}")
-    page.wait_for_selector("#products-title")
+    page.wait_for_selector("#results-title")
     assert overflow(page) <= 0
