@@ -13,8 +13,9 @@ from typing import cast
 
 from lxml import etree
 
+from provenance.text.xmltext import is_writable
 from uws_server.jobs.definition import Definition, ParameterSpec
-from uws_server.jobs.formats import leaves, xmltext
+from uws_server.jobs.formats import leaves
 from uws_server.jobs.formats.votablexml import add, add_text, datatype
 
 ASYNC_STANDARD = "ivo://ivoa.net/std/UWS#async-1.1"
@@ -34,7 +35,7 @@ def add_parameter(parent: etree._Element, spec: ParameterSpec) -> etree._Element
     kind = _DATATYPES.get(spec.type, datatype(value))
     if spec.type in _PLAIN and not isinstance(leaves.scalar(value, spec.type), _PLAIN[spec.type]):
         value = ""
-    if not xmltext.is_writable(value):
+    if not is_writable(value):
         kind, value = "char", ""
     attributes = {"name": spec.name, "datatype": kind, "value": value}
     if kind in ("char", "unicodeChar"):

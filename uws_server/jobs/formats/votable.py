@@ -12,6 +12,7 @@ from typing import Any
 
 from lxml import etree
 
+from provenance.text.xmltext import is_writable
 from uws_server.errors import DefinitionError, Problem
 from uws_server.jobs import checks
 from uws_server.jobs.definition import FILE_TYPES, Definition, ParameterSpec, ResultSpec
@@ -279,7 +280,7 @@ def _used(group: etree._Element, spec: ParameterSpec) -> etree._Element:
     for name in ("role", "multiplicity"):
         add_text(element, name, "", f"voprov:UsedDescription.{name}")
     default = spec.default if isinstance(spec.default, str) else ""
-    values = {"default": default if xmltext.is_writable(default) else "", "content_type": spec.media_type}
+    values = {"default": default if is_writable(default) else "", "content_type": spec.media_type}
     for name, value in (values | {"url": spec.url}).items():
         add_text(element, name, value, _ENTITY[name])
     return element
@@ -302,7 +303,7 @@ def _add_generated(resource: etree._Element, definition: Definition) -> None:
 
 def _add_text(resource: etree._Element, name: str, text: str) -> None:
     """Add the script or the README, as it is or, where XML cannot hold it, in base64."""
-    if xmltext.is_writable(text):
+    if is_writable(text):
         add_text(resource, name, text, f"{OWN}Package.{name}")
     else:
         add_text(resource, name, xmltext.as_base64(text), f"{OWN}Package.{name}.base64")

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from lxml import etree
 
-from uws_server.jobs.formats.xmltext import writable
+from provenance.text.xmltext import writable
 
 VOTABLE = "http://www.ivoa.net/xml/VOTable/v1.3"
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from lxml import etree
 
+from provenance.text.xmltext import is_writable
 from uws_server.errors import DefinitionError, Problem
 from uws_server.jobs import checks
 from uws_server.jobs.definition import FILE_TYPES, Definition, ParameterSpec, ResultSpec
@@ -165,7 +166,7 @@ def _add_parameter(holder: etree._Element, spec: ParameterSpec) -> etree._Elemen
     attributes["required"] = "true" if spec.required else "false"
     if spec.max_values > 1:
         attributes["repeating"] = "true"
-    if len(spec.defaults) == 1 and xmltext.is_writable(text := leaves.written(spec.defaults[0])):
+    if len(spec.defaults) == 1 and is_writable(text := leaves.written(spec.defaults[0])):
         attributes["default"] = text
     element = add(holder, "param", attributes)
     add(element, "doc", text=spec.description)
@@ -194,7 +195,7 @@ def _add_text(resource: etree._Element, name: str, text: str) -> None:
     if not text:
         return
     element = etree.SubElement(resource, f"{{{OWN}}}{name}")
-    if xmltext.is_writable(text):
+    if is_writable(text):
         element.text = text
     else:
         element.set("encoding", "base64")

@@ -1,4 +1,4 @@
-"""Reads XML of strangers, without network, DTD, entities or endless depth; knows what XML can hold.
+"""Reads XML of strangers, without network, DTD, entities or endless depth; writes in base64 what XML cannot hold.
 
 UTF-8 only. A document type is refused as such, before the parser sees it, because entities are declared there. Imports
 the errors and what all readers share.
@@ -18,8 +18,6 @@ from uws_server.jobs.formats import content
 
 _DECLARED = re.compile(r"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["'][^>]{0,100}\?>""")
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
-_UNWRITABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What no XML document can hold."""
 _PLACE_OF_PARSER = re.compile(r", line \d+, column \d+.*$", re.DOTALL)
 
 
@@ -73,16 +71,6 @@ def line_of(element: etree._Element) -> int:
 def text_of(element: etree._Element | None) -> str:
     """Return the text of an element, without the space around it; '' for None."""
     return "" if element is None else "".join(str(piece) for piece in element.itertext()).strip()
-
-
-def is_writable(text: str) -> bool:
-    """Return whether an XML document can hold a text as it is."""
-    return _UNWRITABLE.search(text) is None
-
-
-def writable(text: str) -> str:
-    """Return a text in which U+FFFD stands for each character that no XML document can hold."""
-    return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def as_base64(text: str) -> str:
