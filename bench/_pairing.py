@@ -7,6 +7,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,17 @@ class Tree:
         return subprocess.Popen(
             [str(self.python), *arguments],
             cwd=self.root,
-            env=os.environ | {"PYTHONPATH": str(self.root)},
+            env=self.environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of the interpreter: both trees keep compiled modules, in a folder of the benches."""
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        cache = Path(tempfile.gettempdir()) / "uws-server-bench-bytecode"
+        return kept | {"PYTHONPATH": str(self.root), "PYTHONPYCACHEPREFIX": str(cache)}
 
     def run(self, *arguments: str) -> str:
         """Return what the interpreter prints. Exit if it fails."""

@@ -66,7 +66,7 @@ def costs(tree: Tree, module: str) -> dict[str, float]:
     done = subprocess.run(
         [str(tree.python), "-X", "importtime", "-c", f"import {module}"],
         cwd=tree.root,
-        env=os.environ | {"PYTHONPATH": str(tree.root)},
+        env=tree.environment(),
         capture_output=True,
         text=True,
         check=True,
