@@ -141,6 +141,43 @@ def test_too_few_events_fall_back_on_the_size_of_the_region(tmp_path: Path) -> N
     assert area.notes == ("too few events to place CCD 4, 10: gaps and bad pixels are not taken off the area",)
 
 
+def test_one_ccd_that_cannot_be_placed_leaves_the_size_of_the_region(tmp_path: Path) -> None:
+    """Its part of the region is not known, though those of its three neighbours are."""
+    write(tmp_path / "pn.fits", Epic(rows=60000))
+    with fits.open(tmp_path / "pn.fits", mode="update") as hdus:
+        data = hdus["EVENTS"].data
+        kept = data["CCDNR"] != 3
+        kept[np.flatnonzero(~kept)[::100]] = True
+        hdus["EVENTS"].data = data[kept]
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        area = good_area(events, circle(events, 25921, 25921, 3000), placed(events), {3: 5, 4: 500, 9: 500, 10: 500})
+    assert area.pixels == pytest.approx(np.pi * 3000**2)
+    assert area.shares == {}
+    assert area.notes == ("too few events to place CCD 3: gaps and bad pixels are not taken off the area",)
+
+
+def test_few_events_are_not_taken_for_a_window_mode(tmp_path: Path) -> None:
+    """With 125 events a CCD, the outermost ones often lie more than three pixels from its edge."""
+    write(tmp_path / "pn.fits", Epic(rows=1500))
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        places = placed(events)
+        full = events.mission.detector
+    assert len(places) > 8
+    assert all(place.window == full for place in places.values())
+
+
+def test_region_on_no_ccd_is_refused_though_it_lies_in_the_box_around_the_events(pn: Path) -> None:
+    x, y = 45_000.0, 45_000.0
+    rows = fits.getdata(pn, "EVENTS")
+    assert rows["X"].max() > x + 500
+    assert rows["Y"].max() > y + 500
+    with open_eventlist(pn) as events:
+        region = circle(events, x, y, 300)
+        with pytest.raises(ReductionError, match="outside the field") as caught:
+            extract(events, choose(events, "0.5 8"), {"background_region": region})
+    assert caught.value.parameter == "background_region"
+
+
 def test_positions_that_have_nothing_to_do_with_pixels_place_nothing(tmp_path: Path) -> None:
     write(tmp_path / "pn.fits", Epic(rows=5000))
     with fits.open(tmp_path / "pn.fits", mode="update") as hdus:
