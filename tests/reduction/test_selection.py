@@ -52,6 +52,33 @@ def test_the_rows_of_all_chunks_are_counted(tmp_path: Path) -> None:
     assert (tally.first_s, tally.last_s) == (rows["TIME"][wanted].min(), rows["TIME"][wanted].max())
 
 
+def test_events_beyond_the_last_channel_are_selected_and_counted_apart(tmp_path: Path) -> None:
+    """The channels of MOS end at 12 keV, its events do not."""
+    rows = write(tmp_path / "mos.fits", Epic(cards=(("INSTRUME", "EMOS1"),)))
+    rows["PI"][::10] = 13_000
+    with fits.open(tmp_path / "mos.fits", mode="update") as hdus:
+        hdus["EVENTS"].data["PI"] = rows["PI"]
+    wanted = in_good_time(rows) & (rows["PI"] >= 200) & (rows["PI"] <= 15_000)
+    with open_eventlist(tmp_path / "mos.fits") as events:
+        (tally,) = gather(events, choose(events, "0.2 15", "all", "none"), [Target(None)])
+    assert tally.selected == np.count_nonzero(wanted)
+    assert tally.off_channels == np.count_nonzero(wanted & (rows["PI"] >= 12_000)) > 1000
+    assert tally.counts.size == 2400
+    assert tally.counts.sum() == tally.selected - tally.off_channels
+
+
+def test_all_events_beside_a_region_are_all_events(tmp_path: Path) -> None:
+    """The box around the region must not bound a target without one."""
+    rows = write(tmp_path / "pn.fits", Epic())
+    wanted = in_good_time(rows) & (rows["PI"] >= 200) & (rows["PI"] <= 12000)
+    inside = np.hypot(rows["X"] - 25921.0, rows["Y"] - 25921.0) <= 6000
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        targets = [Target(None), Target(regions.parse(CIRCLE).on(events.wcs))]
+        whole, part = gather(events, choose(events, "0.2 12.0", "all", "none"), targets)
+    assert whole.selected == np.count_nonzero(wanted)
+    assert part.selected == np.count_nonzero(wanted & inside) < whole.selected
+
+
 @pytest.mark.parametrize(
     ("column", "null"),
     [("PI", 1000), ("X", 25921), ("Y", 25000), ("PATTERN", 2)],
