@@ -12,7 +12,7 @@ from reduction import regions
 from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList, open_eventlist
 from reduction.events.selection import choose
-from reduction.spectra.area import CcdPlace, Sampler, good_area, place_ccds
+from reduction.spectra.area import CcdPlace, GoodArea, Sampler, good_area, place_ccds
 from reduction.spectra.spectrum import backscal, extract
 from synthetic import PIXEL, Epic, Geometry, write
 
@@ -207,6 +207,14 @@ def test_window_mode_has_the_area_of_the_window(tmp_path: Path) -> None:
     with open_eventlist(tmp_path / "window.fits") as events:
         area = good_area(events, None, placed(events), {})
     assert area.pixels == pytest.approx(64 * 63 * PIXEL**2, rel=2e-2)
+
+
+def test_backscal_is_in_squares_of_0_05_arcsec_whatever_the_pixels_are(tmp_path: Path) -> None:
+    refx = [(f"REF{axis}C{part}", value) for axis, kind, step in (("X", "RA---TAN", -0.1), ("Y", "DEC--TAN", 0.1))
+            for part, value in (("TYP", kind), ("RPX", 25921), ("RVL", 10.0), ("DLT", step / 3600))]  # fmt: skip
+    write(tmp_path / "pn.fits", Epic(rows=10, cards=tuple(refx), sky=False))
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        assert backscal(events, GoodArea(100.0, {})) == pytest.approx(400.0)
 
 
 def test_lists_of_other_missions_have_the_size_of_the_region(shared: Path) -> None:

@@ -47,6 +47,16 @@ def test_groups_hold_the_minimum_and_not_a_channel_more(counts: np.ndarray, mini
             assert quality[group.start] == 1
 
 
+@pytest.mark.parametrize(("counts", "grouped", "qualities"), [
+    ([20, 5, 15, 7, 13, 4], [1, 1, -1, 1, -1, 1], [0, 0, 0, 0, 0, 2]),
+    ([20, 5, 15, 7, 13], [1, 1, -1, 1, -1], [0, 0, 0, 0, 0]),
+])  # fmt: skip
+def test_a_group_with_exactly_the_minimum_is_full(counts: list[int], grouped: list[int], qualities: list[int]) -> None:
+    flags, quality = grouping.by_minimum_counts(np.array(counts), 20)
+    assert flags.tolist() == grouped
+    assert quality.tolist() == qualities
+
+
 @given(some_counts, st.floats(0.1, 40))
 def test_optimal_groups_are_no_wider_than_the_resolution(counts: np.ndarray, width: float) -> None:
     flags, quality = grouping.optimal(counts, np.full(counts.size, width))
@@ -61,6 +71,13 @@ def test_width_follows_the_formula(per_channel: int, factor: float) -> None:
     flags, _ = grouping.optimal(np.full(10000, per_channel), np.full(10000, 100.0))
     widths = [group.stop - group.start for group in groups(flags)][:-1]
     assert set(widths) == {int(100 * factor)}
+
+
+@pytest.mark.parametrize(("fwhm", "width"), [(5.0, 5), (6.0, 5)])
+def test_bins_are_narrower_than_the_resolution_from_x_2_119_on(fwhm: float, width: int) -> None:
+    """A count a channel in 100 channels: x is 2.079 for 5 channels, and 2.238 for 6, where the factor is 0.981."""
+    flags, _ = grouping.optimal(np.ones(100, dtype=int), np.full(100, fwhm))
+    assert {group.stop - group.start for group in groups(flags)} == {width}
 
 
 def test_more_counts_make_finer_bins() -> None:

@@ -67,6 +67,26 @@ def test_events_beyond_the_last_channel_are_selected_and_counted_apart(tmp_path:
     assert tally.counts.sum() == tally.selected - tally.off_channels
 
 
+def test_both_ends_of_an_energy_range_are_in_it(tmp_path: Path) -> None:
+    """Divided by 0.001 keV, the lower end comes out above its whole number, the upper end below."""
+    assert 4.001 / 0.001 > 4001
+    assert 5.004 / 0.001 < 5004
+    write(tmp_path / "pn.fits", Epic(rows=10))
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        assert choose(events, [4.001, 5.004]).stored_energies(events) == (4001.0, 5004.0)
+
+
+def test_strict_flags_let_no_bit_pass(tmp_path: Path) -> None:
+    """The highest bit makes FLAG negative."""
+    rows = write(tmp_path / "pn.fits", Epic())
+    with fits.open(tmp_path / "pn.fits", mode="update") as hdus:
+        hdus["EVENTS"].data["FLAG"][::5] = rows["FLAG"][::5] = -(2**31)
+    wanted = in_good_time(rows) & (rows["PI"] >= 200) & (rows["PI"] <= 12000) & (rows["FLAG"] == 0)
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        (tally,) = gather(events, choose(events, "0.2 12.0", "all", "strict"), [Target(None)])
+    assert tally.selected == np.count_nonzero(wanted)
+
+
 def test_all_events_beside_a_region_are_all_events(tmp_path: Path) -> None:
     """The box around the region must not bound a target without one."""
     rows = write(tmp_path / "pn.fits", Epic())
@@ -81,7 +101,7 @@ def test_all_events_beside_a_region_are_all_events(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("column", "null"),
-    [("PI", 1000), ("X", 25921), ("Y", 25000), ("PATTERN", 2)],
+    [("PI", 1000), ("X", 25921), ("Y", 25000), ("PATTERN", 2), ("PATTERN", 0)],
 )
 def test_a_row_without_a_value_is_in_no_selection(tmp_path: Path, column: str, null: int) -> None:
     """The null lies among the values that are asked for, so that only its card tells it from a value."""

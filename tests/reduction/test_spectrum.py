@@ -199,6 +199,14 @@ def test_gti_that_excludes_everything_is_refused(pn: Path, tmp_path: Path) -> No
                                  "GTI from 5.000 to 9.000 s")  # fmt: skip
 
 
+def test_channels_are_grouped_whose_middle_lies_in_the_energies(pn: Path) -> None:
+    """Channels of pn are 5 eV wide: the middle of channel 40 is at 0.2025 keV, that of 100 at 0.5025 keV."""
+    with open_eventlist(pn) as events:
+        spectrum = spectrum_of(events, choose(events, "0.2 12.0"), None)
+    assert spectrum.channels_of((0.201, 0.504)) == (40, 101)
+    assert spectrum.channels_of((0.203, 0.502)) == (41, 100)
+
+
 def test_no_counts_make_a_valid_spectrum(pn: Path, tmp_path: Path) -> None:
     spectrum, path, filtered = products(pn, tmp_path, "physical; circle(24000,27000,2)")
     assert spectrum.total == 0
