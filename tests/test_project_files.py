@@ -87,6 +87,7 @@ def test_the_changes_are_told_by_version_and_kind() -> None:
     versions = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert versions[0].split()[0] == VERSION
     kinds = re.findall(r"^### (.*)$", text, re.MULTILINE)
+    assert kinds
     assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
     entries = [line for line in text.splitlines() if line.startswith("- ")]
     assert len(entries) == len(set(entries))

@@ -47,7 +47,9 @@ _MOST_LINKS = 40
 def require(config: Config) -> None:
     """Raise ConfigurationError for a setting of `sandbox` that is unknown, or impossible on this machine."""
     if config.jobs.sandbox not in MODES:
-        raise ConfigurationError(f"sandbox = {config.jobs.sandbox!r}: {', '.join(MODES[:-1])} or {MODES[-1]} is allowed")
+        raise ConfigurationError(
+            f"sandbox = {config.jobs.sandbox!r}: {', '.join(MODES[:-1])} or {MODES[-1]} is allowed"
+        )
     if config.jobs.sandbox == "all" and (why := obstacle()):
         raise ConfigurationError(f"sandbox = 'all': {why}; 'trials' runs jobs without one where there is none")
 

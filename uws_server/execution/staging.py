@@ -75,7 +75,11 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
         sandboxed = False
         _warn(folder, f"this trial runs without a sandbox: {why}")
     if sandboxed:
-        visible = [installed.script.parent, *([config.folders.archive] if config.folders.archive else []), *_software(os.environ, more)]
+        visible = [
+            installed.script.parent,
+            *([config.folders.archive] if config.folders.archive else []),
+            *_software(os.environ, more),
+        ]
         visible += _inputs_elsewhere(job)
         run = sandbox.around(run, folder, config.folders.data, visible)
     if items := fetch.plan(job, config, folder):
