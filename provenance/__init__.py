@@ -15,7 +15,7 @@ file holds, only a `ProvenanceError` of `text.errors` is raised (or OSError, whe
 ``tagging.tag(path, job, known, steps)`` write those of a job's product, with the row that job and headers give
 ``steps.parse(json)``, ``dump(steps)``   a step list from its JSON, and to it
 ``steps.read(path)``                     the step list of a JSON file
-``obscore.table.votable(rows)``, ``ecsv`` a table of rows, piece by piece
+``obscore.table.votable``, ``ecsv``       a table of rows, piece by piece
 ``graph.export.prov_json(steps)``        a step list as a PROV document
 
 >>> import tempfile

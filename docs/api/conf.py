@@ -10,6 +10,7 @@ from sphinx.application import Sphinx
 from uws_server.version import VERSION
 
 ARRAY = re.compile(r"~?(?:numpy\.)?ndarray\[[^]]*\]?, ~?(?:numpy\.)?dtype\[([^]]*)\]\]")
+CALL = re.compile(r"^(``.*``) {2,}(?=\S)((?!``).*)$")
 
 project = "uws-server"
 author = copyright = "The uws-server developers"
@@ -38,8 +39,9 @@ html_copy_source = False
 
 
 def setup(app: Sphinx) -> None:
-    """Have arrays named in signatures as the sources name them."""
+    """Have arrays named in signatures as the sources name them, and a package's calls set out as a list."""
     app.connect("autodoc-process-signature", shorten_arrays)
+    app.connect("autodoc-process-docstring", list_calls)
 
 
 def shorten_arrays(*event: Any) -> tuple[str, str] | None:
@@ -47,3 +49,9 @@ def shorten_arrays(*event: Any) -> tuple[str, str] | None:
     texts = [text or "" for text in event[-2:]]
     short = [ARRAY.sub(r"NDArray[\1]", text) for text in texts]
     return (short[0], short[1]) if short != texts else None
+
+
+def list_calls(*event: Any) -> None:
+    """Turn lines of two columns, a call and what it does, into a list of definitions."""
+    lines: list[str] = event[-1]
+    lines[:] = [part for line in lines for part in (CALL.sub(r"\1\n    \2", line).split("\n"))]
