@@ -2,7 +2,7 @@
 
 POST /rest/{job}/{id}/rerun          changes as key=value, `from`, `target`, `accept_changed`, PHASE=RUN
 POST /reprocessing                   a step list (JSON, or a FITS file with VO-TAGS), a target, changes
-GET  /reprocessing/{id}/status       the phases of the job sequence of jobs
+GET  /reprocessing/{id}/status       the phases of the job sequence
 GET  /reprocessing/{id}/preview      the files it made
 """
 
