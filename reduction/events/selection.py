@@ -275,13 +275,14 @@ def _among(column: Column, ranges: Ranges) -> Callable[[Rows], Mask]:
     """Return a test that the value lies in one of the ranges."""
     if len(ranges) == 1:
         return _within(column, *ranges[0])
-    wanted = np.zeros(HIGHEST_PATTERN + 2, dtype=np.bool_)
+    none = np.int16(HIGHEST_PATTERN + 1)  # not a plain int: numpy 2.5 refuses one that a byte column cannot hold
+    wanted = np.zeros(none + 1, dtype=np.bool_)
     for low, high in ranges:
         wanted[low : high + 1] = True
 
     def test(rows: Rows) -> Mask:
         values = column.values(rows)
-        return np.asarray(wanted[np.where((values >= 0) & (values <= HIGHEST_PATTERN), values, HIGHEST_PATTERN + 1)])
+        return np.asarray(wanted[np.where((values >= 0) & (values <= HIGHEST_PATTERN), values, none)])
 
     return test
 
