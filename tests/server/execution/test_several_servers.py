@@ -21,8 +21,8 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
-from test_execution import SOAK, Lab, Remote
 
+from joblab import SOAK, Lab, Remote
 from postgres import empty
 from processes import state, until
 from serving import WITHOUT_RECHECKS, Served, require_read, running_server
