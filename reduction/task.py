@@ -213,11 +213,12 @@ class Task:
         ----------
         task
             The program, such as evselect.
-        inputs, outputs
-            Files that it read and wrote, relative to the folder of the job. A file or parameter of the job keeps its
-            description.
+        inputs
+            Files that it read, relative to the folder of the job. A file of the job keeps its description.
+        outputs
+            Files that it wrote, relative to the folder of the job.
         parameters
-            Its parameters by name.
+            Its parameters by name. A parameter of the job keeps its description.
         version
             The version of the program.
         started

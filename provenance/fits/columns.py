@@ -136,6 +136,11 @@ def column(cards: Mapping[str, Value], index: int, where: str) -> Column:
     where
         What the table is called in the error.
 
+    Returns
+    -------
+    Column
+        The column, with its unit, its scaling and its null.
+
     Raises
     ------
     FitsError

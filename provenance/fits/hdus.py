@@ -249,10 +249,17 @@ def whole(hdu: Hdu, keyword: str, lowest: int, highest: int, default: int | None
         The HDU whose header is asked.
     keyword
         A keyword of 8 characters at most.
-    lowest, highest
-        What the number may be, both ends included.
+    lowest
+        The smallest number that is allowed.
+    highest
+        The largest number that is allowed.
     default
         The number where the keyword is absent; None if it may not be.
+
+    Returns
+    -------
+    int
+        The number, or the default.
 
     Raises
     ------

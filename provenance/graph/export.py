@@ -82,8 +82,12 @@ def prov_json(source: ProvenanceGraph | Iterable[Step], options: Options | None 
 
     Parameters
     ----------
-    source, options, base
-        As for `document`.
+    source
+        The graph, or the step list.
+    options
+        The flavour, and which records to write; None for the defaults.
+    base
+        The namespace of its identifiers, as for `document`.
 
     Returns
     -------

@@ -61,8 +61,10 @@ def covered_kev(header: Mapping[str, Any], low: float, high: float) -> tuple[flo
     ----------
     header
         A header with TELESCOP and INSTRUME.
-    low, high
-        The range, keV.
+    low
+        The lower end of the range, keV.
+    high
+        The upper end of the range, keV.
 
     Returns
     -------

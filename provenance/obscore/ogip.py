@@ -128,8 +128,10 @@ def resolution(headers: Sequence[Mapping[str, Any]], em_min: float, em_max: floa
     ----------
     headers
         The headers of the product, the primary one first.
-    em_min, em_max
-        The shortest and longest wavelength, m.
+    em_min
+        The shortest wavelength, m.
+    em_max
+        The longest wavelength, m.
 
     Returns
     -------

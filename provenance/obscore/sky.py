@@ -177,8 +177,10 @@ def to_icrs(product: Product, cards: Cards, ra: Array, dec: Array) -> tuple[Arra
         The product, whose main headers name the frame where `cards` do not.
     cards
         The header with the positions (RADESYS, EQUINOX; the default is that of FITS Standard 4.0, 8.3).
-    ra, dec
-        The positions, degrees, shape (n,).
+    ra
+        The right ascensions, degrees, shape (n,).
+    dec
+        The declinations, degrees, shape (n,).
 
     Returns
     -------

@@ -56,7 +56,22 @@ def column_at(text: str, offset: int) -> int:
 
 
 def offset_of(text: str, error: JsonError, limits: Limits) -> int:
-    """Return the offset at which a text holds what was refused; 0 where the whole text is meant or it is not found."""
+    """Return the offset at which a text holds what was refused.
+
+    Parameters
+    ----------
+    text
+        The text that was refused.
+    error
+        The error with which it was refused.
+    limits
+        The limits with which it was read; the depth is used.
+
+    Returns
+    -------
+    int
+        The offset in characters, from 0; also 0 where the whole text is meant or the place is not found.
+    """
     if error.offset is not None:
         return error.offset
     match error.fault:

@@ -85,6 +85,11 @@ def scan(path: Path, parameter: str, name: str = "") -> FitsFile:
     name
         What the file is called in errors; empty for that of `path`.
 
+    Returns
+    -------
+    FitsFile
+        The file with its HDUs, the primary one first.
+
     Raises
     ------
     ReductionError

@@ -33,15 +33,22 @@ class GTI:
 
         Parameters
         ----------
-        start, stop
-            Times in seconds, shape (n,) each.
+        start
+            Times in seconds at which the intervals start, shape (n,).
+        stop
+            Times in seconds at which they stop, shape (n,).
         parameter
             Job parameter named in the error.
+
+        Returns
+        -------
+        GTI
+            The intervals, sorted; those that overlap or touch are joined.
 
         Raises
         ------
         ReductionError
-            A time is not finite, or a stop comes before its start.
+            There are more starts than stops or fewer, a time is not finite, or a stop comes before its start.
         """
         starts = np.atleast_1d(np.asarray(start, dtype=np.float64))
         stops = np.atleast_1d(np.asarray(stop, dtype=np.float64))

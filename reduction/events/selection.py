@@ -94,6 +94,11 @@ def choose(
     user_gti
         Good time intervals taken together with those of the event list, on its clock.
 
+    Returns
+    -------
+    Selection
+        What an event must be, with notes about what cannot be selected and where the mask of the flag is from.
+
     Raises
     ------
     ReductionError
@@ -184,6 +189,11 @@ def gather(
         Regions in the plane of the X,Y columns; each event may count for several.
     observers
         Called with every chunk of rows before selection.
+
+    Returns
+    -------
+    list
+        A tally for each target, in the order of `targets`.
 
     Raises
     ------

@@ -31,6 +31,11 @@ def identify(header: Header, parameter: str = "eventlist") -> Mission:
     parameter
         Job parameter named in the error.
 
+    Returns
+    -------
+    Mission
+        The instrument, one of `MISSIONS`.
+
     Raises
     ------
     ReductionError

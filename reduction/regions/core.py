@@ -59,6 +59,11 @@ class RegionSet:
             Celestial projection whose 0-based pixel coordinates equal the values of the X and Y columns; None when the
             event list has no sky coordinates, which is allowed for shapes in ``physical`` only.
 
+        Returns
+        -------
+        PixelRegionSet
+            The shapes in pixels: values of the X and Y columns.
+
         Raises
         ------
         ReductionError
@@ -82,6 +87,11 @@ class RegionSet:
         """Return STC-S in ICRS degrees, as for ObsCore's ``s_region``.
 
         Ellipses and boxes become polygons, which every client can draw.
+
+        Returns
+        -------
+        str
+            The phrase; `parse` reads it.
 
         Raises
         ------
@@ -176,6 +186,11 @@ def _bounding_circle(points: np.ndarray, reach: np.ndarray) -> tuple[SkyCoord, A
         Centres of the discs as unit vectors, shape (n, 3).
     reach
         Radii of the discs in rad, shape (n,).
+
+    Returns
+    -------
+    centre, radius
+        The centre in ICRS and the radius in degrees, at most 180.
     """
     centre = points.mean(axis=0)
     centre /= np.linalg.norm(centre) or 1.0

@@ -30,6 +30,16 @@ _SHAPE = re.compile(r"([+\-!]?)\s*([a-z_]+)\s*(.*)", re.IGNORECASE | re.DOTALL)
 def read(text: str) -> Selection:
     """Read the shapes of a DS9 region file, or of a SAS expression on X,Y.
 
+    Parameters
+    ----------
+    text
+        The content of the file, or the expression.
+
+    Returns
+    -------
+    include, exclude
+        The shapes that are included, and those that are excluded.
+
     Raises
     ------
     ShapeError

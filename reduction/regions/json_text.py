@@ -28,6 +28,16 @@ _KEYS = {
 def read(text: str) -> Selection:
     """Read the shapes of a JSON object, or of a list of objects.
 
+    Parameters
+    ----------
+    text
+        The JSON text, in the grammar of this package.
+
+    Returns
+    -------
+    include, exclude
+        The shapes that are included, and those that are excluded.
+
     Raises
     ------
     ShapeError

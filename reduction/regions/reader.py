@@ -27,6 +27,11 @@ def parse(text: str, parameter: str = "region") -> RegionSet:
     parameter
         Job parameter named in errors.
 
+    Returns
+    -------
+    RegionSet
+        The shapes, in the frames in which they were given.
+
     Raises
     ------
     ReductionError

@@ -26,6 +26,16 @@ def is_expression(text: str) -> bool:
 def read_expression(text: str) -> Selection:
     """Read the shapes of an expression: several joined by ``||``, or a shape and others taken off by ``&& !``.
 
+    Parameters
+    ----------
+    text
+        The expression on X,Y; white space in it does not matter.
+
+    Returns
+    -------
+    include, exclude
+        The shapes that are included, and those that are excluded.
+
     Raises
     ------
     ShapeError

@@ -102,8 +102,10 @@ def annulus(frame: str, centre: Position, inner: Length, outer: Length) -> regio
         One of `FRAMES`.
     centre
         Degrees, or X,Y pixels in ``physical``.
-    inner, outer
-        Radii: angles, or X,Y pixels in ``physical``.
+    inner
+        Radius of the inner circle: an angle, or X,Y pixels in ``physical``.
+    outer
+        Radius of the outer circle: an angle, or X,Y pixels in ``physical``.
 
     Returns
     -------
@@ -134,8 +136,10 @@ def ellipse_annulus(
         One of `FRAMES`.
     centre
         Degrees, or X,Y pixels in ``physical``.
-    inner, outer
-        Two semi-axes of the inner and of the outer ellipse: angles, or X,Y pixels in ``physical``.
+    inner
+        Two semi-axes of the inner ellipse: angles, or X,Y pixels in ``physical``.
+    outer
+        Two semi-axes of the outer ellipse: angles, or X,Y pixels in ``physical``.
     angle
         Angle of the first semi-axes, anticlockwise from the X axis of an image with north up.
 

@@ -42,6 +42,16 @@ def looks_like(text: str) -> bool:
 def read(text: str) -> Selection:
     """Read the shapes of an STC-S phrase that selects points in any of some shapes and in none of others.
 
+    Parameters
+    ----------
+    text
+        The phrase, in ASCII.
+
+    Returns
+    -------
+    include, exclude
+        The shapes that are included, and those that are excluded.
+
     Raises
     ------
     ShapeError

@@ -118,8 +118,10 @@ class Camera:
 
         Parameters
         ----------
-        detx, dety
-            Units of 0.05 arcsec, shape (n,).
+        detx
+            DETX in units of 0.05 arcsec, shape (n,).
+        dety
+            DETY in units of 0.05 arcsec, shape (n,).
         pa_deg
             Position angle of the DETY axis in degrees.
 
@@ -137,8 +139,10 @@ class Camera:
 
         Parameters
         ----------
-        x, y
-            Units of 0.05 arcsec, shape (n,).
+        x
+            X in units of 0.05 arcsec, shape (n,).
+        y
+            Y in units of 0.05 arcsec, shape (n,).
         pa_deg
             Position angle of the DETY axis in degrees.
 

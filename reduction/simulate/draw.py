@@ -369,8 +369,10 @@ def within(rows: np.ndarray, centre: tuple[float, float], radius: float) -> np.n
     ----------
     rows
         Rows with the columns X and Y, shape (n,).
-    centre, radius
-        X,Y pixels.
+    centre
+        X and Y of the centre, pixels.
+    radius
+        Radius of the circle, pixels.
 
     Returns
     -------

@@ -129,6 +129,16 @@ class Observation:
     def sky_position(self, source: Source) -> tuple[float, float]:
         """Return X, Y of a source in units of 0.05 arcsec: the tangent projection of its FK5 position.
 
+        Parameters
+        ----------
+        source
+            A point source.
+
+        Returns
+        -------
+        x, y
+            Units of 0.05 arcsec.
+
         Raises
         ------
         ReductionError

@@ -107,6 +107,18 @@ def truth_path(folder: Path, observation: Observation) -> Path:
 def with_pn_rows(observation: Observation, rows: int) -> Observation:
     """Return the observation with its background scaled so that pn has about `rows` events (to 1 %).
 
+    Parameters
+    ----------
+    observation
+        The observation to scale.
+    rows
+        Number of events that pn shall have, those of the sources included.
+
+    Returns
+    -------
+    Observation
+        The same observation with other rates of the particle and the sky background.
+
     Raises
     ------
     ReductionError

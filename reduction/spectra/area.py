@@ -266,8 +266,10 @@ def require_in_field(events: EventList, region: Region, table: Floats, seen: boo
 
     Parameters
     ----------
-    events, region
-        The open event list and a region in which none of its events were found.
+    events
+        The open event list.
+    region
+        A region in which none of its events were found.
     table
         Sample of the events from `Sampler.table`: rows X and Y in pixels, shape (2, n) or (5, n).
     seen

@@ -30,9 +30,11 @@ def by_minimum_counts(
         Counts of the channels, shape (n,).
     minimum
         Least counts of a group.
-    lo, hi
-        Index of the first channel that is grouped, and of the one after the last (None: to the end). Channels outside
-        stay single and are bad (quality 1).
+    lo
+        Index of the first channel that is grouped. Channels before it stay single and are bad (quality 1).
+    hi
+        Index of the channel after the last one that is grouped; None to group to the end. Channels from it on stay
+        single and are bad (quality 1).
     parameter
         Job parameter named in the error.
 
@@ -82,8 +84,10 @@ def optimal(
         Counts of the channels, shape (n,).
     fwhm_channels
         FWHM of the energy resolution at each channel, in channels, shape (n,); values below 1 are taken as 1.
-    lo, hi
-        As in `by_minimum_counts`.
+    lo
+        Index of the first channel that is grouped, as in `by_minimum_counts`.
+    hi
+        Index of the channel after the last one that is grouped, as in `by_minimum_counts`; None to group to the end.
 
     Returns
     -------
