@@ -14,9 +14,8 @@ COVERAGE_FLOOR ?= 90
 # e.g. make serve SERVE_ARGS='--port 8081'
 SERVE_ARGS ?=
 
-# packages or rooms whose docstrings are held to numpydoc's sections (tests/test_docstrings.py reads this line too);
-# it shall become: provenance reduction
-SECTIONS :=
+# packages or rooms whose docstrings are held to numpydoc's sections (tests/test_docstrings.py reads this line too)
+SECTIONS := provenance reduction
 
 BIN := .venv/bin
 VENDORED := templates/static/vendor/versions.json
