@@ -114,9 +114,9 @@ def product_row(path: Path, job: ProducingJob, known: Mapping[str, Any]) -> ObsC
     }
     url = job.url_of(path.name)
     address = {"access_url": url, "obs_publisher_did": url} if url else {}
-    told = {name: value for name, value in known.items() if value is not None}
+    from_script = {name: value for name, value in known.items() if value is not None}
     own_id = f"urn:uws-server:{job.id or _NO_JOB}:{path.name}"
-    return obscore.from_file(path, **{**by_job, **told, **address}).filled(
+    return obscore.from_file(path, **{**by_job, **from_script, **address}).filled(
         calib_level=CALIB_LEVEL,
         obs_collection=COLLECTION,
         obs_id=job.id or _NO_JOB,

@@ -27,7 +27,7 @@ from provenance.steps.model import (
 )
 from provenance.text import jsontext
 from provenance.text.errors import JsonError, StepsError
-from provenance.text.jsontext import MAX_BYTES, Json, shown
+from provenance.text.jsontext import MAX_BYTES, Json, excerpt
 
 _KINDS: Final[dict[str, tuple[Callable[..., Arg], tuple[str, ...], Callable[[Json], tuple[Json, ...]]]]] = {
     "inputdata": (InputData, FILE_FIELDS, itemgetter(*FILE_FIELDS)),
@@ -57,7 +57,7 @@ def parse(text: str | bytes) -> tuple[Step, ...]:
         raise StepsError('an object with the key "provenance" is expected', "the document")
     steps = document["provenance"]
     if not isinstance(steps, list):
-        raise StepsError(f"a list of steps is expected, not {shown(steps)}", "provenance")
+        raise StepsError(f"a list of steps is expected, not {excerpt(steps)}", "provenance")
     return tuple(make_each(_step, steps, "provenance"))
 
 
@@ -100,7 +100,7 @@ def _step(value: Json) -> Step:
     step = _object(value)
     args = step.get("args")
     if not isinstance(args, list):
-        came = shown(args) if "args" in step else "nothing"
+        came = excerpt(args) if "args" in step else "nothing"
         raise StepsError(f"a list of arguments is expected, not {came}", "args")
     del step["args"]
     return Step(tuple(make_each(_arg, args, "args")), step)
@@ -229,5 +229,5 @@ def _arg_json(arg: Arg) -> dict[str, Json]:
 
 def _object(value: Json) -> dict[str, Json]:
     if not isinstance(value, dict):
-        raise StepsError(f"an object is expected, not {shown(value)}")
+        raise StepsError(f"an object is expected, not {excerpt(value)}")
     return value

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from provenance.text.errors import StepsError
-from provenance.text.jsontext import MAX_DEPTH, Json, shown
+from provenance.text.jsontext import MAX_DEPTH, Json, excerpt
 
 Scalar: TypeAlias = str | int | float | bool | None
 """A value of JSON that is neither a list nor an object."""
@@ -173,7 +173,7 @@ def _check_args(args: tuple[Arg, ...]) -> None:
     """Raise StepsError unless all are arguments, numbered in order."""
     for number, arg in enumerate(args):
         if not isinstance(arg, (InputData, Parameter, OutputData)):
-            raise StepsError(f"an argument is expected, not {shown(arg)}", f"args[{number}]")
+            raise StepsError(f"an argument is expected, not {excerpt(arg)}", f"args[{number}]")
         if arg.index != number:
             raise StepsError(f"{number} is expected, not {arg.index}: indices count from 0 without gaps",
                              f"args[{number}].index")
@@ -182,23 +182,24 @@ def _check_args(args: tuple[Arg, ...]) -> None:
 def _check_head(arg: _Headed) -> None:
     """Check the fields that the three kinds of argument share."""
     if type(arg.index) is not int or arg.index < 0:
-        raise StepsError(f"a whole number from 0 is expected, not {shown(arg.index)}", "index")
+        raise StepsError(f"a whole number from 0 is expected, not {excerpt(arg.index)}", "index")
     if not isinstance(arg.description, str):
-        raise StepsError(f"text is expected, not {shown(arg.description)}", "description")
+        raise StepsError(f"text is expected, not {excerpt(arg.description)}", "description")
     if not isinstance(arg.editable, bool):
-        raise StepsError(f"true or false is expected, not {shown(arg.editable)}", "editable")
+        raise StepsError(f"true or false is expected, not {excerpt(arg.editable)}", "editable")
 
 
 def _check_text(value: object, place: str) -> None:
     if not isinstance(value, str):
-        raise StepsError(f"text is expected, not {shown(value)}", place)
+        raise StepsError(f"text is expected, not {excerpt(value)}", place)
 
 
 def _check_scalar(value: object, place: str) -> None:
     if type(value) is float and not math.isfinite(value):
         raise StepsError(f"is {value}, which is no JSON number", place)
     if type(value) not in SCALARS:
-        raise StepsError(f"text, a number, true, false, null or a list of them is expected, not {shown(value)}", place)
+        came = excerpt(value)
+        raise StepsError(f"text, a number, true, false, null or a list of them is expected, not {came}", place)
 
 
 def _check_extra(holder: Step | Arg, name: str, taken: frozenset[str]) -> None:
@@ -208,9 +209,9 @@ def _check_extra(holder: Step | Arg, name: str, taken: frozenset[str]) -> None:
         object.__setattr__(holder, name, value.copy())
         return
     if not isinstance(value, Mapping):
-        raise StepsError(f"a mapping is expected, not {shown(value)}", name)
+        raise StepsError(f"a mapping is expected, not {excerpt(value)}", name)
     if clash := taken & value.keys():
-        raise StepsError(f"the key {shown(min(clash))} has a place of its own", name)
+        raise StepsError(f"the key {excerpt(min(clash))} has a place of its own", name)
     try:
         object.__setattr__(holder, name, _plain(value, 1))
     except StepsError as error:
@@ -236,9 +237,9 @@ def _plain(value: Json, depth: int) -> Json:
     made = {}
     for key, each in value.items():
         if type(key) is not str:
-            raise StepsError(f"has the key {shown(key)}; keys are text")
+            raise StepsError(f"has the key {excerpt(key)}; keys are text")
         try:
             made[key] = each if type(each) is str else _plain(each, depth + 1)
         except StepsError as error:
-            raise error.within(shown(key)[1:-1]) from error
+            raise error.within(excerpt(key)[1:-1]) from error
     return made

@@ -107,7 +107,7 @@ def canonical(value: Json) -> str:
     return _encoded(value, _CANONICAL)
 
 
-def shown(value: object) -> str:
+def excerpt(value: object) -> str:
     """Return a value short enough for an error message, whatever its size and depth."""
     return reprlib.repr(value)
 
@@ -119,7 +119,7 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise JsonError(JsonFault.KEY, f"has the key {shown(key)} twice in one object", key)
+                raise JsonError(JsonFault.KEY, f"has the key {excerpt(key)} twice in one object", key)
             seen.add(key)
     return members
 

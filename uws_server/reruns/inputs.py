@@ -54,7 +54,7 @@ class Finder:
     """Finds inputs for one request of one caller."""
 
     def __init__(self, services: Services, job_service: JobService, uploads: Mapping[str, Upload]) -> None:
-        self._services, self._counter = services, job_service
+        self._services, self._job_service = services, job_service
         self._uploads = {name.lower(): upload for name, upload in uploads.items()}
         self._hashes = services.hashes
         self._left: float = _MOST_BYTES
@@ -125,7 +125,7 @@ class Finder:
 
     def _of_its_job(self, step: PlannedStep, file: PlannedInput) -> Iterator[Found]:
         """Return the input as the earlier job has it, if that is a job of this server."""
-        job = self._counter.seen(step.job, step.task)
+        job = self._job_service.seen(step.job, step.task)
         if job is None:
             return
         value = next((value for name, value in job.parameters.items() if name.lower() == file.name.lower()), None)
@@ -144,12 +144,12 @@ class Finder:
         if address:
             places.append((address[1], f"results/{file.path}"))
         for job_id, place in places:
-            job = self._counter.seen(job_id)
+            job = self._job_service.seen(job_id)
             result = next((result for result in job.results if result.file == place), None) if job else None
             if job is None or result is None:
                 continue
             try:
-                path = self._counter.result_path(job, result)
+                path = self._job_service.result_path(job, result)
             except NotFound:
                 continue
             url = f"{self._services.base_url}/rest/{job.definition}/{job.id}/results/{path.name}"

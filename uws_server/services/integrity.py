@@ -20,7 +20,7 @@ from uws_server.storage.jobstore import JobStore
 
 _PIECE = 1 << 22
 
-Counter = Callable[[int], None]
+Progress = Callable[[int], None]
 """Called with the number of bytes of each piece that was read."""
 
 
@@ -94,7 +94,7 @@ def _of_job(job: Job, folder: Path, tally: Tally, grown: Callable[[], None]) -> 
                 yield Finding("extra", job.id, place, "no result of the job")
 
 
-def _compared(path: Path, result: Result, count: Counter) -> tuple[str, str]:
+def _compared(path: Path, result: Result, count: Progress) -> tuple[str, str]:
     """Return what is wrong with the file of a result, and why; two empty texts if nothing is."""
     try:
         status = path.lstat()
@@ -110,7 +110,7 @@ def _compared(path: Path, result: Result, count: Counter) -> tuple[str, str]:
     return ("changed", f"sha256 {digest} instead of {result.sha256}") if digest != result.sha256 else ("", "")
 
 
-def _sha256(path: Path, count: Counter) -> str:
+def _sha256(path: Path, count: Progress) -> str:
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as stream:
         while piece := stream.read(_PIECE):

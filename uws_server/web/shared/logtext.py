@@ -38,10 +38,10 @@ class Tail:
     skipped: int
 
 
-def tail(counter: JobService, job: Job, whole: bool) -> Tail:
+def tail(job_service: JobService, job: Job, whole: bool) -> Tail:
     """Return the last TAIL_BYTES of the log; `whole` is whether its last line is taken although nothing ends it."""
     held, offset = b"", 0
-    while piece := counter.log(job, "job.log", offset, _READ):
+    while piece := job_service.log(job, "job.log", offset, _READ):
         offset += len(piece)
         held = (held + piece)[-TAIL_BYTES:]
     cut = held.rfind(b"\n") + 1
@@ -55,9 +55,9 @@ def tail(counter: JobService, job: Job, whole: bool) -> Tail:
     return Tail(as_lines(held), offset, skipped)
 
 
-def piece(counter: JobService, job: Job, offset: int, whole: bool) -> tuple[list[Line], int]:
+def piece(job_service: JobService, job: Job, offset: int, whole: bool) -> tuple[list[Line], int]:
     """Return the lines after `offset`, and the new offset; half a line waits until it is whole."""
-    data = counter.log(job, "job.log", offset, PIECE_BYTES)
+    data = job_service.log(job, "job.log", offset, PIECE_BYTES)
     if not whole or len(data) == PIECE_BYTES:
         cut = data.rfind(b"\n") + 1
         data = data[:cut] if cut or len(data) < PIECE_BYTES else data
