@@ -6,17 +6,17 @@ both, `tagging` writes it on the product of a job. `obscore.table` writes many r
 the activities and files behind a product and exports them as PROV; `fits` and `text` read and write files. Whatever a
 file holds, only a `ProvenanceError` of `text.errors` is raised (or OSError, where it cannot be opened).
 
-``obscore.from_file(path, **known)``     a row from a file's own headers, good time intervals and region
-``obscore.problems(row)``                what is wrong with a row, in words
-``votags.read(path)``                    the `Tags` (row, steps) of a file, None where it has none
-``votags.read_row(path)``                the row only
-``votags.write(path, row, steps)``       append them, or replace those that it has
-``votags.check(path)``, ``strip(path)``  what is wrong with them; remove them
-``tagging.tag(path, job, known, steps)`` write those of a job's product, with the row that job and headers give
-``steps.parse(json)``, ``dump(steps)``   a step list from its JSON, and to it
-``steps.read(path)``                     the step list of a JSON file
+``obscore.from_file(path, **known)``      a row from a file's own headers, good time intervals and region
+``obscore.problems(row)``                 what is wrong with a row, in words
+``votags.read(path)``                     the `Tags` (row, steps) of a file, None where it has none
+``votags.read_row(path)``                 the row only
+``votags.write(path, row, steps)``        append them, or replace those that it has
+``votags.check(path)``, ``strip(path)``   what is wrong with them; remove them
+``tagging.tag(path, job, known, steps)``  write those of a job's product, with the row that job and headers give
+``steps.parse(json)``, ``dump(steps)``    a step list from its JSON, and to it
+``steps.read(path)``                      the step list of a JSON file
 ``obscore.table.votable``, ``ecsv``       a table of rows, piece by piece
-``graph.export.prov_json(steps)``        a step list as a PROV document
+``graph.export.prov_json(steps)``         a step list as a PROV document
 
 >>> import tempfile
 >>> from pathlib import Path

@@ -2,6 +2,4 @@
 
 from __future__ import annotations
 
-from provenance.text.errors import FitsError
-
-__all__ = ["FitsError"]
+from provenance.text.errors import FitsError as FitsError  # what it raises; described with the other errors

@@ -49,10 +49,11 @@ def run(folder: Path, stay: bool) -> None:
         print(f"Server         {url}")
         page = _spectrum(url, observation, archive, products)
         if stay:
+            ended = threading.Event()
+            for number in (signal.SIGINT, signal.SIGTERM):  # before the line that says so: who reads it may send one
+                signal.signal(number, lambda *_: ended.set())
             print(f"\nLook at it:    {page}\nThe server stays up until Ctrl-C.", flush=True)
-            ends = {signal.SIGINT, signal.SIGTERM}
-            signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # else SIGTERM ends us here and leaves the server behind
-            signal.sigwait(ends)
+            ended.wait()
             return
     print(f"\nThe page of the job was {page}")
     print(f"The server has stopped; `uws-server demo --serve` keeps it up. The products are in {products}")
