@@ -40,6 +40,7 @@ test-oldest: system .venv-oldest/.installed $(FRONT_END_PARTS)  ## the tests wit
 	@.venv-oldest/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 coverage: system .venv/.installed-test $(FRONT_END_PARTS)  ## the tests, and how much of the code they run, processes included
+	@rm -f .coverage .coverage.*
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html \
 		--cov-fail-under=$(COVERAGE_FLOOR) $(PYTEST_ARGS)
 
