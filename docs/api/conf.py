@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from prov.model import ProvDocument
 from sphinx.application import Sphinx
 
+from provenance.graph import export
 from uws_server.version import VERSION
 
 ARRAY = re.compile(r"~?(?:numpy\.)?ndarray\[[^]]*\]?, ~?(?:numpy\.)?dtype\[([^]]*)\]\]")
 CALL = re.compile(r"^(``.*``) {2,}(?=\S)((?!``).*)$")
+
+vars(export)["ProvDocument"] = ProvDocument  # loaded when it is needed, but its signatures name it
 
 project = "uws-server"
 author = copyright = "The uws-server developers"

@@ -12,16 +12,17 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
-
-from prov.identifier import Namespace, QualifiedName
-from prov.model import PROV, ProvDocument
+from typing import TYPE_CHECKING, Any, Final
 
 from provenance.graph import model
 from provenance.graph.model import ProvenanceGraph
 from provenance.graph.records import SCHEMA, TERMS, VOPROV, Attribute, Options, Record, Ref, records
 from provenance.steps import Step
 from provenance.text.errors import ProvenanceError
+
+if TYPE_CHECKING:  # a server starts a tenth sooner without it; PROV-JSON is written without it, too
+    from prov.identifier import Namespace, QualifiedName
+    from prov.model import ProvDocument
 
 PROV_JSON: Final = "application/json"
 PROV_XML: Final = "application/provenance+xml"
@@ -64,6 +65,9 @@ def document(
     ProvDocument
         The document, with all namespaces that it uses.
     """
+    from prov.identifier import Namespace
+    from prov.model import PROV, ProvDocument
+
     made = ProvDocument()
     spaces = {prefix: Namespace(prefix, uri) for prefix, uri in _namespaces(base).items()}
     for space in spaces.values():
