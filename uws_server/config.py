@@ -7,10 +7,12 @@ and without its table: a file of version 0.1.0, which has no tables and writes l
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import logging
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -18,6 +20,8 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
 from uws_server.errors import ConfigurationError
+
+_log = logging.getLogger(__name__)
 
 PREFIX = "UWS_SERVER_"
 """What an environment variable that sets a key begins with."""
@@ -46,6 +50,11 @@ class Key:
 
 
 @dataclass(frozen=True)
+class SizeKey(Key):
+    """A key whose value is a number of bytes, which may be written as a size."""
+
+
+@dataclass(frozen=True)
 class Server:
     """Where the server listens, and what stands around it."""
 
@@ -67,7 +76,7 @@ class Server:
             expected="IP addresses with commas, such as 127.0.0.1, ::1",
         ),
     ] = ()
-    max_upload: Annotated[int, Key("largest request body, as bytes or like '2 GB'")] = 2 * 10**9
+    max_upload: Annotated[int, SizeKey("largest request body, as bytes or like '2 GB'")] = 2 * 10**9
     downtime: Annotated[Path | None, Key("TOML file that announces a downtime: down_at, back_at, note")] = None
 
 
@@ -85,18 +94,20 @@ class Folders:
 class Jobs:
     """How jobs run, what they may take, and how long they stay."""
 
-    max_running: Annotated[int, Key("jobs that run side by side; more wait in the queue")] = max(1, os.cpu_count() or 1)
-    max_duration: Annotated[
-        int, Key("longest a job may run, in seconds; a definition may say less", highest=10**9)
-    ] = 86400
-    max_log: Annotated[int, Key("bytes kept of what a script prints; the rest is dropped with a note", lowest=0)] = (
-        50 * 10**6
+    max_running: Annotated[int, Key("jobs that run side by side; more wait in the queue", highest=10**6)] = max(
+        1, os.cpu_count() or 1
     )
-    max_memory: Annotated[int, Key("address space of a process of a job, as bytes or like '16 GB'", lowest=0)] = (
+    max_duration: Annotated[int, Key("longest a job may run, in seconds; a definition may say less", highest=10**9)] = (
+        86400
+    )
+    max_log: Annotated[
+        int, SizeKey("bytes kept of what a script prints; the rest is dropped with a note", lowest=0)
+    ] = 50 * 10**6
+    max_memory: Annotated[int, SizeKey("address space of a process of a job, as bytes or like '16 GB'", lowest=0)] = (
         16 * 10**9
     )
     max_disk: Annotated[
-        int, Key("bytes that one job may write; a definition may say less; 0: any number", lowest=0)
+        int, SizeKey("bytes that one job may write; a definition may say less; 0: any number", lowest=0)
     ] = 100 * 10**9
     environment: Annotated[Names, Key("further variables of the server's environment that scripts get")] = ()
     sandbox: Annotated[str, Key("which jobs bubblewrap shuts in: trials (of drafts), all, or none")] = "trials"
@@ -122,10 +133,8 @@ class Remote:
     url_private: Annotated[
         Names, Key("those of them that may lie at a private address, such as localhost; empty: none")
     ] = ()
-    max_fetch: Annotated[int, Key("largest file fetched from a URL, as bytes or like '2 GB'")] = 2 * 10**9
-    resolver: Annotated[
-        str, Key("URL with {name} that looks objects up, such as one of Sesame; empty: no names")
-    ] = ""
+    max_fetch: Annotated[int, SizeKey("largest file fetched from a URL, as bytes or like '2 GB'")] = 2 * 10**9
+    resolver: Annotated[str, Key("URL with {name} that looks objects up, such as one of Sesame; empty: no names")] = ""
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,7 @@ class Accounts:
         int, Key("jobs that one account may have queued or running; 0: any number", lowest=0, highest=10**9)
     ] = 0
     max_stored: Annotated[
-        int, Key("bytes that the jobs of one account may take on disk; 0: any number", lowest=0)
+        int, SizeKey("bytes that the jobs of one account may take on disk; 0: any number", lowest=0)
     ] = 0
 
 
@@ -208,15 +217,21 @@ class Setting:
 
     def _number(self, value: Any) -> int:
         text = str(value).strip()
+        is_size = isinstance(self.key, SizeKey)
         if _WHOLE.fullmatch(text):
             number = int(text)
-        elif match := _SIZE.fullmatch(text):
+        elif is_size and (match := _SIZE.fullmatch(text)):
             number = int(Decimal(match[1]) * (1024 if match[3] else 1000) ** _POWER.get(match[2], 0))
-        else:
+        elif is_size:
             raise self._wrong(value, "a whole number or a size such as '2 GB' is expected")
+        else:
+            raise self._wrong(value, f"a whole number is expected, {self._bounds()}")
         if not self.key.lowest <= number <= self.key.highest:
-            raise self._wrong(value, f"{self.key.lowest} to {self.key.highest} is allowed")
+            raise self._wrong(value, f"{self._bounds()} is allowed")
         return number
+
+    def _bounds(self) -> str:
+        return f"{self.key.lowest} to {self.key.highest}"
 
     def _names(self, value: Any) -> Names:
         parts = value.split(",") if isinstance(value, str) else value
@@ -254,14 +269,15 @@ def settings() -> Mapping[str, Setting]:
 def load(path: Path | None, environment: Mapping[str, str], **overrides: Any) -> Config:
     """Return the configuration: defaults, then the file, then the environment, then `overrides` that are not None.
 
-    ConfigurationError names the first key that is unknown, stands twice, or has a value that it may not have.
+    ConfigurationError names the first key that is unknown, stands twice, or has a value that it may not have, with the
+    file or variable that it came from. A variable that begins like ours and is none is told in the log.
     """
-    values = _from_file(path) if path is not None else {}
-    for name in settings():
-        if PREFIX + name.upper() in environment:
-            values[name] = environment[PREFIX + name.upper()]
-    values.update({name: value for name, value in overrides.items() if value is not None})
-    return Config.of(**values)
+    written = {} if path is None else {key: (f"{path}: {key}", value) for key, value in _from_file(path).items()}
+    written |= {key: (PREFIX + key.upper(), value) for key, value in _from_environment(environment).items()}
+    written |= {key: (key, value) for key, value in overrides.items() if value is not None}
+    for key, (place, value) in written.items():
+        dataclasses.replace(settings()[key], name=place).read(value)
+    return Config.of(**{key: value for key, (_, value) in written.items()})
 
 
 def number(name: str, value: Any) -> int:
@@ -280,6 +296,21 @@ def _from_file(path: Path) -> dict[str, Any]:
     return _flat(document, path)
 
 
+def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the keys that variables set; log those that begin like them and are none."""
+    values = {}
+    for variable, value in environment.items():
+        key = variable.removeprefix(PREFIX).lower()
+        if not variable.startswith(PREFIX):
+            continue
+        if key in settings():
+            values[key] = value
+        else:
+            near = _near(key, settings())
+            _log.warning("%s sets nothing%s", variable, f"; did you mean {PREFIX}{near.upper()}?" if near else "")
+    return values
+
+
 def _flat(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Return the keys of a file by name, whether they stand in their table or, as in version 0.1.0, in none."""
     values: dict[str, Any] = {}
@@ -288,10 +319,30 @@ def _flat(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
         for key, each in value.items() if is_table else [(name, value)]:
             setting = settings().get(key)
             if setting is None:
-                raise ConfigurationError(f"unknown key {key!r} in {path}; the keys are {', '.join(sorted(settings()))}")
+                raise ConfigurationError(_unknown(path, name if is_table else None, key, each))
             if is_table and setting.group != name:
                 raise ConfigurationError(f"{path}: {key} stands in [{name}]; its table is [{setting.group}]")
             if key in values:
                 raise ConfigurationError(f"{path}: {key} is set twice, once in [{setting.group}] and once in no table")
             values[key] = each
     return values
+
+
+def _unknown(path: Path, table: str | None, key: str, value: Any) -> str:
+    """Return the sentence about a name that is neither a key nor, outside of the tables, a table with keys in it."""
+    if table is None and key in groups():
+        return f"{path}: {key} is a table: write [{key}], once, and its keys below it"
+    if table is None and isinstance(value, Mapping):
+        near = _near(key, groups())
+        hint = f"did you mean [{near}]? " if near else ""
+        return f"{path}: unknown table [{key}]; {hint}the tables are {', '.join(groups())}"
+    near = _near(key, settings())
+    place = f" in [{settings()[near].group}]" if near and table != settings()[near].group else ""
+    there = [name for name, setting in settings().items() if table in (None, setting.group)]
+    keys = f"the keys of [{table}] are" if table else "the keys are"
+    return f"{path}: unknown key {key!r}; {f'did you mean {near}{place}? ' if near else ''}{keys} {', '.join(there)}"
+
+
+def _near(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a name is probably meant for, None if there is none."""
+    return next(iter(difflib.get_close_matches(name[:80].lower().replace("-", "_"), list(known), n=1)), None)

@@ -82,6 +82,8 @@ def test_sizes(text: object, size: int) -> None:
         ("max_running", 0, "1 to"),
         ("max_duration", 0, "1 to"),
         ("keep_days", 10**6, "1 to 36500"),
+        ("keep_days", -1, "a whole number is expected, 1 to 36500"),
+        ("max_duration", "2 GB", "a whole number is expected, 1 to"),
         ("data", "", "the path of a folder is expected"),
         ("data", 5, "text is expected"),
         ("archive", ["a"], "text is expected"),
@@ -127,9 +129,14 @@ def test_keys_stand_in_tables_or_as_in_version_0_1_0_in_none(tmp_path: Path) -> 
     [
         ("[jobs]\nport = 1\n", r"port stands in \[jobs\]; its table is \[server\]"),
         ("port = 1\n[server]\nport = 1\n", r"port is set twice, once in \[server\] and once in no table"),
-        ("[server]\nprot = 1\n", "unknown key 'prot'.*port"),
-        ("[sever]\nport = 1\n", "unknown key 'sever'"),
-        ("server = 1\n", "unknown key 'server'"),
+        ("[server]\nprot = 1\n", r"unknown key 'prot'; did you mean port\? the keys of \[server\] are host, port, "),
+        ("[server]\nkeep_dys = 1\n", r"unknown key 'keep_dys'; did you mean keep_days in \[jobs\]\? the keys of"),
+        ("max-running = 1\n", r"unknown key 'max-running'; did you mean max_running in \[jobs\]\? the keys are host, "),
+        ("[jobs.deep]\na = 1\n", r"unknown key 'deep'; the keys of \[jobs\] are max_running, "),
+        ("[sever]\nport = 1\n", r"unknown table \[sever\]; did you mean \[server\]\? the tables are server, folders, "),
+        ("[Jobs]\nport = 1\n", r"unknown table \[Jobs\]; did you mean \[jobs\]\?"),
+        ("server = 1\n", r"server is a table: write \[server\], once, and its keys below it"),
+        ("[[server]]\nport = 1\n", r"server is a table: write \[server\], once"),
         ("[server.port]\na = 1\n", "port = {'a': 1}: a whole number"),
     ],
 )
@@ -137,6 +144,23 @@ def test_a_key_in_the_wrong_place_is_told(tmp_path: Path, text: str, problem: st
     (tmp_path / "server.toml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=problem):
         load(tmp_path / "server.toml", {})
+
+
+def test_a_wrong_value_is_told_with_the_place_it_came_from(tmp_path: Path) -> None:
+    file = tmp_path / "server.toml"
+    file.write_text("[server]\nport = 'x'\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=f"^{file}: port = 'x': a whole number is expected"):
+        load(file, {})
+    with pytest.raises(ConfigurationError, match=r"^UWS_SERVER_PORT = 'y': a whole number is expected"):
+        load(file, {"UWS_SERVER_PORT": "y"})
+    assert load(file, {"UWS_SERVER_PORT": "y"}, port=1).server.port == 1
+
+
+def test_a_variable_that_sets_nothing_is_told_and_hinders_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    assert load(None, {"UWS_SERVER_KEEP_DYS": "3", "UWS_SERVER_Q": "", "UWS_TOKEN": "t"}) == load(None, {})
+    assert caplog.messages == [
+        "UWS_SERVER_KEEP_DYS sets nothing; did you mean UWS_SERVER_KEEP_DAYS?", "UWS_SERVER_Q sets nothing",
+    ]  # fmt: skip
 
 
 def test_an_unknown_key_is_told_with_those_there_are(tmp_path: Path) -> None:
