@@ -139,6 +139,26 @@ def test_a_cycle_is_drawn() -> None:
     assert len(drawing.edges) == 5
 
 
+def test_a_rerun_stands_beside_its_job_with_its_own_arrow_from_the_input() -> None:
+    """Below it, the arrow from their input would run behind the job, and the rerun seem to be made from it."""
+    files = {"list": File("list", "list.fits"), "spectrum": File("spectrum", "spectrum.fits")}
+    job = Activity("job", "spectrum", used=(Link("list"),))
+    rerun = Activity("rerun", "spectrum", used=(Link("list"),), made=(Link("spectrum"),), informed_by=("job",))
+    drawing = picture(ProvenanceGraph((job, rerun), files), "rerun")
+    places = {node.key: (node.x, node.y) for node in drawing.nodes}
+    assert places["job"][1] == places["rerun"][1] > places["list"][1]
+    assert abs(places["job"][0] - places["rerun"][0]) >= WIDTH
+    (again,) = (edge for edge in drawing.edges if edge.again)
+    heights = [float(y) for y in re.findall(r"[\d.]+ ([\d.]+)", again.path)]
+    assert places["list"][1] + HEIGHT < min(heights) < max(heights) <= places["rerun"][1], "an arch above the row"
+
+
+def test_a_rerun_without_inputs_stands_below_its_job() -> None:
+    drawing = picture(ProvenanceGraph((Activity("job"), Activity("rerun", informed_by=("job",))), {}), "rerun")
+    places = {node.key: node.y for node in drawing.nodes}
+    assert places["rerun"] >= places["job"] + HEIGHT
+
+
 def test_a_large_collection_is_drawn_as_one_node() -> None:
     members = tuple(f"m{number}" for number in range(20))
     files = {key: File(key, f"{key}.fits") for key in members} | {"c": File("c", "images", members=members)}

@@ -1,6 +1,7 @@
 """The layout of a provenance graph: jobs and files in rows, the earliest at the top. Imports the graph.
 
-A node stands below all that it came of. A row has a few nodes; more go into rows below. The template draws them.
+A node stands below all that it came of, and a rerun beside the job that it runs again: below it, its own inputs would
+seem to be products of that job. A row has a few nodes; more go into rows below. The template draws them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from provenance.graph.model import File, ProvenanceGraph
 
 WIDTH, HEIGHT = 188, 48
 _GAP_X, _GAP_Y, _MARGIN = 20, 44, 10
+_ARCH = 36
 _COLUMNS = 4
 _LETTERS = 24.0
 _MANY = 6
@@ -64,7 +66,9 @@ def picture(whole: ProvenanceGraph, current: str) -> Picture:
     arrows = _arrows(visible, files)
     again = [(key, each.key) for each in visible.activities for key in each.informed_by if key in drawn]
     keys = [*dict.fromkeys([*(key for arrow in arrows for key in arrow), *(each.key for each in visible.activities)])]
-    places = _corners(_rows(keys, [*arrows, *again]), arrows)
+    fed = {other for _, other in arrows}
+    below = [pair for pair in again if pair[1] not in fed]
+    places = _corners(_rows(keys, [*arrows, *below]), arrows)
     nodes = tuple(_node(visible, files, key, current, places[key]) for key in keys)
     edges = [Edge(_path(places[one], places[other]), False) for one, other in arrows]
     edges += [Edge(_path(places[one], places[other]), True) for one, other in again]
@@ -170,9 +174,11 @@ def _node(visible: ProvenanceGraph, files: Mapping[str, File], key: str, current
 
 
 def _path(one: tuple[int, int], other: tuple[int, int]) -> str:
-    """Return a curve from the foot of a node to the head of another."""
+    """Return a curve from the foot of a node to the head of another, from head to head where they stand in a row."""
     x1, y1 = one[0] + WIDTH // 2, one[1] + HEIGHT
     x2, y2 = other[0] + WIDTH // 2, other[1] - 3
+    if one[1] == other[1]:
+        return f"M{x1} {one[1]}C{x1} {y2 - _ARCH} {x2} {y2 - _ARCH} {x2} {y2}"
     bend = max(18, (y2 - y1) // 2)
     return f"M{x1} {y1}C{x1} {y1 + bend} {x2} {y2 - bend} {x2} {y2}"
 
