@@ -139,18 +139,18 @@ def test_a_cycle_is_drawn() -> None:
     assert len(drawing.edges) == 5
 
 
-def test_a_rerun_stands_beside_its_job_with_its_own_arrow_from_the_input() -> None:
-    """Below it, the arrow from their input would run behind the job, and the rerun seem to be made from it."""
-    files = {"list": File("list", "list.fits"), "spectrum": File("spectrum", "spectrum.fits")}
-    job = Activity("job", "spectrum", used=(Link("list"),))
-    rerun = Activity("rerun", "spectrum", used=(Link("list"),), made=(Link("spectrum"),), informed_by=("job",))
-    drawing = picture(ProvenanceGraph((job, rerun), files), "rerun")
+def test_reruns_stand_beside_their_job_with_their_own_arrows_from_the_input() -> None:
+    """Below it, the arrow from their input would run behind the job, and a rerun seem to be made from it."""
+    activities = [Activity("job", "spectrum", used=(Link("list"),))]
+    activities += [Activity(key, "spectrum", used=(Link("list"),), informed_by=("job",)) for key in ("first", "second")]
+    drawing = picture(ProvenanceGraph(tuple(activities), {"list": File("list", "list.fits")}), "second")
     places = {node.key: (node.x, node.y) for node in drawing.nodes}
-    assert places["job"][1] == places["rerun"][1] > places["list"][1]
-    assert abs(places["job"][0] - places["rerun"][0]) >= WIDTH
-    (again,) = (edge for edge in drawing.edges if edge.again)
-    heights = [float(y) for y in re.findall(r"[\d.]+ ([\d.]+)", again.path)]
-    assert places["list"][1] + HEIGHT < min(heights) < max(heights) <= places["rerun"][1], "an arch above the row"
+    x, y = places["job"]
+    assert places["first"][1] == places["second"][1] == y > places["list"][1] + HEIGHT
+    beside, over = (edge.path for edge in drawing.edges if edge.again)
+    assert beside == f"M{x + WIDTH} {y + HEIGHT // 2}H{places['first'][0] - 3}"
+    heights = [float(height) for height in re.findall(r"[\d.]+ ([\d.]+)", over)]
+    assert places["list"][1] + HEIGHT < min(heights) < max(heights) <= y, "an arch over the job between"
 
 
 def test_a_rerun_without_inputs_stands_below_its_job() -> None:

@@ -174,9 +174,11 @@ def _node(visible: ProvenanceGraph, files: Mapping[str, File], key: str, current
 
 
 def _path(one: tuple[int, int], other: tuple[int, int]) -> str:
-    """Return a curve from the foot of a node to the head of another, from head to head where they stand in a row."""
+    """Return a curve from the foot of a node to the head of another; in a row, to its side, or over those between."""
     x1, y1 = one[0] + WIDTH // 2, one[1] + HEIGHT
     x2, y2 = other[0] + WIDTH // 2, other[1] - 3
+    if one[1] == other[1] and 0 < other[0] - one[0] < 2 * WIDTH:
+        return f"M{one[0] + WIDTH} {y1 - HEIGHT // 2}H{other[0] - 3}"
     if one[1] == other[1]:
         return f"M{x1} {one[1]}C{x1} {y2 - _ARCH} {x2} {y2 - _ARCH} {x2} {y2}"
     bend = max(18, (y2 - y1) // 2)
