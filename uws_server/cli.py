@@ -15,6 +15,7 @@ from reduction.errors import ReductionError
 from uws_server import config
 from uws_server.client import ClientError
 from uws_server.commands import accounts, check, rerun, run, tag
+from uws_server.commands.options import add_command, add_configuration
 from uws_server.errors import ConfigurationError, ServerError
 from uws_server.version import VERSION
 
@@ -53,21 +54,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"uws-server {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve = commands.add_parser(
-        "serve",
-        help="serve jobs until Ctrl-C",
-        epilog="Every other setting: a key of the configuration, or the environment variable UWS_SERVER_<KEY>; README "
-        "lists them.",
+    serve = add_command(commands, "serve", "serve jobs until Ctrl-C")
+    serve.epilog = (
+        "Every other setting: a key of the configuration, or the variable UWS_SERVER_<KEY>; README lists them."
     )
     _server_options(serve)
     serve.set_defaults(run=_serve)
-    demo = commands.add_parser("demo", help="simulate an observation and run the spectrum job on it")
-    demo.add_argument("--data", type=Path, default=Path("demo-data"), help="folder for all of it (default demo-data)")
+    demo = add_command(commands, "demo", "simulate an observation and run the spectrum job on it")
+    demo.add_argument(
+        "--data", type=Path, metavar="DIR", default=Path("demo-data"), help="folder for all of it (default demo-data)"
+    )
     demo.add_argument("--serve", action="store_true", help="keep the server running until Ctrl-C")
     demo.set_defaults(run=_demo)
-    simulate = commands.add_parser("simulate", help="write the event lists of a small XMM observation, and its truth")
-    simulate.add_argument("folder", type=Path, help="where to write them")
-    simulate.add_argument("--seed", type=int, help="another seed gives other photons of the same sources")
+    simulate = add_command(commands, "simulate", "write the event lists of a small XMM observation, and its truth")
+    simulate.add_argument("folder", type=Path, metavar="DIR", help="where to write them")
+    simulate.add_argument("--seed", type=int, metavar="N", help="another seed gives other photons of the same sources")
     simulate.add_argument("--exposure", type=float, metavar="S", help="seconds to observe (default 12000)")
     simulate.add_argument("--pn-rows", type=int, metavar="N", help="scale the background until pn has N events")
     simulate.set_defaults(run=_simulate)
@@ -81,19 +82,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _database_commands(commands: Any) -> None:
-    database = commands.add_parser("db", help="show the version of the database, or upgrade it")
+    database = add_command(commands, "db", "show the version of the database, or upgrade it")
     actions = database.add_subparsers(required=True, metavar="ACTION")
-    upgrade = actions.add_parser("upgrade", help="upgrade the tables to this version")
+    upgrade = add_command(actions, "upgrade", "upgrade the tables to this version")
     upgrade.set_defaults(run=_upgrade)
-    version = actions.add_parser("version", help="the version of the tables")
+    version = add_command(actions, "version", "show the version of the tables")
     version.set_defaults(run=_database_version)
     for action in (upgrade, version):
-        _database_options(action)
-
-
-def _database_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, help="folder of the server (default uws-data)")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration in TOML")
+        add_configuration(action)
 
 
 def _upgrade(options: argparse.Namespace) -> None:
@@ -132,10 +128,9 @@ def _simulate(options: argparse.Namespace) -> None:
 
 def _server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port to listen on; 0 takes a free one (default 8080)")
-    parser.add_argument("--data", type=Path, help="folder for the database and the jobs (default uws-data)")
-    parser.add_argument("--archive", type=Path, help="folder of event lists that jobs may name")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration in TOML")
+    parser.add_argument("--port", type=int, metavar="N", help="port to listen on; 0 takes a free one (default 8080)")
+    parser.add_argument("--archive", type=Path, metavar="DIR", help="folder of event lists that jobs may name")
+    add_configuration(parser, "folder for the database and the jobs")
     parser.add_argument("--verbose", action="store_true", help="log what the server does, not only what goes wrong")
 
 

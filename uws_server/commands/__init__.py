@@ -1,2 +1,2 @@
 """The commands of `uws-server` that are more than a few lines: one module each, with `add`, which cli.py calls;
-and the progress bar that they have in common."""
+and what they have in common."""

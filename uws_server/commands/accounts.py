@@ -7,10 +7,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uws_server import config
+from uws_server.commands.options import add_command, add_configuration
 
 if TYPE_CHECKING:
     from uws_server.services.accounts import Accounts
@@ -18,32 +18,35 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Add the command to those of `uws-server`."""
-    accounts = commands.add_parser("accounts", help="make, list and remove accounts, and give them roles")
+    accounts = add_command(commands, "accounts", "make, list and remove accounts, and give them roles")
     actions = accounts.add_subparsers(required=True, metavar="ACTION")
-    make = actions.add_parser("add", help="make an account; its token is shown once")
-    make.add_argument("name", help="1 to 64 letters, digits, '_', '-' and '@'")
+    make = add_command(actions, "add", "make an account; its token is shown once")
+    make.add_argument("name", metavar="NAME", help="1 to 64 letters, digits, '_', '-' and '@'")
     make.add_argument("--admin", action="store_true", help="may see and change every job and make definitions live")
     what = "author writes job definitions, others are those that definitions ask for; may be given again"
     make.add_argument("--role", action="append", default=[], metavar="ROLE", dest="roles", help=what)
-    make.add_argument("--max-active", type=int, metavar="N", help="jobs queued or running (default: max_active)")
-    make.add_argument("--max-stored", metavar="SIZE", help="what its jobs may take on disk, such as 5GB")
+    make.add_argument("--max-active", type=int, metavar="N", help="most jobs queued or running (default: max_active)")
+    make.add_argument(
+        "--max-stored", metavar="SIZE", help="what its jobs may take on disk, such as 5GB (default: max_stored)"
+    )
     make.set_defaults(act=_add)
-    roles = actions.add_parser("roles", help="give an account these roles and no others")
-    roles.add_argument("name")
-    roles.add_argument("roles", nargs="*", metavar="ROLE", help="none takes all of them away")
+    roles = add_command(actions, "roles", "give an account these roles and no others")
+    roles.add_argument("name", metavar="NAME", help="name of the account")
+    roles.add_argument(
+        "roles", nargs="*", metavar="ROLE", help="author, or what a definition asks for; give no role to take all away"
+    )
     roles.set_defaults(act=lambda accounts, options: accounts.set_roles(options.name, options.roles),
                        last_words="roles")  # fmt: skip
-    token = actions.add_parser("token", help="give an account a new token; the old one is void")
-    token.add_argument("name")
+    token = add_command(actions, "token", "give an account a new token; the old one is void")
+    token.add_argument("name", metavar="NAME", help="name of the account")
     token.set_defaults(act=lambda accounts, options: print(accounts.renew(options.name)))
-    remove = actions.add_parser("remove", help="forget an account; its jobs stay, for admins to see")
-    remove.add_argument("name")
+    remove = add_command(actions, "remove", "forget an account; its jobs stay, for admins to see")
+    remove.add_argument("name", metavar="NAME", help="name of the account")
     remove.set_defaults(act=lambda accounts, options: accounts.remove(options.name))
-    listing = actions.add_parser("list", help="every account")
+    listing = add_command(actions, "list", "every account")
     listing.set_defaults(act=_list)
     for action in (make, roles, token, remove, listing):
-        action.add_argument("--data", type=Path, help="folder of the server (default uws-data)")
-        action.add_argument("--config", type=Path, metavar="FILE", help="configuration in TOML")
+        add_configuration(action)
         action.set_defaults(run=_with_accounts)
 
 

@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
         epilog='Such as: uws-server rerun source_spectrum.fits energy="1 5" --download new. Exit status: 0 all jobs '
         "are COMPLETED, 1 one ended otherwise, 2 the server or the command line is wrong.",
     )
-    parser.add_argument("file", type=Path, help="a FITS file with VO-TAGS, or a step list in JSON")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a FITS file with VO-TAGS, or a step list in JSON")
     parser.add_argument("changes", nargs="*", metavar="KEY=VALUE",
                         help="a new value; 0.KEY is the parameter of step 0; KEY=@FILE uploads an input")  # fmt: skip
     add_server(parser, "where it is run")

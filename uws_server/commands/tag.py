@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from uws_server.commands.options import add_command
+
 if TYPE_CHECKING:
     from provenance.obscore import ObsCoreRow, Value
     from provenance.steps import Arg, Step
@@ -40,20 +42,29 @@ def add(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = tag.add_subparsers(required=True, metavar="ACTION")
-    show = actions.add_parser("show", help="show the columns and the steps")
+    show = add_command(actions, "show", "show the ObsCore columns and the steps")
     show.add_argument("--json", action="store_true", help="one JSON object a line for each file")
     show.set_defaults(run=lambda options: _each(options, _show_json if options.json else _show))
-    write = actions.add_parser("write", help="write columns and steps")
+    write = add_command(actions, "write", "add columns and steps to those that a file has")
     write.add_argument("--derive", action="store_true", help="fill columns from the file's own headers and tables")
-    write.add_argument("--set", action="append", default=[], metavar="COLUMN=VALUE", dest="columns", help="set one")
-    write.add_argument("--steps", metavar="FILE", help="JSON list of steps to put behind those there are; -: stdin")
+    write.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        dest="columns",
+        help="set a column; COLUMN= takes it away; may be given again",
+    )
+    write.add_argument(
+        "--steps", metavar="FILE", help="JSON list of steps to put behind those there are; -: standard input"
+    )
     write.set_defaults(run=_write)
-    check = actions.add_parser("check", help="check them and print every problem")
+    check = add_command(actions, "check", "check the VO-TAGS and print every problem")
     check.set_defaults(run=lambda options: _each(options, _check))
-    strip = actions.add_parser("strip", help="take them out")
+    strip = add_command(actions, "strip", "take the VO-TAGS out")
     strip.set_defaults(run=lambda options: _each(options, _strip))
     for action in (show, write, check, strip):
-        action.add_argument("files", nargs="+", type=Path, metavar="FILE")
+        action.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a FITS file")
 
 
 def _each(options: argparse.Namespace, use: Callable[[Path], bool]) -> int:
