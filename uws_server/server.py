@@ -6,6 +6,7 @@ uvicorn reads and writes all connections in one event loop; the bottle applicati
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import logging
 import re
@@ -134,8 +135,10 @@ def _listen(config: Config) -> socket.socket:
     except OSError as error:
         listener.close()
         reason = error.strerror or str(error)
+        is_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        hint = "--port 0 takes a free one" if is_port else "--host is an address of this machine, or 0.0.0.0 for all"
         raise ConfigurationError(
-            f"cannot listen on {config.server.host}:{config.server.port}: {reason}; --port 0 takes a free one"
+            f"cannot listen on {config.server.host}:{config.server.port}: {reason}; {hint}"
         ) from error
     listener.listen(_BACKLOG)
     return listener
