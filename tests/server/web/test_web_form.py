@@ -20,7 +20,7 @@ PARAMETERS: list[dict[str, Any]] = [
     {"name": "title", "type": "string", "required": True, "pattern": "[A-Z].*", "annotation": "a capital first"},
     {"name": "quick", "type": "boolean", "default": True},
     {"name": "bins", "type": "integer", "min": 1, "max": 100, "step": 3, "default": 10},
-    {"name": "radius", "type": "float", "unit": "arcsec", "min": 1, "max": 600, "default": 40},
+    {"name": "radius", "type": "float", "unit": "arcsec", "min": 1, "max": 600, "default": 40, "editable": True},
     {"name": "camera", "type": "choice", "options": ["pn", "MOS1", "MOS2"]},
     {"name": "cameras", "type": "choice", "options": ["pn", "MOS1", "MOS2"], "max_values": 3,
      "default": ["pn", "MOS2"]},
@@ -163,6 +163,12 @@ def test_a_link_fills_the_form(served: Served) -> None:
 def test_the_page_of_the_definition_tells_defaults_options_and_how_many(served: Served) -> None:
     text = visit(f"{served.url}/definitions/all").text("//tr[th='cameras']")
     assert "choice, up to 3 values; by default pn, MOS2; one of pn, MOS1, MOS2" in text
+
+
+def test_the_page_of_the_definition_tells_bounds_and_what_a_rerun_may_change(served: Served) -> None:
+    page = visit(f"{served.url}/definitions/all")
+    assert page.text("//tr[th='bins']").endswith("From 1 to 100. In steps of 3.")
+    assert page.text("//tr[th='radius']").endswith("From 1 to 600 arcsec. May be changed in a rerun.")
 
 
 def fits_bytes() -> bytes:

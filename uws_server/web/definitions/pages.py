@@ -20,6 +20,7 @@ from uws_server.web.definitions import differences
 from uws_server.web.definitions.draftpage import DraftPage
 from uws_server.web.definitions.editorstate import form_of
 from uws_server.web.shared import documentation
+from uws_server.web.shared.fields import bounds
 
 Format = Literal["json", "wadl", "votable"]
 EXPORTS: tuple[tuple[Format, str], ...] = (("json", "JSON"), ("wadl", "WADL"), ("votable", "VOTable"))
@@ -105,6 +106,7 @@ class Definitions(DraftPage):
             name=name,
             definition=live,
             about=documentation.as_html(live.description) if live else "",
+            bounds=bounds,
             history=history,
             draft=draft,
             asked=self.asked(draft),
