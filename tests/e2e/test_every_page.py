@@ -54,7 +54,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield server
 
 
-@pytest.mark.parametrize(("width", "colours"), [(1280, "light"), (420, "dark")])
+@pytest.mark.parametrize(("width", "colours"), [(1280, "light"), (1120, "light"), (420, "dark")])
 def test_every_page_is_named_ordered_readable_and_fits(
     new_page: NewPage, chained: Chained, waiting: str, many: Served, tmp_path: Path, width: int, colours: str
 ) -> None:
