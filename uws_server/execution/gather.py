@@ -80,8 +80,9 @@ def noted(folder: Path) -> Mapping[str, Noted]:
     """Return the notes of a script on its results, by file name; those that the commands did not write are left out."""
     try:
         with (folder / HELPERS_FILE).open("rb") as stream:
-            document = jsontext.read(stream.read(_MOST_BYTES))
-    except (OSError, JsonError):
+            # half a character, as in a description that is no UTF-8, spoils that description and not the other notes
+            document = jsontext.parse(stream.read(_MOST_BYTES).decode("utf-8"))
+    except (OSError, UnicodeDecodeError, JsonError):
         return {}
     results = document.get("results") if isinstance(document, dict) else None
     return {name: _noted(entry) for name, entry in results.items()} if isinstance(results, dict) else {}

@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 
 from provenance import votags
+from reduction import shell
 from uws_server.execution import gather, products
 from uws_server.jobs.definition import Definition, Entry, ResultSpec
 from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
@@ -69,6 +70,17 @@ def test_odd_notes_are_no_notes(tmp_path: Path, content: str) -> None:
     (tmp_path / HELPERS_FILE).write_text(content)
     found = gather.noted(tmp_path)
     assert all(each == gather.Noted() for each in found.values())
+
+
+def test_a_description_that_is_no_utf8_costs_no_other_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script in Latin-1 gives uws-result such bytes; Python hands them on as halves of characters."""
+    (tmp_path / "parameters.json").write_text('{"job": {"globs": {}}, "parameters": {}}')
+    monkeypatch.chdir(tmp_path)
+    for name, description in (("a.txt", b"plain"), ("b.txt", "Größe".encode("latin-1"))):
+        (tmp_path / name).write_text("x")
+        monkeypatch.setattr("sys.argv", ["uws-result", name, "--description", os.fsdecode(description)])
+        shell.result()
+    assert gather.noted(tmp_path) == {"a.txt": gather.Noted("plain"), "b.txt": gather.Noted()}
 
 
 def test_what_a_script_told_of_a_result_is_in_its_record_and_its_tags(tmp_path: Path) -> None:
