@@ -17,6 +17,7 @@ with the SHA-256 of its science, without its VO-TAGS (`provenance.fits.digests`)
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -35,7 +36,7 @@ from provenance.fits.atomic import write_bytes
 from provenance.fits.digests import Digests, digests
 from provenance.fits.hdus import holds_fits
 from provenance.steps import recording
-from provenance.text.errors import ProvenanceError
+from provenance.text.errors import FitsError, ProvenanceError
 from reduction.arguments import PARAMETERS_FILE, Argument, read_argument
 from reduction.errors import ReductionError
 from reduction.events.fitsfile import inflate, is_gzip
@@ -278,18 +279,18 @@ class Task:
     def finish(self) -> None:
         """Write ``steps.json`` and tag the FITS products.
 
-        Raises FileNotFoundError if an announced product was not written, ProvenanceError if one cannot be tagged.
+        Raises FileNotFoundError if an announced product was not written, ProvenanceError if one cannot be tagged. One
+        that is gzipped and cannot be changed is left without tags, which the server notes in the log.
         """
         for output in self._outputs:
             if not (self.folder / RESULTS_FOLDER / output.name).is_file():
                 raise FileNotFoundError(f"the script announced {output.name} but did not write it")
         everything = steps.merge(self.recorded_steps, (self._step(),))
         write_bytes(self.folder / STEPS_FILE, steps.dump(everything).encode("ascii") + b"\n")
-        job = self._producing_job()
-        for output in self._outputs:
-            path = self.folder / RESULTS_FOLDER / output.name
+        for path, known in ((self.folder / RESULTS_FOLDER / each.name, each.known) for each in self._outputs):
             if holds_fits(path):
-                tagging.tag(path, job, output.known, everything)
+                with contextlib.suppress(FitsError) if is_gzip(path) else contextlib.nullcontext():
+                    tagging.tag(path, self._producing_job(), known, everything)
 
     def _producing_job(self) -> tagging.ProducingJob:
         """This job as the rows of its products name it."""

@@ -235,6 +235,22 @@ def test_a_product_that_was_not_written_is_an_error(tmp_path: Path) -> None:
     assert "is no name of a result file" in scripted(tmp_path / "job", "job.output('../up.fits', '')").stderr
 
 
+def test_a_gzipped_product_that_cannot_be_tagged_is_no_error(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    body = """
+        import gzip
+        content = gzip.compress(b"SIMPLE  =                    T".ljust(80) + b"no header ends here".ljust(2800))
+        job.output("cut.fits.gz", "cut short").write_bytes(content)
+        job.output("good.fits.gz", "whole").write_bytes(gzip.compress(b"".join(
+            card.ljust(80) for card in (b"SIMPLE  =                    T", b"BITPIX  =                    8",
+                                        b"NAXIS   =                    0", b"END")).ljust(2880)))
+    """
+    done = scripted(tmp_path, body)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "results/cut.fits.gz").is_file()
+    assert votags.read(tmp_path / "results/good.fits.gz") is not None
+
+
 def test_values_and_defaults(tmp_path: Path) -> None:
     folder = prepare(tmp_path / "job", energy=None, min_counts=7)
     job = read_task(folder, 2)
