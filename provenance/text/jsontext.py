@@ -87,7 +87,7 @@ def parse(text: str, limits: Limits = DEFAULT_LIMITS) -> Json:
             parse_float=_finite if largest is not None else None,
         )
     except json.JSONDecodeError as error:
-        trouble = f"is not JSON: {error.msg} at character {error.pos} of {len(text)}"
+        trouble = f"is not JSON: {error.msg.removesuffix(' at')} at character {error.pos} of {len(text)}"
         raise JsonError(JsonFault.SYNTAX, trouble, error.msg, error.pos) from error
     except RecursionError as error:
         raise JsonError(JsonFault.DEPTH, f"is nested too deep; {limits.depth} levels are allowed") from error

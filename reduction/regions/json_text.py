@@ -9,8 +9,8 @@ from typing import Any
 import astropy.units as u
 import regions
 
-from provenance.text import jsontext
-from provenance.text.errors import JsonError
+from provenance.text import jsonplaces, jsontext
+from provenance.text.errors import JsonError, JsonFault
 from reduction.regions import shapes
 from reduction.regions.shapes import FRAMES, PHYSICAL, Length, Position, Selection, ShapeError, shortened
 
@@ -46,7 +46,7 @@ def read(text: str) -> Selection:
     try:
         document = jsontext.read(text)
     except JsonError as error:
-        raise ShapeError(f"the region text begins like JSON but {shortened(error.trouble)}") from error
+        raise ShapeError(f"the region text begins like JSON but {shortened(_trouble(text, error))}") from error
     entries = document if isinstance(document, list) else [document]
     if not entries:
         raise ShapeError("the list of regions is empty; give at least one shape")
@@ -65,6 +65,14 @@ def write(include: Sequence[regions.Region], exclude: Sequence[regions.Region]) 
     """Return one line of JSON: an object for a single shape, a list for several."""
     entries = [_entry(shape) for shape in include] + [{**_entry(shape), "exclude": True} for shape in exclude]
     return json.dumps(entries[0] if len(entries) == 1 else entries)
+
+
+def _trouble(text: str, error: JsonError) -> str:
+    """Return what is wrong with a text, with the line and column of a mistake of grammar: it may have many lines."""
+    if error.fault is not JsonFault.SYNTAX or error.offset is None:
+        return error.trouble
+    line, column = jsonplaces.line_at(text, error.offset), jsonplaces.column_at(text, error.offset)
+    return f"is not: {error.subject}: line {line} column {column} (char {error.offset})"
 
 
 def _shape(entry: Any) -> tuple[bool, regions.Region]:

@@ -154,6 +154,7 @@ def test_json_cut_short_anywhere(length: int) -> None:
     ("[]", "the document", "object"),
     ("{}", "the document", "provenance"),
     ("", "the document", "not JSON"),
+    ('["', "the document", "Unterminated string starting at character 1 of 2"),
     (b"\xff\xfe", "the document", "UTF-8"),
     ("[" * 100_000, "the document", "nested too deep"),
     ('{"provenance": [{"args": [], "x": ' + "[" * 500 + "]" * 500 + "}]}", "provenance[0].extra.x", "nested too deep"),

@@ -352,6 +352,7 @@ BAD = {
     "fk5; circle(1,2,3) # background\ncircle(2,2,3)": "marked as background",
     "[]": "list of regions is empty",
     "{": "is not",
+    '[{"shape": "circle",\n  "centre" [1, 2]}]': r"is not: Expecting ':' delimiter: line 2 column 12 \(char 32\)",
     "[" * 5000: "JSON",
     '{"shape": "star"}': "shape must be one of",
     '{"shape": "circle", "centre": [1, 2]}': "needs radius",
