@@ -46,6 +46,7 @@ FORMER_NAMES: Final = {
     "reduction.dss": "reduction.events.dss",
     "reduction.eventlist": "reduction.events.eventlist",
     "reduction.filtered": "reduction.events.filtered",
+    "reduction.fitsfile": "reduction.events.fitsfile",
     "reduction.fitswrite": "reduction.events.fitswrite",
     "reduction.grouping": "reduction.spectra.grouping",
     "reduction.gti": "reduction.events.gti",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from reduction.errors import ReductionError
@@ -56,3 +57,20 @@ def read_argument(name: str, entry: Any) -> Argument:
         editable=bool(entry.get("editable", False)), description=str(entry.get("description") or ""),
         unit=str(unit) if unit is not None else None, source=source,
     )  # fmt: skip
+
+
+def read_parameters(folder: Path) -> tuple[dict[str, Any], dict[str, Argument]]:
+    """Read ``parameters.json`` of a job's folder: what it says of the job, and its parameters by name.
+
+    Raises ReductionError if the file is absent or cannot be understood.
+    """
+    try:
+        document = json.loads((folder / PARAMETERS_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ReductionError(f"there is no {PARAMETERS_FILE} here; a job's script runs in the job's folder") from error
+    except (OSError, ValueError) as error:
+        raise ReductionError(f"{PARAMETERS_FILE} cannot be read: {error}") from error
+    about, given = (document.get(key) if isinstance(document, dict) else None for key in ("job", "parameters"))
+    if not isinstance(about, dict) or not isinstance(given, dict):
+        raise ReductionError(f"{PARAMETERS_FILE} must be an object with the objects job and parameters")
+    return about, {name: read_argument(name, entry) for name, entry in given.items()}

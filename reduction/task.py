@@ -18,7 +18,6 @@ with the SHA-256 of its science, without its VO-TAGS (`provenance.fits.digests`)
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -37,7 +36,7 @@ from provenance.fits.digests import Digests, digests
 from provenance.fits.hdus import holds_fits
 from provenance.steps import recording
 from provenance.text.errors import FitsError, ProvenanceError
-from reduction.arguments import PARAMETERS_FILE, Argument, read_argument
+from reduction.arguments import Argument, read_parameters
 from reduction.errors import ReductionError
 from reduction.events.fitsfile import inflate, is_gzip
 
@@ -388,14 +387,5 @@ def _fail(text: str) -> None:
 
 def read_task(folder: Path, stages: int) -> Task:
     """Read ``parameters.json`` of a job's folder. Raises ReductionError if it is absent or cannot be understood."""
-    path = folder / PARAMETERS_FILE
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ReductionError(f"there is no {PARAMETERS_FILE} here; a job's script runs in the job's folder") from error
-    except (OSError, ValueError) as error:
-        raise ReductionError(f"{PARAMETERS_FILE} cannot be read: {error}") from error
-    about, given = (document.get(key) if isinstance(document, dict) else None for key in ("job", "parameters"))
-    if not isinstance(about, dict) or not isinstance(given, dict):
-        raise ReductionError(f"{PARAMETERS_FILE} must be an object with the objects job and parameters")
-    return Task(folder, {name: read_argument(name, entry) for name, entry in given.items()}, about, stages)
+    about, arguments = read_parameters(folder)
+    return Task(folder, arguments, about, stages)
