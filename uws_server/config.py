@@ -193,12 +193,11 @@ class Config:
 
 @dataclass(frozen=True)
 class Setting:
-    """A key with its name, the table it stands in, its type and its default."""
+    """A key with its name, the table it stands in and its type."""
 
     group: str
     name: str
     kind: Any
-    default: Any
     key: Key
 
     def read(self, value: Any) -> Any:
@@ -262,7 +261,7 @@ def settings() -> Mapping[str, Setting]:
         hints = get_type_hints(kind, include_extras=True)
         for each in dataclasses.fields(kind):
             type_of, key = get_args(hints[each.name])
-            found[each.name] = Setting(group, each.name, type_of, each.default, key)
+            found[each.name] = Setting(group, each.name, type_of, key)
     return found
 
 

@@ -44,9 +44,9 @@ def job_service_of(services: Services, environ: dict[str, Any]) -> JobService:
 def address_of(config: Config, environ: Mapping[str, Any]) -> str:
     """Return the client's address: the last one that is not that of a configured proxy."""
     address = str(environ.get("REMOTE_ADDR", ""))
-    if not config.server.proxies:
+    proxies = config.server.proxies
+    if not proxies:
         return address
-    proxies = set(config.server.proxies)
     forwarded = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     while address in proxies and forwarded:
         address = forwarded.pop()
