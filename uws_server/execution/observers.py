@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 LOG = logging.getLogger(__name__)
 
@@ -35,24 +36,20 @@ class Observers(Observer):
 
     def job_changed(self, job_id: str) -> None:
         """Pass on that a job changed."""
-        for observer in self._observers:
-            try:
-                observer.job_changed(job_id)
-            except Exception:
-                LOG.exception("%s failed when job %s changed", type(observer).__name__, job_id)
+        self._pass_on(lambda observer: observer.job_changed(job_id), f" when job {job_id} changed")
 
     def changes_missed(self) -> None:
         """Pass on that any job may have changed."""
-        for observer in self._observers:
-            try:
-                observer.changes_missed()
-            except Exception:
-                LOG.exception("%s failed when any job might have changed", type(observer).__name__)
+        self._pass_on(lambda observer: observer.changes_missed(), " when any job might have changed")
 
     def idle(self) -> None:
         """Pass on that there is a moment for what is not urgent."""
+        self._pass_on(lambda observer: observer.idle(), "; it is tried again in a minute")
+
+    def _pass_on(self, event: Callable[[Observer], None], about: str) -> None:
+        """Call every observer; `about` ends the log line of one that failed."""
         for observer in self._observers:
             try:
-                observer.idle()
+                event(observer)
             except Exception:
-                LOG.exception("%s failed; it is tried again in a minute", type(observer).__name__)
+                LOG.exception("%s failed%s", type(observer).__name__, about)
