@@ -24,6 +24,8 @@ _OF_LINES = frozenset({"string", "region"})
 """Types of which one value may have several lines."""
 _WITH_COMMAS = frozenset({"boolean", "integer", "float", "choice", "observation"})
 """Types of which several values may stand in one text, with commas between them."""
+_OF_ARRAYS = frozenset({"integer", "float"})
+"""Types of which several values may stand in one text, with blanks between them: an interval or circle of DALI."""
 _LONGEST_OF_SEVERAL = 2100
 """The longest text, in characters, that is cut into several values, so that none takes long."""
 
@@ -193,7 +195,15 @@ def split(text: str, spec: ParameterSpec) -> list[str]:
     if spec.type in _WITH_COMMAS:
         options = {option.strip().lower() for option in spec.options}
         lines = [piece for line in lines for piece in ([line] if line.strip().lower() in options else line.split(","))]
+    if spec.type in _OF_ARRAYS:
+        lines = [piece for line in lines for piece in (line.split() if _is_array(line) else [line])]
     return [line.strip() for line in lines if line.strip()]
+
+
+def _is_array(text: str) -> bool:
+    """Check whether a text is several numbers with blanks between them, and not one with its unit."""
+    words = text.split()
+    return len(words) > 1 and all(word[-1].isdigit() or word[-1] == "." for word in words)
 
 
 def texts_of(value: ParameterValue) -> list[str]:

@@ -57,13 +57,29 @@ def spec(type_: str, most: int = 5, **about: Any) -> ParameterSpec:
 
 
 @pytest.mark.parametrize(
-    "texts", [["1", "2", "3"], ["1, 2,3"], ["1\n2\r\n3\n"], ["1", "2,3"], ["", "1,", "2", " 3 ", ""]]
+    "texts",
+    [
+        ["1", "2", "3"],
+        ["1, 2,3"],
+        ["1\n2\r\n3\n"],
+        ["1", "2,3"],
+        ["", "1,", "2", " 3 ", ""],
+        ["1 2 3"],
+        ["1 2", "3"],
+        [" 1  2, 3 "],
+    ],
 )
 def test_numbers_come_in_one_text_or_in_several(texts: list[str]) -> None:
     found = accept(spec("integer"), *texts)
     assert [part.value for part in found.parts] == [1, 2, 3]
     assert (found.text, found.value, found.kind) == ("1\n2\n3", None, "value")
     assert texts_of(found) == ["1", "2", "3"]
+
+
+def test_an_interval_of_dali_is_two_numbers_and_a_number_keeps_its_unit() -> None:
+    assert texts_of(accept(spec("float", 2), "1e-10 6.e-9")) == ["1e-10", "6e-09"]
+    assert texts_of(accept(spec("float", 2, unit="keV"), "500 eV, 2 keV")) == ["0.5", "2"]
+    assert "'a b' is not a number" in refusal(spec("float", 2), "a b")
 
 
 def test_one_value_is_a_list_too() -> None:

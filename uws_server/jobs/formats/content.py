@@ -5,6 +5,8 @@ Also where a problem of a definition stands in its document: the line of its pla
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -36,20 +38,59 @@ _BINARIES: Mapping[bytes, str] = {
 }
 """The first bytes of files that a user may mistake for a definition."""
 
+_MARKS: Mapping[bytes, str] = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    b"<\0?\0": "utf-16-le",
+    b"\0<\0?": "utf-16-be",
+}
+"""The first bytes that tell an encoding (XML 1.0, appendix F.1)."""
+
+_DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?\sencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+_SINGLE_BYTES = re.compile(r"iso8859-[0-9]{1,2}|cp125[0-9]|koi8-r")
+"""The encodings, by their names in Python, that an XML document may declare beside UTF-8 and UTF-16."""
+
 
 def decoded(content: bytes, where: str) -> str:
-    """Return the text of a document. Raise DefinitionError if it is too large, no text or not UTF-8."""
+    """Return the text of a document: UTF-8, or the encoding that its first bytes or its XML declaration tell.
+
+    Raise DefinitionError if it is too large, no text, or of an encoding that is not read.
+    """
     if len(content) > MOST_BYTES:
         raise DefinitionError(f"{where}: {len(content):,} bytes came, at most {MOST_BYTES:,} are read")
     for beginning, kind in _BINARIES.items():
         if content.startswith(beginning):
             raise DefinitionError(f"{where}: this is {kind}, not the text of a definition; unpack it first")
+    encoding = _encoding(content, where)
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        problem = Problem("", f"not UTF-8: the byte 0x{content[error.start]:02x} came", line)
+        name = encoding.removesuffix("-sig").upper()
+        problem = Problem("", f"not {name}: the byte 0x{content[error.start]:02x} came", line)
         raise DefinitionError.of(where, [problem]) from error
+
+
+def _encoding(content: bytes, where: str) -> str:
+    """Return the encoding of a document, by its name in Python. Raise DefinitionError for one that is not read."""
+    marked = next((encoding for mark, encoding in _MARKS.items() if content.startswith(mark)), None)
+    declared = _DECLARED.match(content)
+    if marked is not None or declared is None:
+        return marked or "utf-8"
+    name = declared[1].decode("ascii")
+    try:
+        encoding = codecs.lookup(name).name
+    except LookupError:
+        encoding = ""
+    if encoding in ("utf-8", "ascii", "utf-16", "utf-16-le", "utf-16-be"):
+        return "utf-8"  # a declaration that can be read as ASCII is not in UTF-16: the text was converted since
+    if _SINGLE_BYTES.fullmatch(encoding):
+        return encoding
+    known = "UTF-8, UTF-16, ISO-8859-1 to 16 and Windows-1250 to 1258 are read"
+    raise DefinitionError.of(where, [Problem("", f"the encoding {name} is declared; {known}", 1)])
 
 
 def at_lines(problems: Iterable[Problem], lines: Mapping[str, int]) -> list[Problem]:

@@ -13,13 +13,12 @@ from typing import cast
 
 from lxml import etree
 
-from provenance.text.xmltext import is_writable
+from provenance.text.xmltext import is_writable, writable
 from uws_server.jobs.definition import Definition, ParameterSpec
-from uws_server.jobs.formats import leaves
+from uws_server.jobs.formats import arrays, leaves
 from uws_server.jobs.formats.votablexml import add, add_text, datatype
 
-ASYNC_STANDARD = "ivo://ivoa.net/std/UWS#async-1.1"
-SYNC_STANDARD = "ivo://ivoa.net/std/UWS#sync-1.1"
+UWS_STANDARD = "ivo://ivoa.net/std/UWS#rest-1.1"
 SYNC, ASYNC = "_sync", "_async"
 """The ids of the two descriptors; the id of a parameter begins with a letter."""
 
@@ -31,15 +30,11 @@ _PLAIN: Mapping[str, type | tuple[type, ...]] = {"boolean": bool, "integer": int
 
 def add_parameter(parent: etree._Element, spec: ParameterSpec) -> etree._Element:
     """Add the PARAM of a parameter, as far as VOTable describes one: type, default, unit, range, options."""
-    value = leaves.written(spec.defaults[0]) if len(spec.defaults) == 1 else ""
+    value = _value(spec)
     kind = _DATATYPES.get(spec.type, datatype(value))
-    if spec.type in _PLAIN and not isinstance(leaves.scalar(value, spec.type), _PLAIN[spec.type]):
-        value = ""
-    if not is_writable(value):
-        kind, value = "char", ""
     attributes = {"name": spec.name, "datatype": kind, "value": value}
-    if kind in ("char", "unicodeChar"):
-        attributes["arraysize"] = "*"
+    if size := "*" if kind in ("char", "unicodeChar") else arrays.arraysize(spec):
+        attributes["arraysize"] = size
     if spec.unit and _TOKEN.fullmatch(spec.unit):
         attributes["unit"] = spec.unit
     if spec.ucd and _UCD.fullmatch(spec.ucd):
@@ -77,10 +72,20 @@ def add_services(root: etree._Element, definition: Definition, base_url: str) ->
     """Add the two service descriptors of a definition's job list."""
     address = f"{base_url}/rest/{definition.name}"
     says = "runs a job and answers with its main result"
-    _job_service(root, definition, SYNC, f"{address}/sync", SYNC_STANDARD, says)
-    inputs = _job_service(root, definition, ASYNC, address, ASYNC_STANDARD, "makes a job (by POST) and answers with it")
+    _job_service(root, definition, SYNC, f"{address}/sync", "", says)  # UWS names no standard for it
+    inputs = _job_service(root, definition, ASYNC, address, UWS_STANDARD, "makes a job (by POST) and answers with it")
     run = add(inputs, "PARAM", {"name": "PHASE", "datatype": "char", "arraysize": "*", "value": "RUN"})
     add(run, "DESCRIPTION", text="RUN runs the job at once; without it, it waits for PHASE=RUN.")
+
+
+def _value(spec: ParameterSpec) -> str:
+    """Return the default as VOTable can state it, all values of an array of numbers; '' where it cannot."""
+    values = spec.defaults if arrays.arraysize(spec) or len(spec.defaults) == 1 else ()
+    words = [leaves.written(value) for value in values]
+    if spec.type in _PLAIN and not all(isinstance(leaves.scalar(word, spec.type), _PLAIN[spec.type]) for word in words):
+        return ""
+    text = " ".join(words)
+    return text if is_writable(text) else ""
 
 
 def _bounds(spec: ParameterSpec) -> dict[str, float]:
@@ -97,7 +102,20 @@ def _job_service(
 ) -> etree._Element:
     inputs = add_service(root, {"ID": service}, f"{definition.title}: {says}", accessURL=url, standardID=standard)
     for spec in definition.parameters:
-        parameter = add_parameter(inputs, spec)
-        if parameter.get("datatype") == "double" and not parameter.get("value"):
-            parameter.set("arraysize", "*")  # none yet: a client must not take it for the number NaN
+        _leave_open(add_parameter(inputs, spec))
     return inputs
+
+
+def _leave_open(parameter: etree._Element) -> None:
+    """Move the value of a PARAM into its description: one in a service is fixed (DataLink 1.1, section 4.1)."""
+    value = parameter.get("value", "")
+    parameter.set("value", "")
+    if parameter.get("datatype") == "double" and not parameter.get("arraysize"):
+        parameter.set("arraysize", "*")  # no value: a client must not take it for the number NaN
+    if not value:
+        return
+    description = next((child for child in parameter if etree.QName(child).localname == "DESCRIPTION"), None)
+    if description is None:
+        description = add(parameter, "DESCRIPTION")
+        parameter.insert(0, description)
+    description.text = f"{description.text or ''} Default: {writable(value)}".strip()

@@ -92,17 +92,22 @@ def plant(data: dict[str, Any], kind: type, path: str, text: str, place: str) ->
 
 
 def scalar(text: str, kind: str) -> Any:
-    """Return the value that a text stands for in a parameter of that type; the text itself where it stands for none."""
+    """Return the value that a text stands for in a parameter of that type; the text itself where it stands for none.
+
+    Numbers and truth values may stand as FORTRAN writes them: 1d-3, `.true.`; a whole number with a point is one.
+    """
     word = text.strip()
     if kind == "boolean":
-        value = truth(word)
-        return text if value is None else value
+        true = truth(word.strip("."))
+        return text if true is None else true
     if kind in ("integer", "float"):
         try:
             value = jsontext.parse(word, JSON_LIMITS)
         except JsonError:
-            return _number(word)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else text
+            value = _number(word)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return text
+        return int(value) if kind == "integer" and value == int(value) else value
     return text
 
 
@@ -143,13 +148,13 @@ def written(value: Any) -> str:
     return value if isinstance(value, str) else _json(value)
 
 
-def _number(word: str) -> float | str:
-    """Read a number as people and FORTRAN write it (.5, 1., +3, 1d-3); return the text where it is none."""
+def _number(word: str) -> float | None:
+    """Read a number as people and FORTRAN write it (.5, 1., +3, 1d-3); return None where it is none."""
     try:
         value = float(word.lower().replace("d", "e"))
     except ValueError:
-        return word
-    return value if abs(value) < float("inf") else word
+        return None
+    return value if abs(value) < float("inf") else None
 
 
 def _is_text(field: dataclasses.Field[Any]) -> bool:

@@ -1,14 +1,15 @@
 """The parameter files of FTOOLS, ctools and IRAF (.par): a line for each parameter. Imports the definition and checks.
 
-A line is name, type, mode, default, minimum or options, maximum, prompt; commas inside quotes do not divide. The file
-knows neither the definition's name, which is that of the file, nor results nor a script. The parameter `mode`, which
-tells the parameter library what to ask for, is no parameter of the task and is left out.
+A line is name, type, mode, default, minimum or options, maximum, prompt; commas inside quotes do not divide. A value
+that begins with a parenthesis, such as `)infile` or `)task.infile`, is that of another parameter. The file knows
+neither the definition's name, which is that of the file, nor results nor a script. The parameter `mode`, which tells
+the parameter library what to ask for, is no parameter of the task and is left out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -25,6 +26,8 @@ _LONGEST_LINE = 100_000
 _NONE = re.compile(r"INDEF[A-Z]?|", re.IGNORECASE)
 """The default of a parameter that has none."""
 _UNNAMED = re.compile(r"[^A-Za-z0-9_.-]+")
+_REDIRECT = re.compile(r"\)(?:(?P<task>[^.]*)\.)?(?P<name>[A-Za-z_][A-Za-z0-9_-]*)")
+"""A value that is the one of another parameter, of this file or of another task."""
 _HEAD = ("name", "type", "mode", "default", "min", "max", "prompt")
 
 
@@ -75,6 +78,7 @@ def _definition(name: str, text: str, lines: dict[str, int]) -> dict[str, Any]:
         lines["parameters"] = rows[checks.MOST_PARAMETERS][0]
         raise native.Misfit.at("parameters", f"{len(rows):,} came, at most {checks.MOST_PARAMETERS} are allowed")
     automatic = _automatic(rows)
+    resolve = _Redirections(rows).resolve
     parameters: list[dict[str, Any]] = []
     problems: list[Problem] = []
     for number, line in rows:
@@ -82,7 +86,7 @@ def _definition(name: str, text: str, lines: dict[str, int]) -> dict[str, Any]:
         lines[place] = number
         spec: dict[str, Any] = {}
         with native.gathered(problems):
-            spec = _parameter(line, place, automatic)
+            spec = _parameter(line, place, automatic, resolve)
         if spec.get("name") != "mode":
             parameters.append(spec)
     native.require_none(problems)
@@ -99,12 +103,32 @@ def _automatic(rows: Sequence[tuple[int, str]]) -> str:
     return "ql"
 
 
+class _Redirections:
+    """Follows the values that are those of other parameters."""
+
+    def __init__(self, rows: Sequence[tuple[int, str]]) -> None:
+        fields = (_fields(line) for _, line in rows if len(line) <= _LONGEST_LINE)
+        self._defaults = {name.lower(): rest[2] for name, *rest in fields if len(rest) > 2}
+
+    def resolve(self, value: str) -> tuple[str, str]:
+        """Return the value that one stands for, and '' or a remark, with no value, where this file does not have it."""
+        seen: set[str] = set()
+        followed = value
+        while (match := _REDIRECT.fullmatch(followed)) is not None:
+            name = match["name"].lower()
+            if match["task"] or name in seen or name not in self._defaults:
+                return "", f"by default that of {followed[1:]}"
+            seen.add(name)
+            followed = self._defaults[name]
+        return followed, ""
+
+
 def _says_something(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
-def _parameter(line: str, place: str, automatic: str) -> dict[str, Any]:
-    """Return the parameter of a line, as the native format has it."""
+def _parameter(line: str, place: str, automatic: str, resolve: Callable[[str], tuple[str, str]]) -> dict[str, Any]:
+    """Return the parameter of a line, as the native format has it; `resolve` follows redirections."""
     if len(line) > _LONGEST_LINE:
         raise native.Misfit.at(place, f"a line of {len(line):,} characters came, at most {_LONGEST_LINE:,} are read")
     fields = _fields(line)
@@ -119,9 +143,12 @@ def _parameter(line: str, place: str, automatic: str) -> dict[str, Any]:
         raise native.Misfit.at(place, f"the mode {mode[:80]!r} is not a, h, l, q, hl or ql")
     effective = mode.replace("a", automatic)
     asked, learned = "q" in effective, "l" in effective
+    (default, remark), (low, _), (high, _) = (resolve(value) for value in (default, low, high))
     data: dict[str, Any] = {"name": name, "type": known, "description": prompt, "required": asked, "editable": learned}
     if "w" in kind.lower() and known == "file":
         data |= {"type": "string", "annotation": "the name of a file that is written"}
+    if remark:
+        data["annotation"] = "; ".join(filter(None, (data.get("annotation"), remark)))
     if "|" in low:
         data |= {"type": "choice", "options": [option.strip() for option in low.split("|") if option.strip()]}
     elif known in ("integer", "float"):

@@ -16,7 +16,7 @@ from provenance.text.xmltext import is_writable
 from uws_server.errors import DefinitionError, Problem
 from uws_server.jobs import checks
 from uws_server.jobs.definition import FILE_TYPES, Definition, ParameterSpec, ResultSpec
-from uws_server.jobs.formats import Package, datalink, leaves, native, xmltext
+from uws_server.jobs.formats import Package, arrays, datalink, leaves, native, xmltext
 from uws_server.jobs.formats.votablexml import add, add_text, serialized, table_root
 
 OWN = "uws-server:"
@@ -228,9 +228,11 @@ def read_parameter(element: etree._Element, lines: dict[str, int], place: str) -
     xtype = element.get("xtype", "")
     if xtype == FILE_XTYPE:
         kind, xtype = "file", ""
+    most = arrays.most_values(element.get("arraysize", ""), kind, place)
     data: dict[str, Any] = {"name": element.get("name", ""), "required": element.get("type") != "no_query"}
     data |= {"unit": element.get("unit", ""), "ucd": element.get("ucd", ""), "utype": element.get("utype", "")}
     data |= {"xtype": xtype, "description": xmltext.text_of(next(xmltext.children(element, "DESCRIPTION"), None))}
+    data |= {"max_values": most} if most > 1 else {}
     options = []
     for inner in (item for values in xmltext.children(element, "VALUES") for item in values):
         name, value = xmltext.kind(inner), inner.get("value", "")
@@ -238,15 +240,17 @@ def read_parameter(element: etree._Element, lines: dict[str, int], place: str) -
             options.append(value)
         elif name in ("MIN", "MAX") and kind in ("integer", "float"):
             lines[f"{place}.{name.lower()}"] = xmltext.line_of(inner)
+            if most > 1 and len(value.split()) > 1:  # a shape, not a number: no bound of each value
+                data["annotation"] = f"{data.get('annotation', '')} {name.lower()} {value}".strip()[:200]
+                continue
             bound = leaves.bound(value, f"{place}.{name.lower()}")
             low, high = (bound, high) if name == "MIN" else (low, bound)
     if options:
         kind, low, high = "choice", None, None
         data["options"] = options
-    data |= {"type": kind, "min": low, "max": high}
-    if element.get("value"):
-        data["default"] = leaves.scalar(element.get("value", ""), kind)
-    return data
+    nulls = {values.get("null", "").strip() for values in xmltext.children(element, "VALUES")}
+    default = arrays.default(element.get("value", ""), kind, most, nulls)
+    return data | {"type": kind, "min": low, "max": high} | ({} if default is None else {"default": default})
 
 
 def _add_parameters(resource: etree._Element, definition: Definition) -> None:

@@ -1,7 +1,7 @@
 """Reads XML of strangers, without network, DTD, entities or endless depth; writes in base64 what XML cannot hold.
 
-UTF-8 only. A document type is refused as such, before the parser sees it, because entities are declared there. Imports
-the errors and what all readers share.
+A document type is refused as such, before the parser sees it, because entities are declared there. Imports the errors
+and what all readers share.
 """
 
 from __future__ import annotations
@@ -16,20 +16,15 @@ from lxml import etree
 from uws_server.errors import DefinitionError, Problem
 from uws_server.jobs.formats import content
 
-_DECLARED = re.compile(r"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["'][^>]{0,100}\?>""")
-_UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _PLACE_OF_PARSER = re.compile(r", line \d+, column \d+.*$", re.DOTALL)
 
 
 def parse(document: bytes, where: str) -> etree._Element:
     """Return the root of an XML document. Raise DefinitionError, with the line, if it is not XML or is refused."""
     text = content.decoded(document, where)
-    declared = _DECLARED.match(text)
-    if declared and declared[1].lower() not in _UTF8:
-        raise _refused(where, f"the encoding {declared[1]} is declared; UTF-8 is read", 1)
     _refuse_document_type(text, where)
     parser = etree.XMLParser(
-        encoding="utf-8",
+        encoding="utf-8",  # whatever is declared: the text was decoded already
         resolve_entities=False,
         no_network=True,
         load_dtd=False,

@@ -8,6 +8,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -233,7 +234,8 @@ def zipped() -> bytes:
         (gzip.compress(b"<VOTABLE/>", mtime=0), "compressed by gzip"),
         (b"SIMPLE  =                    T", "a FITS file"),
         (b'{"name": "a",\n "title": "caf\xe9"}', "line 2: not UTF-8: the byte 0xe9"),
-        ('<?xml version="1.0" encoding="UTF-16"?><VOTABLE/>'.encode("utf-16"), "not UTF-8"),
+        ('<?xml version="1.0" encoding="UTF-16"?><VOTABLE/>'.encode("utf-16")[:-1], "not UTF-16"),
+        (b'<?xml version="1.0" encoding="Windows-1252"?>\n<a>\x81</a>', "line 2: not CP1252: the byte 0x81"),
         (b" " * (MOST_BYTES + 1), "at most 4,000,000 are read"),
     ],
 )
@@ -244,6 +246,32 @@ def test_what_is_no_text_is_refused_by_how_it_begins(
         read(document, "x.xml")
     assert str(caught.value).startswith("x.xml")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("declared", ["UTF-8", "UTF-16", "ISO-8859-1", "ISO-8859-15", "windows-1252", "US-ASCII"])
+@pytest.mark.parametrize("write", [wadl.write_package, votable.write_package])
+def test_the_encoding_that_a_document_declares_is_read(write: Callable[[Package, str], bytes], declared: str) -> None:
+    package = Package(replace(installed("dummy").definition, title="Étude à 3 µm"), script="echo é\n")
+    text = write(package, "").decode()
+    head, _, rest = text.partition("?>")
+    assert "encoding" in head
+    document = f'<?xml version="1.0" encoding="{declared}"?>{rest}'.encode(declared, "xmlcharrefreplace")
+    assert read_any(document, "x.xml") == package
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf16_is_known_by_how_a_document_begins(encoding: str) -> None:
+    text = wadl.write_package(installed("dummy"), "").decode().replace("UTF-8", "UTF-16")
+    assert read_any(text.encode(encoding), "x.xml") == installed("dummy")
+    if encoding == "utf-16":
+        assert read_any(native.write_package(installed("dummy"), "").decode().encode(encoding), "x") == installed(
+            "dummy"
+        )
+
+
+def test_a_document_that_was_converted_since_it_was_declared_is_read() -> None:
+    text = wadl.write_package(installed("dummy"), "").decode().replace("UTF-8", "UTF-16")
+    assert read_any(text.encode(), "x.xml") == installed("dummy")
 
 
 @pytest.mark.parametrize("document", [b"", b"hello", b"[1]", b"<html/>", b"\x00\x00", b"a,b\n1,2\n", b"# nothing\n"])

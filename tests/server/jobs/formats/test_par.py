@@ -97,6 +97,40 @@ def test_a_mistake_is_told_with_its_line(line: str, said: str) -> None:
     assert str(caught.value).startswith(f"evbin.par line 4: {said}")
 
 
+@pytest.mark.parametrize(
+    ("kind", "written", "value"),
+    [
+        ("i", "+3", 3),
+        ("i", "20.", 20),
+        ("i", "1D3", 1000),
+        ("r", "1.D0", 1.0),
+        ("b", ".true.", True),
+        ("b", ".F.", False),
+    ],
+)
+def test_whole_numbers_and_truth_are_as_fortran_writes_them(kind: str, written: str, value: object) -> None:
+    default = read(f"a,{kind},h,{written}\n").parameters[0].default
+    assert (default, type(default)) == (value, type(value))
+
+
+def test_a_value_that_is_that_of_another_parameter_is_followed() -> None:
+    first, *others = read(
+        'evtfile,f,a,"evt.fits",,,"Events"\nbkgfile,f,a,")evtfile",,,"Background"\nagain,f,a,)BKGFILE,,,\n'
+        "low,r,h,1d-1,,,\nhigh,r,h,5,)low,)top,\ntop,r,h,12.,,,\n"
+    ).parameters
+    assert [spec.default for spec in (first, *others[:2])] == ["evt.fits"] * 3
+    assert (others[3].min, others[3].max, others[3].annotation) == (0.1, 12, "")
+
+
+@pytest.mark.parametrize("value", [")task.infile", ")absent", ")a", ")b"])
+def test_a_value_that_this_file_does_not_have_is_no_default_and_is_named(value: str) -> None:
+    spec = read(f"a,s,h,{value},,,\nb,s,h,)a,,,\n").parameters[0]
+    assert spec.default is None
+    assert spec.annotation.startswith("by default that of ")
+    (number,) = read(f"c,r,h,1,{value},,\n").parameters
+    assert (number.min, number.default) == (None, 1)
+
+
 def test_every_mistake_is_told_at_once() -> None:
     with pytest.raises(DefinitionError) as caught:
         read('a,z,h,1\nmode,s,h,"ql"\nb,i,h,1,few,,p\nnothing\nc,s,h,"",,,""\nd,s,x\n')

@@ -213,16 +213,19 @@ def test_it_holds_the_words_of_opus_and_of_datalink() -> None:
     (used,) = activity.groups[1].entries
     assert (used.name, used.utype) == ("events", "voprov:UsedDescription")
     for service, url, standard in (
-        (sync, "https://uws.example.org/rest/lightcurve/sync", "ivo://ivoa.net/std/UWS#sync-1.1"),
-        (asynchronous, "https://uws.example.org/rest/lightcurve", "ivo://ivoa.net/std/UWS#async-1.1"),
+        (sync, "https://uws.example.org/rest/lightcurve/sync", {}),
+        (asynchronous, "https://uws.example.org/rest/lightcurve", {"standardID": "ivo://ivoa.net/std/UWS#rest-1.1"}),
     ):
         params = {param.name: param.value for param in service.params}
-        assert params == {"accessURL": url, "standardID": standard}
+        assert params == {"accessURL": url} | standard
         inputs = {param.name: param for param in service.groups[0].entries}
-        assert (inputs["bin"].value, inputs["bin"].unit.to_string(), inputs["bin"].datatype) == (10, "s", "double")
+        assert (inputs["bin"].unit.to_string(), inputs["bin"].datatype) == ("s", "double")
+        assert inputs["bin"].description == "Width of a bin Default: 10.0"
         assert (inputs["bin"].values.min, inputs["bin"].values.max) == (0.1, 1000)
         assert [value for _, value in inputs["band"].values.options] == ["soft", "hard"]
-        assert inputs["lightcurve"].value
+        assert inputs["lightcurve"].description == "Default: true"
+        written = {each.get("name"): each.get("value") for each in etree.fromstring(document).iter("{*}PARAM")}
+        assert (written["PHASE"], written["events"]) == ("RUN", ""), "only PHASE is fixed"
 
 
 def test_a_file_that_stands_in_both_places_is_one_parameter() -> None:
@@ -240,3 +243,80 @@ def test_stilts_finds_nothing_wrong(name: str, tmp_path: Path) -> None:
     path.write_bytes(votable.write_package(package, "http://localhost"))
     done = subprocess.run(["stilts", "votlint", str(path)], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def document(param: str) -> bytes:
+    resource = '<RESOURCE name="t" type="meta" utype="voprov:ActivityDescription">'
+    group = f'<GROUP name="InputParams">{param}</GROUP>'
+    return f'<VOTABLE version="1.4">{resource}{group}</RESOURCE></VOTABLE>'.encode()
+
+
+def read_one(param: str) -> ParameterSpec:
+    (spec,) = votable.read(document(param), "t.xml").definition.parameters
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("param", "kind", "most", "default"),
+    [
+        ('datatype="double" arraysize="2" xtype="interval" value="0.5 10"', "float", 2, (0.5, 10)),
+        ('datatype="double" arraysize="3" xtype="circle" value="10 5 0.1"', "float", 3, (10, 5, 0.1)),
+        ('datatype="double" arraysize="3" xtype="circle" value=""', "float", 3, None),
+        ('datatype="int" arraysize="*" value="1 2 3"', "integer", MOST_VALUES, (1, 2, 3)),
+        ('datatype="int" arraysize="5*" value="7"', "integer", 5, 7),
+        ('datatype="short" arraysize="2x2" value="1 2 3 4"', "integer", 4, (1, 2, 3, 4)),
+        ('datatype="boolean" arraysize="2" value="T F"', "boolean", 2, (True, False)),
+        ('datatype="double" arraysize="1" value="2"', "float", 1, 2),
+        ('datatype="char" arraysize="*" value="1 2 3"', "string", 1, "1 2 3"),
+        ('datatype="char" arraysize="8" value="abc"', "string", 1, "abc"),
+    ],
+)
+def test_an_array_of_numbers_has_several_values(param: str, kind: str, most: int, default: object) -> None:
+    spec = read_one(f'<PARAM name="a" {param}/>')
+    assert (spec.type, spec.max_values, spec.default) == (kind, most, default)
+    definition = Definition("t", "1.0", "t", Entry("shell", "run.sh"), parameters=(spec,))
+    again = votable.write_package(Package(definition), "")
+    assert votable.read(again, "again.xml").definition == definition
+    values = astropy_votable.parse(io.BytesIO(again)).resources[0].groups[0].entries[0].value
+    if isinstance(default, tuple):  # astropy reads the array that we write as we do
+        assert tuple(values) == default
+
+
+@pytest.mark.parametrize(
+    "param",
+    [
+        'datatype="boolean" value="?"',
+        'datatype="boolean" value=" "',
+        'datatype="double" value="NaN"',
+        'datatype="float" arraysize="2" value="NaN 5"',
+        'datatype="int" value="-99"><VALUES null="-99"/></PARAM><PARAM name="b" datatype="int" value="1"',
+        'datatype="int" value=""',
+    ],
+)
+def test_a_null_is_no_default(param: str) -> None:
+    assert votable.read(document(f'<PARAM name="a" {param}/>'), "t.xml").definition.parameters[0].default is None
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ("two", "the arraysize 'two' is no size of VOTable"),
+        ("2000", "the arraysize '2000' came; at most 1000 values are allowed"),
+    ],
+)
+def test_a_size_that_is_none_is_refused(size: str, said: str) -> None:
+    with pytest.raises(DefinitionError, match=f"t.xml line 1: parameters.0.: {said}"):
+        read_one(f'<PARAM name="a" datatype="int" arraysize="{size}" value=""/>')
+
+
+def test_an_array_of_texts_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"an array of texts \(arraysize '8x\*'\) is not read"):
+        read_one('<PARAM name="a" datatype="char" arraysize="8x*" value=""/>')
+
+
+def test_a_bound_that_is_a_shape_is_no_bound_of_each_number() -> None:
+    spec = read_one(
+        '<PARAM name="CIRCLE" datatype="double" arraysize="3" xtype="circle" value="">'
+        '<VALUES><MAX value="12 5 0.5"/></VALUES></PARAM>'
+    )
+    assert (spec.max, spec.annotation) == (None, "max 12 5 0.5")
