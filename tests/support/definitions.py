@@ -104,6 +104,7 @@ def definitions(draw: st.DrawFn) -> Definition:
             draw(sizes),
             draw(st.integers(1, 1024)),
             draw(st.sampled_from(["", "long.q"])),
+            draw(st.integers(0, longest)),
         ),
         test={name: tuple(draw(st.lists(texts, max_size=2))) for name in draw(st.sets(st.sampled_from(taken[:count])))}
         if count

@@ -165,6 +165,8 @@ def _control(control: Control) -> Iterator[Problem]:
     for name in ("memory", "disk"):
         if not 0 <= getattr(control, name) <= 10**15:
             yield Problem(f"control.{name}", "bytes from 0 (what the server allows) on are expected")
+    if not 0 <= control.quote <= control.duration.max:
+        yield Problem("control.quote", "seconds from 0 (unknown) to the longest duration are expected")
     if not 1 <= control.cpus <= 1024:
         yield Problem("control.cpus", f"{control.cpus} came; 1 to 1024 is allowed")
     if control.partition and not _NAME.fullmatch(control.partition):

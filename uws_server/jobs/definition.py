@@ -137,7 +137,8 @@ class Keep:
 class Control:
     """The resources of a job of the definition. `memory` and `disk` in bytes, 0 for what the server allows.
 
-    `cpus` is the number of cores the script is told to use; `partition` the queue of a cluster.
+    `cpus` is the number of cores the script is told to use; `partition` the queue of a cluster. `quote` is how many
+    seconds a job is expected to take, 0 where nobody knows.
     """
 
     duration: Duration = field(default_factory=Duration)
@@ -146,6 +147,7 @@ class Control:
     disk: int = 0
     cpus: int = 1
     partition: str = ""
+    quote: int = 0
 
 
 @dataclass(frozen=True)

@@ -235,9 +235,11 @@ def _accept(spec: ParameterSpec, texts: Sequence[str], types: Mapping[str, Check
     if spec.defaults:
         try:
             return read_values(spec, spec.default_texts, types[spec.type])
-        except ValueError:
+        except ValueError as error:
             if spec.type not in FILE_TYPES:
                 raise
+            if spec.required:
+                raise ValueError(f"a value is needed, since its default cannot be used: {error}") from error
     if spec.required:
         raise ValueError(f"a value is needed: {spec.description or spec.type}")
     return None

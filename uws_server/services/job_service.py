@@ -24,7 +24,7 @@ from uws_server.jobs.phases import ENDED, Phase
 from uws_server.services.definition_service import DefinitionService
 from uws_server.services.job_life import JobLife
 from uws_server.services.parameters import ParameterReader, Request, Upload
-from uws_server.services.quotas import Quotas
+from uws_server.services.quotas import Quotas, expected_end
 from uws_server.services.rights import Caller, Rights
 from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.files import JobFiles, copy, size_of
@@ -202,6 +202,7 @@ class JobService:
             created=now,
             execution_duration=self.quotas.duration(definition, request.execution_duration),
             destruction=self.quotas.destruction(now, request.destruction),
+            quote=expected_end(definition, now),
             owner=self.caller.name,
             run_id=request.run_id,
             parameters=accepted.values,
@@ -249,10 +250,13 @@ class JobService:
         """Put a PENDING or HELD job into the queue."""
         self._rights.require_change(self.caller, job)
         _must_be(job, "it can be run", Phase.PENDING, Phase.HELD)
-        self._require_run(self.definitions.of(job), job.trial)
+        installed = self.definitions.of(job)
+        self._require_run(installed, job.trial)
         self._require_predecessor(job)
+        now = utcnow()
+        quote = expected_end(installed.definition, now)
         with self.quotas.turn(job):
-            if not self._store.move(job.id, [Phase.PENDING, Phase.HELD], Phase.QUEUED, queued=utcnow()):
+            if not self._store.move(job.id, [Phase.PENDING, Phase.HELD], Phase.QUEUED, queued=now, quote=quote):
                 raise Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
         self._needs.scheduler.wake()
         self._needs.scheduler.announce(job.id)

@@ -18,6 +18,12 @@ from uws_server.services.rights import Caller
 from uws_server.storage.jobstore import JobStore
 
 
+def expected_end(definition: Definition, start: datetime) -> datetime | None:
+    """Return when a job that starts then is expected to end (the quote of UWS). Return None where nobody knows."""
+    seconds = definition.control.quote
+    return start + timedelta(seconds=seconds) if seconds else None
+
+
 class Quotas:
     """The limits of one caller: the account's own where it has some, else those of the configuration."""
 

@@ -63,6 +63,7 @@ class PhaseColumns(TypedDict, total=False):
     """Columns of a job that a change of its phase sets with it."""
 
     queued: datetime
+    quote: datetime | None
     started: datetime | None
     ended: datetime
     server: str | None

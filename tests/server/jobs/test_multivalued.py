@@ -162,7 +162,8 @@ def test_a_file_proposed_by_a_definition_is_no_default() -> None:
     checks = ParameterReader(Archive(None)).checks()
     proposed = ParameterSpec("input", "file", default="input.txt")
     assert validate(definition(proposed), {}, checks) == {}
-    with pytest.raises(InvalidParameters, match="input: a value is needed"):
+    needed = "input: a value is needed, since its default cannot be used: 'input.txt' names a file of the archive"
+    with pytest.raises(InvalidParameters, match=needed):
         validate(definition(ParameterSpec("input", "file", default="input.txt", required=True)), {}, checks)
 
 

@@ -81,10 +81,11 @@ def add_services(root: etree._Element, definition: Definition, base_url: str) ->
 def _value(spec: ParameterSpec) -> str:
     """Return the default as VOTable can state it, all values of an array of numbers; '' where it cannot."""
     values = spec.defaults if arrays.arraysize(spec) or len(spec.defaults) == 1 else ()
-    words = [leaves.written(value) for value in values]
-    if spec.type in _PLAIN and not all(isinstance(leaves.scalar(word, spec.type), _PLAIN[spec.type]) for word in words):
-        return ""
-    text = " ".join(words)
+    if spec.type in _PLAIN:
+        values = tuple(leaves.scalar(leaves.written(value), spec.type) for value in values)
+        if not all(isinstance(value, _PLAIN[spec.type]) for value in values):
+            return ""
+    text = " ".join(leaves.written(value) for value in values)
     return text if is_writable(text) else ""
 
 

@@ -35,6 +35,7 @@ _UTYPES = {
     "contact_name": "voprov:Agent.name",
     "contact_email": "voprov:Agent.email",
 }
+_QUOTE = {"name": "quote", "datatype": "int", "utype": "uws:Job.quote"}
 _DURATION = {"name": "executionDuration", "datatype": "int", "utype": "uws:Job.executionDuration"}
 _ENTITY = {
     "default": "voprov:Entity.id",
@@ -85,6 +86,8 @@ def write_package(package: Package, base_url: str = "") -> bytes:
     for name, value in values.items():
         add_text(resource, name, value, _UTYPES[name])
     add(resource, "PARAM", {**_DURATION, "value": str(definition.control.duration.default)})
+    if definition.control.quote:
+        add(resource, "PARAM", {**_QUOTE, "value": str(definition.control.quote)})
     for name in native.TEXTS:
         _add_text(resource, name, getattr(package, name))
     _add_parameters(resource, definition)
@@ -140,6 +143,9 @@ class Reading:
                     data["contact"]["email"] = self.of("contact.email", parameter, value)
                 case "executionDuration" | "executionduration":
                     data["control"]["duration"] = leaves.duration(self.of("control.duration", parameter, value))
+                case "quote":
+                    seconds = leaves.scalar(self.of("control.quote", parameter, value), "integer")
+                    data["control"]["quote"] = seconds
         return data
 
     def parameters(self, group: etree._Element | None, used: list[etree._Element]) -> list[dict[str, Any]]:

@@ -90,6 +90,7 @@ class _Reader:
             disk=self._bytes("control.disk"),
             cpus=self._whole("control.cpus", 1),
             partition=self._sheet.texts["control.partition"].strip(),
+            quote=self._whole("control.quote", 0),
         )  # fmt: skip
 
     def _parameter(self, i: int, row: Mapping[str, str]) -> ParameterSpec:

@@ -50,6 +50,7 @@ ABOUT = (
 LIMITS = (
     Box("control.duration.default", "Time limit, usual", "number", unit="s"),
     Box("control.duration.max", "Time limit, longest", "number", unit="s"),
+    Box("control.quote", "Usually takes", "number", "What a job is told to take; empty: unknown.", unit="s"),
     Box("control.destruction.default", "Kept, usually", "number", "Empty: what the server allows.", unit="days"),
     Box("control.destruction.max", "Kept, at most", "number", unit="days"),
     Box("control.memory", "Memory", about="Empty: what the server allows.", example="2 GiB"),

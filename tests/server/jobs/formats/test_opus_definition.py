@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ MANNER_OF_OPUS = """<?xml version="1.0"?>
     <PARAM name="version" value="2.1" arraysize="*" datatype="char" utype="voprov:ActivityDescription.version"/>
     <PARAM name="contact_name" value="A. Nobody" arraysize="*" datatype="char" utype="voprov:Agent.name"/>
     <PARAM name="executionDuration" value="60" datatype="int" utype="uws:Job.executionDuration"/>
+    <PARAM name="quote" value="10" datatype="int" utype="uws:Job.quote"/>
     <PARAM name="script" value="{script}" arraysize="*" datatype="char"/>
     <GROUP name="InputParams">
       <PARAM ID="text" name="text" datatype="char" value="hello" arraysize="*"/>
@@ -112,6 +114,12 @@ def test_a_script_in_the_manner_of_opus_runs_as_it_is(tmp_path: Path) -> None:
         results = run(job_list, values, ("table", table), tmp_path)
         assert results["output"] == "it's  <b> 0.5 false slow\n" * 3 + "3\n"
         assert (results["parts"], results["parts_2"]) == ("1\n", "2\n")
+        finished = requests.get(job_list, params={"LAST": "1"}, timeout=300)
+        address = etree.fromstring(finished.content).find("{*}jobref").get("{http://www.w3.org/1999/xlink}href")
+        job = etree.fromstring(requests.get(address, timeout=300).content)
+        created, ended = (datetime.fromisoformat(job.findtext(f"{{*}}{name}")) for name in ("creationTime", "endTime"))
+        quote = datetime.fromisoformat(requests.get(f"{address}/quote", timeout=300).text)
+        assert created <= quote - timedelta(seconds=10) <= ended, "ten seconds after it was queued"
         refused = requests.post(job_list, data={"times": "10", "mode": "odd"}, timeout=300)
         assert refused.status_code == 400
         assert "times" in refused.text

@@ -72,9 +72,7 @@ def test_what_came_from_opus_goes_back_in_its_words(shared: Path) -> None:
         assert resource.get("ID") == resource.get("name") == "test_activity_2"
         found: list[tuple[str, ...]] = [("description", resource.findtext("{*}DESCRIPTION") or "")]
         for param in resource.iterfind("{*}PARAM"):
-            if param.get("name") not in ("script", "subtype", "quote") and param.get("utype", "").startswith(
-                ("vo", "uws:")
-            ):
+            if param.get("name") not in ("script", "subtype") and param.get("utype", "").startswith(("vo", "uws:")):
                 found.append((param.get("name", ""), param.get("value", ""), param.get("utype", "")))
         for group in resource.iterfind("{*}GROUP"):
             for item in group:
