@@ -11,7 +11,7 @@ from bottle import Bottle, HTTPError, HTTPResponse, request
 
 from uws_server.errors import ServerError, TooMany
 from uws_server.incoming.sites import require_own
-from uws_server.protocol import dali
+from uws_server.protocol import cors, dali
 from uws_server.protocol.contents import Contents
 from uws_server.protocol.datalink import DataLink
 from uws_server.protocol.definitions import JDL
@@ -22,6 +22,7 @@ from uws_server.protocol.resource import TEXT
 from uws_server.protocol.uws import UWS
 from uws_server.protocol.vosi import VOSI
 from uws_server.services.context import Services
+from uws_server.services.rights import is_loopback
 from uws_server.web.site.routes import Pages
 
 LOG = logging.getLogger(__name__)
@@ -48,15 +49,17 @@ def build(services: Services) -> Application:
     app.add_hook("before_request", lambda: _require_own(services))
     app.install(_Errors(pages))
     app.default_error_handler = lambda error: _of_bottle(pages, error)
-    return _with_headers(app)
+    return _with_headers(app, not is_loopback(services.config.server.host))
 
 
-def _with_headers(app: Bottle) -> Application:
+def _with_headers(app: Bottle, is_public: bool) -> Application:
     """Return the application with headers that pin the type of each response and keep its address from other sites."""
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        shared = cors.headers(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), is_public)
+
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            return start_response(status, [*headers, *_HEADERS], *rest)
+            return start_response(status, [*headers, *_HEADERS, *shared], *rest)
 
         answer: Iterable[bytes] = app(environ, start)
         return answer

@@ -34,7 +34,9 @@ Row = Mapping[str, Value]
 Columns = Sequence[Column]
 
 
-def votable(rows: Iterable[Row], most: int | None = None, columns: Columns = ALL_COLUMNS) -> Iterator[bytes]:
+def votable(
+    rows: Iterable[Row], most: int | None = None, columns: Columns = ALL_COLUMNS, datalink: str = ""
+) -> Iterator[bytes]:
     """Write rows as a VOTable.
 
     Parameters
@@ -46,6 +48,9 @@ def votable(rows: Iterable[Row], most: int | None = None, columns: Columns = ALL
         4.4.1).
     columns
         The columns of the table.
+    datalink
+        The address of the DataLink service that takes an obs_publisher_did as ID, for a descriptor behind the table
+        (DataLink 1.1, section 4.1); empty for none.
 
     Yields
     ------
@@ -67,7 +72,7 @@ def votable(rows: Iterable[Row], most: int | None = None, columns: Columns = ALL
         failed, status = error, "ERROR"
     info = {"": "", "OVERFLOW": '<INFO name="QUERY_STATUS" value="OVERFLOW"/>\n',
             "ERROR": '<INFO name="QUERY_STATUS" value="ERROR">not all rows could be read</INFO>\n'}  # fmt: skip
-    yield f"</TABLEDATA></DATA></TABLE>\n{info[status]}</RESOURCE></VOTABLE>\n".encode()
+    yield f"</TABLEDATA></DATA></TABLE>\n{info[status]}</RESOURCE>\n{_descriptor(datalink)}</VOTABLE>\n".encode()
     if failed is not None:
         raise failed
 
@@ -110,6 +115,20 @@ def _votable_head(columns: Columns) -> str:
         '<TABLE name="obscore">\n'
         "<DESCRIPTION>ObsCore 1.1 rows, and columns of its draft high-energy extension behind them</DESCRIPTION>\n"
         f"{fields}\n<DATA><TABLEDATA>\n"
+    )
+
+
+def _descriptor(address: str) -> str:
+    """The description of the service that gives the links of a row; empty without its address."""
+    if not address:
+        return ""
+    standard = "ivo://ivoa.net/std/DataLink#links-1.1"
+    return (
+        '<RESOURCE type="meta" utype="adhoc:service">\n<DESCRIPTION>The links of a row</DESCRIPTION>\n'
+        f'<PARAM name="accessURL" datatype="char" arraysize="*" value={quoteattr(address)}/>\n'
+        f'<PARAM name="standardID" datatype="char" arraysize="*" value="{standard}"/>\n'
+        '<GROUP name="inputParams">\n<PARAM name="ID" datatype="unicodeChar" arraysize="*" value=""'
+        ' ref="obs_publisher_did"/>\n</GROUP>\n</RESOURCE>\n'
     )
 
 

@@ -46,6 +46,9 @@ class ParameterValue:
         return self.kind != "value"
 
 
+MAIN = "result"
+"""The name by which the main result of a job can be asked for; scripts of one product call it so."""
+
 LOG = "log"
 """The name of the result that every job has: the output of its script."""
 
@@ -119,6 +122,11 @@ class Job:
         """Return the result of that name, or whose file has that name; None if there is none."""
         by_file = (result for result in self.results if result.file_name == name)
         return next((result for result in self.results if result.name == name), None) or next(by_file, None)
+
+    @property
+    def main_result(self) -> Result | None:
+        """Return the result called `result`, else the first that the script made, else the log; None for none."""
+        return self.result(MAIN) or next(iter(sorted(self.results, key=lambda result: result.name == LOG)), None)
 
     def elapsed(self, now: datetime) -> float | None:
         """Return the seconds since the job started (until it ended), or None before it starts."""

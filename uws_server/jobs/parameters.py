@@ -26,6 +26,8 @@ _WITH_COMMAS = frozenset({"boolean", "integer", "float", "choice", "observation"
 """Types of which several values may stand in one text, with commas between them."""
 _OF_ARRAYS = frozenset({"integer", "float"})
 """Types of which several values may stand in one text, with blanks between them: an interval or circle of DALI."""
+_OF_DALI = frozenset({"REQUEST", "VERSION", "LANG", "MAXREC"})
+"""Parameters that a client of DALI 1.1 may send to any service: passed over unless the definition has them."""
 _LONGEST_OF_SEVERAL = 2100
 """The longest text, in characters, that is cut into several values, so that none takes long."""
 
@@ -84,6 +86,8 @@ def validate(
     texts: dict[str, list[str]] = {}
     for name, values in given.items():
         spec = definition.parameter(name)
+        if spec is None and name.upper() in _OF_DALI:
+            continue
         if spec is None:
             problems.append(Problem(name[:80], _unknown(definition, name)))
         else:

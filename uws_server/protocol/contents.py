@@ -9,7 +9,7 @@ from bottle import Bottle, HTTPResponse, request
 
 from uws_server.errors import NotFound
 from uws_server.incoming import forms
-from uws_server.jobs.job import Job, ParameterValue
+from uws_server.jobs.job import MAIN, Job, ParameterValue
 from uws_server.jobs.parameters import texts_of
 from uws_server.protocol import uws_xml
 from uws_server.protocol.resource import TEXT, JobResource, xml_answer
@@ -95,6 +95,9 @@ class Contents(JobResource):
         """GET the file of a result itself."""
         job = self.job_service.job(job_id, name)
         found = job.result(result)
+        if found is None and result == MAIN and (main := job.main_result) is not None:
+            # DALI 1.1, section 2.1.1: clients look for the one result of a job at results/result
+            return HTTPResponse("", 303, {"Location": f"{self.url(job)}/results/{main.name}{self.share}"})
         if found is None:
             names = ", ".join(item.name for item in job.results) or "none yet"
             raise NotFound(f"job {job.id} has no result {result[:64]!r}; there are {names}")

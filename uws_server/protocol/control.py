@@ -17,7 +17,8 @@ from uws_server.jobs.words import run_id_problem
 from uws_server.protocol import dali
 from uws_server.services.parameters import Request
 
-_LONGEST_WAIT_S = 3600
+_LONGEST_WAIT_S = 300
+"""Shorter than what clients and proxies allow a request: pyvo reads for 600 s, then gives up."""
 _WHOLE = "[0-9]{1,19}"
 """A whole number of up to 64 bits: clients send the largest number they have for "all there is"."""
 _MOST = 10**9

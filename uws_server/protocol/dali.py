@@ -1,19 +1,51 @@
-"""What DALI asks of every VO service: the format that is asked for, an error as VOTable. Imports errors and VOTable."""
+"""What DALI asks of every VO service: its parameters, the format that is asked for, an error as VOTable.
+
+Imports errors, forms and VOTable.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
+from bottle import BaseRequest
+
+from uws_server.config import Config
 from uws_server.errors import BadRequest
+from uws_server.incoming import forms
+from uws_server.incoming.callers import SHARE
 from uws_server.jobs.formats.votablexml import add, serialized, table_root
 
 VOTABLE = "application/x-votable+xml"
 RESPONSEFORMAT = "RESPONSEFORMAT"
 """The parameter that names the media type wanted; like all of DALI's, in any case."""
+COMMON = frozenset({"REQUEST", "VERSION", "LANG", "MAXREC", "RUNID", RESPONSEFORMAT})
+"""The parameters that a client of DALI may send to any service, which passes over those that mean nothing to it."""
+_SHARE = SHARE.upper()
 VOTABLE_WORDS = ("votable", VOTABLE, "text/xml", "application/xml")
 """The words and media types that ask for a VOTable."""
 Served = TypeVar("Served")
+
+
+def parameters(request: BaseRequest, spool: Callable[[], Path], config: Config) -> list[tuple[str, str]]:
+    """Return the names and values of a request, from its query and from the form that it posts."""
+    environ: dict[str, Any] = request.environ
+    if request.method != "POST":
+        return forms.query(environ)
+    with forms.reading(environ, spool, config.server.max_upload) as form:
+        return [(name, text) for name, texts in form.values.items() for text in texts]
+
+
+def require_known(given: Sequence[tuple[str, str]], known: Collection[str], why: str = "") -> None:
+    """Raise BadRequest for a parameter that is neither known nor one of DALI's own.
+
+    What selects nothing here must not be passed over: the answer would look like the selection. `why` is added.
+    """
+    for name, _ in given:
+        if name.upper() not in (*known, *COMMON, _SHARE):
+            reason = f"; {why}" if why else ""
+            raise BadRequest(f"{name[:40]}: no such parameter; there are {', '.join(known)}{reason}")
 
 
 def response_format(query: Mapping[str, str]) -> str | None:

@@ -50,6 +50,10 @@ _PICTURES: Final = frozenset({"svg", "png"})
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-top-navigation allow-popups"
 _MOST_AT_ONCE: Final = 2
 """Pictures that are drawn at a time: each takes a core, for seconds where it shows much."""
+_PARAMETERS: Final = (
+    "ID", "DEPTH", "DIRECTION", "MODEL", "AGENTS", "DESCRIPTIONS", "CONFIGURATION", "MEMBERS", "ATTRIBUTES",
+    dali.RESPONSEFORMAT,
+)  # fmt: skip
 _DEPTH = re.compile(r"[0-9]{1,9}")
 
 
@@ -78,7 +82,8 @@ class Provenance:
     def provsap(self) -> HTTPResponse:
         """GET or POST: the provenance of some things."""
         job_service_of(self.services, request.environ).require_entry()
-        asked = self._asked()
+        asked = _Asked(dali.parameters(request, self.services.spool, self.services.config))
+        asked.require_known()
         identifiers = asked.all_values("ID")
         if not identifiers:
             raise BadRequest("ID: nothing came; the id or the address of a job or a result is expected")
@@ -116,18 +121,16 @@ class Provenance:
         with self._drawing:
             return draw()
 
-    def _asked(self) -> _Asked:
-        if request.method == "GET":
-            return _Asked(forms.query(request.environ))
-        with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
-            return _Asked([(name, text) for name, texts in form.values.items() for text in texts])
-
 
 class _Asked:
     """The parameters of a request, their names in any case."""
 
     def __init__(self, given: list[tuple[str, str]]) -> None:
         self._given = [(name.upper(), text.strip()) for name, text in given]
+
+    def require_known(self) -> None:
+        """Raise BadRequest for a name that is no parameter of /provsap."""
+        dali.require_known(self._given, _PARAMETERS)
 
     def all_values(self, name: str) -> list[str]:
         """Return all values of a parameter that are not empty."""

@@ -25,7 +25,12 @@ from uws_server.protocol.resource import TEXT, JobResource, description, xml_ans
 from uws_server.services.parameters import Request
 
 _COMMANDS = ("RUN", "ABORT", "HOLD", "SUSPEND", "RESUME")
-_SYNC_WAIT_S = 600
+_NOTHING = (
+    "nothing came: a POST to a job brings parameters, PHASE, RUNID, EXECUTIONDURATION, DESTRUCTION or ACTION=DELETE; "
+    "a job is looked at with GET (curl -X POST -L repeats the POST where it is sent on; leave -X POST out)"
+)
+_SYNC_WAIT_S = 300
+"""Seconds for which the end of a job is waited for in one request; the answer then leads to the same address again."""
 
 
 class UWS(JobResource):
@@ -101,6 +106,8 @@ class UWS(JobResource):
         with self.form() as form:
             if needed and not any(key.upper() == needed for key in form.values):
                 raise BadRequest(f"{needed}: nothing came; it is what a POST to this address sets")
+            if not form.values and not form.uploads:
+                raise BadRequest(_NOTHING)
             action = form.take("ACTION")
             if action is not None and action.upper() != "DELETE":
                 raise BadRequest(f"ACTION: {action[:40]!r} came; DELETE is allowed")
@@ -192,7 +199,9 @@ class UWS(JobResource):
             return self.held_back(self.see_end(job), _SYNC_WAIT_S, "active")
         if job.phase is not Phase.COMPLETED:
             raise BadRequest(job.error.message if job.error else f"job {job.id} is {job.phase}: it has no result")
-        main = job.result("result") or job.results[0]
+        main = job.main_result
+        if main is None:
+            raise NotFound(f"job {job.id} is {job.phase}, and has no result")
         return HTTPResponse("", 303, {"Location": f"{self.url(job)}/results/{main.name}{self.share}"})
 
     # --- helpers ---------------------------------------------------------------------------------------

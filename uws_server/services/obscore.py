@@ -1,8 +1,9 @@
 """The ObsCore rows of all results that a caller may see listed, newest job first. Imports storage and execution.
 
 A row is what the VO-TAGS of its file say; the database keeps it for as long as the file stays as it was. Only the
-address of the file (access_url) and its size come from the server, whose address may have changed since. The publisher
-and the data rights come from the configuration where the file does not state them.
+address of the file (access_url) and its size come from the server, whose address may have changed since; so does the
+identifier of a server with a publisher (obs_publisher_did), which is then the same for ever. The publisher and the data
+rights come from the configuration where the file does not state them.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class Needs(Protocol):
     store: JobStore
 
 
+def publisher_did(publisher: str, result_id: str) -> str:
+    """Return the identifier that a publisher (its own IVOA identifier) gives to a result, whatever its address."""
+    return f"{publisher}?{result_id}"
+
+
 def rows(needs: Needs, caller: Caller) -> Iterator[Row]:
     """Return an iterator over the rows; it holds nothing of the database between two of them."""
     return _rows(needs, Filter(owners=needs.rights.listed_owners(caller)))
@@ -59,6 +65,8 @@ def _rows(needs: Needs, wanted: Filter) -> Iterator[Row]:
                 row = _row(needs.files, result, found)
                 if row is not None:
                     row = {**configured, **row}
+                    if publisher := needs.config.products.publisher:
+                        row["obs_publisher_did"] = publisher_did(publisher, result.result_id)
                     row["access_url"] = f"{store}/{result.result_id}/{result.file.rpartition('/')[2]}"
                     yield row
             if len(found) >= _KEPT_AT_ONCE:

@@ -33,6 +33,8 @@ from uws_server.storage.uses import MOST, Kept, UseStore
 _HEX = "[0-9a-f]{32}"
 _NAMED = re.compile(rf"(?:this:)?(?:job_|result_)?({_HEX})")
 _FILE = re.compile(r"(?:this:)?(?:file_)?([0-9a-f]{64})")
+_PUBLISHED = re.compile(rf"ivo://[^?#]+\?({_HEX})", re.IGNORECASE)
+"""A publisher's identifier of a result; of another publisher too: the one that this server had before."""
 _STORED = re.compile(rf"/store/({_HEX})(?:/[^/?#]*)?$")
 _RESULT = re.compile(rf"/rest/[^/]+/({_HEX})/results/([^/?#]+)$")
 _JOB = re.compile(rf"(?:/rest/[^/]+|/jobs)/({_HEX})/?$")
@@ -76,6 +78,8 @@ class ProvenanceReader:
             return self._result_of(match[1], match[2])
         if match := _URN.fullmatch(text):
             return self._result_of(match[1], match[2]) if match[2] else self._job_or_result(match[1])
+        if match := _PUBLISHED.fullmatch(text):
+            return self._job_or_result(match[1].lower())
         if match := _STORED.search(text) or _JOB.search(text) or _NAMED.fullmatch(text):
             return self._job_or_result(match[1])
         if match := _FILE.fullmatch(text):

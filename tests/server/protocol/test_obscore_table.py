@@ -1,8 +1,10 @@
-"""ObsCore rows as VOTable and ECSV, read back by astropy and checked by stilts; /obscore of a real server, by pyvo."""
+"""ObsCore rows in every format, read back by astropy and checked by stilts; /obscore of a real server, by pyvo."""
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 import shutil
 import subprocess
 import warnings
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -22,10 +25,12 @@ from astropy.io.votable import parse
 from astropy.table import Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyvo.dal.adhoc import DatalinkResults
+from pyvo.dal.tap import TAPResults
 
 from checkout import ROOT
 from provenance import obscore, votags
-from provenance.obscore import ALL_COLUMNS, ObsCoreRow, Value, table
+from provenance.obscore import ALL_COLUMNS, ObsCoreRow, Value, plaintable, table
 from provenance.steps import Parameter, Step
 from reduction.simulate import simulate, small
 from serving import Served, running_server
@@ -140,6 +145,17 @@ def test_any_values(given_rows: list[dict[str, Any]]) -> None:
                 for name in ("target_name", "obs_title"):
                     expected = "".join(c if _in_xml(c) else "\ufffd" for c in str(row.get(name, "")))
                     assert str(came[name]).strip() == expected.strip()
+    assert len(list(csv.DictReader(io.StringIO(_text(plaintable.delimited(rows, None, ",")), newline="")))) == len(rows)
+    lines = _text(plaintable.delimited(rows, None, "\t")).splitlines()
+    assert {len(line.split("\t")) for line in lines} == {len(ALL_COLUMNS)}
+    document = json.loads(_text(plaintable.json_table(rows)))["data"]
+    assert document == [[row.get(column.name) for column in ALL_COLUMNS] for row in rows]
+    with fits.open(io.BytesIO(b"".join(plaintable.fits_table(rows)))) as hdus:
+        hdus.verify("exception")
+        written = Table.read(hdus[1])
+    assert [None if np.ma.is_masked(value) else int(value) for value in written["em_xel"]] == [
+        row.get("em_xel") for row in rows
+    ]
 
 
 def _in_xml(letter: str) -> bool:
@@ -147,6 +163,20 @@ def _in_xml(letter: str) -> bool:
 
 
 # --- the server ----------------------------------------------------------------------------------------------------
+
+
+def _text(pieces: Iterator[bytes]) -> str:
+    return b"".join(pieces).decode()
+
+
+def test_fitsverify_finds_nothing(tmp_path: Path) -> None:
+    if shutil.which("fitsverify") is None:
+        pytest.skip("install the Debian package fitsverify")
+    for name, rows in (("none", []), ("some", [ROW, ObsCoreRow(), ObsCoreRow(obs_id="2")] * 200)):
+        path = tmp_path / f"{name}.fits"
+        path.write_bytes(b"".join(plaintable.fits_table(rows)))
+        done = subprocess.run(["fitsverify", "-q", str(path)], capture_output=True, text=True, check=False, timeout=300)
+        assert "OK" in done.stdout, done.stdout
 
 
 @dataclass
@@ -272,14 +302,59 @@ def test_formats_and_errors(place: Place, job: str) -> None:
     assert len(read(answer.content, "ecsv")) >= 1
     assert place.get().headers["Content-Type"] == "application/x-votable+xml; charset=UTF-8"
     for query, words in (("?MAXREC=-1", "MAXREC: '-1' came; a whole number from 0 on is allowed"),
-                         ("?responseFormat=pdf", "application/x-votable+xml and text/ecsv are allowed")):  # fmt: skip
+                         ("?responseFormat=pdf", "application/json and application/fits are allowed"),
+                         ("?POS=CIRCLE+10+20+1", "POS: no such parameter; there are MAXREC, RESPON")):  # fmt: skip
         answer = place.get(query, Accept="text/html")
         assert answer.status_code == 400
         assert answer.headers["Content-Type"] == "application/x-votable+xml"
         assert 'name="QUERY_STATUS" value="ERROR"' in answer.text
         assert words in answer.text
+    assert len(place.get("?REQUEST=query&LANG=ADQL&version=1&RUNID=a&share=x").content) > 1000
+    posted = requests.post(f"{place.url}/obscore", data={"MAXREC": "0"}, timeout=300)
+    assert (posted.status_code, len(read(posted.content, "votable"))) == (200, 0)
     head = requests.head(f"{place.url}/obscore", timeout=300)
     assert (head.status_code, head.content) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("word", "mime", "form"),
+    [
+        ("csv", "text/csv; charset=UTF-8; header=present", "ascii.csv"),
+        ("text/tab-separated-values", "text/tab-separated-values; charset=UTF-8", "ascii.tab"),
+        ("FITS", "application/fits", "fits"),
+        ("application/json", "application/json", "json"),
+    ],
+)
+def test_each_format_holds_the_same_table(place: Place, job: str, word: str, mime: str, form: str) -> None:
+    answer = place.get(f"?RESPONSEFORMAT={word}")
+    assert answer.headers["Content-Type"] == mime
+    if form == "json":
+        document = answer.json()
+        names = [column["name"] for column in document["metadata"]]
+        found = [{name: value for name, value in zip(names, row, strict=True) if value is not None}
+                 for row in document["data"]]  # fmt: skip
+    else:
+        content = io.BytesIO(answer.content) if form == "fits" else answer.text
+        as_text = {} if form == "fits" else {"converters": dict.fromkeys(("obs_id", "proposal_id"), str)}
+        written = Table.read(content, format=form, **as_text)
+        names = written.colnames
+        found = [{name: value for name, value in values(row, names).items() if value == value} for row in written]
+    rows = place.rows()
+    assert names == rows.colnames
+    for ours, expected in zip(found, [values(row, names) for row in rows], strict=True):
+        kept = {name: value for name, value in expected.items() if not isinstance(value, str)}
+        assert {name: ours[name] for name in kept} == pytest.approx(kept)
+        assert {name: str(ours[name]) for name in expected.keys() - kept} == {
+            name: expected[name] for name in expected.keys() - kept
+        }
+
+
+def test_pyvo_follows_a_row_to_its_links(place: Place, job: str) -> None:
+    found = TAPResults.from_result_url(f"{place.url}/obscore")
+    row = next(row for row in found if job.rpartition("/")[2] in str(row["obs_publisher_did"]))
+    links = row.getdatalink()
+    (this,) = links.bysemantics("#this", include_narrower=False)
+    assert str(this.access_url) == row["access_url"]
 
 
 def test_rows_are_kept_and_files_count(place: Place, spectrum: Path) -> None:
@@ -379,6 +454,12 @@ def test_who_publishes_and_who_may_have_it_is_told_by_the_configuration(tmp_path
         place = Place(served, tmp_path / "data")
         (old,) = place.rows()
         assert (old["publisher_id"], old["data_rights"]) == ("ivo://x.org/uws", "public")
+        # the publisher's own name for it stays whatever the address of the server is; both are understood
+        result_id = str(old["access_url"]).split("/")[-2]
+        assert old["obs_publisher_did"] == f"ivo://x.org/uws?{result_id}"
+        for identifier in (old["obs_publisher_did"], row["obs_publisher_did"]):
+            links = DatalinkResults.from_result_url(f"{served.url}/datalink?{urlencode({'ID': identifier})}")
+            assert [str(link.access_url) for link in links if link.semantics == "#this"] == [old["access_url"]]
         paths = [file_of(place, made(place, spectrum))]
         asked = client.create(f"{served.url}/rest/spectrum", {"eventlist": events.name})
         job = client.follow(asked, lambda state: None)

@@ -16,7 +16,8 @@ from lxml import etree
 
 from processes import until
 from serving import Served, running_server
-from uwsjobs import UWS, change, create, document, listed, phase, reached, write_definitions
+from uws_server.protocol import cors
+from uwsjobs import UWS, change, create, define, document, listed, phase, reached, write_definitions
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +164,66 @@ def test_options_and_405_tell_every_method(server: str) -> None:
         refused = send("PATCH", address)
         assert (refused.status_code, refused.headers["Allow"]) == (405, allowed)
     assert send("OPTIONS", f"{server}/nothing").status_code == 404
+
+
+def test_a_post_that_brings_nothing_is_no_redirection_without_end(server: str) -> None:
+    """What `curl -L -X POST` makes of the redirection that answers a change."""
+    job = create(server)
+    for address in (job, f"{job}/parameters"):
+        refused = send("POST", address)
+        assert (refused.status_code, refused.text.partition(":")[0]) == (400, "nothing came")
+    assert send("POST", f"{job}?PHASE=RUN").status_code == 303, "a query string is something"
+
+
+def test_what_dali_may_send_to_any_service_is_passed_over(server: str) -> None:
+    job = create(server, MAXREC="10", version="1.1", REQUEST="doQuery", Lang="ADQL", text="hello")
+    assert listed_parameters(job) == {"text", "seconds", "fail"}
+    assert send("POST", f"{server}/rest/dummy", data={"MAXRECS": "1"}).status_code == 400
+
+
+def listed_parameters(job: str) -> set[str]:
+    return {str(each.get("id")) for each in document(job).iter(f"{UWS}parameter")}
+
+
+def test_the_main_result_is_found_by_the_name_that_dali_gives_it(tmp_path: Path) -> None:
+    script = "mkdir -p results; echo 1 > results/curve.txt; echo 2 > results/other.txt\n"
+    define(tmp_path / "definitions", "curve", script, results=[{"name": "curve", "file": "curve.txt"}])
+    with running_server(tmp_path / "data", definitions=tmp_path / "definitions") as served:
+        job = create(served.url, "curve", PHASE="RUN")
+        reached(job, "COMPLETED")
+        answer = send("GET", f"{job}/results/result")
+        assert (answer.status_code, answer.headers["Location"]) == (303, f"{job}/results/curve")
+        assert requests.get(f"{job}/results/result", timeout=300).text == "1\n"
+
+
+def test_pages_of_other_sites_read_what_is_public_by_construction(server: str) -> None:
+    job = create(server, PHASE="RUN")
+    reached(job, "COMPLETED")
+    store = document(job).xpath("string(//*[local-name()='result'][1]/@*[local-name()='href'])")
+    links = requests.get(f"{server}/datalink", params={"ID": job}, timeout=300).text
+    stored = re.search(rf"{server}/store/[0-9a-f]+/result.txt", links)
+    assert store
+    assert stored
+    private = (f"{server}/rest/dummy", job, f"{server}/obscore", f"{server}/datalink?ID={job}")
+    for address, shared in ((stored[0], True), (f"{server}/jdl/dummy", True), *((one, False) for one in private)):
+        answer = send("GET", address, headers={"Origin": "https://example.org"})
+        assert answer.status_code == 200
+        assert answer.headers.get("Access-Control-Allow-Origin") == ("*" if shared else None), address
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+    asked = send(
+        "OPTIONS", stored[0], headers={"Origin": "https://example.org", "Access-Control-Request-Headers": "range"}
+    )
+    assert (asked.status_code, "Range" in asked.headers["Access-Control-Allow-Headers"]) == (204, True)
+    part = send("GET", stored[0], headers={"Range": "bytes=0-1", "Origin": "https://example.org"})
+    assert "Content-Range" in part.headers["Access-Control-Expose-Headers"]
+
+
+@pytest.mark.parametrize("path", ["/obscore", "/datalink", "/capabilities", "/availability"])
+def test_tables_of_a_server_for_others_may_be_read_by_pages_of_others(path: str) -> None:
+    assert ("Access-Control-Allow-Origin", "*") in cors.headers("GET", path, True)
+    assert cors.headers("GET", path, False) == ()
+    assert cors.headers("POST", path, True) == ()
+    assert cors.headers("GET", f"{path}/x", True) == ()
 
 
 def test_a_job_sent_to_a_page_is_told_where_jobs_are_made(server: str) -> None:
