@@ -17,6 +17,7 @@ from typing import IO, Final
 from provenance import obscore
 from provenance.fits import cards, changes, hdus
 from provenance.fits.cards import BLOCK
+from provenance.fits.faults import FaultKind
 from provenance.fits.hdus import Hdu, Layout
 from provenance.obscore import ALL_COLUMNS, Column, ObsCoreRow
 from provenance.steps import Step, dump, parse
@@ -64,8 +65,9 @@ def write(path: str | Path, row: ObsCoreRow, steps: Iterable[Step]) -> None:
     """Write the VO-TAGS of a FITS file, gzipped or not, or replace those that it has.
 
     Where a plain file has none, the extension is appended after its last HDU and nothing else is touched: this takes as
-    long for a large file as for a small one. Where it has some, or is gzipped, a new file is written next to it and
-    renamed. Tags that a crash left half-written are replaced. If the disk is full, the file stays as it was.
+    long for a large file as for a small one. Where it has some, is gzipped, or something that is no HDU stands at its
+    end (it stays there), a new file is written next to it and renamed. A last block that is not filled up is filled.
+    Tags that a crash left half-written are replaced. If the disk is full, the file stays as it was.
 
     Parameters
     ----------
@@ -89,12 +91,15 @@ def write(path: str | Path, row: ObsCoreRow, steps: Iterable[Step]) -> None:
     path = Path(path)
     with changes.opened_to_change(path) as (stream, place):
         layout = _own_layout(path, stream)
-        kept = [hdu for hdu in layout.hdus if not _is_tags(hdu)]
+        kept = [hdu for hdu in layout.readable if not _is_tags(hdu)]
         try:
-            if len(kept) == len(layout.hdus):
-                changes.append(stream, layout.end, block)
+            if len(kept) < len(layout.readable) or _tail(layout) is not None:
+                changes.rewrite(stream, place, kept, block, _tail(layout))
+            elif layout.unpadded:
+                length = stream.seek(0, 2)
+                changes.append(stream, length, changes.filling(layout.unpadded, length) + block)
             else:
-                changes.rewrite(stream, place, kept, block)
+                changes.append(stream, layout.end, block)
         except OSError as error:
             reason = error.strerror or error
             raise TagsError(f"{path}: VO-TAGS cannot be written: {reason}; the file is as it was") from error
@@ -136,7 +141,7 @@ def check(path: str | Path) -> tuple[str, ...]:
     try:
         with hdus.opened(path) as (stream, limit):
             layout = hdus.scan(stream, limit)
-            found = [str(layout.fault)] if layout.fault else []
+            found = [] if layout.is_sound else [str(layout.fault)]
             tagged = _tagged(layout)
             if not tagged:
                 return (*found, f"there is no extension {EXTNAME}")
@@ -156,14 +161,14 @@ def strip(path: str | Path) -> bool:
     path = Path(path)
     with changes.opened_to_change(path) as (stream, place):
         layout = _own_layout(path, stream)
-        kept = [hdu for hdu in layout.hdus if not _is_tags(hdu)]
-        if len(kept) == len(layout.hdus) and not layout.fault:
+        kept = [hdu for hdu in layout.readable if not _is_tags(hdu)]
+        if len(kept) == len(layout.readable) and layout.is_sound:
             return False
         try:
-            if kept[-1].end == sum(hdu.end - hdu.start for hdu in kept):
+            if kept[-1].end == sum(hdu.end - hdu.start for hdu in kept) and _tail(layout) is None:
                 changes.cut(stream, kept[-1].end)
             else:
-                changes.rewrite(stream, place, kept, b"")
+                changes.rewrite(stream, place, kept, b"", _tail(layout))
         except OSError as error:
             reason = error.strerror or error
             raise TagsError(f"{path}: VO-TAGS cannot be taken out: {reason}; the file is as it was") from error
@@ -252,10 +257,10 @@ def _own_layout(path: Path, stream: IO[bytes]) -> Layout:
     """The HDUs of a file that is to be changed. Raises TagsError unless it is sound but for half-written tags."""
     stream.seek(0, 2)
     layout = hdus.scan(stream, stream.tell())
-    if not layout.hdus:
+    if not layout.readable:
         raise TagsError(f"{path}: no FITS file: {layout.fault}")
     stream.seek(layout.end)
-    if layout.fault and not _is_tags(Hdu(0, 0, 0, 0, stream.read(BLOCK))):
+    if not layout.is_sound and not _is_tags(Hdu(0, 0, 0, 0, stream.read(BLOCK))):
         raise TagsError(f"{path}: {layout.fault}; make the file anew before it is tagged")
     for hdu in _tagged(layout):
         if not _is_tags(hdu):
@@ -267,8 +272,8 @@ def _own_layout(path: Path, stream: IO[bytes]) -> Layout:
 def _only(path: Path, layout: Layout) -> Hdu | None:
     """The extension of this name; None where there is none. Raises TagsError for several, or for no FITS file."""
     tagged = _tagged(layout)
-    if not layout.hdus or (layout.fault and not tagged):
-        raise TagsError(f"{path}: {'no whole' if layout.hdus else 'no'} FITS file: {layout.fault}")
+    if not layout.readable or not (layout.is_sound or tagged):
+        raise TagsError(f"{path}: {'no whole' if layout.readable else 'no'} FITS file: {layout.fault}")
     if len(tagged) > 1:
         raise TagsError(f"{path}: has {len(tagged)} extensions {EXTNAME}, HDUs {_numbers(tagged)}; one is expected")
     return tagged[0] if tagged else None
@@ -276,7 +281,12 @@ def _only(path: Path, layout: Layout) -> Hdu | None:
 
 def _tagged(layout: Layout) -> list[Hdu]:
     """The extensions of this name."""
-    return [hdu for hdu in layout.hdus if hdu.kind and hdu.name == EXTNAME]
+    return [hdu for hdu in layout.readable if hdu.kind and hdu.name == EXTNAME]
+
+
+def _tail(layout: Layout) -> int | None:
+    """The byte where what is no HDU begins, behind the last one of a sound file; None where nothing stands there."""
+    return layout.end if layout.fault and layout.fault.kind is FaultKind.TRAILING else None
 
 
 def _is_tags(hdu: Hdu) -> bool:

@@ -44,14 +44,14 @@ def opened_to_change(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
 
 
 def append(stream: IO[bytes], at: int, block: bytes) -> None:
-    """Append bytes behind the last HDU and sync them to disk.
+    """Append bytes to a file and sync them to disk.
 
     Parameters
     ----------
     stream
         The file, open to write.
     at
-        The byte where the last HDU ends; what stands behind it is cut off.
+        The byte where they begin; what stands behind it is cut off.
     block
         What to write.
 
@@ -72,8 +72,8 @@ def append(stream: IO[bytes], at: int, block: bytes) -> None:
             stream.truncate(at)
 
 
-def rewrite(stream: IO[bytes], path: Path, kept: Iterable[Hdu], block: bytes) -> None:
-    """Replace a file by some of its HDUs, byte for byte, and a block behind them.
+def rewrite(stream: IO[bytes], path: Path, kept: Iterable[Hdu], block: bytes, tail: int | None = None) -> None:
+    """Replace a file by some of its HDUs, byte for byte, a block behind them, and what stands behind its last HDU.
 
     The new file is written beside the old one and takes its place when it is whole; a symbolic link goes on pointing
     to it, other hard links keep the old content.
@@ -88,16 +88,28 @@ def rewrite(stream: IO[bytes], path: Path, kept: Iterable[Hdu], block: bytes) ->
         The HDUs to copy, in their order.
     block
         What to write behind them.
+    tail
+        The byte where what is no HDU begins, which is copied too; None where there is none. The last block of an HDU
+        that is not filled up is.
 
     Raises
     ------
     OSError
         There is no room; the old file then stays.
     """
+    length = stream.seek(0, os.SEEK_END)
     with atomic.replacing(path.resolve(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode)) as new:
         for hdu in kept:
-            _copy(stream, new, hdu)
+            _copy(stream, new, hdu.start, min(hdu.end, length))
+            _write_all(new, filling(hdu, length))
         _write_all(new, block)
+        if tail is not None:
+            _copy(stream, new, tail, length)
+
+
+def filling(hdu: Hdu, length: int) -> bytes:
+    """Return the bytes that fill up the last block of an HDU in a file of some length; none where it is full."""
+    return hdu.filling * max(hdu.end - length, 0)
 
 
 def cut(stream: IO[bytes], at: int) -> None:
@@ -113,9 +125,9 @@ def _write_all(stream: IO[bytes], block: bytes) -> None:
         rest = rest[stream.write(rest) :]
 
 
-def _copy(stream: IO[bytes], new: IO[bytes], hdu: Hdu) -> None:
-    stream.seek(hdu.start)
-    rest = hdu.end - hdu.start
+def _copy(stream: IO[bytes], new: IO[bytes], start: int, end: int) -> None:
+    stream.seek(start)
+    rest = end - start
     while rest:
         chunk = stream.read(min(rest, _COPY_CHUNK))
         if not chunk:

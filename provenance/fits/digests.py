@@ -1,7 +1,8 @@
 """The SHA-256 of a file, and of its science: the file without its VO-TAGS.
 
 A product cannot hold the hash of all its bytes: the step list in its VO-TAGS would change them. So a step gives of each
-product the hash of what `votags.strip` leaves: strip a copy, hash it, compare.
+product the hash of what `votags.strip` leaves: strip a copy, hash it, compare. A last block that is not filled up
+counts as filled up, which writing the VO-TAGS does.
 """
 
 from __future__ import annotations
@@ -63,23 +64,34 @@ def _of_gzipped(stream: IO[bytes], path: Path) -> Digests:
 def _hashes(stream: IO[bytes], limit: int | None = None) -> tuple[str, str, bool]:
     """Return the hashes of all bytes and of all but VO-TAGS, and whether it is FITS; nothing beyond `limit` is."""
     is_fits = stream.read(len(hdus.OPENING)) == hdus.OPENING
-    tags = _tags(stream, limit) if is_fits else []
+    tags, fill = _tags_and_filling(stream, limit) if is_fits else ([], b"")
     whole = hashlib.sha256()
-    science = hashlib.sha256() if tags else whole
+    science = hashlib.sha256() if tags or fill else whole
     both, at = {whole, science}, 0
     for hdu in tags:
         _feed(stream, at, hdu.start, *both)
         _feed(stream, hdu.start, hdu.end, whole)
         at = hdu.end
     _feed(stream, at, limit, *both)
+    if fill:
+        science.update(fill)
     return whole.hexdigest(), science.hexdigest(), is_fits and not (limit and stream.read(1))
 
 
-def _tags(stream: IO[bytes], limit: int | None) -> list[hdus.Hdu]:
-    """Return the VO-TAGS of an open FITS file; none where they cannot be found, so that nothing is left out."""
-    if limit is None:
-        limit = stream.seek(0, 2)
-    return [hdu for hdu in hdus.scan(stream, limit).hdus if hdu.kind and hdu.name == hdus.TAGS_EXTNAME]
+def _tags_and_filling(stream: IO[bytes], limit: int | None) -> tuple[list[hdus.Hdu], bytes]:
+    """Return the VO-TAGS of an open FITS file, and what the last block of its science lacks.
+
+    There are none where they cannot be found, so that nothing is left out.
+    """
+    length = stream.seek(0, 2) if limit is None else limit
+    layout = hdus.scan(stream, length)
+    tags = [hdu for hdu in layout.readable if hdu.kind and hdu.name == hdus.TAGS_EXTNAME]
+    last = layout.unpadded
+    if last is None or last in tags:
+        return tags, b""
+    if limit is not None:  # how long an inflated file is, only its end tells
+        length = stream.seek(last.end)
+    return tags, last.filling * max(last.end - length, 0)
 
 
 def _feed(stream: IO[bytes], start: int, end: int | None, *hashes: Any) -> None:

@@ -15,6 +15,8 @@ class FaultKind(Enum):
     """The file does not begin as FITS does."""
     TRAILING = auto()
     """What stands behind the last HDU is no extension; the standard allows it there (FITS Standard 4.0, 3.5)."""
+    HEADER_LOST = auto()
+    """Between two HDUs stands what is no header, so that those behind it are out of reach."""
     HEADER_CUT = auto()
     """The file ends in a header."""
     HEADER_LONG = auto()
@@ -42,6 +44,11 @@ class Fault:
     hdu: str
     words: str
     data_end: int = 0
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether the data of all HDUs are there: the file is sound, if untidy at its end."""
+        return self.kind in (FaultKind.TRAILING, FaultKind.UNPADDED)
 
     def __str__(self) -> str:
         if self.kind in (FaultKind.DATA_CUT, FaultKind.UNPADDED):

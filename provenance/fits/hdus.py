@@ -77,6 +77,11 @@ class Hdu:
         """What the HDU is called in a sentence: HDU 1 (EVENTS)."""
         return _title(self.index, self.name)
 
+    @property
+    def filling(self) -> bytes:
+        """What the last block of its data is filled up with: blanks in ASCII tables, else zeros."""
+        return b" " if self.kind == "TABLE" else b"\0"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -94,6 +99,11 @@ class Layout:
     def readable(self) -> tuple[Hdu, ...]:
         """The HDUs whose data are all there."""
         return self.hdus if self.unpadded is None else (*self.hdus, self.unpadded)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the data of all HDUs are there, be it that the end of the file is untidy."""
+        return self.fault is None or self.fault.is_harmless
 
 
 class _FaultyError(Exception):
@@ -182,17 +192,37 @@ def _header(stream: IO[bytes], start: int, index: int) -> bytes:
         if not blocks and not block:
             return b""
         if not blocks and not block.startswith(opening):
-            kind = FaultKind.TRAILING if index else FaultKind.NOT_FITS
-            words = f"no header begins ({opening.rstrip(b'= ').decode()} is expected, {block[:8]!r} came)"
-            raise _FaultyError(Fault(kind, start, _title(index), words))
-        if len(block) < BLOCK:
-            words = "a header has no END: the file was cut short"
+            raise _FaultyError(_no_header(stream, start, index, block))
+        is_last = any(block.startswith(b"END     ", at) for at in _ends(block))
+        if len(block) < BLOCK:  # were it whole but for its filling, the HDUs behind it could be missing all the same
+            words = f"a header {'fills no whole block' if is_last else 'has no END'}: the file was cut short"
             raise _FaultyError(Fault(FaultKind.HEADER_CUT, start, _title(index), words))
         blocks.append(block)
-        if any(block.startswith(b"END     ", at) for at in _ends(block)):
+        if is_last:
             return b"".join(blocks)
     words = f"a header is longer than {MAX_HEADER} bytes"
     raise _FaultyError(Fault(FaultKind.HEADER_LONG, start, _title(index), words))
+
+
+def _no_header(stream: IO[bytes], start: int, index: int, block: bytes) -> Fault:
+    """Return the fault of a file in which no header begins with the block where one should.
+
+    Behind the last HDU anything may stand, but neither a header without its beginning nor, in a later block, a header.
+    """
+    opening = b"XTENSION=" if index else OPENING
+    words = f"no header begins ({opening.rstrip(b'= ').decode()} is expected, {block[:8]!r} came)"
+    if not index:
+        return Fault(FaultKind.NOT_FITS, start, _title(index), words)
+    if cards.offset(block, "BITPIX") is not None:
+        return Fault(FaultKind.HEADER_LOST, start, _title(index), f"{words}: the file is damaged")
+    for at in range(start + BLOCK, start + MAX_HEADERS, BLOCK):
+        following = stream.read(BLOCK)
+        if following.startswith(opening):
+            words += f", but one at byte {at}: the file is damaged"
+            return Fault(FaultKind.HEADER_LOST, start, _title(index), words)
+        if len(following) < BLOCK:
+            break
+    return Fault(FaultKind.TRAILING, start, _title(index), words)
 
 
 def _ends(block: bytes) -> Iterator[int]:
@@ -217,6 +247,7 @@ def _whole_hdu(stream: IO[bytes], start: int, index: int, header: bytes, limit: 
         return hdu
     words = f"should end at byte {hdu.end} but the file ends before: it was cut short"
     if data_end <= limit and _reaches(stream, data_end):
+        words = f"is whole, but its last block is not filled up to byte {hdu.end}"
         raise _FaultyError(Fault(FaultKind.UNPADDED, start, hdu.title, words, data_end), hdu)
     raise _FaultyError(Fault(FaultKind.DATA_CUT, start, hdu.title, words, data_end))
 

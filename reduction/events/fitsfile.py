@@ -24,9 +24,6 @@ Header = Mapping[str, Value]
 MAX_HDUS = 2000
 """Most HDUs of a file; a pn event list has 64."""
 
-_HARMLESS = (FaultKind.TRAILING, FaultKind.UNPADDED)
-"""Faults of a file whose data are all there."""
-
 _PACKERS = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"PK\x03\x04", "zip"), (b"\x1f\x9d", "compress"),
             (b"\xfd7zXZ", "xz"))  # fmt: skip
 
@@ -99,7 +96,7 @@ def scan(path: Path, parameter: str, name: str = "") -> FitsFile:
     name = name or path.name
     with path.open("rb") as stream:
         layout = hdus.scan(stream, size)
-    if layout.fault is not None and layout.fault.kind not in _HARMLESS:
+    if layout.fault is not None and not layout.fault.is_harmless:
         raise ReductionError(_sentence(layout.fault, path, name), parameter)
     if len(layout.readable) > MAX_HDUS:
         raise ReductionError(f"{name} has more than {MAX_HDUS} HDUs", parameter)

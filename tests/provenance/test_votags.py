@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import gzip
 import hashlib
+import io
 import multiprocessing
 import os
 import re
@@ -276,7 +277,8 @@ def test_half_written_tags_are_replaced(product: Path) -> None:
     original = product.read_bytes()
     votags.write(product, ROW, STEPS)
     whole = product.read_bytes()
-    for length in [len(original) + 800, len(original) + 2880, len(original) + 5000, len(whole) - 1]:
+    end_of_cell = len(whole.rstrip(b" "))
+    for length in [len(original) + 800, len(original) + 2880, len(original) + 3000, end_of_cell - 1]:
         product.write_bytes(whole[:length])
         with pytest.raises(TagsError, match="cut short"):
             votags.read(product)
@@ -287,12 +289,74 @@ def test_half_written_tags_are_replaced(product: Path) -> None:
         assert product.read_bytes() == original
 
 
+def test_tags_whose_last_block_is_not_filled_up_are_whole(product: Path) -> None:
+    original = product.read_bytes()
+    votags.write(product, ROW, STEPS)
+    whole = product.read_bytes()
+    product.write_bytes(whole.rstrip(b" "))
+    assert len(product.read_bytes()) < len(whole)
+    assert votags.read(product) == votags.Tags(ROW, STEPS)
+    assert votags.check(product) == ()
+    assert digests(product).science == hashlib.sha256(original).hexdigest()
+    votags.write(product, ROW, STEPS)
+    assert product.read_bytes() == whole
+    product.write_bytes(whole.rstrip(b" "))
+    assert votags.strip(product) is True
+    assert product.read_bytes() == original
+
+
+UNTIDY: dict[str, Callable[[bytes], bytes]] = {
+    "a block of NULs": lambda content: content + bytes(2880),
+    "some NULs": lambda content: content + bytes(512),
+    "some blanks": lambda content: content + b" " * 100,
+    "a special record": lambda content: content + b"NOTES   of the operator".ljust(2880),
+    "a block that lacks a byte": lambda content: content[:-1],
+    "a block that is not filled up": lambda content: content.rstrip(b"\0").ljust(len(content) - 2880 + 1, b"\0"),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", UNTIDY)
+def test_a_sound_file_is_tagged_however_it_ends(product: Path, name: str, packed: bool) -> None:
+    """FITS Standard 4.0, 3.5: special records may follow the last HDU."""
+    whole = product.read_bytes()
+    untidy = UNTIDY[name](whole)
+    tail = untidy[len(whole) :]
+    assert untidy != whole
+    product.write_bytes(gzip.compress(untidy) if packed else untidy)
+    assert votags.read(product) is None
+    science = digests(product).science
+    for _ in range(2):  # appended, then in the place of the first
+        votags.write(product, ROW, STEPS)
+        assert votags.read(product) == votags.Tags(ROW, STEPS)
+        assert votags.check(product) == ()
+        assert (digests(product).science, digests(product).is_fits) == (science, True)
+        content = gzip.decompress(product.read_bytes()) if packed else product.read_bytes()
+        assert content.startswith(whole)
+        assert content.endswith(tail)
+        with fits.open(io.BytesIO(content[: len(content) - len(tail)])) as opened:
+            assert [hdu.name for hdu in opened] == ["PRIMARY", "IMAGE", "EVENTS", "VO-TAGS"]
+    assert votags.strip(product) is True
+    left = gzip.decompress(product.read_bytes()) if packed else product.read_bytes()
+    assert left == whole + tail
+    assert hashlib.sha256(left).hexdigest() == science
+
+
+def test_a_header_that_fills_no_block_is_cut(tmp_path: Path) -> None:
+    """Nothing tells such a file from one whose later HDUs are lost."""
+    path = tmp_path / "bare.fits"
+    path.write_bytes(b"".join(map(raw_card, ["SIMPLE  =                    T", "BITPIX  =                    8",
+                                             "NAXIS   =                    0", "END"])))  # fmt: skip
+    with pytest.raises(TagsError, match="a header fills no whole block: the file was cut short"):
+        votags.write(path, ROW, STEPS)
+
+
 @pytest.mark.parametrize(("spoil", "words"), [
-    (lambda content: content[:-1], "cut short"),
     (lambda content: content[:-2880], "cut short"),
     (lambda content: content[:4000], "cut short"),
-    (lambda content: content + b"\0" * 2880, "no header begins"),
-    (lambda content: content + b"\0" * 10, "no header begins"),
+    (lambda content: content.replace(b"XTENSION= 'BIN", b"XTENZION= 'BIN"), "no header begins .*damaged"),
+    (lambda content: content[:2880] + bytes(2880) + content[2880:],
+     "no header begins .*, but one at byte .*: the file is damaged"),
     (lambda content: b"", "the file is empty"),
     (lambda content: b"<VOTABLE/>" * 500, "no FITS file"),
     (lambda content: content.replace(b"END".ljust(80), b" " * 80), "no END"),
