@@ -5,12 +5,13 @@ A large table is never loaded, and no row is copied before someone has looked at
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from provenance.fits import columns, hdus
 from provenance.fits.columns import MAX_ROW, Column, Rows
@@ -55,6 +56,11 @@ class Table:
         if len(data) < size:
             raise FitsError(f"{self.file} ends inside {self.title}: the file changed while it was read")
         return np.frombuffer(data, dtype=self.dtype)
+
+    def floats(self, stream: IO[bytes], names: Iterable[str]) -> list[npt.NDArray[np.float64]]:
+        """Read some columns of numbers, named in capitals, as `read` does; NaN where there is no value."""
+        rows = self.read(stream)
+        return [self.columns[name].floats(rows) for name in names]
 
     def chunks(self, path: Path, size_bytes: int = CHUNK_BYTES) -> Iterator[Rows]:
         """Go once through the rows of a plain file, about `size_bytes` at a time.

@@ -64,6 +64,11 @@ class Column:
         return self.letter in "BIJKED" and self.repeat == 1
 
     @property
+    def form(self) -> str:
+        """The format of a cell, as TFORMn has it."""
+        return f"{self.repeat}{self.letter}"
+
+    @property
     def kind(self) -> str:
         """What the column holds, in words: numbers, text, logical, bits, complex, of variable length."""
         return _WORDS.get(self.letter, "numbers")

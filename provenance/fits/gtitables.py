@@ -1,4 +1,4 @@
-"""Tables of good time intervals: which HDUs they are, and the starts and stops that they hold.
+"""Tables of good time intervals, binary or ASCII: which HDUs they are, and the starts and stops that they hold.
 
 Source: OGIP/93-003 (HDUCLAS1 = 'GTI', columns START and STOP). What the times count from is left to the caller.
 """
@@ -13,8 +13,9 @@ from typing import IO, Final
 import numpy as np
 import numpy.typing as npt
 
-from provenance.fits import bintable
+from provenance.fits import asciitable, bintable
 from provenance.fits.hdus import Hdu
+from provenance.fits.timing import unit_of
 from provenance.text.errors import FitsError
 
 Times = npt.NDArray[np.float64]
@@ -23,8 +24,8 @@ Times = npt.NDArray[np.float64]
 EDGES: Final = ("START", "STOP")
 """The columns of a table of good time intervals."""
 
-_SECONDS: Final = ("", "s", "sec", "second", "seconds")
 _NAME: Final = re.compile(r"(STDGTI|GTI)\d*")
+_BAD_TIMES: Final = re.compile(r".*(BTI|BAD).*")
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,27 @@ class GoodTimes:
 
 
 def gti_tables(hdus: Iterable[Hdu]) -> list[Hdu]:
-    """Return those of some HDUs that are tables of good time intervals."""
-    return [hdu for hdu in hdus if is_gti(hdu)]
+    """Return those of some HDUs that are tables of good time intervals.
+
+    Those by convention (`is_gti`) come first; where there are none, those that are so by their name and columns, such
+    as FLAREGTI or SRC_GTIS.
+    """
+    every = list(hdus)
+    return [hdu for hdu in every if is_gti(hdu)] or [hdu for hdu in interval_tables(every) if "GTI" in hdu.name]
+
+
+def interval_tables(hdus: Iterable[Hdu]) -> list[Hdu]:
+    """Return those of some HDUs that have columns START and STOP, whatever their name, but for tables of bad times."""
+    return [hdu for hdu in hdus if not _BAD_TIMES.fullmatch(hdu.name) and _has_edges(hdu)]
 
 
 def is_gti(hdu: Hdu) -> bool:
-    """Tell whether an HDU is a table of good time intervals.
+    """Tell whether an HDU is by convention a table of good time intervals.
 
     It is if HDUCLAS1 says so, or its name is GTI or STDGTI and a number; by any other name that begins so, such as
     GTI_FILT, if it has columns START and STOP.
     """
-    if not hdu.is_table:
+    if not (hdu.is_table or hdu.kind == "TABLE"):
         return False
     if str(hdu.cards.get("HDUCLAS1") or "").strip().upper() == "GTI" or _NAME.fullmatch(hdu.name):
         return True
@@ -80,7 +91,7 @@ def read(stream: IO[bytes], hdu: Hdu, file: str = "the file") -> GoodTimes:
     FitsError
         The table has no columns START and STOP of numbers in one unit, or cannot be read.
     """
-    table = bintable.table(hdu, file)
+    table = _table(hdu, file)
     missing = [name for name in EDGES if name not in table.columns]
     if missing:
         names = ", ".join(table.columns)[:200]
@@ -88,13 +99,13 @@ def read(stream: IO[bytes], hdu: Hdu, file: str = "the file") -> GoodTimes:
     edges = [table.columns[name] for name in EDGES]
     for column in edges:
         if not column.is_number:
-            held = f"{column.kind} ({column.repeat}{column.letter})"
+            held = f"{column.kind} ({column.form})"
             raise FitsError(f"{table.title}: {column.name} is {held}; good times are numbers of seconds")
-    units = {_unit(column.unit) for column in edges if column.unit} or {_unit(str(hdu.cards.get("TIMEUNIT") or "s"))}
+    units = {unit_of(column.unit) for column in edges if column.unit}
+    units = units or {unit_of(str(hdu.cards.get("TIMEUNIT") or ""))}
     if len(units) > 1:
-        raise FitsError(f"{table.title} is in {', '.join(sorted(units))[:40]}; good times are read in s")
-    rows = table.read(stream)
-    start, stop = (column.floats(rows) for column in edges)
+        raise FitsError(f"{table.title} is in {', '.join(sorted(units))[:40]}; one unit is expected for both columns")
+    start, stop = table.floats(stream, EDGES)
     return GoodTimes(start, stop, units.pop())
 
 
@@ -109,14 +120,13 @@ def joined(start: Times, stop: Times) -> tuple[Times, Times]:
     return start[is_new], reached[is_last]
 
 
-def _unit(text: str) -> str:
-    """Return a unit as FITS writes it: s for seconds, however spelt."""
-    return "s" if text.strip().lower() in _SECONDS else text.strip()
+def _table(hdu: Hdu, file: str = "the file") -> bintable.Table | asciitable.TextTable:
+    return asciitable.table(hdu, file) if hdu.kind == "TABLE" else bintable.table(hdu, file)
 
 
 def _has_edges(hdu: Hdu) -> bool:
     try:
-        columns = bintable.table(hdu).columns
+        columns = _table(hdu).columns
     except FitsError:
         return False
     return set(EDGES) <= set(columns)

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from numbers import Real
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+
+_NUMERAL: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+)?", re.ASCII)
+
+
+def numeral(value: object) -> float | None:
+    """Return the finite number that a value is, or that its text says, as some programs write it; else None.
+
+    >>> numeral(" 7.5D-04 "), numeral(50814), numeral("many"), numeral(True)
+    (0.00075, 50814.0, None, None)
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        value = float(text.upper().replace("D", "E")) if _NUMERAL.fullmatch(text) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e300:
+        return None
+    return float(value)
 
 
 class Cards:
@@ -38,9 +53,11 @@ class Cards:
     def number(self, keyword: str) -> float | None:
         """Return the finite number of a keyword; None when it is absent or no number."""
         value = self.value(keyword)
-        if isinstance(value, bool) or not isinstance(value, Real) or not abs(value) < 1e300:
-            return None
-        return float(value)
+        return None if isinstance(value, str) else numeral(value)
+
+    def numeral(self, keyword: str) -> float | None:
+        """Return the finite number of a keyword, also one that is written as text; None when there is none."""
+        return numeral(self.value(keyword))
 
     def texts(self, keywords: re.Pattern[str]) -> Iterator[tuple[str, str]]:
         """Yield the keywords that match as a whole and hold text, with the text."""

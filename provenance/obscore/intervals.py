@@ -15,6 +15,7 @@ import numpy as np
 from provenance.fits import gtitables
 from provenance.fits.hdus import Hdu
 from provenance.fits.headers import Cards
+from provenance.fits.timing import SECONDS
 from provenance.obscore import times
 from provenance.obscore.product import Found, Product
 from provenance.text.errors import FitsError
@@ -114,10 +115,10 @@ def _intervals(stream: IO[bytes], hdu: Hdu, product: Product) -> Intervals | Non
         table = gtitables.read(stream, hdu)
     except FitsError:
         return None
-    day = {"s": 86400.0, "d": 1.0}.get(table.unit)
-    cards = Cards(hdu.cards)
-    if day is None:
+    if table.unit not in SECONDS:
         return None
+    day = SECONDS["d"] / SECONDS[table.unit]
+    cards = Cards(hdu.cards)
     origin, later = times.mjd(cards, 0.0, product), times.mjd(cards, day, product, table.unit)
     if origin is None or later is None:
         return None

@@ -1,31 +1,35 @@
 """When a product was observed: its time keywords in the columns of ObsCore.
 
 Times are MJD on the scale TT, the one of X-ray missions: TSTART and TSTOP of the science header, else the earliest and
-latest of any header (its good time intervals), else DATE-OBS and DATE-END.
+latest of any header (its good time intervals), else DATE-OBS and DATE-END, with TIME-OBS and TIME-END where these are
+days only. What times count from is read by `fits.timing`.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from datetime import date
 from typing import Final
 
+from provenance.fits import timing
 from provenance.fits.headers import Cards
+from provenance.fits.timing import TimeOrigin
 from provenance.obscore.product import Found, Product, one_bin
+from provenance.text.errors import FitsError
 
-_TT_SCALES: Final = frozenset({"TT", "TDT", "ET", "TDB"})  # TDB is never 2 ms away from TT
+_TT_SCALES: Final = frozenset({"TT", "TDB"})  # TDB is never 2 ms away from TT
 _DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(\.\d*)?)?Z?")
-_DAYS: Final = {"": 86400.0, "s": 86400.0, "d": 1.0}
-"""How many of a unit make a day."""
+_OLD_DATE: Final = re.compile(r"(\d\d)/(\d\d)/(\d\d)")
+"""A day of the 20th century as FITS wrote it until 1999: DD/MM/YY."""
 _MJD_LIMITS: Final = (0.0, 200_000.0)
 
 
 def columns(product: Product) -> Found:
     """Derive the columns of the time axis: start, end, exposure, resolution, bins (-1 for events, in none of them)."""
     start, stop = _span(product)
-    is_timed = any(_reference(cards) is not None for cards in product.headers) and product.type != "measurements"
-    exposures = [product.number(keyword) for keyword in ("EXPOSURE", "LIVETIME", "ONTIME")]
+    origins = [_origin(cards, product) for cards in product.headers if product.type != "measurements"]
+    is_timed = any(origin is not None and origin.day is not None for origin in origins)
+    exposures = [cards.numeral(keyword) for keyword in ("EXPOSURE", "LIVETIME", "ONTIME") for cards in product.main]
     return {
         "t_min": start,
         "t_max": stop,
@@ -57,7 +61,7 @@ def _span(product: Product) -> tuple[float | None, float | None]:
 
 def _mjd(cards: Cards, keyword: str, product: Product) -> float | None:
     """Return a time keyword as MJD (TT); None when it is absent or has no reference."""
-    time = cards.number(keyword)
+    time = timing.moment(cards, keyword)
     return None if time is None else mjd(cards, time, product)
 
 
@@ -67,36 +71,30 @@ def mjd(cards: Cards, time: float, product: Product, unit: str = "") -> float | 
     Parameters
     ----------
     cards
-        The header that the time belongs to: its MJDREF, TIMEZERO, TIMESYS and TIMEUNIT, or those of a main header where
-        it has no MJDREF.
+        The header that the time belongs to; what it does not say of its times, the main headers say.
     time
         The time in `unit`.
     product
         The product whose main headers are asked.
     unit
-        s or d; empty for TIMEUNIT.
+        s, min, h or d; empty for TIMEUNIT.
 
     Returns
     -------
     float or None
         MJD (TT) in days; None where there is no reference, or its unit or time system is not known.
     """
-    origin = next((one for one in (cards, *product.main) if _reference(one) is not None), None)
-    if origin is None:
-        return None
-    own = _DAYS.get(origin.text("TIMEUNIT"))
-    day = _DAYS.get(unit) if unit else own
-    reference = _reference(origin)
-    if own is None or day is None or reference is None:
-        return None
-    elapsed = time * (own / day) + (origin.number("TIMEZERO") or 0.0)
-    return _terrestrial(reference + elapsed / own, origin.text("TIMESYS") or "TT")
+    origin = _origin(cards, product)
+    day = None if origin is None else origin.mjd(time, unit)
+    return None if origin is None or day is None else _terrestrial(day, origin.system or "TT")
 
 
-def _reference(cards: Cards) -> float | None:
-    """Return MJDREF, whole or in two parts; None when it is absent."""
-    whole, part = cards.number("MJDREFI"), cards.number("MJDREFF")
-    return cards.number("MJDREF") if whole is None else whole + (part or 0.0)
+def _origin(cards: Cards, product: Product) -> TimeOrigin | None:
+    """Return what the times of a header count from; None where a keyword of it cannot be read."""
+    try:
+        return timing.read(cards, *(each for each in product.main if each is not cards))
+    except FitsError:
+        return None
 
 
 def _date_mjd(product: Product, keyword: str) -> float | None:
@@ -105,30 +103,26 @@ def _date_mjd(product: Product, keyword: str) -> float | None:
     Its scale is TIMESYS, UTC where there is none (FITS Standard 4.0, 9.2.1); but XMM's are UTC although TIMESYS is TT:
     in real products the first good time begins within seconds of DATE-OBS read as UTC, a minute off as TT.
     """
-    match = _DATE.fullmatch(product.text(keyword))
-    if match is None:
-        return None
-    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
-    try:
-        days = _day_number(year, month, day)
-    except ValueError:
-        return None
-    fraction = float(f"0{match[7]}") if match[7] else 0.0
-    mjd = days + (hour * 3600 + minute * 60 + second + fraction) / 86400
-    return _terrestrial(mjd, "UTC" if product.is_xmm else product.text("TIMESYS") or "UTC")
+    text = product.text(keyword)
+    if old := _OLD_DATE.fullmatch(text):
+        text = f"19{old[3]}-{old[2]}-{old[1]}"
+    if "T" not in text and (time := product.text(keyword.replace("DATE", "TIME"))):
+        text = f"{text}T{time}"
+    day = timing.calendar_mjd(text)
+    scale = "UTC" if product.is_xmm else timing.system_of(product.text("TIMESYS")) or "UTC"
+    return None if day is None else _terrestrial(day, scale)
 
 
 def _terrestrial(mjd: float, scale: str) -> float | None:
     """Convert an MJD of some time scale to MJD (TT); None for an unknown scale and for dates outside _MJD_LIMITS."""
     if not _MJD_LIMITS[0] < mjd < _MJD_LIMITS[1]:
         return None
-    name = scale.upper()
-    if name in _TT_SCALES:
+    if scale in _TT_SCALES:
         return mjd
-    offsets = {"TAI": 32.184, "IAT": 32.184, "GPS": 51.184}
-    if name in offsets:
-        return mjd + offsets[name] / 86400
-    return mjd + (_leap_seconds(mjd) + 32.184) / 86400 if name in ("UTC", "GMT", "UT") else None
+    offsets = {"TAI": 32.184, "GPS": 51.184}
+    if scale in offsets:
+        return mjd + offsets[scale] / 86400
+    return mjd + (_leap_seconds(mjd) + 32.184) / 86400 if scale == "UTC" else None
 
 
 def _leap_seconds(mjd: float) -> float:
@@ -136,13 +130,9 @@ def _leap_seconds(mjd: float) -> float:
     from astropy.utils.iers import LeapSeconds
 
     table = LeapSeconds.from_erfa()
-    days = [_day_number(int(year), int(month), 1) for year, month in zip(table["year"], table["month"], strict=True)]
+    months = zip(table["year"], table["month"], strict=True)
+    days = [timing.day_number(int(year), int(month), 1) for year, month in months]
     return float(table["tai_utc"][max(bisect_right(days, mjd) - 1, 0)])
-
-
-def _day_number(year: int, month: int, day: int) -> int:
-    """Return a calendar day as MJD. Raise ValueError for one that is in no calendar."""
-    return date(year, month, day).toordinal() - date(1858, 11, 17).toordinal()
 
 
 def _resolution(product: Product) -> float | None:

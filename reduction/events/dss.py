@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from provenance.fits import timing
 from provenance.fits.cards import Value
 from reduction.events import fitswrite
 from reduction.events.eventlist import EventList
@@ -32,7 +33,7 @@ MAX_COMPONENTS = 99
 MAX_EXPRESSION = 2000
 """Longest SLCTEXPR written, in characters; longer ones refer to the region table."""
 
-_TIME_KEYS = ("TIMESYS", "MJDREF", "MJDREFI", "MJDREFF", "TIMEZERO", "TIMEREF", "TASSIGN", "CLOCKAPP")
+_TIME_KEYS = (*timing.KEYWORDS, "TASSIGN", "CLOCKAPP")
 
 
 class RegionRow(Protocol):

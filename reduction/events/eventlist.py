@@ -19,6 +19,8 @@ from astropy.wcs import WCS
 from provenance.fits.bintable import CHUNK_BYTES, Table
 from provenance.fits.columns import Column, Rows
 from provenance.fits.hdus import Hdu
+from provenance.fits.headers import Cards
+from provenance.fits.timing import SECONDS, moment, unit_of
 from reduction.errors import ReductionError
 from reduction.events.clock import Clock
 from reduction.events.fitsfile import FitsFile, Header, inflate, is_gzip, reduction_errors, scan
@@ -41,9 +43,9 @@ class EventList:
     """An open event list.
 
     `keywords` are those of the event table over those of the primary header; `wcs` maps values of the X,Y columns, as
-    pixel coordinates that count from 0, to the sky in the frame of the file; `gtis` and `bad_pixels` go by CCD number
-    (None: all CCDs). `hdus` are all those of the file, `events` is that of the event table, which `table` describes. A
-    column that is not there is None.
+    pixel coordinates that count from 0, to the sky in the frame of the file; `gtis`, `gti_names` (of their tables) and
+    `bad_pixels` go by CCD number (None: all CCDs). `hdus` are all those of the file, `events` is that of the event
+    table, which `table` describes. A column that is not there is None.
     """
 
     name: str
@@ -67,6 +69,7 @@ class EventList:
     wcs: WCS | None
     clock: Clock
     gtis: Mapping[int | None, GTI]
+    gti_names: Mapping[int | None, str]
     bad_pixels: Mapping[int, BadPixels]
     notes: tuple[str, ...] = ()
 
@@ -141,18 +144,19 @@ def _describe(path: Path, name: str, parameter: str) -> EventList:
         return found
 
     x, y = column(mission.x), column(mission.y)
-    clock = Clock.of(keywords)
-    gtis: dict[int | None, GTI] = read_tables(file, clock)
-    notes = []
-    if not gtis:
-        gtis, note = _whole_exposure(keywords, name, parameter)
-        notes.append(note)
+    clock = _clock(file, events, needed(mission.time))
+    tabled = read_tables(file, clock, events.cards, file.hdus[0].cards)
+    notes = tabled.notes
+    gtis: dict[int | None, GTI] = tabled
+    if not tabled:
+        gtis = _whole_exposure(keywords, name, parameter)
+        notes.insert(0, "no good time intervals: TSTART to TSTOP is taken as good")
     return EventList(
         name=name, path=path, mission=mission, header=events.cards, keywords=keywords,
         hdus=file.hdus, events=events, table=table, time=needed(mission.time), energy=needed(mission.energy),
         channel=needed(mission.channel), x=x, y=y, pattern=column(mission.pattern), flag=column(mission.flag),
         ccd=column(mission.ccd), rawx=column(mission.rawx), rawy=column(mission.rawy),
-        wcs=_sky(keywords, x, y), clock=clock, gtis=gtis, bad_pixels=_bad_pixels(file, mission),
+        wcs=_sky(keywords, x, y), clock=clock, gtis=gtis, gti_names=tabled.names, bad_pixels=_bad_pixels(file, mission),
         notes=tuple(notes),
     )  # fmt: skip
 
@@ -166,12 +170,26 @@ def _find_events(file: FitsFile) -> Hdu:
                          file.parameter)  # fmt: skip
 
 
-def _whole_exposure(keywords: Header, name: str, parameter: str) -> tuple[dict[int | None, GTI], str]:
-    """Take TSTART to TSTOP as good; return that, and a note of it. Raise ReductionError if there are none."""
-    start, stop = number(keywords, "TSTART"), number(keywords, "TSTOP")
+def _clock(file: FitsFile, events: Hdu, time: Column) -> Clock:
+    """Return the clock of an event table. Raise ReductionError if it cannot be read or counts no seconds."""
+    unit = unit_of(time.unit or Cards(events.cards).text("TIMEUNIT"))
+    if SECONDS.get(unit, 1.0) != 1.0:
+        raise ReductionError(f"the times of {file.name} are in {unit} (TUNIT of {time.name}, else TIMEUNIT); s is read",
+                             file.parameter)  # fmt: skip
+    try:
+        return Clock.of(events.cards, file.hdus[0].cards)
+    except ReductionError as error:
+        raise ReductionError(f"table {events.name} of {file.name}: {error}", file.parameter) from error
+
+
+def _whole_exposure(keywords: Header, name: str, parameter: str) -> dict[int | None, GTI]:
+    """Take TSTART to TSTOP as good. Raise ReductionError if there are none."""
+    cards = Cards(keywords)
+    start, stop = moment(cards, "TSTART"), moment(cards, "TSTOP")
     if start is None or stop is None or stop <= start:
         raise ReductionError(f"{name} has no good time intervals (STDGTInn, GTI) and no TSTART and TSTOP", parameter)
-    return {None: GTI.of([start], [stop], parameter)}, "no good time intervals: TSTART to TSTOP is taken as good"
+    seconds = SECONDS.get(unit_of(cards.text("TIMEUNIT")), 1.0)
+    return {None: GTI.of([start * seconds], [stop * seconds], parameter)}
 
 
 def _sky(keywords: Header, x: Column | None, y: Column | None) -> WCS | None:

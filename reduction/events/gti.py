@@ -6,39 +6,82 @@ The value itself, which this module hands on, is that of `goodtime`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from provenance.fits import gtitables
+from provenance.fits.cards import Value
 from provenance.fits.hdus import Hdu
+from provenance.fits.headers import numeral
+from provenance.fits.timing import SECONDS
 from reduction.errors import ReductionError
 from reduction.events.clock import Clock
 from reduction.events.fitsfile import FitsFile, reduction_errors, scan
 from reduction.events.goodtime import GTI, GTITables, combine, of_ccd, span, union
 
-__all__ = ["GTI", "Clock", "GTITables", "combine", "of_ccd", "read_file", "read_tables", "span", "union"]
+__all__ = ["GTI", "Clock", "GTITables", "TabledGTI", "combine", "of_ccd", "read_file", "read_tables", "span", "union"]
 
 
-def read_tables(file: FitsFile, clock: Clock) -> dict[int | None, GTI]:
+class TabledGTI(dict[int | None, GTI]):
+    """Good time by CCD number (None: every CCD) as tables have it.
+
+    `names` are those of the tables, by CCD, where one alone says it; `notes` are sentences for the log.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[int | None, str] = {}
+        self.notes: list[str] = []
+
+    def add(self, name: str, ccd: int | None, good: GTI) -> None:
+        """Take in a table: several of one CCD are intersected.
+
+        Parameters
+        ----------
+        name
+            The name of the table.
+        ccd
+            The CCD that it is of; None for all.
+        good
+            Its intervals.
+        """
+        self.names[ccd] = "" if ccd in self else name
+        self[ccd] = self[ccd] & good if ccd in self else good
+
+
+def read_tables(file: FitsFile, clock: Clock, *inherited: Mapping[str, Value]) -> TabledGTI:
     """Read the good time intervals of a file, on the given clock, by CCD (None: all).
 
-    The tables are those that `gtitables.is_gti` finds. The CCD comes from CCDID or CCD_ID, else from the name (STDGTInn
-    is CCD nn) or from the data subspace keywords that refer to the table. Several tables of one CCD are intersected:
-    each came from a selection on top of the others.
+    The tables are those that `gtitables.gti_tables` finds. The CCD comes from CCDID or CCD_ID, else from the name
+    (STDGTInn is CCD nn) or from the data subspace keywords that refer to the table. Several tables of one CCD are
+    intersected: each came from a selection on top of the others.
 
-    Raises ReductionError (naming the parameter of the file) for a table that makes no sense.
+    Parameters
+    ----------
+    file
+        The file.
+    clock
+        The clock of the event list.
+    inherited
+        Headers that say what times count from where a table does not; the primary one if none is given.
+
+    Returns
+    -------
+    TabledGTI
+        Good time by CCD number.
+
+    Raises
+    ------
+    ReductionError
+        A table makes no sense, or its clock is not that of the event list; the error names the parameter of the file.
     """
-    found: dict[int | None, GTI] = {}
-    referred = _referred_ccds(file.hdus)
-    for hdu in gtitables.gti_tables(file.hdus):
-        ccd = _ccd_of(hdu, referred)
-        good = _read_table(file, hdu, clock)
-        found[ccd] = found[ccd] & good if ccd in found else good
-    return found
+    return _read(file, gtitables.gti_tables(file.hdus), clock, inherited or (file.hdus[0].cards,))
 
 
-def read_file(path: Path, clock: Clock, parameter: str = "gti") -> dict[int | None, GTI]:
+def read_file(path: Path, clock: Clock, parameter: str = "gti") -> TabledGTI:
     """Read the good time intervals of a user's FITS file.
+
+    Any table with columns START and STOP will do where none is one of good times by its name.
 
     Parameters
     ----------
@@ -51,20 +94,52 @@ def read_file(path: Path, clock: Clock, parameter: str = "gti") -> dict[int | No
 
     Returns
     -------
-    dict
+    TabledGTI
         Good time by CCD number; under None what holds for every CCD.
 
     Raises
     ------
     ReductionError
-        The file is no FITS file, has no good time intervals, or counts times in another time system.
+        The file is no FITS file, has no good time intervals, or counts times in another time system or place.
     """
     file = scan(path, parameter)
-    found = read_tables(file, clock)
-    if not found:
-        raise ReductionError(f"{path.name} has no table of good time intervals (STDGTI, GTI, or HDUCLAS1 = GTI, with "
-                             f"columns START and STOP); it has {file.names[:200]}", parameter)  # fmt: skip
+    tables = gtitables.gti_tables(file.hdus) or gtitables.interval_tables(file.hdus)
+    if not tables:
+        raise ReductionError(f"{path.name} has no table of good time intervals: one with columns START and STOP is "
+                             "looked for, by convention named STDGTI or GTI or with HDUCLAS1 = GTI; it has "
+                             f"{_contents(file)[:300]}", parameter)  # fmt: skip
+    primary = file.hdus[0].cards
+    found = _read(file, tables, clock, (primary,))
+    unsaid = {hdu.name: words for hdu in tables if (words := Clock.of(hdu.cards, primary).unsaid(clock))}
+    found.notes += [f"table {name} of {path.name} has no {words}: taken to be as in the event list"
+                    for name, words in unsaid.items()]  # fmt: skip
     return found
+
+
+def _read(
+    file: FitsFile, tables: Iterable[Hdu], clock: Clock, inherited: Iterable[Mapping[str, Value]]
+) -> TabledGTI:
+    """Read some tables of a file, and note which of its tables are passed over or taken against convention."""
+    found, referred = TabledGTI(), _referred_ccds(file.hdus)
+    taken = list(tables)
+    for hdu in taken:
+        found.add(hdu.name, _ccd_of(hdu, referred), _read_table(file, hdu, clock, inherited))
+    odd = [hdu.name for hdu in taken if not gtitables.is_gti(hdu)]
+    if odd:
+        found.notes.append(f"the good times of {file.name} are those of {', '.join(odd)[:200]}")
+    over = [hdu.name for hdu in gtitables.interval_tables(file.hdus) if hdu not in taken]
+    if over:
+        found.notes.append(f"{', '.join(over)[:200]} of {file.name} with START and STOP: not taken for good times")
+    return found
+
+
+def _contents(file: FitsFile) -> str:
+    """Return the names of the HDUs, those of tables with their columns, for an error."""
+    texts = []
+    for hdu in file.hdus:
+        columns = [str(hdu.cards[key]).strip() for key in hdu.cards if re.fullmatch(r"TTYPE\d{1,3}", key)]
+        texts.append(f"{hdu.name or '(no name)'}{f' ({names})' if (names := ', '.join(columns)) else ''}")
+    return ", ".join(texts)
 
 
 def _referred_ccds(hdus: Sequence[Hdu]) -> dict[str, int]:
@@ -85,23 +160,24 @@ def _referred_ccds(hdus: Sequence[Hdu]) -> dict[str, int]:
 
 def _ccd_of(hdu: Hdu, referred: Mapping[str, int]) -> int | None:
     for key in ("CCDID", "CCD_ID", "CCDNR"):
-        value = hdu.cards.get(key)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
+        value = numeral(hdu.cards.get(key))
+        if value is not None and value.is_integer():
+            return int(value)
     if found := re.fullmatch(r"STDGTI(\d\d)", hdu.name):
         return int(found[1])
     return referred.get(hdu.name)
 
 
-def _read_table(file: FitsFile, hdu: Hdu, clock: Clock) -> GTI:
+def _read_table(file: FitsFile, hdu: Hdu, clock: Clock, inherited: Iterable[Mapping[str, Value]]) -> GTI:
     """Return the intervals of one table, on the given clock. Raise ReductionError."""
     where, parameter = f"table {hdu.name or hdu.index} of {file.name}", file.parameter
     with reduction_errors(parameter), file.path.open("rb") as stream:
         table = gtitables.read(stream, hdu, file.name)
-    if table.unit != "s":
-        raise ReductionError(f"{where} is in {table.unit[:40]}; good times are read in s", parameter)
+    if table.unit not in SECONDS:
+        raise ReductionError(f"{where} is in {table.unit[:40]}; good times are read in {', '.join(SECONDS)}", parameter)
+    seconds = SECONDS[table.unit]
     try:
-        good = GTI.of(table.start, table.stop, parameter)
-        return good.shifted(Clock.of(hdu.cards).seconds_to(clock, parameter))
+        good = GTI.of(table.start * seconds, table.stop * seconds, parameter)
+        return good.shifted(Clock.of(hdu.cards, *inherited).seconds_to(clock, parameter))
     except ReductionError as error:
         raise ReductionError(f"{where}: {error}", parameter) from error

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provenance import obscore
-from provenance.fits import bintable, gtitables, gzipped, hdus, image
+from provenance.fits import asciitable, bintable, gtitables, gzipped, hdus, image
 from provenance.fits.faults import FaultKind
 from provenance.text.errors import FitsError
 from reduction.errors import ReductionError
@@ -91,13 +91,19 @@ def test_both_libraries_find_the_good_times_that_astropy_finds(tmp_path: Path, n
 def test_times_of_a_table_are_in_the_unit_of_its_columns(tmp_path: Path) -> None:
     """TUNITn is for the column, TIMEUNIT for what has no unit of its own (FITS Standard 4.0, 9.3)."""
     path = tmp_path / "days.fits"
-    fits.HDUList([fits.PrimaryHDU(), gti_hdu(unit="d")]).writeto(path)
-    assert obscore.from_file(path)["t_min"] == pytest.approx(50814 + 1000)
-    with pytest.raises(ReductionError, match="is in d; good times are read in s"):
-        gti.read_file(path, CLOCK)
-    fits.HDUList([fits.PrimaryHDU(), gti_hdu(unit=None, TIMEUNIT="d")]).writeto(path, overwrite=True)
-    assert obscore.from_file(path)["t_max"] == pytest.approx(50814 + 3500)
-    with pytest.raises(ReductionError, match="is in d; good times are read in s"):
+    spellings: list[tuple[str | None, int, dict[str, str]]] = [
+        ("d", 86400, {}), (None, 86400, {"TIMEUNIT": "d"}), ("DAYS", 86400, {}), ("sec", 1, {}),
+        ("h", 3600, {"TIMEUNIT": "s"}), ("SECONDS", 1, {"TIMEUNIT": "d"})]  # fmt: skip
+    for unit, seconds, cards in spellings:
+        fits.HDUList([fits.PrimaryHDU(), gti_hdu(unit=unit, **cards)]).writeto(path, overwrite=True)
+        row = obscore.from_file(path)
+        assert row["t_min"] == pytest.approx(50814 + START[0] * seconds / 86400, abs=1e-9), unit
+        assert row["t_max"] == pytest.approx(50814 + STOP[-1] * seconds / 86400, abs=1e-9), unit
+        good = gti.read_file(path, CLOCK)[None]
+        assert (good.start.tolist(), good.stop.tolist()) == ((START * seconds).tolist(), (STOP * seconds).tolist())
+    fits.HDUList([fits.PrimaryHDU(), gti_hdu(unit="furlong")]).writeto(path, overwrite=True)
+    assert "t_min" not in obscore.from_file(path)
+    with pytest.raises(ReductionError, match="is in furlong; good times are read in s, min, h, d"):
         gti.read_file(path, CLOCK)
 
 
@@ -132,6 +138,63 @@ def test_which_tables_hold_good_times(
     table.header.update(cards)
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(path)
     assert [gtitables.is_gti(hdu) for hdu in scanned(path).hdus] == [False, expected]
+
+
+def starts_and_stops(name: str, kind: type = fits.BinTableHDU) -> Any:
+    form = {fits.BinTableHDU: "D", fits.TableHDU: "D25.6"}[kind]
+    columns = [fits.Column(edge, form, array=[value]) for edge, value in (("START", 1000.0), ("STOP", 2000.0))]
+    return kind.from_columns(columns, name=name)
+
+
+@pytest.mark.parametrize(("names", "good", "any_intervals"), [
+    (["FLAREGTI"], ["FLAREGTI"], ["FLAREGTI"]), (["SRC_GTIS"], ["SRC_GTIS"], ["SRC_GTIS"]),
+    (["GTI", "FLAREGTI"], ["GTI"], ["GTI", "FLAREGTI"]), (["INTERVALS"], [], ["INTERVALS"]),
+    (["BTI", "BADTIMES"], [], []), (["STDGTI01", "STDGTI02"], ["STDGTI01", "STDGTI02"], ["STDGTI01", "STDGTI02"]),
+])  # fmt: skip
+@pytest.mark.parametrize("kind", [fits.BinTableHDU, fits.TableHDU])
+def test_tables_of_other_names_hold_good_times_where_no_table_does_by_convention(
+    tmp_path: Path, names: list[str], good: list[str], any_intervals: list[str], kind: type
+) -> None:
+    path = tmp_path / "tables.fits"
+    fits.HDUList([fits.PrimaryHDU(), *(starts_and_stops(name, kind) for name in names)]).writeto(path)
+    found = scanned(path).hdus
+    assert [hdu.name for hdu in gtitables.gti_tables(found)] == good
+    assert [hdu.name for hdu in gtitables.interval_tables(found)] == any_intervals
+
+
+numbers = st.floats(-1e9, 1e9, allow_nan=False) | st.integers(-1000, 1000).map(float)
+
+
+@relaxed
+@given(st.lists(numbers, min_size=1, max_size=5), st.sampled_from(["F25.6", "E25.15", "D25.15", "I12"]))
+def test_numbers_of_an_ascii_table_are_those_of_astropy(
+    tmp_path_factory: pytest.TempPathFactory, values: list[float], form: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "ascii.fits"
+    array = np.array(values).astype(int) if form[0] == "I" else np.array(values)
+    columns = [fits.Column("NAME", "A5", array=["x"] * len(values)), fits.Column("START", form, unit="s", array=array)]
+    fits.TableHDU.from_columns(columns).writeto(path, overwrite=True)
+    theirs = np.asarray(fits.getdata(path, 1)["START"], dtype=float)
+    with path.open("rb") as stream:
+        table = asciitable.table(scanned(path).hdus[1])
+        (ours,) = table.floats(stream, ["START"])
+    assert ours.tolist() == theirs.tolist()
+    assert (table.columns["NAME"].is_number, table.columns["START"].unit) == (False, "s")
+
+
+def test_fields_of_an_ascii_table_by_the_standard(tmp_path: Path) -> None:
+    """Nulls, blanks, scaling, exponents with D, the decimal point that a format implies (FITS Standard 4.0, 7.2)."""
+    fields = ["   12345", "  1.5D+2", "        ", "     N/A", "    -2.5", "    what"]
+    lines = {"XTENSION": "'TABLE   '", "BITPIX": 8, "NAXIS": 2, "NAXIS1": 8, "NAXIS2": len(fields), "PCOUNT": 0,
+             "GCOUNT": 1, "TFIELDS": 1, "TTYPE1": "'START'", "TBCOL1": 1, "TFORM1": "'F8.2'", "TNULL1": "'N/A'",
+             "TSCAL1": 2.0, "TZERO1": 100.0}  # fmt: skip
+    header = "".join(f"{key:<8}= {value!s:>20}".ljust(80) for key, value in lines.items()) + "END".ljust(80)
+    path = tmp_path / "ascii.fits"
+    fits.PrimaryHDU().writeto(path)
+    path.write_bytes(path.read_bytes() + padded(header.encode(), b" ") + padded("".join(fields).encode(), b" "))
+    with path.open("rb") as stream:
+        (found,) = asciitable.table(scanned(path).hdus[1]).floats(stream, ["START"])
+    assert np.array_equal(found, [100 + 2 * 123.45, 400.0, np.nan, np.nan, 95.0, np.nan], equal_nan=True)
 
 
 INTEGERS = {"B": (0, 255), "I": (-(2**15), 2**15 - 1), "J": (-(2**31), 2**31 - 1), "K": (-(2**63), 2**63 - 1)}

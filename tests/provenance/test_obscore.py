@@ -260,6 +260,35 @@ def test_dates_of_other_missions_follow_timesys(system: str | None, scale: str) 
     assert row["t_max"] == pytest.approx(Time("2017-01-01T00:00:01", scale=scale).tt.mjd, abs=1e-9)
 
 
+@pytest.mark.parametrize(("cards", "expected"), [
+    ({"DATE-OBS": "2009-11-17", "TIME-OBS": "22:10:11.5"}, "2009-11-17T22:10:11.5"),
+    ({"DATE-OBS": "2009-11-17T01:02:03", "TIME-OBS": "22:10:11.5"}, "2009-11-17T01:02:03"),
+    ({"DATE-OBS": "17/11/99", "TIME-OBS": "22:10:11"}, "1999-11-17T22:10:11"),
+    ({"DATE-OBS": "2009-11-17"}, "2009-11-17T00:00:00"),
+])  # fmt: skip
+def test_a_date_with_its_time_in_a_keyword_of_its_own(cards: dict[str, str], expected: str) -> None:
+    row = from_science([{"TELESCOP": "X", "HDUCLAS1": "SPECTRUM", "TIMESYS": "TT", **cards}])
+    assert row["t_min"] == pytest.approx(Time(expected, scale="tt").mjd, abs=1e-9)
+
+
+@pytest.mark.parametrize("cards", [
+    {"TSTART": "86400.0", "MJDREF": "50814.0"}, {"TSTARTI": 86399, "TSTARTF": 1.0, "MJDREF": 50814.0},
+    {"TSTART": 1.0, "MJDREFI": 50813, "MJDREFF": "1.0", "TIMEUNIT": "days"}, {"TSTART": 86400, "JDREF": 2450814.5},
+    {"TSTART": 86400.0, "MJDREF": 50814.0, "TIMESYS": "TT(TAI)", "TIMEUNIT": " SEC "},
+    {"TSTART": 0, "MJDREF": 50814, "TIMEZERI": "86399", "TIMEZERF": "1.D0"},
+])  # fmt: skip
+def test_a_reference_however_it_is_written(cards: dict[str, object]) -> None:
+    row = from_science([{**EPIC, "HDUCLAS1": "SPECTRUM", "TSTOP": 90000.0, **cards}])
+    assert row["t_min"] == pytest.approx(50815.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("cards", [{"MJDREF": "soon"}, {"MJDREFI": 50814, "MJDREFF": "half"}, {"TIMEZERO": "none"}])
+def test_a_reference_that_is_no_number_is_none(cards: dict[str, object]) -> None:
+    """A half of it, or 0 in its place, would be another time."""
+    row = from_science([{**EPIC, "HDUCLAS1": "SPECTRUM", "TSTART": 0.0, "TSTOP": 9.0, **cards}])
+    assert not row.keys() & {"t_min", "t_max", "t_calib_status"}
+
+
 def test_what_the_caller_knows_wins() -> None:
     header = {**EPIC, "HDUCLAS1": "SPECTRUM", "DETCHANS": 4096}
     row = from_science([header], em_xel=10, em_min=wavelength_m(12), s_fov=None)

@@ -14,8 +14,9 @@ from astropy.wcs import WCS
 from provenance.fits import gzipped
 from reduction.errors import ReductionError
 from reduction.events.eventlist import open_eventlist
+from reduction.events.goodtime import GTI
 from reduction.missions import ACIS, EPN, FPMA, XTI
-from synthetic import PN, Epic, write
+from synthetic import PN, Epic, gti_table, gtis, write
 
 REAL = {
     "chandra_m82/acis_10027_events.fits": ACIS,
@@ -237,3 +238,62 @@ def test_bad_pixels_are_read_by_ccd_and_type_zero_is_left_out(tmp_path: Path) ->
         assert set(events.bad_pixels) == {4, 12}
         assert events.bad_pixels[4].rawx.tolist() == [10]
         assert events.bad_pixels[4].extent.tolist() == [5]
+
+
+def with_cards(path: Path, places: dict[str, dict[str, object]]) -> Path:
+    """Change keywords of HDUs by name; None takes one out."""
+    with fits.open(path, mode="update") as hdus:
+        for name, cards in places.items():
+            for hdu in hdus if name == "GTI" else [hdus[name]]:
+                if name != "GTI" or hdu.name.startswith("STDGTI"):
+                    hdu.header.update({key: value for key, value in cards.items() if value is not None})
+                    for key in cards:
+                        if cards[key] is None:
+                            hdu.header.remove(key, ignore_missing=True)
+    return path
+
+
+SPLIT = {"MJDREF": None, "MJDREFI": 50814, "MJDREFF": "7.428703703703703D-04"}
+
+
+@pytest.mark.parametrize("places", [
+    {"EVENTS": SPLIT, "GTI": {**SPLIT, "MJDREFF": 7.428703703703703e-04}},
+    {"EVENTS": {"MJDREF": None}, "GTI": {"MJDREF": None}, "PRIMARY": {"MJDREF": 50814.0}},
+    {"EVENTS": {"MJDREF": None}, "PRIMARY": {"MJDREF": 50814.0}}, {"GTI": {"MJDREF": None}},
+    {"EVENTS": {"TIMEZERO": "0.0", "TIMESYS": "TDT"}}, {"EVENTS": {"TIMEZERO": 5.0}, "GTI": {"TIMEZERO": "5.0"}},
+    {"EVENTS": {"TIMEZERO": 5.0}, "GTI": {"MJDREF": None}}, {"EVENTS": {"TIMEUNIT": "SECONDS"}},
+])  # fmt: skip
+def test_good_times_of_an_event_list_stay_where_they_are(epic: Path, places: dict[str, dict[str, object]]) -> None:
+    with_cards(epic, places)
+    with open_eventlist(epic) as events:
+        assert events.gtis == {ccd: GTI.of(*zip(*gtis(ccd), strict=True)) for ccd in range(1, 13)}
+        assert events.notes == ()
+
+
+@pytest.mark.parametrize(("places", "words"), [
+    ({"EVENTS": {"TIMEREF": "SOLARSYSTEM"}, "GTI": {"TIMEREF": "LOCAL"}}, "STDGTI01 .*: its times are LOCAL"),
+    ({"EVENTS": {"MJDREF": "soon"}}, "table EVENTS of pn.fits: MJDREF is 'soon'; a number is expected"),
+    ({"EVENTS": {"TUNIT1": "d"}}, "the times of pn.fits are in d"), ({"EVENTS": {"TIMEUNIT": "DAYS"}}, "are in d"),
+])  # fmt: skip
+def test_clocks_of_an_event_list_that_cannot_be_right(
+    epic: Path, places: dict[str, dict[str, object]], words: str
+) -> None:
+    refused(with_cards(epic, places), words)
+
+
+def test_the_exposure_of_a_list_without_good_times(tmp_path: Path) -> None:
+    path = tmp_path / "pn.fits"
+    write(path, Epic(rows=10, stdgti=False, cards=(("TSTART", "1.0D8"), ("TSTOP", None), ("TSTOPI", 100001000),
+                                                   ("TSTOPF", 0.5))))  # fmt: skip
+    with open_eventlist(path) as events:
+        assert events.gtis == {None: GTI.of([1e8], [1e8 + 1000.5])}
+
+
+def test_good_times_by_another_name_are_taken_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "pn.fits"
+    write(path, Epic(rows=10, stdgti=False))
+    with fits.open(path, mode="append") as hdus:
+        hdus.append(gti_table("SRC_GTIS", [1e8], [1e8 + 500]))
+    with open_eventlist(path) as events:
+        assert events.gtis == {None: GTI.of([1e8], [1e8 + 500])}
+        assert events.notes == ("the good times of pn.fits are those of SRC_GTIS",)

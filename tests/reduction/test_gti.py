@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provenance import obscore
 from reduction.errors import ReductionError
 from reduction.events import gti
 from reduction.events.fitsfile import scan
@@ -117,10 +119,73 @@ def test_files_without_good_times_are_refused(tmp_path: Path) -> None:
     fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns, name="GTI")]).writeto(path, overwrite=True)
     with pytest.raises(ReductionError, match="no columns START and STOP; it has BEGIN"):
         gti.read_file(path, CLOCK)
-    columns = [fits.Column(name, "D", unit="d", array=[1.0]) for name in ("START", "STOP")]
-    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns, name="GTI")]).writeto(path, overwrite=True)
-    with pytest.raises(ReductionError, match="is in d; good times are read in s"):
+    columns = [fits.Column(name, "D", array=[1.0]) for name in ("TIME", "RATE")]
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns, name="RATE")]).writeto(path, overwrite=True)
+    with pytest.raises(ReductionError, match=r"is looked for, .*; it has PRIMARY, RATE \(TIME, RATE\)"):
         gti.read_file(path, CLOCK)
+
+
+@pytest.mark.parametrize("name", ["FLAREGTI", "SRC_GTIS", "INTERVALS", "GTI_FILT", "SPAM"])
+@pytest.mark.parametrize("kind", [fits.BinTableHDU, fits.TableHDU])
+def test_a_users_table_of_any_name_binary_or_ascii(tmp_path: Path, name: str, kind: type) -> None:
+    path = tmp_path / "g.fits"
+    form = "D25.6" if kind is fits.TableHDU else "D"
+    columns = [fits.Column(edge, form, unit="s", array=[value]) for edge, value in (("START", 5.25), ("STOP", 9.0))]
+    primary = fits.PrimaryHDU(header=fits.Header({"MJDREF": 50815.0, "TIMESYS": "TT"}))
+    fits.HDUList([primary, kind.from_columns(columns, name=name)]).writeto(path)
+    found = gti.read_file(path, CLOCK)
+    assert found == {None: GTI.of([86405.25], [86409.0])}, "MJDREF of the primary header counts"
+    assert ("the good times of g.fits are those of" in " ".join(found.notes)) == (not name.startswith("GTI"))
+
+
+def test_tables_that_are_passed_over_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "g.fits"
+    tables = [gti_table("GTI", [0], [10]), gti_table("FLAREGTI", [5], [8]), gti_table("BTI", [1], [2])]
+    fits.HDUList([fits.PrimaryHDU(), *tables]).writeto(path)
+    found = gti.read_file(path, CLOCK)
+    assert found == {None: GTI.of([0], [10])}
+    assert found.notes == ["FLAREGTI of g.fits with START and STOP: not taken for good times"]
+
+
+@pytest.mark.parametrize("cards", [
+    {"MJDREF": 50814.0}, {"MJDREF": "50814.0"}, {"MJDREF": None, "MJDREFI": 50814, "MJDREFF": 0.0},
+    {"MJDREF": None, "MJDREFI": "50813", "MJDREFF": "1.0D+00"}, {"MJDREF": None, "JDREF": 2450814.5},
+    {"MJDREF": None, "JDREFI": 2450814, "JDREFF": 0.5}, {"MJDREF": None, "DATEREF": "1998-01-01T00:00:00"},
+    {"MJDREF": 50813.5, "TIMEZERO": "43200.0"}, {"MJDREF": 50813.5, "TIMEZERI": 43199, "TIMEZERF": 1.0},
+    {"MJDREF": 50813.5, "TIMEZERO": 0.5, "TIMEUNIT": "d"}, {"MJDREF": 50813.5, "TIMEOFFS": 43200},
+    {"TIMESYS": "TDT"}, {"TIMESYS": "et"}, {"TIMESYS": "TT(TAI)"}, {"TIMEREF": "TOPOCENTER"}, {"TIMEREF": " local "},
+    {"TREFPOS": "TOPOCENT"},
+])  # fmt: skip
+def test_a_clock_however_it_is_written(tmp_path: Path, cards: dict[str, Any]) -> None:
+    path = write_gti(tmp_path / "g.fits", [1000.0], [2000.0], **cards)
+    found = gti.read_file(path, Clock(50814.0, 0.0, 0.0, "TT", "LOCAL"))
+    assert found == {None: GTI.of([1000.0], [2000.0])}
+    assert found.notes == []
+    assert obscore.from_file(path)["t_min"] == pytest.approx(50814 + 1000 / 86400, abs=1e-9)
+
+
+@pytest.mark.parametrize(("cards", "words"), [
+    ({"TIMEREF": "SOLARSYSTEM"}, "are SOLARSYSTEM .TIMEREF., those of the event list are LOCAL"),
+    ({"TREFPOS": "BARYCENTER"}, "are SOLARSYSTEM"), ({"TIMEREF": "GEOCENTRIC"}, "are GEOCENTRIC"),
+    ({"TIMESYS": "GMT"}, "are UTC"), ({"TIMESYS": "IAT"}, "are TAI"),
+    ({"MJDREF": "long ago"}, "MJDREF is 'long ago'; a number is expected"),
+    ({"TIMEZERO": True}, "TIMEZERO is True; a number is expected"),
+    ({"MJDREF": None, "DATEREF": "2026"}, "DATEREF is '2026'; a date"),
+    ({"TIMEZERO": 1.0, "TIMEUNIT": "furlong"}, "TIMEZERO is in furlong .TIMEUNIT.; s, min, h, d are read"),
+])  # fmt: skip
+def test_good_times_on_another_clock_are_refused(tmp_path: Path, cards: dict[str, Any], words: str) -> None:
+    path = write_gti(tmp_path / "g.fits", [1000.0], [2000.0], **cards)
+    with pytest.raises(ReductionError, match=f"table STDGTI of g.fits: .*{words}") as caught:
+        gti.read_file(path, Clock(50814.0, 0.0, 0.0, "TT", "LOCAL"))
+    assert caught.value.parameter == "gti"
+
+
+def test_what_a_clock_does_not_say_is_told(tmp_path: Path) -> None:
+    """A file of one's own without a word on its times is taken, on a barycentred list with a note."""
+    path = write_gti(tmp_path / "g.fits", [1000.0], [2000.0], MJDREF=None)
+    notes = gti.read_file(path, Clock(50814.0, 0.0, 0.0, "TT", "SOLARSYSTEM")).notes
+    assert notes == ["table STDGTI of g.fits has no MJDREF and TIMEREF: taken to be as in the event list"]
+    assert gti.read_file(path, Clock(None, 0.0, 0.0, "", "LOCAL")).notes == []
 
 
 def test_combining_with_a_users_intervals() -> None:

@@ -9,6 +9,7 @@ import pytest
 from astropy.io import fits
 
 from reduction import regions
+from reduction.errors import ReductionError
 from reduction.events.eventlist import open_eventlist
 from reduction.events.selection import Target, choose, gather
 from reduction.spectra.spectrum import extract
@@ -128,3 +129,13 @@ def test_positions_without_a_value_do_not_place_a_ccd(tmp_path: Path, column: st
         spectrum = extract(events, choose(events, "0.2 12.0"), {"source_region": region})["source_region"]
     assert not any("too few events to place" in note for note in spectrum.notes)
     assert spectrum.backscal < 0.98 * np.pi * 2500**2
+
+
+def test_good_times_of_other_ccds_are_told(tmp_path: Path) -> None:
+    """The span of time alone would be a riddle: it fits."""
+    write(tmp_path / "pn.fits", Epic(rows=10, ccds=1))
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        others = {14: events.gtis[1], 15: events.gtis[1]}
+        with pytest.raises(ReductionError, match="that of CCD 14, 15, the event list that of CCD 1, 2, 3") as caught:
+            choose(events, "0.2 12.0", user_gti=others)
+    assert caught.value.parameter == "gti"
