@@ -30,7 +30,7 @@ MAX_DESCRIPTORS = 9
 MAX_COMPONENTS = 99
 """Most CCDs of a data subspace: the number of a component has two digits."""
 
-MAX_EXPRESSION = 2000
+MAX_EXPRESSION = 4000
 """Longest SLCTEXPR written, in characters; longer ones refer to the region table."""
 
 _TIME_KEYS = (*timing.KEYWORDS, "TASSIGN", "CLOCKAPP")
@@ -112,7 +112,7 @@ def _component_cards(
     events: EventList, types: Sequence[str], named: Sequence[tuple[str, int | None, GTI]], region: TabledRegion | None
 ) -> Iterator[tuple[str, Value, str]]:
     """Yield the keywords of the second CCD and the further ones: its number and the table of its good times."""
-    for component, (name, ccd, _) in enumerate(named[1 : MAX_COMPONENTS], start=2):
+    for component, (name, ccd, _) in enumerate(named[1:MAX_COMPONENTS], start=2):
         ccd_number = types.index(events.ccd.name if events.ccd else "CCDNR") + 1
         time_number = len(types) - (region is not None)
         yield f"{component}DSVAL{ccd_number}", str(ccd), "data subspace descriptor: value"
@@ -201,7 +201,7 @@ def _region_table(region: TabledRegion, form: str) -> bytes:
 
 
 def expression(events: EventList, selection: Selection, region: TabledRegion | None) -> str:
-    """Write the selection as an expression of the SAS (evselect), for people to read.
+    """Write the selection as an expression of the SAS (evselect), which selects the same events.
 
     Parameters
     ----------
@@ -239,9 +239,7 @@ def _shapes(region: TabledRegion, position: str) -> Iterator[str]:
     """Yield each component of a region: a shape, less those cut out of it."""
     terms: list[str] = []
     for row in region.table_rows():
-        numbers = [value for pair in zip(row.x, row.y, strict=True) for value in pair] + row.r + row.rotang[:1]
-        shape = re.sub(r"\W", "", row.shape).lower()
-        term = f"({position} IN {shape}({','.join(f'{number:.10g}' for number in numbers)}))"
+        term = f"({position} IN {_function(row)})"
         if row.shape.startswith("!"):
             terms.append(f"!{term}")
             continue
@@ -249,3 +247,18 @@ def _shapes(region: TabledRegion, position: str) -> Iterator[str]:
             yield " && ".join(terms)
         terms = [term]
     yield " && ".join(terms)
+
+
+def _function(row: RegionRow) -> str:
+    """Return the function of selectlib that a row of a region table is; its box has half-widths.
+
+    The numbers have all their digits, so that others find the same events.
+    """
+    name = re.sub(r"\W", "", row.shape).lower()
+    sizes = [side / 2 for side in row.r] if name == "box" else row.r
+    numbers = [value for pair in zip(row.x, row.y, strict=True) for value in pair] + [*sizes, *row.rotang]
+    return f"{name}({','.join(_plain(number) for number in numbers)})"
+
+
+def _plain(number: float) -> str:
+    return repr(float(number)).removesuffix(".0")

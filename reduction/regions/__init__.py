@@ -4,20 +4,33 @@ Shapes are objects of the ``regions`` package: circle, ellipse, annulus, ellipti
 shapes selects what lies in any included and in no excluded shape, whatever their order. The border belongs to the
 shape, as in SAS and cfitsio; points on the border of a polygon may count as inside or outside.
 
-`parse` recognises which of the three notations a text has.
+`parse` recognises which of the notations a text has; a text of another format is refused by its name.
 
 DS9
     Frames ``icrs fk5 j2000 fk4 b1950 galactic physical``, one of which must be stated before the first shape;
     ``global`` lines, comments, properties, ``;`` between statements, ``circle(x,y,r)`` and ``circle x y r``,
-    sexagesimal positions, sizes with ``" ' d r`` (degrees without). ``physical`` means the X and Y columns of the event
-    list. A leading ``-`` or ``!`` (or the property ``include=0``) excludes. SAS expressions on X,Y are read too:
-    ``((X,Y) IN circle(24783.467,28244.9,800))``, ``circle(27671.939,24896.105,1011.96,X,Y)``, joined by ``||`` or by
-    ``&& !``; a box of SAS has half-widths.
+    sexagesimal positions, sizes with ``" ' d r`` (degrees without), rings cut into ``n=`` parts (the whole ring) and
+    composite regions (their parts). ``physical`` means the X and Y columns of the event list. A leading ``-`` or ``!``,
+    the property ``include=0`` or ``global include=0`` excludes; ``A & !B`` cuts B out of A. A file in which some
+    shapes are marked as background (``background``, ``source=0``) and some are not is refused.
+
+CIAO
+    With CIAO's first line: numbers without a unit are physical, positions that are sexagesimal or in degrees with a
+    ``d`` are FK5; ``-``, ``!`` or ``*!`` cuts a shape out of the one before.
+
+SAS
+    Selection expressions on X,Y: ``((X,Y) IN circle(24783.467,28244.9,800))``, ``circle(27671.939,24896.105,1011.96,X,
+    Y)``, joined by ``||`` and cut out by ``&& !``; boxes have half-widths, elliptical rings two rotations. Expressions
+    that select on other columns too are refused.
 
 STC-S
     ``Circle ICRS ra dec radius``, ``Polygon``, ``Box`` (full sizes), ``Ellipse`` (semi-axes, angle from the first axis
     to the second, the default of STC), ``Union``, ``Difference``, ``Intersection ... Not``; frames ``ICRS FK5 FK4
     GALACTIC``, degrees. Without a frame, as in DALI (``CIRCLE ra dec radius``), ICRS.
+
+SODA, DALI, ADQL
+    ``RANGE`` of SODA, which becomes a polygon; three bare numbers (``ra dec radius``), or six and more in pairs (a
+    polygon); one function ``CIRCLE('ICRS', ra, dec, radius)``, ``BOX``, ``POLYGON`` or ``REGION`` of ADQL.
 
 JSON
     One object or a list of objects::

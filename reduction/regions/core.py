@@ -13,7 +13,7 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import wcs_to_celestial_frame
 
 from reduction.errors import ReductionError
-from reduction.regions import ds9, json_text, stcs
+from reduction.regions import ds9_writer, json_text, stcs
 from reduction.regions.pixel import PixelRegionSet
 from reduction.regions.shapes import PHYSICAL, frame_of, shortened
 
@@ -41,7 +41,7 @@ class RegionSet:
     def __post_init__(self) -> None:
         if not self.include:
             raise ReductionError(
-                f"{self.parameter}: the region only excludes; give at least one shape without '-' or '!'",
+                f"{self.parameter}: the region only excludes; give at least one shape without '-', '!' or include=0",
                 self.parameter,
             )
 
@@ -77,7 +77,7 @@ class RegionSet:
 
     def to_ds9(self) -> str:
         """Return the text of a DS9 region file; `parse` reads the same numbers from it."""
-        return ds9.write(self.include, self.exclude)
+        return ds9_writer.write(self.include, self.exclude)
 
     def to_json(self) -> str:
         """Return JSON in the grammar of this package; `parse` reads the same numbers and units from it."""
@@ -127,11 +127,11 @@ class RegionSet:
     def _placed(self, shape: regions.Region, wcs: WCS | None) -> regions.PixelRegion:
         if isinstance(shape, regions.PixelRegion):
             return shape
-        name = shortened(ds9.statement(shape))
+        name = shortened(ds9_writer.statement(shape))
         if wcs is None or not wcs.has_celestial:
             raise ReductionError(
-                f"{self.parameter}: {name} is on the sky, but the event list has no sky coordinates; "
-                "give the region in physical X,Y",
+                f"{self.parameter}: {name} is on the sky, but the event list has no sky coordinates; leave the region "
+                "empty if its instrument makes no images (NICER), else give it in physical X,Y",
                 self.parameter,
             )
         tangent = SkyCoord(*wcs.celestial.wcs.crval * u.deg, frame=wcs_to_celestial_frame(wcs))

@@ -13,7 +13,7 @@ import numpy as np
 import regions
 from numpy.typing import ArrayLike
 
-from reduction.regions.outlines import Ellipse, Outline, Polygon, Rectangle, spans
+from reduction.regions.outlines import Ellipse, Extent, Outline, Polygon, Rectangle, spans
 
 AREA_LINES = 8192
 """Scan lines for an area: the relative error for a circle is 1e-6."""
@@ -109,7 +109,7 @@ class _Area:
     hole: Outline | None
 
     @cached_property
-    def extent(self) -> tuple[float, float, float, float]:
+    def extent(self) -> Extent:
         x0, x1, y0, y1 = self.outer.extent
         slack = 1e-12 * max(abs(x0), abs(x1), abs(y0), abs(y1)) + 1e-9
         return x0 - slack, x1 + slack, y0 - slack, y1 + slack
@@ -164,6 +164,11 @@ def _row(shape: regions.PixelRegion, sign: str) -> TableRow:
         return TableRow(f"{sign}BOX", x, y, [float(shape.width), float(shape.height)], [angle])
     axes = shape.inner_width, shape.inner_height, shape.outer_width, shape.outer_height
     return TableRow(f"{sign}ELLIPTANNULUS", x, y, [float(axis) / 2 for axis in axes], [angle, angle])
+
+
+def box_around(shape: regions.PixelRegion) -> Extent:
+    """Return (xmin, xmax, ymin, ymax) around a shape; it may be slightly too wide, never too narrow."""
+    return _area(shape).extent
 
 
 def _near(area: _Area, x: np.ndarray, y: np.ndarray) -> np.ndarray:

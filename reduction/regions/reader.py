@@ -1,4 +1,4 @@
-"""Reading of region text in any of the three notations; may import the readers `ds9`, `json_text` and `stcs`."""
+"""Reading of region text in any of the notations; may import the readers of each."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import re
 from collections.abc import Callable
 
 from reduction.errors import ReductionError
-from reduction.regions import ds9, json_text, stcs
+from reduction.regions import ciao, dali, ds9, foreign, json_text, sas, stcs
+from reduction.regions.components import MAX_SHAPES, check_count
 from reduction.regions.core import RegionSet
 from reduction.regions.shapes import Selection, ShapeError
 
 MAX_BYTES = 100_000
 """Longest region text in UTF-8 that is read."""
 
-MAX_SHAPES = 1_000
-"""Most shapes, included and excluded together."""
+_BYTE_ORDER_MARK = "\ufeff"
+"""What some editors put in front of a text."""
+
+__all__ = ["MAX_BYTES", "MAX_SHAPES", "parse"]
 
 
 def parse(text: str, parameter: str = "region") -> RegionSet:
-    """Read regions from DS9 text, STC-S or JSON (what is understood of them stands in the package's description).
+    """Read regions from text in any of the notations that stand in the package's description.
 
     Parameters
     ----------
@@ -45,6 +48,7 @@ def parse(text: str, parameter: str = "region") -> RegionSet:
 
 
 def _read(text: str) -> Selection:
+    text = text.removeprefix(_BYTE_ORDER_MARK)
     size = len(text.encode("utf-8", "replace"))
     if size > MAX_BYTES:
         raise ShapeError(f"the region text has {size:,} bytes, at most {MAX_BYTES:,} are read")
@@ -57,13 +61,19 @@ def _read(text: str) -> Selection:
             "give plain text"
         )
     include, exclude = _reader(text)(text)
-    count = len(include) + len(exclude)
-    if count > MAX_SHAPES:
-        raise ShapeError(f"the region text holds {count:,} shapes, at most {MAX_SHAPES:,} are read")
+    check_count(len(include) + len(exclude))
     return include, exclude
 
 
 def _reader(text: str) -> Callable[[str], Selection]:
+    """Return the reader of the notation that a text has. Raise ShapeError if it is one that is not read."""
     if text.lstrip()[0] in "{[":
         return json_text.read
+    foreign.refuse(text)
+    if ciao.looks_like(text):
+        return ciao.read
+    if dali.looks_like(text):
+        return dali.read
+    if sas.is_expression(text):
+        return sas.read_expression
     return stcs.read if stcs.looks_like(text) else ds9.read

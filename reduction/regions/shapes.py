@@ -121,7 +121,7 @@ def annulus(frame: str, centre: Position, inner: Length, outer: Length) -> regio
         return circle(frame, centre, outer)
     build = regions.CircleAnnulusPixelRegion if frame == PHYSICAL else regions.CircleAnnulusSkyRegion
     small, large = _length(frame, inner, "inner radius"), _length(frame, outer, "outer radius")
-    _check_smaller(small, large)
+    check_smaller(small, large)
     return build(_position(frame, centre), small, large)
 
 
@@ -159,7 +159,7 @@ def ellipse_annulus(
     small = [_length(frame, axis, "inner semi-axis") for axis in inner]
     large = [_length(frame, axis, "outer semi-axis") for axis in outer]
     for inner_axis, outer_axis in zip(small, large, strict=True):
-        _check_smaller(inner_axis, outer_axis)
+        check_smaller(inner_axis, outer_axis)
     return build(_position(frame, centre), 2 * small[0], 2 * large[0], 2 * small[1], 2 * large[1], _angle(angle))
 
 
@@ -291,9 +291,25 @@ def _angle(angle: u.Quantity) -> u.Quantity:
     return angle
 
 
-def _check_smaller(inner: Length, outer: Length) -> None:
+def check_smaller(inner: Length, outer: Length, name: str = "radius") -> None:
+    """Check the sizes of a ring.
+
+    Parameters
+    ----------
+    inner
+        Size of what is cut out of the middle.
+    outer
+        Size of the whole.
+    name
+        What the size is, for the error.
+
+    Raises
+    ------
+    ShapeError
+        The inner size is not smaller than the outer one.
+    """
     if not inner < outer:
-        raise ShapeError(f"the inner radius ({inner:g}) must be smaller than the outer one ({outer:g})")
+        raise ShapeError(f"the inner {name} ({inner:g}) must be smaller than the outer one ({outer:g})")
 
 
 def _flattened(vertices: np.ndarray) -> np.ndarray:

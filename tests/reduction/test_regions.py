@@ -13,43 +13,14 @@ import pytest
 import regions
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.wcs import WCS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reduction.errors import ReductionError
 from reduction.regions import MAX_BYTES, MAX_SHAPES, PixelRegionSet, RegionSet, parse
+from regiontexts import points_around, refusal, sky_plane
 
-RA, DEC = 148.974458333333, 69.6509722222222
 DISC = 'fk5; circle(148.974458333333,69.6509722222222,40")'
-
-
-def sky_plane(ra: float = RA, dec: float = DEC) -> WCS:
-    """The X,Y plane of an EPIC list: 0-based pixels of this WCS are column values."""
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-    wcs.wcs.crpix = [25922, 25922]
-    wcs.wcs.crval = [ra, dec]
-    wcs.wcs.cdelt = [-0.05 / 3600, 0.05 / 3600]
-    wcs.wcs.cunit = ["deg", "deg"]
-    wcs.wcs.radesys, wcs.wcs.equinox = "FK5", 2000.0
-    wcs.wcs.set()
-    return wcs
-
-
-def points_around(placed: PixelRegionSet, count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
-    x0, x1, y0, y1 = placed.bounds
-    grow = 0.1 * max(x1 - x0, y1 - y0)
-    draw = np.random.default_rng(7)
-    return draw.uniform(x0 - grow, x1 + grow, count), draw.uniform(y0 - grow, y1 + grow, count)
-
-
-def refusal(text: str) -> str:
-    with pytest.raises(ReductionError) as caught:
-        parse(text, "src_region")
-    assert caught.value.parameter == "src_region"
-    assert str(caught.value).startswith("src_region: ")
-    return str(caught.value)
 
 
 SKY_SHAPES = [
@@ -332,7 +303,7 @@ BAD = {
     "fk5; annulus(1,2,4,3)": "smaller than the outer",
     "fk5; ellipse(1,2,3,4,3,5,0)": "smaller than the outer",
     "fk5; ellipse(1,2,3,4,5,6)": "do not make ellipse",
-    "fk5; box(1,2,3,4,5,6,7)": "do not make box",
+    "fk5; box(1,2,3,4,5,6,7,8)": "do not make box",
     "fk5; polygon(1,2,3,4)": "at least 3",
     "fk5; polygon(1,2,3,4,1,2,3,4)": "one line",
     "physical; polygon(0,0,4,0,4,4,0,0,4,0,4,4)": "cross or touch",
