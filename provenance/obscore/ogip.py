@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from provenance.fits import pha
 from provenance.fits.headers import Cards
 from provenance.obscore import high_energy, instruments, sky, times
 from provenance.obscore.product import Found, Product, one_bin, product
@@ -157,7 +158,7 @@ def resolution(headers: Sequence[Mapping[str, Any]], em_min: float, em_max: floa
 def _channels(product: Product) -> int | None:
     """Bins along the spectral axis; -1 for events, which are not binned; None for products without that axis."""
     if product.type == "spectrum":
-        return product.science.count("DETCHANS") or product.science.count("NAXIS2")
+        return pha.channel_count(product.science)
     return -1 if product.type == "event" else one_bin(product, "timeseries", "image")
 
 

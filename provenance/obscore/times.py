@@ -11,7 +11,7 @@ import re
 from bisect import bisect_right
 from typing import Final
 
-from provenance.fits import timing
+from provenance.fits import scales, timing
 from provenance.fits.headers import Cards
 from provenance.fits.timing import TimeOrigin
 from provenance.obscore.product import Found, Product, one_bin
@@ -29,11 +29,11 @@ def columns(product: Product) -> Found:
     start, stop = _span(product)
     origins = [_origin(cards, product) for cards in product.headers if product.type != "measurements"]
     is_timed = any(origin is not None and origin.day is not None for origin in origins)
-    exposures = [cards.numeral(keyword) for keyword in ("EXPOSURE", "LIVETIME", "ONTIME") for cards in product.main]
+    exposures = (scales.keyword_number(product.main, keyword)[0] for keyword in ("EXPOSURE", "LIVETIME", "ONTIME"))
     return {
         "t_min": start,
         "t_max": stop,
-        "t_exptime": next((seconds for seconds in exposures if seconds is not None and seconds > 0), None),
+        "t_exptime": next((seconds for seconds in exposures if seconds is not None), None),
         "t_resolution": _resolution(product),
         "t_xel": _bins(product),
         "t_calib_status": "calibrated" if is_timed and start is not None else None,

@@ -549,3 +549,18 @@ def test_the_high_energy_columns() -> None:
     assert problems(row.replaced(energy_min=13000.0)) == (
         "energy_min is 13000.0, above energy_max, which is 12000.0",)
     assert problems(row.replaced(ev_xel=-1))[0].startswith("ev_xel is -1")
+
+
+@pytest.mark.parametrize(
+    ("exposure", "seconds"), [(1000.0, 1000.0), ("1000.0", 1000.0), (0.0, None), ("long", None), (None, None)]
+)
+def test_exposure_of_a_spectrum_is_read_as_its_preview_reads_it(exposure: object, seconds: float | None) -> None:
+    header = {"XTENSION": "BINTABLE", "NAXIS": 2, "HDUCLAS1": "SPECTRUM", "EXPOSURE": exposure}
+    assert from_science([{"NAXIS": 0}, header]).get("t_exptime") == seconds
+
+
+def test_channels_of_a_type_ii_spectrum_are_those_of_its_arrays() -> None:
+    """A row is a spectrum there, not a channel."""
+    header = {"XTENSION": "BINTABLE", "NAXIS": 2, "NAXIS2": 12, "HDUCLAS1": "SPECTRUM", "HDUCLAS4": "TYPE:II",
+              "TFIELDS": 2, "TTYPE1": "CHANNEL", "TFORM1": "8192I", "TTYPE2": "COUNTS", "TFORM2": "8192J"}  # fmt: skip
+    assert from_science([{"NAXIS": 0}, header])["em_xel"] == 8192

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Literal
 
 from provenance.fits.hdus import OPENING, Hdu
+from provenance.fits.pha import is_spectrum
 from reduction.errors import ReductionError
 from reduction.events.fitsfile import scan
 from uws_server.previews import svg
 from uws_server.previews.plot import Plot, make_plot, plot_json
-from uws_server.previews.spectra import NoPreview, is_spectrum
+from uws_server.previews.spectra import NoPreview
 
 LOG = logging.getLogger(__name__)
 Kind = Literal["spectrum", "events", "image", "table", "text", "votable", "other"]

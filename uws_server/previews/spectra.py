@@ -1,4 +1,4 @@
-"""Reads OGIP spectra for a plot: counts in groups of channels, energies, rates with errors. Imports the libraries only.
+"""Reads OGIP spectra for a plot: energies of the channels, counts or rates in groups, errors. Imports libraries only.
 
 Files come from scripts that nobody vouches for: whatever is wrong with one becomes a `NoPreview` with its reason.
 """
@@ -6,14 +6,14 @@ Files come from scripts that nobody vouches for: whatever is wrong with one beco
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from provenance.fits.hdus import Hdu
+from provenance.fits import FitsError, ebounds, pha
+from provenance.fits.pha import FileReference, Pha
 from reduction import missions
 from reduction.errors import ReductionError
 from reduction.events.fitsfile import scan
@@ -21,7 +21,6 @@ from reduction.events.fitsfile import scan
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-MOST_CHANNELS = 65_536
 DISPLAY_COUNTS = 15
 """The counts to which channels are joined where a file has no groups: for the picture only."""
 
@@ -42,32 +41,49 @@ class Channels:
 
 @dataclass(frozen=True)
 class SpectrumFile:
-    """A SPECTRUM table: channel, counts and their errors, shape (n,); `starts` are the indices where groups begin.
-
-    `stat_error` is None where the errors are Poisson's; `quality` is 0 for good channels.
-    """
+    """The spectrum of a file and the edges of its channels."""
 
     name: str
-    header: Mapping[str, Any]
-    channel: Integers
-    counts: Floats
-    stat_error: Floats | None
-    starts: Integers | None
-    quality: Integers
-    exposure_s: float
-    backscal: float
-    areascal: float
+    pha: Pha
     channels: Channels
 
     @property
-    def background_file(self) -> str:
-        """Return the name of the file that the header calls its background; '' for none."""
-        return _file_name(self.header, "BACKFILE")
+    def counts(self) -> Floats | None:
+        """Return the counts of each channel, shape (n,); None where neither they nor rate and exposure are known."""
+        found = self.pha
+        if found.counts is not None or found.rate is None or found.exposure.values is None:
+            return found.counts
+        return found.rate * found.exposure.values
+
+    @property
+    def has_rates(self) -> bool:
+        """Return whether the rates are known: the file has them, or the exposure that makes them of counts."""
+        return self.pha.exposure.is_known or self.pha.counts is None
+
+    @property
+    def in_counts(self) -> SpectrumFile:
+        """Return the spectrum as it is shown beside one whose exposure is not known: its counts, not rates."""
+        exposure = replace(self.pha.exposure, values=None)
+        return replace(self, pha=replace(self.pha, counts=self.counts, exposure=exposure))
 
     @property
     def is_background(self) -> bool:
         """Return whether the header declares a background."""
-        return str(self.header.get("HDUCLAS2", "")).strip().upper() == "BKG"
+        return str(self.pha.header.get("HDUCLAS2", "")).strip().upper() == "BKG"
+
+    @property
+    def odd_scales(self) -> tuple[str, ...]:
+        """Return what is odd about EXPOSURE and AREASCAL, and what follows from it, in words."""
+        found = []
+        if not self.pha.exposure.is_known:
+            follows = "counts, not rates" if self.pha.counts is not None else "counts are not known"
+            found.append(f"{follows}: {self.pha.exposure.sentence}")
+        elif self.pha.exposure.words:
+            found.append(f"{self.pha.exposure.sentence}, read as a number")
+        if self.has_rates and self.pha.areascal.words:
+            follows = "read as a number" if self.pha.areascal.is_known else "so nothing is divided by it"
+            found.append(f"{self.pha.areascal.sentence}, {follows}")
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -86,96 +102,110 @@ class Points:
         return np.sqrt(self.low * self.high)
 
 
-def is_spectrum(hdu: Hdu) -> bool:
-    """Return whether an HDU is an OGIP spectrum."""
-    return hdu.is_table and (
-        hdu.name == "SPECTRUM" or str(hdu.cards.get("HDUCLAS1", "")).strip().upper() == "SPECTRUM"
-    )
+def read_spectrum(
+    path: Path, beside: Mapping[str, Path], reference: FileReference | None = None, row: int | None = None
+) -> SpectrumFile:
+    """Read the spectrum in a file.
 
-
-def read_spectrum(path: Path, beside: Mapping[str, Path]) -> SpectrumFile:
-    """Read the spectrum in a file; `beside` has the files a header may name (RESPFILE), by file name."""
+    `beside` has the files that a header may name (RESPFILE), by file name; `reference` says which spectrum of the file
+    is meant, `row` which one of a file of type II where that does not.
+    """
+    wanted = reference or FileReference(path.name)
     try:
         file = scan(path, "")
-        hdu = next((hdu for hdu in file.hdus if is_spectrum(hdu)), None)
+        hdu = wanted.find(file.hdus)
         if hdu is None:
-            raise NoPreview("the file has no SPECTRUM table")
-        rows, columns = file.read(hdu)
-    except (OSError, ReductionError) as error:
+            raise NoPreview(f"the file has no SPECTRUM table{f' {wanted.hdu}' if wanted.hdu else ''}")
+        with path.open("rb") as stream:
+            found = pha.read(stream, hdu, file.hdus[0], row if wanted.row is None else wanted.row)
+    except (OSError, ReductionError, FitsError) as error:
         raise NoPreview(str(error)) from error
-    if not 0 < len(rows) <= MOST_CHANNELS:
-        raise NoPreview(f"the spectrum has {len(rows)} channels; 1 to {MOST_CHANNELS} can be drawn")
-
-    def values(name: str) -> Floats | None:
-        column = columns.get(name)
-        return column.floats(rows) if column is not None and column.is_number else None
-
-    channel, counts, rate = values("CHANNEL"), values("COUNTS"), values("RATE")
-    header = hdu.cards
-    exposure_s = _positive(header, "EXPOSURE")
-    if counts is None and rate is not None:
-        counts = rate * exposure_s
-    if channel is None or counts is None:
-        raise NoPreview("the SPECTRUM table has no columns CHANNEL and COUNTS (or RATE) of numbers")
-    stat_error = values("STAT_ERR") if header.get("POISSERR") is not True else None
-    if stat_error is not None and "COUNTS" not in columns:
-        stat_error = stat_error * exposure_s
-    grouping, quality = values("GROUPING"), values("QUALITY")
-    numbers = np.nan_to_num(channel).astype(np.int64)
-    return SpectrumFile(
-        name=path.name,
-        header=header,
-        channel=numbers,
-        counts=np.nan_to_num(counts),
-        stat_error=stat_error,
-        starts=None if grouping is None or np.all(grouping != -1) else _starts(grouping),
-        quality=np.zeros(len(rows), np.int64) if quality is None else np.nan_to_num(quality, nan=1).astype(np.int64),
-        exposure_s=exposure_s,
-        backscal=_positive(header, "BACKSCAL"),
-        areascal=_positive(header, "AREASCAL"),
-        channels=_channels(header, numbers, beside),
-    )
+    return SpectrumFile(path.name, found, _channels(found, beside))
 
 
-def points(spectrum: SpectrumFile, starts: Integers, scale: float = 1.0) -> Points:
-    """Return the rates of the groups that begin at `starts`, times `scale`: counts / (EXPOSURE AREASCAL width).
+def points(spectrum: SpectrumFile, starts: Integers, ratio: Floats | float = 1.0) -> Points:
+    """Return the rates of the groups that begin at `starts`: counts / (EXPOSURE AREASCAL width).
 
-    Only groups of good quality with counts at energies above zero are kept: a logarithmic axis shows no others.
-    Errors are those of STAT_ERR, else the approximate 1 sigma limits of Gehrels (1986, ApJ 303, 336).
+    Where the exposure is not known they are counts / width; an AREASCAL that is not known is left out. A channel is
+    multiplied by its `ratio` first, shape (n,) or one for all. Only groups of good quality with counts at energies
+    above zero are kept: a logarithmic axis shows no others. Errors are those of STAT_ERR, else the approximate 1 sigma
+    limits of Gehrels (1986, ApJ 303, 336), else none.
     """
-    counts = np.add.reduceat(spectrum.counts, starts)
-    low = spectrum.channels.low[starts]
-    high = spectrum.channels.high[np.append(starts[1:], len(spectrum.counts)) - 1]
-    if spectrum.stat_error is None:
-        below, above = gehrels(counts)
-    else:
-        below = above = np.sqrt(np.add.reduceat(np.nan_to_num(spectrum.stat_error) ** 2, starts))
-    bad = np.maximum.reduceat(np.abs(spectrum.quality), starts) > 0
-    keep = ~bad & (counts > 0) & (low >= 0) & (high > low)
+    channels, size = spectrum.channels, spectrum.pha.channel.size
+    amounts, below, above = _amounts(spectrum, starts)
+    share = _share(spectrum, np.broadcast_to(np.asarray(ratio, dtype=np.float64), (size,)), starts, amounts)
+    low, high = np.minimum.reduceat(channels.low, starts), np.maximum.reduceat(channels.high, starts)
+    divisor = _divisor(spectrum, starts) * (high - low)
+    bad = np.maximum.reduceat(np.abs(spectrum.pha.quality), starts) > 0
+    keep = ~bad & (amounts > 0) & (share > 0) & (low >= 0) & (high > low) & (divisor > 0)
     low = np.where(low > 0, low, high / 2)  # a channel that begins at 0 keV is drawn from its middle on
-    factor = scale / (spectrum.exposure_s * spectrum.areascal * (high - low)[keep])
+    factor = share[keep] / divisor[keep]
     return Points(
         low[keep],
         high[keep],
-        counts[keep] * factor,
-        np.maximum(counts - below, 0)[keep] * factor,
-        (counts + above)[keep] * factor,
+        amounts[keep] * factor,
+        np.maximum(amounts - below, 0)[keep] * factor,
+        (amounts + above)[keep] * factor,
     )
+
+
+def _amounts(spectrum: SpectrumFile, starts: Integers) -> tuple[Floats, Floats, Floats]:
+    """Return the counts of each group (rates where there are no counts) and the lengths of their error bars."""
+    found, counts = spectrum.pha, spectrum.counts
+    of_channels = found.rate if counts is None else counts
+    assert of_channels is not None
+    amounts = np.add.reduceat(of_channels, starts)
+    if found.stat_error is not None:
+        error = np.nan_to_num(found.stat_error)
+        if found.counts is None and found.exposure.values is not None:
+            error = error * found.exposure.values
+        bars = np.sqrt(np.add.reduceat(error**2, starts))
+        return amounts, bars, bars
+    if counts is None:
+        return amounts, np.zeros_like(amounts), np.zeros_like(amounts)
+    return amounts, *gehrels(amounts)
+
+
+def _share(spectrum: SpectrumFile, ratio: Floats, starts: Integers, amounts: Floats) -> Floats:
+    """Return the factor of each group: the ratio of its channels, weighed by what they hold."""
+    of_channels = spectrum.pha.rate if spectrum.counts is None else spectrum.counts
+    assert of_channels is not None
+    scaled = np.add.reduceat(of_channels * ratio, starts)
+    return np.divide(scaled, amounts, out=np.zeros_like(scaled), where=amounts != 0)
+
+
+def _divisor(spectrum: SpectrumFile, starts: Integers) -> Floats:
+    """Return EXPOSURE times AREASCAL of each group, the mean of its channels by their width; 1 for what is left out.
+
+    Rates of a file without exposure are per second as they stand; counts of such a file are shown as they stand.
+    """
+    found, divisor = spectrum.pha, np.ones(spectrum.pha.channel.size)
+    if found.exposure.values is not None:
+        divisor = divisor * found.exposure.values
+    if found.areascal.values is not None and spectrum.has_rates:
+        divisor = divisor * found.areascal.values
+    width = np.maximum(spectrum.channels.high - spectrum.channels.low, 1e-12)
+    return np.asarray(np.add.reduceat(divisor * width, starts) / np.add.reduceat(width, starts), dtype=np.float64)
 
 
 def gehrels(counts: Floats) -> tuple[Floats, Floats]:
     """Return the lengths of 1 sigma error bars of Poisson counts N: sqrt(N - 1/4) below, 1 + sqrt(N + 3/4) above."""
-    above = 1 + np.sqrt(counts + 0.75)
+    above = 1 + np.sqrt(np.maximum(counts, 0) + 0.75)
     below = np.where(counts > 0, np.sqrt(np.maximum(counts - 0.25, 0)), 0)
     return below, above
 
 
 def display_starts(spectrum: SpectrumFile) -> Integers:
-    """Return the groups of the file; without any, channels joined until each group holds DISPLAY_COUNTS counts."""
-    if spectrum.starts is not None:
-        return spectrum.starts
+    """Return the groups of the file; without any, channels joined until each group holds DISPLAY_COUNTS counts.
+
+    Without counts each channel is a group.
+    """
+    if spectrum.pha.starts is not None:
+        return spectrum.pha.starts
+    if spectrum.counts is None:
+        return np.arange(spectrum.pha.channel.size, dtype=np.int64)
     starts, held = [0], 0.0
-    for i, count in enumerate(spectrum.counts):
+    for i, count in enumerate(spectrum.counts.tolist()):
         if held >= DISPLAY_COUNTS:
             starts.append(i)
             held = 0.0
@@ -185,75 +215,52 @@ def display_starts(spectrum: SpectrumFile) -> Integers:
     return np.array(starts, dtype=np.int64)
 
 
-def _starts(grouping: Floats) -> Integers:
-    begins = grouping != -1
-    begins[0] = True
-    return np.flatnonzero(begins).astype(np.int64)
-
-
-def _channels(header: Mapping[str, Any], channel: Integers, beside: Mapping[str, Path]) -> Channels:
-    """Return the energies of the channels: of the response beside the file, else the nominal ones, else none at all."""
-    response = beside.get(_file_name(header, "RESPFILE"))
-    found = _from_response(response, channel) if response else None
-    found = found or _from_sas_keywords(header, channel) or _from_mission(header, channel)
-    if found is not None:
-        return found
-    edges = channel.astype(np.float64)
-    return Channels(edges, edges + 1, "channel", "channels, as the energies are not known here")
+def _channels(found: Pha, beside: Mapping[str, Path]) -> Channels:
+    """Return the energies of the channels: of the response beside the file, else those in the table itself, else the
+    nominal ones, else none at all."""
+    response = beside.get(found.response.name)
+    edges = _from_response(response, found.channel) if response else None
+    if edges is None and found.bins_kev is not None:
+        edges = Channels(*found.bins_kev, "keV", "energies from BIN_LO and BIN_HI")
+    edges = edges or _from_sas_keywords(found) or _from_mission(found)
+    if edges is not None:
+        return edges
+    numbers = found.channel.astype(np.float64)
+    return Channels(numbers, numbers + 1, "channel", "channels, as the energies are not known here")
 
 
 def _from_response(path: Path, channel: Integers) -> Channels | None:
     try:
-        file = scan(path, "")
-        hdu = next((hdu for hdu in file.hdus if hdu.name == "EBOUNDS" and hdu.is_table), None)
-        if hdu is None:
-            return None
-        rows, columns = file.read(hdu)
-        names = ("CHANNEL", "E_MIN", "E_MAX")
-        if not all(name in columns and columns[name].is_number for name in names):
-            return None
-        numbers, low, high = (columns[name].floats(rows) for name in names)
-    except (OSError, ReductionError, ValueError):
+        hdus = scan(path, "").hdus
+        with path.open("rb") as stream:
+            tables = (ebounds.read(stream, hdu, path.name) for hdu in hdus if ebounds.is_ebounds(hdu))
+            edges = next((edges for bounds in tables if (edges := bounds.of(channel)) is not None), None)
+    except (OSError, ReductionError, FitsError):
         return None
-    order = np.argsort(numbers)
-    place = np.minimum(np.searchsorted(numbers, channel, sorter=order), len(numbers) - 1) if len(numbers) else None
-    if place is None or not np.array_equal(numbers[order[place]], channel):
-        return None
-    place = order[place]
-    return Channels(low[place], high[place], "keV", f"energies from EBOUNDS of {path.name}")
+    return None if edges is None else Channels(*edges, "keV", f"energies from EBOUNDS of {path.name}")
 
 
-def _from_sas_keywords(header: Mapping[str, Any], channel: Integers) -> Channels | None:
+def _from_sas_keywords(found: Pha) -> Channels | None:
     """Return nominal energies from keywords of the SAS: how many PI channels of 1 eV were joined, and where SPECPIX
     lies.
     """
+    header = found.header
     if str(header.get("TELESCOP", "")).strip() != "XMM":
         return None
     step, pixel, value = (missions.number(header, key) for key in ("SPECDELT", "SPECPIX", "SPECVAL"))
     if step is None or pixel is None or value is None or step <= 0:
         return None
-    low = (value - (step - 1) / 2 + step * (channel - pixel)) / 1000
+    low = (value - (step - 1) / 2 + step * (found.channel - pixel)) / 1000
     return Channels(low, low + step / 1000, "keV", f"nominal energies, {step:g} eV a channel")
 
 
-def _from_mission(header: Mapping[str, Any], channel: Integers) -> Channels | None:
+def _from_mission(found: Pha) -> Channels | None:
     try:
-        mission = missions.identify(header)
+        mission = missions.identify(found.header)
     except ReductionError:
         return None
-    place = channel - mission.first_channel
+    place = found.channel - mission.first_channel
     edges = mission.channel_energies()
     if place.min() < 0 or place.max() >= len(edges) - 1:
         return None
     return Channels(edges[place], edges[place + 1], "keV", f"nominal energies of {mission.name}")
-
-
-def _positive(header: Mapping[str, Any], key: str) -> float:
-    """Return the number under a keyword; 1 where there is none, as OGIP has it."""
-    value = missions.number(header, key)
-    return value if value is not None and value > 0 else 1.0
-
-
-def _file_name(header: Mapping[str, Any], key: str) -> str:
-    name = PurePath(str(header.get(key) or "").strip()).name
-    return "" if name.upper() == "NONE" else name
