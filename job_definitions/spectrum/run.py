@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from provenance.fits.atomic import write_bytes
@@ -18,6 +18,7 @@ from reduction.missions import CREATOR
 from reduction.spectra.grouping import check_minimum
 from reduction.spectra.ogip import write_spectrum
 from reduction.spectra.spectrum import Spectrum, extract
+from reduction.spectra.subtraction import require_areas, require_separate
 
 SOURCE, BACKGROUND = "source_region", "background_region"
 _LARGEST_DEG = 1.0
@@ -35,6 +36,7 @@ def main(job: task.Task) -> None:
         selection = select(job, events)
         group = grouper(job, selection.energy_kev)
         on_pixels: dict[str, Any] = {SOURCE: None} | {name: shape.on(events.wcs) for name, shape in given.items()}
+        shared_area = note_overlap(job, on_pixels)
         subspaces = {name: dss.describe(events, selection, region) for name, region in on_pixels.items()}
 
         job.stage("Filtering events")
@@ -44,6 +46,8 @@ def main(job: task.Task) -> None:
                               obs_creator_name=CREATOR)  # fmt: skip
         with writing_events(filtered, events, subspaces[SOURCE], selection.gtis) as sink:
             spectra = extract(events, selection, on_pixels, {SOURCE: sink})
+        if BACKGROUND in spectra:
+            require_areas(spectra)
         job.tell(filtered.name, t_exptime=spectra[SOURCE].exposure_s)
 
         job.stage("Grouping channels")
@@ -56,8 +60,8 @@ def main(job: task.Task) -> None:
             role = name.removesuffix("_region")
             path = job.output(files[name], f"spectrum of the {role} region", **known[name],
                               dataproduct_type="spectrum", t_exptime=spectrum.exposure_s)  # fmt: skip
-            write_spectrum(path, spectrum, events, subspaces[name], "TOTAL" if name == SOURCE else "BKG",
-                           files[BACKGROUND] if name == SOURCE and BACKGROUND in spectra else "NONE")  # fmt: skip
+            words = ("TOTAL", files[BACKGROUND] if BACKGROUND in spectra else "NONE", shared_area)
+            write_spectrum(path, spectrum, events, subspaces[name], *(words if name == SOURCE else ("BKG",)))
         write_bytes(job.output("regions.reg", "regions as DS9 text"), region_file(given).encode())
     job.stage("Writing the provenance")
 
@@ -67,9 +71,17 @@ def select(job: task.Task, events: EventList) -> Selection:
     user_gti = gti.read_file(job.path("gti"), events.clock) if job.value("gti") else None
     selection = choose(events, job.value("energy", "0.2 12.0"), job.value("pattern", "default"),
                        job.value("flag", "default"), user_gti)  # fmt: skip
-    for note in (*events.notes, *selection.notes):
+    for note in (*events.notes, *closed(events), *selection.notes):
         job.log(f"Note: {note}")
     return selection
+
+
+def closed(events: EventList) -> Iterator[str]:
+    """Yield a note if the filter wheel kept the sky out: such a list is a background, not an observation."""
+    wheel = str(events.keywords.get("FILTER") or "").strip()
+    if wheel.lower().startswith(("closed", "cal")):
+        lamp = " and the calibration source was on" if wheel.lower().startswith("cal") else ""
+        yield f"FILTER is {wheel}: no light of the sky came in{lamp}; its spectrum serves as a background"
 
 
 def note_sizes(job: task.Task, given: Mapping[str, regions.RegionSet]) -> None:
@@ -79,6 +91,20 @@ def note_sizes(job: task.Task, given: Mapping[str, regions.RegionSet]) -> None:
         if circle and circle[1].deg > _LARGEST_DEG:
             job.log(f"Note: {name} reaches {circle[1].deg:.3g} deg, more than any field of view; "
                     "sizes without unit are degrees, 40\" is 40 arcsec")  # fmt: skip
+
+
+def note_overlap(job: task.Task, on_pixels: Mapping[str, Any]) -> float:
+    """Log a note if the background overlaps the source; return the part of the source's area that both share.
+
+    Raises ReductionError if the background cannot be subtracted: there is no source region, or both are the same.
+    """
+    if BACKGROUND not in on_pixels:
+        return 0.0
+    found = require_separate(on_pixels[SOURCE], on_pixels[BACKGROUND])
+    if not found.is_there:
+        return 0.0
+    job.log(f"Note: {found.sentence}")
+    return found.of_source
 
 
 def grouper(job: task.Task, energy_kev: tuple[float, float]) -> Callable[[Spectrum], Spectrum]:

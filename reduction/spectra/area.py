@@ -237,7 +237,7 @@ def good_area(
         areas = {ccd: place.pixel_area * np.count_nonzero(place.good) for ccd, place in places.items()}
         total = float(sum(areas.values()))
         return GoodArea(total, {ccd: float(area) / total for ccd, area in areas.items()}, tuple(notes))
-    x, y = _grid(region)
+    x, y = points_in(region)
     free = np.ones(x.size, dtype=np.bool_)
     shares: dict[int | None, float] = {}
     for ccd, place in places.items():
@@ -251,8 +251,8 @@ def good_area(
     return GoodArea(region.area() * good, {ccd: part / good for ccd, part in shares.items()}, tuple(notes))
 
 
-def _grid(region: Region) -> tuple[Floats, Floats]:
-    """Return evenly spaced points in a region: X and Y, shape (n,) both."""
+def points_in(region: Region) -> tuple[Floats, Floats]:
+    """Return evenly spaced points in a region, of a grid of GRID x GRID over its bounds: X and Y, shape (n,) both."""
     low_x, high_x, low_y, high_y = region.bounds
     across = low_x + (np.arange(GRID) + 0.5) * (high_x - low_x) / GRID
     up = low_y + (np.arange(GRID) + 0.5) * (high_y - low_y) / GRID

@@ -16,6 +16,9 @@ from reduction.events.fitswrite import LONGSTRN, PRIMARY, Cards, TableColumn
 from reduction.missions import CREATOR
 from reduction.spectra.spectrum import Spectrum
 
+SHARED_AREA = "BKGSHARE"
+"""Keyword of a spectrum whose region overlaps that of its background: the part of its own area; ours, not OGIP's."""
+
 _CARRIED_NAME = re.compile(r"[A-Z0-9_-]{1,8}")
 
 _NOT_CARRIED = re.compile(
@@ -58,6 +61,7 @@ def write_spectrum(
     subspace: DataSubspace,
     kind: str = "TOTAL",
     background_file: str = "NONE",
+    shared_area: float = 0.0,
 ) -> None:
     """Write a spectrum as an OGIP PHA file, whole or not at all.
 
@@ -75,6 +79,8 @@ def write_spectrum(
         HDUCLAS2: TOTAL (source and background) or BKG.
     background_file
         Name of the background spectrum in the same folder (BACKFILE), or NONE.
+    shared_area
+        Part of the region's area that lies in the region of the background, 0 to 1; 0 is not written.
 
     Raises
     ------
@@ -89,6 +95,8 @@ def write_spectrum(
         columns.append(TableColumn("GROUPING", spectrum.grouping, "", "1 starts a group, -1 continues it"))
         columns.append(TableColumn("QUALITY", spectrum.quality, "", "Quality flag of this channel (0=good)"))
     cards = _spectrum_cards(spectrum, events, subspace, kind, background_file)
+    if shared_area > 0:
+        cards.append((SHARED_AREA, round(shared_area, 4), "Part of this region in that of BACKFILE"))
     parts = [fitswrite.header(primary_cards(events)), fitswrite.table("SPECTRUM", columns, cards), *subspace.tables]
     write_bytes(path, b"".join(parts))
 

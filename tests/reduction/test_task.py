@@ -5,11 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import re
 import runpy
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,34 +19,10 @@ from provenance import obscore, steps, votags
 from reduction.arguments import Argument
 from reduction.errors import ReductionError
 from reduction.task import Task, message_of, read_task
+from scriptjobs import SCRIPT, prepare, run
 from synthetic import Epic, write, write_gti
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "job_definitions/spectrum/run.py"
-FILES = ("eventlist", "gti")
-
-
-def prepare(folder: Path, job: dict[str, Any] | None = None, **values: Any) -> Path:
-    """A job's folder with its parameters.json."""
-    folder.mkdir(exist_ok=True)
-    about = {"id": "0a1b", "definition": "spectrum", "version": "1.0", "results_url": None, "store_url": None}
-    parameters = {}
-    for name, value in values.items():
-        entry = {"value": value, "editable": name != "eventlist", "description": f"the {name}", "unit": None}
-        entry["kind"] = "file" if name in FILES else "value"
-        if name in FILES and value is not None:
-            entry["value"], entry["source"] = str(value), Path(str(value)).name
-        parameters[name] = entry
-    document = {"job": {**about, **(job or {})}, "parameters": parameters}
-    (folder / "parameters.json").write_text(json.dumps(document), encoding="utf-8")
-    return folder
-
-
-def run(folder: Path, script: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
-    """Run a script in a job's folder; warnings are errors there too."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
-    return subprocess.run([sys.executable, str(script)], cwd=folder, env=environment, capture_output=True, text=True,
-                          check=False)  # fmt: skip
 
 
 def scripted(folder: Path, body: str) -> subprocess.CompletedProcess[str]:

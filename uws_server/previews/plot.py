@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from provenance.fits.scales import Scale
+from reduction import missions
 from uws_server.previews.spectra import (
     DISPLAY_COUNTS,
     Floats,
@@ -20,6 +21,9 @@ from uws_server.previews.spectra import (
     points,
     read_spectrum,
 )
+
+SHARED_AREA = "BKGSHARE"
+"""Keyword of the spectrum job: the part of the source's region that lies in that of its background."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +240,8 @@ def _more_notes(source: SpectrumFile) -> list[str]:
     notes = []
     if bad := int(np.count_nonzero(source.pha.quality)):
         notes.append(f"{bad:,} channels with QUALITY other than 0 are left out")
+    if shared := missions.number(source.pha.header, SHARED_AREA):
+        notes.append(f"{shared:.0%} of the source region lies in the background region: its counts are subtracted too")
     if source.pha.rows > 1:
         notes.append(f"number {source.pha.row} of the {source.pha.rows} spectra of the file is drawn")
     return [*notes, *source.odd_scales]
