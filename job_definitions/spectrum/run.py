@@ -15,6 +15,7 @@ from reduction.events.eventlist import EventList, open_eventlist
 from reduction.events.filtered import writing_events
 from reduction.events.selection import Selection, choose
 from reduction.missions import CREATOR
+from reduction.spectra.channels import with_channels
 from reduction.spectra.grouping import check_minimum
 from reduction.spectra.ogip import write_spectrum
 from reduction.spectra.spectrum import Spectrum, extract
@@ -28,7 +29,8 @@ _LARGEST_DEG = 1.0
 def main(job: task.Task) -> None:
     """Make the spectra, the filtered event list and the region file."""
     job.stage("Opening the event list")
-    with open_eventlist(job.path("eventlist")) as events:
+    with open_eventlist(job.path("eventlist")) as opened:
+        events = with_channels(opened, job.value("channel_width"))
         job.log(f"{events.mission.name}, {events.nrows} events")
         given = {name: regions.parse(text, parameter=name)
                  for name in (SOURCE, BACKGROUND) if (text := job.value(name, "").strip())}  # fmt: skip

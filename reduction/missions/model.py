@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,8 @@ class Mission:
     """The full read-out of one CCD, where bad pixels and gaps can be taken off."""
     live_per_ccd: tuple[str, str] | None = None
     """Formats of the keywords of live time and on time of one CCD, e.g. ``LIVETI{:02d}``."""
+    channel_widths_ev: tuple[int, ...] = ()
+    """Widths in eV of the channels that responses have; empty where channels are those of the column `channel`."""
     modes: tuple[str, ...] = ()
     """Values of DATAMODE that can be reduced; empty: any."""
     mode_refusal: str = ""
@@ -80,6 +82,11 @@ class Mission:
     def is_xmm(self) -> bool:
         """Whether the products follow the conventions of the XMM-Newton SAS."""
         return self.telescope == "XMM"
+
+    def with_channel_width(self, width_ev: int) -> Mission:
+        """Return the instrument with channels of another width, over the same energies."""
+        last = (self.last_channel + 1) * self.channel_divisor // width_ev - 1
+        return replace(self, channel_divisor=width_ev, last_channel=last, channel_width_kev=width_ev / 1000)
 
     def energy_to_value(self, energy_kev: float) -> float:
         """Return the value of the column `energy` at an energy in keV."""

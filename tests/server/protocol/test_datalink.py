@@ -164,7 +164,8 @@ def test_the_response_of_a_product_is_a_calibration_of_it(tmp_path: Path) -> Non
 def test_pyvo_runs_the_job_again_with_another_value(made: Chained) -> None:
     service = links(made, did(made, "source_spectrum.fits")).get_first_proc()
     names = {param.name for param in service.input_params}
-    assert names == {"source_region", "background_region", "energy", "pattern", "flag", "grouping", "min_counts"}
+    assert names == {"source_region", "background_region", "energy", "pattern", "flag", "channel_width", "grouping",
+                     "min_counts"}  # fmt: skip
     content = service.process(grouping="mincounts", min_counts=7).read()
     with fits.open(io.BytesIO(content)) as product:
         assert "GROUPING" in product["SPECTRUM"].columns.names
