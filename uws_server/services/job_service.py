@@ -1,174 +1,53 @@
-"""Every use case of jobs once, for one caller, without HTTP: create, change, run, abort, delete, look at.
+"""Every use case of jobs once, for one caller, without HTTP: create, change, run, abort, delete.
 
-The pages and the UWS resources call the same methods, and each checks the caller's right first, unless its docstring
-says otherwise. How a job ends is in `job_life`. Imports the services and everything below.
+The pages and the UWS resources call the same methods, and each checks the caller's right first. How jobs are looked at
+is in `job_reader`, how one ends in `job_life`. Imports the services and everything below.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from uws_server.archive.observations import Archive, ArchiveFile
 from uws_server.config import Config
 from uws_server.errors import Conflict, Forbidden, NotFound
-from uws_server.execution.scheduler import Scheduler
-from uws_server.jobs.job import Filter, Job, JobSummary, Progress, Result, new_id, utcnow
+from uws_server.jobs.job import Job, new_id, utcnow
 from uws_server.jobs.phases import ENDED, Phase
-from uws_server.services.definition_service import DefinitionService
 from uws_server.services.job_life import JobLife
+from uws_server.services.job_reader import JobReader, LookNeeds
 from uws_server.services.parameters import ParameterReader, Request, Upload
 from uws_server.services.quotas import Quotas, expected_end
-from uws_server.services.rights import Caller, Rights
+from uws_server.services.rights import Caller
 from uws_server.storage.definitions import DefinitionStore
-from uws_server.storage.files import JobFiles, copy, size_of
-from uws_server.storage.jobstore import JobStore
-from uws_server.storage.library import Installed, Library
-from uws_server.storage.uses import UseStore
+from uws_server.storage.files import size_of
+from uws_server.storage.library import Installed
 
-LOG = logging.getLogger(__name__)
 _ABORT_WAIT_S = 10.0
 TRIAL = "trial"
 """The run id of a job that tries a draft: such a job is in the lists of its owner and of admins, like others."""
 
 
-class Needs(Protocol):
+class Needs(LookNeeds, Protocol):
     """The parts of a server that the job service uses."""
 
     config: Config
-    rights: Rights
-    archive: Archive
     parameters: ParameterReader
-    files: JobFiles
-    store: JobStore
-    uses: UseStore
     definitions: DefinitionStore
-    library: Library
-    scheduler: Scheduler
     life: JobLife
 
 
-class JobService:
-    """What one caller can do with jobs; `definitions` are the job definitions, as this caller meets them."""
+class JobService(JobReader):
+    """What one caller can do with jobs."""
 
     def __init__(self, needs: Needs, caller: Caller) -> None:
-        self.caller = caller
+        super().__init__(needs, caller)
         self.quotas = Quotas(needs.store, needs.config, caller)
-        self.definitions = DefinitionService(needs.library, needs.rights, caller)
-        self._needs, self._rights, self._store, self._files = needs, needs.rights, needs.store, needs.files
-
-    def require_entry(self) -> None:
-        """Raise Unauthorized if this server is for accounts and the caller has none."""
-        self._rights.require_entry(self.caller)
-
-    def may_enter(self) -> bool:
-        """Check whether the caller may use the server at all."""
-        return self._rights.may_enter(self.caller)
-
-    # --- looking ---------------------------------------------------------------------------------------
-
-    def job(self, job_id: str, definition: str | None = None) -> Job:
-        """Return the job with that id, in that job list where one is named.
-
-        Raise NotFound if there is none, Forbidden or Unauthorized if the caller may not see it.
-        """
-        job = self._job(job_id, definition)
-        self._rights.require_look(self.caller, job)
-        return job
-
-    def seen(self, job_id: str, definition: str | None = None) -> Job | None:
-        """Return the job with that id, in that job list where one is named.
-
-        Return None if there is none that the caller may see.
-        """
-        try:
-            job = self._job(job_id, definition)
-        except NotFound:
-            return None
-        return job if self.may_look(job) else None
-
-    def may_look(self, job: Job) -> bool:
-        """Check whether the caller may see the job."""
-        return self._rights.may_look(self.caller, job)
-
-    def jobs(self, wanted: Filter) -> Iterator[JobSummary]:
-        """Return the jobs that a filter lets through and the caller may see listed, newest first."""
-        if wanted.definition is not None:
-            self.definitions.get(wanted.definition)
-        owners = self._rights.listed_owners(self.caller)
-        return self._store.summaries(replace(wanted, owners=owners))
-
-    def waits(self, ids: Sequence[str]) -> Mapping[str, str]:
-        """Return those of some jobs that wait for another one, with the id of that one. No right is checked."""
-        return self._needs.uses.held_back(ids) if ids else {}
-
-    def progress(self, job: Job | JobSummary) -> Progress | None:
-        """Return how far a running job is. Return None if it does not run."""
-        return self._needs.scheduler.progress.read(job.id) if job.phase is Phase.EXECUTING else None
-
-    def log(self, job: Job, name: str, offset: int = 0, most: int = 1 << 20) -> bytes:
-        """Return a piece of what the script printed: of `job.log`, `stdout.log` or `stderr.log`."""
-        return self._files.log(job.id, name, offset, most)
-
-    def result_path(self, job: Job, result: Result) -> Path:
-        """Return the path of a result's file. Raise NotFound if it is gone."""
-        return self._plain_file(job.id, result.file)
-
-    def stored(self, result_id: str, file_name: str) -> tuple[Result, Path]:
-        """Return the result and its file. No right is checked: the id is secret.
-
-        Raise NotFound if id or name is wrong.
-        """
-        job_id, result = self._store.result(result_id)
-        if Path(result.file).name != file_name:
-            raise NotFound(f"result {result_id[:40]!r} has no file {file_name[:80]!r}")
-        return result, self._plain_file(job_id, result.file)
-
-    def result(self, result_id: str) -> Result:
-        """Return the result with that id. No right is checked: the id is secret. Raise NotFound if there is none."""
-        return self._store.result(result_id)[1]
-
-    def input_path(self, job: Job, name: str, number: int = 1) -> Path:
-        """Return the path of the uploaded file of a parameter: the one of that number, from 1 on, if it has several.
-
-        Raise NotFound if there is none.
-        """
-        value = job.parameters.get(name)
-        parts = value.each if value is not None else ()
-        if not 1 <= number <= len(parts) or parts[number - 1].kind != "upload":
-            raise NotFound(f"parameter {name[:64]!r} holds no uploaded file")
-        return self._plain_file(job.id, str(parts[number - 1].value))
-
-    def copied_input(self, job: Job, name: str, number: int) -> Path:
-        """Return a copy of an uploaded file of a job, for another job. Raise NotFound if it is gone."""
-        source, spool = self.input_path(job, name, number), self._files.spool()
-        try:
-            copy(source, spool)
-        except OSError as error:
-            spool.unlink()
-            raise NotFound(f"the file {source.name} cannot be read") from error
-        return spool
-
-    def archived(self) -> Sequence[ArchiveFile]:
-        """Return the event lists of the archive that a job may name."""
-        return self._needs.archive.list()
-
-    def is_available(self) -> bool:
-        """Check whether jobs can be looked up now: whether the database answers."""
-        try:
-            self._store.known([new_id()])
-        except Exception:  # whatever the database says: it does not answer
-            LOG.exception("the database does not answer")
-            return False
-        return True
-
-    # --- doing -----------------------------------------------------------------------------------------
+        self._needs = needs
 
     def create(self, definition_name: str, request: Request) -> Job:
         """Check a request against the definition and return the new job, PENDING. Raise InvalidParameters."""
@@ -371,18 +250,6 @@ class JobService:
                     f"job {job.id} waits for job {earlier.id}, which is {earlier.phase}: "
                     "run that one, and this one follows"
                 )
-
-    def _job(self, job_id: str, definition: str | None) -> Job:
-        job = self._store.get(job_id)
-        if definition is not None and job.definition != definition:
-            raise NotFound(f"no job {job_id[:40]!r} in the list {definition[:64]!r}")
-        return job
-
-    def _plain_file(self, job_id: str, place: str) -> Path:
-        path = self._files.folder(job_id) / place
-        if path.is_symlink() or not path.is_file():
-            raise NotFound(f"the file {Path(place).name} is no longer there")
-        return path
 
 
 def _must_be(job: Job, what: str, *phases: Phase) -> None:
