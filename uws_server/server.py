@@ -34,7 +34,9 @@ LOG = logging.getLogger(__name__)
 _THREADS = 16
 _OF_ONE_CLIENT = 8
 _BACKLOG = 4096
-_QUICK = re.compile(r"/rest/[^/]+/[0-9a-f]{32}(/phase|/executionduration|/destruction|/quote|/owner)?")
+_QUICK = re.compile(
+    r"/rest/[^/]+/[0-9a-f]{32}(?:-[0-9a-f]{32})?(/phase|/executionduration|/destruction|/quote|/owner)?"
+)
 
 
 def serve(config: Config, ready: Callable[[str], None]) -> None:

@@ -29,7 +29,7 @@ clients is limited for each owner; for those without one, for each address.
 """
 
 _NAME = HEADER.lower().encode()
-_JOB = re.compile(r"/rest/[^/]+/(?:sync/)?([0-9a-f]{32})(/sync)?")
+_JOB = re.compile(r"/rest/[^/]+/(?:sync/)?([0-9a-f]{32})(?:-[0-9a-f]{32})?(/sync)?")
 """A request that may wait: for a job with a query string, or for the answer to a synchronous call."""
 _IRRELEVANT = frozenset(
     b"accept-encoding accept-language cache-control connection dnt forwarded keep-alive pragma priority referer te "

@@ -1,4 +1,4 @@
-"""Who sent a request: reads Authorization, the share token and the address. Imports the services and the rights.
+"""Who sent a request: reads Authorization, cookies, the share token and the address. Imports the services.
 
 Both doors use it. Accounts send HTTP Basic with name and token, or `Bearer name.token`. An empty name stands for no
 account, not for a wrong one. The client's address is taken from X-Forwarded-For only if the request came from a
@@ -11,6 +11,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import replace
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -27,18 +28,41 @@ SHARE = "share"
 """The query parameter that carries the token of a share link."""
 
 
+JOBS_COOKIE = "uws_jobs"
+"""The cookie in which a browser remembers the jobs that it made without an account."""
+
+
 def job_service_of(services: Services, environ: dict[str, Any]) -> JobService:
     """Return the job service for the caller of a request. Raise Unauthorized for a wrong name or token."""
-    known = environ.get(_ENVIRON_KEY)
-    if isinstance(known, JobService):
+    known = known_job_service(environ)
+    if known is not None:
         return known
     address = address_of(services.config, environ)
     caller = _account(services, environ.get("HTTP_AUTHORIZATION", ""), address)
     query = environ.get("QUERY_STRING", "")
     share = parse_qs(query).get(SHARE, [""])[-1] if SHARE in query else ""
     job_service = JobService(services, replace(caller, share=share or None, address=address))
+    job_service.recall(cookie_of(environ, JOBS_COOKIE))
     environ[_ENVIRON_KEY] = job_service
     return job_service
+
+
+def known_job_service(environ: Mapping[str, Any]) -> JobService | None:
+    """Return the job service of a request if it was made before. Return None if it was not, or could not be."""
+    known = environ.get(_ENVIRON_KEY)
+    return known if isinstance(known, JobService) else None
+
+
+def cookie_of(environ: Mapping[str, Any], name: str) -> str:
+    """Return the value of a cookie; '' if none of that name came."""
+    header = str(environ.get("HTTP_COOKIE", ""))
+    if name not in header:
+        return ""
+    try:
+        cookies = SimpleCookie(header)
+    except CookieError:
+        return ""
+    return cookies[name].value if name in cookies else ""
 
 
 def address_of(config: Config, environ: Mapping[str, Any]) -> str:

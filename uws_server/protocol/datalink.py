@@ -28,6 +28,7 @@ from uws_server.jobs.job import LOG, Job, ParameterValue, Result
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.protocol import dali, linktable
 from uws_server.protocol.linktable import Link, Service
+from uws_server.protocol.resource import JOB
 from uws_server.reruns.service import Reruns
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
@@ -51,7 +52,7 @@ class DataLink:
     def routes(self, app: Bottle) -> None:
         """Add every resource to the application."""
         app.route("/datalink", ["GET", "POST"], self.links)
-        address = "/rest/<name>/<job_id:re:[0-9a-f]{32}>/rerun/sync"
+        address = f"/rest/<name>/<job_id:re:{JOB}>/rerun/sync"
         app.route(address, ["GET", "POST"], self.rerun)
         app.route(address, "HEAD", self.refuse_head)
 
@@ -63,8 +64,9 @@ class DataLink:
             wanted = [text.strip() for text in form.take_all("ID") if text.strip()]
             asked = form.take(dali.RESPONSEFORMAT)
         media_type = dali.format_of(asked or "votable", _FORMATS, "votable is allowed")
+        plain = [(identifier, job_service.open(identifier)) for identifier in wanted[:_MOST_IDS]]
         finder = _Finder(self.services, job_service)
-        links = [link for identifier in wanted[:_MOST_IDS] for link in finder.links(identifier)]
+        links = [link for identifier, named in plain for link in finder.links(identifier, named)]
         document = linktable.document(
             links, finder.services_used(), f"{self.services.base_url}/datalink", len(wanted) > _MOST_IDS
         )
@@ -79,7 +81,8 @@ class DataLink:
                 form.take(word)
             made = reruns.make(reruns.of_job(job), read_rerun_request(form))
         reruns.run(made)
-        address = f"{self.services.base_url}/rest/{made[-1].definition}/{made[-1].id}/sync"
+        last = reruns.job_service.address(made[-1].id)
+        address = f"{self.services.base_url}/rest/{made[-1].definition}/{last}/sync"
         return HTTPResponse("", 303, {"Location": address})
 
     def refuse_head(self, name: str, job_id: str) -> HTTPResponse:
@@ -101,10 +104,10 @@ class _Finder:
         """Return the services that rows refer to."""
         return list(self._described.values())
 
-    def links(self, identifier: str) -> Iterator[Link]:
-        """Yield the links of one thing, or a row with what is wrong with it."""
+    def links(self, identifier: str, named: str) -> Iterator[Link]:
+        """Yield the links of one thing, which `named` names without a key, or a row with what is wrong with it."""
         try:
-            start = self._provenance.find(identifier)
+            start = self._provenance.find(named)
             of_result = start.key.startswith("result_")
             yield from self._of_result(identifier, start) if of_result else self._of_job(identifier, start)
         except NotFound as error:
@@ -188,7 +191,7 @@ class _Finder:
         redacted = recording.redacted(value.text)
         about, address = f"{redacted}, given for {name}", ""
         if value.kind == "upload":
-            address = f"{self._base}/rest/{job.definition}/{job.id}/parameters/{name}"
+            address = f"{self._base}/rest/{job.definition}/{self._jobs.address(job.id)}/parameters/{name}"
         elif value.kind == "url" and re.match(r"(?:https?|ftp)://", redacted) and recording.HIDDEN not in redacted:
             address = redacted
         if not address:
@@ -211,7 +214,7 @@ class _Finder:
 
     def _previews(self, identifier: str, job: Job, result: Result, kind: str) -> Iterator[Link]:
         """Yield the links of the pictures of a product."""
-        page = f"{self._base}/jobs/{job.id}"
+        page = f"{self._base}/jobs/{self._jobs.address(job.id)}"
         if kind in _PLOTTED:
             yield Link(identifier, f"{page}/preview/{result.name}.svg", semantics="#preview-plot",
                        description="Plot", content_type="image/svg+xml")  # fmt: skip
@@ -223,7 +226,8 @@ class _Finder:
 
     def _about(self, identifier: str, job: Job) -> Iterator[Link]:
         """Yield the links that describe a job: provenance, documentation, all its files, the service for a rerun."""
-        page, resource = f"{self._base}/jobs/{job.id}", f"{self._base}/rest/{job.definition}/{job.id}"
+        address = self._jobs.address(job.id)
+        page, resource = f"{self._base}/jobs/{address}", f"{self._base}/rest/{job.definition}/{address}"
         yield Link(identifier, f"{page}/provenance", semantics="#documentation",
                    description="How it was made, as a page", content_type="text/html")  # fmt: skip
         yield Link(identifier, f"{resource}/provjson", semantics="#documentation",
@@ -250,6 +254,6 @@ class _Finder:
             if not inputs or job.phase not in ENDED:
                 return None
             main = next((result.mime for result in job.results if result.name != LOG), "")
-            address = f"{self._base}/rest/{job.definition}/{job.id}/rerun/sync"
+            address = f"{self._base}/rest/{job.definition}/{self._jobs.address(job.id)}/rerun/sync"
             self._described[name] = Service(name, address, self._provenance.definition(job).title, main, inputs)
         return self._described[name]

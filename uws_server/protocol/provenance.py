@@ -90,8 +90,10 @@ class Provenance:
         if len(identifiers) > _MOST_IDS:
             raise BadRequest(f"ID: {len(identifiers)} came; at most {_MOST_IDS} are allowed")
         kind, direction, depth = asked.format(), asked.direction(), asked.depth()
-        reader = self.reader
-        starts = [reader.find(identifier) for identifier in dict.fromkeys(identifiers)]
+        job_service = job_service_of(self.services, request.environ)
+        plain = dict.fromkeys(job_service.open(identifier) for identifier in identifiers)
+        reader = self.reader  # for the caller who has those keys
+        starts = [reader.find(identifier) for identifier in plain]
         return self.answer(reader.graph(starts, direction, depth), asked, kind)
 
     def answer(self, graph: ProvenanceGraph, asked: _Asked, kind: str) -> HTTPResponse:

@@ -27,11 +27,11 @@ from uws_server.incoming.rerun_forms import (
 from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import Phase
 from uws_server.protocol.control import phase_command, prefers_page
-from uws_server.protocol.resource import JobResource
+from uws_server.protocol.resource import JOB, JobResource
 from uws_server.reruns.service import Reruns, translate_errors
 
 JSON = "application/json"
-_ID = "<job_id:re:[0-9a-f]{32}>"
+_ID = f"<job_id:re:{JOB}>"
 
 
 class Reprocessing(JobResource):
@@ -74,7 +74,7 @@ class Reprocessing(JobResource):
             made, run = self._from_form(reruns)
         if run:
             reruns.run(made)
-        return see(f"{self.services.base_url}/reprocessing/{made[-1].id}")
+        return see(f"{self.services.base_url}/reprocessing/{self.job_service.address(made[-1].id)}")
 
     def _from_json(self, reruns: Reruns) -> tuple[tuple[Job, ...], bool]:
         config = self.services.config
@@ -98,7 +98,7 @@ class Reprocessing(JobResource):
         """GET the reprocessing: for a person the page of its last job, for a program its status and files."""
         job = self.reruns.job_service.job(job_id)
         if prefers_page(request.get_header("Accept", "")):
-            return see(f"{self.services.base_url}/jobs/{job.id}")
+            return see(f"{self.services.base_url}/jobs/{self.job_service.address(job.id)}")
         return _json({**self._status(job), **self._preview(job)})
 
     def status(self, job_id: str) -> HTTPResponse:
@@ -117,18 +117,22 @@ class Reprocessing(JobResource):
         failed = [phase for phase in unfinished if phase in (Phase.ERROR, Phase.ABORTED)]
         running = [phase for phase in unfinished if phase is not Phase.PENDING]
         phase = (failed or running or unfinished or [Phase.COMPLETED])[0]
-        return {"id": job.id, "phase": phase.value, "jobs": [self._job(step) for step in sequence]}
+        return {
+            "id": self.job_service.address(job.id),
+            "phase": phase.value,
+            "jobs": [self._job(step) for step in sequence],
+        }
 
     def _job(self, job: Job) -> dict[str, Any]:
         progress = self.reruns.job_service.progress(job)
         return {
-            "id": job.id,
+            "id": self.job_service.address(job.id),
             "task": job.definition,
             "version": job.version,
             "phase": job.phase.value,
-            "url": f"{self.services.base_url}/rest/{job.definition}/{job.id}",
+            "url": self.url(job),
             "parent": job.parent,
-            "after": job.after,
+            "after": self.job_service.address(job.after) if job.after else None,
             "stage": progress.stage if progress else "",
             "error": job.error.message if job.error else None,
         }
@@ -140,9 +144,10 @@ class Reprocessing(JobResource):
     def _output(self, job: Job, result: Result) -> dict[str, Any]:
         base = self.services.base_url
         name = result.file_name
-        picture = f"{base}/jobs/{job.id}/preview/{result.name}.svg" if result.mime == "application/fits" else None
+        address = self.job_service.address(job.id)
+        picture = f"{base}/jobs/{address}/preview/{result.name}.svg" if result.mime == "application/fits" else None
         return {
-            "job": job.id,
+            "job": address,
             "name": result.name,
             "file": name,
             "url": f"{base}/store/{result.id}/{name}",

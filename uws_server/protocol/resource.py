@@ -18,6 +18,8 @@ from uws_server.services.job_service import JobService
 
 XML = "text/xml; charset=UTF-8"
 TEXT = "text/plain; charset=UTF-8"
+JOB = "[0-9a-f]{32}(?:-[0-9a-f]{32})?"
+"""What names a job in an address: its id, and its key where it has one."""
 
 
 class JobResource:
@@ -42,7 +44,7 @@ class JobResource:
 
     def url(self, job: Job) -> str:
         """Return the job's absolute address."""
-        return f"{self.services.base_url}/rest/{job.definition}/{job.id}"
+        return f"{self.services.base_url}/rest/{job.definition}/{self.job_service.address(job.id)}"
 
     @property
     def share(self) -> str:

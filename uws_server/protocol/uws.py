@@ -91,7 +91,7 @@ class UWS(JobResource):
         """GET the job's document; with WAIT, once its phase has changed or the time is over."""
         job = self.job_service.job(job_id, name)
         if prefers_page(request.get_header("Accept", "")):
-            return self.page(f"/jobs/{job.id}{self.share}")
+            return self.page(f"/jobs/{self.job_service.address(job.id)}{self.share}")
         progress = self.job_service.progress(job)
         response = xml_answer(uws_xml.job_document(job, self.url(job), progress, self.style, self.share))
         seconds = wait_seconds(job, forms.query(request.environ))

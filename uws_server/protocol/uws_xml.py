@@ -34,13 +34,15 @@ def timestamp(when: datetime) -> str:
 def job_document(job: Job, url: str, progress: Progress | None, style: str, query: str = "") -> bytes:
     """Return the document of one job; `url` is its absolute address without a final slash, `style` that of the XSLT.
 
-    `query` is appended to the addresses in it, so that a client that came by a share link can follow them. The document
-    is written as text: elements would take four times as long, and every client that waits for its job asks for it.
+    Clients put the address of a job together from that of its list and the job's id, which therefore stands here as it
+    does in `url`. `query` is appended to the addresses in it, so that a client that came by a share link can follow
+    them. The document is written as text: elements would take four times as long, and every client that waits for its
+    job asks for it.
     """
     lines = [
         _DECLARATION,
         f'<?xml-stylesheet type="text/xsl" href={quoteattr(style)}?>\n<uws:job {_NAMES} version="1.1">\n',
-        f"  <uws:jobId>{job.id}</uws:jobId>\n",
+        f"  <uws:jobId>{url.rpartition('/')[2]}</uws:jobId>\n",
         "" if job.run_id is None else f"  <uws:runId>{_escaped(job.run_id)}</uws:runId>\n",
         _element("ownerId", job.owner),
         f"  <uws:phase>{job.phase.value}</uws:phase>\n",

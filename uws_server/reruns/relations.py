@@ -24,14 +24,16 @@ class JobRelations:
     def sequence_of(self, job: Job) -> tuple[Job, ...]:
         """Return the jobs of the job sequence of a job, in order, as far as the caller may see them."""
         jobs = [job]
-        while jobs[0].after is not None and len(jobs) < _LONGEST_SEQUENCE and (one := self.seen(jobs[0].after)):
-            jobs.insert(0, one)
-        while len(jobs) < _LONGEST_SEQUENCE:
-            ids = self._services.uses.followers(jobs[-1].id)
-            one = next((found for each in ids if (found := self.seen(each))), None)
+        while jobs[0].after is not None and len(jobs) < _LONGEST_SEQUENCE:
+            one = self.job_service.of_sequence(jobs[0], jobs[0].after)
             if one is None:
                 break
-            jobs.append(one)
+            jobs.insert(0, one)
+        while len(jobs) < _LONGEST_SEQUENCE:
+            followers = self._followers(jobs[-1])
+            if not followers:
+                break
+            jobs.append(followers[0])
         return tuple(jobs)
 
     def reruns_of(self, job: Job) -> tuple[Job, ...]:
@@ -41,13 +43,16 @@ class JobRelations:
 
     def related(self, job: Job) -> RelatedJobs:
         """Return the jobs related to a job, as far as the caller may see them."""
-        ids = self._services.uses.followers(job.id)
         return RelatedJobs(
             parent=self.seen(job.parent) if job.parent else None,
             reruns=self.reruns_of(job),
-            before=self.seen(job.after) if job.after else None,
-            followers=tuple(found for each in ids if (found := self.seen(each))),
+            before=self.job_service.of_sequence(job, job.after) if job.after else None,
+            followers=self._followers(job),
         )
+
+    def _followers(self, job: Job) -> tuple[Job, ...]:
+        ids = self._services.uses.followers(job.id)
+        return tuple(found for each in ids if (found := self.job_service.of_sequence(job, each)))
 
     def seen(self, job_id: str) -> Job | None:
         """Return a job; None if there is none or the caller may not see it."""

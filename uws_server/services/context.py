@@ -16,6 +16,7 @@ from uws_server.services.accounts import Accounts
 from uws_server.services.definition_check import DefinitionCheck
 from uws_server.services.hashes import Hashes
 from uws_server.services.housekeeping import Housekeeping
+from uws_server.services.job_keys import JobKeys
 from uws_server.services.job_life import JobLife
 from uws_server.services.parameters import Outside, ParameterReader
 from uws_server.services.rights import rights_of
@@ -37,6 +38,7 @@ class Services:
         self.config = config
         self.base_url = base_url
         self.rights = rights_of(config)
+        self.keys = JobKeys(config.folders.data)
         self.archive = Archive(config.folders.archive)
         self.outside = Outside.of(config)
         self.parameters = ParameterReader(self.archive, self.outside)

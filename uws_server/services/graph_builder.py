@@ -44,12 +44,18 @@ class About:
 
 
 class GraphBuilder:
-    """Builds the graph of jobs, results and used files that are added to it."""
+    """Builds the graph of jobs, results and used files; `address` returns what names a job, by its id, in addresses."""
 
     def __init__(
-        self, base_url: str, hide: Sequence[Path], definition: Callable[[Job], About], wanted: set[str]
+        self,
+        base_url: str,
+        hide: Sequence[Path],
+        definition: Callable[[Job], About],
+        wanted: set[str],
+        address: Callable[[str], str] = str,
     ) -> None:
         self._base_url, self._hide, self._definition, self._wanted = base_url, hide, definition, wanted
+        self._address = address
         self._activities: dict[str, Activity] = {}
         self._files: dict[str, File] = {}
         self._results: dict[str, list[Result]] = {}
@@ -64,6 +70,7 @@ class GraphBuilder:
         job, key = kept.job, f"job_{kept.job.id}"
         about = self._definition(job)
         values = [(name, value) for name, value in job.parameters.items() if not value.is_file]
+        places = _addresses(kept, self._address)
         self._results[job.id] = list(kept.results)
         if job.parent:
             self._parents[job.id] = job.parent
@@ -72,7 +79,7 @@ class GraphBuilder:
             title=about.title, description=about.description, documentation=about.documentation,
             started=job.started, ended=job.ended, agent=job.owner or "",
             parameters=tuple(self._value(name, value, about) for name, value in values),
-            used=tuple(self._used(use, about, place) for use, place in zip(kept.used, _addresses(kept), strict=True)),
+            used=tuple(self._used(use, about, place) for use, place in zip(kept.used, places, strict=True)),
             made=tuple(self._made(kept, about)),
             informed_by=(f"job_{job.parent}",) if job.parent else (), facts={"phase": job.phase.value},
         )  # fmt: skip
@@ -186,7 +193,7 @@ class GraphBuilder:
         return recording.redacted(value.value, self._hide) if isinstance(value.value, str) else value.value
 
 
-def _addresses(kept: Kept) -> list[str]:
+def _addresses(kept: Kept, address: Callable[[str], str]) -> list[str]:
     """Return the address path of each file that a job used, below this server's address.
 
     It is '' for a file that was not uploaded or is gone.
@@ -196,7 +203,7 @@ def _addresses(kept: Kept) -> list[str]:
     for use in kept.used:
         given = kept.job.parameters.get(use.name)
         number = counts[use.name] = counts.get(use.name, 0) + 1
-        place = f"/rest/{kept.job.definition}/{kept.job.id}/parameters/{use.name}"
+        place = f"/rest/{kept.job.definition}/{address(kept.job.id)}/parameters/{use.name}"
         is_there = given is not None and number <= len(given.each) and given.each[number - 1].kind == "upload"
         place += f"/{number}" if given is not None and given.parts else ""
         places.append(place if is_there and kept.job.phase is not Phase.ARCHIVED else "")

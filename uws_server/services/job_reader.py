@@ -6,6 +6,8 @@ the services and everything below.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +20,7 @@ from uws_server.execution.scheduler import Scheduler
 from uws_server.jobs.job import Filter, Job, JobSummary, Progress, Result, new_id
 from uws_server.jobs.phases import Phase
 from uws_server.services.definition_service import DefinitionService
+from uws_server.services.job_keys import JobKeys
 from uws_server.services.rights import Caller, Rights
 from uws_server.storage.files import JobFiles, copy
 from uws_server.storage.jobstore import JobStore
@@ -31,6 +34,7 @@ class LookNeeds(Protocol):
     """The parts of a server that are needed to look at jobs."""
 
     rights: Rights
+    keys: JobKeys
     archive: Archive
     files: JobFiles
     store: JobStore
@@ -45,7 +49,7 @@ class JobReader:
     def __init__(self, needs: LookNeeds, caller: Caller) -> None:
         self.caller = caller
         self.definitions = DefinitionService(needs.library, needs.rights, caller)
-        self._rights, self._store, self._files = needs.rights, needs.store, needs.files
+        self._rights, self._keys, self._store, self._files = needs.rights, needs.keys, needs.store, needs.files
         self._archive, self._uses, self._running = needs.archive, needs.uses, needs.scheduler
 
     def require_entry(self) -> None:
@@ -56,12 +60,23 @@ class JobReader:
         """Check whether the caller may use the server at all."""
         return self._rights.may_enter(self.caller)
 
+    def open(self, text: str) -> str:
+        """Return a text that names jobs (an id, an address) without their keys, which the caller has from now on."""
+        if not self._rights.uses_keys():
+            return self._keys.open(text, self.caller)[0]
+        plain, self.caller = self._keys.open(text, self.caller)
+        return plain
+
+    def address(self, job_id: str) -> str:
+        """Return what names a job in an address: its id, with its key if it needs one and the caller has it."""
+        return self._keys.address(job_id, self.caller)
+
     def job(self, job_id: str, definition: str | None = None) -> Job:
-        """Return the job with that id, in that job list where one is named.
+        """Return the job with that id (its key may follow it), in that job list where one is named.
 
         Raise NotFound if there is none, Forbidden or Unauthorized if the caller may not see it.
         """
-        job = self._job(job_id, definition)
+        job = self._job(self.open(job_id), definition)
         self._rights.require_look(self.caller, job)
         return job
 
@@ -76,6 +91,30 @@ class JobReader:
             return None
         return job if self.may_look(job) else None
 
+    def of_sequence(self, job: Job, other_id: str) -> Job | None:
+        """Return another job of the sequence of a job; None if there is none that the caller may see.
+
+        One request made them all: who has the key of one may have those of the others.
+        """
+        if job.id in self.caller.opened:
+            self.caller = replace(self.caller, opened=self.caller.opened | {other_id})
+        return self.seen(other_id)
+
+    def recall(self, cookie: str) -> None:
+        """Give the caller the keys of the jobs that the cookie of a browser remembers."""
+        if cookie and self._rights.uses_keys():
+            opened = self.caller.opened | set(self._keys.remembered(cookie))
+            self.caller = replace(self.caller, opened=opened)
+
+    def remembering(self, cookie: str, job_id: str) -> str | None:
+        """Return the text of the cookie that remembers a job beside those of the cookie that came.
+
+        Return None for a job of which the caller has no key.
+        """
+        if job_id not in self.caller.opened:
+            return None
+        return self._keys.remember([job_id, *self._keys.remembered(cookie)])
+
     def may_look(self, job: Job) -> bool:
         """Check whether the caller may see the job."""
         return self._rights.may_look(self.caller, job)
@@ -86,6 +125,20 @@ class JobReader:
             self.definitions.get(wanted.definition)
         owners = self._rights.listed_owners(self.caller)
         return self._store.summaries(replace(wanted, owners=owners))
+
+    def own_jobs(self, wanted: Filter) -> Sequence[JobSummary]:
+        """Return the jobs of `jobs`, with those among them whose keys the caller has, newest first."""
+        listed = self.jobs(wanted)
+        if not self.caller.opened or self._rights.listed_owners(self.caller) is None:
+            return list(listed)
+        found = heapq.merge(
+            listed, self._store.some(self.caller.opened, wanted), key=lambda job: (job.created_us, job.id), reverse=True
+        )
+        return list(itertools.islice(found, wanted.last))
+
+    def uses_keys(self) -> bool:
+        """Check whether a job that nobody owns is for whoever has its key."""
+        return self._rights.uses_keys()
 
     def waits(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Return those of some jobs that wait for another one, with the id of that one. No right is checked."""

@@ -95,6 +95,8 @@ class JobService(JobReader):
             if accepted.placed:
                 self._files.create(job.id, accepted.placed)
             self._store.add(job)
+        if job.owner is None and self._rights.uses_keys():
+            self.caller = replace(self.caller, opened=self.caller.opened | {job.id})
         return job
 
     def set_parameters(self, job: Job, values: Mapping[str, Sequence[str]], uploads: Mapping[str, Upload]) -> Job:
@@ -210,6 +212,10 @@ class JobService(JobReader):
     def may_change(self, job: Job) -> bool:
         """Check whether the caller may change the job, not only look at it."""
         return self._rights.may_change(self.caller, job)
+
+    def can_share(self, job: Job) -> bool:
+        """Check whether a share link makes sense: the caller may change the job, and not everybody sees it."""
+        return self.may_change(job) and not self._rights.is_public(job)
 
     def share(self, job: Job) -> str:
         """Return the token of the job's share link, by which anyone may see the job; make one if there is none."""

@@ -24,6 +24,7 @@ from uws_server.errors import NotFound
 from uws_server.jobs.job import Job, ParameterValue
 from uws_server.services import step_lists
 from uws_server.services.graph_builder import About, GraphBuilder
+from uws_server.services.job_keys import JobKeys
 from uws_server.services.rights import Caller, Rights
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
@@ -55,6 +56,7 @@ class Needs(Protocol):
     config: Config
     base_url: str
     rights: Rights
+    keys: JobKeys
     files: JobFiles
     store: JobStore
     uses: UseStore
@@ -155,7 +157,7 @@ class ProvenanceReader:
         seen = {record.job.id: record for record in kept if self._may_look(record.job)}
         wanted = {start.key for start in starts}
         wanted |= {f"result_{use.result_id}" for record in seen.values() for use in record.used if use.result_id}
-        builder = GraphBuilder(self._needs.base_url, self._hidden_folders(), self.definition, wanted)
+        builder = GraphBuilder(self._needs.base_url, self._hidden_folders(), self.definition, wanted, self._address)
         for record in kept:
             if record.job.id in seen:
                 builder.add(record)
@@ -182,6 +184,9 @@ class ProvenanceReader:
 
     def _may_look(self, job: Job) -> bool:
         return self._needs.rights.may_look(self._caller, job)
+
+    def _address(self, job_id: str) -> str:
+        return self._needs.keys.address(job_id, self._caller)
 
     def _hidden_folders(self) -> list[Path]:
         config = self._needs.config

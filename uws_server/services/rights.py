@@ -7,7 +7,8 @@ may do anything.
 A job belongs to the account that made it, or to nobody. What nobody owns follows the policy for anonymous callers:
 
 listed    they see each other's jobs (the default on a loopback address)
-unlisted  a job is reachable by its unguessable id only (the default on any other address)
+unlisted  a job is for whoever has its key, which stands in the address that its maker was given (the default on any
+          other address); its id alone opens nothing, since a graph, a step list or a product tells it
 refused   they may do nothing
 """
 
@@ -38,7 +39,10 @@ class Anonymous(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: the account's name (None without one) and roles, the share token that came, the address asked from."""
+    """Who asks: the account's name (None without one) and roles, the share token that came, the address asked from.
+
+    `opened` are the ids of jobs whose keys came: see `job_keys`.
+    """
 
     name: str | None = None
     is_admin: bool = False
@@ -47,6 +51,7 @@ class Caller:
     max_active: int | None = None
     max_bytes: int | None = None
     roles: frozenset[str] = frozenset()
+    opened: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,11 @@ class Rights:
         if self.may_look(caller, job):
             return
         self.require_entry(caller)
+        if job.owner is None:
+            raise Forbidden(
+                f"job {job.id} was made without an account: it opens at the whole address that its maker was given, "
+                "which ends with a key, or by its share link"
+            )
         if caller.name is None:
             raise Unauthorized(f"job {job.id} belongs to an account: sign in, or use its share link")
         raise Forbidden(f"job {job.id} belongs to another account; ask its owner for the share link")
@@ -87,6 +97,14 @@ class Rights:
             return
         self.require_look(caller, job)
         raise Forbidden(f"job {job.id} is only shared with you: its owner can change it")
+
+    def uses_keys(self) -> bool:
+        """Check whether a job that nobody owns is for whoever has its key."""
+        return self.anonymous is Anonymous.UNLISTED
+
+    def is_public(self, job: Job) -> bool:
+        """Check whether everybody who may use the server sees a job."""
+        return job.owner is None and self.anonymous is Anonymous.LISTED
 
     def listed_owners(self, caller: Caller) -> tuple[str | None, ...] | None:
         """Return the owners whose jobs a list shows to a caller; None for all of them."""
@@ -134,7 +152,7 @@ class Rights:
         if caller.is_admin:
             return True
         if job.owner is None:
-            return self.anonymous is not Anonymous.REFUSED
+            return self.is_public(job) or (self.uses_keys() and job.id in caller.opened)
         return caller.name == job.owner
 
 

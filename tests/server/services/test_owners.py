@@ -178,12 +178,26 @@ def test_listed_anonymous_callers_see_each_others_jobs(house: House) -> None:
     assert job in listed(house.url, house.bob)
 
 
-def test_unlisted_anonymous_jobs_are_found_by_their_id_only(tmp_path: Path) -> None:
+def test_unlisted_anonymous_jobs_are_found_by_their_whole_address_only(tmp_path: Path) -> None:
     with running_server(tmp_path, anonymous="unlisted") as served:
         job = create(served.url, None)
         assert requests.get(job, timeout=300).status_code == 200
         assert listed(served.url, None) == set()
         assert requests.delete(job, allow_redirects=False, timeout=300).status_code == 303
+
+
+def test_a_key_opens_its_own_job_and_no_other() -> None:
+    rights, owner = Rights(Anonymous.UNLISTED), "ann"
+    mine, other, hers = (
+        Job(new_id(), "dummy", "1", Phase.PENDING, utcnow(), 1, utcnow(), owner=who) for who in (None, None, owner)
+    )
+    for caller in (Caller(opened=frozenset({mine.id, hers.id})), Caller("bob", opened=frozenset({mine.id, hers.id}))):
+        assert (rights.may_look(caller, mine), rights.may_change(caller, mine)) == (True, True)
+        assert not rights.may_look(caller, other)
+        assert not rights.may_look(caller, hers), "a job that has an owner has no key"
+    with pytest.raises(Forbidden, match="made without an account: it opens at the whole address"):
+        rights.require_look(Caller(), mine)
+    assert not Rights(Anonymous.REFUSED).may_look(Caller("bob", opened=frozenset({mine.id})), mine)
 
 
 def test_refused_anonymous_callers_get_nothing(tmp_path: Path) -> None:
@@ -322,7 +336,7 @@ def test_who_may_is_who_is_not_refused(policy: Anonymous, owner: str | None, cal
             assert not may(caller, job)
         else:
             assert may(caller, job)
-    nobodys = owner is None and policy is not Anonymous.REFUSED
+    nobodys = owner is None and policy is Anonymous.LISTED
     assert rights.may_change(caller, job) is (caller.is_admin or caller.name == owner == "ann" or nobodys)
     assert rights.may_look(caller, job) is (rights.may_change(caller, job) or caller.share is not None)
 

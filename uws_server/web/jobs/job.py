@@ -28,6 +28,8 @@ from uws_server.web.shared import logtext, texts
 from uws_server.web.shared.page import Page
 from uws_server.web.shared.render import Renderer
 
+_JOB_ID = re.compile(r"(?<=/)[0-9a-f]{32}(?=/results/)")
+"""The id of the job before in the address of a file that it is to leave."""
 _RUNNABLE = frozenset({Phase.PENDING, Phase.HELD})
 _MTYPES = {
     "spectrum": "table.load.fits",
@@ -80,8 +82,15 @@ class JobPage(Page):
         self.pictures = pictures
 
     def page(self, job_id: str) -> HTTPResponse:
-        """GET the page."""
+        """GET the page; 303 to its address with the key, if this browser remembers that of the job."""
         job = self.job_service.job(job_id)
+        if self.job_service.address(job.id) != job_id and not self.job_service.caller.share:
+            return self.render.go(self.render.link("jobs", job.id))
+        page = self._page(job)
+        self.render.remember(page, job.id)
+        return page
+
+    def _page(self, job: Job) -> HTTPResponse:
         definition = self.definition(job)
         ended = job.phase in ENDED
         log = logtext.tail(self.job_service, job, whole=ended)
@@ -107,7 +116,9 @@ class JobPage(Page):
             plots=[row for row in results if row.preview.kind == "spectrum" and not _is_background(row, results)],
             parameters=self.parameters(job, definition),
             whole_log=self.whole_log(job),
-            uws=f"{self.services.base_url}/rest/{job.definition}/{job.id}",
+            uws=f"{self.services.base_url}/rest/{job.definition}/{self.job_service.address(job.id)}",
+            has_key=self.job_service.address(job.id) != job.id,
+            can_share=self.job_service.can_share(job),
         )
 
     def state(self, job_id: str) -> HTTPResponse:
@@ -212,6 +223,8 @@ class JobPage(Page):
             for number, text in enumerate(texts_of(value), start=1):
                 kind = value.each[number - 1].kind
                 url = f"{place}/{number}" if value.parts else place
+                if kind == "archive":
+                    text = _JOB_ID.sub(lambda match: self.job_service.address(match[0]), text)
                 values.append(Given(text, url if kind == "upload" else "", kind))
             unit, about = (spec.unit, spec.description) if spec else ("", "")
             rows.append(ParameterRow(name, tuple(values), unit, about))

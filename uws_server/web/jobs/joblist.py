@@ -79,6 +79,7 @@ class JobList(Page):
             phases=[phase.value for phase in Phase if phase is not Phase.ARCHIVED],
             has_all_defaults=has_all_defaults,
             problems=self.job_service.definitions.problems,
+            unlisted=self.job_service.uses_keys(),
             live=any(row.job.phase in ACTIVE for row in rows),
         )
 
@@ -103,7 +104,7 @@ class JobList(Page):
             phases=(Phase(view.phase),) if view.phase else (),
             last=view.page * PER_PAGE + 1,
         )
-        jobs = list(self.job_service.jobs(wanted))
+        jobs = self.job_service.own_jobs(wanted)
         first = (view.page - 1) * PER_PAGE
         now = utcnow()
         titles = {name: found.definition.title for name, found in self.job_service.definitions.by_name().items()}

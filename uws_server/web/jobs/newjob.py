@@ -42,7 +42,8 @@ class NewJob(Page):
         for key, text in forms.query(request.environ):
             query.setdefault(key, []).append(text)
         earlier = query.get("_from", [""])[-1]
-        filled = from_job(definition, self.job_service.job(earlier, name)) if earlier else Filled()
+        job = self.job_service.job(earlier, name) if earlier else None
+        filled = from_job(definition, job) if job else Filled()
         values = dict(filled.values)
         for key, texts in query.items():
             spec = definition.parameter(key)
@@ -51,7 +52,7 @@ class NewJob(Page):
         run_id = query.get("RUNID", [filled.run_id])[-1]
         return self.show(
             definition,
-            Filled(values, kept=filled.kept, earlier=earlier, run_id=run_id, duration=filled.duration),
+            Filled(values, kept=filled.kept, earlier=job.id if job else "", run_id=run_id, duration=filled.duration),
         )
 
     def create(self, name: str) -> HTTPResponse:
@@ -62,7 +63,7 @@ class NewJob(Page):
             run = form.take("PHASE") == "RUN"
             run_id = (form.take("RUNID") or "").strip()
             duration = (form.take("EXECUTIONDURATION") or "").strip()
-            earlier = form.take("_earlier") or ""
+            earlier = self.job_service.open(form.take("_earlier") or "")
             kept, gone = self._keep(definition, form, earlier)
             problems = [*_control_problems(run_id, duration), *gone]
             for spec in definition.parameters:

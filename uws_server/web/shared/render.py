@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from bottle import HTTPResponse, SimpleTemplate, request
 
 from uws_server.errors import Forbidden
-from uws_server.incoming.callers import SHARE, job_service_of
+from uws_server.incoming.callers import JOBS_COOKIE, SHARE, cookie_of, job_service_of, known_job_service
 from uws_server.incoming.forms import Form
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
@@ -63,6 +63,7 @@ class Renderer:
             asset=self.assets.url,
             installed_part=self.assets.has,
             link=self.link,
+            name_of=self.name_of,
             installed=definitions,
             token=self._tokens.token(cookie),
             version=VERSION,
@@ -84,16 +85,12 @@ class Renderer:
                 "Cache-Control": "private, no-cache",
             },
         )
-        response.set_cookie(
-            COOKIE,
-            cookie,
-            path=self.root or "/",
-            httponly=True,
-            samesite="lax",
-            secure=self._secure,
-            max_age=_LONGEST_COOKIE_S,
-        )
+        self._set_cookie(response, COOKIE, cookie, _LONGEST_COOKIE_S)
         return response
+
+    def _set_cookie(self, response: HTTPResponse, name: str, value: str, seconds: int) -> None:
+        path = self.root or "/"
+        response.set_cookie(name, value, path=path, httponly=True, samesite="lax", secure=self._secure, max_age=seconds)
 
     def _caller(self) -> Caller | None:
         """Return the reader of the page; nobody on the page of a wrong token, or of a failure of the server."""
@@ -105,12 +102,26 @@ class Renderer:
     def link(self, *parts: str, **query: object) -> str:
         """Return an address within the server; every part is quoted, empty query values are left out.
 
-        Within a job the token of a share link goes along.
+        Within a job the token of a share link goes along, and the key of a job beside its id, if the reader has it.
         """
-        path = "".join(f"/{quote(part, safe='')}" for part in parts) or "/"
+        path = "".join(f"/{quote(self.name_of(part), safe='')}" for part in parts) or "/"
         shared = request.query.get(SHARE) if parts[:1] == ("jobs",) and len(parts) > 1 else None
-        asked = urlencode({name: value for name, value in {**query, SHARE: shared}.items() if value})
+        given = {name: value for name, value in {**query, SHARE: shared}.items() if value}
+        asked = urlencode({name: self.name_of(str(value)) for name, value in given.items()})
         return self.root + path + (f"?{asked}" if asked else "")
+
+    def name_of(self, text: str) -> str:
+        """Return what names a job in addresses and forms, for its id; any other text as it is."""
+        job_service = known_job_service(request.environ)
+        return text if job_service is None else job_service.address(text)
+
+    def remember(self, response: HTTPResponse, job_id: str) -> None:
+        """Have the browser remember a job whose key came; the response is the page of that job."""
+        text = job_service_of(self.services, request.environ).remembering(
+            cookie_of(request.environ, JOBS_COOKIE), job_id
+        )
+        if text is not None:
+            self._set_cookie(response, JOBS_COOKIE, text, self.services.config.jobs.keep_days * 86400)
 
     def go(self, address: str) -> HTTPResponse:
         """Return a 303 to another page."""

@@ -19,8 +19,10 @@ from uws_server.web.jobs.rerun import RerunPage
 from uws_server.web.shared import texts
 from uws_server.web.shared.render import Renderer
 
-_ID = "<job_id:re:[0-9a-f]{32}>"
-_OLD_ID = "<old_id:re:[0-9a-f]{32}>"
+_JOB = "[0-9a-f]{32}(?:-[0-9a-f]{32})?"
+"""What names a job in an address: its id, and its key where it has one."""
+_ID = f"<job_id:re:{_JOB}>"
+_OLD_ID = f"<old_id:re:{_JOB}>"
 _TITLES = {
     400: "The request cannot be understood",
     401: "Who are you?",
