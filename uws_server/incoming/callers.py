@@ -88,7 +88,7 @@ def _account(services: Services, header: str, address: str) -> Caller:
             name, _, token = credentials.strip().partition(".")
         case _:
             raise BadRequest(f"Authorization: {scheme[:40]!r} came; Basic and Bearer are understood")
-    return services.accounts.check(name, token, address) if name else Caller()
+    return services.accounts.check(name, token, address).caller if name else Caller()
 
 
 def _decoded(credentials: str) -> str:

@@ -1,35 +1,54 @@
-"""Accounts: each has a token that is shown once and kept as an argon2 hash only. Imports storage and the errors.
+"""Accounts and their tokens, each of which is shown once and kept as a hash only. Imports storage and the errors.
 
-Checking a hash takes tens of milliseconds on purpose. A token that was found right is therefore remembered, by its
-digest, together with the hash it fits: as long as the account has that hash, a client pays once, not at every request.
+A token is 192 random bits, so that a plain SHA-256 keeps it and finds it: checking a wrong one costs next to nothing,
+and a right one is let in however many wrong ones come from the same address. Earlier versions kept the argon2 hash of
+the one token of an account; it becomes a row like the others when that token is used.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import secrets
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Unpack
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
+from argon2.exceptions import VerificationError
 
-from uws_server.errors import BadRequest, TooMany, Unauthorized
+from uws_server.errors import BadRequest, NotFound, TooMany, Unauthorized
 from uws_server.jobs.job import utcnow
 from uws_server.services.rights import Caller
-from uws_server.storage.accounts import Account, AccountStore
+from uws_server.storage.accounts import Account, AccountColumns, AccountStore, Token
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_@-]{0,63}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,63}(?<!\.)")
+NAMES = "1 to 64 letters, digits, '_', '-', '+', '@' and '.', such as a mail address"
+"""What the name of an account may be, in words."""
+_TOKEN_NAME = re.compile(r"[^\W_](?:[\w .,@()/+-]{0,62}[\w.)])?")
 _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _MOST_ROLES = 100
+_MOST_TOKENS = 50
 _MOST_REMEMBERED = 10_000
 _MINUTE_S = 60.0
 _MOST_WRONG = 20
-"""Wrong tokens from one address in a minute; after so many, only tokens that were found right before are accepted."""
+"""Wrong tokens from one address in a minute; further wrong ones are answered with 429."""
 _MOST_AT_ONCE = 2
-"""Hashes that are checked at the same time: each takes 64 MiB and all the cores there are."""
+"""Argon2 hashes that are checked at the same time: each takes 64 MiB and all the cores there are."""
+_USE_NOTED = timedelta(hours=1)
+"""How exactly it is noted when a token was used last: a write for each request would cost more than the request."""
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """The caller that a name and a token stand for, and the id of the token."""
+
+    caller: Caller
+    token_id: str
 
 
 class Accounts:
@@ -38,7 +57,6 @@ class Accounts:
     def __init__(self, store: AccountStore) -> None:
         self._store = store
         self._hasher = PasswordHasher()
-        self._found: dict[bytes, str] = {}
         self._wrong: dict[str, list[float]] = {}
         self._lock = threading.Lock()
         self._checking = threading.BoundedSemaphore(_MOST_AT_ONCE)
@@ -54,59 +72,109 @@ class Accounts:
     ) -> str:
         """Create an account and return its token, which is kept nowhere. Raise BadRequest or Conflict for its name."""
         if not _NAME.fullmatch(name):
-            raise BadRequest(f"name: {name[:80]!r} is not 1 to 64 letters, digits, '_', '-' and '@'")
+            raise BadRequest(f"name: {name[:80]!r} is not {NAMES}")
         words = _roles(roles)
-        token = secrets.token_urlsafe(24)
-        self._store.add(
-            Account(
-                name=name,
-                token_hash=self._hasher.hash(token),
-                is_admin=is_admin,
-                disabled=False,
-                created=utcnow(),
-                max_active=max_active,
-                max_bytes=max_bytes,
-                roles=words,
-            )
-        )
-        return token
+        self._store.add(Account(name, "", is_admin, False, utcnow(), max_active, max_bytes, words))
+        return self._new_token(name, "first token")
+
+    def change(self, name: str, **columns: Unpack[AccountColumns]) -> None:
+        """Change limits and rights of an account. Raise NotFound if there is none of that name."""
+        self._store.change(name, **columns)
 
     def set_roles(self, name: str, roles: Iterable[str]) -> None:
         """Give an account these roles and no others."""
-        self._store.set_roles(name, _roles(roles))
+        self._store.change(name, roles=_roles(roles))
 
     def renew(self, name: str) -> str:
-        """Give an account a new token and return it; the old one is void."""
-        token = secrets.token_urlsafe(24)
-        self._store.set_token_hash(name, self._hasher.hash(token))
-        return token
+        """Give an account a new token and return it; all others are void, and browsers signed out."""
+        self._store.revoke_all(name)
+        return self._new_token(name, "first token")
 
     def all(self) -> Sequence[Account]:
         """Return every account, by name."""
         return self._store.list()
 
     def remove(self, name: str) -> None:
-        """Remove an account; its jobs stay, for admins to see."""
+        """Remove an account; its jobs stay, for admins to see, and its name is not given again while there are any."""
         self._store.remove(name)
 
-    def check(self, name: str, token: str, address: str) -> Caller:
+    # --- tokens ----------------------------------------------------------------------------------------
+
+    def tokens(self, name: str) -> Sequence[Token]:
+        """Return the tokens of an account, the oldest first."""
+        return self._store.tokens_of(name)
+
+    def make_token(self, name: str, label: str) -> str:
+        """Make a further token of an account, with a name for it, and return it. Raise BadRequest for that name."""
+        if not _TOKEN_NAME.fullmatch(label):
+            raise BadRequest(
+                f"name: {label[:80]!r} is no name for a token: 1 to 64 letters, digits, blanks and .,@()/+-"
+            )
+        taken = [token.name for token in self._store.tokens_of(name)]
+        if label in taken:
+            raise BadRequest(f"name: there is a token {label!r} already; give it another name, or revoke that one")
+        if len(taken) >= _MOST_TOKENS:
+            raise BadRequest(
+                f"you have {len(taken)} tokens, {_MOST_TOKENS} are allowed: revoke those you no longer use"
+            )
+        return self._new_token(name, label)
+
+    def revoke(self, name: str, token_id: str) -> None:
+        """Make a token of an account void, and sign out the browsers that signed in with it.
+
+        Raise NotFound if the account has none of that id, BadRequest for the last one.
+        """
+        if [token.id for token in self._store.tokens_of(name)] == [token_id]:
+            raise BadRequest("this is your only token: without it you could not sign in; make another one first")
+        self._store.revoke(name, token_id)
+
+    def _new_token(self, name: str, label: str) -> str:
+        token = secrets.token_urlsafe(24)
+        self._store.add_token(Token(secrets.token_hex(8), name, label, digest_of(token), utcnow()))
+        return token
+
+    # --- signing in ------------------------------------------------------------------------------------
+
+    def check(self, name: str, token: str, address: str) -> SignedIn:
         """Return the caller that a name and a token stand for. Raise Unauthorized if they do not go together.
 
-        Raise TooMany for an address from which too many wrong tokens came in the last minute.
+        Raise TooMany for a wrong token from an address from which too many came in the last minute.
         """
-        account = self._store.get(name) if _NAME.fullmatch(name) else None
-        if account is None or not self._is_remembered(account.token_hash, name, token):
-            self._require_patience(address)  # only of those who guess: behind one address there may be others
-        # a hash is checked for an unknown name too: how long it takes must not tell which names there are
-        right = self._fits(account.token_hash if account else self._nobody, name, token)
-        if not right or account is None or account.disabled:
+        found = self._store.by_token(digest_of(token))
+        if found is None or found[0].name != name:
+            found = self._of_earlier_version(name, token, address)
+        if found is None or found[0].disabled:
             with self._lock:
                 self._wrong.setdefault(address, []).append(time.monotonic())
             raise Unauthorized("the name and the token do not go together")
-        roles = frozenset(account.roles.split())
-        return Caller(account.name, account.is_admin, None, "", account.max_active, account.max_bytes, roles)
+        account, used = found
+        now = utcnow()
+        if used.used is None or now - used.used > _USE_NOTED:
+            self._store.note_use(used.id, now)
+        return SignedIn(caller_of(account), used.id)
 
-    def _require_patience(self, address: str) -> None:
+    def _of_earlier_version(self, name: str, token: str, address: str) -> tuple[Account, Token] | None:
+        """Return the account whose one token an earlier version issued, and that token. Return None if it is wrong.
+
+        An argon2 hash is checked for every wrong token, because how long it takes must not tell which names there are,
+        until so many came from an address that only accounts which have such a hash are worth it.
+        """
+        account = self._store.get(name) if _NAME.fullmatch(name) else None
+        kept = account.token_hash if account else ""
+        impatient = self._has_guessed(address)
+        is_right = (bool(kept) or not impatient) and self._fits(kept or self._nobody, token)
+        if account is None or not kept or not is_right:
+            if impatient:
+                raise TooMany("too many wrong tokens came from your address: try again in a minute")
+            return None
+        label = "token of an earlier version"
+        with contextlib.suppress(NotFound):  # another request was faster
+            self._store.add_token(Token(secrets.token_hex(8), name, label, digest_of(token), utcnow()))
+        self._store.change(name, token_hash="")
+        return self._store.by_token(digest_of(token))
+
+    def _has_guessed(self, address: str) -> bool:
+        """Check whether so many wrong tokens came from an address in the last minute that it has to wait."""
         now = time.monotonic()
         with self._lock:
             if len(self._wrong) >= _MOST_REMEMBERED:
@@ -114,31 +182,27 @@ class Accounts:
             recent = [then for then in self._wrong.pop(address, []) if now - then < _MINUTE_S]
             if recent:
                 self._wrong[address] = recent
-        if len(recent) >= _MOST_WRONG:
-            raise TooMany("too many wrong tokens came from your address: try again in a minute")
+        return len(recent) >= _MOST_WRONG
 
-    def _fits(self, token_hash: str, name: str, token: str) -> bool:
-        if self._is_remembered(token_hash, name, token):
-            return True
+    def _fits(self, token_hash: str, token: str) -> bool:
         try:
             with self._checking:
-                self._hasher.verify(token_hash, token)
-        except VerifyMismatchError:
+                return self._hasher.verify(token_hash, token)
+        except VerificationError:
             return False
-        with self._lock:
-            if len(self._found) >= _MOST_REMEMBERED:
-                self._found.clear()
-            self._found[_digest(name, token)] = token_hash
-        return True
-
-    def _is_remembered(self, token_hash: str, name: str, token: str) -> bool:
-        """Check whether a token was found right before, and the account has had no other since."""
-        with self._lock:
-            return self._found.get(_digest(name, token)) == token_hash
 
 
-def _digest(name: str, token: str) -> bytes:
-    return hashlib.sha256(f"{name}\0{token}".encode("utf-8", "surrogatepass")).digest()
+def caller_of(account: Account) -> Caller:
+    """Return the caller that an account stands for."""
+    roles = frozenset(account.roles.split())
+    return Caller(
+        account.name, account.is_admin, max_active=account.max_active, max_bytes=account.max_bytes, roles=roles
+    )
+
+
+def digest_of(token: str) -> str:
+    """Return what is kept of a token or of a session's secret."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _roles(words: Iterable[str]) -> str:

@@ -1,22 +1,25 @@
-"""The accounts in the database. Imports the tables and the errors; knows tokens as hashes only."""
+"""The accounts and their tokens in the database. Imports the tables and the errors; knows tokens as hashes only."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import TypedDict, Unpack
 
 import sqlalchemy as sa
 
 from uws_server.errors import Conflict, NotFound
-from uws_server.storage.tables import accounts
+from uws_server.storage.database import reading
+from uws_server.storage.tables import accounts, jobs, tokens
 
 
 @dataclass(frozen=True)
 class Account:
     """An account of the server. Limits: active jobs, bytes on disk; None for those of the configuration.
 
-    `roles` are words with blanks between them.
+    `roles` are words with blanks between them. `token_hash` is the argon2 hash of a token that an earlier version of
+    the server issued, '' where there is none: other tokens have a row of their own.
     """
 
     name: str
@@ -29,53 +32,116 @@ class Account:
     roles: str = ""
 
 
+@dataclass(frozen=True)
+class Token:
+    """A token of an account: the name that its owner gave it, the SHA-256 of the token itself, when it was used last.
+
+    `used` is None for one that was never used.
+    """
+
+    id: str
+    account: str
+    name: str
+    digest: str
+    created: datetime
+    used: datetime | None = None
+
+
+class AccountColumns(TypedDict, total=False):
+    """What can be changed of an account; the type checker finds a misspelt column."""
+
+    token_hash: str
+    is_admin: bool
+    disabled: bool
+    max_active: int | None
+    max_bytes: int | None
+    roles: str
+
+
 class AccountStore:
     """All accounts of a server."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._reading = reading(engine)
 
     def add(self, account: Account) -> None:
-        """Store a new account. Raise Conflict if the name is taken."""
+        """Store a new account. Raise Conflict if the name is taken, or if jobs of an earlier account of it are left."""
+        left = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.owner == account.name)
         try:
             with self._engine.begin() as connection:
                 connection.execute(accounts.insert().values(asdict(account)))
+                count = connection.execute(left).scalar_one()
+                if count:
+                    raise Conflict(
+                        f"an earlier account {account.name!r} left {count} jobs, which a new one of that name would "
+                        "own: choose another name, or have an admin delete the jobs first"
+                    )
         except sa.exc.IntegrityError as error:
             raise Conflict(f"there is an account {account.name!r} already") from error
 
     def get(self, name: str) -> Account | None:
         """Return the account of that name. Return None if there is none."""
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             row = connection.execute(accounts.select().where(accounts.c.name == name)).one_or_none()
         return None if row is None else Account(*row)
 
     def list(self) -> Sequence[Account]:
         """Return every account, by name."""
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             return [Account(*row) for row in connection.execute(accounts.select().order_by(accounts.c.name))]
 
-    def set_token_hash(self, name: str, token_hash: str) -> None:
-        """Replace the token of an account. Raise NotFound if there is no account of that name."""
-        self._change(name, accounts.update().values(token_hash=token_hash))
-
-    def set_roles(self, name: str, roles: str) -> None:
-        """Replace the roles of an account (words with blanks between them).
-
-        Raise NotFound if there is no such account.
-        """
-        self._change(name, accounts.update().values(roles=roles))
-
-    def disable(self, name: str) -> None:
-        """Let an account in no more. Raise NotFound if there is no account of that name."""
-        self._change(name, accounts.update().values(disabled=True))
-
-    def enable(self, name: str) -> None:
-        """Let an account in again. Raise NotFound if there is no account of that name."""
-        self._change(name, accounts.update().values(disabled=False))
+    def change(self, name: str, **columns: Unpack[AccountColumns]) -> None:
+        """Change columns of an account. Raise NotFound if there is no account of that name."""
+        self._change(name, accounts.update().values(**columns))
 
     def remove(self, name: str) -> None:
-        """Remove an account; its jobs stay. Raise NotFound if there is no account of that name."""
+        """Remove an account with its tokens; its jobs stay. Raise NotFound if there is no account of that name."""
         self._change(name, accounts.delete())
+
+    # --- tokens ----------------------------------------------------------------------------------------
+
+    def add_token(self, token: Token) -> None:
+        """Store a new token. Raise NotFound if there is no account of its name."""
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(tokens.insert().values(asdict(token)))
+        except sa.exc.IntegrityError as error:
+            raise NotFound(f"no account {token.account[:64]!r}") from error
+
+    def by_token(self, digest: str) -> tuple[Account, Token] | None:
+        """Return the account and the token of a digest. Return None if there is none."""
+        query = sa.select(accounts, tokens).join(tokens, tokens.c.account == accounts.c.name)
+        with self._reading.connect() as connection:
+            row = connection.execute(query.where(tokens.c.digest == digest)).one_or_none()
+        if row is None:
+            return None
+        width = len(accounts.c)
+        return Account(*row[:width]), Token(*row[width:])
+
+    def tokens_of(self, name: str) -> Sequence[Token]:
+        """Return the tokens of an account, the oldest first."""
+        query = tokens.select().where(tokens.c.account == name).order_by(tokens.c.created, tokens.c.id)
+        with self._reading.connect() as connection:
+            return [Token(*row) for row in connection.execute(query)]
+
+    def note_use(self, token_id: str, when: datetime) -> None:
+        """Note when a token was used."""
+        with self._engine.begin() as connection:
+            connection.execute(tokens.update().where(tokens.c.id == token_id).values(used=when))
+
+    def revoke(self, name: str, token_id: str) -> None:
+        """Delete a token of an account, and its sessions. Raise NotFound if the account has none of that id."""
+        statement = tokens.delete().where(tokens.c.id == token_id, tokens.c.account == name)
+        with self._engine.begin() as connection:
+            if connection.execute(statement).rowcount != 1:
+                raise NotFound(f"account {name[:64]!r} has no token {token_id[:16]!r}")
+
+    def revoke_all(self, name: str) -> None:
+        """Delete all tokens of an account, and its sessions. Raise NotFound if there is no account of that name."""
+        self._change(name, accounts.update().values(token_hash=""))
+        with self._engine.begin() as connection:
+            connection.execute(tokens.delete().where(tokens.c.account == name))
 
     def _change(self, name: str, statement: sa.Update | sa.Delete) -> None:
         with self._engine.begin() as connection:

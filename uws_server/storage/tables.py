@@ -147,6 +147,29 @@ accounts = sa.Table(
     sa.Column("roles", sa.Text, nullable=False, server_default=""),
 )
 
+# What programs and people sign in with: the SHA-256 of each token, which is random and long. `accounts.token_hash` has
+# the argon2 hash of a token that an earlier version issued, until that is used.
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("account", sa.ForeignKey("accounts.name", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, index=True, unique=True),
+    sa.Column("created", UTCTime, nullable=False),
+    sa.Column("used", UTCTime),
+)
+
+# Browsers that are signed in, by the SHA-256 of their cookie; one ends with the token that it was begun with.
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("token_id", sa.ForeignKey("tokens.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("created", UTCTime, nullable=False),
+    sa.Column("expires", UTCTime, nullable=False),
+)
+
 # The job definitions that are live (or were and are removed), and the revision that new jobs run with; `folder` is what
 # the folder of definitions held when it was last looked at ('' for nothing), so that a change is seen after a restart.
 definitions = sa.Table(

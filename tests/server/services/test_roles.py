@@ -181,7 +181,7 @@ def test_a_role_is_a_small_word(services: Services, roles: list[str], said: str)
     token = accounts.create("ann", roles=["xmm", "author", "xmm"])
     with pytest.raises(BadRequest, match=said):
         accounts.set_roles("ann", roles)
-    assert accounts.check("ann", token, "").roles == {"author", "xmm"}
+    assert accounts.check("ann", token, "").caller.roles == {"author", "xmm"}
 
 
 # --- over HTTP, with accounts of the command -----------------------------------------------------------
