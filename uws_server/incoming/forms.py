@@ -49,8 +49,8 @@ class Form:
         return [value for key in keys for value in self.values.pop(key)]
 
     def add(self, name: str, value: str) -> None:
-        """Add a value of a name."""
-        self.values.setdefault(name, []).append(value)
+        """Add a value of a name, with the line ends of Unix: a browser sends those of a text area as CR LF."""
+        self.values.setdefault(name, []).append(value.replace("\r\n", "\n"))
 
     def attach(self, name: str, upload: Upload) -> None:
         """Add a file of a name."""

@@ -83,7 +83,7 @@ sizes = st.lists(st.integers(1, 60), max_size=6)
 def expected(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
     made: dict[str, list[str]] = {}
     for name, text in pairs:
-        made.setdefault(name, []).append(text)
+        made.setdefault(name, []).append("\n".join(text.split("\r\n")))
     return made
 
 
@@ -118,6 +118,17 @@ def test_a_multipart_body_is_read(
             name: f"{name}.fits" for name in sent
         }
     assert list(files.incoming.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["urlencoded", "multipart"])
+def test_line_ends_are_those_of_unix_in_texts_and_stay_as_they_are_in_files(files: JobFiles, how: str) -> None:
+    sent, content = "a\r\nb\r\n\r\nc\nd\re", b"a\r\nb\r\n"
+    more = {"files": {"list": ("list.txt", content)}} if how == "multipart" else {}
+    body, content_type = encoded(data={"text": sent}, **more)
+    made = environ(body, content_type, stream=Pieces(body, [1]), QUERY_STRING="asked=1%0D%0A2")
+    with reading(made, files.spool, MOST) as form:
+        assert form.values == {"asked": ["1\n2"], "text": ["a\nb\n\nc\nd\re"]}
+        assert [upload.path.read_bytes() for upload in form.uploads.values()] == [content] * len(more)
 
 
 def test_the_query_string_comes_first(files: JobFiles) -> None:

@@ -12,7 +12,7 @@ import requests
 from astropy.io import fits
 from lxml import etree
 
-from pagereader import AS_BROWSER, Page, token_of, visit, wait_for_end
+from pagereader import AS_BROWSER, Page, create, token_of, visit, wait_for_end
 from serving import Served, running_server
 from uwsjobs import UWS, define
 
@@ -150,6 +150,25 @@ def test_several_values_are_sent_kept_and_offered_again(served: Served) -> None:
     assert "mine.fits, also.fits" in again.text("//label[@for='p-lists-keep']")
     kept = send(again, ("title", "Mine"), ("_earlier", made.url.rsplit("/", 1)[1]), ("_keep.lists", "yes"))
     assert len(values_of(served, kept, "lists")) == 2
+
+
+def test_lines_typed_in_a_browser_are_those_that_a_program_sends(tmp_path: Path) -> None:
+    definitions, text = tmp_path / "definitions", "circle(1, 2, 3)\ncircle(4, 5, 6)"
+    define(definitions, "lines", 'printf %s "$note" > note.txt\n',
+           parameters=[{"name": "note", "type": "string", "editable": True}],
+           results=[{"name": "copy", "file": "note.txt", "mime": "text/plain"}])  # fmt: skip
+    with running_server(tmp_path / "data", definitions=definitions) as server:
+        typed = wait_for_end(create(server, "lines", note=text.replace("\n", "\r\n")))
+        sent = requests.post(f"{server.url}/rest/lines", data={"note": text, "PHASE": "RUN"}, timeout=300).url
+        wait_for_end(visit(server.url + sent[sent.index("/rest/") :].replace("/rest/lines", "/jobs")))
+        results = [f"{server.url}/rest/lines/{url.rpartition('/')[2]}/results/copy" for url in (typed.url, sent)]
+        assert [requests.get(address, timeout=300).content for address in results] == [text.encode()] * 2
+        both = visit(f"{typed.url}/compare/{sent.rpartition('/')[2]}")
+        assert both.text("//p[@class='lead']") == "No parameter differs."
+        assert "identical" in both.text("//article//h3")
+        again = visit(f"{server.url}/rerun?job={typed.url.rpartition('/')[2]}", typed.session).send("/rerun", {"_do": "run"})
+        both = visit(f"{again.url}/compare/{typed.url.rpartition('/')[2]}")
+        assert both.text("//p[@class='lead']").startswith("No parameter differs.")
 
 
 def test_a_link_fills_the_form(served: Served) -> None:
