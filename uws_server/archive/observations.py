@@ -46,7 +46,7 @@ class Archive:
         self._lock = threading.Lock()
 
     def find(self, text: str) -> ArchiveFile:
-        """Return the file that an id or a path names. Raise ValueError, with the reason, if there is none."""
+        """Return the file that an id, a file's name or a path names. Raise ValueError, with the reason, if there is none."""
         if self._folder is None:
             raise ValueError(f"{text[:80]!r} names a file of the archive, but this server has none; upload the file")
         wanted = text.strip()
@@ -107,12 +107,14 @@ class Archive:
         return ArchiveFile(_id(path.name), path.relative_to(self._folder).as_posix(), path)
 
     def _by_id(self, wanted: str) -> ArchiveFile:
-        found = self._there(wanted, fresh=False) or self._there(wanted, fresh=True)
-        if found and len(found) == 1:
+        found: tuple[ArchiveFile, ...] = ()
+        for fresh in (False, True):
+            found = found or self._there(wanted, fresh) or self._of_name(wanted, fresh)
+        if len(found) == 1:
             return found[0]
         if found:
             places = ", ".join(file.place for file in found[:5])
-            raise ValueError(f"{wanted!r} is the id of {len(found)} files; give the path of one of {places}")
+            raise ValueError(f"{wanted!r} names {len(found)} files; give the path of one of {places}")
         near = difflib.get_close_matches(wanted[:80].lower(), self._index, n=1)
         hint = f"; did you mean {self._index[near[0]][0].id}?" if near else ""
         raise ValueError(
@@ -122,6 +124,10 @@ class Archive:
     def _there(self, wanted: str, fresh: bool) -> tuple[ArchiveFile, ...]:
         """Return the files of an id that still exist."""
         return tuple(file for file in self._current(fresh).get(wanted.lower(), ()) if file.path.is_file())
+
+    def _of_name(self, wanted: str, fresh: bool) -> tuple[ArchiveFile, ...]:
+        """Return the files of that name, in any case, in whatever sub-folder they are."""
+        return tuple(file for file in self._there(_id(wanted), fresh) if file.path.name.lower() == wanted.lower())
 
     def _current(self, fresh: bool) -> Mapping[str, tuple[ArchiveFile, ...]]:
         with self._lock:

@@ -43,9 +43,11 @@ def refusal(archive: Archive, text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "text", [PN, PN.lower(), f" {PN}\n", f"0123456701/pps/{PN}.FTZ", f"./0123456701//pps/../pps/{PN}.FTZ"]
-)
-def test_a_file_is_found_by_id_and_by_path(folder: Path, text: str) -> None:
+    "text",
+    [PN, PN.lower(), f" {PN}\n", f"0123456701/pps/{PN}.FTZ", f"./0123456701//pps/../pps/{PN}.FTZ", f"{PN}.FTZ",
+     f"{PN}.ftz"],
+)  # fmt: skip
+def test_a_file_is_found_by_id_by_path_and_by_its_name_in_a_sub_folder(folder: Path, text: str) -> None:
     found = Archive(folder).find(text)
     assert (found.id, found.place) == (PN, f"0123456701/pps/{PN}.FTZ")
     assert found.path == folder / found.place
@@ -124,9 +126,20 @@ def test_what_is_no_path_is_told(folder: Path, text: str) -> None:
 def test_an_id_of_several_files_is_answered_with_their_paths(folder: Path) -> None:
     (folder / f"{PN}.fits").write_bytes(b"again")
     said = refusal(Archive(folder), PN)
-    assert said == f"'{PN}' is the id of 2 files; give the path of one of {PN}.fits, 0123456701/pps/{PN}.FTZ" or (
-        said == f"'{PN}' is the id of 2 files; give the path of one of 0123456701/pps/{PN}.FTZ, {PN}.fits"
+    assert said == f"'{PN}' names 2 files; give the path of one of {PN}.fits, 0123456701/pps/{PN}.FTZ" or (
+        said == f"'{PN}' names 2 files; give the path of one of 0123456701/pps/{PN}.FTZ, {PN}.fits"
     )
+
+
+def test_the_name_of_files_in_several_sub_folders_is_answered_with_their_paths(folder: Path) -> None:
+    for place in ("a", "b"):
+        (folder / place).mkdir()
+        (folder / place / "same.fits").write_bytes(b"")
+    (folder / "b" / "same.fits.gz").write_bytes(b"")
+    assert Archive(folder).find("same.fits.gz").place == "b/same.fits.gz"
+    assert sorted(refusal(Archive(folder), "same.fits").partition("one of ")[2].split(", ")) == [
+        "a/same.fits", "b/same.fits",
+    ]  # fmt: skip
 
 
 def test_a_slip_is_answered_with_the_nearest_id(folder: Path) -> None:
@@ -158,7 +171,7 @@ def test_thousands_of_files_of_one_id_cost_no_more_each_than_a_few(tmp_path: Pat
             (folder / f"events.{number}.fits").touch()
 
         def look() -> None:
-            assert f"is the id of {count} files" in refusal(Archive(folder), "events")
+            assert f"names {count} files" in refusal(Archive(folder), "events")
 
         return look
 
