@@ -46,7 +46,7 @@ class Archive:
         self._lock = threading.Lock()
 
     def find(self, text: str) -> ArchiveFile:
-        """Return the file that an id, a file's name or a path names. Raise ValueError, with the reason, if there is none."""
+        """Return the file that an id, its name or a path names. Raise ValueError, with the reason, if there is none."""
         if self._folder is None:
             raise ValueError(f"{text[:80]!r} names a file of the archive, but this server has none; upload the file")
         wanted = text.strip()

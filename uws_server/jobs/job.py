@@ -70,6 +70,11 @@ class Result:
         """Return the name of the file; `file` is its path below the job's folder."""
         return self.file.rpartition("/")[2]
 
+    @property
+    def place(self) -> str:
+        """Return the path of the file among the results, such as pn/spectrum.fits: what people call it."""
+        return self.file.removeprefix("results/")
+
 
 @dataclass(frozen=True)
 class Progress:

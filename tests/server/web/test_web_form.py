@@ -166,7 +166,8 @@ def test_lines_typed_in_a_browser_are_those_that_a_program_sends(tmp_path: Path)
         both = visit(f"{typed.url}/compare/{sent.rpartition('/')[2]}")
         assert both.text("//p[@class='lead']") == "No parameter differs."
         assert "identical" in both.text("//article//h3")
-        again = visit(f"{server.url}/rerun?job={typed.url.rpartition('/')[2]}", typed.session).send("/rerun", {"_do": "run"})
+        form = visit(f"{server.url}/rerun?job={typed.url.rpartition('/')[2]}", typed.session)
+        again = form.send("/rerun", {"_do": "run"})
         both = visit(f"{again.url}/compare/{typed.url.rpartition('/')[2]}")
         assert both.text("//p[@class='lead']").startswith("No parameter differs.")
 

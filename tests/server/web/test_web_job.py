@@ -17,6 +17,7 @@ from astropy.io import fits
 from checkout import ROOT
 from pagereader import AS_BROWSER, Page, create, token_of, visit, wait_for_end
 from serving import Served, running_server
+from uwsjobs import define
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +191,47 @@ def test_products_can_be_sent_and_texts_cannot(spectrum: Page) -> None:
         "background_spectrum.fits": "table.load.fits",
         "events.fits": "table.load.fits",
     }
+
+
+def test_a_result_in_a_sub_folder_is_called_by_its_path(tmp_path: Path) -> None:
+    definitions = tmp_path / "definitions"
+    script = "mkdir -p results/pn results/mos1\nfor c in pn mos1; do echo $c > results/$c/rates.txt; done\n"
+    define(definitions, "folders", script)
+    with running_server(tmp_path / "data", definitions=definitions) as served:
+        page = wait_for_end(create(served, "folders"))
+        links = {
+            link.text: link.get("href") for link in page.all("//table[@class='results']//a[contains(@class, 'file')]")
+        }
+        assert list(links) == ["mos1/rates.txt", "pn/rates.txt", "job.log"]
+        assert requests.get(served.url + links["pn/rates.txt"], timeout=300).text == "pn\n"
+        assert page.all("//a[@aria-label='Download mos1/rates.txt']")
+        again = visit(f"{page.url}/compare/{page.url.rpartition('/')[2]}")
+        assert "pn/rates.txt" in again.text("//section[@aria-labelledby='results-title']")
+
+
+def test_a_spectrum_is_drawn_with_the_background_of_its_own_folder(tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    source = fits_spectrum(files / "source.fits", 50, "background.fits")
+    backgrounds = [fits_spectrum(files / f"{name}.fits", counts) for name, counts in (("a", 2), ("b", 3))]
+    lines = [f"mkdir -p results/{p.stem}; cp {source} {p} results/{p.stem}; cd results/{p.stem}; mv {p.name} "
+             "background.fits; cd ../.." for p in backgrounds]  # fmt: skip
+    define(tmp_path / "definitions", "two", "\n".join(lines))
+    with running_server(tmp_path / "data", definitions=tmp_path / "definitions") as served:
+        page = wait_for_end(create(served, "two"))
+        figures = [figure.text_content() for figure in page.all("//figure//h2")]
+        assert figures == ["a/source.fits", "b/source.fits"], page.text()
+        counts = [row[3].text_content() for row in page.all("//figure//tbody/tr[2]")]
+        assert counts == ["32", "48"]
+
+
+def fits_spectrum(path: Path, counts: int, background: str = "none") -> Path:
+    """Write a spectrum of 16 channels."""
+    path.parent.mkdir(exist_ok=True)
+    channels = np.arange(16, dtype=np.int16)
+    columns = [fits.Column("CHANNEL", "I", array=channels), fits.Column("COUNTS", "J", array=np.full(16, counts))]
+    table = fits.BinTableHDU.from_columns(columns, name="SPECTRUM")
+    table.header.update(HDUCLASS="OGIP", HDUCLAS1="SPECTRUM", EXPOSURE=1000.0, BACKSCAL=1.0, AREASCAL=1.0,
+                        BACKFILE=background, RESPFILE="none", TELESCOP="XMM", INSTRUME="EPN", CHANTYPE="PI",
+                        DETCHANS=16, POISSERR=True, HDUCLAS3="COUNT")  # fmt: skip
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(path)
+    return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from uws_server.errors import ServerError
-from uws_server.jobs.job import Job, Progress, utcnow
+from uws_server.jobs.job import Job, Progress, Result, utcnow
 from uws_server.jobs.phases import ENDED
 from uws_server.services.job_service import JobService
 from uws_server.web.shared import logtext
@@ -13,14 +13,14 @@ from uws_server.web.shared import logtext
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial job: its progress, the end of its log, the file names of its results by their ids."""
+    """A trial job: its progress, the end of its log, and its results."""
 
     job: Job
     ended: bool
     progress: Progress
     elapsed: float | None
     log: logtext.Tail
-    files: tuple[tuple[str, str, int], ...]
+    results: tuple[Result, ...]
 
 
 def look(job_service: JobService, job_id: str) -> Trial | None:
@@ -36,5 +36,5 @@ def look(job_service: JobService, job_id: str) -> Trial | None:
         job_service.progress(job) or Progress(),
         job.elapsed(utcnow()),
         logtext.tail(job_service, job, whole=ended),
-        tuple((result.id, result.file_name, result.size) for result in job.results),
+        job.results,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from bottle import HTTPResponse, request
@@ -43,7 +43,9 @@ _MTYPES = {
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A result in the table: its file, preview and addresses, and the SAMP message that sends it ('' for none)."""
+    """A result in the table: its path among the results, its preview and addresses, and the SAMP message that sends it
+    ('' for none).
+    """
 
     result: Result
     file: str
@@ -95,6 +97,7 @@ class JobPage(Page):
         ended = job.phase in ENDED
         log = logtext.tail(self.job_service, job, whole=ended)
         results = self.results(job)
+        backgrounds = _backgrounds(results)
         waits_for = self.job_service.waits([job.id]).get(job.id, "") if job.phase is Phase.PENDING else ""
         return self.render.page(
             "job.html",
@@ -113,7 +116,7 @@ class JobPage(Page):
             related=Reruns(self.services, self.job_service).related(job),
             log=log,
             results=results,
-            plots=[row for row in results if row.preview.kind == "spectrum" and not _is_background(row, results)],
+            plots=[row for row in results if row.preview.kind == "spectrum" and row.file not in backgrounds],
             parameters=self.parameters(job, definition),
             whole_log=self.whole_log(job),
             uws=f"{self.services.base_url}/rest/{job.definition}/{self.job_service.address(job.id)}",
@@ -203,7 +206,7 @@ class JobPage(Page):
             rows.append(
                 ResultRow(
                     result,
-                    Path(result.file).name,
+                    result.place,
                     preview,
                     picture,
                     large,
@@ -239,10 +242,18 @@ class JobPage(Page):
 
     def stored(self, result: Result) -> str:
         """Return the address of a result that needs no cookie and ends with the name of its file."""
-        return self.render.link("store", result.id, Path(result.file).name)
+        return self.render.link("store", result.id, result.file_name)
 
 
-def _is_background(row: ResultRow, rows: list[ResultRow]) -> bool:
-    """Return whether another spectrum is drawn with this one as its background."""
-    others = [other.preview.plot for other in rows if other is not row and other.preview.plot]
-    return any(row.file == facts.file for plot in others for facts in plot.facts[1:])
+def _backgrounds(rows: Sequence[ResultRow]) -> set[str]:
+    """Return the files that are drawn with another spectrum as its background: in its folder, else anywhere."""
+    by_name: dict[str, list[str]] = {}
+    for row in rows:
+        by_name.setdefault(row.result.file_name, []).append(row.file)
+    found = set()
+    for row in rows:
+        folder = row.file.removesuffix(row.result.file_name)
+        for facts in row.preview.plot.facts[1:] if row.preview.plot else ():
+            places = by_name.get(facts.file, [])
+            found.update([folder + facts.file] if folder + facts.file in places else places)
+    return found

@@ -55,8 +55,11 @@ class Pictures(Page):
                 there[result.name] = result, self.job_service.result_path(job, result)
             except NotFound:
                 continue
-        beside = {path.name: path for _, path in there.values()}
-        return {name: ResultFile(result.id, path, beside) for name, (result, path) in there.items()}
+        anywhere = {path.name: path for _, path in there.values()}
+        beside: dict[Path, dict[str, Path]] = {}  # a header means the file of its own folder, where there is one
+        for _, path in there.values():
+            beside.setdefault(path.parent, dict(anywhere))[path.name] = path
+        return {name: ResultFile(result.id, path, beside[path.parent]) for name, (result, path) in there.items()}
 
     def archive(self, job_id: str, suffix: str) -> HTTPResponse:
         """GET all files of an ended job as one tar or zip file, written while it is sent."""
