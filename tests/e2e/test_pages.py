@@ -10,6 +10,7 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
+from browsing import AUDIT
 from serving import Served, running_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -214,3 +215,24 @@ def test_without_javascript_everything_but_the_live_part_works(new_page: Any, ob
     page.locator("summary", has_text="Delete").click()
     page.get_by_role("button", name="Delete the job").click()
     expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_a_long_value_scrolls_by_the_keyboard_and_shows_that_it_has_the_focus(
+    new_page: Any, served: Served, colours: str
+) -> None:
+    text = "\n".join(f"circle({number}, 2, 3)" for number in range(200))
+    made = requests.post(f"{served.url}/rest/dummy", data={"text": text}, timeout=300).url
+    page = new_page(color_scheme=colours)
+    page.goto(f"{served.url}/jobs/{made.rpartition('/')[2]}")
+    box = page.get_by_role("region", name="Value of text")
+    assert page.evaluate(AUDIT) == []
+    page.locator("body").press("Tab")
+    for _ in range(60):
+        if box.evaluate("node => node === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+    assert box.evaluate("node => node.matches(':focus-visible') && getComputedStyle(node).outlineStyle") == "solid"
+    page.keyboard.press("End")
+    page.wait_for_function("node => node.scrollTop > 100", arg=box.element_handle())
+    assert page.get_by_role("region", name="Value of seconds").count() == 0, "a short one is no stop of the Tab key"

@@ -20,6 +20,14 @@
   for (const name of ["for", "aria-describedby", "aria-labelledby", "list"])
     for (const node of document.querySelectorAll(`[${name}]`))
       for (const id of node.getAttribute(name).split(" ")) if (id && !ids.includes(id)) tell(`${name} of nothing`, node);
+  const inside = ".CodeMirror *, textarea, select, .panel, :root, body";  // they have a keyboard of their own
+  for (const node of document.querySelectorAll("body *")) {
+    const style = getComputedStyle(node);
+    if (!/auto|scroll/.test(style.overflowX + style.overflowY) || node.matches(inside) || !seen(node)) continue;
+    if (node.tabIndex !== 0 || !node.hasAttribute("tabindex")) tell("scrolls, and the keyboard does not reach it", node);
+    if (!node.hasAttribute("role") && !node.matches("aside, section")) tell("scrolls, and has no role", node);
+    if (!node.ariaLabel && !node.hasAttribute("aria-labelledby")) tell("scrolls, and has no name", node);
+  }
   const parts = (text) => {
     const [r, g, b, a = 1] = text.match(/[\d.]+/g).map(Number);
     return text.startsWith("color") ? [255 * r, 255 * g, 255 * b, a] : [r, g, b, a];

@@ -8,6 +8,9 @@ from __future__ import annotations
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+_SCROLLING_PRE = '<pre tabindex="0" role="region" aria-label="Example">'
+"""Lines of code are wider than a narrow page: the keyboard reaches them."""
+
 _HIGHEST = 3
 """The level of the highest heading of a text: the page itself has those above."""
 
@@ -20,7 +23,8 @@ def as_html(markdown: str) -> str:
     lower = _HIGHEST - min((int(token.tag[1:]) for token in headings), default=1)
     for token in headings:
         token.tag = f"h{min(6, int(token.tag[1:]) + lower)}"
-    return str(reader.renderer.render(tokens, reader.options, {}))
+    made = str(reader.renderer.render(tokens, reader.options, {}))
+    return made.replace("<pre>", _SCROLLING_PRE)  # no text holds the tag: its < is written as &lt;
 
 
 def _without_title(tokens: list[Token]) -> list[Token]:

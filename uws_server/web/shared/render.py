@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from bottle import HTTPResponse, SimpleTemplate, request
+from bottle import HTTPResponse, SimpleTemplate, html_escape, request
 
 from uws_server.errors import Forbidden
 from uws_server.incoming.callers import JOBS_COOKIE, SHARE, cookie_of, job_service_of, known_job_service
@@ -74,6 +74,7 @@ class Renderer:
             span=texts.span,
             size=texts.size,
             sentence=texts.sentence,
+            scrolling=_scrolling,
             **values,
         )
         response = HTTPResponse(
@@ -134,3 +135,10 @@ class Renderer:
                 "this form was not sent from a page of this server, or the browser did not send its cookie: "
                 "go back, reload the page and send it again (programs use /rest, which needs no form)"
             )
+
+
+def _scrolling(text: str | None, name: str) -> str:
+    """Return the attributes of the box of a value: one that is long gets a height, and the keyboard can scroll it."""
+    if not texts.is_long(text or ""):
+        return ""
+    return f' tabindex="0" role="region" aria-label="Value of {html_escape(name)}"'

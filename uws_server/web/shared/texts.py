@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 _NAMED = re.compile(r"[\w.]+:", re.ASCII)
 """A message that begins with the name of a parameter."""
 
+_LONG = 1000
+_LONG_LINES = 10
+
 
 def when(time: datetime | None) -> str:
     """Return a time in UTC to the second, such as 2026-11-20 02:13:41; a dash for None."""
@@ -37,6 +40,11 @@ def size(count: int) -> str:
         value /= 1024
         units.pop(0)
     return f"{value:.1f} {units[0]}" if value < 99.95 else f"{value:.0f} {units[0]}"
+
+
+def is_long(text: str) -> bool:
+    """Return whether a text would take more than some ten lines of a page."""
+    return len(text) > _LONG or text.count("\n") > _LONG_LINES
 
 
 def sentence(text: str) -> str:
