@@ -61,7 +61,7 @@ function fit(row) {
 // --- typing ----------------------------------------------------------------------------------------
 
 function typed(field) {
-  if (!field?.name || field.name === "_document" || field.name.startsWith("_why")) return;
+  if (!field?.name || field.name.startsWith("_")) return;
   dirty = true;
   touched.add(field.name);
   const row = field.closest(".item");
@@ -140,6 +140,7 @@ async function send(event) {
   const data = contents(sheet);
   if (button?.name) data.set(button.name, button.value);
   if (data.get("_do") === "import") data.set("_document", sheet.elements._document.files[0] ?? new File([], ""));
+  if (data.get("_do") === "file.add") for (const file of sheet.elements._file.files) data.append("_file", file);
   sent = true;
   editor().inert = true;
   say("…");
@@ -192,10 +193,11 @@ function show(field) {
   field.closest("[data-only]")?.removeAttribute("hidden");
 }
 
-/** What the form sends, without the file. */
+/** What the form sends, without the files. */
 function contents(sheet) {
   const data = new FormData(sheet);
   data.delete("_document");
+  data.delete("_file");
   return data;
 }
 

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from browsing import NewPage
+from accounts import account
+from browsing import House, NewPage
 from checkout import ROOT
 from samphub import port_is_taken
 from serving import Served, running_server
@@ -23,6 +24,8 @@ from uwsjobs import ENDED, reached
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 HUB = "localhost:21012"
 VENDOR = ROOT / "templates" / "static" / "vendor"
+
+
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     """Debian's Chromium, driven by playwright: only for these tests, since it keeps an event loop running."""
@@ -116,3 +119,12 @@ def spectrum_address(observed: Served) -> str:
     ).url
     assert reached(job, *ENDED) == "COMPLETED"
     return f"{observed.url}/jobs/{job.rsplit('/', 1)[1]}"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A server with two authors and an admin."""
+    data = tmp_path_factory.mktemp("data")
+    with running_server(data) as served:
+        names = {"ann": ("--role", "author"), "ben": ("--role", "author"), "root": ("--admin",)}
+        yield House(served, {name: account(data, name, *options) for name, options in names.items()})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,7 @@ from astropy.io import fits
 from playwright.sync_api import expect
 
 from accounts import account
-from browsing import AUDIT
-from checkout import ROOT
+from browsing import AUDIT, House, sign_in
 from pagereader import Page, visit
 from reduction.simulate import simulate, small
 from serving import Served, running_server
@@ -57,36 +54,11 @@ task.run(main, stages=3)
 README = "# Light curve\n\nBins of **equal** length; empty ones have a rate of 0.\n"
 
 
-@dataclass(frozen=True)
-class House:
-    """A server with an author, another one, and an admin."""
-
-    served: Served
-    accounts: Mapping[str, tuple[str, str]]
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    data = tmp_path_factory.mktemp("data")
-    with running_server(data) as served:
-        names = {"ann": ("--role", "author"), "ben": ("--role", "author"), "root": ("--admin",)}
-        yield House(served, {name: account(data, name, *options) for name, options in names.items()})
-
-
 @pytest.fixture(scope="module")
 def event_list(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `simulated:pn` stands for."""
     (path,) = simulate(small(), tmp_path_factory.mktemp("observation"), cameras=("EPN",))
     return path
-
-
-def sign_in(new_page: Any, served: Served, who: tuple[str, str], **options: Any) -> Any:
-    """A page of somebody who is signed in."""
-    name, token = who
-    page = new_page(http_credentials={"username": name, "password": token}, **options)
-    page.expected.append("401 (Unauthorized)")
-    page.goto(f"{served.url}/login")
-    return page
 
 
 def fill(page: Any, **texts: str) -> None:
@@ -107,19 +79,6 @@ def add(page: Any, button: str, first: str) -> Any:
     page.keyboard.type(first)
     row = page.locator("#sheet li.item", has=focused)
     return page.locator(f"#{row.get_attribute('id')}")
-
-
-def token_kinds() -> list[str]:
-    """The classes of every kind of token: those that CodeMirror's style sheet knows, and those of its modes."""
-    folder = ROOT / "templates" / "static" / "vendor" / "codemirror"
-    known = set(re.findall(r"\.cm-([a-z0-9-]+)", (folder / "codemirror.css").read_text(encoding="utf-8")))
-    modes = "".join((folder / name).read_text(encoding="utf-8") for name in ("python.js", "shell.js"))
-    named = set(re.findall(r"""return ['"]([a-z]+(?:-[0-9])?)['"]|(?:CLASS|style) \+?= ['"] ?([a-z]+)['"]""", modes))
-    emitted = {kind for pair in named for kind in pair if kind}
-    assert {"attribute", "keyword", "string-2", "error", "meta"} <= emitted, emitted
-    kinds = (known | emitted) - {"s-default", "tab", "tab-wrap-hack", "animate-fat-cursor", "fat-cursor"}
-    brackets = ["CodeMirror-matchingbracket", "CodeMirror-nonmatchingbracket"]
-    return [f"cm-{kind}" for kind in sorted(kinds)] + brackets
 
 
 def type_script(page: Any, text: str) -> None:
@@ -401,34 +360,3 @@ def test_every_page_of_definitions_is_named_ordered_readable_and_fits(new_page: 
         page.goto(house.served.url + path)
         page.wait_for_timeout(400)
         assert page.evaluate(AUDIT) == [], path
-
-
-@pytest.mark.parametrize("colours", ["light", "dark"])
-def test_every_kind_of_token_can_be_read_on_every_ground(
-    new_page: Any, house: House, vendored: None, colours: str
-) -> None:
-    page = sign_in(new_page, house.served, house.accounts["ann"], color_scheme=colours)
-    page.goto(f"{house.served.url}/definitions/_new")
-    expect(page.locator("#sheet .CodeMirror")).to_be_visible()
-    page.evaluate(
-        """kinds => {
-            const code = document.querySelector("#sheet .CodeMirror-code");
-            const wash = getComputedStyle(document.documentElement).getPropertyValue("--accent-wash");
-            for (const ground of ["", "mistaken", "selected", "CodeMirror-activeline-background"]) {
-                const line = document.createElement("div"), text = document.createElement("pre");
-                line.className = ground;
-                if (ground === "selected") line.style.background = wash;
-                for (const kind of kinds) {
-                    const token = document.createElement("span");
-                    token.className = kind;
-                    token.textContent = "token ";
-                    text.append(token);
-                }
-                text.className = "CodeMirror-line";
-                line.append(text);
-                code.append(line);
-            }
-        }""",
-        token_kinds(),
-    )
-    assert page.evaluate(AUDIT) == []

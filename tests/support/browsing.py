@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from serving import Served
 
 AUDIT = Path(__file__).with_name("audit.js").read_text(encoding="utf-8")
 """A function for `page.evaluate`: what is wrong with a page, a sentence each."""
 
 NewPage = Callable[..., Any]
 """Makes a page; keyword arguments are those of a browser context."""
+
+
+@dataclass(frozen=True)
+class House:
+    """A server with an author, another one, and an admin."""
+
+    served: Served
+    accounts: Mapping[str, tuple[str, str]]
+
+
+def sign_in(new_page: Any, served: Served, who: tuple[str, str], **options: Any) -> Any:
+    """A page of somebody who is signed in."""
+    name, token = who
+    page = new_page(http_credentials={"username": name, "password": token}, **options)
+    page.expected.append("401 (Unauthorized)")
+    page.goto(f"{served.url}/login")
+    return page

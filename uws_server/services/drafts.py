@@ -26,7 +26,7 @@ from uws_server.jobs.formats.draft import (
     definition_of,
 )
 from uws_server.jobs.job import Job, utcnow
-from uws_server.services import job_service, parameters, trials
+from uws_server.services import further_files, job_service, parameters, trials
 from uws_server.services.definition_check import DefinitionCheck
 from uws_server.services.job_service import JobService
 from uws_server.services.rights import Caller
@@ -133,8 +133,38 @@ class Drafts:
         if self.caller.name != draft.author and not self.caller.is_admin:
             raise Forbidden(f"the draft {name!r} was begun by {draft.author}, who can discard it; admins can, too")
         self._require_state(draft, "draft", "withdraw the request first")
-        if not self._store.discard(draft, self._who):
+        if not self._store.discard(draft, self._who, draft.based_on if self.is_of_live(draft) else ""):
             raise Edited(self._store.draft(name))
+
+    def further(self, draft: Draft) -> Mapping[str, bytes]:
+        """Return the files of a draft beside job.json, the script and the README, by name."""
+        if not draft.based_on:
+            return {}
+        texts = {*draft.files, README_FILE}
+        return {name: content for name, content in self._further(draft).items() if name not in texts}
+
+    def is_of_live(self, draft: Draft) -> bool:
+        """Return whether a draft was begun from a live definition and has its further files."""
+        return bool(draft.based_on) and self._store.was_live(draft.name, draft.based_on)
+
+    def add_file(self, name: str, edit: int, file: str, content: bytes) -> Draft:
+        """Put a further file into a draft at `edit`, in place of one of its name, and return the draft.
+
+        Raise BadRequest for a name or a size that is not allowed, Edited if somebody else saved the draft meanwhile.
+        """
+        draft = self.get(name)
+        files = self._further(draft)
+        further_files.require_name(file, draft.definition.entry.script)
+        further_files.require_room(files, file, len(content))
+        return self._hold(draft, edit, files | {file: content})
+
+    def remove_file(self, name: str, edit: int, file: str) -> Draft:
+        """Remove a further file from a draft at `edit` and return the draft. Raise NotFound if there is none."""
+        draft = self.get(name)
+        files = self._further(draft)
+        if file not in files:
+            raise NotFound(f"the draft {name!r} has no file {file[:80]!r}")
+        return self._hold(draft, edit, {other: content for other, content in files.items() if other != file})
 
     def problems(self, files: Mapping[str, str]) -> tuple[Problem, ...]:
         """Return all that keeps files from becoming a live definition, each with its place, such as script:12."""
@@ -260,7 +290,7 @@ class Drafts:
         live = self._library.by_name().get(draft.name)
         if live is not None and live.revision == digest_of(self._files(draft)):
             raise Conflict(f"nothing in the draft {draft.name!r} differs from what is live")
-        _require_none([*self._mistakes(draft.files), *self._same_version(draft.files)])
+        _require_none([*self._mistakes(draft.files), *_version_taken(live, draft.definition)])
         return self._keep(draft)
 
     def _mistakes(self, files: Mapping[str, str]) -> Sequence[Problem]:
@@ -284,10 +314,7 @@ class Drafts:
         """Return the problem of a version name that is live with other content: two versions must not share a name."""
         definition = definition_of(files)
         live = self._library.by_name().get(definition.name)
-        if live is None or live.definition.version != definition.version or self._texts_of(live) == dict(files):
-            return []
-        came = definition.version[:64]
-        return [Problem("version", f"{came!r} is live with other content: give this one another, such as {came}.1")]
+        return [] if live is None or self._texts_of(live) == dict(files) else _version_taken(live, definition)
 
     def _texts_of(self, installed: Installed) -> dict[str, str]:
         """Return the files of a definition that an editor shows."""
@@ -297,16 +324,30 @@ class Drafts:
         return {name: text for name, text in texts.items() if name != README_FILE or text.strip()}
 
     def _files(self, draft: Draft) -> dict[str, bytes]:
-        """Return all files of a draft: its own, and those of the revision it is based on that no editor shows."""
-        files: dict[str, bytes] = {}
-        if draft.based_on:
-            editable = self._texts_of(self._library.revision(draft.based_on)).keys()
-            kept = self._revisions.files(draft.based_on)
-            files = {name: content for name, content in kept.items() if name not in editable}
-        return files | {name: text.encode() for name, text in draft.files.items()}
+        """Return all files of a draft: its texts, and its further files."""
+        return self._further(draft) | {name: text.encode() for name, text in draft.files.items()}
+
+    def _further(self, draft: Draft) -> dict[str, bytes]:
+        return further_files.of(self._revisions.files(draft.based_on)) if draft.based_on else {}
+
+    def _hold(self, draft: Draft, edit: int, files: Mapping[str, bytes]) -> Draft:
+        """Keep further files and have a draft at `edit` refer to them."""
+        self._require_state(draft, "draft", "withdraw the request first")
+        held = self._revisions.keep(files) if files else ""
+        if draft.edit != edit or not self._store.hold(draft, held, utcnow()):
+            raise Edited(self._store.draft(draft.name))
+        return self._store.draft(draft.name)
 
     def _keep(self, draft: Draft) -> str:
         return self._revisions.keep(self._files(draft))
+
+
+def _version_taken(live: Installed | None, definition: Definition) -> list[Problem]:
+    """Return the problem of a version that other content has, which is live."""
+    if live is None or live.definition.version != definition.version:
+        return []
+    came = definition.version[:64]
+    return [Problem("version", f"{came!r} is live with other content: give this one another, such as {came}.1")]
 
 
 def _require_none(problems: Sequence[Problem]) -> None:

@@ -212,12 +212,18 @@ class DefinitionStore:
             _note(connection, draft.name, revision, "accept", who, why, draft.edit)
             return True
 
-    def discard(self, draft: Draft, who: str) -> bool:
-        """Delete a draft if it is still as it was read; return whether it was."""
+    def hold(self, draft: Draft, revision: str, updated: datetime) -> bool:
+        """Have a draft refer to the revision with its further files if it is still as it was read; return whether."""
+        values = {"based_on": revision, "edit": draft.edit + 1, "updated": updated}
+        with self._engine.begin() as connection:
+            return connection.execute(_as_read(drafts.update(), draft).values(values)).rowcount == 1
+
+    def discard(self, draft: Draft, who: str, revision: str) -> bool:
+        """Delete a draft, begun from a live revision or '', if it is still as it was read; return whether it was."""
         with self._engine.begin() as connection:
             if connection.execute(_as_read(drafts.delete(), draft)).rowcount != 1:
                 return False
-            _note(connection, draft.name, draft.based_on, "discard", who, "", draft.edit)
+            _note(connection, draft.name, revision, "discard", who, "", draft.edit)
             return True
 
 

@@ -441,6 +441,73 @@ def test_a_definition_of_the_folder_is_drafted_with_all_its_files(desk: Desk) ->
     assert "2 bytes with the SHA-256" in desk.ann.files_of(accepted.revision)["data/lines.bin"]
 
 
+def test_further_files_are_part_of_the_draft_of_its_trial_and_of_what_goes_live(any_desk: Desk) -> None:
+    desk = any_desk
+    script = 'cat "$(dirname "$0")/data/table.txt" > results/out.txt\n'
+    draft = desk.ann.create(files(script=script))
+    assert (draft.based_on, desk.ann.further(draft)) == ("", {})
+    draft = desk.ann.add_file("curve", draft.edit, "data/table.txt", b"one\n")
+    draft = desk.bob.add_file("curve", draft.edit, "image.bin", b"\xff\0")
+    assert draft.edit == 3
+    with pytest.raises(Edited):
+        desk.ann.add_file("curve", 2, "late.txt", b"")
+    draft = desk.ann.add_file("curve", draft.edit, "data/table.txt", b"two\n")
+    assert desk.ann.further(draft) == {"data/table.txt": b"two\n", "image.bin": b"\xff\0"}
+    draft = desk.ann.save("curve", draft.edit, files(script=script, title="Saved after"))
+    draft = desk.ann.remove_file("curve", draft.edit, "image.bin")
+    with pytest.raises(NotFound, match=r"no file 'image\.bin'"):
+        desk.ann.remove_file("curve", draft.edit, "image.bin")
+    tried = desk.ann.try_out("curve")
+    revision = desk.services.revisions.path(tried.revision)
+    assert {f"{path.relative_to(revision)}": path.read_bytes() for path in revision.rglob("*") if path.is_file()} == {
+        "job.json": files(script=script, title="Saved after")["job.json"].encode(), "run.sh": script.encode(),
+        "README.md": b"# Curve\n", "data/table.txt": b"two\n",
+    }  # fmt: skip
+    desk.ann.request("curve", "with a table")
+    with pytest.raises(Conflict, match="waits for an admin"):
+        desk.ann.add_file("curve", draft.edit, "x", b"")
+    first = desk.admin.accept("curve", "good")
+    assert (first.folder / "data" / "table.txt").read_bytes() == b"two\n"
+    again = desk.ann.edit_live("curve")
+    assert desk.ann.further(again) == {"data/table.txt": b"two\n"}
+    assert desk.ann.is_of_live(again)
+    again = desk.ann.remove_file("curve", again.edit, "data/table.txt")
+    assert not desk.ann.is_of_live(again)
+    with pytest.raises(DefinitionError, match=r"'1\.0' is live with other content"):
+        desk.ann.request("curve", "the same texts, another table")
+    desk.ann.discard("curve")
+    assert desk.ann.history("curve")[0].revision == "", "nothing to look at"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("run.sh", "a field of its own"), ("JOB.json", "a field of its own"), ("readme.md", "a field of its own"),
+     ("../x", "no name of a file"), ("/x", "no name of a file"), ("", "no name of a file"),
+     (".x", "no name of a file"),
+     ("a/.git/x", "no name of a file"), ("a//b", "no name of a file"), ("a b", "no name of a file"),
+     ("ü", "no name of a file"), ("a/b/c/d/e/f", "no name of a file"), ("x~", "no name of a file"),
+     ("__pycache__/x", "Python compiled"),
+     ("data", "the folder of the other"), ("data/table.txt/x", "the folder of the other")],
+)  # fmt: skip
+def test_names_that_no_further_file_can_have(desk: Desk, name: str, said: str) -> None:
+    edit = desk.ann.create(files()).edit
+    edit = desk.ann.add_file("curve", edit, "data/table.txt", b"").edit
+    with pytest.raises(BadRequest, match=said):
+        desk.ann.add_file("curve", edit, name, b"x")
+    assert desk.ann.further(desk.ann.get("curve")) == {"data/table.txt": b""}
+
+
+def test_further_files_have_limits(desk: Desk) -> None:
+    edit = desk.ann.create(files()).edit
+    with pytest.raises(BadRequest, match=r"has 10\.0 MB; at most 10 MB"):
+        desk.ann.add_file("curve", edit, "big", bytes(10_000_001))
+    for number in range(5):
+        edit = desk.ann.add_file("curve", edit, f"f{number}", bytes(9_990_000)).edit
+    with pytest.raises(BadRequest, match="at most 50 MB are allowed in all"):
+        desk.ann.add_file("curve", edit, "f5", bytes(9_990_000))
+        desk.ann.try_out("curve")
+
+
 def test_a_version_is_removed_and_an_old_one_restored(any_desk: Desk) -> None:
     desk = any_desk
     first = desk.live()

@@ -671,3 +671,47 @@ def test_halves_of_characters_that_json_brings_are_shown_as_replaced(house: Hous
     assert made.status == 200
     stale = fields("halved", title="Other") | {"_edit": "0", "_base": json.dumps({"job.json": "\ud800"})}
     assert press(house.visit("ann", "/definitions/halved/edit"), "save", stale).status == 409
+
+
+def test_further_files_are_added_replaced_downloaded_and_removed(house: House, tmp_path: Path) -> None:
+    (tmp_path / "table.fits").write_bytes(b"\xff\0")
+    (tmp_path / "two.txt").write_text("two\r\n", newline="")
+    page = press(house.visit("ann", "/definitions/_new"), "file.add", fields("furnished") | {"_folder": "data"},
+                 {"_file": tmp_path / "table.fits"})  # fmt: skip
+    assert "The draft is saved with the file" in page.text("//p[@id='said']"), page.text()
+    links = {link.text: link.get("href") for link in page.all("//ul[@class='furtherfiles']//a")}
+    assert links == {"data/table.fits": "/definitions/furnished/draft/files/data/table.fits"}
+    got = page.session.get(house.served.url + links["data/table.fits"], timeout=300)
+    assert got.content == b"\xff\0"
+    assert got.headers["Content-Disposition"] == 'attachment; filename="table.fits"'
+    assert requests.get(house.served.url + links["data/table.fits"], timeout=300).status_code == 401
+    page = press(page, "file.add", {"title": "Typed with it"}, {"_file": tmp_path / "two.txt"})
+    assert page.field("title").get("value") == "Typed with it", "what is typed is saved with the file"
+    got = page.session.get(f"{house.served.url}/definitions/furnished/draft/files/two.txt", timeout=300)
+    assert got.content == b"two\r\n", "a file is never touched"
+    page = press(page, "file.remove.data/table.fits")
+    assert [link.text for link in page.all("//ul[@class='furtherfiles']//a")] == ["two.txt"]
+    missing = press(page, "file.add")
+    assert (missing.status, "Choose a file first" in said_at_file(missing)) == (400, True)
+    (tmp_path / "run.sh").write_text("true")
+    assert "a field of its own" in said_at_file(press(page, "file.add", files={"_file": tmp_path / "run.sh"}))
+    go_live(house, "furnished", title="Typed with it")
+    shown = house.visit("ann", "/definitions/furnished")
+    version = next(link for link in shown.all("//a[text()='View']")).get("href")
+    assert "two.txt" in visit(house.served.url + version, shown.session).text()
+
+
+def said_at_file(page: Page) -> str:
+    return page.text("//p[@id='at-_file-problem']")
+
+
+def test_a_new_parameter_is_required_and_may_be_changed_until_that_is_unticked(house: House) -> None:
+    page = press(house.visit("ann", "/definitions/_new"), "parameters.add", {"name": "ticked"})
+    boxes = [page.field(f"parameters[0].{name}") for name in ("required", "editable")]
+    assert ["checked" in box.attrib for box in boxes] == [True, True]
+    address = page.url
+    typed = fields("ticked") | {"_token": token_of(page), "_do": "save", "parameters[0].required": "true"}
+    saved = Page(page.session, page.session.post(address, files={name: (None, text) for name, text in typed.items()},
+                                                 headers=AS_BROWSER, timeout=300))  # fmt: skip
+    boxes = [saved.field(f"parameters[0].{name}") for name in ("required", "editable")]
+    assert ["checked" in box.attrib for box in boxes] == [True, False]

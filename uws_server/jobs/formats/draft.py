@@ -29,8 +29,9 @@ class Draft:
     """A draft of a definition. `edit` counts how often it was saved, continuing from an earlier draft of its name;
     `files` are texts by name.
 
-    `author` began it; `based_on` is the revision it was begun from, '' for none; `trial` is the job that tried these
-    very files, None if there is none. A draft that is `requested` waits for an admin and cannot be changed.
+    `author` began it; `based_on` is the revision that has its further files, '' for none: the one it was begun from
+    until such a file is added or removed. `trial` is the job that tried these very files, None if there is none.
+    that is `requested` waits for an admin and cannot be changed.
     """
 
     name: str

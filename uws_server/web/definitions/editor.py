@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import cast
 
 from bottle import HTTPResponse, request
 
-from uws_server.errors import BadRequest, Conflict, Problem, problems_of
+from uws_server.errors import BadRequest, Conflict, NotFound, Problem, problems_of
 from uws_server.incoming import forms
 from uws_server.incoming.forms import Form
-from uws_server.jobs.formats import Package, detect, native
+from uws_server.jobs.formats import Package, detect
 from uws_server.jobs.formats.content import MOST_BYTES
-from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE, Draft
+from uws_server.jobs.formats.draft import Draft
+from uws_server.services import further_files
 from uws_server.services.drafts import Edited
 from uws_server.services.parameters import Upload
 from uws_server.web.definitions import differences, sheet, sheetreader, trial
@@ -41,10 +42,13 @@ CONFIRMATIONS = {
     "withdrawn": "Withdrawn: the draft can be changed again.",
     "refused": "Refused: the draft can be changed again.",
     "theirs": "This is the draft as it was last saved.",
+    "added": "The draft is saved with the file.",
+    "removed": "The file is removed, and the draft saved.",
 }
 """The confirmation that the page shows after a button did its work."""
 _STEP = re.compile(r"(parameters|results)\.(add|up|down|remove)(?:\.([0-9]{1,5}|[a-z_]{1,20}))?")
-_KEPT = {"save": "Not saved", "try": "Not tried", "request": "Not requested"}
+_KEPT = {"save": "Not saved", "try": "Not tried", "request": "Not requested", "file": "Not done"}
+_FILE_STEP = re.compile(r"file\.(?:add|remove\.(.+))", re.DOTALL)
 _HANDED_ON = frozenset({"withdraw", "discard", "accept", "refuse"})
 
 
@@ -94,12 +98,30 @@ class Editor(DraftPage):
                 state.focus = "summary" if state.problems else ""
                 state.message = "" if state.problems else "Nothing is wrong with it."
                 return self._show(state)
-            return self._keep(state, do, (form.take("_why.request") or "").strip())
+            if step := _FILE_STEP.fullmatch(do):
+                return self._keep(state, "file", lambda draft: self._change_files(draft, step[1], form))
+            why = (form.take("_why.request") or "").strip()
+            return self._keep(state, do, lambda draft: self._follow_up(draft, do.partition(".over.")[0], why))
+
+    def file(self, name: str, file: str) -> HTTPResponse:
+        """GET a further file of a draft, to be kept elsewhere."""
+        self.require_author()
+        content = self.drafts.further(self.drafts.get(name)).get(file)
+        if content is None:
+            raise NotFound(f"the draft {name} has no file {file[:80]!r}")
+        plain = re.sub(r'[^ -~]|["\\]', "_", file.rpartition("/")[2])
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Disposition": f'attachment; filename="{plain}"',
+            "Cache-Control": "private, no-cache",
+            "Content-Security-Policy": "sandbox",
+        }
+        return HTTPResponse(content, 200, headers)
 
     # --- what the buttons do ---------------------------------------------------------------------------
 
-    def _keep(self, state: EditorState, do: str, why: str) -> HTTPResponse:
-        """Save what is typed, then try it or request validation if that button was pressed."""
+    def _keep(self, state: EditorState, do: str, then: Callable[[Draft], HTTPResponse | None]) -> HTTPResponse:
+        """Save what is typed, then do what `then` does with the draft; without an answer of its own that is all."""
         do, _, over = do.partition(".over.")
         if do not in _KEPT:
             raise BadRequest(f"_do: {do[:40]!r} is no button of this page")
@@ -112,20 +134,40 @@ class Editor(DraftPage):
         is_new = state.draft is None
         try:
             draft = self._saved(state, reading.files)
-            if do == "save":
-                return self._go(draft.name, "created" if is_new else "saved")
             state.draft, state.edit, state.base = draft, draft.edit, draft.files
-            if do == "try":
-                self.drafts.try_out(draft.name)
-                return self._go(draft.name, "tried", "#trial")
-            self.drafts.request(draft.name, why)
-            return self._go(draft.name, "requested")
+            return then(draft) or self._go(draft.name, "created" if is_new else "saved")
         except Edited as error:
             state.theirs, state.focus = error.current, "theirs"
             return self._show(state, 409)
         except (BadRequest, Conflict) as error:
-            at = "name" if is_new and isinstance(error, Conflict) else ""
+            at = "name" if is_new and isinstance(error, Conflict) else "_file" if do == "file" else ""
             return self._refuse(state, do, _problems_of(error, at), error.status)
+
+    def _follow_up(self, draft: Draft, do: str, why: str) -> HTTPResponse | None:
+        """Try a draft that was just saved, or request its validation, if that button was pressed."""
+        if do == "try":
+            self.drafts.try_out(draft.name)
+            return self._go(draft.name, "tried", "#trial")
+        if do == "request":
+            self.drafts.request(draft.name, why)
+            return self._go(draft.name, "requested")
+        return None
+
+    def _change_files(self, draft: Draft, removed: str | None, form: Form) -> HTTPResponse:
+        """Remove a further file of a draft that was just saved, or add those that came."""
+        if removed is not None:
+            self.drafts.remove_file(draft.name, draft.edit, removed)
+            return self._go(draft.name, "removed", "#files")
+        uploads = [upload for name, upload in form.uploads.items() if re.fullmatch(r"_file(\[[0-9]+\])?", name)]
+        if not uploads:
+            raise BadRequest("choose a file first")
+        folder = (form.take("_folder") or "").strip().strip("/")
+        for upload in uploads:
+            name = re.split(r"[/\\]", upload.filename)[-1]
+            further_files.require_room({}, name, upload.path.stat().st_size)  # before it is read
+            content = upload.path.read_bytes()
+            draft = self.drafts.add_file(draft.name, draft.edit, f"{folder}/{name}" if folder else name, content)
+        return self._go(draft.name, "added", "#files")
 
     def _saved(self, state: EditorState, files: Mapping[str, str]) -> Draft:
         """Return the draft as it is typed, saved unless it is unchanged."""
@@ -233,7 +275,11 @@ class Editor(DraftPage):
             may_validate=self.drafts.may_validate,
             boxes=boxes,
             base_files=json.dumps(dict(state.base)),
-            others=self._others(draft),
+            further={name: len(content) for name, content in sorted(self.drafts.further(draft).items())}
+            if draft
+            else {},
+            limits=further_files,
+            is_of_live=draft is not None and self.drafts.is_of_live(draft),
             theirs=differences.between(state.base, state.theirs.files) if state.theirs else [],
             asked=asked,
             live_before=self.live_before(asked),
@@ -244,14 +290,6 @@ class Editor(DraftPage):
             max_upload=self.services.config.server.max_upload,
             trial=trial.look(self.job_service, draft.trial) if draft and draft.trial else None,
         )
-
-    def _others(self, draft: Draft | None) -> list[str]:
-        """Return the files that a draft changes but the editor does not show, and which stay."""
-        if draft is None or not draft.based_on:
-            return []
-        kept = self.drafts.files_of(draft.based_on)
-        before = native.read_unchecked(kept[DEFINITION_FILE], DEFINITION_FILE).entry.script
-        return sorted(kept.keys() - {DEFINITION_FILE, README_FILE, before})
 
     def _go(self, name: str, done: str, fragment: str = "") -> HTTPResponse:
         return self.render.go(self.render.link("definitions", name, "edit", said=done) + fragment)

@@ -20,6 +20,8 @@ from uws_server.web.shared.boxes import place_id
 from uws_server.web.shared.fields import Filled, Group, groups
 
 _MOST_BASE_FILES = 1000
+_NAMES_OF_FILES = {"_document": "the document", "_file": "further files"}
+"""What the summary of problems calls the fields for files."""
 
 
 @dataclass
@@ -79,7 +81,7 @@ class EditorState:
         place = self.sheet.control(problem.parameter)
         row = re.fullmatch(r"(parameters|results)\[([0-9]+)\]\.([a-z_]+)", place)
         if row is None:
-            return "the document" if place == "_document" else place
+            return _NAMES_OF_FILES.get(place, place)
         rows = self.sheet.parameters if row[1] == "parameters" else self.sheet.results
         name = rows[int(row[2])].get("name", "") if int(row[2]) < len(rows) else ""
         return f"{name[:64] or f'{row[1][:-1]} {int(row[2]) + 1}'}, {row[3]}"
@@ -87,7 +89,7 @@ class EditorState:
     def target(self, problem: Problem) -> str:
         """Return the id of the control that shows a problem; '' where there is none."""
         place = self.sheet.control(problem.parameter)
-        known = place in self.sheet.texts or place in MOST or place == "_document" or "[" in place
+        known = place in self.sheet.texts or place in MOST or place in _NAMES_OF_FILES or "[" in place
         return place_id(place) if known else ""
 
 
@@ -119,8 +121,7 @@ def take_step(state: EditorState, kind: Rows, step: str, which: str) -> None:
         if len(rows) >= MOST[kind]:
             state.message, state.focus = f"At most {MOST[kind]} {kind} are allowed.", f"{kind}.add"
             return
-        fresh = {"type": which if which in PARAMETER_TYPES else "string"} if kind == "parameters" else {}
-        rows.append(fresh)
+        rows.append(_fresh_parameter(which) if kind == "parameters" else {})
         state.message, state.focus = f"{one.capitalize()} {len(rows)} added.", f"{kind}[{len(rows) - 1}].name"
         return
     i = int(which) if which.isdigit() else len(rows)
@@ -141,6 +142,11 @@ def take_step(state: EditorState, kind: Rows, step: str, which: str) -> None:
         j = i
         state.message = f"{name} is already {'first' if step == 'up' else 'last'}."
     state.focus = f"{kind}.{step}.{j}"
+
+
+def _fresh_parameter(kind: str) -> dict[str, str]:
+    """Return the row of a new parameter: most are asked for, and changed in a rerun; who wants less unticks it."""
+    return {"type": kind if kind in PARAMETER_TYPES else "string", "required": "true", "editable": "true"}
 
 
 def form_of(definition: Definition) -> list[Group]:

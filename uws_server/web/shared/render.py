@@ -64,6 +64,7 @@ class Renderer:
             installed_part=self.assets.has,
             link=self.link,
             name_of=self.name_of,
+            quote=quote,
             installed=definitions,
             token=self._tokens.token(cookie),
             version=VERSION,

@@ -72,6 +72,7 @@ class Pages:
             ("POST", "/definitions/<name>/preview", self.editor.preview),
             ("POST", "/definitions/<name>/<action:re:draft|restore|remove>", self.definitions.act),
             ("GET", "/definitions/<name>/draft/<kind:re:json|wadl|votable>", self.definitions.export),
+            ("GET", "/definitions/<name>/draft/files/<file:path>", self.editor.file),
             ("GET", "/definitions/<name>/versions/<revision:re:[0-9a-f]{64}>", self.definitions.version),
             ("GET", "/definitions/<name>/diff", self.definitions.difference),
             ("GET", "/rerun", self.rerun.page),
