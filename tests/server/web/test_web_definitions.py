@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from accounts import account
+from checkout import ROOT
 from pagereader import AS_BROWSER, Page, token_of, visit, wait_for_end
 from serving import Served, running_server
 
@@ -715,3 +716,24 @@ def test_a_new_parameter_is_required_and_may_be_changed_until_that_is_unticked(h
                                                  headers=AS_BROWSER, timeout=300))  # fmt: skip
     boxes = [saved.field(f"parameters[0].{name}") for name in ("required", "editable")]
     assert ["checked" in box.attrib for box in boxes] == [True, False]
+
+
+def test_the_page_of_a_definition_has_its_readme_and_leads_to_its_script(house: House) -> None:
+    page = house.visit("nobody", "/definitions/spectrum")
+    root = ROOT / "job_definitions" / "spectrum"
+    scripts = [link.get("href") for link in page.all("//main//a[starts-with(., 'Script')]")]
+    got = page.session.get(house.served.url + scripts[0], timeout=300)
+    assert (got.text, got.headers["Content-Type"]) == ((root / "run.py").read_text(), "text/plain; charset=UTF-8")
+    (text,) = page.all("//section[@id='readme']//a[text()='As text']")
+    assert page.session.get(house.served.url + text.get("href"), timeout=300).text == (root / "README.md").read_text()
+    assert page.all("//a[@href='#readme']")
+    assert page.all("//section[@id='readme']//table"), "Markdown, as a page"
+
+
+def test_a_readme_cannot_run_anything_on_the_page_of_its_definition(house: House) -> None:
+    readme = "# Evil\n\n<script>alert(1)</script> [x](javascript:alert(1)) ![y](http://example.org/y.png)\n"
+    go_live(house, "evil", readme=readme)
+    page = house.visit("nobody", "/definitions/evil")
+    assert not page.all("//section[@id='readme']//script | //section[@id='readme']//img")
+    assert not page.all("//a[starts-with(@href, 'javascript:')]")
+    assert "<script>alert(1)</script>" in page.text("//section[@id='readme']")

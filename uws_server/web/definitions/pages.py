@@ -96,7 +96,7 @@ class Definitions(DraftPage):
         """GET one definition: what it is, its draft, its history."""
         self.job_service.require_entry()
         drafts = self.drafts
-        live = self._live(name)
+        live, readme = self._live(name)
         history = self._history(drafts, name) if drafts.may_draft else []
         draft = self._draft(drafts, name)
         if live is None and draft is None and not history:
@@ -106,6 +106,7 @@ class Definitions(DraftPage):
             name=name,
             definition=live,
             about=documentation.as_html(live.description) if live else "",
+            readme=documentation.as_html(readme),
             bounds=bounds,
             history=history,
             draft=draft,
@@ -183,11 +184,13 @@ class Definitions(DraftPage):
     def _confirmation(self) -> str:
         return CONFIRMATIONS.get(dict(forms.query(request.environ)).get("said", ""), "")
 
-    def _live(self, name: str) -> Definition | None:
+    def _live(self, name: str) -> tuple[Definition | None, str]:
+        """Return the live definition of that name, None if there is none, and its README."""
         try:
-            return self.job_service.definitions.get(name).definition
+            installed = self.job_service.definitions.get(name)
         except NotFound:
-            return None
+            return None, ""
+        return installed.definition, installed.readme()
 
     def _draft(self, drafts: Drafts, name: str) -> Draft | None:
         if not drafts.may_draft:
