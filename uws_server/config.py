@@ -77,6 +77,10 @@ class Server:
         ),
     ] = ()
     max_upload: Annotated[int, SizeKey("largest request body, as bytes or like '2 GB'")] = 2 * 10**9
+    request_timeout: Annotated[
+        int, Key("seconds until a request's headers are there, and that a body or who reads may pause", highest=86400)
+    ] = 20
+    least_rate: Annotated[int, SizeKey("bytes a second at which bodies come and answers are read at least")] = 500
     downtime: Annotated[Path | None, Key("TOML file that announces a downtime: down_at, back_at, note")] = None
 
 

@@ -6,8 +6,10 @@ uvicorn reads and writes all connections in one event loop; the bottle applicati
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import functools
+import ipaddress
 import logging
 import re
 import resource
@@ -18,8 +20,11 @@ from typing import Any, cast
 import uvicorn
 
 from uws_server import app
+from uws_server.asgi.bodies import BodiesFirst
+from uws_server.asgi.connection import Connection
 from uws_server.asgi.longpoll import LongPolling, peer_address
 from uws_server.asgi.notifier import Notifier
+from uws_server.asgi.patience import Patience
 from uws_server.asgi.throttle import Throttle
 from uws_server.asgi.types import Scope
 from uws_server.asgi.wsgi import WsgiAdapter
@@ -34,6 +39,7 @@ LOG = logging.getLogger(__name__)
 _THREADS = 16
 _OF_ONE_CLIENT = 8
 _BACKLOG = 4096
+_MOST_FILES = 1 << 20
 _QUICK = re.compile(
     r"/rest/[^/]+/[0-9a-f]{32}(?:-[0-9a-f]{32})?(/phase|/executionduration|/destruction|/quote|/owner)?"
 )
@@ -41,7 +47,7 @@ _QUICK = re.compile(
 
 def serve(config: Config, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is called with the base URL once connections are accepted."""
-    _raise_file_limit()
+    files = _raise_file_limit()
     listener = _listen(config)
     base_url = config.server.base_url.rstrip("/") or _address(listener)
     services = Services(config, base_url, config.folders.definitions or definitions_folder())
@@ -51,8 +57,9 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     adapter = WsgiAdapter(app.build(services), _THREADS, _is_quick)
     try:
         address = functools.partial(_client_address, config)
-        polling = LongPolling(Throttle(adapter, address, _OF_ONE_CLIENT, _is_quick), notifier, address=address)
-        settings = _uvicorn_settings(polling)
+        throttle = BodiesFirst(Throttle(adapter, address, _OF_ONE_CLIENT, _is_quick))
+        polling = LongPolling(throttle, notifier, address=address, asked=adapter)
+        settings = _uvicorn_settings(polling, _patience(config, files))
         with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
             runner.run(_run(_Server(settings, polling), listener, lambda: ready(base_url)))
     finally:
@@ -75,9 +82,34 @@ class _Waker(Observer):
 
 
 def _client_address(config: Config, scope: Scope) -> str:
-    """Return the address that a request comes from, as the application has it."""
+    """Return the network that a request comes from, its address being that which the application has."""
+    if not config.server.proxies:
+        return _network(peer_address(scope))
     forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
-    return address_of(config, {"REMOTE_ADDR": peer_address(scope), "HTTP_X_FORWARDED_FOR": forwarded})
+    return _network(address_of(config, {"REMOTE_ADDR": peer_address(scope), "HTTP_X_FORWARDED_FOR": forwarded}))
+
+
+def _network(address: str) -> str:
+    """Return the address of an IPv4 client, the first 64 bits of that of an IPv6 client, who has all that follow."""
+    if ":" not in address:
+        return address
+    with contextlib.suppress(ValueError):  # what a proxy says need not be an address
+        parsed = ipaddress.IPv6Address(address.partition("%")[0])
+        return str(parsed.ipv4_mapped or ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
+    return address
+
+
+def _patience(config: Config, files: int) -> Patience:
+    """Return the limits of connections: a quarter of the files that may be open is kept for jobs, results, database."""
+    proxies = config.server.proxies
+    most = files * 3 // 4
+    return Patience(
+        config.server.request_timeout,
+        config.server.least_rate,
+        most,
+        most // 2,
+        lambda address: "" if address in proxies else _network(address),
+    )
 
 
 def _is_quick(scope: Scope) -> bool:
@@ -85,9 +117,10 @@ def _is_quick(scope: Scope) -> bool:
     return scope["method"] in ("GET", "HEAD") and _QUICK.fullmatch(scope["path"]) is not None
 
 
-def _uvicorn_settings(polling: LongPolling) -> uvicorn.Config:
+def _uvicorn_settings(polling: LongPolling, patience: Patience) -> uvicorn.Config:
     return uvicorn.Config(
         cast(Any, polling),  # uvicorn spells the ASGI messages as typed dictionaries of its own
+        http=cast(Any, functools.partial(Connection, patience=patience)),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -153,8 +186,8 @@ def _address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _raise_file_limit() -> None:
-    """Raise the limit of open files as far as the system allows: each client that waits holds a socket."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def _raise_file_limit() -> int:
+    """Raise the limit of open files as far as the system allows, and return it: each client that waits holds one."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return _MOST_FILES if hard == resource.RLIM_INFINITY else hard

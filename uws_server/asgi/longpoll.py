@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from uws_server.asgi.notifier import Notifier
+from uws_server.asgi.throttle import FairTurns
 from uws_server.asgi.types import Application, Message, Receive, Scope, Send
 
 LOG = logging.getLogger(__name__)
@@ -40,7 +41,8 @@ _IRRELEVANT = frozenset(
 _RECHECKS_PER_S = 50
 """Rechecks by all groups together: with many groups, each is rechecked less often."""
 _TURNS = 4
-"""Groups that may ask the application at the same time: other requests must not queue behind all of them."""
+"""Groups that may ask the application at the same time: other requests must not queue behind all of them, and a client
+with a thousand groups is not asked for a thousand times before another one is once."""
 _FULL_WAIT_S = (1.0, 2.0)
 """Seconds (at least, at most) that a request waits without a place: some clients ask again without a pause."""
 
@@ -214,7 +216,8 @@ class LongPolling:
 
     At most `most` clients wait, `most_each` of one owner; further ones are held for a second or two and then answered.
     Every `recheck_s` seconds the application is asked again, in case a notification was lost. `address` returns the
-    address that a request comes from.
+    address that a request comes from. For those who wait it is `asked` that is asked (None: `application`): nothing
+    that has a request stand in its client's own line, since a turn that all have in common is held meanwhile.
     """
 
     def __init__(
@@ -225,11 +228,13 @@ class LongPolling:
         most_each: int = 500,
         recheck_s: float = 20.0,
         address: Callable[[Scope], str] = peer_address,
+        asked: Application | None = None,
     ) -> None:
         self._application, self._recheck_s, self._address = application, recheck_s, address
+        self._asked = asked or application
         self._groups: dict[object, _Group] = {}
         self._deliveries: set[asyncio.Task[None]] = set()
-        self._turns = asyncio.Semaphore(_TURNS)
+        self._turns = FairTurns(_TURNS)
         self.notifier = notifier
         self.places = Places(most, most_each)
         self.closing = False
@@ -272,8 +277,8 @@ class LongPolling:
         """Return the application's answer to a request without a body; one with status 500 if it fails."""
         answer = _Answer()
         try:
-            async with self._turns:
-                await self._application(dict(scope), _no_body(), answer.keep)
+            async with self._turns.of(self._address(scope)):
+                await self._asked(dict(scope), _no_body(), answer.keep)
             answer.open()
         except Exception:
             LOG.exception("no answer to %s %s", scope["method"], scope["path"])

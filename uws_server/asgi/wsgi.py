@@ -1,4 +1,4 @@
-"""Runs a WSGI application in threads behind an event loop (ASGI). Imports its types.
+"""Runs a WSGI application in threads behind an event loop (ASGI). Imports types and bodies.
 
 A request occupies a thread only while the application works on it: small bodies are read before, and an answer of any
 length is sent piece by piece, each made when the client has taken the one before. So clients that send or read slowly
@@ -17,23 +17,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from uws_server.asgi.bodies import SMALL, UNCHANGING, ClientGone, Headers, beginning, received
 from uws_server.asgi.types import Message, Receive, Scope, Send
 
 Environ = dict[str, Any]
 WSGI = Callable[[Any, Any], Iterable[bytes]]
-Headers = list[tuple[bytes, bytes]]
 
-_SMALL = 1 << 16
-"""Bytes of a request body that are read before the application is called."""
 _QUICK = 4
+_UPLOADERS = 128
+"""Uploads that are read at the same time: each keeps a thread that does nothing while its client sends slowly."""
 _PIECE = 1 << 18
 """Bytes of an answer that are sent at a time."""
 _LOOK_S = 1.0
 _NO_BODY = frozenset({204, 304})
-
-
-class _ClientGone(BaseException):
-    """Raised when the client hangs up while its request is read; no Exception, because nobody is to answer it."""
 
 
 def _none(_scope: Scope) -> bool:
@@ -43,7 +39,8 @@ def _none(_scope: Scope) -> bool:
 class WsgiAdapter:
     """The ASGI application that passes each request to `application` in one of `threads` threads.
 
-    Requests for which `is_quick` returns True never wait for anything and have few threads of their own: more would
+    Those that change something have as many of their own: a job that is aborted may take seconds to end. Requests for
+    which `is_quick` returns True never wait for anything and have few threads of their own: more would
     only contend for the interpreter (with 16 instead of 4, they take a quarter longer). What the application returns is
     iterated over as the client takes it, not always in the same thread.
     """
@@ -52,21 +49,22 @@ class WsgiAdapter:
         self._application, self._is_quick = application, is_quick
         self._workers = ThreadPoolExecutor(threads, "request")
         self._quick = ThreadPoolExecutor(_QUICK, "quick")
-        self._uploaders = ThreadPoolExecutor(threads, "upload")
+        self._changers = ThreadPoolExecutor(threads, "change")
+        self._uploaders = ThreadPoolExecutor(_UPLOADERS, "upload")
 
     def close(self) -> None:
         """Wait until the threads have finished their requests."""
-        for pool in (self._workers, self._quick, self._uploaders):
+        for pool in (self._workers, self._quick, self._changers, self._uploaders):
             pool.shutdown(cancel_futures=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         loop = asyncio.get_running_loop()
         try:
-            body, whole = await _beginning(scope["headers"], receive)
-        except _ClientGone:
+            body, whole = await beginning(scope["headers"], receive)
+        except ClientGone:
             return
-        source = io.BytesIO(body) if whole else io.BufferedReader(_Rest(body, receive, loop), _SMALL)
+        source = io.BytesIO(body) if whole else io.BufferedReader(_Rest(body, receive, loop), SMALL)
         exchange = _Exchange(self._application, _environ(scope, source))
         try:
             piece = await loop.run_in_executor(self._pool(scope, whole), exchange.begin)
@@ -87,7 +85,9 @@ class WsgiAdapter:
     def _pool(self, scope: Scope, whole: bool) -> ThreadPoolExecutor:
         if not whole:
             return self._uploaders
-        return self._quick if self._is_quick(scope) else self._workers
+        if self._is_quick(scope):
+            return self._quick
+        return self._workers if scope["method"] in UNCHANGING else self._changers
 
     async def _send_rest(self, exchange: _Exchange, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
@@ -126,7 +126,7 @@ class _Exchange:
         with self._lock:
             try:
                 self._body = self._application(self._environ, self._start)
-            except _ClientGone:
+            except ClientGone:
                 self.closed = True
                 return None
             self._chunks = iter(self._body)
@@ -186,35 +186,12 @@ class _Rest(io.RawIOBase):
         return count
 
     def _message(self) -> Message:
-        """Return the next part, from the event loop. Raise _ClientGone if the loop has ended."""
-        coming = asyncio.run_coroutine_threadsafe(_received(self._receive), self._loop)
+        """Return the next part, from the event loop. Raise ClientGone if the loop has ended."""
+        coming = asyncio.run_coroutine_threadsafe(received(self._receive), self._loop)
         while not self._loop.is_closed():
             with contextlib.suppress(TimeoutError):
                 return coming.result(_LOOK_S)
-        raise _ClientGone
-
-
-async def _beginning(headers: Headers, receive: Receive) -> tuple[bytes, bool]:
-    """Return the request body if it is small, else its beginning; and whether that is all of it."""
-    announced = next((value for name, value in headers if name == b"content-length"), b"")
-    chunked = any(name == b"transfer-encoding" for name, _ in headers)
-    if not chunked and announced in (b"", b"0"):
-        return b"", True
-    if not chunked and (len(announced) > len(str(_SMALL)) or int(announced) > _SMALL):
-        return b"", False  # the application may refuse it unread
-    body, more = bytearray(), True
-    while more and len(body) <= _SMALL:
-        message = await _received(receive)
-        body += message["body"]
-        more = message["more_body"]
-    return bytes(body), not more
-
-
-async def _received(receive: Receive) -> Message:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise _ClientGone
-    return {"body": message.get("body", b""), "more_body": message.get("more_body", False)}
+        raise ClientGone
 
 
 async def _disconnected(receive: Receive) -> None:
