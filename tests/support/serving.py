@@ -16,12 +16,16 @@ from urllib.parse import urlsplit
 
 import requests
 
+from uws_server.execution import sandbox
+
 PROGRAM = "import sys; from uws_server.cli import main; sys.exit(main())"
 COMMAND = [sys.executable, "-c", PROGRAM]
 WITHOUT_RECHECKS = f"from uws_server.asgi import longpoll; longpoll._RECHECKS_PER_S = 1e-9; {PROGRAM}"
 """A server in which those who wait are told of a change when it happens, or never: no look at the clock makes good
 for a ring that was lost."""
 LISTENING = "Listening on "
+SANDBOX = "none" if sandbox.obstacle() else "trials"
+"""The setting with which trials of drafts run on this machine."""
 
 
 @dataclass
@@ -52,6 +56,7 @@ def start_server(data: Path, *options: str, program: str = PROGRAM, **settings: 
     """Start a server on a free port; `settings` are keys of the configuration."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("UWS_SERVER_")}
     environment |= {f"UWS_SERVER_{key.upper()}": str(value) for key, value in settings.items()}
+    environment.setdefault("UWS_SERVER_SANDBOX", SANDBOX)
     data.mkdir(parents=True, exist_ok=True)
     log = data / "server.log"
     with log.open("ab") as stream:

@@ -28,10 +28,10 @@ _EVERY_S = 0.1
 _PIECE = 1 << 20
 _EPILOG = """\
 Each definition is read, and every mistake in it is printed with its place. Then a job is run with the test values of
-the definition ("test" in job.json) over its defaults, in a sandbox where bubblewrap allows it; its log is printed as it
-grows, then its results with their sizes and a summary of their VO-TAGS. The test value of a file is the name of a file
-beside job.json, simulated:pn, simulated:mos1 or simulated:mos2 (an event list that the simulator writes), or a file of
-the archive.
+the definition ("test" in job.json) over its defaults, in a sandbox; where bubblewrap cannot make one the script runs
+with your rights, which is said. Its log is printed as it grows, then its results with their sizes and a summary of
+their VO-TAGS. The test value of a file is the name of a file beside job.json, simulated:pn, simulated:mos1 or
+simulated:mos2 (an event list that the simulator writes), or a file of the archive.
 
 With --files the files of a server's jobs are read instead, all of them, and compared with its database: a line for each
 that is missing, was changed (size or SHA-256) or is extra, with its job and name.
@@ -61,19 +61,18 @@ def add(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from uws_server.resources import definitions_folder  # here: --help and other commands need not load astropy
+    from uws_server.services import trials
     from uws_server.services.context import Services
 
     # the problems are printed below, once, and not as a server logs them
     logging.getLogger("uws_server").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="uws-check-") as data:
-        settings = config.load(
-            None,
-            os.environ,
-            data=Path(data),
-            database="",
-            archive=options.archive,
-            definitions=options.definitions,
-        )
+        given = {"data": Path(data), "database": "", "archive": options.archive, "definitions": options.definitions}
+        settings = config.load(None, os.environ, **given)
+        if not options.no_run and (why := trials.obstacle(settings)):
+            # who runs this command chose the scripts, and they do no more than a live definition may
+            print(f"scripts are not shut in: {why}", file=sys.stderr, flush=True)
+            settings = config.load(None, os.environ, **given, sandbox="none")
         services = Services(settings, "http://localhost", settings.folders.definitions or definitions_folder())
         services.start()
         try:

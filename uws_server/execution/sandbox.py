@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import shutil
 import subprocess
@@ -19,10 +20,11 @@ from pathlib import Path
 
 import provenance
 from uws_server.config import Config
-from uws_server.errors import ConfigurationError
+from uws_server.errors import ConfigurationError, Forbidden
 from uws_server.jobs.job import Job
 from uws_server.storage.files import PROTECTED
 
+LOG = logging.getLogger(__name__)
 MODES = ("trials", "all", "none")
 """The values of the key `sandbox`: for jobs that try a draft, for every job, for no job."""
 
@@ -45,13 +47,36 @@ _MOST_LINKS = 40
 
 
 def require(config: Config) -> None:
-    """Raise ConfigurationError for a setting of `sandbox` that is unknown, or impossible on this machine."""
+    """Check the setting `sandbox` at the start of a server, and log that trials are refused where they are.
+
+    Raise ConfigurationError for a setting that is unknown, or impossible on this machine.
+    """
     if config.jobs.sandbox not in MODES:
         raise ConfigurationError(
             f"sandbox = {config.jobs.sandbox!r}: {', '.join(MODES[:-1])} or {MODES[-1]} is allowed"
         )
     if config.jobs.sandbox == "all" and (why := obstacle()):
-        raise ConfigurationError(f"sandbox = 'all': {why}; 'trials' runs jobs without one where there is none")
+        raise ConfigurationError(f"sandbox = 'all': {why}; 'trials' shuts in trials of drafts only")
+    if why := refusal(config):
+        LOG.warning("%s", why)
+
+
+def refusal(config: Config) -> str:
+    """Return the sentence that says why trials are refused on this machine; empty where they are not."""
+    why = obstacle() if config.jobs.sandbox == "trials" else ""
+    return why and (
+        f"trials are refused, because none can be shut in here: {why}; who runs the server changes that and starts it "
+        "again, or lets trials run with the rights of the server by sandbox = 'none'"
+    )
+
+
+def require_for(job: Job, config: Config) -> bool:
+    """Return whether a job is to run in a sandbox. Raise Forbidden if it is and there can be none."""
+    if not wanted(job, config):
+        return False
+    if why := obstacle():
+        raise Forbidden(refusal(config) or f"jobs are refused, because none can be shut in here: {why}")
+    return True
 
 
 def wanted(job: Job, config: Config) -> bool:

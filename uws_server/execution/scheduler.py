@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from uws_server.config import Config
-from uws_server.errors import NotFound
+from uws_server.errors import Forbidden, NotFound
 from uws_server.execution import following, local, staging
 from uws_server.execution.endings import Registrar
 from uws_server.execution.observers import Observers
@@ -229,7 +229,8 @@ class Scheduler:
             self._watch(job_id, local.start(folder))
         except Exception as error:
             LOG.exception("job %s cannot be started", job_id)
-            reason = str(error) if isinstance(error, NotFound) else "the server could not start the script"
+            told = isinstance(error, NotFound | Forbidden)
+            reason = str(error) if told else "the server could not start the script"
             self._persist(lambda: self._store.end(job_id, Phase.ERROR, utcnow(), JobError(reason, fatal=False), []))
             self.release(job_id)
 

@@ -70,10 +70,7 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
     write_json(folder / "parameters.json", document)
     run = command(installed, folder)
     more = config.jobs.environment
-    sandboxed = sandbox.wanted(job, config)
-    if sandboxed and (why := sandbox.obstacle()):
-        sandboxed = False
-        _warn(folder, f"this trial runs without a sandbox: {why}")
+    sandboxed = sandbox.require_for(job, config)
     if sandboxed:
         visible = [
             installed.script.parent,
@@ -227,9 +224,3 @@ def _software(outside: Mapping[str, str], more: Iterable[str]) -> list[Path]:
 def _least(*limits: int) -> int:
     """The lowest of some limits; 0 stands for no limit."""
     return min((limit for limit in limits if limit), default=0)
-
-
-def _warn(folder: Path, text: str) -> None:
-    """Append a warning to the log of a job."""
-    with (folder / "job.log").open("a", encoding="utf-8") as log:
-        log.write(f"[WARNING] {text}\n")

@@ -178,6 +178,7 @@ class Drafts:
     def try_out(self, name: str) -> Job:
         """Run a draft with its test values and return the job, which only its owner and admins see."""
         draft = self.get(name)
+        trials.require_possible(self._needs.config)
         _require_none(self._mistakes(draft.files))
         installed = self._library.revision(self._keep(draft))
         request = trials.request_of(installed.definition, installed.folder, self._needs.files.spool)

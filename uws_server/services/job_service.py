@@ -18,6 +18,7 @@ from uws_server.config import Config
 from uws_server.errors import Conflict, Forbidden, NotFound
 from uws_server.jobs.job import Job, new_id, utcnow
 from uws_server.jobs.phases import ENDED, Phase
+from uws_server.services import trials
 from uws_server.services.job_life import JobLife
 from uws_server.services.job_reader import JobReader, LookNeeds
 from uws_server.services.parameters import ParameterReader, Request, Upload
@@ -239,6 +240,7 @@ class JobService(JobReader):
         """
         if trial:
             self._rights.require_draft(self.caller)
+            trials.require_possible(self._needs.config)
             return
         self._rights.require_run(self.caller, installed.definition)
         live = self.definitions.by_name().get(installed.definition.name)

@@ -1,4 +1,6 @@
-"""The request of a trial: the test values of a definition, and the files they name. Imports parameters and simulator.
+"""Trials: whether they are possible, and the request of one: the test values of a definition, and the files they name.
+
+Imports the sandbox, parameters and simulator.
 
 A value of a file parameter is the name of a file beside job.json, or `simulated:pn` (`simulated:mos1`,
 `simulated:mos2`): an event list that the simulator writes; anything else is looked for in the archive.
@@ -11,7 +13,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from uws_server.errors import BadRequest, InvalidParameters, Problem
+from uws_server.config import Config
+from uws_server.errors import BadRequest, Forbidden, InvalidParameters, Problem
+from uws_server.execution import sandbox
 from uws_server.jobs.definition import UPLOAD_TYPES, Definition, ParameterSpec
 from uws_server.services.parameters import Request, Upload, discard
 
@@ -21,6 +25,17 @@ CAMERAS = {"pn": "EPN", "mos1": "EMOS1", "mos2": "EMOS2"}
 
 Spool = Callable[[], Path]
 """Gives a new empty file on the disk of the jobs."""
+
+
+def obstacle(config: Config) -> str:
+    """Return the reason why no script can be shut in here where trials are to be; empty if there is none."""
+    return sandbox.obstacle() if sandbox.refusal(config) else ""
+
+
+def require_possible(config: Config) -> None:
+    """Raise Forbidden where no trial may run: its script would reach whatever the server can."""
+    if why := sandbox.refusal(config):
+        raise Forbidden(why)
 
 
 def request_of(definition: Definition, folder: Path, spool: Spool) -> Request:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import pytest
 
 from processes import carrying, kill_all, state, until
 from uws_server.config import Config
-from uws_server.errors import ConfigurationError
+from uws_server.errors import ConfigurationError, Forbidden
 from uws_server.execution import local, products, sandbox, staging
 from uws_server.jobs.definition import Definition, Entry, ResultSpec
 from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
@@ -276,9 +277,9 @@ def test_suspend_stops_what_is_inside(place: Place) -> None:
     assert place.ended().reason == "abort"
 
 
+@needs_bubblewrap
 def test_only_trials_are_shut_in_unless_the_operator_says_otherwise(place: Place) -> None:
-    possible = not sandbox.obstacle()
-    for mode, trial, expected in (("trials", True, possible), ("trials", False, False), ("none", True, False)):
+    for mode, trial, expected in (("trials", True, True), ("trials", False, False), ("none", True, False)):
         place.start("true", trial=trial, sandbox=mode)
         assert place.launch()["sandboxed"] is expected
         place.ended()
@@ -286,25 +287,48 @@ def test_only_trials_are_shut_in_unless_the_operator_says_otherwise(place: Place
             (place.folder / name).unlink()
 
 
-@pytest.fixture
-def without_bubblewrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    monkeypatch.setenv("PATH", str(tmp_path))
+@pytest.fixture(params=["is not installed", "is not allowed to do its work here: no user namespaces"])
+def without_bubblewrap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """A machine without bubblewrap, and one where it cannot work; gives what is said of it."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    if "allowed" in request.param:
+        (programs / "bwrap").write_text("#!/bin/sh\necho no user namespaces >&2; exit 1\n")
+        (programs / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
     sandbox.obstacle.cache_clear()
-    yield sandbox.obstacle.cache_clear
+    yield f"bubblewrap {request.param}"
     sandbox.obstacle.cache_clear()
+
+
+def test_a_trial_that_cannot_be_shut_in_never_starts(place: Place, without_bubblewrap: str) -> None:
+    """Whatever way it came to the queue, such as from a server that had bubblewrap."""
+    with pytest.raises(Forbidden, match=re.escape(without_bubblewrap)):
+        place.start("true")
+    assert not (place.folder / "launch.json").exists()
+    assert place.run("/bin/echo hello", trial=False).code == 0, "a job of a live definition runs all the same"
 
 
 @pytest.mark.usefixtures("without_bubblewrap")
-def test_where_there_is_no_bubblewrap_a_trial_runs_and_its_log_says_so(place: Place) -> None:
-    assert place.run("/bin/echo hello").code == 0
-    warning, said = place.text("job.log").splitlines()
-    assert warning.startswith("[WARNING] this trial runs without a sandbox: bubblewrap is not installed")
-    assert said == "hello"
+def test_who_wants_trials_without_a_sandbox_says_so(place: Place) -> None:
+    assert place.run("/bin/echo hello", sandbox="none").code == 0
+    assert place.text("job.log") == "hello\n"
+
+
+@pytest.mark.parametrize(("mode", "said"), [("trials", True), ("none", False)])
+def test_a_server_that_will_refuse_trials_says_so_when_it_starts(
+    without_bubblewrap: str, caplog: pytest.LogCaptureFixture, mode: str, said: bool
+) -> None:
+    sandbox.require(Config.of(sandbox=mode))
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [without_bubblewrap in line and "trials are refused" in line for line in lines] == [True] * said
 
 
 @pytest.mark.usefixtures("without_bubblewrap")
 def test_all_jobs_cannot_be_shut_in_without_bubblewrap() -> None:
-    with pytest.raises(ConfigurationError, match="sandbox = 'all': bubblewrap is not installed"):
+    with pytest.raises(ConfigurationError, match="sandbox = 'all': bubblewrap is not"):
         sandbox.require(Config.of(sandbox="all"))
     sandbox.require(Config.of(sandbox="trials"))
 

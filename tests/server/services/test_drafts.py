@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from serving import SANDBOX
 from uws_server.config import Config
 from uws_server.errors import BadRequest, Conflict, DefinitionError, Forbidden, InvalidParameters, NotFound
+from uws_server.execution import sandbox
 from uws_server.jobs.job import Filter, Job
 from uws_server.jobs.phases import Phase
 from uws_server.jobs.rerun_origin import RerunOrigin
@@ -94,7 +96,7 @@ def any_desk(tmp_path: Path, database_url: str) -> Iterator[Desk]:
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Desk]:
     """Services that run jobs."""
-    services = services_of(tmp_path, max_running=2)
+    services = services_of(tmp_path, max_running=2, sandbox=SANDBOX)
     services.start()
     yield Desk(services)
     services.stop()
@@ -625,7 +627,7 @@ def test_drafts_are_there_after_a_restart(desk: Desk, tmp_path: Path) -> None:
 
 
 def test_of_a_trial_that_may_not_run_now_nothing_is_left(tmp_path: Path) -> None:
-    services = services_of(tmp_path, max_active=1)
+    services = services_of(tmp_path, max_active=1, sandbox=SANDBOX)
     desk = Desk(services)
     desk.ann.create(files())
     first = desk.ann.try_out("curve")  # nothing runs it: it stays in the queue
@@ -633,6 +635,35 @@ def test_of_a_trial_that_may_not_run_now_nothing_is_left(tmp_path: Path) -> None
         desk.ann.try_out("curve")
     assert [job.id for job in services.store.summaries(Filter())] == [first.id]
     services.store.close()
+
+
+def test_where_no_trial_can_be_shut_in_none_is_made_and_the_author_reads_what_to_install(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = services_of(tmp_path, database=database_url, sandbox="none")
+    ann = Drafts(before, ANN)
+    ann.create(files())
+    earlier = ann.try_out("curve")  # nothing runs it: it stays in the queue
+    before.store.move(earlier.id, [Phase.QUEUED], Phase.HELD)
+    before.store.close()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    sandbox.obstacle.cache_clear()
+    after = services_of(tmp_path, database=database_url)
+    service = JobService(after, ANN)
+    again = Request(origin=RerunOrigin(parent=earlier.id, revision=earlier.revision))
+    try:
+        for attempt in (
+            lambda: Drafts(after, ANN).try_out("curve"),
+            lambda: service.run(service.job(earlier.id)),
+            lambda: service.create("curve", again),
+        ):
+            with pytest.raises(Forbidden, match=r"trials are refused.*Debian package bubblewrap.*sandbox = 'none'"):
+                attempt()
+    finally:
+        sandbox.obstacle.cache_clear()
+    assert [job.id for job in after.store.summaries(Filter())] == [earlier.id]
+    assert list((after.config.folders.data / "incoming").iterdir()) == []
+    after.store.close()
 
 
 def test_an_author_has_a_limited_number_of_drafts(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 import uwsjobs
-from serving import running_server
+from serving import SANDBOX, running_server
 from uws_server.config import Config
 from uws_server.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from uws_server.jobs.job import Job
@@ -47,7 +47,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
         (tmp_path / "job_definitions" / name).mkdir(parents=True)
         for file, text in files(name, *roles).items():
             (tmp_path / "job_definitions" / name / file).write_text(text)
-    made = Services(Config.of(data=tmp_path / "data"), "http://x.org", tmp_path / "job_definitions")
+    made = Services(Config.of(data=tmp_path / "data", sandbox=SANDBOX), "http://x.org", tmp_path / "job_definitions")
     author = Drafts(made, CALLERS["author"])
     author.create(files("draft"))
     author.create(files("wanted", "xmm"))

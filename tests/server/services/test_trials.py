@@ -156,6 +156,13 @@ def test_a_trial_that_fails_says_why(tmp_path: Path) -> None:
     assert "    its test values are refused: n: a value is needed" in done.stdout
 
 
+def test_a_script_that_cannot_be_shut_in_is_tried_and_that_is_said_first(tmp_path: Path) -> None:
+    define(tmp_path, "plain", "/bin/true")
+    done = check("--definitions", str(tmp_path), PATH=str(tmp_path))
+    assert done.stderr.startswith("scripts are not shut in: bubblewrap is not installed"), done.stderr
+    assert (done.returncode, done.stdout.count("    COMPLETED")) == (0, 1), done.stdout
+
+
 @pytest.mark.skipif(bool(sandbox.obstacle()), reason=f"no sandbox here: {sandbox.obstacle()}")
 def test_a_trial_is_shut_in(tmp_path: Path) -> None:
     define(tmp_path, "curious", "touch /etc/uws-was-here; ls / > /dev/null")
