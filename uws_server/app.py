@@ -9,7 +9,7 @@ from typing import Any
 
 from bottle import Bottle, HTTPError, HTTPResponse, request
 
-from uws_server.errors import ServerError, TooMany
+from uws_server.errors import ServerError, TooMany, Unavailable
 from uws_server.incoming.sites import require_own
 from uws_server.protocol import cors, dali
 from uws_server.protocol.contents import Contents
@@ -83,9 +83,12 @@ class _Errors:
             except HTTPResponse:
                 raise
             except ServerError as error:
-                if error.status >= 500:
+                if error.status >= 500 and not isinstance(error, Unavailable):
                     return _failed(self.pages, error)
-                return _answer(self.pages, error.status, str(error))
+                answer = _answer(self.pages, error.status, str(error))
+                if isinstance(error, Unavailable):
+                    answer.set_header("Retry-After", str(error.retry_after))
+                return answer
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a number, the log the rest
                 return _failed(self.pages, error)
 

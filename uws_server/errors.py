@@ -64,6 +64,13 @@ class BadRequest(ServerError):
     status = 400
 
 
+class Unavailable(ServerError):
+    """Not possible now, though nothing is wrong with the request: ask again after `retry_after` seconds."""
+
+    status = 503
+    retry_after = 10
+
+
 @dataclass(frozen=True)
 class Problem:
     """What is wrong with one parameter: its name, and a sentence with what came and what is allowed.

@@ -1,4 +1,4 @@
-"""Event lists below the archive's folder, by id or by path. Imports the errors only.
+"""Event lists below the archive's folder, by id or by path. Imports the index of the folder and the errors.
 
 An id is a file's name without its suffixes, such as P0123456701PNS003PIEVLI0000. A path is taken below the
 folder and never leads out of it. An observation is all the event lists whose names say that they are of it.
@@ -6,24 +6,28 @@ folder and never leads out of it. An observation is all the event lists whose na
 
 from __future__ import annotations
 
-import difflib
-import os
-import re
+import itertools
+import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_SUFFIXES = (".fits", ".fit", ".ftz", ".evt", ".fits.gz", ".fit.gz", ".evt.gz", ".evt.ftz")
+from uws_server.archive import index
+from uws_server.archive.index import Index
+from uws_server.errors import Unavailable
+
+LOG = logging.getLogger(__name__)
 _RESCAN_S = 30.0
-_EVENT_LISTS = (
-    re.compile(r"p(\d{10})(?:pn|m1|m2)[a-z]\d{3}[a-z]ievli\d{4}"),  # XMM-Newton EPIC: imaging and timing
-    re.compile(r"acisf(\d{5})(?:n\d{3})?_(?:repro_)?evt2"),  # Chandra ACIS
-    re.compile(r"nu(\d{11})[ab]\d\d_cl"),  # NuSTAR
-    re.compile(r"ni(\d{10})_0mpu7_cl"),  # NICER
-)
-"""Ids of event lists as the archives of the missions name them; the group is the observation."""
+_RESCAN_MISSED_S = 1.0
+"""Seconds between two looks at the folder, and between two if a name was not found."""
+_FIRST_WAIT_S = 2.0
+"""How long a request waits for the first look at the folder."""
+_NEXT_WAIT_S = 0.03
+"""How long a request for a name that was not found waits for the next look."""
+_NAMED = 5
+"""Files of one id that an error names."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +40,27 @@ class ArchiveFile:
 
 
 class Archive:
-    """The FITS files below a folder; the folder is read again when a name is not found and some time has passed."""
+    """The FITS files below a folder, which is read by a thread of its own: no request does that itself.
+
+    It is read when it is first asked for (`prepare` does so), and again when a name is not found, or some time after.
+    """
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder.resolve() if folder else None
-        self._index: Mapping[str, tuple[ArchiveFile, ...]] = {}
-        self._observations: Mapping[str, tuple[ArchiveFile, ...]] = {}
-        self._read_at = float("-inf")
+        self._index: Index | None = None
+        self._begun = float("-inf")
+        self._reading: threading.Thread | None = None
         self._lock = threading.Lock()
 
+    def prepare(self) -> None:
+        """Begin to read the folder."""
+        self._read_again(_RESCAN_S)
+
     def find(self, text: str) -> ArchiveFile:
-        """Return the file that an id, its name or a path names. Raise ValueError, with the reason, if there is none."""
+        """Return the file that an id, its name or a path names. Raise ValueError, with the reason, if there is none.
+
+        Raise Unavailable if an id came while the folder was never read as a whole.
+        """
         if self._folder is None:
             raise ValueError(f"{text[:80]!r} names a file of the archive, but this server has none; upload the file")
         wanted = text.strip()
@@ -59,24 +73,38 @@ class Archive:
         wanted = text.strip()
         if self._folder is None:
             raise ValueError(f"{text[:80]!r} came, but this server has no archive")
-        for fresh in (False, True):
-            self._current(fresh)
-            found = [file for file in self._observations.get(wanted, ()) if file.path.is_file()]
+        for known in self._indexes():
+            found = list(self._existing(known.observations.get(wanted, ())))
             if found:
                 return _each_once(wanted, found)
-        near = difflib.get_close_matches(wanted[:80], self._observations, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = self._now().nearest_observation(wanted)
+        hint = f"; did you mean {near}?" if near else ""
         raise ValueError(f"{text[:80]!r} is neither an observation nor an event list of the archive{hint}")
 
     def observations(self) -> Mapping[str, tuple[ArchiveFile, ...]]:
         """Return the event lists of every observation, by its id."""
-        self._current(fresh=True)
-        return self._observations
+        found = {name: tuple(self._existing(places)) for name, places in self._newest().observations.items()}
+        return {name: files for name, files in found.items() if files}
 
     def list(self) -> tuple[ArchiveFile, ...]:
         """Return every file of the archive, ordered by path."""
-        files = [file for found in self._current(fresh=True).values() for file in found]
-        return tuple(sorted(files, key=lambda file: file.place))
+        return tuple(self._existing(self._newest().places))
+
+    def first(self, most: int) -> tuple[ArchiveFile, ...]:
+        """Return the first files of the archive, ordered by path; none as long as the folder was never read."""
+        try:
+            known = self._newest()
+        except Unavailable:
+            return ()
+        return tuple(itertools.islice(self._existing(known.places), most))
+
+    def count(self) -> int:
+        """Return how many files the archive had when it was last read."""
+        return len(self._index.places) if self._index else 0
+
+    def is_unique(self, file: ArchiveFile) -> bool:
+        """Check whether a file is the only one of its id."""
+        return self._index is None or len(self._index.ids.get(file.id.lower(), ())) < 2
 
     def named(self, location: str, path: str) -> tuple[ArchiveFile, ...]:
         """Return the files that may be the one recorded under this folder and name: by its path, else by its name or
@@ -90,7 +118,8 @@ class Archive:
         except ValueError:
             there = None
         name = path.rpartition("/")[2]
-        alike = sorted(self._there(_id(name), fresh=True), key=lambda file: (file.path.name != name, file.place))
+        found = self._existing(self._newest().ids.get(index.id_of(name).lower(), ()))
+        alike = sorted(found, key=lambda file: (file.path.name != name, file.place))
         return tuple(dict.fromkeys([there, *alike] if there else alike))
 
     def _by_place(self, wanted: str) -> ArchiveFile | None:
@@ -99,64 +128,83 @@ class Archive:
             raise ValueError("not a path: it has a NUL character or more than 1000 characters")
         try:
             path = (self._folder / wanted).resolve()
-            inside = path.is_relative_to(self._folder) and path.is_file() and _is_text(str(path))
+            inside = path.is_relative_to(self._folder) and path.is_file() and index.is_text(str(path))
         except (OSError, RuntimeError):  # RuntimeError: links in a ring
             return None
         if not inside:
             return None
-        return ArchiveFile(_id(path.name), path.relative_to(self._folder).as_posix(), path)
+        return ArchiveFile(index.id_of(path.name), path.relative_to(self._folder).as_posix(), path)
 
     def _by_id(self, wanted: str) -> ArchiveFile:
-        found: tuple[ArchiveFile, ...] = ()
-        for fresh in (False, True):
-            found = found or self._there(wanted, fresh) or self._of_name(wanted, fresh)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            places = ", ".join(file.place for file in found[:5])
-            raise ValueError(f"{wanted!r} names {len(found)} files; give the path of one of {places}")
-        near = difflib.get_close_matches(wanted[:80].lower(), self._index, n=1)
-        hint = f"; did you mean {self._index[near[0]][0].id}?" if near else ""
+        for known in self._indexes():
+            places = known.ids.get(wanted.lower(), ()) or known.of_name(wanted)
+            found = list(itertools.islice(self._existing(places), _NAMED))
+            if len(found) == 1:
+                return found[0]
+            if found:
+                count = len(places) if len(found) == _NAMED else len(found)
+                named = ", ".join(file.place for file in found)
+                raise ValueError(f"{wanted!r} names {count} files; give the path of one of {named}")
+        near = self._now().nearest_id(wanted)
+        hint = f"; did you mean {near}?" if near else ""
         raise ValueError(
             f"{wanted[:80]!r} is neither a file to upload, nor an id or a path below the folder of the archive{hint}"
         )
 
-    def _there(self, wanted: str, fresh: bool) -> tuple[ArchiveFile, ...]:
-        """Return the files of an id that still exist."""
-        return tuple(file for file in self._current(fresh).get(wanted.lower(), ()) if file.path.is_file())
+    def _existing(self, places: Iterable[str]) -> Iterator[ArchiveFile]:
+        """Yield the files that still exist, without links that lead out of the folder."""
+        assert self._folder is not None or not places
+        for place in places:
+            assert self._folder is not None
+            path = self._folder / place
+            if path.is_file() and not _leads_out(path, self._folder):
+                yield ArchiveFile(index.id_of(path.name), place, path)
 
-    def _of_name(self, wanted: str, fresh: bool) -> tuple[ArchiveFile, ...]:
-        """Return the files of that name, in any case, in whatever sub-folder they are."""
-        return tuple(file for file in self._there(_id(wanted), fresh) if file.path.name.lower() == wanted.lower())
+    # --- the index -------------------------------------------------------------------------------------
 
-    def _current(self, fresh: bool) -> Mapping[str, tuple[ArchiveFile, ...]]:
+    def _indexes(self) -> Iterator[Index]:
+        """Yield the index as it is, then, for who has not found what is sought, as it is a moment later."""
+        self._read_again(_RESCAN_S)
+        before = self._now()
+        yield before
+        after = self._newest()
+        if after is not before:
+            yield after
+
+    def _newest(self) -> Index:
+        """Return the index of now if it can be had in a moment, else the one that is there."""
+        reading = self._read_again(_RESCAN_MISSED_S)
+        if reading is not None and self._index is not None:
+            reading.join(_NEXT_WAIT_S)
+        return self._now()
+
+    def _now(self) -> Index:
+        """Return the index that is there. Raise Unavailable if the folder was never read as a whole."""
+        if self._folder is None:
+            return Index()
+        reading = self._reading
+        if self._index is None and reading is not None:
+            reading.join(_FIRST_WAIT_S)
+        if self._index is None:
+            raise Unavailable("the archive is still being read: try again in a moment, or give the path of the file")
+        return self._index
+
+    def _read_again(self, after_s: float) -> threading.Thread | None:
+        """Return the thread that reads the folder; None if it was read less than `after_s` seconds ago."""
         with self._lock:
-            age = time.monotonic() - self._read_at
-            if self._folder is not None and age > (1.0 if fresh else _RESCAN_S):
-                self._index = _scan(self._folder)
-                self._observations = _by_observation(self._index)
-                self._read_at = time.monotonic()
-            return self._index
+            running = self._reading is not None and self._reading.is_alive()
+            if not running and self._folder is not None and time.monotonic() - self._begun > after_s:
+                self._begun = time.monotonic()
+                self._reading = threading.Thread(target=self._read, args=[self._folder], name="archive", daemon=True)
+                self._reading.start()
+                running = True
+            return self._reading if running else None
 
-
-def _scan(folder: Path) -> dict[str, tuple[ArchiveFile, ...]]:
-    index: dict[str, list[ArchiveFile]] = {}
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = Path(parent) / name
-            if name.lower().endswith(_SUFFIXES) and _is_text(str(path)) and not _leads_out(path, folder):
-                file = ArchiveFile(_id(name), path.relative_to(folder).as_posix(), path)
-                index.setdefault(file.id.lower(), []).append(file)
-    return {key: tuple(files) for key, files in index.items()}
-
-
-def _by_observation(index: Mapping[str, tuple[ArchiveFile, ...]]) -> dict[str, tuple[ArchiveFile, ...]]:
-    found: dict[str, list[ArchiveFile]] = {}
-    for name, files in index.items():
-        match = next(filter(None, (pattern.fullmatch(name) for pattern in _EVENT_LISTS)), None)
-        if match:
-            found.setdefault(match[1], []).extend(files)
-    return {name: tuple(sorted(files, key=lambda file: file.place)) for name, files in sorted(found.items())}
+    def _read(self, folder: Path) -> None:
+        try:
+            self._index = index.read(folder, self._index or Index())
+        except Exception:
+            LOG.exception("the folder of the archive could not be read")
 
 
 def _each_once(observation: str, files: Sequence[ArchiveFile]) -> tuple[ArchiveFile, ...]:
@@ -177,12 +225,3 @@ def _leads_out(path: Path, folder: Path) -> bool:
         return path.is_symlink() and not path.resolve(strict=True).is_relative_to(folder)
     except (OSError, RuntimeError):
         return True
-
-
-def _is_text(path: str) -> bool:
-    """Return whether a path can stand in a document: it has no control character and is UTF-8."""
-    return path.isprintable()
-
-
-def _id(name: str) -> str:
-    return name.split(".", 1)[0]

@@ -186,7 +186,7 @@ class Finder:
 
     def _of_another_name(self, file: PlannedInput) -> Iterator[Found]:
         """Return the file of a small archive that has the bytes, whatever its name is now."""
-        archived = self._services.archive.list()
+        archived = self._services.archive.first(_SMALL + 1)
         for candidate in archived if len(archived) <= _SMALL else ():
             size = _size(candidate.path)
             if size > self._sought or self._hashes.known(candidate.path):

@@ -59,7 +59,8 @@ class Services:
         self.scheduler.observers.add(self.housekeeping)
 
     def start(self) -> None:
-        """Begin to run jobs."""
+        """Begin to run jobs, and to read the archive."""
+        self.archive.prepare()
         self.scheduler.start()
 
     def stop(self) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from uws_server.archive.observations import Archive, ArchiveFile
+from uws_server.archive.observations import Archive
 from uws_server.errors import NotFound
 from uws_server.execution.scheduler import Scheduler
 from uws_server.jobs.job import Filter, Job, JobSummary, Progress, Result, new_id
@@ -191,9 +191,10 @@ class JobReader:
             raise NotFound(f"the file {source.name} cannot be read") from error
         return spool
 
-    def archived(self) -> Sequence[ArchiveFile]:
-        """Return the event lists of the archive that a job may name."""
-        return self._archive.list()
+    @property
+    def archive(self) -> Archive:
+        """The event lists that a job may name. No right is checked."""
+        return self._needs.archive
 
     def is_available(self) -> bool:
         """Check whether jobs can be looked up now: whether the database answers."""

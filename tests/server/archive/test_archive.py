@@ -5,20 +5,24 @@ from __future__ import annotations
 
 import http.server
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from growth import Work, require_linear
+from growth import Work, counted_calls, growth, require_linear
 from processes import until
+from uws_server.archive import index, observations
+from uws_server.archive.index import Index
 from uws_server.archive.observations import Archive
 from uws_server.archive.resolver import Resolver
-from uws_server.errors import ConfigurationError
+from uws_server.errors import ConfigurationError, Unavailable
 
 PN = "P0123456701PNS003PIEVLI0000"
 
@@ -176,6 +180,100 @@ def test_thousands_of_files_of_one_id_cost_no_more_each_than_a_few(tmp_path: Pat
         return look
 
     require_linear(looking, 500)
+
+
+def filled(folder: Path, count: int) -> Path:
+    """A folder with so many event lists, 50 to an observation, that was made a while ago."""
+    for number in range(count):
+        place = folder / f"{number // 50:010}" / f"P{number // 50:010}PNS{number % 50:03}PIEVLI0000.FTZ"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    for path in (folder, *folder.iterdir()):
+        os.utime(path, (1e9, 1e9))
+    return folder
+
+
+def test_an_id_that_is_not_there_costs_the_same_in_a_large_archive(tmp_path: Path) -> None:
+    def asking(count: int) -> Work:
+        archive = Archive(filled(tmp_path / str(count), count))
+        archive.list()
+
+        def ask() -> None:
+            assert refusal(archive, "P0000000001PNX003PIEVLI0000").endswith("did you mean P0000000001PNS003PIEVLI0000?")
+            with pytest.raises(ValueError, match=r"neither an observation nor .*; did you mean 00000000"):
+                archive.observation("000000001")
+
+        return ask
+
+    assert growth(asking, 500) < 3
+
+
+def test_no_request_reads_the_folder_itself(tmp_path: Path) -> None:
+    archive = Archive(filled(tmp_path / "archive", 100))
+    with counted_calls() as calls:
+        assert archive.find("P0000000001PNS003PIEVLI0000").path.is_file()
+        refusal(archive, "P0000000001PNX003PIEVLI0000")
+        assert len(archive.list()) == archive.count() == 100
+    assert not calls["scandir"]
+    assert not calls["walk"]
+
+
+def test_only_a_folder_that_changed_is_read_again(tmp_path: Path) -> None:
+    folder = filled(tmp_path / "archive", 500)
+    before = index.read(folder, Index())
+    with counted_calls() as calls:
+        assert index.read(folder, before) is before
+    assert not calls["scandir"]
+    (folder / "0000000003/new.fits").touch()
+    (folder / "0000000004/P0000000004PNS001PIEVLI0000.FTZ").unlink()
+    with counted_calls() as calls:
+        after = index.read(folder, before)
+    assert calls["scandir"] == 2
+    assert set(after.places) - set(before.places) == {"0000000003/new.fits"}
+    assert set(before.places) - set(after.places) == {"0000000004/P0000000004PNS001PIEVLI0000.FTZ"}
+    shutil.rmtree(folder / "0000000004")
+    assert len(index.read(folder, after).places) == 451
+
+
+def test_a_file_that_comes_right_after_a_look_is_found_by_the_next(tmp_path: Path) -> None:
+    """The clock of a file system may be so coarse that the folder has the same time of change before and after."""
+    before = index.read(tmp_path, Index())
+    changed = tmp_path.stat().st_mtime_ns
+    (tmp_path / "new.fits").touch()
+    os.utime(tmp_path, ns=(changed, changed))
+    assert list(index.read(tmp_path, before).places) == ["new.fits"]
+
+
+@pytest.mark.parametrize("slip", ["P0123456701PNS003PIEVLI000", f"{PN}0", "0123456701PNS003PIEVLI0000", f"x{PN}",
+                                  "P0123456701PSN003PIEVLI0000", "p0123456701pns003pievli0001",
+                                  "P0123456701PNS003EVLI0000"])  # fmt: skip
+def test_whatever_the_slip_the_nearest_id_is_told(tmp_path: Path, slip: str) -> None:
+    (filled(tmp_path, 1000) / f"{PN}.FTZ").touch()
+    assert refusal(Archive(tmp_path), slip).endswith(f"did you mean {PN}?")
+
+
+def test_as_long_as_the_folder_was_never_read_a_path_is_found_and_an_id_is_asked_for_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fifo = folder.parent / "stands"
+    os.mkfifo(fifo)
+    read = index.read
+
+    def waiting(*arguments: Any) -> Index:
+        fifo.read_bytes()  # until the test lets it go on
+        return read(*arguments)
+
+    monkeypatch.setattr(index, "read", waiting)
+    monkeypatch.setattr(observations, "_FIRST_WAIT_S", 0.01)
+    archive = Archive(folder)
+    archive.prepare()
+    assert archive.find("chandra.evt.gz").id == "chandra"
+    assert archive.first(10) == ()
+    with pytest.raises(Unavailable, match="try again in a moment, or give the path"):
+        archive.find("chandra")
+    fifo.write_bytes(b"go")
+    monkeypatch.setattr(observations, "_FIRST_WAIT_S", 300)
+    assert archive.find("chandra").id == "chandra"
 
 
 def test_a_server_without_archive_says_so() -> None:

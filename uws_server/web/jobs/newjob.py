@@ -5,7 +5,6 @@ services.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from bottle import HTTPResponse, request
@@ -89,7 +88,7 @@ class NewJob(Page):
 
     def show(self, definition: Definition, filled: Filled, status: int = 200, lost: Sequence[str] = ()) -> HTTPResponse:
         """Return the page with the form; `lost` are uploaded files that must be chosen again."""
-        archive = self.job_service.archived()
+        archive = self.job_service.archive
         config = self.services.config
         return self.render.page(
             "new.html",
@@ -97,8 +96,10 @@ class NewJob(Page):
             definition=definition,
             filled=filled,
             groups=groups(definition, filled),
-            files=_proposed([(file.id, file.place) for file in archive]),
-            unlisted=max(0, len(archive) - MOST_LISTED),
+            files=[
+                (file.id if archive.is_unique(file) else file.place, file.place) for file in archive.first(MOST_LISTED)
+            ],
+            unlisted=max(0, archive.count() - MOST_LISTED),
             has_archive=config.folders.archive is not None,
             max_upload=config.server.max_upload,
             longest=min(definition.control.duration.max, config.jobs.max_duration),
@@ -152,12 +153,3 @@ def _control_problems(run_id: str, duration: str) -> list[Problem]:
     if duration and not re.fullmatch(r"[0-9]{1,9}", duration):
         problems.append(Problem("EXECUTIONDURATION", f"{duration[:40]!r} came; whole seconds are allowed"))
     return problems
-
-
-def _proposed(files: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return what the form proposes for the files of the archive, each with its path.
-
-    `files` are ids and paths; the proposal is the id, or the path where two files have one id.
-    """
-    ids = Counter(name.lower() for name, _ in files)
-    return [(name if ids[name.lower()] == 1 else place, place) for name, place in files[:MOST_LISTED]]
