@@ -194,7 +194,7 @@ class JobReader:
     @property
     def archive(self) -> Archive:
         """The event lists that a job may name. No right is checked."""
-        return self._needs.archive
+        return self._archive
 
     def is_available(self) -> bool:
         """Check whether jobs can be looked up now: whether the database answers."""

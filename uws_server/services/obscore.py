@@ -12,14 +12,13 @@ import itertools
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Protocol
 
 from provenance.obscore import Value
 from uws_server.config import Config
 from uws_server.execution import curation
 from uws_server.execution.obscore import read_row
-from uws_server.jobs.job import Filter
 from uws_server.services.rights import Caller, Rights
 from uws_server.storage import obscore_rows
 from uws_server.storage.files import JobFiles
@@ -50,12 +49,12 @@ def publisher_did(publisher: str, result_id: str) -> str:
 
 def rows(needs: Needs, caller: Caller) -> Iterator[Row]:
     """Return an iterator over the rows; it holds nothing of the database between two of them."""
-    return _rows(needs, Filter(owners=needs.rights.listed_owners(caller)))
+    return _rows(needs, needs.rights.listed_owners(caller))
 
 
-def _rows(needs: Needs, wanted: Filter) -> Iterator[Row]:
+def _rows(needs: Needs, owners: Collection[str | None] | None) -> Iterator[Row]:
     engine = needs.store.engine
-    jobs = (summary.id for summary in needs.store.summaries(wanted))
+    jobs = obscore_rows.jobs_with_products(engine, owners)
     found: list[KeptRow] = []
     store = f"{needs.base_url}/store"
     configured = curation.of(needs.config)

@@ -7,12 +7,14 @@ Imports the tables.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from uws_server.storage.tables import jobs, obscore_rows, results
+from uws_server.storage.database import reading
+from uws_server.storage.tables import SHOWN, jobs, obscore_rows, results
 
 
 class KeptRow(NamedTuple):
@@ -48,6 +50,42 @@ _ALL = (
     )
     .order_by(results.c.position)
 )
+
+
+_AT_ONCE = 250
+_NEWEST = sa.select(sa.type_coerce(jobs.c.created, sa.BigInteger).label("created"), jobs.c.id).where(
+    SHOWN, sa.not_(jobs.c.trial)
+)
+
+
+def jobs_with_products(engine: sa.Engine, owners: Collection[str | None] | None) -> Iterator[str]:
+    """Yield the ids of the jobs of some owners (None: of all) that have products, newest first, without trials.
+
+    They are read in pages along an index: jobs without products cost nothing, and between two pages nothing is held.
+    """
+    wanted = [None] if owners is None else sorted({owner or "" for owner in owners})
+    streams = [_newest(engine, owner) for owner in wanted]
+    return (job_id for _, job_id in heapq.merge(*streams, reverse=True))
+
+
+def _newest(engine: sa.Engine, owner: str | None) -> Iterator[tuple[int, str]]:
+    query = _NEWEST if owner is None else _NEWEST.where(jobs.c.owner == owner)
+    query = query.order_by(jobs.c.created.desc(), jobs.c.id.desc()).limit(_AT_ONCE)
+    page = _page(engine, query)
+    while page:
+        yield from page
+        if len(page) < _AT_ONCE:
+            return
+        created, job_id = page[-1]
+        older = sa.tuple_(sa.type_coerce(jobs.c.created, sa.BigInteger), jobs.c.id) < sa.tuple_(
+            sa.literal(created, sa.BigInteger), sa.literal(job_id)
+        )
+        page = _page(engine, query.where(older))
+
+
+def _page(engine: sa.Engine, query: sa.Select[Any]) -> list[tuple[int, str]]:
+    with reading(engine).connect() as connection:
+        return [(row[0], row[1]) for row in connection.execute(query)]
 
 
 def of_jobs(engine: sa.Engine, wanted: Sequence[str]) -> Iterator[FitsResult]:

@@ -63,6 +63,8 @@ jobs = sa.Table(
     sa.Column("after", sa.String(32)),
     # deleted, but its record is kept for the jobs that came of it
     sa.Column("forgotten", sa.Boolean, nullable=False, server_default=sa.false()),
+    # it made a FITS file, or one whose ObsCore row is kept; set by triggers of the database
+    sa.Column("has_products", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 # A partial index serves only a query with its condition word for word: no bound parameters here.
@@ -71,6 +73,9 @@ LISTED = jobs.c.phase != sa.literal_column(f"'{Phase.ARCHIVED}'")
 
 BUSY = jobs.c.phase.in_([sa.literal_column(f"'{phase}'") for phase in sorted(ACTIVE)])
 """Condition: the server has work to do with the job."""
+
+SHOWN = sa.and_(jobs.c.has_products.is_(sa.true()), LISTED)
+"""Condition: the job has products that are there, so that its results may be in the table of products."""
 
 
 def _index(name: str, columns: str, where: sa.ColumnElement[bool] | None = None) -> None:
@@ -87,6 +92,8 @@ _index("jobs_of_owner_busy", "owner", BUSY)
 _index("jobs_by_destruction", "destruction", LISTED)
 _index("jobs_by_parent", "parent", jobs.c.parent.is_not(None))
 _index("jobs_by_after", "after", jobs.c.after.is_not(None))
+_index("jobs_with_products", "created id", SHOWN)
+_index("jobs_of_owner_with_products", "owner created id", SHOWN)
 
 results = sa.Table(
     "results",
@@ -132,6 +139,14 @@ stored = sa.Table(
     metadata,
     sa.Column("owner", sa.String(128), primary_key=True),
     sa.Column("bytes", sa.BigInteger, nullable=False),
+)
+
+# The time that a server saw last when its clock could be trusted: one row, or none in a new database.
+clock = sa.Table(
+    "clock",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seen", UTCTime, nullable=False),
 )
 
 accounts = sa.Table(

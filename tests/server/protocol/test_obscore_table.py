@@ -9,8 +9,8 @@ import shutil
 import subprocess
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -34,16 +34,21 @@ from provenance.obscore import ALL_COLUMNS, ObsCoreRow, Value, plaintable, table
 from provenance.steps import Parameter, Step
 from reduction.simulate import simulate, small
 from serving import Served, running_server
+from statements import noted
 from uws_server import cli, client
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError
 from uws_server.jobs.job import Job, Result, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.protocol.obscore import _logged
+from uws_server.services import obscore as obscore_service
 from uws_server.services.context import Services
-from uws_server.storage import obscore_rows
+from uws_server.services.rights import Anonymous, Caller, Rights
+from uws_server.storage import obscore_rows, tables
+from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.obscore_rows import KeptRow
+from uws_server.storage.tables import job_row
 from uwsjobs import change, create, define, reached
 
 ROW = ObsCoreRow(
@@ -478,6 +483,17 @@ def test_a_publisher_or_rights_that_cannot_be_are_refused(tmp_path: Path, key: s
         Services(Config.of(data=tmp_path, **{key: value}), "http://x.org", tmp_path)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """The parts of a server that the table is made of."""
+
+    store: JobStore
+    rights: Rights
+    files: JobFiles
+    base_url: str = "http://x.org"
+    config: Config = field(default_factory=Config)
+
+
 def test_rows_on_both_databases(database_url: str) -> None:
     """Kept, replaced, gone with their result; trials and results that are no FITS are left out."""
     store = JobStore(database_url)
@@ -504,4 +520,46 @@ def test_rows_on_both_databases(database_url: str) -> None:
     store.delete(jobs[0])
     with store.engine.connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM obscore_rows")).scalar() == 0
+    store.close()
+
+
+def test_jobs_without_products_are_not_looked_at(database_url: str) -> None:
+    """Counted: what the database is asked does not grow with jobs that have nothing for the table."""
+    store = JobStore(database_url)
+    made: list[str] = []
+    for number in range(3):
+        job = Job(new_id(), "d", "1", Phase.PENDING, utcnow(), 60, owner="ada" if number == 1 else None)
+        store.add(job)
+        fits = Result(new_id(), "a", "results/a.fits", "application/fits", 1, "0" * 64)
+        assert store.end(job.id, Phase.ABORTED, utcnow(), None, [fits])
+        made.insert(0, job.id)
+    idle = Job(new_id(), "d", "1", Phase.ABORTED, utcnow(), 60)
+    with store.engine.begin() as connection:
+        connection.execute(tables.jobs.insert(), [job_row(replace(idle, id=new_id())) for _ in range(2000)])
+    everybody, nobody = Caller("root", is_admin=True), Caller()
+    for caller, expected in ((everybody, made), (nobody, [made[0], made[2]])):
+        with noted(store.engine) as executed:
+            needs = Reading(store, rights=Rights(Anonymous.LISTED), files=JobFiles(Path("nowhere")))
+            assert list(obscore_service.rows(needs, caller)) == []  # the files do not exist
+        found = obscore_rows.jobs_with_products(store.engine, needs.rights.listed_owners(caller))
+        assert list(found) == expected
+        assert len([text for text in executed if text.lstrip().startswith("SELECT")]) <= 2
+    store.archive(made[0])
+    assert list(obscore_rows.jobs_with_products(store.engine, None)) == made[1:]
+    store.close()
+
+
+def test_jobs_with_products_come_in_order_over_many_pages(database_url: str) -> None:
+    store = JobStore(database_url)
+    moments = [utcnow() - timedelta(seconds=number // 3) for number in range(700)]
+    rows = [job_row(Job(new_id(), "d", "1", Phase.COMPLETED, moment, 60, owner=None if i % 7 else "ada"))
+            for i, moment in enumerate(moments)]  # fmt: skip
+    for row in rows:
+        row["has_products"] = True
+    with store.engine.begin() as connection:
+        connection.execute(tables.jobs.insert(), rows)
+    ordered = sorted(rows, key=lambda row: (row["created"], row["id"]), reverse=True)
+    for owners in (None, (None,), ("ada",), ("ada", None), ()):
+        wanted = [row["id"] for row in ordered if owners is None or (row["owner"] or None) in owners]
+        assert list(obscore_rows.jobs_with_products(store.engine, owners)) == wanted
     store.close()

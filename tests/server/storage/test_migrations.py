@@ -24,7 +24,7 @@ from postgres import Cluster
 from uws_server.errors import ConfigurationError
 from uws_server.jobs.job import Filter, JobError, ParameterValue, Result
 from uws_server.jobs.phases import Phase
-from uws_server.storage import migrate
+from uws_server.storage import migrate, obscore_rows
 from uws_server.storage.accounts import Account, AccountStore
 from uws_server.storage.database import engine_for
 from uws_server.storage.definitions import DefinitionStore
@@ -216,10 +216,30 @@ def test_rows_of_the_second_version_are_there_after_the_upgrade(first_url: str) 
     assert store.stored_bytes("ada") == 7
     store.delete(kept.id)
     assert store.stored_bytes("ada") == 0, "the triggers are there still"
+    assert list(obscore_rows.jobs_with_products(store.engine, None)) == []
     drafts = DefinitionStore(store.engine)
     assert (drafts.all(), drafts.drafts(), drafts.history("dummy")) == ({}, [], [])
     drafts.install("dummy", "0" * 64)
     assert [change.action for change in drafts.history("dummy")] == ["install"]
+    store.close()
+
+
+def test_jobs_of_the_third_version_have_their_products_after_the_upgrade(first_url: str) -> None:
+    upgrade_to(first_url, "0003")
+    fits = "'n', 'results/n', '{mime}', 1, 'ff', ''"
+    execute(
+        first_url,
+        f"INSERT INTO results VALUES ('{'c' * 32}', '{'1' * 32}', 2, {fits.format(mime='application/fits')})",
+        f"INSERT INTO results VALUES ('{'d' * 32}', '{'2' * 32}', 0, {fits.format(mime='x/y')})",
+        f"INSERT INTO obscore_rows VALUES ('{'d' * 32}', 1, 1, '')",
+    )
+    migrate.upgrade(first_url)
+    store = JobStore(first_url)
+    assert list(obscore_rows.jobs_with_products(store.engine, None)) == ["2" * 32, "1" * 32]
+    assert store.end("3" * 32, Phase.ABORTED, datetime.now(UTC), None, [Result("e" * 32, "n", "n", "x/y", 1, "ff", "")])
+    assert list(obscore_rows.jobs_with_products(store.engine, None)) == ["2" * 32, "1" * 32]
+    obscore_rows.keep(store.engine, [obscore_rows.KeptRow("e" * 32, 1, 1, "{}")])
+    assert list(obscore_rows.jobs_with_products(store.engine, None)) == ["3" * 32, "2" * 32, "1" * 32]
     store.close()
 
 
