@@ -36,6 +36,7 @@ from provenance.fits.digests import Digests, digests
 from provenance.fits.hdus import holds_fits
 from provenance.steps import recording
 from provenance.text.errors import FitsError, ProvenanceError
+from provenance.text.paths import without_folders
 from reduction.arguments import Argument, read_parameters
 from reduction.errors import ReductionError
 from reduction.events.fitsfile import inflate, is_gzip
@@ -364,8 +365,8 @@ def run(main: Callable[[Task], None], stages: int) -> None:
     except ReductionError as error:
         _fail(message_of(error))
     except Exception as error:  # noqa: BLE001  the last resort: whatever it is, the log must have it and the job must fail
-        traceback.print_exc()
-        _fail(f"internal error: {type(error).__name__}: {error}")
+        print(without_folders(traceback.format_exc()), file=sys.stderr, flush=True)
+        _fail(f"internal error: {type(error).__name__}: {without_folders(str(error))}")
     finally:
         if job is not None:
             job.close()

@@ -8,6 +8,7 @@ import json
 import re
 import runpy
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,15 @@ def test_an_unexpected_exception_is_told_with_its_traceback(tmp_path: Path) -> N
     assert "[STAGE 1/3] Dividing" in done.stdout
     assert "Traceback" in done.stderr
     assert done.stderr.strip().splitlines()[-1] == "[ERROR] internal error: ZeroDivisionError: division by zero"
+
+
+def test_an_unexpected_exception_shows_no_folder_of_the_machine(tmp_path: Path) -> None:
+    done = scripted(prepare(tmp_path / "job"), "open(job.folder / 'inputs' / 'absent.fits')")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "'absent.fits'" in done.stderr.splitlines()[-1]
+    assert str(tmp_path) not in done.stderr
+    assert sys.prefix not in done.stderr
 
 
 def test_a_product_that_was_not_written_is_an_error(tmp_path: Path) -> None:

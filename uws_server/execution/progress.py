@@ -1,4 +1,4 @@
-"""Reads the progress of a job from its log, each time from where the last reading stopped. Imports storage.
+"""Reads the progress of a job from its log, each time from where the last reading stopped. Imports storage, provenance.
 
 A script announces its stages by lines such as `[STAGE 2/5] Filtering events`, or `[STAGE] Running rmfgen`.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import threading
 
+from provenance.text.paths import without_folders
 from uws_server.jobs.job import Progress
 from uws_server.jobs.words import CONTROL, without_colours
 from uws_server.storage.files import JobFiles
@@ -61,11 +62,14 @@ def latest(log: bytes, before: Progress) -> Progress:
 
 
 def error_sentence(log: bytes) -> str:
-    """Return the reason that a script gave: its last `[ERROR]` line, else its last line; empty for an empty log."""
+    """Return the reason that a script gave: its last `[ERROR]` line, else its last line; empty for an empty log.
+
+    The folders of this machine are left out: whoever may see the job need not know them.
+    """
     for lines in (_ERROR.findall(log), log.splitlines()):
         sentences = (_readable(line, _LONGEST_REASON) for line in reversed(lines))
         if sentence := next(filter(None, sentences), ""):
-            return sentence
+            return without_folders(sentence)
     return ""
 
 
