@@ -17,7 +17,7 @@ from reduction.regions.shapes import Selection, ShapeError, shortened
 STEP_DEG = 0.05
 """Longest side of the polygon of a RANGE along a parallel: it stays within 0.01 arcsec of it."""
 _MOST_STEPS = 500
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _BARE = re.compile(r"[-+.\deE, \t]+")
 _ADQL = re.compile(r"\s*(circle|polygon|box|region|point|contains|intersects)\s*\(\s*('|point\s*\()", re.IGNORECASE)
 _FUNCTION = re.compile(r"\s*(\w+)\s*\(\s*'([^']*)'\s*,?([^']*)\)\s*")

@@ -15,7 +15,7 @@ from reduction.regions.ds9_writer import UNITS
 from reduction.regions.shapes import PHYSICAL, Length, Position, ShapeError, shortened
 
 _SIZES = "write 40\" or 1.5' or 0.01d (degrees without a unit)"
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _SEXAGESIMAL = re.compile(r"([+-]?)(\d+)([:hd])(\d+)[:m](\d+\.?\d*|\.\d+)s?")
 _SHAPE = re.compile(r"([a-z_]+)\s*(.*)", re.IGNORECASE | re.DOTALL)
 

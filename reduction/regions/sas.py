@@ -35,7 +35,7 @@ _TOKEN = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _COLUMN = re.compile(r"#?\b[a-z_]\w*\b(?!\s*\()", re.IGNORECASE)
-_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*")
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*")
 _OPERATORS = frozenset({"and", "or", "not", "in", "true", "false"})
 _MAX_DEPTH = 50
 _EXAMPLE = "((X,Y) IN circle(25921,25921,800))"

@@ -20,7 +20,7 @@ _SHAPES = ("CIRCLE", "ELLIPSE", "BOX", "POLYGON")
 _OPERATORS = ("UNION", "INTERSECTION", "DIFFERENCE", "NOT")
 _SILENT = ("GEOCENTER", "BARYCENTER", "HELIOCENTER", "TOPOCENTER", "UNKNOWNREFPOS", "SPHERICAL2")
 """Reference positions and flavours that do not change the direction of a source at infinite distance."""
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _MAX_DEPTH = 20
 _ALLOWED = f"allowed are {', '.join((*_SHAPES, *_OPERATORS)).title()} in ICRS, FK5, FK4 or GALACTIC degrees"
 

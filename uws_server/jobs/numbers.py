@@ -11,11 +11,11 @@ from uws_server.jobs.job import ParameterValue
 from uws_server.jobs.units import convert
 from uws_server.jobs.words import short_word, shorten
 
-_NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([a-zA-Zµμ%°ÅΩ'\"′″(].*)?", re.ASCII)
-_RANGE = re.compile(
-    r"\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([a-zA-Z]*)\s*(?:\s|,|:|-|to)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([a-zA-Z]*)\s*",
-    re.ASCII,
-)
+_NUMBER = re.compile(r"([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*([a-zA-Zµμ%°ÅΩ'\"′″(].*)?", re.ASCII)
+_END = r"([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?[iI]nf(?:inity)?)"
+_UNIT = r"((?!to\b)[a-zA-ZµμÅ]+?)?"
+_RANGE = re.compile(rf"{_END} ?{_UNIT}(?: ?(?:[/,:]|-(?![iI]nf)|to) ?| ){_END} ?{_UNIT}", re.ASCII)
+"""Two ends of a range, in a text without more than one blank in a row."""
 _ROUNDING = Fraction(1, 10**9)
 """The deviation from a whole number of steps that is taken for rounding, in steps."""
 
@@ -45,27 +45,51 @@ def number(text: str, spec: ParameterSpec) -> ParameterValue:
 
 
 def energy_range(text: str, spec: ParameterSpec) -> ParameterValue:
-    """Read two energies, the lower one first, each with a unit or one unit for both."""
+    """Read two energies, the lower one first, each with a unit or one unit for both.
+
+    An end may be infinite, as in the intervals of DALI: the bound of the parameter is taken. Wavelengths may begin with
+    the shorter one, as BAND of SODA does.
+    """
     word = short_word(text)
-    match = _RANGE.fullmatch(word)
-    allowed = f", {bounds(spec)}" if bounds(spec) else f" {spec.unit}".rstrip()
-    expected = f"two numbers such as {spec.default or '0.2 12.0'!r}{allowed}"
+    match = _RANGE.fullmatch(" ".join(word.split()))
     if match is None:
+        allowed = f", {bounds(spec)}" if bounds(spec) else f" {spec.unit}".rstrip()
+        expected = f"two numbers such as {spec.default or '0.2 12.0'!r}{allowed}"
         raise ValueError(f"{shorten(text)} is not an energy range; expected are {expected}")
-    try:
-        numbers = float(match[1]), float(match[3])
-    except ValueError as error:
-        raise ValueError(f"{shorten(text)} is not an energy range; expected are {expected}") from error
-    canonical = " ".join(
-        f"{_in_unit(one, unit, spec):.10g}"
-        for one, unit in zip(numbers, (match[2] or match[4], match[4] or match[2]), strict=True)
-    )
+    units = (match[2] or match[4] or "", match[4] or match[2] or "")
+    ends = [_end(one, unit, spec) for one, unit in zip((match[1], match[3]), units, strict=True)]
+    if all(_falls_with_energy(unit, spec) for unit in units) and float(match[1]) < float(match[3]):
+        ends.reverse()
+    canonical = " ".join(f"{_bound(end, spec, text):.10g}" for end in ends)
     low, high = map(float, canonical.split())
     if not low < high:
         raise ValueError(f"{shorten(text)}: the lower energy must come first and be below the higher one")
     _within(low, word, spec)
     _within(high, word, spec)
     return ParameterValue(canonical, canonical)
+
+
+def _end(number: str, unit: str, spec: ParameterSpec) -> float:
+    """Return an end of a range in the unit of the parameter; an infinite wavelength is the least energy."""
+    value = float(number)
+    if math.isinf(value):
+        return -value if _falls_with_energy(unit, spec) else value
+    return _in_unit(value, unit, spec)
+
+
+def _bound(end: float, spec: ParameterSpec, text: str) -> float:
+    """Return an end of a range, the bound of the parameter for an infinite one. Raise ValueError if it has none."""
+    if not math.isinf(end):
+        return end
+    bound = spec.min if end < 0 else spec.max
+    if bound is None:
+        raise ValueError(f"{shorten(text)} has an open end, and this parameter no bound there; give a number")
+    return float(bound)
+
+
+def _falls_with_energy(unit: str, spec: ParameterSpec) -> bool:
+    """Return whether a number in a unit grows where the one in the parameter's falls, as wavelengths do."""
+    return bool(unit) and _in_unit(1.0, unit, spec) > _in_unit(2.0, unit, spec)
 
 
 def bounds(spec: ParameterSpec) -> str:

@@ -185,6 +185,21 @@ def test_bounds_on_one_side_are_told() -> None:
         ("200 12000 eV", "0.2 12"),
         ("0.2 keV to 12", "0.2 12"),
         ("5e-1,1e1", "0.5 10"),
+        ("0.2 to 12", "0.2 12"),
+        ("0.2keVto12keV", "0.2 12"),
+        # intervals of DALI
+        ("0.2/12", "0.2 12"),
+        ("200 / 12000 eV", "0.2 12"),
+        ("-Inf 12", "0.01 12"),
+        ("0.2 +Inf", "0.2 200"),
+        ("-inf/Infinity keV", "0.01 200"),
+        # bands of SODA, in wavelengths: 12.39841984 keV Angstrom
+        ("1e-10 6e-9 m", "0.2066403307 12.39841984"),
+        ("6e-9 1e-10 m", "0.2066403307 12.39841984"),
+        ("1 Å to 60 Å", "0.2066403307 12.39841984"),
+        ("-Inf 6e-9 m", "0.2066403307 200"),
+        ("1e-10 m +Inf m", "0.01 12.39841984"),
+        ("6e-9 m 12 keV", "0.2066403307 12"),
     ],
 )
 def test_energy_ranges(text: str, canonical: str) -> None:
@@ -208,11 +223,52 @@ def test_energy_ranges(text: str, canonical: str) -> None:
         "nan 1",
         "1 2 s",
         "1.0000000000001 1.0000000000002",
+        "+Inf 12",
+        "12 -Inf",
+        "Inf Inf",
+        "0.2 NaN",
+        "0.2 .. 12",
+        "1 2 to",
+        "12 0.2/1",
+        "1e-10 1e-10 m",
+        "-Inf 12 s",
     ],
 )
 def test_what_is_no_energy_range_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"lower energy|not an energy range|out of range|converts to keV"):
         TYPES["energy_range"](text, ENERGY)
+
+
+def test_an_open_end_needs_a_bound() -> None:
+    assert accept("-Inf 2", "energy_range", unit="keV", min=0.1).text == "0.1 2"
+    assert refusal("2 +Inf", "energy_range", unit="keV", min=0.1) == (
+        "'2 +Inf' has an open end, and this parameter no bound there; give a number"
+    )
+
+
+@given(st.floats(0.1, 100), st.floats(1.01, 100))
+def test_a_band_in_wavelengths_is_the_one_of_astropy(low: float, factor: float) -> None:
+    ends = [low, min(199.0, low * factor)]
+    shorter, longer = sorted((ends * u.keV).to_value("m", u.spectral()).tolist())
+    accepted = TYPES["energy_range"](f"{shorter!r} {longer!r} m", ENERGY)
+    assert [float(word) for word in accepted.text.split()] == pytest.approx(ends, rel=1e-8)
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\n"])
+def test_blanks_of_an_energy_range_take_linear_time(blank: str) -> None:
+    """Twice as many blanks: not eight times the time, as a pattern with three runs of them takes."""
+
+    def refusing(many: int) -> Work:
+        text = f"1{blank * many}x"
+
+        def refuse() -> None:
+            for _ in range(20):
+                with pytest.raises(ValueError, match="not an energy range"):
+                    TYPES["energy_range"](text, ENERGY)
+
+        return refuse
+
+    assert growth(refusing, 48, times=2, runs=20) < 3
 
 
 @given(st.floats(0.01, 199), st.floats(1.001, 1000))
