@@ -8,7 +8,7 @@ the text.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import astropy.units as u
@@ -26,6 +26,9 @@ SKY_FRAMES = ("icrs", "fk5", "fk4", "galactic")
 FRAMES = (*SKY_FRAMES, PHYSICAL)
 MAX_PIXEL = 1e9
 """Largest X, Y or length in pixels; the columns of event lists stay far below it."""
+
+MAX_VERTICES = 5_000
+"""Most vertices of a polygon. Where each side comes close to each other one, the check takes their square in time."""
 
 
 class ShapeError(ValueError):
@@ -201,6 +204,8 @@ def polygon(frame: str, vertices: Sequence[Position]) -> regions.Region:
     corners = [vertex for i, vertex in enumerate(vertices) if i == 0 or vertex != vertices[i - 1]]
     if len(corners) > 1 and corners[0] == corners[-1]:
         corners.pop()
+    if len(corners) > MAX_VERTICES:
+        raise ShapeError(f"a polygon of {len(corners):,} vertices came, at most {MAX_VERTICES:,} are read")
     if len(corners) < 3:
         raise ShapeError(f"a polygon needs at least 3 different vertices, this has {len(corners)}")
     checked = np.array([_checked_position(frame, corner) for corner in corners])
@@ -339,18 +344,41 @@ def _check_simple(points: np.ndarray) -> None:
     farthest = start[np.argmax(np.abs(start).max(axis=1))]
     if np.abs(_cross(start, farthest)).max() <= 1e-12 * np.abs(farthest).max() ** 2:
         raise ShapeError("the vertices of a polygon must not lie on one line")
+    following = np.roll(side, -1, axis=0)
+    back = (_cross(side, following) == 0) & (np.sum(side * following, axis=1) < 0)
+    if back.any():
+        vertex = (int(np.argmax(back)) + 1) % len(start) + 1
+        raise ShapeError(f"the sides of a polygon must not cross or touch: it turns back on itself at vertex {vertex}")
+    for number, others in _near_sides(start, side):
+        if _meets(start[number], side[number], start[others], side[others]).any():
+            raise ShapeError(
+                f"the sides of a polygon must not cross or touch: the side after vertex {number + 1} meets another"
+            )
+
+
+def _near_sides(start: np.ndarray, side: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each side, and those that it may meet, but its neighbours: every pair once.
+
+    Along one direction their extents overlap. Of four directions it is the one along which the fewest do.
+    """
     count = len(start)
-    for i in range(count - 1):
-        last = count - 1 if i == 0 else count
-        others = slice(i + 2, last)
-        if _meets(start[i], side[i], start[others], side[others]).any():
-            raise ShapeError(
-                f"the sides of a polygon must not cross or touch: the side after vertex {i + 1} meets another"
-            )
-        if _cross(side[i], side[i + 1]) == 0 and side[i] @ side[i + 1] < 0:
-            raise ShapeError(
-                f"the sides of a polygon must not cross or touch: it turns back on itself at vertex {i + 2}"
-            )
+    fewest = None
+    for direction in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, -1.0)):
+        begin = start @ direction
+        end = begin + side @ direction
+        low, high = np.minimum(begin, end), np.maximum(begin, end)
+        order = np.argsort(low, kind="stable")
+        # what rounding moves apart still counts as touching
+        until = np.searchsorted(low[order], high[order] + 1e-9 * np.ptp(begin), side="right")
+        if fewest is None or until.sum() < fewest[1].sum():
+            fewest = order, until
+    order, until = fewest if fewest else (np.arange(0), np.arange(0))
+    for place, number in enumerate(order.tolist()):
+        others = order[place + 1 : until[place]]
+        apart = np.abs(others - number)
+        others = others[(apart != 1) & (apart != count - 1)]
+        if len(others):
+            yield number, others
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -161,6 +161,10 @@ def test_nicer_has_no_sky_but_a_spectrum(real: Lab, shared: Path, tmp_path: Path
     assert final.phase == "ERROR"
     assert final.error is not None
     assert "source_region" in final.error
+    assert "leave the region empty" in final.error
+    final = real.run({"eventlist": "ngc300nicer_bary", "source_region": "physical; circle(1,2,3)"})
+    assert final.error is not None
+    assert "leave the region empty" in final.error
 
 
 def test_every_fits_product_says_what_it_is_and_how_it_was_made(lab: Lab, tmp_path: Path) -> None:
