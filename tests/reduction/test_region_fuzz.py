@@ -118,7 +118,7 @@ def test_the_time_for_an_outline_grows_with_its_vertices() -> None:
 SIGNS = [("", True), ("+", True), ("-", False), ("!", False), ("- ", False)]
 PROPERTIES = [("", None), ("# include=0", False), ("# text={a {b} c} include = 0", False),
               ("#color=red,include=no", False), ("# include=1 width=2", True),
-              ("# text={include=0}", None), ('# tag="include=0"', None)]  # fmt: skip
+              ("# include={0}", False), ("# text={include=0}", None), ('# tag="include=0"', None)]  # fmt: skip
 GLOBALS = [("", None), ("global include=0", False), ("global color=#0f0 include = off select=1", False),
            ("global include=1", True), ("# global include=0", None)]  # fmt: skip
 

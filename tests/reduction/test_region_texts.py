@@ -9,6 +9,7 @@ import re
 import shutil
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 import pytest
 import regions
@@ -303,3 +304,22 @@ def test_the_selection_of_a_spectrum_of_the_sas_is_its_region_table(shared: Path
     (row,) = parse(text.partition(" && ")[2]).on(None).table_rows()
     assert row.shape == tabled["SHAPE"].strip()
     assert (row.x[0], row.y[0], row.r[0]) == pytest.approx((tabled["X"], tabled["Y"], tabled["R"]), rel=1e-7)
+
+
+def test_an_ellipse_of_stcs_turns_from_east_to_north() -> None:
+    wcs = sky_plane(150.0, 2.0)
+    placed = parse("Ellipse ICRS 150 2 0.2 0.02 30").on(wcs)
+    centre = SkyCoord(150, 2, unit="deg")
+    for north_of_east, inside in ((30, True), (-30, False), (210, True), (150, False)):
+        there = centre.directional_offset_by((90 - north_of_east) * u.deg, 0.15 * u.deg)
+        assert placed.contains(*np.atleast_1d(*wcs.world_to_pixel(there))).tolist() == [inside], north_of_east
+
+
+@pytest.mark.parametrize(
+    "other", ["polygon(150.2,2,150.3,2,150.3,2.1)", 'box(150.2,2,60",90",20)', 'annulus(150.2,2,60",90")']
+)
+def test_a_cut_out_of_one_shape_may_stand_beside_another_one(other: str) -> None:
+    far = parse(f'fk5;circle(150,2,90") & !circle(150.01,2,30"); {other}')
+    assert (len(far.include), len(far.exclude)) == (2, 1)
+    near = other.replace("150.2", "150.015").replace("150.3", "150.1")
+    assert "reaches into" in refusal(f'fk5;circle(150,2,90") & !circle(150.01,2,30"); {near}')

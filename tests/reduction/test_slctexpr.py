@@ -186,6 +186,18 @@ def region_file(path: Path, events: EventList, region: PixelRegionSet) -> None:
         with_projection(fits.BinTableHDU.from_columns(columns, name="REGION")).writeto(path)
 
 
+def test_what_was_selected_before_is_still_described(tmp_path: Path) -> None:
+    """The first descriptor too, but none of a table, of a CCD, of a time or of a place, which are described anew."""
+    before = [("RAWX", "10:20"), ("TIME", "1:2"), ("CCDNR", "4"), ("POS(X,Y)", "9"), ("RAWY", "TABLE"), ("PAT_ID", "1")]
+    cards = [(f"DS{part}{n}", pair[i]) for n, pair in enumerate(before, 1) for i, part in enumerate(("TYP", "VAL"))]
+    write(tmp_path / "cut.fits", Epic(rows=2000, cards=tuple(cards)))
+    with open_eventlist(tmp_path / "cut.fits") as events:
+        written = {name: value for name, value, _ in dss.describe(events, choose(events, "0.2 12.0"), None).cards}
+    described = [(written[f"DSTYP{n}"], written.get(f"DSVAL{n}")) for n in range(1, 10) if f"DSTYP{n}" in written]
+    assert described[:2] == [("RAWX", "10:20"), ("PAT_ID", "1")]
+    assert [name for name, _ in described[2:]] == ["CCDNR", "FLAG", "PATTERN", "PI", "TIME"]
+
+
 TABLED = [
     "circle(25921,25921,800)",
     "ellipse(25921,25921,800,300,30)",
