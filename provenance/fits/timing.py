@@ -62,7 +62,7 @@ def read(*headers: Cards) -> TimeOrigin:
 
     Parameters
     ----------
-    headers
+    *headers
         That of the table first, then those that hold for it too, such as the primary one: a keyword is looked up in
         each until one has it, TIMEZERO no further than the reference.
 

@@ -62,7 +62,7 @@ def read_tables(file: FitsFile, clock: Clock, *inherited: Mapping[str, Value]) -
         The file.
     clock
         The clock of the event list.
-    inherited
+    *inherited
         Headers that say what times count from where a table does not; the primary one if none is given.
 
     Returns
