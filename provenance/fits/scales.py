@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from provenance.fits.headers import Cards
+from provenance.fits.headers import Cards, numeral
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,8 +58,8 @@ def keyword_number(headers: Sequence[Cards], keyword: str) -> tuple[float | None
         return None, "is absent"
     if isinstance(value, bool):
         return None, f"is {'T' if value else 'F'}, which is no number"
-    number, odd = (_number(value), f"is the text {value[:20]!r}") if isinstance(value, str) else (float(value), "")
-    if number is None or not math.isfinite(number):
+    number, odd = numeral(value), f"is the text {value[:20]!r}" if isinstance(value, str) else ""
+    if number is None:
         return None, f"is {str(value)[:20]!r}, which is no number"
     return (number, odd) if number > 0 else (None, f"is {number:g}")
 
@@ -103,19 +103,10 @@ def from_column(keyword: str, cells: npt.NDArray[np.generic], size: int) -> Scal
         The factor, not known where no channel has a number above 0.
     """
     if cells.dtype.kind == "S":
-        texts = [_number(text.decode("ascii", "replace")) for text in np.atleast_1d(cells).tolist()]
+        texts = [numeral(text.decode("ascii", "replace")) for text in np.atleast_1d(cells).tolist()]
         cells = np.array([math.nan if number is None else number for number in texts]).reshape(cells.shape)
     values = np.nan_to_num(np.broadcast_to(cells.astype(np.float64), (size,)), nan=0.0, posinf=0.0, neginf=0.0)
     values = np.where(values > 0, values, 0.0)
     if not values.any():
         return Scale(keyword, None, "is 0 in every channel")
     return Scale(keyword, values)
-
-
-def _number(text: str) -> float | None:
-    """Return the finite number that a text is (Fortran's D for the exponent too); None for any other text."""
-    try:
-        number = float(text.strip().upper().replace("D", "E"))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

@@ -30,7 +30,8 @@ _PLACES: Final = {"LOCAL": "LOCAL", "TOPOCENT": "LOCAL", "SATELLIT": "LOCAL", "S
                   "GEOCENTR": "GEOCENTRIC", "GEOCENTE": "GEOCENTRIC", "HELIOCEN": "HELIOCENTRIC",
                   "SOLARSYS": "SOLARSYSTEM", "BARYCENT": "SOLARSYSTEM", "SSB": "SOLARSYSTEM"}  # fmt: skip
 _JD_OF_MJD: Final = 2400000.5
-_DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(\.\d*)?)?Z?")
+DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(\.\d*)?)?Z?")
+"""A date as FITS writes it, in its parts."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def moment(cards: Cards, keyword: str) -> float | None:
 
 def calendar_mjd(text: str) -> float | None:
     """Return a date as FITS writes it as MJD in its own time system; None where it is no date."""
-    match = _DATE.fullmatch(text)
+    match = DATE.fullmatch(text)
     if match is None:
         return None
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])

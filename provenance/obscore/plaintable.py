@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import IO, Any, Final
 
@@ -18,7 +18,7 @@ from astropy.io import fits
 
 from provenance.obscore.columns import Column
 from provenance.obscore.row import ALL_COLUMNS, Value
-from provenance.obscore.table import BATCH, Columns, Row
+from provenance.obscore.table import BATCH, VOTABLE_TYPES, Columns, Row, unit_of, written_in_batches
 
 CSV_MIME: Final = "text/csv"
 TSV_MIME: Final = "text/tab-separated-values"
@@ -52,23 +52,9 @@ def delimited(rows: Iterable[Row], most: int | None, delimiter: str, columns: Co
         The table in UTF-8, piece by piece.
     """
     names = [column.name for column in columns]
-    wanted = islice(iter(rows), most)
-    written = io.StringIO(newline="")
-    writer = (
-        csv.writer(written)
-        if delimiter == ","
-        else csv.writer(written, "excel-tab", quoting=csv.QUOTE_NONE, quotechar=None)
-    )
-    cell = _any_cell if delimiter == "," else _one_line
-    writer.writerow(names)
-    while True:
-        yield written.getvalue().encode()
-        written.seek(0)
-        written.truncate()
-        batch = list(islice(wanted, BATCH))
-        if not batch:
-            return
-        writer.writerows([cell(row.get(name)) for name in names] for row in batch)
+    write = _csv_line if delimiter == "," else _tsv_line
+    yield write(names).encode()
+    yield from written_in_batches(iter(rows), most, lambda row: write([row.get(name) for name in names]))
 
 
 def json_table(rows: Iterable[Row], most: int | None = None, columns: Columns = ALL_COLUMNS) -> Iterator[bytes]:
@@ -128,22 +114,24 @@ def fits_table(rows: Iterable[Row], most: int | None = None, columns: Columns = 
         yield bytes(-count * dtype.itemsize % _BLOCK)
 
 
-def _any_cell(value: Value | None) -> Value | None:
-    """A value as a cell of CSV, which may hold anything."""
-    return value
+def _csv_line(cells: Sequence[Value | None]) -> str:
+    """Cells as a line of CSV, quoted where they must be."""
+    written = io.StringIO(newline="")
+    csv.writer(written).writerow(cells)
+    return written.getvalue()
 
 
-def _one_line(value: Value | None) -> Value | None:
-    """A value as a cell of TSV, which has no quotes."""
-    return " ".join(value.split()) if isinstance(value, str) else value
+def _tsv_line(cells: Sequence[Value | None]) -> str:
+    """Cells as a line of TSV, which has no quotes: blanks stand for their tabs and line ends."""
+    return "\t".join("" if cell is None else " ".join(str(cell).split()) for cell in cells) + "\r\n"
 
 
 def _metadata(column: Column) -> dict[str, str]:
     """What a column is, by the words of VOTable."""
     found = {
         "name": column.name,
-        "datatype": {"INTEGER": "int", "BIGINT": "long", "DOUBLE": "double"}.get(column.adql, "char"),
-        "unit": None if column.unit == "o_unit" else column.unit,
+        "datatype": VOTABLE_TYPES.get(column.adql, "char"),
+        "unit": unit_of(column),
         "ucd": column.ucd,
         "utype": column.utype,
         "description": column.description,
@@ -189,8 +177,8 @@ def _fits_head(columns: Columns, widths: dict[str, int], count: int, row_bytes: 
         header[f"TTYPE{number}"] = (column.name, column.description[:40])
         kind = _NUMBERS.get(column.adql)
         header[f"TFORM{number}"] = kind[0] if kind else f"{widths[column.name]}A"
-        if column.unit not in (None, "o_unit"):
-            header[f"TUNIT{number}"] = column.unit
+        if unit := unit_of(column):
+            header[f"TUNIT{number}"] = unit
         if kind and kind[0] == "K":
             header[f"TNULL{number}"] = _NULL
         if column.ucd:

@@ -23,7 +23,7 @@ BATCH: Final = 100
 """The most rows in one piece."""
 
 _NAMESPACE: Final = "http://www.ivoa.net/xml/VOTable/v1.3"
-_VOTABLE_TYPES: Final = {"INTEGER": "int", "BIGINT": "long", "DOUBLE": "double"}
+VOTABLE_TYPES: Final = {"INTEGER": "int", "BIGINT": "long", "DOUBLE": "double"}
 _ECSV_TYPES: Final = {"INTEGER": "int32", "BIGINT": "int64", "DOUBLE": "float64"}
 _XTYPES: Final = {"TIMESTAMP": "timestamp", "REGION": "adql:REGION"}
 _REFERENCES: Final = {"s_ra": "icrs", "s_dec": "icrs", "s_region": "icrs", "t_min": "tt", "t_max": "tt"}
@@ -66,7 +66,7 @@ def votable(
     left = iter(rows)
     failed: Exception | None = None
     try:
-        yield from _batches(left, most, _votable_row(columns))
+        yield from written_in_batches(left, most, _votable_row(columns))
         status = "OVERFLOW" if most is not None and next(left, None) is not None else ""
     except Exception as error:  # noqa: BLE001 - the document must end whatever it is; it is raised below
         failed, status = error, "ERROR"
@@ -95,11 +95,26 @@ def ecsv(rows: Iterable[Row], most: int | None = None, columns: Columns = ALL_CO
         The document, piece by piece.
     """
     yield _ecsv_head(columns).encode()
-    yield from _batches(iter(rows), most, _ecsv_row(columns))
+    yield from written_in_batches(iter(rows), most, _ecsv_row(columns))
 
 
-def _batches(rows: Iterator[Row], most: int | None, write: Callable[[Row], str]) -> Iterator[bytes]:
-    """The rows as text, at most `BATCH` of them in a piece."""
+def written_in_batches(rows: Iterator[Row], most: int | None, write: Callable[[Row], str]) -> Iterator[bytes]:
+    """Write rows in UTF-8, at most `BATCH` of them in a piece.
+
+    Parameters
+    ----------
+    rows
+        The rows.
+    most
+        The most rows to write; None for all.
+    write
+        The function that writes a row.
+
+    Yields
+    ------
+    bytes
+        The rows, piece by piece.
+    """
     wanted = islice(rows, most)
     while batch := [write(row) for row in islice(wanted, BATCH)]:
         yield "".join(batch).encode()
@@ -134,7 +149,7 @@ def _descriptor(address: str) -> str:
 
 def _field(column: Column) -> str:
     """The FIELD of a column."""
-    kind = _VOTABLE_TYPES.get(column.adql)
+    kind = VOTABLE_TYPES.get(column.adql)
     attributes = {
         "ID": column.name,
         "name": column.name,
@@ -142,7 +157,7 @@ def _field(column: Column) -> str:
         "arraysize": None if kind else "*",
         "xtype": _XTYPES.get(column.adql),
         "ref": _REFERENCES.get(column.name),
-        "unit": _unit(column),
+        "unit": unit_of(column),
         "ucd": column.ucd,
         "utype": column.utype,
     }
@@ -150,8 +165,8 @@ def _field(column: Column) -> str:
     return f"<FIELD {text}><DESCRIPTION>{escape(column.description)}</DESCRIPTION></FIELD>"
 
 
-def _unit(column: Column) -> str | None:
-    """The unit; None for that of another column (o_unit)."""
+def unit_of(column: Column) -> str | None:
+    """The unit of a column; None where it has none, or that of another column (o_unit)."""
     return None if column.unit == "o_unit" else column.unit
 
 
@@ -182,7 +197,7 @@ def _ecsv_head(columns: Columns) -> str:
     for column in columns:
         metadata = {
             "name": column.name,
-            "unit": _unit(column),
+            "unit": unit_of(column),
             "datatype": _ECSV_TYPES.get(column.adql, "string"),
             "description": column.description,
             "meta": {name: value for name, value in (("ucd", column.ucd), ("utype", column.utype)) if value},

@@ -18,7 +18,6 @@ from provenance.obscore.product import Found, Product, one_bin
 from provenance.text.errors import FitsError
 
 _TT_SCALES: Final = frozenset({"TT", "TDB"})  # TDB is never 2 ms away from TT
-_DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(\.\d*)?)?Z?")
 _OLD_DATE: Final = re.compile(r"(\d\d)/(\d\d)/(\d\d)")
 """A day of the 20th century as FITS wrote it until 1999: DD/MM/YY."""
 _MJD_LIMITS: Final = (0.0, 200_000.0)
@@ -145,7 +144,7 @@ def _resolution(product: Product) -> float | None:
 
 def timestamp(text: str) -> str:
     """Write a FITS date as ObsCore has it, YYYY-MM-DDThh:mm:ss; empty when the text is no date."""
-    match = _DATE.fullmatch(text)
+    match = timing.DATE.fullmatch(text)
     if match is None:
         return ""
     year, month, day, *clock = (int(part or 0) for part in match.groups()[:6])

@@ -10,6 +10,8 @@ import pytest
 from astropy.io import fits
 
 from phafiles import CHANNELS, write_ebounds, write_pha, write_pha2
+from provenance.fits import scales
+from provenance.fits.headers import Cards
 from uws_server.previews.cache import Previews, ResultFile
 from uws_server.previews.plot import Plot, make_plot
 
@@ -254,3 +256,12 @@ def test_a_quality_for_all_channels_is_a_keyword(tmp_path: Path) -> None:
     plot = make_plot(write_pha(tmp_path / "a.pha", QUALITY=5), {})
     assert plot.empty
     assert f"{CHANNELS} channels with QUALITY other than 0" in said(plot)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("1000.0", 1000), (" 1.5D3 ", 1500), ("1_000", None), ("inf", None), ("many", None)]
+)
+def test_a_text_is_a_number_where_it_is_one_in_every_header(text: str, number: float | None) -> None:
+    """As the reader of all headers has it, whatever Python takes for a number beside that."""
+    cards = Cards({"EXPOSURE": text})
+    assert scales.keyword_number([cards], "EXPOSURE")[0] == cards.numeral("EXPOSURE") == number
