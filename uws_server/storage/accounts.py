@@ -139,11 +139,13 @@ class AccountStore:
 
     def revoke_all(self, name: str) -> None:
         """Delete all tokens of an account, and its sessions. Raise NotFound if there is no account of that name."""
-        self._change(name, accounts.update().values(token_hash=""))
-        with self._engine.begin() as connection:
-            connection.execute(tokens.delete().where(tokens.c.account == name))
+        others = tokens.delete().where(tokens.c.account == name)
+        self._change(name, accounts.update().values(token_hash=""), others)
 
-    def _change(self, name: str, statement: sa.Update | sa.Delete) -> None:
+    def _change(self, name: str, statement: sa.Update | sa.Delete, *more: sa.Delete) -> None:
+        """Change one account, and what hangs on it, together. Raise NotFound if there is no account of that name."""
         with self._engine.begin() as connection:
+            for each in more:
+                connection.execute(each)
             if connection.execute(statement.where(accounts.c.name == name)).rowcount != 1:
                 raise NotFound(f"no account {name[:64]!r}")
