@@ -33,6 +33,7 @@ from uws_server.errors import ConfigurationError
 from uws_server.execution.observers import Observer
 from uws_server.incoming.callers import address_of
 from uws_server.resources import definitions_folder
+from uws_server.services import job_keys
 from uws_server.services.context import Services
 
 LOG = logging.getLogger(__name__)
@@ -40,9 +41,7 @@ _THREADS = 16
 _OF_ONE_CLIENT = 8
 _BACKLOG = 4096
 _MOST_FILES = 1 << 20
-_QUICK = re.compile(
-    r"/rest/[^/]+/[0-9a-f]{32}(?:-[0-9a-f]{32})?(/phase|/executionduration|/destruction|/quote|/owner)?"
-)
+_QUICK = re.compile(rf"/rest/[^/]+/{job_keys.ADDRESS}(/phase|/executionduration|/destruction|/quote|/owner)?")
 
 
 def serve(config: Config, ready: Callable[[str], None]) -> None:

@@ -153,9 +153,9 @@ class Archive:
 
     def _existing(self, places: Iterable[str]) -> Iterator[ArchiveFile]:
         """Yield the files that still exist, without links that lead out of the folder."""
-        assert self._folder is not None or not places
+        if self._folder is None:
+            return
         for place in places:
-            assert self._folder is not None
             path = self._folder / place
             if path.is_file() and not _leads_out(path, self._folder):
                 yield ArchiveFile(index.id_of(path.name), place, path)

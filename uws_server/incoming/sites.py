@@ -17,7 +17,8 @@ from uws_server.errors import Forbidden
 from uws_server.services.context import Services
 from uws_server.services.rights import is_loopback
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""The methods that only look (RFC 9110, section 9.2.1)."""
 _PORTS = {"http": 80, "https": 443}
 _OF_THIS_MACHINE = (".localhost", ".localdomain", ".local", ".internal", ".test", ".home.arpa")
 """Ends of names that no host on the internet can have."""
@@ -35,7 +36,7 @@ def require_own(services: Services, environ: Mapping[str, Any]) -> None:
         )
     path = str(environ.get("PATH_INFO", ""))
     # a GET at .../sync makes a job; a line end behind it would not keep its route from matching
-    changes = environ["REQUEST_METHOD"] not in _SAFE_METHODS or path.rstrip("\n").endswith("/sync")
+    changes = environ["REQUEST_METHOD"] not in SAFE_METHODS or path.rstrip("\n").endswith("/sync")
     if changes and _is_of_other_site(services, environ):
         raise Forbidden(
             "requests from pages of other sites are refused; if the page was one of this server, its operator has to "

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from uws_server.incoming.sites import SAFE_METHODS
+
 _ALWAYS = re.compile(r"/store/[^/]+/[^/]+|/jdl(?:/.*)?")
 _PUBLIC = re.compile(r"/(?:datalink|obscore|capabilities|availability)")
-_METHODS = "GET, HEAD, OPTIONS"
+_METHODS = ", ".join(sorted(SAFE_METHODS))
 _ASKED = "Range, If-Range, If-None-Match, If-Modified-Since, Accept"
 _EXPOSED = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag"
 _A_DAY = "86400"
@@ -25,7 +27,7 @@ def headers(method: str, path: str, is_public: bool) -> Headers:
 
     `is_public` says that the server is not on a loopback address.
     """
-    if method not in ("GET", "HEAD", "OPTIONS"):
+    if method not in SAFE_METHODS:
         return ()
     if not (_ALWAYS.fullmatch(path) or (is_public and _PUBLIC.fullmatch(path))):
         return ()

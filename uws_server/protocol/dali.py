@@ -22,7 +22,6 @@ RESPONSEFORMAT = "RESPONSEFORMAT"
 """The parameter that names the media type wanted; like all of DALI's, in any case."""
 COMMON = frozenset({"REQUEST", "VERSION", "LANG", "MAXREC", "RUNID", RESPONSEFORMAT})
 """The parameters that a client of DALI may send to any service, which passes over those that mean nothing to it."""
-_SHARE = SHARE.upper()
 VOTABLE_WORDS = ("votable", VOTABLE, "text/xml", "application/xml")
 """The words and media types that ask for a VOTable."""
 Served = TypeVar("Served")
@@ -42,8 +41,9 @@ def require_known(given: Sequence[tuple[str, str]], known: Collection[str], why:
 
     What selects nothing here must not be passed over: the answer would look like the selection. `why` is added.
     """
+    accepted = {*known, *COMMON, SHARE.upper()}
     for name, _ in given:
-        if name.upper() not in (*known, *COMMON, _SHARE):
+        if name.upper() not in accepted:
             reason = f"; {why}" if why else ""
             raise BadRequest(f"{name[:40]}: no such parameter; there are {', '.join(known)}{reason}")
 

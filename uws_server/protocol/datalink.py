@@ -28,8 +28,8 @@ from uws_server.jobs.job import LOG, Job, ParameterValue, Result
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.protocol import dali, linktable
 from uws_server.protocol.linktable import Link, Service
-from uws_server.protocol.resource import JOB
 from uws_server.reruns.service import Reruns
+from uws_server.services import job_keys
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
 from uws_server.services.provenance import ProvenanceReader, Start
@@ -52,7 +52,7 @@ class DataLink:
     def routes(self, app: Bottle) -> None:
         """Add every resource to the application."""
         app.route("/datalink", ["GET", "POST"], self.links)
-        address = f"/rest/<name>/<job_id:re:{JOB}>/rerun/sync"
+        address = f"/rest/<name>/<job_id:re:{job_keys.ADDRESS}>/rerun/sync"
         app.route(address, ["GET", "POST"], self.rerun)
         app.route(address, "HEAD", self.refuse_head)
 

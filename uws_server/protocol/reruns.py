@@ -27,11 +27,12 @@ from uws_server.incoming.rerun_forms import (
 from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import Phase
 from uws_server.protocol.control import phase_command, prefers_page
-from uws_server.protocol.resource import JOB, JobResource
+from uws_server.protocol.resource import JobResource
 from uws_server.reruns.service import Reruns, translate_errors
+from uws_server.services import job_keys
 
 JSON = "application/json"
-_ID = f"<job_id:re:{JOB}>"
+_ID = f"<job_id:re:{job_keys.ADDRESS}>"
 
 
 class Reprocessing(JobResource):

@@ -18,8 +18,6 @@ from uws_server.services.job_service import JobService
 
 XML = "text/xml; charset=UTF-8"
 TEXT = "text/plain; charset=UTF-8"
-JOB = "[0-9a-f]{32}(?:-[0-9a-f]{32})?"
-"""What names a job in an address: its id, and its key where it has one."""
 
 
 class JobResource:

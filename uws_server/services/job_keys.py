@@ -21,6 +21,8 @@ from pathlib import Path
 
 from uws_server.services.rights import Caller
 
+ADDRESS = "[0-9a-f]{32}(?:-[0-9a-f]{32})?"
+"""What names a job in an address, as a pattern: its id, and its key where it has one."""
 _KEY_DIGITS = 32
 _ADDRESS = re.compile(rf"(?<![0-9a-f])([0-9a-f]{{32}})-([0-9a-f]{{{_KEY_DIGITS}}})(?![0-9a-f])")
 _ID_BYTES = 16

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -97,14 +97,13 @@ class JobReader:
         One request made them all: who has the key of one may have those of the others.
         """
         if job.id in self.caller.opened:
-            self.caller = replace(self.caller, opened=self.caller.opened | {other_id})
+            self._give_keys({other_id})
         return self.seen(other_id)
 
     def recall(self, cookie: str) -> None:
         """Give the caller the keys of the jobs that the cookie of a browser remembers."""
         if cookie and self._rights.uses_keys():
-            opened = self.caller.opened | set(self._keys.remembered(cookie))
-            self.caller = replace(self.caller, opened=opened)
+            self._give_keys(self._keys.remembered(cookie))
 
     def remembering(self, cookie: str, job_id: str) -> str | None:
         """Return the text of the cookie that remembers a job beside those of the cookie that came.
@@ -204,6 +203,10 @@ class JobReader:
             LOG.exception("the database does not answer")
             return False
         return True
+
+    def _give_keys(self, ids: Iterable[str]) -> None:
+        """Give the caller the keys of some jobs."""
+        self.caller = replace(self.caller, opened=self.caller.opened.union(ids))
 
     def _job(self, job_id: str, definition: str | None) -> Job:
         job = self._store.get(job_id)

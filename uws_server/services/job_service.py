@@ -97,7 +97,7 @@ class JobService(JobReader):
                 self._files.create(job.id, accepted.placed)
             self._store.add(job)
         if job.owner is None and self._rights.uses_keys():
-            self.caller = replace(self.caller, opened=self.caller.opened | {job.id})
+            self._give_keys({job.id})
         return job
 
     def set_parameters(self, job: Job, values: Mapping[str, Sequence[str]], uploads: Mapping[str, Upload]) -> Job:

@@ -9,7 +9,7 @@ the parameter library what to ask for, is no parameter of the task and is left o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -77,38 +77,37 @@ def _definition(name: str, text: str, lines: dict[str, int]) -> dict[str, Any]:
     if len(rows) > checks.MOST_PARAMETERS + 1:  # one of them may be `mode`
         lines["parameters"] = rows[checks.MOST_PARAMETERS][0]
         raise native.Misfit.at("parameters", f"{len(rows):,} came, at most {checks.MOST_PARAMETERS} are allowed")
-    automatic = _automatic(rows)
-    resolve = _Redirections(rows).resolve
+    cut = [_fields(line) if len(line) <= _LONGEST_LINE else [] for _, line in rows]
+    automatic = _automatic(cut)
+    resolve = _Redirections(cut).resolve
     parameters: list[dict[str, Any]] = []
     problems: list[Problem] = []
-    for number, line in rows:
+    for (number, line), fields in zip(rows, cut, strict=True):
         place = f"parameters[{len(parameters)}]"
         lines[place] = number
         spec: dict[str, Any] = {}
         with native.gathered(problems):
-            spec = _parameter(line, place, automatic, resolve)
+            spec = _parameter(line, fields, place, automatic, resolve)
         if spec.get("name") != "mode":
             parameters.append(spec)
     native.require_none(problems)
     return {**leaves.bare(name), "parameters": parameters}
 
 
-def _automatic(rows: Sequence[tuple[int, str]]) -> str:
+def _automatic(cut: Iterable[Sequence[str]]) -> str:
     """Return what the mode `a` stands for: the value of the parameter `mode`, where there is one."""
-    for _, line in rows:
-        if line.lstrip().startswith("mode"):
-            name, *_, value = (*_fields(line[:_LONGEST_LINE]), "", "", "", "")[:4]
-            if name == "mode" and _MODE.fullmatch(value.lower()):
-                return value.lower().replace("a", "ql")
+    for fields in cut:
+        name, *_, value = (*fields, "", "", "", "")[:4]
+        if name == "mode" and _MODE.fullmatch(value.lower()):
+            return value.lower().replace("a", "ql")
     return "ql"
 
 
 class _Redirections:
     """Follows the values that are those of other parameters."""
 
-    def __init__(self, rows: Sequence[tuple[int, str]]) -> None:
-        fields = (_fields(line) for _, line in rows if len(line) <= _LONGEST_LINE)
-        self._defaults = {name.lower(): rest[2] for name, *rest in fields if len(rest) > 2}
+    def __init__(self, cut: Iterable[Sequence[str]]) -> None:
+        self._defaults = {fields[0].lower(): fields[3] for fields in cut if len(fields) > 3}
 
     def resolve(self, value: str) -> tuple[str, str]:
         """Return the value that one stands for, and '' or a remark, with no value, where this file does not have it."""
@@ -127,11 +126,14 @@ def _says_something(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
-def _parameter(line: str, place: str, automatic: str, resolve: Callable[[str], tuple[str, str]]) -> dict[str, Any]:
-    """Return the parameter of a line, as the native format has it; `resolve` follows redirections."""
+def _parameter(
+    line: str, fields: Sequence[str], place: str, automatic: str, resolve: Callable[[str], tuple[str, str]]
+) -> dict[str, Any]:
+    """Return the parameter of a line, cut into its fields, as the native format has it; `resolve` follows
+    redirections.
+    """
     if len(line) > _LONGEST_LINE:
         raise native.Misfit.at(place, f"a line of {len(line):,} characters came, at most {_LONGEST_LINE:,} are read")
-    fields = _fields(line)
     if len(fields) < 3:
         raise native.Misfit.at(place, f"{line[:80]!r} is not {', '.join(_HEAD)}")
     name, kind, mode, default, low, high, prompt = (*fields, "", "", "", "", "")[:7]

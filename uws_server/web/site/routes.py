@@ -7,6 +7,7 @@ from bottle import Bottle, HTTPResponse, request
 from uws_server.errors import Unauthorized
 from uws_server.incoming.callers import job_service_of
 from uws_server.resources import templates_folder
+from uws_server.services import job_keys
 from uws_server.services.context import Services
 from uws_server.web.definitions.editor import NEW, Editor
 from uws_server.web.definitions.pages import Definitions
@@ -19,10 +20,8 @@ from uws_server.web.jobs.rerun import RerunPage
 from uws_server.web.shared import texts
 from uws_server.web.shared.render import Renderer
 
-_JOB = "[0-9a-f]{32}(?:-[0-9a-f]{32})?"
-"""What names a job in an address: its id, and its key where it has one."""
-_ID = f"<job_id:re:{_JOB}>"
-_OLD_ID = f"<old_id:re:{_JOB}>"
+_ID = f"<job_id:re:{job_keys.ADDRESS}>"
+_OLD_ID = f"<old_id:re:{job_keys.ADDRESS}>"
 _TITLES = {
     400: "The request cannot be understood",
     401: "Who are you?",
