@@ -182,7 +182,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
     "reduction.events": ("reduction.missions", "reduction.errors", "provenance.fits"),
     "reduction.simulate": ("reduction.errors", "provenance.fits"),
     "reduction.regions": ("reduction.errors", "provenance.text"),
-    "reduction.missions": ("reduction.errors",),
+    "reduction.missions": ("reduction.errors", "provenance.fits"),
     "reduction.arguments": ("reduction.errors",),
     "reduction": ("provenance.former_names",),
     "reduction.errors": (),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,6 +59,11 @@ class Column:
         return self.scale != 1.0 or self.zero != 0.0
 
     @property
+    def is_whole(self) -> bool:
+        """Whether values are integers that are stored as they are, or but for a whole TZERO."""
+        return self.dtype.kind in "iu" and self.scale == 1.0 and self.zero.is_integer()
+
+    @property
     def is_number(self) -> bool:
         """Whether a cell is one real number."""
         return self.letter in "BIJKED" and self.repeat == 1
@@ -93,7 +98,7 @@ class Column:
             return bits[:, : self.repeat].astype(np.bool_)
         if not self.scaled:
             return items
-        if items.dtype.kind in "iu" and self.scale == 1.0 and self.zero.is_integer():
+        if self.is_whole:
             return _offset(items, int(self.zero))
         if items.dtype.kind == "c":  # part by part: a complex product makes NaN of both parts where one is
             return (items.astype(np.complex128).view(np.float64) * self.scale).view(np.complex128) + self.zero
@@ -111,22 +116,41 @@ class Column:
             values[~valid] = np.nan
         return values
 
-    def stored_range(self, low: float, high: float) -> tuple[float | int, float | int] | None:
-        """Return the stored numbers, both ends included, whose values lie in low..high; None if there are none.
+    def whole(self, rows: Rows) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+        """Return the values of a column of numbers as integers, shape (n,), and which rows hold one; None for all.
 
-        So a range is tested on a column of numbers as it lies in the file, without scaling it row by row.
+        Scaled numbers and floats are rounded. What stands where there is no value means nothing.
         """
-        if self.scale == 0.0:
-            low, high = (-math.inf, math.inf) if low <= self.zero <= high else (math.inf, -math.inf)
-        elif self.scaled:
-            low, high = sorted(((low - self.zero) / self.scale, (high - self.zero) / self.scale))
-        if self.dtype.kind not in "iu":
-            return (low, high) if low <= high else None
-        limits = np.iinfo(self.dtype)
-        if low > limits.max or high < limits.min or low > high:
-            return None
-        return (max(math.ceil(low), limits.min) if low > limits.min else limits.min,
-                min(math.floor(high), limits.max) if high < limits.max else limits.max)  # fmt: skip
+        if self.is_whole:
+            return self.values(rows), self.valid(rows)
+        numbers = np.rint(self.floats(rows))
+        valid = np.abs(numbers) < 2.0**63
+        return np.where(valid, numbers, 0.0).astype(np.int64), valid
+
+    def between(self, low: float, high: float) -> Callable[[Rows], npt.NDArray[np.bool_]]:
+        """Return a test of rows: low <= value <= high, never for a row without a value.
+
+        Where values are stored as they are, or but for a whole TZERO, stored numbers are compared, so that no row is
+        scaled or copied.
+        """
+        if self.scaled and not self.is_whole:
+            return lambda rows: _within(self.floats(rows), low, high)
+        least: Any = low
+        most: Any = high
+        if self.is_whole:
+            limits, offset = np.iinfo(self.dtype), int(self.zero)
+            least = limits.min if low == -math.inf else max(math.ceil(low) - offset, limits.min)
+            most = limits.max if high == math.inf else min(math.floor(high) - offset, limits.max)
+        if not least <= most:
+            return lambda rows: np.zeros(rows.size, dtype=np.bool_)
+
+        def test(rows: Rows) -> npt.NDArray[np.bool_]:
+            inside = _within(rows[self.field], least, most)
+            if self.null is not None:
+                inside &= rows[self.field] != self.null
+            return inside
+
+        return test
 
 
 def column(cards: Mapping[str, Value], index: int, where: str) -> Column:
@@ -176,6 +200,11 @@ def field_type(column: Column) -> np.dtype[Any]:
         column.letter, column.repeat
     )
     return column.dtype if items == 1 else np.dtype((column.dtype, (items,)))
+
+
+def _within(numbers: npt.NDArray[Any], low: Any, high: Any) -> npt.NDArray[np.bool_]:
+    inside: npt.NDArray[np.bool_] = (numbers >= low) & (numbers <= high)
+    return inside
 
 
 def _offset(items: npt.NDArray[Any], zero: int) -> npt.NDArray[Any]:

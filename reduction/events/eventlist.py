@@ -198,16 +198,13 @@ def _sky(keywords: Header, x: Column | None, y: Column | None) -> WCS | None:
         return None
     wcs = WCS(naxis=2)
     for axis, (column, letter) in enumerate(((x, "X"), (y, "Y"))):
-        kind = keywords.get(f"TCTYP{column.index}")
-        own = isinstance(kind, str) and re.match(r"(RA--|DEC-|.LON|.LAT)", kind) is not None
-        names = [f"TC{part}{column.index}" if own else f"REF{letter}C{part}" for part in ("RPX", "RVL", "DLT")]
-        pixel, value, step = (number(keywords, name) for name in names)
-        kind = kind if own else keywords.get(f"REF{letter}CTYP")
-        if pixel is None or value is None or not step or not isinstance(kind, str):
+        found = _axis(keywords, column, letter)
+        if found is None:
             return None
+        kind, pixel, value, step = found
         # astropy counts pixels from 0, FITS from 1: the reference pixel moves so that column values are pixels.
         wcs.wcs.crpix[axis], wcs.wcs.crval[axis], wcs.wcs.cdelt[axis] = pixel + 1, value, step
-        wcs.wcs.ctype[axis] = kind.strip()
+        wcs.wcs.ctype[axis] = kind
         wcs.wcs.cunit[axis] = "deg"
     frame = str(keywords.get("RADECSYS") or keywords.get("RADESYS") or "").strip().upper()
     equinox = number(keywords, "EQUINOX")
@@ -221,6 +218,25 @@ def _sky(keywords: Header, x: Column | None, y: Column | None) -> WCS | None:
     return wcs if wcs.has_celestial else None
 
 
+def _axis(keywords: Header, column: Column, letter: str) -> tuple[str, float, float, float] | None:
+    """Return type, reference pixel, its value and the step of an axis of the sky; None where one is missing.
+
+    Each is looked up among the column's own keywords, then among REFX or REFY; but where the column has another type
+    than a celestial one, its own are of something else.
+    """
+    kinds = [str(keywords.get(name) or "").strip() for name in (f"TCTYP{column.index}", f"REF{letter}CTYP")]
+    celestial = [kind for kind in kinds if re.match(r"(RA--|DEC-|.LON|.LAT)", kind)]
+    if not celestial:
+        return None
+    forms = [f"REF{letter}C{{}}"] if kinds[0] and kinds[0] not in celestial else [f"TC{{}}{column.index}",
+                                                                                  f"REF{letter}C{{}}"]  # fmt: skip
+    pixel, value, step = (
+        next((found for form in forms if (found := number(keywords, form.format(part))) is not None), None)
+        for part in ("RPX", "RVL", "DLT")
+    )
+    return None if pixel is None or value is None or not step else (celestial[0], pixel, value, step)
+
+
 def _bad_pixels(file: FitsFile, mission: Mission) -> dict[int, BadPixels]:
     """Read the tables BADPIXnn of missions whose CCDs are known; rows of TYPE 0 (nothing wrong) are left out."""
     found: dict[int, BadPixels] = {}
@@ -231,11 +247,13 @@ def _bad_pixels(file: FitsFile, mission: Mission) -> dict[int, BadPixels]:
         if not match or not hdu.is_table:
             continue
         rows, columns = file.read(hdu)
-        numbers = {name: column.values(rows) for name, column in columns.items() if column.is_number}
+        numbers = {name: column.floats(rows) for name, column in columns.items() if column.is_number}
         if not {"RAWX", "RAWY"} <= set(numbers):
             continue
         extent = numbers.get("YEXTENT", np.ones(len(rows)))
         bad = numbers.get("TYPE", np.ones(len(rows))) != 0
+        for values in (numbers["RAWX"], numbers["RAWY"], extent):
+            bad &= np.isfinite(values)
         found[int(match[1])] = BadPixels(*(np.asarray(values[bad], dtype=np.int64) for values in (
             numbers["RAWX"], numbers["RAWY"], extent)))  # fmt: skip
     return found

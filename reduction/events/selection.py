@@ -16,7 +16,7 @@ from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList
 from reduction.events.goodtime import GTI, combine, of_ccd, span, union
 from reduction.events.gti import TabledGTI
-from reduction.missions import HIGHEST_PATTERN, Ranges, parse_patterns
+from reduction.missions import Ranges, parse_patterns
 
 Mask = npt.NDArray[np.bool_]
 
@@ -53,9 +53,9 @@ class Selection:
     def stored_energies(self, events: EventList) -> tuple[float, float]:
         """Return the energy range in values of the energy column, whole numbers where the column has such."""
         low, high = (events.mission.energy_to_value(energy) for energy in self.energy_kev)
-        if events.energy.dtype.kind in "iu":
+        if events.energy.is_whole:
             return float(math.ceil(low - 1e-6)), float(math.floor(high + 1e-6))
-        return low, high
+        return float(f"{low:.10g}"), float(f"{high:.10g}")  # without the last digits of the division
 
 
 def parse_energy(value: str | Sequence[float], parameter: str = "energy") -> tuple[float, float]:
@@ -111,7 +111,7 @@ def choose(
         if pattern.strip().lower() != "default":
             raise ReductionError(f"{events.name} has no column {events.mission.pattern}; write default or all",
                                  "pattern")  # fmt: skip
-        notes.append(f"no column {events.mission.pattern}: no selection of patterns")
+        notes.append(f"no column {events.mission.pattern} of numbers: no selection of patterns")
         patterns = None
     mask, note = _flag_mask(events, flag.strip().lower())
     notes += user_gti.notes if isinstance(user_gti, TabledGTI) else []
@@ -129,7 +129,7 @@ def _flag_mask(events: EventList, word: str) -> tuple[int, list[str]]:
         if word == "strict":
             raise ReductionError(f"events of {events.mission.name} have no flag in {events.name}; write default or "
                                  "none", "flag")  # fmt: skip
-        return 0, []
+        return 0, [f"no column {events.mission.flag} of numbers: no selection of flags"] if events.mission.flag else []
     if word == "default":
         mask, origin = events.mission.flag_mask(events.keywords)
         return mask, [f"flag: (FLAG & {mask:#x}) == 0, from {origin}"]
@@ -245,81 +245,56 @@ def _tests(
     tests: list[Callable[[Rows], Mask]] = []
     boxes = [target.region.bounds for target in targets if target.region]
     if len(boxes) == len(targets) and events.x and events.y:
-        tests.append(_within(events.x, min(box[0] for box in boxes), max(box[1] for box in boxes)))
-        tests.append(_within(events.y, min(box[2] for box in boxes), max(box[3] for box in boxes)))
+        tests.append(events.x.between(min(box[0] for box in boxes), max(box[1] for box in boxes)))
+        tests.append(events.y.between(min(box[2] for box in boxes), max(box[3] for box in boxes)))
     if events.flag and selection.flag_mask:
         tests.append(_unset(events.flag, selection.flag_mask))
     if events.pattern and selection.patterns is not None:
         tests.append(_among(events.pattern, selection.patterns))
-    tests.append(_within(events.energy, *selection.stored_energies(events)))
+    tests.append(events.energy.between(*selection.stored_energies(events)))
     return tests
 
 
-def _within(column: Column, low: float, high: float) -> Callable[[Rows], Mask]:
-    """Return a test low <= value <= high of one column, which looks at stored numbers only."""
-    bounds = column.stored_range(low, high)
-    if bounds is None:
-        return lambda rows: np.zeros(rows.size, dtype=np.bool_)
-    least: Any
-    most: Any
-    least, most = bounds
-    field_name, null = column.field, column.null
+def _unset(column: Column, mask: int) -> Callable[[Rows], Mask]:
+    """Return a test that no bit of the mask is set in the value, whole numbers of any type; a row without one fails."""
+    if mask == ALL_FLAG_BITS:
+        return column.between(0, 0)
+    if column.is_whole and not column.scaled and column.null is None:
+        kind = np.dtype(f">u{column.dtype.itemsize}")
+        bits = kind.newbyteorder("=").type(mask & (2 ** (8 * column.dtype.itemsize) - 1))
+        return lambda rows: np.asarray((rows[column.field].view(kind) & bits) == 0, dtype=np.bool_)
 
     def test(rows: Rows) -> Mask:
-        stored = rows[field_name]
-        mask: Mask = (stored >= least) & (stored <= most)
-        if null is not None:
-            mask &= stored != null
-        return mask
+        numbers, valid = column.whole(rows)
+        unset = np.asarray((numbers.astype(np.int64) & mask) == 0, dtype=np.bool_)
+        return unset if valid is None else unset & valid
 
     return test
-
-
-def _unset(column: Column, mask: int) -> Callable[[Rows], Mask]:
-    """Return a test that no bit of the mask is set in the value, whole numbers of any type."""
-    if column.scaled or column.dtype.kind == "f":
-        return lambda rows: np.asarray((_whole_numbers(column, rows) & mask) == 0, dtype=np.bool_)
-    kind = np.dtype(f">u{column.dtype.itemsize}")
-    bits = kind.newbyteorder("=").type(mask & (2 ** (8 * column.dtype.itemsize) - 1))
-    return lambda rows: np.asarray((rows[column.field].view(kind) & bits) == 0, dtype=np.bool_)
-
-
-def _whole_numbers(column: Column, rows: Rows) -> npt.NDArray[np.int64]:
-    """Return the values of a flag that is scaled or a float, shape (n,); what is no number has no bit set."""
-    values = column.values(rows)
-    if values.dtype.kind == "f":
-        values = np.nan_to_num(values, posinf=0, neginf=0)
-    return values.astype(np.int64)
 
 
 def _among(column: Column, ranges: Ranges) -> Callable[[Rows], Mask]:
-    """Return a test that the value lies in one of the ranges."""
-    if len(ranges) == 1:
-        return _within(column, *ranges[0])
-    none = np.int16(HIGHEST_PATTERN + 1)  # not a plain int: numpy 2.5 refuses one that a byte column cannot hold
-    wanted = np.zeros(none + 1, dtype=np.bool_)
-    for low, high in ranges:
-        wanted[low : high + 1] = True
-
-    def test(rows: Rows) -> Mask:
-        values = column.values(rows)
-        return np.asarray(wanted[np.where((values >= 0) & (values <= HIGHEST_PATTERN), values, none)])
-
-    return test
+    """Return a test that the value, a whole number but for rounding, lies in one of the ranges."""
+    tests = [column.between(low - 0.5, high + 0.5) for low, high in ranges]
+    return lambda rows: np.logical_or.reduce([test(rows) for test in tests])
 
 
 def _inside(events: EventList, region: Region, rows: Rows) -> Mask:
-    """Tell which rows lie in the region exactly."""
+    """Tell which rows lie in the region exactly; a row without a position lies nowhere."""
     assert events.x is not None and events.y is not None
-    return region.contains(events.x.values(rows), events.y.values(rows))
+    x, y = events.x.floats(rows), events.y.floats(rows)
+    inside = np.isfinite(x) & np.isfinite(y)
+    inside[inside] = region.contains(x[inside], y[inside])
+    return inside
 
 
 def _count(events: EventList, selection: Selection, target: Target, tally: Tally, rows: Rows) -> None:
     """Apply the good times to rows of a region, then count them by channel and by CCD."""
-    times = np.asarray(events.time.values(rows), dtype=np.float64)
-    ccds = events.ccd.values(rows) if events.ccd else None
+    times = events.time.floats(rows)
+    ccds, on_ccd = events.ccd.whole(rows) if events.ccd else (None, None)
     known = np.isfinite(times)
     good = known & _in_good_time(selection, times, ccds)
+    if on_ccd is not None:
+        good &= on_ccd
     tally.no_time += int(rows.size - np.count_nonzero(known))
     tally.bad_time += int(np.count_nonzero(known) - np.count_nonzero(good))
     if not good.any():
@@ -331,14 +306,23 @@ def _count(events: EventList, selection: Selection, target: Target, tally: Tally
     times = times[good]
     tally.selected += int(kept.size)
     tally.first_s, tally.last_s = min(tally.first_s, float(times.min())), max(tally.last_s, float(times.max()))
-    mission = events.mission
-    channels = np.floor_divide(events.channel.values(kept), mission.channel_divisor).astype(np.int64)
-    channels -= mission.first_channel
+    channels = _channels(events, kept)
     on = (channels >= 0) & (channels < tally.counts.size)
     tally.off_channels += int(kept.size - np.count_nonzero(on))
     tally.counts += np.bincount(channels[on], minlength=tally.counts.size)
     if target.sink:
         target.sink(kept)
+
+
+def _channels(events: EventList, rows: Rows) -> npt.NDArray[np.int64]:
+    """Return the place of each row among the channels of the mission, -1 for one without a channel."""
+    column, mission = events.channel, events.mission
+    if column.is_whole and column.null is None:
+        channels: npt.NDArray[np.int64] = np.floor_divide(column.values(rows), mission.channel_divisor).astype(np.int64)
+        return channels - mission.first_channel
+    numbers = np.floor(column.floats(rows) / mission.channel_divisor + 1e-9) - mission.first_channel
+    on = (numbers >= 0) & (numbers <= mission.last_channel)
+    return np.where(on, numbers, -1.0).astype(np.int64)
 
 
 def _in_good_time(selection: Selection, times: npt.NDArray[np.float64], ccds: npt.NDArray[Any] | None) -> Mask:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from provenance.fits.headers import numeral
 
 Header = Mapping[str, Any]
 """Keywords and their values: an astropy header, or a plain dictionary."""
@@ -133,12 +134,5 @@ class Mission:
 
 
 def number(header: Header, key: str) -> float | None:
-    """Return the finite number of a keyword, None if there is none."""
-    value = header.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:  # a whole number of more than 300 digits
-        return None
-    return found if math.isfinite(found) else None
+    """Return the finite number of a keyword, also one that is written as text; None if there is none."""
+    return numeral(header.get(key))

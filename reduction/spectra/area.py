@@ -91,11 +91,7 @@ class Sampler:
         columns = [events.x, events.y]
         if events.ccd and events.rawx and events.rawy and events.mission.detector:
             columns += [events.ccd, events.rawx, events.rawy]
-        part = np.stack([column.values(sample).astype(np.float64) for column in columns])
-        for column in (events.x, events.y):
-            valid = column.valid(sample)
-            if valid is not None:
-                part[0, ~valid] = np.nan
+        part = np.stack([column.floats(sample) for column in columns])
         self._parts.append(part[:, np.isfinite(part).all(axis=0)])
 
     @property

@@ -306,19 +306,27 @@ def compare(ours: np.ndarray, theirs: np.ndarray, column: bintable.Column) -> No
         assert np.allclose(ours.ravel(), theirs.ravel(), rtol=1e-6, atol=1e-6, equal_nan=True)
 
 
-@given(st.integers(-300, 300), st.integers(0, 300), st.sampled_from([(1.0, 0.0), (0.5, 3.0), (-2.0, 7.5), (0.0, 4.0)]),
-       st.sampled_from("BIED"))  # fmt: skip
-def test_a_range_of_stored_numbers_is_that_of_values(
+@given(st.integers(-300, 300), st.integers(0, 300), st.sampled_from(
+    [(1.0, 0.0), (0.5, 3.0), (-2.0, 7.5), (0.0, 4.0), (0.1, 0.0), (1.0, 7.0), (1.0, -128.0)]), st.sampled_from("BIED"))
+def test_a_range_of_values_is_that_of_every_row(
     low: int, length: int, scaling: tuple[float, float], letter: str
 ) -> None:
     cards: dict[str, Any] = {"TFORM1": letter, "TSCAL1": scaling[0], "TZERO1": scaling[1]}
     column = bintable.columns.column(cards, 1, "table")
     rows = np.arange(0, 256, dtype=TYPES[letter]).view([("c1", TYPES[letter])])
-    bounds = column.stored_range(low, low + length)
-    stored = rows["c1"]
-    ours = np.zeros(256, dtype=bool) if bounds is None else (stored >= bounds[0]) & (stored <= bounds[1])
     values = column.values(rows)
-    assert ours.tolist() == ((values >= low) & (values <= low + length)).tolist()
+    assert column.between(low, low + length)(rows).tolist() == ((values >= low) & (values <= low + length)).tolist()
+    assert column.between(float("-inf"), float("inf"))(rows).all()
+
+
+def test_a_range_of_unsigned_numbers_of_64_bits_is_exact() -> None:
+    """Less 2**63 as floats, neighbours within 1024 are one."""
+    column = bintable.columns.column({"TFORM1": "K", "TZERO1": float(2**63)}, 1, "table")
+    values = np.array([0, 199, 200, 4000, 4001, 2**53 + 1], dtype=np.uint64)
+    rows = (values ^ np.uint64(2**63)).view(np.int64).astype(">i8").view([("c1", ">i8")])
+    assert column.between(200, 4000)(rows).tolist() == [False, False, True, True, False, False]
+    assert column.between(199.5, 4000.5)(rows).tolist() == [False, False, True, True, False, False]
+    assert column.between(5, 4)(rows).tolist() == [False] * 6
 
 
 def test_null_integers_are_no_numbers(tmp_path: Path) -> None:
@@ -401,7 +409,9 @@ def use_everything(path: Path) -> None:
                     rows = found.read(stream)
                     for column in found.columns.values():
                         column.values(rows)
-                        column.stored_range(-1.0, 1.0)
+                        if column.is_number:
+                            column.between(-1.0, 1.0)(rows)
+                            column.whole(rows)
                 except FitsError as error:
                     assert str(error)
             if gtitables.is_gti(hdu):
