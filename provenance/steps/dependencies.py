@@ -103,9 +103,9 @@ def place_of(number: int) -> str:
 
 
 def label(steps: Sequence[Step], number: int) -> str:
-    """Return a step in words: its number and its task."""
+    """Return a step in words: its number, counted from 1, and its task."""
     task = steps[number].extra.get("task")
-    return f"step {number} ({task[:64]})" if isinstance(task, str) else f"step {number}"
+    return f"step {number + 1} ({task[:64]})" if isinstance(task, str) else f"step {number + 1}"
 
 
 def _without_repeats(steps: Sequence[Step]) -> tuple[list[str], list[int]]:

@@ -136,7 +136,7 @@ def target(steps: Sequence[Step], wanted: str | None) -> int:
             return number
         names |= made
     known = ", ".join(sorted(names)[:10]) or "none"
-    raise StepsError(f"{text[:80]!r} is neither a step (0 to {len(steps) - 1}) nor an output; outputs are {known}",
+    raise StepsError(f"{text[:80]!r} is neither the number of a step nor an output; outputs are {known}",
                      "target")
 
 
@@ -306,7 +306,8 @@ def _meant(
     numbered = _NUMBERED.fullmatch(key)
     number, name = (int(numbered[1]), numbered[2]) if numbered else (None, key)
     if number is not None and number not in known:
-        raise StepsError(f"step {number} is not run, so nothing of it can be set; steps {_listed(known)} are", key[:80])
+        labels = " and ".join(label(steps, one) for one in list(known)[:10])
+        raise StepsError(f"that step is not run, so nothing of it can be set; what is run: {labels}", key[:80])
     where = known if number is None else {number: known[number]}
     found = named.get((number, name.casefold()), ())
     by_step = {field.step for field in found}
@@ -364,7 +365,3 @@ def _step(steps: Sequence[Step], number: int) -> Step:
     if not 0 <= number < len(steps):
         raise StepsError(f"there is no such step; the list has {len(steps)}, counted from 0", place_of(number))
     return steps[number]
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    return ", ".join(str(number) for number in numbers)

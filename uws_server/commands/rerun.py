@@ -5,21 +5,23 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from provenance import steps, votags
-from provenance.steps import Step, rerun
-from provenance.text.errors import ProvenanceError
+from provenance.steps import Step, numbering, rerun
+from provenance.text.errors import ProvenanceError, StepsError
 from uws_server.client import ENDED, ClientError, Credentials, RemoteResult, ask, download, refusal
 from uws_server.commands.run import add_server, credentials, credentials_for, given, make_folder, server_address
 
 _TIMEOUT_S = 600
 """The server may read much of its archive before it answers."""
 _EVERY_S = 0.2
+_Changes = TypeVar("_Changes")
 
 
 def add(commands: Any) -> None:
@@ -33,10 +35,10 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="a FITS file with VO-TAGS, or a step list in JSON")
     parser.add_argument("changes", nargs="*", metavar="KEY=VALUE",
-                        help="a new value; 0.KEY is the parameter of step 0; KEY=@FILE uploads an input")  # fmt: skip
+                        help="a new value; 2.KEY is the parameter of step 2; KEY=@FILE uploads an input")  # fmt: skip
     add_server(parser, "where it is run")
     parser.add_argument("--from", dest="first", type=int, metavar="STEP",
-                        help="run this step (counted from 0) and all that depend on it again")  # fmt: skip
+                        help="run this step (counted from 1) and all that depend on it again")  # fmt: skip
     parser.add_argument("--target", help="the step or output that is wanted (default: the last step)")
     parser.add_argument("--download", type=Path, metavar="DIR", help="fetch what was made into this folder")
     parser.add_argument("--accept-changed-input", action="store_true",
@@ -52,9 +54,8 @@ def run(options: argparse.Namespace) -> int:
         show(listed)
         return 0
     values, files = given(options.changes)
-    accept = "yes" if options.accept_changed_input else None
-    asked = {"target": options.target, "from": options.first, "accept_changed": accept}
-    sent = {name: str(value) for name, value in asked.items() if value is not None}
+    sent = _asked(options, len(listed))
+    values, files = _for_programs(values, listed), _for_programs(files, listed)
     who = credentials(options.account, options.token_file)
     if options.download is not None:
         make_folder(options.download)
@@ -88,12 +89,34 @@ def read(path: Path) -> tuple[Step, ...]:
 
 def show(listed: tuple[Step, ...]) -> None:
     """Print the steps: their inputs and parameters, and which of them are editable or locked."""
-    for number, step in enumerate(listed):
+    for number, step in enumerate(listed, start=1):
         print(f"step {number}: {step.extra.get('task', '?')} {step.extra.get('version', '')}".rstrip())
-        for field in rerun.fields(listed, number):
+        for field in rerun.fields(listed, number - 1):
             kind = "input" if field.is_file else "     "
             mark = "may be changed" if field.editable else "locked"
             print(f"  {kind} {field.name} = {field.text!r} ({mark})")
+
+
+def _asked(options: argparse.Namespace, count: int) -> dict[str, str]:
+    """Return what is asked beside changes, as the server counts. Raise ClientError for a step that there is not."""
+    target, first = options.target, options.first
+    try:
+        if first is not None:
+            first = numbering.number_for_programs(first, count)
+        if target is not None and re.fullmatch(r"\d{1,6}", target.strip()):
+            target = numbering.number_for_programs(int(target), count)
+    except StepsError as error:
+        raise ClientError(str(error)) from error
+    asked = {"target": target, "from": first, "accept_changed": "yes" if options.accept_changed_input else None}
+    return {name: str(value) for name, value in asked.items() if value is not None}
+
+
+def _for_programs(changes: Mapping[str, _Changes], listed: tuple[Step, ...]) -> dict[str, _Changes]:
+    """Return changes by name, as the server counts the steps. Raise ClientError for a step that there is not."""
+    try:
+        return {numbering.key_for_programs(name, len(listed)): change for name, change in changes.items()}
+    except StepsError as error:
+        raise ClientError(str(error)) from error
 
 
 def _post(
@@ -109,7 +132,8 @@ def _post(
         content = [("provenance", ("provenance.json", steps.dump(listed).encode())), *opened]
         answer = ask("POST", f"{server}/reprocessing", who, _TIMEOUT_S, data=values, files=content)
     if answer.status_code != 303:
-        raise ClientError(answer.text.strip()[:2000] or f"{server} answered {answer.status_code}")
+        text = numbering.message_for_people(answer.text.strip()[:2000], listed)
+        raise ClientError(text or f"{server} answered {answer.status_code}")
     return answer.headers["Location"]
 
 
@@ -131,9 +155,10 @@ def _follow(address: str, who: Credentials) -> dict[str, Any]:
 def _download(address: str, jobs: list[dict[str, Any]], folder: Path, who: Credentials) -> list[Path]:
     """Fetch the products: those of the last job into the folder, those of each earlier job into a folder below it."""
     fetched = []
+    numbers = {job["id"]: number for number, job in enumerate(jobs, start=1)}
     for output in _json(f"{address}/preview", who)["outputs"]:
         last = output["job"] == jobs[-1]["id"]
-        place = folder if last else folder / f"{[job['id'] for job in jobs].index(output['job'])}-{output['job'][:8]}"
+        place = folder if last else folder / f"{numbers[output['job']]}-{output['job'][:8]}"
         place.mkdir(parents=True, exist_ok=True)
         result = RemoteResult(output["name"], output["url"], output["size"])
         fetched.append(download(result, place, credentials_for(result.url, address, who)))

@@ -227,11 +227,11 @@ def test_a_parameter_is_changed_and_the_rest_kept(
     ("change", "status", "words"),
     [
         ({"eventlist": "other"}, 403, "the input eventlist is locked"),
-        ({"enrgy": "1 2"}, 400, "enrgy: no such parameter of step 0 (spectrum)"),
+        ({"enrgy": "1 2"}, 400, "enrgy: no such parameter of step 1 (spectrum)"),
         ({"energy": "12 1"}, 400, "energy: "),
         ({"from": "3"}, 400, "provenance[3]: there is no such step; the list has 1"),
         ({"from": "x"}, 400, "from: 'x' came"),
-        ({"target": "nothing.fits"}, 400, "target: 'nothing.fits' is neither a step"),
+        ({"target": "nothing.fits"}, 400, "target: 'nothing.fits' is neither the number of a step"),
         ({"accept_changed": "perhaps"}, 400, "accept_changed: 'perhaps' came; yes or no"),
         ({"PHASE": "ABORT"}, 400, "PHASE"),
     ],
@@ -692,7 +692,7 @@ def test_only_what_may_be_seen_is_run_again_and_the_new_jobs_are_the_callers(tmp
 
 def test_the_command_lists_what_may_be_changed(spectrum: tuple[JobState, dict[str, Path]]) -> None:
     said = command("rerun", str(spectrum[1]["source_spectrum"]), "--list").stdout
-    assert said.startswith("step 0: spectrum 1.0\n")
+    assert said.startswith("step 1: spectrum 1.0\n")
     assert "  input eventlist = " in said
     assert " (locked)\n" in said
     assert "        energy = '0.2 12" in said.replace("       energy", "        energy")
@@ -713,6 +713,41 @@ def test_the_command_changes_and_refuses(lab: Lab, spectrum: tuple[JobState, dic
     assert (refused.returncode, "the input eventlist is locked" in refused.stderr) == (2, True)
     other = command("rerun", product, f"eventlist=@{product}", "--server", lab.url)
     assert (other.returncode, "(uploaded) is not the file that was used" in other.stderr) == (2, True)
+
+
+def test_people_count_steps_from_one(lab: Lab, note: Path, tmp_path: Path) -> None:
+    listed = steps_of(lab, *chain(lab, note, tmp_path))
+    made_again = command("rerun", *written(tmp_path, listed), "1.text=other", "--from", "1", "--server", lab.url,
+                         "--download", str(tmp_path / "new"))  # fmt: skip
+    assert made_again.returncode == 0, made_again.stderr
+    assert (tmp_path / "new" / "copy.txt").read_text() == note.read_text() + "other\ntwo\n"
+    assert [path.name[:2] for path in (tmp_path / "new").iterdir() if path.is_dir()] == ["1-"]
+    shown = command("rerun", *written(tmp_path, listed), "--list").stdout
+    assert [line for line in shown.splitlines() if line.startswith("step")] == ["step 1: append 1", "step 2: append 1"]
+    for more, sentence in (
+        (["0.text=x"], "there is no step 0; the list has 2, counted from 1"),
+        (["--from", "3"], "there is no step 3; the list has 2, counted from 1"),
+        (["--target", "0"], "there is no step 0"),
+        (["text=x", "--from", "1"], "several steps have it: write 1.text or 2.text"),
+        (["1.texd=x", "--from", "1"], "no such parameter of step 1 (append)"),
+        (["2.mode=x"], "the parameter mode is locked"),
+    ):
+        refused = command("rerun", *written(tmp_path, listed), *more, "--server", lab.url)
+        assert (refused.returncode, sentence in refused.stderr) == (2, True), (more, refused.stderr)
+    page = visit(f"{lab.url}/rerun").send("/rerun", files={"provenance": Path(written(tmp_path, listed)[0]),
+                                                           "file": Path(written(tmp_path, listed)[0])})  # fmt: skip
+    assert [legend.text_content().split(":")[0] for legend in page.all("//ol//legend")] == ["Step 1", "Step 2"]
+    assert page.all("//select[@id='from']/option[@value='0']")[0].text_content().startswith("step 1 (append)")
+    wrong = page.send("/rerun", {"0.fail": "perhaps", "from": "0", "_do": "run"})
+    assert "1.fail" in wrong.text("//*[@id='summary']")
+    assert "0.fail" not in wrong.text()
+
+
+def written(folder: Path, listed: list[Any]) -> list[str]:
+    """The file of a step list, as the arguments of a command begin."""
+    path = folder / "list.json"
+    path.write_text(json.dumps({"provenance": listed}))
+    return [str(path)]
 
 
 def test_the_comparison_shows_what_differs_and_what_does_not(

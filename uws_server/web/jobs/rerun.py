@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from bottle import HTTPResponse, request
 
 from provenance import steps
-from provenance.steps import rerun
+from provenance.steps import numbering, rerun
 from provenance.steps.rerun import Field
 from uws_server.errors import BadRequest, Forbidden, NotFound
 from uws_server.incoming import forms
@@ -111,7 +111,7 @@ class RerunPage(Page):
     def _ask(self, status: int = 200, problems: Sequence[str] = ()) -> HTTPResponse:
         """Return the form that asks for a file."""
         most = self.services.config.server.max_upload
-        return self.render.page("rerun.html", status, source=None, problems=problems, max_upload=most)
+        return self.render.page("rerun.html", status, source=None, problems=problems, for_people=str, max_upload=most)
 
     def _rerun_request(self, source: RerunSource, form: Form) -> RerunRequest:
         """Return the rerun request of the page's form: the values that differ from those recorded."""
@@ -144,6 +144,7 @@ class RerunPage(Page):
             may_run_again=job is not None and self._has_form(job),
             views=[(view, list(self._rows(view, form, problems))) for view in views],
             problems=problems,
+            for_people=lambda text: numbering.message_for_people(text, source.steps),
             changed=[found for view in views for found in view.found.values() if found and _may_differ(found)],
             first=(form.values.get("from") or [""])[-1],
             run_id=(form.values.get("RUNID") or [""])[-1],
