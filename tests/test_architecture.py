@@ -136,7 +136,13 @@ HOUSE: dict[str, tuple[str, ...]] = {
     ),
     "uws_server.storage": ("uws_server.jobs.formats", "uws_server.jobs"),
     "uws_server.archive": (),
-    "uws_server.previews": ("reduction.events", "reduction.missions", "reduction.errors", "provenance.fits"),
+    "uws_server.previews": (
+        "reduction.events",
+        "reduction.regions",
+        "reduction.missions",
+        "reduction.errors",
+        "provenance.fits",
+    ),
     # values, and what stands alone
     "uws_server.jobs.formats": ("uws_server.jobs", "provenance.text"),
     "uws_server.jobs": (),

@@ -13,19 +13,24 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from provenance.fits.hdus import OPENING, Hdu
 from provenance.fits.pha import is_spectrum
 from reduction.errors import ReductionError
 from reduction.events.fitsfile import scan
-from uws_server.previews import svg
+from uws_server.previews import curve, curveplot, svg
+from uws_server.previews.curve import Curve
 from uws_server.previews.plot import Plot, make_plot, plot_json
 from uws_server.previews.spectra import NoPreview
 
-LOG = logging.getLogger(__name__)
-Kind = Literal["spectrum", "events", "image", "table", "text", "votable", "other"]
+if TYPE_CHECKING:
+    from uws_server.previews.sky import SkyView
 
+LOG = logging.getLogger(__name__)
+Kind = Literal["spectrum", "lightcurve", "events", "image", "table", "text", "votable", "other"]
+
+_ON_SKY = frozenset({"events", "image"})
 _TEXT_BYTES = 4096
 _TEXT_LINES = 12
 _SLOW_S = 3.0
@@ -42,11 +47,12 @@ class ResultFile:
 
 @dataclass(frozen=True)
 class Preview:
-    """The kind of a file and its plot or first lines; `reason` says why there is no picture."""
+    """The kind of a file and its plot, its light curve or its first lines; `reason` says why there is no picture."""
 
     kind: Kind
     text: str = ""
     plot: Plot | None = None
+    curve: Curve | None = None
     reason: str = ""
 
 
@@ -75,11 +81,20 @@ class Previews:
         return found
 
     def plot_picture(self, file: ResultFile) -> Drawing:
-        """Return the plot of a spectrum as SVG."""
+        """Return the plot of a spectrum or a light curve, or the sky in a file with its coordinates, as SVG."""
+        preview = self.look(file)
+        if preview.kind in _ON_SKY:
+            return self._one_by_one(file, "sky plot", lambda: _sky_plot(file))
+        if preview.curve is not None:
+            curve = preview.curve
+            return self._drawn(file, "plot", lambda: curveplot.draw(curve))
         return self._drawn(file, "plot", lambda: svg.draw(self._plot(file)))
 
     def thumbnail(self, file: ResultFile) -> Drawing:
-        """Return the plot of a spectrum as a small SVG."""
+        """Return the plot of a spectrum or a light curve as a small SVG."""
+        curve = self.look(file).curve
+        if curve is not None:
+            return self._drawn(file, "thumbnail", lambda: curveplot.draw_thumbnail(curve))
         return self._drawn(file, "thumbnail", lambda: svg.draw_thumbnail(self._plot(file)))
 
     def plot_data(self, file: ResultFile) -> Drawing:
@@ -87,13 +102,19 @@ class Previews:
         return self._drawn(file, "data", lambda: json.dumps(plot_json(self._plot(file))), "application/json")
 
     def sky_picture(self, file: ResultFile) -> Drawing:
-        """Return the sky in an event list or an image as PNG; one is drawn at a time, as it may take seconds."""
-        found = self._known(file, "sky")
+        """Return the sky in an event list or an image as PNG, without coordinates."""
+        return self._one_by_one(file, "sky", lambda: _sky(file).raster.png(), "image/png")
+
+    def _one_by_one(
+        self, file: ResultFile, what: str, draw: Callable[[], str | bytes], mime: str = "image/svg+xml"
+    ) -> Drawing:
+        """Return a picture of the sky; one is drawn at a time, as it may take seconds."""
+        found = self._known(file, what)
         if found is not None:
             assert isinstance(found, Drawing)
             return found
         with self._large:
-            return self._drawn(file, "sky", lambda: _sky(file.path), "image/png")
+            return self._drawn(file, what, draw, mime)
 
     def _plot(self, file: ResultFile) -> Plot:
         preview = self.look(file)
@@ -161,11 +182,16 @@ def _look_at_fits(file: ResultFile) -> Preview:
         except NoPreview as error:
             preview = Preview("table", reason=str(error))
     elif any(hdu.name in ("EVENTS", "STDEVT") for hdu in hdus):
-        preview = Preview("events")
+        preview = Preview("events", reason=_why_no_sky(file.path))
+    elif (curve_hdu := next((hdu for hdu in hdus if curve.is_curve(hdu)), None)) is not None:
+        try:
+            preview = Preview("lightcurve", curve=curve.read(file.path, curve_hdu, hdus[0]))
+        except NoPreview as error:
+            preview = Preview("table", reason=str(error))
     elif _first_image(hdus) is not None:
         preview = Preview("image")
     else:
-        preview = Preview("table", reason="a FITS table that is neither a spectrum nor an event list")
+        preview = Preview("table", reason="a FITS table that is no spectrum, light curve or event list")
     if time.monotonic() - began > _SLOW_S:
         LOG.warning("looking at %s took %.1f s", file.path, time.monotonic() - began)
     return preview
@@ -182,19 +208,36 @@ def _look_at_text(head: bytes) -> Preview:
     return Preview("text", text="\n".join(lines[:_TEXT_LINES]) + ("\n…" if more else ""))
 
 
-def _sky(path: Path) -> bytes:
+def _why_no_sky(path: Path) -> str:
+    """Return why an event list has no picture of the sky; empty where it has one."""
+    from reduction.events.eventlist import open_eventlist  # projections are not loaded before there is such a file
+
+    try:
+        with open_eventlist(path) as events:
+            return "" if events.x and events.y else f"{events.mission.name} has no sky positions"
+    except ReductionError as error:
+        return str(error)
+
+
+def _sky_plot(file: ResultFile) -> str:
+    from uws_server.previews import skyplot
+
+    return skyplot.draw(_sky(file))
+
+
+def _sky(file: ResultFile) -> SkyView:
     from uws_server.previews import sky  # not before a picture is drawn: coordinates and projections take 18 MiB
 
     try:
-        hdus = scan(path, "").hdus
+        hdus = scan(file.path, "").hdus
     except (OSError, ReductionError) as error:
         raise NoPreview(str(error)) from error
     if any(hdu.name in ("EVENTS", "STDEVT") for hdu in hdus):
-        return sky.picture_of_events(path)
+        return sky.view_of_events(file.path, file.beside)
     image = _first_image(hdus)
     if image is None:
         raise NoPreview("the file has no image and no events")
-    return sky.picture_of_image(path, image)
+    return sky.view_of_image(file.path, image, file.beside)
 
 
 def _first_image(hdus: tuple[Hdu, ...]) -> Hdu | None:
@@ -208,4 +251,5 @@ def _weight(made: Preview | Drawing) -> int:
     if isinstance(made, Drawing):
         return len(made.data) + 500
     points = sum(len(series.points.rate) for series in made.plot.series) if made.plot else 0
+    points += sum(len(series.rate) for series in made.curve.series) if made.curve else 0
     return 2000 + len(made.text) + 40 * points

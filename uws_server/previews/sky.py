@@ -1,17 +1,19 @@
-"""Pictures of the sky: an event list binned in X and Y, or a FITS image, as a small PNG. Imports the libraries only.
+"""The sky in a file as numbers to draw: an event list counted in bins of X and Y, or a FITS image. Imports libraries.
 
-Event lists are read in chunks, images row by row; the PNG and its colours are made here.
+Event lists are read in chunks, images row by row. The regions beside the file, or in it, are in the picture, which is
+cut so that they are seen as a whole.
 """
 
 from __future__ import annotations
 
-import struct
-import zlib
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
+from astropy.io import fits
+from astropy.wcs import WCS
 
 from provenance.fits import FitsError
 from provenance.fits.columns import Column
@@ -20,25 +22,55 @@ from provenance.fits.image import Image, image
 from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList, open_eventlist
 from reduction.missions import number
-from uws_server.previews.spectra import Floats, NoPreview
+from uws_server.previews import marks
+from uws_server.previews.marks import Mark
+from uws_server.previews.raster import Floats, Raster
+from uws_server.previews.spectra import NoPreview
 
 MOST_ROWS = 60_000_000
 MOST_PIXELS = 100_000_000
 LARGEST_SIDE = 400
 _SMALLEST_SIDE = 64
+_MARGIN = 0.15
+"""What is left around a region, in parts of its size."""
 
 
-def picture_of_events(path: Path) -> bytes:
-    """Return a PNG of an event list, counted in square bins of its X and Y columns; X to the right, Y upwards."""
+@dataclass(frozen=True)
+class SkyView:
+    """A picture of the sky before it is drawn.
+
+    `low` is the lower left corner and `step` the size of a cell, in pixels of the plane, X and Y; `wcs` maps pixels
+    that count from 0 to the sky, None where that is not known. `measure` is what a cell holds, `words` what there is
+    to see.
+    """
+
+    title: str
+    raster: Raster
+    low: tuple[float, float]
+    step: tuple[float, float]
+    wcs: WCS | None
+    measure: str
+    words: str
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in pixels of the plane."""
+        rows, columns = self.raster.values.shape
+        return columns * self.step[0], rows * self.step[1]
+
+
+def view_of_events(path: Path, beside: Mapping[str, Path]) -> SkyView:
+    """Return an event list counted in square bins of its X and Y columns; X to the right, Y upwards."""
     try:
         with open_eventlist(path) as events:
-            return _draw_events(events)
+            return _events_view(events, beside)
     except (OSError, ReductionError) as error:
         raise NoPreview(str(error)) from error
 
 
-def picture_of_image(path: Path, hdu: Hdu) -> bytes:
-    """A PNG of the image of an HDU, its pixels averaged in square blocks where it is large."""
+def view_of_image(path: Path, hdu: Hdu, beside: Mapping[str, Path]) -> SkyView:
+    """Return the image of an HDU, its pixels averaged in square blocks where it is large."""
     try:
         found = image(hdu)
         _require_drawable(found)
@@ -54,26 +86,62 @@ def picture_of_image(path: Path, hdu: Hdu) -> bytes:
         raise NoPreview(str(error)) from error
     except OSError as error:
         raise NoPreview(f"the image cannot be read: {error.strerror}") from error
-    return _png(np.array(rows))
+    raster, wcs = Raster(np.array(rows)), _image_wcs(hdu)
+    unit = str(hdu.cards.get("BUNIT") or "").strip()[:30]
+    joined = f", mean of {block} × {block} pixels" if block > 1 else ""
+    on_sky = [(role, region) for role, region in marks.read_files(beside) if wcs and region.centre_and_radius()]
+    return SkyView(path.name, raster, (-0.5, -0.5), (float(across), float(min(block, found.height))), wcs,
+                   f"{unit or 'Value'}{joined}", f"an image of {found.width} × {found.height} pixels",
+                   marks.project(on_sky, wcs))  # fmt: skip
 
 
-def _draw_events(events: EventList) -> bytes:
+def _require_sky(events: EventList) -> tuple[Column, Column]:
+    """Return the columns X and Y. Raise NoPreview for a list that has none, or too many rows."""
     if events.x is None or events.y is None:
         raise NoPreview(f"{events.mission.name} has no sky positions")
     if events.nrows > MOST_ROWS:
         raise NoPreview(f"{events.nrows:,} events are too many for a picture made while you wait")
-    low, high, count = _extent(events, events.x, events.y)
-    if not count:
+    return events.x, events.y
+
+
+def _events_view(events: EventList, beside: Mapping[str, Path]) -> SkyView:
+    x, y = _require_sky(events)
+    low, high, count = _extent(events, x, y)
+    drawn = marks.project(marks.read_files(beside), events.wcs) or marks.of_tables(events.path, events.hdus)
+    if not count and not drawn:
         raise NoPreview("no event has a position")
+    low, high = _around(low, high, drawn)
     side = int(np.clip(2 * np.sqrt(count), _SMALLEST_SIDE, LARGEST_SIDE))
     step = max(float((high - low).max()) / side, 1.0)
-    shape = np.maximum(np.ceil((high - low + 1) / step), 1).astype(int)
+    shape = np.maximum(np.ceil((high - low) / step), 1).astype(int)
     binned = np.zeros(shape[0] * shape[1])
-    for x, y in _positions(events, events.x, events.y):
-        column, row = ((x - low[0]) / step).astype(int), ((y - low[1]) / step).astype(int)
+    for along_x, along_y in _positions(events, x, y):
+        column, row = np.floor((along_x - low[0]) / step), np.floor((along_y - low[1]) / step)
         inside = (column >= 0) & (column < shape[0]) & (row >= 0) & (row < shape[1])
-        binned += np.bincount((row * shape[0] + column)[inside], minlength=binned.size)
-    return _png(binned.reshape(shape[1], shape[0]))
+        cells = (row * shape[0] + column)[inside].astype(np.int64)
+        binned += np.bincount(cells, minlength=binned.size)
+    return SkyView(events.path.name, Raster(binned.reshape(shape[1], shape[0])), (float(low[0]), float(low[1])),
+                   (step, step), events.wcs, f"Counts in bins of {_bin_size(events.wcs, step)}",
+                   f"{count:,} events", drawn)  # fmt: skip
+
+
+def _around(low: Floats, high: Floats, drawn: tuple[Mark, ...]) -> tuple[Floats, Floats]:
+    """Return the corners of a picture that holds the pixels from `low` to `high`, and the regions with a margin."""
+    low, high = low - 0.5, high + 0.5
+    if drawn:
+        corners = np.concatenate([mark.corners for mark in drawn], axis=1)
+        first, last = corners.min(axis=1), corners.max(axis=1)
+        margin = _MARGIN * float((last - first).max())
+        low, high = np.minimum(low, first - margin), np.maximum(high, last + margin)
+    middle, size = (low + high) / 2, np.maximum(high - low, float((high - low).max()) / 3)
+    return middle - size / 2, middle + size / 2
+
+
+def _bin_size(wcs: WCS | None, step: float) -> str:
+    """Return the side of a bin in words."""
+    if wcs is None:
+        return f"{step:.3g} pixels"
+    return f"{step * abs(float(wcs.wcs.cdelt[1])) * 3600:.2g}″"
 
 
 def _extent(events: EventList, x: Column, y: Column) -> tuple[Floats, Floats, int]:
@@ -102,67 +170,18 @@ def _positions(events: EventList, x: Column, y: Column) -> Iterator[tuple[Floats
         yield axes[0][keep], axes[1][keep]
 
 
+def _image_wcs(hdu: Hdu) -> WCS | None:
+    """Return the projection of an image; None where its header has none that is understood."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wcs = WCS(fits.Header.fromstring(hdu.header.decode("latin-1")), naxis=2)
+            return wcs if wcs.has_celestial and np.isfinite(wcs.wcs_pix2world([[0.0, 0.0]], 0)).all() else None
+    except Exception:  # noqa: BLE001  whatever a header does to the library, the picture is drawn without a sky
+        return None
+
+
 def _require_drawable(found: Image) -> None:
     """Raise NoPreview for an image that would take too long to draw."""
     if found.width * found.height > MOST_PIXELS:
         raise NoPreview(f"{found.width} × {found.height} pixels are too many for a picture made while you wait")
-
-
-def _png(values: Floats) -> bytes:
-    """Return the values in colour, first row at the bottom, as an indexed PNG (RFC 2083)."""
-    height, width = values.shape
-    lines = np.zeros((height, width + 1), dtype=np.uint8)  # each line begins with its filter, 0 for none
-    lines[:, 1:] = _stretch(values)[::-1]
-    return b"".join(
-        (
-            b"\x89PNG\r\n\x1a\n",
-            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
-            _chunk(b"PLTE", _colours()),
-            _chunk(b"IDAT", zlib.compress(lines.tobytes(), 6)),
-            _chunk(b"IEND", b""),
-        )
-    )
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def _stretch(values: Floats) -> npt.NDArray[np.uint8]:
-    """Scale values to 0 to 255, logarithmically: the typical lit pixel is 1, so that single counts are visible."""
-    finite = np.where(np.isfinite(values), values, 0.0)
-    finite = np.maximum(finite, 0.0)
-    lit = finite[finite > 0]
-    if not lit.size:
-        return np.zeros(values.shape, dtype=np.uint8)
-    logs = np.log1p(finite / np.median(lit))
-    return np.asarray(np.round(255 * logs / logs.max()), dtype=np.uint8)
-
-
-def _colours() -> bytes:
-    """Return 256 colours from night blue over violet and orange to pale yellow, their lightness rising evenly.
-
-    Made in OKLab (B. Ottosson, 2020), so that equal steps look equal, also to readers who see few colours.
-    """
-    share = np.linspace(0, 1, 256)
-    light = 0.13 + 0.84 * share
-    hue = np.radians(np.interp(share, [0, 0.35, 0.7, 1], [265, 320, 410, 465]))
-    chroma = 0.045 + 0.125 * np.sin(np.pi * share**0.8)
-    a, b = chroma * np.cos(hue), chroma * np.sin(hue)
-    cones = np.stack(
-        [
-            light + 0.3963377774 * a + 0.2158037573 * b,
-            light - 0.1055613458 * a - 0.0638541728 * b,
-            light - 0.0894841775 * a - 1.2914855480 * b,
-        ]
-    )
-    to_rgb = np.array(
-        [
-            [4.0767416621, -3.3077115913, 0.2309699292],
-            [-1.2684380046, 2.6097574011, -0.3413193965],
-            [-0.0041960863, -0.7034186147, 1.7076147010],
-        ]
-    )
-    linear = np.clip(to_rgb @ cones**3, 0, 1)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.round(255 * encoded).astype(np.uint8).T.tobytes()

@@ -17,10 +17,12 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 84, 18, 34, 58
 THUMB_WIDTH, THUMB_HEIGHT = 144, 84
 
 _STYLE = """
+.paper{fill:#fff}
 text{font:13px system-ui,sans-serif;fill:#46525b}
 .frame{fill:none;stroke:#9aa6ae}.grid{stroke:#e4e8eb}.minor{stroke:#9aa6ae}
 .s0{stroke:#0b6b8c;fill:#0b6b8c}.s1{stroke:#a8642a;fill:none}
-@media (prefers-color-scheme:dark){text{fill:#aab6be}.frame,.minor{stroke:#56636c}.grid{stroke:#29333a}
+@media (prefers-color-scheme:dark){.paper{fill:#171f24}text{fill:#aab6be}
+.frame,.minor{stroke:#56636c}.grid{stroke:#29333a}
 .s0{stroke:#66c2e0;fill:#66c2e0}.s1{stroke:#e0a067}}
 """
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -76,7 +78,7 @@ def draw(plot: Plot) -> str:
         *(_points(series, number, x, y, 2.2) for number, series in enumerate(plot.series)),
         *_key(plot),
     ]
-    return _document(WIDTH, HEIGHT, f"Spectrum {plot.title}", plot.summary(), parts)
+    return document(WIDTH, HEIGHT, f"Spectrum {plot.title}", plot.summary(), parts)
 
 
 def draw_thumbnail(plot: Plot) -> str:
@@ -86,13 +88,13 @@ def draw_thumbnail(plot: Plot) -> str:
     x, y = _axes(plot, 4, THUMB_WIDTH - 4, 4, THUMB_HEIGHT - 4)
     frame = f'<rect class="frame" x=".5" y=".5" width="{THUMB_WIDTH - 1}" height="{THUMB_HEIGHT - 1}"/>'
     parts = [frame, *(_points(series, number, x, y, 1) for number, series in enumerate(plot.series))]
-    return _document(THUMB_WIDTH, THUMB_HEIGHT, f"Spectrum {plot.title}", plot.summary(), parts)
+    return document(THUMB_WIDTH, THUMB_HEIGHT, f"Spectrum {plot.title}", plot.summary(), parts)
 
 
 def say(sentence: str, width: int = WIDTH, height: int = 60) -> str:
     """Draw a sentence, for a file that has no picture."""
     text = f'<text x="8" y="{height / 2 + 4}">{escape(sentence[:110])}</text>'
-    return _document(width, height, "No preview", sentence, [text])
+    return document(width, height, "No preview", sentence, [text])
 
 
 def _axes(plot: Plot, left: float, right: float, top: float, bottom: float) -> tuple[_Axis, _Axis]:
@@ -165,9 +167,28 @@ def _key(plot: Plot) -> Iterator[str]:
             yield f'<path class="s1" d="M{right - 3} {at - 3}h6v6h-6z"/>'
 
 
-def _document(width: int, height: int, title: str, description: str, parts: list[str]) -> str:
+def document(width: int, height: int, title: str, description: str, parts: list[str], style: str = "") -> str:
+    """Return a drawing with its title and its description, which say what it shows to who does not see it.
+
+    Parameters
+    ----------
+    width, height
+        Its size.
+    title, description
+        What it is, and what there is to see.
+    parts
+        Its elements.
+    style
+        Rules beside those of every drawing.
+
+    Returns
+    -------
+    str
+        The SVG document.
+    """
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" aria-labelledby="title description"><title id="title">{escape(title)}</title>'
-        f'<desc id="description">{escape(description)}</desc><style>{_STYLE}</style>{"".join(parts)}</svg>'
+        f'<desc id="description">{escape(description)}</desc><style>{_STYLE}{style}</style>'
+        f'<rect class="paper" width="{width}" height="{height}"/>{"".join(parts)}</svg>'
     )

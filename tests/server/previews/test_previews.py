@@ -159,7 +159,8 @@ def test_events_become_a_picture_with_the_source_where_it_is(shared: Path) -> No
     ("place", "kind"),
     [
         ("xmm_coma8/PN_image.fits", "image"),
-        ("xmm_coma8/PN_rate.fits", "table"),
+        ("xmm_coma8/PN_rate.fits", "lightcurve"),
+        ("erosita/LightCurve_bexvar.fits", "lightcurve"),
         ("nicer/ngc300nicer_bary.evt", "events"),
         ("nustar_b1937/dummy_orb.fits.gz", "other"),
         ("regions/0401040101.reg", "text"),
@@ -237,7 +238,9 @@ def test_a_table_with_vo_tags_is_no_image(tmp_path: Path) -> None:
     tags = fits.TableHDU.from_columns([fits.Column("TAGS", "A40", array=["{}"])], name="VO-TAGS")
     curve = fits.BinTableHDU.from_columns(columns, name="RATE")
     fits.HDUList([fits.PrimaryHDU(), curve, tags]).writeto(tmp_path / "lightcurve.fits")
-    assert Previews().look(product(tmp_path / "lightcurve.fits")).kind == "table"
+    assert Previews().look(product(tmp_path / "lightcurve.fits")).kind == "lightcurve"
+    curve.name = "SOMETHING"
+    curve.columns.change_name("RATE", "TEMPERATURE")
     fits.HDUList([fits.PrimaryHDU(), curve, tags, fits.ImageHDU(np.ones((4, 6)))]).writeto(tmp_path / "both.fits")
     assert Previews().look(product(tmp_path / "both.fits")).kind == "image"
     assert png_size(Previews().sky_picture(product(tmp_path / "both.fits")).data) == (6, 4)

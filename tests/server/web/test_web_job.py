@@ -180,7 +180,10 @@ def test_previews_have_types_and_tags(spectrum: Page) -> None:
         again = requests.get(f"{spectrum.url}/{place}", headers={"If-None-Match": tag}, timeout=300)
         assert (again.status_code, again.content) == (304, b"")
         assert "sandbox" in response.headers["Content-Security-Policy"]
-    assert "the file is no spectrum" in fetch(spectrum, "preview/events.svg").text
+    assert "the file is no spectrum" in fetch(spectrum, "preview/regions.svg").text
+    sky = fetch(spectrum, "preview/events.svg")
+    assert "source region" in sky.text
+    assert "img-src data:" in sky.headers["Content-Security-Policy"], "the pixels of a drawing opened by itself"
     assert fetch(spectrum, "preview/nothing.svg").status_code == 404
 
 

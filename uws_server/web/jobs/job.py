@@ -33,6 +33,7 @@ _JOB_ID = re.compile(r"(?<=/)[0-9a-f]{32}(?=/results/)")
 _RUNNABLE = frozenset({Phase.PENDING, Phase.HELD})
 _MTYPES = {
     "spectrum": "table.load.fits",
+    "lightcurve": "table.load.fits",
     "events": "table.load.fits",
     "table": "table.load.fits",
     "image": "image.load.fits",
@@ -198,11 +199,12 @@ class JobPage(Page):
             file = files.get(result.name)
             preview = self.pictures.previews.look(file) if file else Preview("other", reason="the file is gone")
             picture = large = ""
-            if preview.kind == "spectrum":
+            if preview.kind in ("spectrum", "lightcurve"):
                 picture = self.render.link("jobs", job.id, "thumbnail", f"{result.name}.svg")
                 large = self.render.link("jobs", job.id, "preview", f"{result.name}.svg")
-            elif preview.kind in ("events", "image"):
-                picture = large = self.render.link("jobs", job.id, "preview", f"{result.name}.png")
+            elif preview.kind in ("events", "image") and not preview.reason:
+                picture = self.render.link("jobs", job.id, "preview", f"{result.name}.png")
+                large = self.render.link("jobs", job.id, "preview", f"{result.name}.svg")
             rows.append(
                 ResultRow(
                     result,

@@ -18,8 +18,8 @@ from uws_server.web.jobs import archives
 from uws_server.web.jobs.archives import Member
 from uws_server.web.shared.page import Page
 
-DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""The policy for a drawing opened by itself: its own style sheet and nothing else."""
+DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+"""The policy for a drawing opened by itself: its own style sheet, the pixels in it, and nothing else."""
 _ARCHIVES = {
     "tar": ("application/x-tar", archives.tar_size, archives.tar),
     "zip": ("application/zip", archives.zip_size, archives.zipped),

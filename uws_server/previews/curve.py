@@ -1,0 +1,249 @@
+"""Reads light curves for a plot: rates or counts against time, with errors and gaps. Imports the libraries only.
+
+A light curve is a table that says so (HDUCLAS1), or one with a column of times beside one of rates or counts; names of
+columns are those of OGIP/93-003 and of what Chandra, eROSITA, Kepler and others write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from provenance.fits import FitsError, bintable
+from provenance.fits.columns import Column, Rows
+from provenance.fits.hdus import Hdu
+from reduction.events.clock import Clock
+from reduction.missions import number
+from uws_server.previews.spectra import NoPreview
+
+Floats = npt.NDArray[np.float64]
+
+MOST_BINS = 1500
+"""The most bins that are drawn; more are joined."""
+
+MOST_SERIES = 4
+LEAST_EXPOSED = 0.1
+"""Bins whose FRACEXP is lower are left out: their rates are a few counts divided by next to nothing."""
+
+_TIMES = ("TIME", "TIME_BIN", "BARYTIME", "MJD")
+_RATES = (("RATE", ("ERROR", "RATE_ERR", "ERR_RATE", "STAT_ERR")), ("NET_RATE", ("ERR_RATE", "NET_RATE_ERR")),
+          ("COUNT_RATE", ("COUNT_RATE_ERR", "ERROR")), ("RATE1", ("ERROR1",)), ("FLUX", ("FLUX_ERR", "ERROR")),
+          ("PDCSAP_FLUX", ("PDCSAP_FLUX_ERR",)), ("SAP_FLUX", ("SAP_FLUX_ERR",)))  # fmt: skip
+_COUNTS = (("COUNTS", ("ERROR", "STAT_ERR", "COUNTS_ERR")), ("NET_COUNTS", ("NET_ERR",)))
+_SECONDS = {"": 1.0, "S": 1.0, "SEC": 1.0, "SECOND": 1.0, "SECONDS": 1.0, "D": 86400.0, "DAY": 86400.0, "DAYS": 86400.0}
+_GAP = 1.6
+"""Bins farther apart than so many of the usual distance have a gap between them."""
+
+
+@dataclass(frozen=True)
+class CurveSeries:
+    """Rates of one band, shape (n,), NaN where there is none; `error` is None where the file has none."""
+
+    label: str
+    rate: Floats
+    error: Floats | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A light curve: the middles of its bins in seconds from the first, shape (n,), and their width.
+
+    `gaps` are from the end of a bin to the start of the next one that holds something, in seconds. `bins` is how many
+    the file has: more than MOST_BINS are joined.
+    """
+
+    title: str
+    time_s: Floats
+    width_s: float
+    series: tuple[CurveSeries, ...]
+    gaps: tuple[tuple[float, float], ...]
+    y_label: str
+    start: str
+    bins: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def length_s(self) -> float:
+        """Return the time from the start of the first bin to the end of the last."""
+        return float(self.time_s[-1] - self.time_s[0]) + self.width_s
+
+    def summary(self) -> str:
+        """Return what the plot shows, in words."""
+        parts = []
+        for series in self.series:
+            known = series.rate[np.isfinite(series.rate)]
+            named = f"{series.label}: " if series.label else ""
+            parts.append(f"{named}{known.min():.3g} to {known.max():.3g}, mean {known.mean():.3g}")
+        gaps = f"{len(self.gaps)} gap{'s' if len(self.gaps) != 1 else ''}" if self.gaps else "no gaps"
+        return (f"{self.y_label} in {self.bins:,} bins over {self.length_s:,.0f} s from {self.start}, {gaps}. "
+                f"{'; '.join(parts)}.")  # fmt: skip
+
+
+def is_curve(hdu: Hdu) -> bool:
+    """Tell whether a table is a light curve."""
+    if not hdu.is_table:
+        return False
+    names = {str(value).strip().upper() for key, value in hdu.cards.items() if key.startswith("TTYPE")}
+    has_times = bool(names & set(_TIMES))
+    kind = str(hdu.cards.get("HDUCLAS1") or "").strip().upper()
+    if kind:
+        return kind == "LIGHTCURVE" and has_times
+    is_named = hdu.name.startswith(("RATE", "LIGHTCURVE", "LC")) or hdu.name == "LIGHT CURVE"
+    return has_times and (any(name in names for name, _ in _RATES) or (is_named and "COUNTS" in names))
+
+
+def read(path: Path, hdu: Hdu, primary: Hdu) -> Curve:
+    """Read a light curve; the keywords of the primary header hold where the table has none. Raise NoPreview."""
+    try:
+        table = bintable.table(hdu, path.name)
+        with path.open("rb") as stream:
+            rows = table.read(stream)
+    except (OSError, FitsError) as error:
+        raise NoPreview(str(error)) from error
+    header = {**primary.cards, **{key: value for key, value in hdu.cards.items() if value is not None}}
+    return _curve(path.name, header, table.columns, rows)
+
+
+def _curve(title: str, header: Mapping[str, Any], columns: Mapping[str, Column], rows: Rows) -> Curve:
+    time = next((columns[name] for name in _TIMES if name in columns and columns[name].is_number), None)
+    if time is None:
+        raise NoPreview("the light curve has no column TIME of numbers")
+    second = _second(header, time)
+    times = time.floats(rows) * second
+    values, errors, is_rate = _values(columns, rows)
+    width = _widths(header, columns, rows, second)
+    notes = []
+    if not is_rate and width is not None:
+        values, errors, is_rate = values / width[:, None], None if errors is None else errors / width[:, None], True
+        notes.append("counts divided by the width of each bin")
+    usable, more = _usable(columns, rows)
+    known = np.isfinite(times) & usable & np.isfinite(values).any(axis=1)
+    if not known.any():
+        raise NoPreview("no bin of the light curve has a time and a rate")
+    order = np.flatnonzero(known)[np.argsort(times[known], kind="stable")]
+    first, usual = float(times[order[0]]), _usual(times[order], width)
+    ordered, kept = times[order] - first, values[order]
+    kept_errors = None if errors is None else errors[order]
+    gaps = _gaps(ordered, usual)
+    ordered, kept, kept_errors = _joined(ordered, kept, kept_errors, usual)
+    if len(ordered) < len(order):
+        notes.append(f"{len(order):,} bins are joined to {len(ordered):,} for this plot")
+    return Curve(title, ordered, usual, tuple(_series(kept, kept_errors)), gaps,
+                 _label(columns, is_rate), _start(header, first, second), len(rows), (*notes, *more))  # fmt: skip
+
+
+def _second(header: Mapping[str, Any], time: Column) -> float:
+    """Return how many seconds a unit of time is. Raise NoPreview for a unit that is not known."""
+    unit = (time.unit or str(header.get("TIMEUNIT") or "")).strip()
+    if time.name.upper() == "MJD" or unit.upper().startswith(("BJD", "JD", "MJD")):
+        return 86400.0
+    if unit.upper() not in _SECONDS:
+        raise NoPreview(f"the light curve has times in {unit[:20]!r}; s and d are drawn")
+    return _SECONDS[unit.upper()]
+
+
+def _values(columns: Mapping[str, Column], rows: Rows) -> tuple[Floats, Floats | None, bool]:
+    """Return rates or counts, shape (n, bands), their errors if there are any, and whether they are rates."""
+    for choices, is_rate in ((_RATES, True), (_COUNTS, False)):
+        for name, error_names in choices:
+            values = _bands(columns.get(name), rows)
+            if values is not None:
+                errors = (_bands(columns.get(error), rows) for error in error_names)
+                found = next((error for error in errors if error is not None and error.shape == values.shape), None)
+                return values, found, is_rate
+    raise NoPreview("the light curve has no column RATE or COUNTS of numbers")
+
+
+def _bands(column: Column | None, rows: Rows) -> Floats | None:
+    """Return the numbers of a column, shape (n, bands), the first few bands; None without numbers."""
+    if column is None or column.letter not in "BIJKED" or column.repeat < 1:
+        return None
+    return column.floats(rows).reshape(len(rows), -1)[:, :MOST_SERIES]
+
+
+def _widths(header: Mapping[str, Any], columns: Mapping[str, Column], rows: Rows, second: float) -> Floats | None:
+    """Return the width of each bin in seconds, shape (n,); None where it is not given."""
+    column = columns.get("TIMEDEL")
+    if column is not None and column.is_number:
+        widths = column.floats(rows) * second
+    elif (width := number(header, "TIMEDEL")) is not None:
+        widths = np.full(len(rows), width * second)
+    else:
+        return None
+    return widths if len(rows) and np.all(widths > 0) else None
+
+
+def _usable(columns: Mapping[str, Column], rows: Rows) -> tuple[npt.NDArray[np.bool_], list[str]]:
+    """Return which bins were exposed for long enough, shape (n,), and a note about the others."""
+    exposed = _bands(columns.get("FRACEXP"), rows)
+    if exposed is None:
+        return np.ones(len(rows), dtype=np.bool_), []
+    usable = np.nan_to_num(exposed).max(axis=1) >= LEAST_EXPOSED
+    left_out = int(np.count_nonzero(~usable & (np.nan_to_num(exposed).max(axis=1) > 0)))
+    return usable, [f"{left_out:,} bins with FRACEXP below {LEAST_EXPOSED:g} are left out"] if left_out else []
+
+
+def _usual(times: Floats, width: Floats | None) -> float:
+    """Return the usual width of a bin: that of the file, else the usual distance of two."""
+    if width is not None:
+        return float(np.median(width))
+    apart = np.diff(times)
+    apart = apart[apart > 0]
+    return float(np.median(apart)) if apart.size else 1.0
+
+
+def _gaps(times: Floats, width: float) -> tuple[tuple[float, float], ...]:
+    """Return where bins are missing: the end of a bin and the start of the next one, seconds."""
+    apart = np.diff(times)
+    usual = max(width, float(np.median(apart))) if apart.size else width
+    return tuple((float(times[i] + width / 2), float(times[i + 1] - width / 2))
+                 for i in np.flatnonzero(apart > _GAP * usual))  # fmt: skip
+
+
+def _joined(times: Floats, values: Floats, errors: Floats | None, width: float) -> tuple[Floats, Floats, Floats | None]:
+    """Join neighbouring bins, never across a gap, until at most about MOST_BINS are left: mean times and rates."""
+    together = -(-len(times) // MOST_BINS)
+    if together == 1:
+        return times, values, errors
+    part = np.concatenate(([0], np.cumsum(np.diff(times) > _GAP * width)))
+    within = np.arange(len(times)) - np.searchsorted(part, part)
+    begins = np.flatnonzero(within % together == 0)
+    held = np.diff(np.append(begins, len(times)))
+    known = np.isfinite(values)
+    numbers = np.add.reduceat(known, begins)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.add.reduceat(np.where(known, values, 0.0), begins) / numbers
+        if errors is not None:
+            errors = np.sqrt(np.add.reduceat(np.where(known, np.nan_to_num(errors) ** 2, 0.0), begins)) / numbers
+    return np.add.reduceat(times, begins) / held, means, errors
+
+
+def _series(values: Floats, errors: Floats | None) -> Iterable[CurveSeries]:
+    """Yield a series for each band that has rates."""
+    bands = values.shape[1]
+    for band in range(bands):
+        if np.isfinite(values[:, band]).any():
+            label = f"band {band + 1}" if bands > 1 else ""
+            yield CurveSeries(label, values[:, band], None if errors is None else np.abs(errors[:, band]))
+
+
+def _label(columns: Mapping[str, Column], is_rate: bool) -> str:
+    names = [name for choices in (_RATES, _COUNTS) for name, _ in choices if name in columns]
+    unit = columns[names[0]].unit.strip()[:20]
+    if names[0].endswith("FLUX"):
+        return f"Flux ({unit})" if unit else "Flux"
+    return "Counts / s" if is_rate else "Counts per bin"
+
+
+def _start(header: Mapping[str, Any], first: float, second: float) -> str:
+    """Return when the first bin is: MJD, else the time in the file."""
+    clock = Clock.of(header)
+    if clock.day is None:
+        return f"time {first / second:,.1f} {'s' if second == 1 else 'd'}"
+    day = clock.day + (clock.fraction + (first + clock.zero_s) / 86400.0)
+    return f"MJD {day:.5f}{f' ({clock.system})' if clock.system else ''}"
