@@ -128,11 +128,6 @@ class Job:
         by_file = (result for result in self.results if result.file_name == name)
         return next((result for result in self.results if result.name == name), None) or next(by_file, None)
 
-    @property
-    def main_result(self) -> Result | None:
-        """Return the result called `result`, else the first that the script made, else the log; None for none."""
-        return self.result(MAIN) or next(iter(sorted(self.results, key=lambda result: result.name == LOG)), None)
-
     def elapsed(self, now: datetime) -> float | None:
         """Return the seconds since the job started (until it ended), or None before it starts."""
         return elapsed(self.started, self.ended, now)

@@ -37,7 +37,7 @@ class Contents(JobResource):
 
     def parameters(self, name: str, job_id: str) -> HTTPResponse:
         """GET the parameters as XML."""
-        job = self.job_service.job(job_id, name)
+        job = self.job_service.bare(job_id, name)
         return xml_answer(uws_xml.parameters_document(job, self.url(job), self.share))
 
     def parameter(self, name: str, job_id: str, parameter: str) -> HTTPResponse:
@@ -66,7 +66,7 @@ class Contents(JobResource):
 
     def value(self, name: str, job_id: str, parameter: str) -> tuple[Job, str, ParameterValue]:
         """Return the job, and name and value of one of its parameters, named in any case. Raise NotFound."""
-        job = self.job_service.job(job_id, name)
+        job = self.job_service.bare(job_id, name)
         key = next((key for key in job.parameters if key.lower() == parameter.lower()), None)
         if key is None:
             raise NotFound(f"job {job.id} has no parameter {parameter[:64]!r}")
@@ -74,7 +74,7 @@ class Contents(JobResource):
 
     def put_parameter(self, name: str, job_id: str, parameter: str) -> HTTPResponse:
         """PUT a value in place of all earlier ones: the body itself, as text or as a file, whichever the type takes."""
-        job = self.job_service.job(job_id, name)
+        job = self.job_service.bare(job_id, name)
         spec = self.job_service.definitions.of(job).definition.parameter(parameter)
         if spec is None:
             raise NotFound(f"{name} has no parameter {parameter[:64]!r}")
@@ -93,13 +93,15 @@ class Contents(JobResource):
 
     def result(self, name: str, job_id: str, result: str) -> HTTPResponse:
         """GET the file of a result itself."""
-        job = self.job_service.job(job_id, name)
-        found = job.result(result)
-        if found is None and result == MAIN and (main := job.main_result) is not None:
+        job = self.job_service.bare(job_id, name)
+        found = self.job_service.results.named(job, result)
+        if found is None and result == MAIN and (main := self.job_service.results.main(job)) is not None:
             # DALI 1.1, section 2.1.1: clients look for the one result of a job at results/result
             return HTTPResponse("", 303, {"Location": f"{self.url(job)}/results/{main.name}{self.share}"})
         if found is None:
-            names = ", ".join(item.name for item in job.results) or "none yet"
+            page = self.job_service.results.page(job)
+            more = f" and {page.total - len(page.results)} more" if page.following else ""
+            names = (", ".join(item.name for item in page.results) or "none yet") + more
             raise NotFound(f"job {job.id} has no result {result[:64]!r}; there are {names}")
         return send(self.job_service.result_path(job, found), found.mime, found.sha256)
 
@@ -110,7 +112,7 @@ class Contents(JobResource):
 
     def log(self, name: str, job_id: str, log: str) -> HTTPResponse:
         """GET what the script printed."""
-        job = self.job_service.job(job_id, name)
+        job = self.job_service.bare(job_id, name)
         return HTTPResponse(_whole_log(self.job_service, job, f"{log}.log"), 200, {"Content-Type": TEXT})
 
 

@@ -1,13 +1,16 @@
 """DataLink 1.1 for results and jobs, /datalink?ID=, and the service it describes, which runs a job again.
 
 ID may come several times: the id of a result or a job, an address of one, a publisher DID. What cannot be linked is a
-row with an error, as the standard says. Imports the services, provenance and the documents (`linktable`).
+row with an error, as the standard says. MAXREC (DALI) asks for so many rows; without it a job of very many results has
+rows for the first hundred and one for the list of all, and the table says OVERFLOW. Imports the services, provenance
+and the documents (`linktable`).
 
     GET /rest/{job}/{id}/rerun/sync?key=value      runs the job again with other values: 303 to the end of the new job
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +23,7 @@ from provenance.graph.model import ProvenanceGraph
 from provenance.graph.traversal import Direction
 from provenance.steps import recording
 from provenance.text.errors import ProvenanceError
-from uws_server.errors import NotFound, ServerError
+from uws_server.errors import BadRequest, NotFound, ServerError
 from uws_server.incoming import forms
 from uws_server.incoming.callers import job_service_of
 from uws_server.incoming.rerun_forms import read_rerun_request
@@ -31,10 +34,13 @@ from uws_server.protocol.linktable import Link, Service
 from uws_server.reruns.service import Reruns
 from uws_server.services import job_keys
 from uws_server.services.context import Services
+from uws_server.services.job_results import MOST_SHOWN, ResultPage
 from uws_server.services.job_service import JobService
 from uws_server.services.provenance import ProvenanceReader, Start
 
 _MOST_IDS = 100
+_MOST_ROWS = 10_000
+"""Rows that MAXREC may ask for."""
 _MOST_DERIVED = 200
 _FORMATS = dict.fromkeys((*dali.VOTABLE_WORDS, "votable/td", "datalink"), linktable.DATALINK)
 _NAMED = {"RESPFILE": "#calibration", "ANCRFILE": "#calibration", "BACKFILE": "#auxiliary", "CORRFILE": "#auxiliary"}
@@ -63,13 +69,14 @@ class DataLink:
         with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             wanted = [text.strip() for text in form.take_all("ID") if text.strip()]
             asked = form.take(dali.RESPONSEFORMAT)
+            most = _most_rows(form.take("MAXREC"))
         media_type = dali.format_of(asked or "votable", _FORMATS, "votable is allowed")
         plain = [(identifier, job_service.open(identifier)) for identifier in wanted[:_MOST_IDS]]
-        finder = _Finder(self.services, job_service)
-        links = [link for identifier, named in plain for link in finder.links(identifier, named)]
-        document = linktable.document(
-            links, finder.services_used(), f"{self.services.base_url}/datalink", len(wanted) > _MOST_IDS
-        )
+        finder = _Finder(self.services, job_service, most)
+        found = (link for identifier, named in plain for link in finder.links(identifier, named))
+        links = list(itertools.islice(found, most))
+        is_cut = len(wanted) > _MOST_IDS or finder.left_out or next(found, None) is not None
+        document = linktable.document(links, finder.services_used(), f"{self.services.base_url}/datalink", is_cut)
         return HTTPResponse(document, 200, {"Content-Type": media_type, "Cache-Control": "private, no-cache"})
 
     def rerun(self, name: str, job_id: str) -> HTTPResponse:
@@ -91,13 +98,25 @@ class DataLink:
         return HTTPResponse(text, 405, {"Allow": "GET, POST", "Content-Type": "text/plain; charset=UTF-8"})
 
 
+def _most_rows(text: str | None) -> int | None:
+    """Return how many rows a request asks for; None if it does not say. Raise BadRequest for what is no number."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}", text.strip()):
+        raise BadRequest(f"MAXREC: {text[:40]!r} came; a whole number from 0 on is allowed")
+    return min(int(text), _MOST_ROWS)
+
+
 class _Finder:
     """Finds what belongs to the things that one request names."""
 
-    def __init__(self, services: Services, job_service: JobService) -> None:
+    def __init__(self, services: Services, job_service: JobService, most: int | None) -> None:
+        self.left_out = False
+        """Whether results of a job were left out."""
+        self._most = MOST_SHOWN if most is None else most
         self._jobs = job_service
         self._base = services.base_url
-        self._provenance = ProvenanceReader(services, job_service.caller)
+        self._provenance = ProvenanceReader(services, job_service.caller, MOST_SHOWN)
         self._described: dict[str, Service] = {}
 
     def services_used(self) -> list[Service]:
@@ -121,14 +140,16 @@ class _Finder:
         """Yield the links of a job: all its files and what belongs to it."""
         if not start.key.startswith("job_"):
             raise NotFound(f"ID: {identifier[:80]!r} is a file that jobs used; no address of it is known")
-        job = self._jobs.job(start.jobs[0])
-        for result in job.results:
+        job = self._jobs.bare(start.jobs[0])
+        page = self._page(job)
+        for result in page.results:
             yield self._stored(identifier, "#documentation" if result.name == LOG else "#this", result)
-        if job.phase is Phase.ARCHIVED or not job.results:
+        yield from self._all_results(identifier, job, page)
+        if job.phase is Phase.ARCHIVED or not page.results:
             yield Link(identifier, error=f"NotFoundFault: job {job.id} is {job.phase}: it has no files")
         yield from self._progenitors(identifier, job)
-        yield from self._derived(identifier, start, 4, {f"result_{result.id}" for result in job.results})
-        yield from self._about(identifier, job)
+        yield from self._derived(identifier, start, 4, set())
+        yield from self._about(identifier, job, page)
 
     def _of_result(self, identifier: str, start: Start) -> Iterator[Link]:
         """Yield a result and what belongs to it.
@@ -141,16 +162,32 @@ class _Finder:
         if job is None:
             return
         kind, named = self._headers_of(job, result)
-        for other in job.results:
+        page = self._page(job)
+        far = (self._jobs.results.of_file(job, name) for name in named) if page.following else ()
+        for other in dict.fromkeys([*(found for found in far if found), *page.results]):
             if other.id != result.id:
                 usual = "#documentation" if other.name == LOG else "#auxiliary"
                 yield self._stored(identifier, named.get(other.file_name, usual), other)
+        yield from self._all_results(identifier, job, page)
         yield from self._progenitors(identifier, job)
         yield from self._derived(identifier, start, 2, {start.key})
         yield from self._previews(identifier, job, result, kind)
-        yield from self._about(identifier, job)
+        yield from self._about(identifier, job, page)
 
     # --- parts -----------------------------------------------------------------------------------------
+
+    def _page(self, job: Job) -> ResultPage:
+        """Return the results of a job that rows are made of: the first ones."""
+        page = self._jobs.results.page(job, most=max(1, min(self._most, _MOST_ROWS)))
+        self.left_out = self.left_out or page.following is not None
+        return page
+
+    def _all_results(self, identifier: str, job: Job, page: ResultPage) -> Iterator[Link]:
+        """Yield the link to the list of all results of a job, where not each of them has a row."""
+        if page.following is not None:
+            address = f"{self._base}/rest/{job.definition}/{self._jobs.address(job.id)}/results"
+            yield Link(identifier, address, semantics="#documentation", content_type="text/xml",
+                       description=f"List of all {page.total:,} results")  # fmt: skip
 
     def _stored(self, identifier: str, semantics: str, result: Result) -> Link:
         """Return the link of a result by its own address."""
@@ -224,11 +261,11 @@ class _Finder:
             yield Link(identifier, f"{page}/preview/{result.name}.png", semantics="#preview",
                        description="Picture of the sky", content_type="image/png")  # fmt: skip
 
-    def _about(self, identifier: str, job: Job) -> Iterator[Link]:
+    def _about(self, identifier: str, job: Job, page: ResultPage) -> Iterator[Link]:
         """Yield the links that describe a job: provenance, documentation, all its files, the service for a rerun."""
         address = self._jobs.address(job.id)
-        page, resource = f"{self._base}/jobs/{address}", f"{self._base}/rest/{job.definition}/{address}"
-        yield Link(identifier, f"{page}/provenance", semantics="#documentation",
+        pages, resource = f"{self._base}/jobs/{address}", f"{self._base}/rest/{job.definition}/{address}"
+        yield Link(identifier, f"{pages}/provenance", semantics="#documentation",
                    description="How it was made, as a page", content_type="text/html")  # fmt: skip
         yield Link(identifier, f"{resource}/provjson", semantics="#documentation",
                    description="How it was made, as PROV-JSON", content_type="application/json")  # fmt: skip
@@ -236,15 +273,15 @@ class _Finder:
         if about.documentation:
             yield Link(identifier, about.documentation, semantics="#documentation",
                        description=f"About {about.title}", content_type="text/html")  # fmt: skip
-        if job.phase in ENDED and job.results:
+        if page.results:
             for suffix, mime in (("tar", "application/x-tar"), ("zip", "application/zip")):
-                yield Link(identifier, f"{page}/all.{suffix}", semantics="#package",
+                yield Link(identifier, f"{address}/all.{suffix}", semantics="#package",
                            description=f"All files of the job, {suffix}", content_type=mime)  # fmt: skip
-        service = self._service(job)
+        service = self._service(job, page)
         if service is not None:
             yield Link(identifier, semantics="#proc", description=f"Run again: {about.title}", service=service.id)
 
-    def _service(self, job: Job) -> Service | None:
+    def _service(self, job: Job, page: ResultPage) -> Service | None:
         """Return the service that runs a job again. Return None if nothing of it may be changed."""
         name = f"rerun_{job.id}"
         if name not in self._described:
@@ -253,7 +290,7 @@ class _Finder:
             inputs = tuple(linktable.input_of(spec, values.get(spec.name.lower())) for spec in specs)
             if not inputs or job.phase not in ENDED:
                 return None
-            main = next((result.mime for result in job.results if result.name != LOG), "")
+            main = next((result.mime for result in page.results if result.name != LOG), "")
             address = f"{self._base}/rest/{job.definition}/{self._jobs.address(job.id)}/rerun/sync"
             self._described[name] = Service(name, address, self._provenance.definition(job).title, main, inputs)
         return self._described[name]

@@ -27,6 +27,7 @@ from uws_server.incoming.callers import job_service_of
 from uws_server.jobs.words import truth
 from uws_server.protocol import dali
 from uws_server.services.context import Services
+from uws_server.services.job_results import MOST_SHOWN
 from uws_server.services.provenance import ProvenanceReader
 
 _MOST_IDS = 100
@@ -69,15 +70,15 @@ class Provenance:
         app.get("/rest/<name>/<job_id>/prov<kind:re:json|xml|n|svg|png>", callback=self.of_job)
         app.route("/provsap", ["GET", "POST"], self.provsap)
 
-    @property
-    def reader(self) -> ProvenanceReader:
-        """What the caller of the current request may know of provenance."""
-        return ProvenanceReader(self.services, job_service_of(self.services, request.environ).caller)
+    def reader(self, kind: str) -> ProvenanceReader:
+        """Return what the caller of the current request may know of provenance: all of it, but for a picture."""
+        caller = job_service_of(self.services, request.environ).caller
+        return ProvenanceReader(self.services, caller, MOST_SHOWN if kind in _PICTURES else None)
 
     def of_job(self, name: str, job_id: str, kind: str) -> HTTPResponse:
         """GET all upstream of a job, the job, and what it made."""
-        job = job_service_of(self.services, request.environ).job(job_id, name)
-        return self.answer(self.reader.around(job), _Asked(forms.query(request.environ)), kind)
+        job = job_service_of(self.services, request.environ).bare(job_id, name)
+        return self.answer(self.reader(kind).around(job), _Asked(forms.query(request.environ)), kind)
 
     def provsap(self) -> HTTPResponse:
         """GET or POST: the provenance of some things."""
@@ -92,7 +93,7 @@ class Provenance:
         kind, direction, depth = asked.format(), asked.direction(), asked.depth()
         job_service = job_service_of(self.services, request.environ)
         plain = dict.fromkeys(job_service.open(identifier) for identifier in identifiers)
-        reader = self.reader  # for the caller who has those keys
+        reader = self.reader(kind)  # for the caller who has those keys
         starts = [reader.find(identifier) for identifier in plain]
         return self.answer(reader.graph(starts, direction, depth), asked, kind)
 

@@ -97,20 +97,20 @@ class Reprocessing(JobResource):
 
     def look(self, job_id: str) -> HTTPResponse:
         """GET the reprocessing: for a person the page of its last job, for a program its status and files."""
-        job = self.reruns.job_service.job(job_id)
+        job = self.reruns.job_service.bare(job_id)
         if prefers_page(request.get_header("Accept", "")):
             return see(f"{self.services.base_url}/jobs/{self.job_service.address(job.id)}")
         return _json({**self._status(job), **self._preview(job)})
 
     def status(self, job_id: str) -> HTTPResponse:
         """GET the phases of the job sequence."""
-        return _json(self._status(self.reruns.job_service.job(job_id)))
+        return _json(self._status(self.reruns.job_service.bare(job_id)))
 
     def preview(self, job_id: str) -> HTTPResponse:
         """GET what the job sequence made so far: each file with its address, and that of its picture where there is
         one.
         """
-        return _json(self._preview(self.reruns.job_service.job(job_id)))
+        return _json(self._preview(self.reruns.job_service.bare(job_id)))
 
     def _status(self, job: Job) -> dict[str, Any]:
         sequence = self.reruns.sequence_of(job)
@@ -139,7 +139,7 @@ class Reprocessing(JobResource):
         }
 
     def _preview(self, job: Job) -> dict[str, Any]:
-        sequence = self.reruns.sequence_of(job)
+        sequence = map(self.reruns.job_service.results.filled, self.reruns.sequence_of(job))
         return {"outputs": [self._output(step, result) for step in sequence for result in step.results]}
 
     def _output(self, job: Job, result: Result) -> dict[str, Any]:

@@ -89,9 +89,10 @@ class UWS(JobResource):
 
     def job(self, name: str, job_id: str) -> HTTPResponse:
         """GET the job's document; with WAIT, once its phase has changed or the time is over."""
-        job = self.job_service.job(job_id, name)
+        job = self.job_service.bare(job_id, name)
         if prefers_page(request.get_header("Accept", "")):
             return self.page(f"/jobs/{self.job_service.address(job.id)}{self.share}")
+        job = self.job_service.results.filled(job)
         progress = self.job_service.progress(job)
         response = xml_answer(uws_xml.job_document(job, self.url(job), progress, self.style, self.share))
         seconds = wait_seconds(job, forms.query(request.environ))
@@ -102,7 +103,7 @@ class UWS(JobResource):
 
         At the address of a control parameter that one is `needed`.
         """
-        job = self.job_service.job(job_id, name)
+        job = self.job_service.bare(job_id, name)
         with self.form() as form:
             if needed and not any(key.upper() == needed for key in form.values):
                 raise BadRequest(f"{needed}: nothing came; it is what a POST to this address sets")
@@ -134,7 +135,7 @@ class UWS(JobResource):
 
     def set_phase(self, name: str, job_id: str) -> HTTPResponse:
         """POST PHASE=RUN or PHASE=ABORT (of the standard), HOLD, SUSPEND or RESUME (ours)."""
-        job = self.job_service.job(job_id, name)
+        job = self.job_service.bare(job_id, name)
         with self.form() as form:
             phase = phase_command(form.take("PHASE"), _COMMANDS)
         if phase is None:
@@ -156,20 +157,20 @@ class UWS(JobResource):
 
     def delete(self, name: str, job_id: str) -> HTTPResponse:
         """DELETE the job: 303 to the list."""
-        self.job_service.delete(self.job_service.job(job_id, name))
+        self.job_service.delete(self.job_service.bare(job_id, name))
         return HTTPResponse("", 303, {"Location": f"{self.services.base_url}/rest/{name}"})
 
     def atom(self, text: Callable[[Job], str]) -> Callable[[str, str], HTTPResponse]:
         """Return a handler that GETs one value of a job as plain text."""
 
         def get(name: str, job_id: str) -> HTTPResponse:
-            return HTTPResponse(text(self.job_service.job(job_id, name)), 200, {"Content-Type": TEXT})
+            return HTTPResponse(text(self.job_service.bare(job_id, name)), 200, {"Content-Type": TEXT})
 
         return get
 
     def error(self, name: str, job_id: str) -> HTTPResponse:
         """GET why a job ended in ERROR, with the end of what it printed; as VOTable if that is asked for."""
-        job = self.job_service.job(job_id, name)
+        job = self.job_service.bare(job_id, name)
         if job.error is None:
             raise NotFound(f"job {job.id} has no error: it is {job.phase}")
         if dali.wants_votable(request.query, request.get_header("Accept", "")):
@@ -194,12 +195,12 @@ class UWS(JobResource):
 
     def sync(self, name: str, job_id: str) -> HTTPResponse:
         """GET the end of a job: 303 to its main result; long polling holds the request until it is there."""
-        job = self.job_service.job(job_id, name)
+        job = self.job_service.bare(job_id, name)
         if job.phase in ACTIVE:
             return self.held_back(self.see_end(job), _SYNC_WAIT_S, "active")
         if job.phase is not Phase.COMPLETED:
             raise BadRequest(job.error.message if job.error else f"job {job.id} is {job.phase}: it has no result")
-        main = job.main_result
+        main = self.job_service.results.main(job)
         if main is None:
             raise NotFound(f"job {job.id} is {job.phase}, and has no result")
         return HTTPResponse("", 303, {"Location": f"{self.url(job)}/results/{main.name}{self.share}"})

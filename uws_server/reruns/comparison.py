@@ -17,6 +17,7 @@ from uws_server.errors import NotFound
 from uws_server.jobs.job import LOG, Job, Result
 from uws_server.services.context import Services
 from uws_server.services.hashes import Hashes
+from uws_server.services.job_results import MOST_SHOWN
 from uws_server.services.job_service import JobService
 
 Sameness = Literal["identical", "same science", "different", "only one", "gone"]
@@ -61,6 +62,8 @@ class Comparison:
     later: Job
     parameters: tuple[Pair, ...]
     results: tuple[ResultPair, ...]
+    left_out: int = 0
+    """Results beyond the first MOST_SHOWN, which were not compared: each has to be read as a whole."""
 
     @property
     def changed(self) -> tuple[Pair, ...]:
@@ -72,12 +75,17 @@ def compare(services: Services, job_service: JobService, later: Job, earlier: Jo
     """Compare two jobs that the caller may see."""
     names = dict.fromkeys([*later.parameters, *earlier.parameters])
     parameters = tuple(_parameter(services, name, later, earlier) for name in names)
-    names_of_results = {result.name: None for job in (later, earlier) for result in job.results if result.name != LOG}
+    old, new = ({result.name: result for result in job.results if result.name != LOG} for job in (earlier, later))
+    names_of_results = list(dict.fromkeys([*new, *old]))
     return Comparison(
         earlier,
         later,
         parameters,
-        tuple(_result(job_service, services.hashes, name, later, earlier) for name in names_of_results),
+        tuple(
+            _result(job_service, services.hashes, later, earlier, name, old.get(name), new.get(name))
+            for name in names_of_results[:MOST_SHOWN]
+        ),
+        max(0, len(names_of_results) - MOST_SHOWN),
     )
 
 
@@ -110,8 +118,15 @@ def _value(job: Job, name: str) -> str | None:
     return value.text.rpartition("/")[2] if value.is_file and "://" in value.text else value.text
 
 
-def _result(job_service: JobService, hashes: Hashes, name: str, later: Job, earlier: Job) -> ResultPair:
-    old, new = (next((one for one in job.results if one.name == name), None) for job in (earlier, later))
+def _result(
+    job_service: JobService,
+    hashes: Hashes,
+    later: Job,
+    earlier: Job,
+    name: str,
+    old: Result | None,
+    new: Result | None,
+) -> ResultPair:
     if old is None or new is None:
         return ResultPair(name, old, new, "only one", ())
     try:

@@ -145,8 +145,8 @@ class Finder:
             places.append((address[1], f"results/{file.path}"))
         for job_id, place in places:
             job = self._job_service.seen(job_id)
-            result = next((result for result in job.results if result.file == place), None) if job else None
-            if job is None or result is None:
+            result = self._job_service.results.named(job, place) if job else None
+            if job is None or result is None or result.file != place:
                 continue
             try:
                 path = self._job_service.result_path(job, result)

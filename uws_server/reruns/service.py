@@ -35,8 +35,8 @@ from uws_server.storage.library import Installed
 Made = TypeVar("Made")
 
 _LONGEST_NAME = 1000
-_MOST_STEPS, _MOST_ARGS = 100_000, 200_000
-"""The longest step list that is read: its steps, and the arguments of all of them."""
+_MOST_STEPS, _MOST_ARGS = 50_000, 200_000
+"""The longest step list that is looked at: its steps, and the arguments of all of them."""
 _MOST_BEFORE = 2000
 """The most steps on which the wanted one may depend."""
 _MOST_FILES = 5000
@@ -71,7 +71,10 @@ class Reruns(JobRelations):
         return self._completed(RerunSource(tags.steps, self._job_of(tags.steps[-1])))
 
     def of_text(self, text: str | bytes) -> RerunSource:
-        """Return the steps of a provenance list in JSON."""
+        """Return the steps of a provenance list in JSON. Raise BadRequest for a longer one than is looked at."""
+        written = text.count('"args"') if isinstance(text, str) else text.count(b'"args"')
+        if written > _MOST_STEPS:  # told before minutes are spent on reading each: every step has this word
+            raise BadRequest(f"provenance: some {written:,} steps came; {_MOST_STEPS:,} are looked at")
         listed = translate_errors(lambda: steps.parse(text))
         if not listed:
             raise BadRequest("provenance: the list is empty: nothing can be run again")

@@ -20,6 +20,9 @@ from uws_server.jobs.job import Job, ParameterValue
 from uws_server.services import step_lists
 from uws_server.services.context import Services
 
+_MOST_OPENED = 100
+"""Products of a job that are opened to find the steps in their tags."""
+
 
 @dataclass(frozen=True)
 class RerunSource:
@@ -154,7 +157,7 @@ def _in_products(services: Services, job: Job) -> tuple[Step, ...]:
 
 
 def _tagged(folder: Path, job: Job) -> Iterator[tuple[Step, ...]]:
-    for result in job.results:
+    for result in job.results[:_MOST_OPENED]:
         with contextlib.suppress(OSError, ProvenanceError):
             tags = votags.read(folder / result.file)
             if tags is not None and tags.steps:

@@ -171,7 +171,18 @@ class GraphBuilder:
             key = f"job_{kept.job.id}.collection.{safe(name)}"
             self._files[key] = File(key, name, description=about.results[name], members=tuple(members))
             links.append(Link(key, name))
+        if kept.left_out:
+            links.append(self._rest(kept))
         return links
+
+    def _rest(self, kept: Kept) -> Link:
+        """Return the link to what stands for the results that are left out, and leads to the list of all of them."""
+        job = kept.job
+        key = f"job_{job.id}.rest"
+        gone = job.phase is Phase.ARCHIVED
+        address = "" if gone else f"{self._base_url}/rest/{job.definition}/{job.id}/results"
+        self._files[key] = File(key, f"{kept.left_out:,} more results", address)
+        return Link(key)
 
     def _file(self, result: Result, job: Job | None) -> File:
         name = result.file_name

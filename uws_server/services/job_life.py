@@ -56,7 +56,7 @@ class JobLife:
         for job_id in self._store.expired(utcnow()):
             LOG.info("job %s: its destruction time has come", job_id)
             with contextlib.suppress(NotFound):  # a client deleted it meanwhile
-                if self.end(self._store.get(job_id)):
+                if self.end(self._store.bare(job_id)):
                     self._destroy(job_id)  # else the next time, when its supervisor has ended it
 
     def _destroy(self, job_id: str) -> None:
@@ -71,7 +71,7 @@ class JobLife:
     def _keep_record(self, job_id: str) -> bool:
         """Keep the record of a job for those that came of it; return False if it has not ended."""
         with contextlib.suppress(NotFound):  # another client deleted it meanwhile
-            if self._store.archive(job_id) or self._store.get(job_id).phase is Phase.ARCHIVED:
+            if self._store.archive(job_id) or self._store.bare(job_id).phase is Phase.ARCHIVED:
                 self._store.change(job_id, forgotten=True)
                 self._files.delete(job_id)
                 self._announce_end(job_id)

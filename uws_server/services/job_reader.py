@@ -21,6 +21,7 @@ from uws_server.jobs.job import Filter, Job, JobSummary, Progress, Result, new_i
 from uws_server.jobs.phases import Phase
 from uws_server.services.definition_service import DefinitionService
 from uws_server.services.job_keys import JobKeys
+from uws_server.services.job_results import JobResults
 from uws_server.services.rights import Caller, Rights
 from uws_server.storage.files import JobFiles, copy
 from uws_server.storage.jobstore import JobStore
@@ -49,6 +50,7 @@ class JobReader:
     def __init__(self, needs: LookNeeds, caller: Caller) -> None:
         self.caller = caller
         self.definitions = DefinitionService(needs.library, needs.rights, caller)
+        self.results = JobResults(needs.store)
         self._rights, self._keys, self._store, self._files = needs.rights, needs.keys, needs.store, needs.files
         self._archive, self._uses, self._running = needs.archive, needs.uses, needs.scheduler
 
@@ -76,12 +78,16 @@ class JobReader:
 
         Raise NotFound if there is none, Forbidden or Unauthorized if the caller may not see it.
         """
+        return self.results.filled(self.bare(job_id, definition))
+
+    def bare(self, job_id: str, definition: str | None = None) -> Job:
+        """Return the job as `job` does, without its results: at the same cost for a job that has thousands of them."""
         job = self._job(self.open(job_id), definition)
         self._rights.require_look(self.caller, job)
         return job
 
     def seen(self, job_id: str, definition: str | None = None) -> Job | None:
-        """Return the job with that id, in that job list where one is named.
+        """Return the job with that id without its results, in that job list where one is named.
 
         Return None if there is none that the caller may see.
         """
@@ -161,7 +167,7 @@ class JobReader:
         Raise NotFound if id or name is wrong.
         """
         job_id, result = self._store.result(result_id)
-        if Path(result.file).name != file_name:
+        if result.file_name != file_name:
             raise NotFound(f"result {result_id[:40]!r} has no file {file_name[:80]!r}")
         return result, self._plain_file(job_id, result.file)
 
@@ -209,7 +215,7 @@ class JobReader:
         self.caller = replace(self.caller, opened=self.caller.opened.union(ids))
 
     def _job(self, job_id: str, definition: str | None) -> Job:
-        job = self._store.get(job_id)
+        job = self._store.bare(job_id)
         if definition is not None and job.definition != definition:
             raise NotFound(f"no job {job_id[:40]!r} in the list {definition[:64]!r}")
         return job

@@ -252,7 +252,7 @@ class JobService(JobReader):
         if job.after is None:
             return
         with contextlib.suppress(NotFound):
-            earlier = self._store.get(job.after)
+            earlier = self._store.bare(job.after)
             if earlier.phase not in ENDED:
                 raise Forbidden(
                     f"job {job.id} waits for job {earlier.id}, which is {earlier.phase}: "

@@ -64,10 +64,13 @@ class Needs(Protocol):
 
 
 class ProvenanceReader:
-    """What one caller may know of where jobs and files come from."""
+    """What one caller may know of where jobs and files come from.
 
-    def __init__(self, needs: Needs, caller: Caller) -> None:
-        self._needs, self._uses, self._caller = needs, needs.uses, caller
+    With `most_made`, a job of very many results has so many of them in the graph, and a file that stands for the rest.
+    """
+
+    def __init__(self, needs: Needs, caller: Caller, most_made: int | None = None) -> None:
+        self._needs, self._uses, self._caller, self._most_made = needs, needs.uses, caller, most_made
         self._definitions: dict[tuple[str, str], About] = {}
 
     def find(self, identifier: str) -> Start:
@@ -152,7 +155,7 @@ class ProvenanceReader:
     def _whole(self, starts: Sequence[Start], direction: Direction) -> ProvenanceGraph:
         """Return everything upstream or downstream of some things, as far as the caller may look."""
         first = list(dict.fromkeys(job_id for start in starts for job_id in start.jobs))
-        kept = self._uses.kept(self._ids(first, direction))
+        kept = self._uses.kept(self._ids(first, direction), self._most_made)
         kept.sort(key=lambda record: record.job.created)
         seen = {record.job.id: record for record in kept if self._may_look(record.job)}
         wanted = {start.key for start in starts}

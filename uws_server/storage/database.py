@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import threading
 import time
-from collections.abc import Sequence
+import weakref
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,34 +50,92 @@ def reading(engine: sa.Engine) -> sa.Engine:
     return engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-class Look:
-    """A query with one value that every request makes, and its rows as the database has them.
+class Reader:
+    """A connection for each thread that reads, without transactions: nothing is lent, given back or rolled back.
 
-    SQLAlchemy compiles the statement once. In SQLite it does not execute it, since that takes five times as long as the
-    query itself.
+    For a query of one row that costs more than the query itself.
     """
 
-    def __init__(self, engine: sa.Engine, statement: sa.Select[Any]) -> None:
-        compiled = statement.compile(dialect=engine.dialect)
-        (self._name,) = compiled.params
-        self._text, self._positional = str(compiled), compiled.positional
+    def __init__(self, engine: sa.Engine) -> None:
+        self.dialect = engine.dialect
         self._engine = engine
-        self._reading = reading(engine)
-        self._directly = engine.dialect.name == "sqlite"
+        self._of_thread = threading.local()
+        self._all: weakref.WeakSet[_Own] = weakref.WeakSet()
+        self._lock = threading.Lock()
 
-    def rows(self, value: str) -> Sequence[Sequence[Any]]:
-        """Return the rows for a value."""
-        values: Any = (value,) if self._positional else {self._name: value}
-        if not self._directly:
-            with self._reading.connect() as connection:
-                return connection.exec_driver_sql(self._text, values).fetchall()
+    def rows(self, text: str, values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a query as the database has them; `text` and `values` are as its driver takes them."""
+        own: _Own | None = getattr(self._of_thread, "own", None)
+        if own is not None:
+            try:
+                return own.rows(text, values)
+            except Exception:
+                self._of_thread.own = None
+                if own.is_usable():
+                    raise
+                # the host at its other end went away, and perhaps came back
+        own = self._of_thread.own = self._opened()
+        return own.rows(text, values)
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            for own in self._all:
+                own.close()
+
+    def _opened(self) -> _Own:
         lent = self._engine.raw_connection()
+        connection: Any = lent.driver_connection
+        lent.detach()  # it stays with this thread: none of those that the pool lends
+        if self.dialect.name == "sqlite":
+            connection.isolation_level = None
+        else:
+            connection.autocommit = True
+        own = _Own(connection)
+        with self._lock:
+            self._all.add(own)
+        return own
+
+
+class _Own:
+    """The connection of one thread; it is closed when the thread ends."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def rows(self, text: str, values: Any) -> list[tuple[Any, ...]]:
+        cursor = self._connection.execute(text, values)
         try:
-            cursor = lent.cursor()
-            cursor.execute(self._text, values)
-            return cursor.fetchall()
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+            return found
         finally:
-            lent.close()
+            cursor.close()
+
+    def is_usable(self) -> bool:
+        """Check whether the connection is still one: not if the host at its other end closed it."""
+        return not getattr(self._connection, "closed", False)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            self.close()
+
+
+class Look:
+    """A query that every request makes, compiled once, and its rows as the database has them."""
+
+    def __init__(self, reader: Reader, statement: sa.Select[Any]) -> None:
+        compiled = statement.compile(dialect=reader.dialect)
+        self._text, self._reader = str(compiled), reader
+        self._names = compiled.positiontup if compiled.positional else None
+        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+
+    def rows(self, **values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows for some values, which are as the database has them."""
+        given = self._fixed | values
+        return self._reader.rows(self._text, given if self._names is None else [given[name] for name in self._names])
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:

@@ -19,7 +19,8 @@ from uws_server.errors import NotFound
 from uws_server.jobs.job import Filter, Job, JobError, JobSummary, Result, new_id
 from uws_server.jobs.phases import ENDED, Phase, may
 from uws_server.storage import changes, lists, migrate, uses
-from uws_server.storage.database import Look, engine_for, reading
+from uws_server.storage.database import Look, Reader, engine_for, reading
+from uws_server.storage.results import ResultReader
 from uws_server.storage.tables import (
     BUSY,
     LISTED,
@@ -38,7 +39,6 @@ _TAKEN = jobs.c.phase.in_([phase.value for phase in (Phase.EXECUTING, Phase.SUSP
 """Condition: a server has taken the job."""
 # built once: to build such a statement takes as long as to execute it
 _JOB = jobs.select().where(jobs.c.id == sa.bindparam("wanted"))
-_RESULTS_OF_JOB = results.select().where(results.c.job_id == sa.bindparam("wanted")).order_by(results.c.position)
 
 
 class Run(NamedTuple):
@@ -84,10 +84,13 @@ class JobStore:
             self.engine.dispose()
             raise
         self._reading = reading(self.engine)
-        self._job, self._results_of_job = Look(self.engine, _JOB), Look(self.engine, _RESULTS_OF_JOB)
+        self.reader = Reader(self.engine)
+        self.results = ResultReader(self.reader)
+        self._job = Look(self.reader, _JOB)
 
     def close(self) -> None:
         """Close every connection."""
+        self.reader.close()
         self.engine.dispose()
 
     # --- one job ---------------------------------------------------------------------------------------
@@ -99,13 +102,17 @@ class JobStore:
 
     def get(self, job_id: str) -> Job:
         """Return the job with that id. Raise NotFound if there is none."""
+        job = self.bare(job_id)
+        found = self.results.all(job) if job.phase in ENDED else ()
+        return replace(job, results=found) if found else job
+
+    def bare(self, job_id: str) -> Job:
+        """Return the job with that id without its results, however many they are. Raise NotFound if there is none."""
         _require_id("job", job_id)
-        row = next(iter(self._job.rows(job_id)), None)
+        row = next(iter(self._job.rows(wanted=job_id)), None)
         if row is None:
             raise _not_found("job", job_id)
-        job = read_job(row)
-        found = self._results_of_job.rows(job_id) if job.phase in ENDED - {Phase.ARCHIVED} else ()
-        return replace(job, results=tuple(map(read_result, found))) if found else job
+        return read_job(row)
 
     def move(self, job_id: str, before: Iterable[Phase], after: Phase, **columns: Unpack[PhaseColumns]) -> bool:
         """Set the phase to `after` if it is one of `before` and the step is legal; return whether it was set.

@@ -45,11 +45,12 @@ class Use:
 
 
 class Kept(NamedTuple):
-    """A job, everything it made (also what is deleted by now), and what it used."""
+    """A job, what it made (also what is deleted by now), what it used, and how many results are left out here."""
 
     job: Job
     results: tuple[Result, ...]
     used: tuple[Use, ...]
+    left_out: int = 0
 
 
 class Waiting(NamedTuple):
@@ -95,13 +96,16 @@ class UseStore:
         """Return the ids of some jobs and of all that used, at any depth, what they made; at most MOST."""
         return self._walk(job_ids, lambda near: _used_by().where(results.c.job_id == near))
 
-    def kept(self, job_ids: Iterable[str]) -> list[Kept]:
-        """Return the jobs of some ids, with all they made and used; ids of no job are passed over."""
+    def kept(self, job_ids: Iterable[str], most: int | None = None) -> list[Kept]:
+        """Return the jobs of some ids, with all they made and used; ids of no job are passed over.
+
+        With `most`, only the first so many results of each, and those that other jobs used.
+        """
         wanted = list(job_ids)
         found: list[Kept] = []
         with self._reading.connect() as connection:
             for at in range(0, len(wanted), _AT_ONCE):
-                found += _kept(connection, wanted[at : at + _AT_ONCE])
+                found += _kept(connection, wanted[at : at + _AT_ONCE], most)
         return found
 
     def parents(self, job_ids: Sequence[str]) -> list[str]:
@@ -205,12 +209,22 @@ def _used_by() -> sa.Select[Any]:
     return sa.select(uses.c.job_id).join(results, uses.c.result_id == results.c.id)
 
 
-def _kept(connection: sa.Connection, ids: list[str]) -> list[Kept]:
+def _kept(connection: sa.Connection, ids: list[str], most: int | None) -> list[Kept]:
     made: dict[str, list[Result]] = {}
-    for row in connection.execute(results.select().where(results.c.job_id.in_(ids)).order_by(results.c.position)):
+    counts: dict[str, int] = {}
+    query = results.select().where(results.c.job_id.in_(ids)).order_by(results.c.position)
+    if most is not None:
+        is_used = sa.exists().where(uses.c.result_id == results.c.id)
+        query = query.where(sa.or_(results.c.position < most, is_used))
+        count = sa.select(results.c.job_id, sa.func.count()).where(results.c.job_id.in_(ids))
+        counts = {row[0]: row[1] for row in connection.execute(count.group_by(results.c.job_id))}
+    for row in connection.execute(query):
         made.setdefault(row.job_id, []).append(read_result(row))
     used: dict[str, list[Use]] = {}
     for row in connection.execute(uses.select().where(uses.c.job_id.in_(ids)).order_by(uses.c.position)):
         used.setdefault(row.job_id, []).append(Use(row.name, row.text, row.sha256, row.result_id))
-    found = map(read_job, connection.execute(_JOBS.where(jobs.c.id.in_(ids))))
-    return [Kept(job, tuple(made.get(job.id, ())), tuple(used.get(job.id, ()))) for job in found]
+    found = []
+    for job in map(read_job, connection.execute(_JOBS.where(jobs.c.id.in_(ids)))):
+        mine = tuple(made.get(job.id, ()))
+        found.append(Kept(job, mine, tuple(used.get(job.id, ())), max(0, counts.get(job.id, 0) - len(mine))))
+    return found

@@ -204,6 +204,21 @@ def test_a_long_list_costs_no_more_for_each_step_than_a_short_one(
     assert not place.incoming()
 
 
+def test_a_list_of_very_many_steps_is_refused_before_it_is_read(place: Place) -> None:
+    """Measured: what the server spends on it is no more than on a list of few steps that is as long."""
+
+    def spent(document: dict[str, Any]) -> float:
+        before = processor_s(place.pid)
+        answer = place.ask(document)
+        assert answer.status_code == 400
+        assert "steps came; 50,000 are looked at" in answer.text or "is no job definition" in answer.text, answer.text
+        return processor_s(place.pid) - before
+
+    many = steps(100_000)
+    few = {"provenance": [step("nothing", text="x" * len(json.dumps(many)))]}
+    assert min(spent(many) for _ in range(3)) < 5 * min(spent(few) for _ in range(3))
+
+
 ODD = ["\ud800", "\0", "\x1b", "x" * 5000, "../..", "%", "é", "{name}", "0" * 32, "param:x", "-1", "\n"]
 
 

@@ -24,7 +24,17 @@ MAKE = """
 import os
 import numpy
 from astropy.io import fits
-table = fits.BinTableHDU.from_columns([fits.Column("PI", "J", array=numpy.arange(9))], name="EVENTS")
+sky = [
+    fits.Column(name, "J", array=numpy.arange(9), coord_type=kind, coord_unit="deg", coord_ref_point=5,
+                coord_ref_value=10, coord_inc=step)
+    for name, kind, step in (("X", "RA---TAN", -0.001), ("Y", "DEC--TAN", 0.001))
+]
+columns = [
+    fits.Column("TIME", "D", array=numpy.arange(9.0)), fits.Column("PI", "J", array=numpy.arange(9)),
+    fits.Column("GRADE", "I", array=numpy.zeros(9)), *sky
+]
+table = fits.BinTableHDU.from_columns(columns, name="EVENTS")
+table.header.update(TELESCOP="NuSTAR", INSTRUME="FPMA", TSTART=0, TSTOP=9)
 table.header["WORD"] = os.environ["UWS_PARAM_word"]
 table.writeto("results/made.fits")
 """

@@ -26,7 +26,7 @@ class Trial:
 def look(job_service: JobService, job_id: str) -> Trial | None:
     """Return the trial job of that id; None if there is none or it is not visible."""
     try:
-        job = job_service.job(job_id)
+        job = job_service.bare(job_id)
     except ServerError:
         return None
     ended = job.phase in ENDED
@@ -36,5 +36,5 @@ def look(job_service: JobService, job_id: str) -> Trial | None:
         job_service.progress(job) or Progress(),
         job.elapsed(utcnow()),
         logtext.tail(job_service, job, whole=ended),
-        job.results,
+        job_service.results.page(job).results,
     )

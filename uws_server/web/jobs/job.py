@@ -15,7 +15,7 @@ from uws_server.incoming import forms
 from uws_server.incoming.callers import SHARE
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.formats.draft import Draft
-from uws_server.jobs.job import Job, Progress, Result, utcnow
+from uws_server.jobs.job import LOG, Job, Progress, Result, utcnow
 from uws_server.jobs.parameters import texts_of
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.previews.cache import Preview
@@ -85,19 +85,24 @@ class JobPage(Page):
         self.pictures = pictures
 
     def page(self, job_id: str) -> HTTPResponse:
-        """GET the page; 303 to its address with the key, if this browser remembers that of the job."""
-        job = self.job_service.job(job_id)
+        """GET the page, with a hundred results; `results` in the query is the number of the first, from 0.
+
+        303 to the address with the key, if this browser remembers that of the job.
+        """
+        first = _number("results")
+        job = self.job_service.bare(job_id)
         if self.job_service.address(job.id) != job_id and not self.job_service.caller.share:
             return self.render.go(self.render.link("jobs", job.id))
-        page = self._page(job)
+        page = self._page(job, first)
         self.render.remember(page, job.id)
         return page
 
-    def _page(self, job: Job) -> HTTPResponse:
+    def _page(self, job: Job, first: int) -> HTTPResponse:
         definition = self.definition(job)
         ended = job.phase in ENDED
         log = logtext.tail(self.job_service, job, whole=ended)
-        results = self.results(job)
+        shown = self.job_service.results.page(job, first)
+        results = self.results(job, shown.results)
         backgrounds = _backgrounds(results)
         waits_for = self.job_service.waits([job.id]).get(job.id, "") if job.phase is Phase.PENDING else ""
         return self.render.page(
@@ -117,6 +122,7 @@ class JobPage(Page):
             related=Reruns(self.services, self.job_service).related(job),
             log=log,
             results=results,
+            shown=shown,
             plots=[row for row in results if row.preview.kind == "spectrum" and row.file not in backgrounds],
             parameters=self.parameters(job, definition),
             whole_log=self.whole_log(job),
@@ -127,13 +133,12 @@ class JobPage(Page):
 
     def state(self, job_id: str) -> HTTPResponse:
         """GET what changes while a job runs; `log` in the query is how many bytes of the log are known."""
-        offset = request.query.get("log", "0")
-        if not re.fullmatch(r"[0-9]{1,12}", offset):
-            raise BadRequest(f"log: {offset[:40]!r} came; a number of bytes is allowed")
-        job = self.job_service.job(job_id)  # before the log: the log of an ended job is whole
+        offset = _number("log")
+        job = self.job_service.bare(job_id)  # before the log: the log of an ended job is whole
         ended = job.phase in ENDED
         progress = self.job_service.progress(job) or Progress()
-        piece, after = logtext.piece(self.job_service, job, int(offset), whole=ended)
+        piece, after = logtext.piece(self.job_service, job, offset, whole=ended)
+        shown = self.job_service.results.page(job)
         state: dict[str, Any] = {
             "phase": job.phase.value,
             "ended": ended,
@@ -145,8 +150,9 @@ class JobPage(Page):
             "error": job.error.message if job.error else None,
             "log": {"offset": after, "lines": [[line.kind, line.text] for line in piece]},
             "results": [
-                {"name": result.name, "size": result.size, "url": self.stored(result)} for result in job.results
+                {"name": result.name, "size": result.size, "url": self.stored(result)} for result in shown.results
             ],
+            "results_total": shown.total,
         }
         return HTTPResponse(json.dumps(state), 200, {"Content-Type": "application/json", "Cache-Control": "no-store"})
 
@@ -156,7 +162,7 @@ class JobPage(Page):
             self.render.require_token(form)
             back = form.take("_back")
             view = read_view({key: form.take(key) or "" for key in ("definition", "phase", "page")})
-        job = self.job_service.job(job_id)
+        job = self.job_service.bare(job_id)
         if action == "run":
             self.job_service.run(job)
         elif action == "abort":
@@ -191,12 +197,11 @@ class JobPage(Page):
         except NotFound:
             return None
 
-    def results(self, job: Job) -> list[ResultRow]:
-        """Return the results with their previews."""
-        files = self.pictures.files(job)
+    def results(self, job: Job, shown: Sequence[Result]) -> list[ResultRow]:
+        """Return some results of a job with their previews."""
         rows = []
-        for result in job.results:
-            file = files.get(result.name)
+        for result in shown:
+            file = self.pictures.file(job, result)
             preview = self.pictures.previews.look(file) if file else Preview("other", reason="the file is gone")
             picture = large = ""
             if preview.kind in ("spectrum", "lightcurve"):
@@ -239,12 +244,20 @@ class JobPage(Page):
         """Return the address of the whole output of the script: the result `log`, before it exists the standard
         output.
         """
-        result = job.result("log")
+        result = self.job_service.results.named(job, LOG)
         return self.stored(result) if result else self.render.link("rest", job.definition, job.id, "stdout")
 
     def stored(self, result: Result) -> str:
         """Return the address of a result that needs no cookie and ends with the name of its file."""
         return self.render.link("store", result.id, result.file_name)
+
+
+def _number(name: str) -> int:
+    """Return a number of the query, 0 if it does not stand there. Raise BadRequest for anything else."""
+    text = request.query.get(name, "0")
+    if not re.fullmatch(r"[0-9]{1,12}", text):
+        raise BadRequest(f"{name}: {text[:40]!r} came; a whole number from 0 on is allowed")
+    return int(text)
 
 
 def _backgrounds(rows: Sequence[ResultRow]) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from bottle import HTTPResponse, request
@@ -13,6 +13,7 @@ from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import ENDED
 from uws_server.previews.cache import Drawing, Previews, ResultFile
 from uws_server.services.context import Services
+from uws_server.services.job_service import JobService
 from uws_server.version import VERSION
 from uws_server.web.jobs import archives
 from uws_server.web.jobs.archives import Member
@@ -47,19 +48,18 @@ class Pictures(Page):
         """GET a spectrum as a small picture."""
         return self._send(job_id, name, self.previews.thumbnail)
 
-    def files(self, job: Job) -> dict[str, ResultFile]:
-        """Return the results of a job whose files exist, by the name of the result."""
-        there: dict[str, tuple[Result, Path]] = {}
-        for result in job.results:
-            try:
-                there[result.name] = result, self.job_service.result_path(job, result)
-            except NotFound:
-                continue
-        anywhere = {path.name: path for _, path in there.values()}
-        beside: dict[Path, dict[str, Path]] = {}  # a header means the file of its own folder, where there is one
-        for _, path in there.values():
-            beside.setdefault(path.parent, dict(anywhere))[path.name] = path
-        return {name: ResultFile(result.id, path, beside[path.parent]) for name, (result, path) in there.items()}
+    def file(self, job: Job, result: Result) -> ResultFile | None:
+        """Return the file of a result of a job; None if it is gone."""
+        try:
+            path = self.job_service.result_path(job, result)
+        except NotFound:
+            return None
+        return ResultFile(result.id, path, _Beside(self.job_service, job, result))
+
+    def named(self, job: Job, name: str) -> ResultFile | None:
+        """Return the file of the result of that name; None if there is none, or it is gone."""
+        result = self.job_service.results.named(job, name)
+        return self.file(job, result) if result is not None and result.name == name else None
 
     def archive(self, job_id: str, suffix: str) -> HTTPResponse:
         """GET all files of an ended job as one tar or zip file, written while it is sent."""
@@ -83,8 +83,8 @@ class Pictures(Page):
         return HTTPResponse("" if request.method == "HEAD" else pieces(members), 200, headers)
 
     def _send(self, job_id: str, name: str, draw: Callable[[ResultFile], Drawing]) -> HTTPResponse:
-        job = self.job_service.job(job_id)
-        file = self.files(job).get(name)
+        job = self.job_service.bare(job_id)
+        file = self.named(job, name)
         if file is None:
             raise NotFound(f"job {job.id} has no result {name[:64]!r}")
         tag = f'"{file.key}-{draw.__name__}-{VERSION}"'
@@ -96,3 +96,30 @@ class Pictures(Page):
             headers = {"Cache-Control": "no-store", "Content-Security-Policy": DRAWING_POLICY}
         kind = drawing.mime if drawing.mime != "image/svg+xml" else "image/svg+xml; charset=UTF-8"
         return HTTPResponse(drawing.data, 200, {"Content-Type": kind, **headers})
+
+
+class _Beside(Mapping[str, Path]):
+    """The files of a job by their names, each looked for when it is asked for: a header names one or two of them.
+
+    A header means the file of its own folder, where there is one.
+    """
+
+    def __init__(self, job_service: JobService, job: Job, result: Result) -> None:
+        self._job_service, self._job = job_service, job
+        self._folder = result.file.removesuffix(result.file_name)
+
+    def __getitem__(self, name: str) -> Path:
+        find = self._job_service.results.of_file
+        result = find(self._job, self._folder + name) or find(self._job, name)
+        if result is None:
+            raise KeyError(name)
+        try:
+            return self._job_service.result_path(self._job, result)
+        except NotFound:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([result.file_name for result in self._job_service.results.filled(self._job).results])
+
+    def __len__(self) -> int:
+        return self._job_service.results.page(self._job).total

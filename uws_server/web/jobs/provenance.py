@@ -11,6 +11,7 @@ from bottle import HTTPResponse
 from provenance.graph.model import Activity, File, Link, ProvenanceGraph
 from provenance.graph.records import attribute_of
 from uws_server.services.context import Services
+from uws_server.services.job_results import MOST_SHOWN
 from uws_server.services.provenance import ProvenanceReader
 from uws_server.web.jobs.graphpicture import HEIGHT, WIDTH, picture
 from uws_server.web.shared.page import Page
@@ -63,8 +64,8 @@ class ProvenancePage(Page):
 
     def page(self, job_id: str) -> HTTPResponse:
         """GET the page."""
-        job = self.job_service.job(job_id)
-        graph = ProvenanceReader(self.services, self.job_service.caller).around(job, _BEHIND)
+        job = self.job_service.bare(job_id)
+        graph = ProvenanceReader(self.services, self.job_service.caller, MOST_SHOWN).around(job, _BEHIND)
         key = f"job_{job.id}"
         about = next(each for each in graph.activities if each.key == key)
         drawing = picture(graph, key)

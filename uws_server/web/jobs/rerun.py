@@ -187,7 +187,7 @@ class RerunPage(Page):
 
     def picture(self, job_id: str, old_id: str, name: str, suffix: str) -> HTTPResponse:
         """GET two spectra overlaid, as a picture (svg) or as the data of a plot (json)."""
-        later, earlier = self.job_service.job(job_id), self.job_service.job(old_id)
+        later, earlier = self.job_service.bare(job_id), self.job_service.bare(old_id)
         plot = self._plot(later, earlier, name)
         if plot is None:
             raise NotFound(f"the jobs have no two spectra {name[:64]!r} that can be overlaid")
@@ -199,7 +199,7 @@ class RerunPage(Page):
     def _plot(self, later: Job, earlier: Job, name: str) -> Plot | None:
         plots = []
         for job in (later, earlier):
-            file = self.pictures.files(job).get(name)
+            file = self.pictures.named(job, name)
             plot = self.pictures.previews.look(file).plot if file else None
             if plot is None:
                 return None
