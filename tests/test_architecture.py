@@ -44,7 +44,13 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "uws_server.execution",
         "uws_server.asgi",
     ),
-    "uws_server.app": ("uws_server.web.site", "uws_server.protocol", "uws_server.incoming", "uws_server.services"),
+    "uws_server.app": (
+        "uws_server.web.site",
+        "uws_server.protocol",
+        "uws_server.incoming",
+        "uws_server.services",
+        "uws_server.storage",
+    ),
     # the people's door
     "uws_server.web.site": (
         "uws_server.web.jobs",

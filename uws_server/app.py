@@ -9,7 +9,7 @@ from typing import Any
 
 from bottle import Bottle, HTTPError, HTTPResponse, request
 
-from uws_server.errors import ServerError, TooMany, Unavailable
+from uws_server.errors import DiskFull, ServerError, TooMany, Unavailable
 from uws_server.incoming.sites import require_own
 from uws_server.protocol import cors, dali
 from uws_server.protocol.contents import Contents
@@ -23,6 +23,7 @@ from uws_server.protocol.uws import UWS
 from uws_server.protocol.vosi import VOSI
 from uws_server.services.context import Services
 from uws_server.services.rights import is_loopback
+from uws_server.storage.failures import meaning_of
 from uws_server.web.site.routes import Pages
 
 LOG = logging.getLogger(__name__)
@@ -83,12 +84,9 @@ class _Errors:
             except HTTPResponse:
                 raise
             except ServerError as error:
-                if error.status >= 500 and not isinstance(error, Unavailable):
+                if error.status >= 500 and not isinstance(error, Unavailable | DiskFull):
                     return _failed(self.pages, error)
-                answer = _answer(self.pages, error.status, str(error))
-                if isinstance(error, Unavailable):
-                    answer.set_header("Retry-After", str(error.retry_after))
-                return answer
+                return _told(self.pages, error)
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a number, the log the rest
                 return _failed(self.pages, error)
 
@@ -96,10 +94,24 @@ class _Errors:
 
 
 def _failed(pages: Pages, error: Exception | None) -> HTTPResponse:
-    """Return the response to a failure of the server: a number, under which the log has the details."""
+    """Return the response to a failure of the server: a number, under which the log has the details.
+
+    A full disk and a database that does not answer are told as what they are, with one line of log.
+    """
+    if known := meaning_of(error):
+        LOG.error("%s %s: %s (%s)", request.method, request.path, known, str(error).partition("\n")[0][:300])
+        return _told(pages, known)
     number = secrets.token_hex(4)
     LOG.error("error %s at %s %s", number, request.method, request.path, exc_info=error)
     return _answer(pages, 500, f"the server failed; its log tells more under the number {number}")
+
+
+def _told(pages: Pages, error: ServerError) -> HTTPResponse:
+    """Return the response to an error that was raised on purpose."""
+    answer = _answer(pages, error.status, str(error))
+    if isinstance(error, Unavailable):
+        answer.set_header("Retry-After", str(error.retry_after))
+    return answer
 
 
 def _answer(pages: Pages, status: int, sentence: str) -> HTTPResponse:

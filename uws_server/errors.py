@@ -64,6 +64,12 @@ class BadRequest(ServerError):
     status = 400
 
 
+class DiskFull(ServerError):
+    """There is no room on the disk for what would be stored."""
+
+    status = 507
+
+
 class Unavailable(ServerError):
     """Not possible now, though nothing is wrong with the request: ask again after `retry_after` seconds."""
 

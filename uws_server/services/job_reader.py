@@ -205,8 +205,8 @@ class JobReader:
         """Check whether jobs can be looked up now: whether the database answers."""
         try:
             self._store.known([new_id()])
-        except Exception:  # whatever the database says: it does not answer
-            LOG.exception("the database does not answer")
+        except Exception as error:  # noqa: BLE001 - whatever the database says: it does not answer
+            LOG.error("the database does not answer: %s", str(error).partition("\n")[0])
             return False
         return True
 

@@ -1,0 +1,59 @@
+"""Which failures of the database and the disk pass by themselves, and what to tell a client. Imports the errors."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from uws_server.errors import DiskFull, ServerError, Unavailable
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_IN_POSTGRESQL = "53100"
+_BEYOND_DRIVERS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, sqlite3.OperationalError)
+_OF_PSYCOPG = frozenset({"OperationalError", "InterfaceError", "AdminShutdown", "ConnectionTimeout"})
+
+
+def meaning_of(error: BaseException | None) -> ServerError | None:
+    """Return the error to tell a client if the disk is full or the database does not answer.
+
+    Return None for any other failure, which is a fault of the server. What an exception was raised from counts too.
+    """
+    found = list(_chain(error))
+    if any(map(_is_full, found)):
+        return DiskFull("the disk of the server is full: nothing new is stored until something is deleted")
+    if any(map(_is_away, found)):
+        return Unavailable("the database of the server does not answer now: try again in a moment")
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        original = getattr(each, "orig", None)
+        waiting += [each.__cause__, each.__context__, original if isinstance(original, BaseException) else None]
+
+
+def _is_full(error: BaseException) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return getattr(error, "sqlstate", None) == _FULL_IN_POSTGRESQL
+
+
+def _is_away(error: BaseException) -> bool:
+    if isinstance(error, _BEYOND_DRIVERS):
+        return True
+    kind = type(error)
+    return kind.__module__.partition(".")[0] == "psycopg" and not _OF_PSYCOPG.isdisjoint(
+        base.__name__ for base in kind.__mro__
+    )
