@@ -12,7 +12,8 @@ from uws_server.errors import DiskFull, ServerError, Unavailable
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_IN_POSTGRESQL = "53100"
-_BEYOND_DRIVERS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, sqlite3.OperationalError)
+_BEYOND_DRIVERS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+_AWAY_IN_SQLITE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_LOCKED)
 _OF_PSYCOPG = frozenset({"OperationalError", "InterfaceError", "AdminShutdown", "ConnectionTimeout"})
 
 
@@ -51,8 +52,11 @@ def _is_full(error: BaseException) -> bool:
 
 
 def _is_away(error: BaseException) -> bool:
+    if isinstance(error, sqlite3.Error):
+        # the low byte is the kind; a table that is missing is an OperationalError, too, and a fault
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _AWAY_IN_SQLITE
     if isinstance(error, _BEYOND_DRIVERS):
-        return True
+        return not isinstance(getattr(error, "orig", None), sqlite3.Error)  # that one says more
     kind = type(error)
     return kind.__module__.partition(".")[0] == "psycopg" and not _OF_PSYCOPG.isdisjoint(
         base.__name__ for base in kind.__mro__
