@@ -275,7 +275,7 @@ class _Finder:
                        description=f"About {about.title}", content_type="text/html")  # fmt: skip
         if page.results:
             for suffix, mime in (("tar", "application/x-tar"), ("zip", "application/zip")):
-                yield Link(identifier, f"{address}/all.{suffix}", semantics="#package",
+                yield Link(identifier, f"{pages}/all.{suffix}", semantics="#package",
                            description=f"All files of the job, {suffix}", content_type=mime)  # fmt: skip
         service = self._service(job, page)
         if service is not None:
