@@ -10,14 +10,18 @@ import asyncio
 import contextlib
 import fcntl
 import http
+import logging
 import struct
 import termios
 from typing import Any, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from uws_server.asgi.bodies import BODIES, has_body
+from uws_server.asgi.bodies import BODIES
 from uws_server.asgi.patience import Patience
+
+LOG = logging.getLogger(__name__)
+LOG.setLevel(logging.ERROR)  # uvicorn warns of each wrong request: whoever sends them would fill the disk
 
 MOST_HEAD = 1 << 16
 """Bytes of a request line and headers, together; as many may stand around the chunks of a body, and behind them."""
@@ -51,15 +55,16 @@ _TOO_MANY = Refusal(503, "the server has too many connections: try again later")
 class Connection(HttpToolsProtocol):
     """One connection, which `patience` asks every second to go on as long as its client is waited for."""
 
-    __slots__ = ("_around", "_arrived", "_body", "_carried", "_credit", "_head", "_in_body", "_in_head", "_is_counted",
-                 "_patience", "_peer", "_refused", "_running", "_unread")  # fmt: skip
+    __slots__ = ("_around", "_arrived", "_body", "_carried", "_credit", "_has_body", "_head", "_hosts", "_in_body",
+                 "_in_head", "_is_counted", "_patience", "_peer", "_refused", "_running", "_unread")  # fmt: skip
 
     def __init__(self, *, patience: Patience, **options: Any) -> None:
         super().__init__(**options)
+        self.logger = LOG
         self._patience, self._credit = patience, patience.seconds
         self._peer = ""
-        self._is_counted = self._in_head = self._in_body = self._refused = False
-        self._head = self._carried = self._body = self._arrived = self._around = self._unread = 0
+        self._is_counted = self._in_head = self._in_body = self._has_body = self._refused = False
+        self._head = self._carried = self._body = self._arrived = self._around = self._unread = self._hosts = 0
         self._running: RequestResponseCycle | None = None
 
     # --- what comes --------------------------------------------------------------------------------------
@@ -107,6 +112,7 @@ class Connection(HttpToolsProtocol):
         """Begin a request."""
         super().on_message_begin()
         self._in_head, self._in_body, self._credit = True, False, self._patience.seconds
+        self._has_body, self._hosts = False, 0
         self._head = self._carried = self._body = self._arrived = self._around = 0
 
     def on_url(self, url: bytes) -> None:
@@ -117,8 +123,16 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; those behind a body are dropped, since the headers have been acted upon."""
         self._head += len(name) + len(value) + 4
-        if not self._in_body:
-            super().on_header(name, value)
+        if self._in_body:
+            return
+        name = name.lower()
+        self.headers.append((name, value))
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"content-length" or name == b"transfer-encoding":
+            self._has_body = self._has_body or value.strip() != b"0"
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request whose head is in order."""
@@ -131,7 +145,7 @@ class Connection(HttpToolsProtocol):
             return
         super().on_headers_complete()
         self._in_body, self._credit = True, self._patience.seconds
-        if self.scope["method"] not in BODIES and has_body(self.headers):
+        if self._has_body and self.scope["method"] not in BODIES:
             self.cycle.keep_alive = False  # nobody reads the body: a next request is not to wait for its end
 
     def on_body(self, body: bytes) -> None:
@@ -149,8 +163,7 @@ class Connection(HttpToolsProtocol):
     def _wrong_head(self) -> Refusal | None:
         if self._head > MOST_HEAD or len(self.headers) > _MOST_HEADERS:
             return self._too_large()
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
+        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() != "1.0"):
             return _WRONG_HOST
         return _TOO_MANY_AT_ONCE if len(self.pipeline) >= _MOST_PIPELINED else None
 
@@ -233,13 +246,15 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """End the connection, with a sentence if that can only be taken for the answer to what is refused."""
+        if self._refused:  # what comes behind it in the same piece is refused with it
+            return
         unanswered = [cycle for cycle in {self.cycle, self._running} if cycle and not cycle.response_complete]
         is_own = self._in_body and unanswered == [self.cycle] and not self.cycle.response_started
         can_tell = is_own or not (self._in_body or unanswered)
         self._refused, self._credit = True, _LINGER_S
         self._unset_keepalive_if_required()
         self._disconnect()
-        if can_tell and not self.flow.write_paused:
+        if can_tell and not (self.flow.write_paused or self.transport.is_closing()):
             self.flow.resume_reading()
             self.transport.write(_answer(refusal))
             self.transport.write_eof()

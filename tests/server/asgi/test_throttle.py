@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +14,7 @@ import requests
 import uvicorn
 
 from processes import until
-from uws_server.asgi.throttle import Throttle
+from uws_server.asgi.throttle import FairTurns, Throttle
 from uws_server.asgi.types import Scope
 from uws_server.asgi.wsgi import WsgiAdapter
 
@@ -111,6 +112,32 @@ def test_uploads_that_take_long_keep_nobody_from_looking_or_making_a_job(place: 
         assert place.get("/quick", "flood") == 200
         form = {"PHASE": "RUN"}
         assert requests.post(f"{place.url}/quick", form, headers={"X-Who": "flood"}, timeout=300).status_code == 200
+
+
+def test_turns_go_round_all_who_wait_whoever_asks_for_many() -> None:
+    """A thousand asked for by one: the first of another comes after the next of that one, not after all of them."""
+    had: list[str] = []
+
+    async def one(turns: FairTurns, who: str) -> None:
+        async with turns.of(who):
+            had.append(who)
+            await asyncio.sleep(0)
+
+    async def scenario() -> None:
+        turns = FairTurns(1)
+        tasks = [asyncio.create_task(one(turns, "many")) for _ in range(1000)]
+        await asyncio.sleep(0)
+        tasks += [asyncio.create_task(one(turns, who)) for who in ("ann", "ben", "ann")]
+        for task in tasks[500:600]:
+            task.cancel()  # a client that hangs up keeps nobody waiting
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert max(had.index("ann"), had.index("ben")) <= 4
+        assert (len(had), had.count("ann")) == (903, 2)
+        async with asyncio.timeout(300), turns.of("late"):
+            assert not turns._lines
+
+    with ThreadPoolExecutor(1) as pool:  # the browser tests may have left an event loop running in this thread
+        pool.submit(lambda: asyncio.run(scenario())).result()
 
 
 def test_nothing_is_left_of_those_who_have_gone(place: Place) -> None:
