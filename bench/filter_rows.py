@@ -98,7 +98,7 @@ def fitscopy(peer: str, path: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         region, out = Path(folder) / "r.reg", Path(folder) / "out.fits"
         region.write_text(REGION)
-        rows = (f'regfilter("{region}",X,Y) && (FLAG & 217710592) == 0 && PATTERN <= 4 && PI >= 200 && PI <= 12000')
+        rows = f'regfilter("{region}",X,Y) && (FLAG & 217710592) == 0 && PATTERN <= 4 && PI >= 200 && PI <= 12000'
         before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run([peer, f"{path}[EVENTS][{rows}]", str(out)], check=True)
         wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,4 +1,4 @@
-"""What a GET of a job costs: the server's CPU time and the time of the answer, beside another checkout.
+"""What a GET of a job, and of its phase, costs: the server's CPU time and the time of the answer, beside a checkout.
 
     python bench/get_job.py [--rounds 40] [--requests 300] [--against FOLDER [--python PATH]]
 
@@ -34,7 +34,7 @@ def main() -> None:
         measures = {}
         for tree in trees(options):
             served = stack.enter_context(own_server(tree=tree))
-            measures[tree.name] = functools.partial(ask, served, new_job(served), options.requests)
+            measures[tree.name] = functools.partial(ask_both, served, new_job(served), options.requests)
         report(in_turns(measures, options.rounds))
 
 
@@ -46,20 +46,27 @@ def new_job(served: Served) -> str:
     return answer.headers["Location"]
 
 
-def ask(served: Served, job: str, count: int) -> dict[str, float]:
-    """Get a job so many times; return milliseconds a GET."""
-    parts = urlsplit(job)
+def ask_both(served: Served, job: str, count: int) -> dict[str, float]:
+    """Get a job, then its phase, so many times; return milliseconds a GET."""
+    return ask(served, "GET job", job, b"</uws:job>", count) | ask(
+        served, "GET phase", f"{job}/phase", b"PENDING", count
+    )
+
+
+def ask(served: Served, name: str, address: str, expected: bytes, count: int) -> dict[str, float]:
+    """Get an address so many times; return milliseconds a GET."""
+    parts = urlsplit(address)
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
     begun, cpu = time.perf_counter(), served.threads_cpu_s()
     for _ in range(count):
         connection.request("GET", parts.path)
         response = connection.getresponse()
         body = response.read()
-        if response.status != 200 or b"</uws:job>" not in body:
-            sys.exit(f"{job} answered {response.status}: {body[:300]!r}")
+        if response.status != 200 or expected not in body:
+            sys.exit(f"{address} answered {response.status}: {body[:300]!r}")
     wall, cpu = time.perf_counter() - begun, served.threads_cpu_s() - cpu
     connection.close()
-    return {"GET job, wall ms": 1000 * wall / count, "GET job, server's CPU ms": 1000 * cpu / count}
+    return {f"{name}, wall ms": 1000 * wall / count, f"{name}, server's CPU ms": 1000 * cpu / count}
 
 
 if __name__ == "__main__":

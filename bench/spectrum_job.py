@@ -1,6 +1,6 @@
 """POST to COMPLETED: the spectrum job on a real-size pn list (2.7 million rows), from the archive and as an upload.
 
-    python bench/spectrum_job.py [--runs 7] [--rows 2700000] [--cache FOLDER]
+python bench/spectrum_job.py [--runs 7] [--rows 2700000] [--cache FOLDER]
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
     python bench/waiters.py            10,000 clients on 50 jobs
     python bench/waiters.py 2000
+    python bench/waiters.py --cookies  10,000 of whom no two are alike
 
 Starts our own server and, in a process of its own, a crowd of clients on the loopback interface. Prints, for each
 figure, what OPUS reached (its recommended server stalls with the fifth client that waits), ours and the target.

@@ -50,6 +50,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "uws_server.incoming",
         "uws_server.services",
         "uws_server.storage",
+        "uws_server.asgi",
     ),
     # the people's door
     "uws_server.web.site": (

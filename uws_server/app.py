@@ -9,6 +9,8 @@ from typing import Any
 
 from bottle import Bottle, HTTPError, HTTPResponse, request
 
+from uws_server.asgi.shortcut import Answer
+from uws_server.asgi.types import Scope
 from uws_server.errors import DiskFull, ServerError, TooMany, Unavailable
 from uws_server.incoming.sites import require_own
 from uws_server.protocol import cors, dali
@@ -17,6 +19,7 @@ from uws_server.protocol.datalink import DataLink
 from uws_server.protocol.definitions import JDL
 from uws_server.protocol.obscore import ObsCore
 from uws_server.protocol.provenance import Provenance
+from uws_server.protocol.quick import QuickUWS, whole_answer
 from uws_server.protocol.reruns import Reprocessing
 from uws_server.protocol.resource import TEXT
 from uws_server.protocol.uws import UWS
@@ -51,6 +54,26 @@ def build(services: Services) -> Application:
     app.install(_Errors(pages))
     app.default_error_handler = lambda error: _of_bottle(pages, error)
     return _with_headers(app, not is_loopback(services.config.server.host))
+
+
+def at_once(services: Services) -> Callable[[Scope], Answer | None] | None:
+    """Return the function that answers some requests in the event loop, with what the application would send.
+
+    Return None if the database has to be waited for.
+    """
+    quick = services.at_hand()
+    if quick is None:
+        return None
+    resources = QuickUWS(quick)
+
+    def answer(scope: Scope) -> Answer | None:
+        try:
+            response = resources.answer(scope)
+        except ServerError as error:
+            response = _refusal(error.status, str(error)) if error.status < 500 else None  # the application logs it
+        return None if response is None else whole_answer(response, _HEADERS)
+
+    return answer
 
 
 def _with_headers(app: Bottle, is_public: bool) -> Application:
@@ -116,14 +139,24 @@ def _told(pages: Pages, error: ServerError) -> HTTPResponse:
 
 def _answer(pages: Pages, status: int, sentence: str) -> HTTPResponse:
     """Return the sentence as a page for a browser that looks at pages, as VOTable or text for everyone else."""
-    sentence = sentence.encode("utf-8", "replace").decode()  # JSON can bring halves of characters
     program = request.path.startswith(("/rest/", "/store/", "/jdl"))
     if not program and "text/html" in request.get_header("Accept", ""):
-        response = pages.error(status, sentence)
-    elif dali.wants_votable(request.query, request.get_header("Accept", "")):
+        return _with_hints(pages.error(status, sentence.encode("utf-8", "replace").decode()), status)
+    return _refusal(status, sentence)
+
+
+def _refusal(status: int, sentence: str) -> HTTPResponse:
+    """Return the sentence for a program, as VOTable or text."""
+    sentence = sentence.encode("utf-8", "replace").decode()  # JSON can bring halves of characters
+    if dali.wants_votable(request.query, request.get_header("Accept", "")):
         response = HTTPResponse(dali.error_document(sentence), status, {"Content-Type": dali.VOTABLE})
     else:
         response = HTTPResponse(sentence + "\n", status, {"Content-Type": TEXT})
+    return _with_hints(response, status)
+
+
+def _with_hints(response: HTTPResponse, status: int) -> HTTPResponse:
+    """Return the response with the headers that tell a client what to do about the status."""
     if status == TooMany.status:
         response.set_header("Retry-After", "60")
     if status == 401:

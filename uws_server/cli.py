@@ -144,6 +144,7 @@ class _OneLine(logging.Formatter):
 
 
 def _serve(options: argparse.Namespace) -> None:
+    print("Starting: the first start takes some seconds", file=sys.stderr, flush=True)
     from uws_server.server import serve  # here: --help and other commands need not load astropy
 
     handler = logging.StreamHandler()

@@ -122,5 +122,9 @@ class DefinitionError(BadRequest):
         return cls("\n".join(f"{place}: {problem}" for place, problem in zip(places, problems, strict=True)), problems)
 
 
+class NotAtHand(ServerError):
+    """What was asked for cannot be had without waiting: it is to be asked for in a thread."""
+
+
 class ConfigurationError(ServerError):
     """A setting that cannot be used: the message names the key, what came and what is allowed."""

@@ -25,8 +25,9 @@ from uws_server.asgi.connection import Connection
 from uws_server.asgi.longpoll import LongPolling, peer_address
 from uws_server.asgi.notifier import Notifier
 from uws_server.asgi.patience import Patience
+from uws_server.asgi.shortcut import Shortcut
 from uws_server.asgi.throttle import Throttle
-from uws_server.asgi.types import Scope
+from uws_server.asgi.types import Application, Scope
 from uws_server.asgi.wsgi import WsgiAdapter
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError
@@ -41,6 +42,7 @@ _THREADS = 16
 _OF_ONE_CLIENT = 8
 _BACKLOG = 4096
 _MOST_FILES = 1 << 20
+_ALL_ADDRESSES = ("0.0.0.0", "::")
 _QUICK = re.compile(rf"/rest/[^/]+/{job_keys.ADDRESS}(/phase|/executionduration|/destruction|/quote|/owner)?")
 
 
@@ -49,15 +51,27 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     files = _raise_file_limit()
     listener = _listen(config)
     base_url = config.server.base_url.rstrip("/") or _address(listener)
+    if listener.getsockname()[0] in _ALL_ADDRESSES and not config.server.base_url:
+        LOG.warning(
+            "base_url is not set, and host = %s is every address of this machine: answers lead clients to %s; if they "
+            "reach the server by another name, or through a proxy, set base_url to the address that they use",
+            config.server.host,
+            base_url,
+        )
     services = Services(config, base_url, config.folders.definitions or definitions_folder())
     notifier = Notifier()
     services.scheduler.observers.add(_Waker(notifier))
     services.start()
     adapter = WsgiAdapter(app.build(services), _THREADS, _is_quick)
+    at_once = app.at_once(services)
+
+    def short(application: Application) -> Application:
+        return application if at_once is None else Shortcut(application, at_once)
+
     try:
         address = functools.partial(_client_address, config)
         throttle = BodiesFirst(Throttle(adapter, address, _OF_ONE_CLIENT, _is_quick))
-        polling = LongPolling(throttle, notifier, address=address, asked=adapter)
+        polling = LongPolling(short(throttle), notifier, address=address, asked=short(adapter))
         settings = _uvicorn_settings(polling, _patience(config, files))
         with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
             runner.run(_run(_Server(settings, polling), listener, lambda: ready(base_url)))
@@ -106,7 +120,7 @@ def _patience(config: Config, files: int) -> Patience:
         config.server.request_timeout,
         config.server.least_rate,
         most,
-        most // 2,
+        most // 4,
         lambda address: "" if address in proxies else _network(address),
     )
 
@@ -180,7 +194,7 @@ def _listen(config: Config) -> socket.socket:
 
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    if host in ("0.0.0.0", "::"):
+    if host in _ALL_ADDRESSES:
         host = socket.gethostname()
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

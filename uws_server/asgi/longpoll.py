@@ -1,4 +1,4 @@
-"""Long polling: lets clients wait for a change of a job. An ASGI application around another one; imports the notifier.
+"""Long polling: lets clients wait for a change of a job. An ASGI application around another one.
 
 A request that may wait is passed to the application like any other. If the application answers with the header
 `X-Park`, nothing is sent yet: the client waits here, in the event loop, without a thread, a database connection or a
@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from uws_server.asgi.alarms import Alarms
 from uws_server.asgi.notifier import Notifier
 from uws_server.asgi.throttle import FairTurns
 from uws_server.asgi.types import Application, Message, Receive, Scope, Send
@@ -45,6 +46,8 @@ _TURNS = 4
 with a thousand groups is not asked for a thousand times before another one is once."""
 _FULL_WAIT_S = (1.0, 2.0)
 """Seconds (at least, at most) that a request waits without a place: some clients ask again without a pause."""
+_LARGE = 1 << 14
+"""Bytes of address and headers from which a request gets no place: those of ten thousand would fill the memory."""
 
 
 class Places:
@@ -113,10 +116,10 @@ def peer_address(scope: Scope) -> str:
 class _Waiter:
     """A client that waits. A class with slots: there are thousands of them."""
 
-    __slots__ = ("address", "deadline", "owner", "send", "since", "state")
+    __slots__ = ("address", "deadline", "is_large", "owner", "send", "since", "state")
 
-    def __init__(self, address: str, send: Send, now: float) -> None:
-        self.address = address
+    def __init__(self, address: str, is_large: bool, send: Send, now: float) -> None:
+        self.address, self.is_large = address, is_large
         self.send = send
         self.since = now
         self.deadline = now
@@ -129,8 +132,11 @@ class _Group:
 
     Nothing runs for a group that waits. A notification, a new member or the clock starts a task that asks the
     application, and asks again as long as there was another reason meanwhile. An answer is only for the members that
-    came before it was asked for.
+    came before it was asked for. A class with slots: there are thousands of them where no two requests are alike.
     """
+
+    __slots__ = ("__weakref__", "_alarm", "_asking", "_due", "_job_id", "_key", "_loop", "_new", "_notified",
+                 "_polling", "_scope", "_waiting", "_wanted")  # fmt: skip
 
     def __init__(self, polling: LongPolling, key: object, job_id: str, scope: Scope) -> None:
         self._polling, self._key, self._job_id, self._scope = polling, key, job_id, scope
@@ -138,9 +144,8 @@ class _Group:
         self._waiting: set[_Waiter] = set()
         self._new: list[_Waiter] = []
         self._notified = False
-        self._due = math.inf
+        self._due = self._alarm = self._wanted = math.inf
         self._asking: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         polling.notifier.listen(job_id, self.stir)  # before the application reads the database: no notification is lost
 
     def join(self, waiter: _Waiter) -> None:
@@ -194,14 +199,26 @@ class _Group:
             else:
                 self._due = min(self._due, waiter.deadline)
 
+    def wake(self, when: float) -> None:
+        """Ask the application again, if it is time for that."""
+        if when != self._alarm or not self._waiting:
+            return  # an earlier alarm was set meanwhile, or everyone has gone
+        self._alarm = math.inf
+        if self._wanted <= self._loop.time():
+            self.stir()
+        else:
+            self._set_alarm()
+
     def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(min(self._due, self._loop.time() + self._polling.recheck_s()), self.stir)
+        self._wanted = min(self._due, self._loop.time() + self._polling.recheck_s())
+        if self._wanted < self._alarm:  # else the alarm that is set finds that it is not time yet
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        self._alarm = self._wanted
+        self._polling.alarms.set(self._alarm, self)
 
     def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         self._polling.notifier.leave(self._job_id, self.stir)
         self._polling.forget(self._key, self)
 
@@ -236,6 +253,7 @@ class LongPolling:
         self._deliveries: set[asyncio.Task[None]] = set()
         self._turns = FairTurns(_TURNS)
         self.notifier = notifier
+        self.alarms = Alarms()
         self.places = Places(most, most_each)
         self.closing = False
 
@@ -264,7 +282,8 @@ class LongPolling:
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group(self, key, job_id, scope)
-        waiter = _Waiter(address, send, asyncio.get_running_loop().time())
+        size = len(scope["query_string"]) + sum(len(name) + len(value) for name, value in scope["headers"])
+        waiter = _Waiter(address, size > _LARGE, send, asyncio.get_running_loop().time())
         group.join(waiter)
         try:
             # the message comes when the client has gone, and when its answer is sent
@@ -288,10 +307,10 @@ class LongPolling:
         return answer
 
     def admit(self, waiter: _Waiter, wait: _WaitRequest) -> None:
-        """Grant a new member its time, or a second or two if too many clients wait."""
+        """Grant a new member its time, or a second or two if too many clients wait or its request is large."""
         owner = f"owner {wait.owner}" if wait.owner else f"address {waiter.address}"
         seconds = wait.seconds
-        if self.places.take(owner):
+        if not waiter.is_large and self.places.take(owner):
             waiter.owner = owner
         else:
             seconds = min(seconds, random.uniform(*_FULL_WAIT_S))

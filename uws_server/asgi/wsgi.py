@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import io
 import sys
 import threading
@@ -65,7 +66,7 @@ class WsgiAdapter:
         except ClientGone:
             return
         source = io.BytesIO(body) if whole else io.BufferedReader(_Rest(body, receive, loop), SMALL)
-        exchange = _Exchange(self._application, _environ(scope, source))
+        exchange = _Exchange(self._application, environ_of(scope, source))
         try:
             piece = await loop.run_in_executor(self._pool(scope, whole), exchange.begin)
             if piece is None:
@@ -206,7 +207,16 @@ def _with_length(headers: Headers, length: int) -> Headers:
     return [*headers, (b"content-length", b"%d" % length)]
 
 
-def _environ(scope: Scope, body: Any) -> Environ:
+@functools.lru_cache(256)
+def _key_of(name: bytes) -> str:
+    """Return what a header is called in an environ, '' for one that would pass for another: X_Forwarded_For."""
+    if b"_" in name:
+        return ""
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{key}"
+
+
+def environ_of(scope: Scope, body: Any) -> Environ:
     """Return the request as PEP 3333 has it: bytes decoded as Latin-1."""
     server, port = scope.get("server") or ("localhost", 80)
     address, client_port = scope.get("client") or ("", 0)
@@ -229,10 +239,9 @@ def _environ(scope: Scope, body: Any) -> Environ:
         "wsgi.run_once": False,
     }
     for name, value in scope["headers"]:
-        if b"_" in name:  # X_Forwarded_For would pass for X-Forwarded-For
+        key = _key_of(name)
+        if not key:
             continue
-        key = name.decode("latin-1").upper().replace("-", "_")
-        key = key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{key}"
         text = value.decode("latin-1")
         if key in environ:
             text = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + text

@@ -9,6 +9,7 @@ import re
 import threading
 
 from provenance.text.paths import without_folders
+from uws_server.errors import NotAtHand
 from uws_server.jobs.job import Progress
 from uws_server.jobs.words import CONTROL, without_colours
 from uws_server.storage.files import JobFiles
@@ -16,6 +17,8 @@ from uws_server.storage.files import JobFiles
 _STAGE = re.compile(rb"^\[STAGE(?: (\d{1,6})/(\d{1,6}))?\]([^\r\n]*)", re.MULTILINE)
 _ERROR = re.compile(rb"^\[ERROR\]([^\r\n]*)", re.MULTILINE)
 _CHUNK = 1 << 20
+_LITTLE = 1 << 14
+"""Bytes of a log that are read without delaying anybody."""
 _LONGEST = 300
 _LONGEST_REASON = 2000
 _MOST_REMEMBERED = 500
@@ -33,17 +36,33 @@ class ProgressReader:
     def read(self, job_id: str) -> Progress:
         """Return the progress of a job now."""
         with self._lock:
-            offset, progress = self._seen.pop(job_id, (0, Progress()))
-            while data := self._files.log(job_id, "job.log", offset, _CHUNK):
-                whole = data.rfind(b"\n") + 1 or (len(data) if len(data) == _CHUNK else 0)
-                if whole == 0:
-                    break  # a part of a line: it is read again when it is complete
-                progress = latest(data[:whole], progress)
-                offset += whole
-            self._seen[job_id] = offset, progress  # now the last of them: the first was asked for longest ago
-            if len(self._seen) > _MOST_REMEMBERED:
-                del self._seen[next(iter(self._seen))]
-            return progress
+            return self._read(job_id)
+
+    def _read(self, job_id: str) -> Progress:
+        offset, progress = self._seen.pop(job_id, (0, Progress()))
+        while data := self._files.log(job_id, "job.log", offset, _CHUNK):
+            whole = data.rfind(b"\n") + 1 or (len(data) if len(data) == _CHUNK else 0)
+            if whole == 0:
+                break  # a part of a line: it is read again when it is complete
+            progress = latest(data[:whole], progress)
+            offset += whole
+        self._seen[job_id] = offset, progress  # now the last of them: the first was asked for longest ago
+        if len(self._seen) > _MOST_REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return progress
+
+    def at_hand(self, job_id: str) -> Progress:
+        """Return the progress of a job now. Raise NotAtHand if more than a little of its log has to be read for it."""
+        if not self._lock.acquire(blocking=False):
+            raise NotAtHand("another thread reads a log")
+        try:
+            offset, progress = self._seen.get(job_id, (0, Progress()))
+            unread = self._files.size_of_log(job_id, "job.log") - offset
+            if unread > _LITTLE:
+                raise NotAtHand("much of the log is unread")
+            return self._read(job_id) if unread else progress
+        finally:
+            self._lock.release()
 
     def forget(self, job_id: str) -> None:
         """Forget a job that ended."""

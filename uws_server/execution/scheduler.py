@@ -33,7 +33,7 @@ from uws_server.storage.servers import ServerStore
 
 LOG = logging.getLogger(__name__)
 _CLAIM_WAIT_S = 3.0
-"""Seconds that a restarted server waits for the supervisor of a job that was being started when it was killed."""
+"""Seconds that a restarted server waits for the supervisors of jobs that were being started when it was killed."""
 _TIDY_S = 60.0
 """Seconds between two removals of expired jobs."""
 _OVERDUE_S = 60.0
@@ -67,10 +67,10 @@ class Scheduler:
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
 
     def start(self) -> None:
-        """Adopt the jobs that still run, then begin to take queued ones."""
+        """Begin to adopt the jobs that still run and to take queued ones, in a thread: clients need not wait for it."""
         self._peers.join()
         self._watching.start()
-        self._check_jobs()
+        self._look_at_peers = True
         self._thread.start()
         self.wake()
 
@@ -243,20 +243,20 @@ class Scheduler:
         """Take over the jobs of servers that ended; end those whose end was asked of another server."""
         taken = self._store.taken()  # read before the servers: one that takes a job now is registered by then
         running = self._peers.beat()
+        deadline = time.monotonic() + _CLAIM_WAIT_S  # for all of them: their supervisors were started before
         for run in taken:
             if run.server not in running:
                 if self._store.take_over(run.job_id, run.server):
-                    self._adopt(run.job_id)
+                    self._adopt(run.job_id, deadline)
             elif run.phase is Phase.UNKNOWN:
                 self._look_for(run)
         for job_id in self._store.to_abort():
             self._ask_supervisor(job_id, local.Handle.abort)
         self.release()
 
-    def _adopt(self, job_id: str) -> None:
-        """Adopt a job that was running when its server ended."""
+    def _adopt(self, job_id: str, deadline: float) -> None:
+        """Adopt a job that was running when its server ended; its supervisor is waited for until the deadline."""
         folder = self._files.folder(job_id)
-        deadline = time.monotonic() + _CLAIM_WAIT_S
         while (folder / "launch.json").exists() and not local.claimed(folder) and time.monotonic() < deadline:
             time.sleep(0.05)
         handle = local.find(folder)

@@ -17,7 +17,7 @@ from uws_server.asgi import longpoll
 from uws_server.errors import BadRequest, Forbidden, NotFound
 from uws_server.incoming import forms
 from uws_server.incoming.callers import SHARE
-from uws_server.jobs.job import Job
+from uws_server.jobs.job import Job, Progress
 from uws_server.jobs.phases import ACTIVE, Phase
 from uws_server.protocol import dali, uws_xml
 from uws_server.protocol.control import job_request, list_filter, phase_command, prefers_page, wait_seconds
@@ -31,6 +31,21 @@ _NOTHING = (
 )
 _SYNC_WAIT_S = 300
 """Seconds for which the end of a job is waited for in one request; the answer then leads to the same address again."""
+
+
+def _time(when: datetime | None) -> str:
+    return "" if when is None else uws_xml.timestamp(when)
+
+
+ATOMS: dict[str, Callable[[Job], str]] = {
+    "phase": lambda job: job.phase.value,
+    "executionduration": lambda job: str(job.execution_duration),
+    "executionDuration": lambda job: str(job.execution_duration),
+    "destruction": lambda job: _time(job.destruction),
+    "quote": lambda job: _time(job.quote),
+    "owner": lambda job: job.owner or "",
+}
+"""The resources that are one value of a job, as text."""
 
 
 class UWS(JobResource):
@@ -49,20 +64,16 @@ class UWS(JobResource):
             ("GET", address, self.job),
             ("POST", address, self.change),
             ("DELETE", address, self.delete),
-            ("GET", f"{address}/phase", self.atom(lambda job: job.phase.value)),
             ("POST", f"{address}/phase", self.set_phase),
-            ("GET", f"{address}/executionduration", self.atom(lambda job: str(job.execution_duration))),
             ("POST", f"{address}/executionduration", partial(self.change, needed="EXECUTIONDURATION")),
-            ("GET", f"{address}/executionDuration", self.atom(lambda job: str(job.execution_duration))),
             ("POST", f"{address}/executionDuration", partial(self.change, needed="EXECUTIONDURATION")),
-            ("GET", f"{address}/destruction", self.atom(lambda job: _time(job.destruction))),
             ("POST", f"{address}/destruction", partial(self.change, needed="DESTRUCTION")),
-            ("GET", f"{address}/quote", self.atom(lambda job: _time(job.quote))),
-            ("GET", f"{address}/owner", self.atom(lambda job: job.owner or "")),
             ("GET", f"{address}/error", self.error),
             ("POST", f"{address}/parameters", self.change),
         ):
             app.route(path, method, handler)
+        for name in ATOMS:
+            app.route(f"{address}/{name}", "GET", partial(self.atom, atom=name))
 
     # --- the list --------------------------------------------------------------------------------------
 
@@ -92,11 +103,18 @@ class UWS(JobResource):
         job = self.job_service.bare(job_id, name)
         if prefers_page(request.get_header("Accept", "")):
             return self.page(f"/jobs/{self.job_service.address(job.id)}{self.share}")
-        job = self.job_service.results.filled(job)
-        progress = self.job_service.progress(job)
-        response = xml_answer(uws_xml.job_document(job, self.url(job), progress, self.style, self.share))
+        response = xml_answer(self.document(job))
         seconds = wait_seconds(job, forms.query(request.environ))
         return self.held_back(response, seconds, job.phase) if seconds else response
+
+    def document(self, job: Job) -> bytes:
+        """Return the document of a job, which comes without its results."""
+        job = self.job_service.results.filled(job)
+        return uws_xml.job_document(job, self.url(job), self.progress(job), self.style, self.share)
+
+    def progress(self, job: Job) -> Progress | None:
+        """Return how far a running job is. Return None if it does not run."""
+        return self.job_service.progress(job)
 
     def change(self, name: str, job_id: str, needed: str = "") -> HTTPResponse:
         """POST to the job (or to /parameters): new values, control parameters, PHASE, or ACTION=DELETE.
@@ -160,13 +178,9 @@ class UWS(JobResource):
         self.job_service.delete(self.job_service.bare(job_id, name))
         return HTTPResponse("", 303, {"Location": f"{self.services.base_url}/rest/{name}"})
 
-    def atom(self, text: Callable[[Job], str]) -> Callable[[str, str], HTTPResponse]:
-        """Return a handler that GETs one value of a job as plain text."""
-
-        def get(name: str, job_id: str) -> HTTPResponse:
-            return HTTPResponse(text(self.job_service.bare(job_id, name)), 200, {"Content-Type": TEXT})
-
-        return get
+    def atom(self, name: str, job_id: str, atom: str) -> HTTPResponse:
+        """GET one value of a job as plain text."""
+        return HTTPResponse(ATOMS[atom](self.job_service.bare(job_id, name)), 200, {"Content-Type": TEXT})
 
     def error(self, name: str, job_id: str) -> HTTPResponse:
         """GET why a job ended in ERROR, with the end of what it printed; as VOTable if that is asked for."""
@@ -230,7 +244,3 @@ class UWS(JobResource):
         asked, token = dali.response_format(request.query), self.job_service.caller.share
         query = urlencode({name: text for name, text in ((dali.RESPONSEFORMAT, asked), (SHARE, token)) if text})
         return HTTPResponse("", 303, {"Location": f"{self.url(job)}/sync{query and f'?{query}'}"})
-
-
-def _time(when: datetime | None) -> str:
-    return "" if when is None else uws_xml.timestamp(when)

@@ -6,6 +6,7 @@ they name in their `Needs` which of these parts they use.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 from uws_server.archive.observations import Archive
@@ -25,6 +26,7 @@ from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.library import Library
+from uws_server.storage.quick_store import QuickStore
 from uws_server.storage.revisions import Revisions
 from uws_server.storage.uses import UseStore
 
@@ -46,6 +48,7 @@ class Services:
         self.files = JobFiles(config.folders.data)
         self.hashes = Hashes(config.folders.data)
         self.store = JobStore(config.database_url())
+        self._quick_store: QuickStore | None = None
         self.uses = UseStore(self.store.engine)
         self.accounts = Accounts(AccountStore(self.store.engine))
         self.revisions = Revisions(config.folders.data)
@@ -58,6 +61,14 @@ class Services:
         )
         self.scheduler.observers.add(self.housekeeping)
 
+    def at_hand(self) -> Services | None:
+        """Return the same parts over a store that waits for nothing, for one thread. Return None if there is none."""
+        if not QuickStore.serves(self.store):
+            return None
+        parts = copy.copy(self)
+        parts.store = self._quick_store = QuickStore(self.store)
+        return parts
+
     def start(self) -> None:
         """Begin to run jobs, and to read the archive."""
         self.archive.prepare()
@@ -66,6 +77,8 @@ class Services:
     def stop(self) -> None:
         """Stop taking jobs; running ones go on under their supervisors."""
         self.scheduler.stop()
+        if self._quick_store is not None:
+            self._quick_store.close()
         self.store.close()
 
     def spool(self) -> Path:

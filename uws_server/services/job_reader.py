@@ -153,6 +153,10 @@ class JobReader:
         """Return how far a running job is. Return None if it does not run."""
         return self._running.progress.read(job.id) if job.phase is Phase.EXECUTING else None
 
+    def progress_at_hand(self, job: Job) -> Progress | None:
+        """Return how far a running job is, None if it does not run. Raise NotAtHand if much of its log is unread."""
+        return self._running.progress.at_hand(job.id) if job.phase is Phase.EXECUTING else None
+
     def log(self, job: Job, name: str, offset: int = 0, most: int = 1 << 20) -> bytes:
         """Return a piece of what the script printed: of `job.log`, `stdout.log` or `stderr.log`."""
         return self._files.log(job.id, name, offset, most)

@@ -102,6 +102,13 @@ class JobFiles:
         except FileNotFoundError:
             return b""
 
+    def size_of_log(self, job_id: str, name: str) -> int:
+        """Return how many bytes a log has; 0 if there is none (yet)."""
+        try:
+            return (self.folder(job_id) / name).stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def read(self, job_id: str, name: str, most: int) -> bytes:
         """Return what a script left in a file, at most `most` bytes of it. Raise OSError if that is no plain file."""
         with opened(self.folder(job_id) / name) as stream:

@@ -84,9 +84,11 @@ class JobStore:
             self.engine.dispose()
             raise
         self._reading = reading(self.engine)
-        self.reader = Reader(self.engine)
-        self.results = ResultReader(self.reader)
-        self._job = Look(self.reader, _JOB)
+        self._read_by(Reader(self.engine))
+
+    def _read_by(self, reader: Reader) -> None:
+        """Look jobs and results up by a reader."""
+        self.reader, self.results, self._job = reader, ResultReader(reader), Look(reader, _JOB)
 
     def close(self) -> None:
         """Close every connection."""
@@ -111,7 +113,7 @@ class JobStore:
         _require_id("job", job_id)
         row = next(iter(self._job.rows(wanted=job_id)), None)
         if row is None:
-            raise _not_found("job", job_id)
+            raise not_found("job", job_id)
         return read_job(row)
 
     def move(self, job_id: str, before: Iterable[Phase], after: Phase, **columns: Unpack[PhaseColumns]) -> bool:
@@ -188,7 +190,7 @@ class JobStore:
         _require_id("job", job_id)
         with self.engine.begin() as connection:
             if connection.execute(jobs.update().where(jobs.c.id == job_id).values(**columns)).rowcount != 1:
-                raise _not_found("job", job_id)
+                raise not_found("job", job_id)
 
     def ask_abort(self, job_id: str) -> bool:
         """Note that a job which a server has taken is to be ended, and announce it. Return False if none has it."""
@@ -214,7 +216,7 @@ class JobStore:
             query = results.select().join(jobs).where(results.c.id == result_id, LISTED)
             row = connection.execute(query).one_or_none()
         if row is None:
-            raise _not_found("result", result_id)
+            raise not_found("result", result_id)
         return row.job_id, read_result(row)
 
     # --- many jobs -------------------------------------------------------------------------------------
@@ -285,10 +287,11 @@ def _phase_change(job_id: str, before: Iterable[Phase], after: Phase) -> sa.Upda
 
 def _require_id(kind: str, text: str) -> None:
     if not _ID.fullmatch(text):
-        raise _not_found(kind, text)
+        raise not_found(kind, text)
 
 
-def _not_found(kind: str, text: str) -> NotFound:
+def not_found(kind: str, text: str) -> NotFound:
+    """Return the error that says that there is no job, or other thing, with an id."""
     is_of_job = kind == "job" and _ID.fullmatch(text)
     gone = ": it was deleted, its destruction time came, or it never was" if is_of_job else ""
     return NotFound(f"no {kind} {text[:40]!r}{gone}")

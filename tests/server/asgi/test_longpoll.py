@@ -412,6 +412,37 @@ def test_everyone_is_told_when_the_application_fails(
     assert "the application is broken" in caplog.text
 
 
+def test_a_newcomer_is_asked_for_before_the_thousands_of_another(jobs: Jobs, adapter: WsgiAdapter) -> None:
+    """2,000 requests of which no two are alike, of one address, then one of another."""
+
+    async def scenario() -> None:
+        polling = never_rechecking(adapter, jobs.notifier)
+        crowd = [Client(polling, f"WAIT=3600&n={number}", job="c" * 32) for number in range(2000)]
+        await asyncio.sleep(0)
+        newcomer = Client(polling, "WAIT=3600", job="d" * 32, address="192.0.2.9")
+        async with asyncio.timeout(300):
+            while not jobs.asked["d" * 32]:
+                await asyncio.sleep(0)
+        assert jobs.asked["c" * 32] < 1000, "it did not stand behind all of them"
+        for client in (*crowd, newcomer):
+            client.hang_up()
+        await asyncio.gather(*(client.task for client in (*crowd, newcomer)))
+
+    apart(scenario)
+
+
+def test_a_request_with_large_headers_gets_no_place(jobs: Jobs, adapter: WsgiAdapter) -> None:
+    """What waits is kept: ten thousand times 64 KiB of headers would be."""
+
+    async def scenario() -> None:
+        polling = never_rechecking(adapter, jobs.notifier)
+        large = Client(polling, f"WAIT=3600&x={'x' * 50_000}")
+        assert await large.answer() == "PENDING"
+        assert polling.places.taken == 0
+
+    apart(scenario)
+
+
 @pytest.mark.parametrize("query", ["wait=60", "%57AIT=60", "Wait=%36%30", "WAIT=1&WAIT=60", "PHASE=PENDING&WAIT=60"])
 def test_wait_is_understood_however_it_is_written(jobs: Jobs, adapter: WsgiAdapter, query: str) -> None:
     async def scenario() -> None:
@@ -530,6 +561,31 @@ def test_a_server_that_stops_answers_those_who_wait(tmp_path: Path) -> None:
             status, headers, body = read_answer(stream)
             assert (status, headers["connection"]) == (200, "close")
             assert b"<uws:phase>PENDING" in body
+
+
+def test_who_stands_in_his_own_line_holds_nobody_else_up(served: Served) -> None:
+    """Eight requests of one client whose body never comes, and four that wait for the end of a job.
+
+    While they last, another client looks at a job with a query, waits, and is told of the change.
+    """
+    ends, job = f"{create(served, seconds='600', PHASE='RUN')}/sync", create(served)
+    with contextlib.ExitStack() as opened:
+        for number in range(12):
+            connection = opened.enter_context(connected(served.url))
+            parts = urlsplit(ends)
+            target = parts.path if number >= 8 else "/rest/dummy"
+            more = "" if number >= 8 else "Content-Length: 1000\r\n"
+            connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n{more}\r\n".encode())
+        require_read(served.url)
+        assert requests.get(f"{job}?PHASE=PENDING", timeout=60).status_code == 200
+        assert requests.get(f"{job}?WAIT=1", auth=("", ""), timeout=60).status_code == 200  # by a thread
+        connection = opened.enter_context(connected(served.url))
+        connection.sendall(request_for(job))
+        require_read(served.url)
+        abort(job)
+        with connection.makefile("rb") as stream:
+            assert b"<uws:phase>ABORTED" in read_answer(stream)[2]
+    abort(ends.removesuffix("/sync"))
 
 
 class Waiting(asyncio.Protocol):

@@ -63,8 +63,15 @@ def test_results_that_cannot_be_taken_are_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{", '{"results": 3}', '{"results": {"a": {"columns": {"path": "/", "headers": 1, "no": "2"}}}}',
-     '{"results": {"a": 3, "b": {"description": 4, "columns": [1]}}}', "[" * 10**5],
+    [
+        "",
+        "[]",
+        "{",
+        '{"results": 3}',
+        '{"results": {"a": {"columns": {"path": "/", "headers": 1, "no": "2"}}}}',
+        '{"results": {"a": 3, "b": {"description": 4, "columns": [1]}}}',
+        "[" * 10**5,
+    ],
 )
 def test_odd_notes_are_no_notes(tmp_path: Path, content: str) -> None:
     (tmp_path / HELPERS_FILE).write_text(content)

@@ -105,5 +105,3 @@ def test_a_request_without_a_host_is_answered(served: Served) -> None:
     with connected(served.url) as client:
         client.sendall(b"POST /rest/dummy HTTP/1.0\r\nOrigin: null\r\nContent-Length: 0\r\n\r\n")
         assert b" 403 " in client.recv(100)
-
-

@@ -34,5 +34,3 @@ def test_links_and_pipes_are_not_sent(tmp_path: Path) -> None:
     assert b"".join(answer.body) == b"x"
     answer.body.close()
     assert answer.headers["Content-Security-Policy"] == "sandbox"
-
-

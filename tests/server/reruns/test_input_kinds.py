@@ -79,8 +79,11 @@ Path("results/names.txt").write_text("\\n".join(Path(one).name for one in given[
 def definitions(folder: Path) -> Path:
     watch = [{"name": "observation", "type": "observation", "editable": True, "description": "what is looked at"}]
     names = [{"name": "names", "file": "names.txt", "mime": "text/plain"}]
-    for name, script, parameters, results in (("tasked", WITH_TASK, PARAMETERS, RESULTS),
-                                              ("plain", PLAIN, PARAMETERS, RESULTS), ("look", LOOK, watch, names)):
+    for name, script, parameters, results in (
+        ("tasked", WITH_TASK, PARAMETERS, RESULTS),
+        ("plain", PLAIN, PARAMETERS, RESULTS),
+        ("look", LOOK, watch, names),
+    ):
         define(folder, name, script, "python", parameters=parameters, results=results)
     return folder
 
@@ -255,7 +258,7 @@ def test_a_url_is_fetched_again_where_its_file_is_not_here(lab: Lab, web: Web, f
     for key in ("again-0.txt", "again-1.txt"):
         assert key in web.files
     sent = {f"t{n}": (path.name, path.read_bytes()) for n, path in enumerate(files)}
-    for found in requests.get(f"{lab.url}/rest/tasked", timeout=300).text.split("jobref id=\"")[1:]:
+    for found in requests.get(f"{lab.url}/rest/tasked", timeout=300).text.split('jobref id="')[1:]:
         requests.delete(f"{lab.url}/rest/tasked/{found.partition(chr(34))[0]}", timeout=300)
     sent["provenance"] = ("p.json", json.dumps({"provenance": [{**one, "job": "0" * 32} for one in listed]}).encode())
     answer = requests.post(f"{lab.url}/reprocessing", files=sent, allow_redirects=False, timeout=300)

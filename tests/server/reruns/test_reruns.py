@@ -767,9 +767,7 @@ def test_the_comparison_shows_what_differs_and_what_does_not(
     assert picture.headers["Content-Type"].startswith("image/svg+xml")
 
 
-def test_the_comparison_tells_inputs_of_one_name_apart_by_what_they_hold(
-    lab: Lab, note: Path, tmp_path: Path
-) -> None:
+def test_the_comparison_tells_inputs_of_one_name_apart_by_what_they_hold(lab: Lab, note: Path, tmp_path: Path) -> None:
     first, second = chain(lab, note, tmp_path)
     listed = steps_of(lab, first, second)
     old = second.url.rpartition("/")[2]
