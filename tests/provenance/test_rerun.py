@@ -147,6 +147,22 @@ def test_a_file_changed_in_place_is_no_cycle() -> None:
     assert rerun.plan(linked, [0]).missing[0][1].path == "f.fits"
 
 
+@pytest.mark.parametrize("place", ["", "/data", "http://x/1"])
+@pytest.mark.parametrize("sha256", ["", "ab"])
+def test_no_step_made_its_own_input(place: str, sha256: str) -> None:
+    """A task that writes a file by the name of its input, as by its place or content, did not read what it wrote."""
+    hashes = {"sha256": sha256} if sha256 else {}
+    makes_it = step("make", {}, {}, {"f.fits": sha256}, place=place)
+    rewrites = step("sort", {"in": (place, "f.fits", hashes)}, {}, {"f.fits": sha256}, place=place)
+    uses_it = step("use", {"in": (place, "f.fits", hashes)}, {}, {}, place=place)
+    alone = dependencies.linked([rewrites])
+    assert not alone.origins
+    assert [file.path for _, file in rerun.plan(alone, [0]).missing] == ["f.fits"]
+    linked = dependencies.linked([makes_it, rewrites, uses_it])
+    assert {origin.step for origin in linked.origins[1, 0]} == {0}
+    assert max(origin.step for origin in linked.origins[2, 0]) == 1
+
+
 def test_a_repeated_step_counts_once_and_is_told() -> None:
     linked = dependencies.linked([FILTER, FILTER, IMAGE])
     assert linked.notes == ("provenance[1] is provenance[0] again and counts once",)
