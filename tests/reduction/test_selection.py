@@ -102,7 +102,7 @@ def test_all_events_beside_a_region_are_all_events(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("column", "null"),
-    [("PI", 1000), ("X", 25921), ("Y", 25000), ("PATTERN", 2), ("PATTERN", 0)],
+    [("PI", 1000), ("X", 25921), ("Y", 25000), ("PATTERN", 2), ("PATTERN", 0), ("CCDNR", 4)],
 )
 def test_a_row_without_a_value_is_in_no_selection(tmp_path: Path, column: str, null: int) -> None:
     """The null lies among the values that are asked for, so that only its card tells it from a value."""
