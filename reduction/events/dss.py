@@ -33,6 +33,9 @@ MAX_COMPONENTS = 99
 MAX_EXPRESSION = 4000
 """Longest SLCTEXPR written, in characters; longer ones refer to the region table."""
 
+_GTI_NAME = re.compile(r"[A-Z0-9_]{0,60}GTI[A-Z0-9_]{0,5}")
+"""Names that a table of good times keeps: others are not those of good times to everybody."""
+
 _TIME_KEYS = (*timing.KEYWORDS, "TASSIGN", "CLOCKAPP")
 
 
@@ -65,6 +68,28 @@ class DataSubspace:
     expression: str
 
 
+@dataclass(frozen=True)
+class NamedGTI:
+    """Good times of a CCD (None: of all) and the name of their table.
+
+    Tables of one name are told apart by their number, EXTVER, which is that of the CCD as in lists of CIAO.
+    """
+
+    name: str
+    ccd: int | None
+    good: GTI
+
+    @property
+    def version(self) -> int | None:
+        """The value of EXTVER; None where the name says enough."""
+        return None if self.name[-1].isdigit() else self.ccd
+
+    @property
+    def reference(self) -> str:
+        """The table as a data subspace refers to it: its name and EXTVER."""
+        return self.name if self.version is None else f"{self.name}{self.version}"
+
+
 def describe(events: EventList, selection: Selection, region: TabledRegion | None) -> DataSubspace:
     """Describe the events that a selection and a region leave, on top of what the event list says of itself.
 
@@ -83,18 +108,18 @@ def describe(events: EventList, selection: Selection, region: TabledRegion | Non
         Keywords and tables; of more than MAX_DESCRIPTORS quantities the last are kept.
     """
     mission = events.mission
-    by_ccd = dict(sorted(_numbered(selection.gtis)))
-    named = [(f"GTI{number:03d}01" if mission.is_xmm else f"GTI{ccd}", ccd, good)
-             for number, (ccd, good) in enumerate(by_ccd.items())]  # fmt: skip
+    named = _by_ccd(events, selection.gtis)
     common = selection.gtis.get(None)
-    gtis: list[tuple[str, int | None, GTI]] = [*named]
+    tabled = [*named]
     if common is not None:
-        gtis.append(("GTI", None, common))
+        names = [name for name in (_kept_name(events, None), "GTI", "STDGTI") if name]
+        taken = {gti.name for gti in named}
+        tabled.append(NamedGTI(next(name for name in names if name not in taken), None, common))
     entries = _earlier(events)
-    if by_ccd:
-        entries.append({"TYP": events.ccd.name if events.ccd else "CCDNR", "VAL": str(next(iter(by_ccd)))})
+    if named:
+        entries.append({"TYP": events.ccd.name if events.ccd else "CCDNR", "VAL": str(named[0].ccd)})
     entries += _selected(events, selection)
-    entries.append({"TYP": events.time.name, "UNI": "s", "VAL": "TABLE", "REF": f":{gtis[0][0]}"})
+    entries.append({"TYP": events.time.name, "UNI": "s", "VAL": "TABLE", "REF": f":{tabled[0].reference}"})
     if region is not None:
         entries.append({"TYP": f"POS({mission.x},{mission.y})", "VAL": "TABLE", "REF": f":{REGION_TABLE}"})
     entries = entries[-MAX_DESCRIPTORS:]
@@ -102,25 +127,38 @@ def describe(events: EventList, selection: Selection, region: TabledRegion | Non
     cards += _component_cards(events, [entry["TYP"] for entry in entries], named, region)
     if region is not None:
         cards += [("MTYPE1", "POS", "DM Keyword: Descriptor name"), ("MFORM1", f"{mission.x},{mission.y}", "")]
-    tables = [_gti_table(name, ccd, good, events.keywords) for name, ccd, good in gtis]
+    tables = [_gti_table(gti, events.keywords) for gti in tabled]
     if region is not None:
         tables.insert(1, _region_table(region, f"{mission.x},{mission.y}"))
     return DataSubspace(cards, tuple(tables), expression(events, selection, region))
 
 
 def _component_cards(
-    events: EventList, types: Sequence[str], named: Sequence[tuple[str, int | None, GTI]], region: TabledRegion | None
+    events: EventList, types: Sequence[str], named: Sequence[NamedGTI], region: TabledRegion | None
 ) -> Iterator[tuple[str, Value, str]]:
     """Yield the keywords of the second CCD and the further ones: its number and the table of its good times."""
-    for component, (name, ccd, _) in enumerate(named[1:MAX_COMPONENTS], start=2):
+    for component, gti in enumerate(named[1:MAX_COMPONENTS], start=2):
         ccd_number = types.index(events.ccd.name if events.ccd else "CCDNR") + 1
         time_number = len(types) - (region is not None)
-        yield f"{component}DSVAL{ccd_number}", str(ccd), "data subspace descriptor: value"
-        yield f"{component}DSREF{time_number}", f":{name}", "data subspace descriptor: reference"
+        yield f"{component}DSVAL{ccd_number}", str(gti.ccd), "data subspace descriptor: value"
+        yield f"{component}DSREF{time_number}", f":{gti.reference}", "data subspace descriptor: reference"
 
 
-def _numbered(gtis: Mapping[int | None, GTI]) -> Iterator[tuple[int, GTI]]:
-    return ((ccd, good) for ccd, good in gtis.items() if ccd is not None)
+def _by_ccd(events: EventList, gtis: Mapping[int | None, GTI]) -> list[NamedGTI]:
+    """Return the good times of the CCDs, named as the SAS does, or as the event list's own tables are."""
+    by_ccd = {ccd: gtis[ccd] for ccd in sorted(ccd for ccd in gtis if ccd is not None)}
+    if events.mission.is_xmm:
+        return [NamedGTI(f"GTI{number:03d}01", ccd, good) for number, (ccd, good) in enumerate(by_ccd.items())]
+    kept = [NamedGTI(_kept_name(events, ccd) or f"GTI{ccd}", ccd, good) for ccd, good in by_ccd.items()]
+    if len({gti.reference for gti in kept}) < len(kept):
+        return [NamedGTI(f"GTI{ccd}", ccd, good) for ccd, good in by_ccd.items()]
+    return kept
+
+
+def _kept_name(events: EventList, ccd: int | None) -> str:
+    """Return the name of the event list's own table of good times of a CCD; empty where none alone says them."""
+    name = events.gti_names.get(ccd, "")
+    return name if _GTI_NAME.fullmatch(name) else ""
 
 
 def _earlier(events: EventList) -> list[dict[str, str]]:
@@ -165,11 +203,12 @@ def _cards(entries: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, Any, str
                 yield f"DS{part}{number}", entry[part], f"data subspace descriptor: {word}"
 
 
-def _gti_table(name: str, ccd: int | None, good: GTI, keywords: Mapping[str, Any]) -> bytes:
+def _gti_table(gti: NamedGTI, keywords: Mapping[str, Any]) -> bytes:
     """Write good time intervals as the SAS does."""
+    good = gti.good
     columns = [TableColumn("START", good.start, "s", "lower GTI boundary"),
                TableColumn("STOP", good.stop, "s", "upper GTI boundary")]  # fmt: skip
-    cards: Cards = [("CCDID", ccd, "CCD ID")]
+    cards: Cards = [("EXTVER", gti.version, "number among the tables of this name"), ("CCDID", gti.ccd, "CCD ID")]
     cards += [
         ("HDUCLASS", "OGIP", "format conforms to OGIP standard"),
         ("HDUCLAS1", "GTI", "table contains Good Time Intervals"),
@@ -181,7 +220,7 @@ def _gti_table(name: str, ccd: int | None, good: GTI, keywords: Mapping[str, Any
         cards.append(("TSTOP", float(good.stop[-1]), "[s] Upper bound of last GTI"))
     cards.append(("TIMEUNIT", "s", "All times in s unless specified otherwise"))
     cards += [(key, keywords.get(key), "") for key in _TIME_KEYS]
-    return fitswrite.table(name, columns, cards)
+    return fitswrite.table(gti.name, columns, cards)
 
 
 def _region_table(region: TabledRegion, form: str) -> bytes:
