@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from provenance.fits.atomic import write_bytes
@@ -73,17 +73,9 @@ def select(job: task.Task, events: EventList) -> Selection:
     user_gti = gti.read_file(job.path("gti"), events.clock) if job.value("gti") else None
     selection = choose(events, job.value("energy", "0.2 12.0"), job.value("pattern", "default"),
                        job.value("flag", "default"), user_gti)  # fmt: skip
-    for note in (*events.notes, *closed(events), *selection.notes):
+    for note in (*events.notes, *selection.notes):
         job.log(f"Note: {note}")
     return selection
-
-
-def closed(events: EventList) -> Iterator[str]:
-    """Yield a note if the filter wheel kept the sky out: such a list is a background, not an observation."""
-    wheel = str(events.keywords.get("FILTER") or "").strip()
-    if wheel.lower().startswith(("closed", "cal")):
-        lamp = " and the calibration source was on" if wheel.lower().startswith("cal") else ""
-        yield f"FILTER is {wheel}: no light of the sky came in{lamp}; its spectrum serves as a background"
 
 
 def note_sizes(job: task.Task, given: Mapping[str, regions.RegionSet]) -> None:

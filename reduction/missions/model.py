@@ -73,6 +73,8 @@ class Mission:
     modes: tuple[str, ...] = ()
     """Values of DATAMODE that can be reduced; empty: any."""
     mode_refusal: str = ""
+    filter_card: str | None = None
+    """The keyword of the filter wheel, where a position of it keeps the sky out or lets in a calibration source."""
 
     @property
     def channels(self) -> npt.NDArray[np.int32]:
@@ -113,6 +115,19 @@ class Mission:
         if found:
             return int(found[1], 0) & 0xFFFFFFFF, f"{self.flag_card} of the event list"
         return self.default_flag_mask, f"no readable {self.flag_card} in the event list: the usual mask"
+
+    def filter_note(self, header: Header) -> str:
+        """Return what a closed filter wheel, or a calibration source, makes of an exposure; empty for one of the sky.
+
+        Such an exposure is a background or a calibration, which a user may well want: it is told, never refused.
+        """
+        position = str(header.get(self.filter_card) or "").strip() if self.filter_card else ""
+        word = position.lower()
+        told = ["no light of the sky came in"] if "closed" in word else []
+        if word.startswith("cal"):
+            told.append("the calibration source was on")
+        use = "; its spectrum serves as a background" if "closed" in word else ", so that its lines are in the spectrum"
+        return f"{self.filter_card} is {position[:20]}: {' and '.join(told)}{use}" if told else ""
 
     def live_fraction(self, header: Header, ccd: int | None) -> tuple[float, str]:
         """Return live time over on time of a CCD (None: of all), and which keywords gave it.

@@ -16,6 +16,7 @@ EPN = Mission(
     ccd="CCDNR", rawx="RAWX", rawy="RAWY", detector=Window((1, 64), (1, 200)),
     live_per_ccd=("LIVETI{:02d}", "ONTIME{:02d}"), channel_widths_ev=(5,),
     modes=("IMAGING",), mode_refusal="in timing and burst mode RAWY is time, not a place on the sky",
+    filter_card="FILTER",
 )  # fmt: skip
 
 # FWHM of MOS: 70 eV at 1 keV and 150 eV at 6.4 keV (XMM-Newton Users Handbook).

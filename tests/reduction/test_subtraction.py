@@ -115,11 +115,42 @@ def test_a_background_beside_the_source_is_not_remarked(pn: Path, tmp_path: Path
     assert "BKGSHARE" not in fits.getheader(folder / "results/source_spectrum.fits", "SPECTRUM")
 
 
-@pytest.mark.parametrize(("wheel", "told"), [("Closed", True), ("CalClosed", True), ("Medium", False)])
-def test_a_closed_filter_is_told_and_reduced(pn: Path, tmp_path: Path, wheel: str, told: bool) -> None:
+SKY_KEPT_OUT, SOURCE_ON = "no light of the sky came in", "the calibration source was on"
+
+
+@pytest.mark.parametrize(
+    ("wheel", "told"),
+    [
+        ("Closed", {SKY_KEPT_OUT}),
+        ("CalClosed", {SKY_KEPT_OUT, SOURCE_ON}),
+        ("CalThin1", {SOURCE_ON}),
+        ("CalMedium", {SOURCE_ON}),
+        ("Medium", set()),
+        ("Open", set()),
+    ],
+)
+@pytest.mark.parametrize("hdu", [0, 1])
+def test_a_closed_filter_and_a_calibration_source_are_told_and_reduced(
+    pn: Path, tmp_path: Path, wheel: str, told: set[str], hdu: int
+) -> None:
+    """Such lists serve as backgrounds; through CalThin1 the sky is seen, under the lines of the source."""
     path = shutil.copy(pn, tmp_path / "list.fits")
-    fits.setval(path, "FILTER", value=wheel, ext=1)
+    with fits.open(path, mode="update") as hdus:
+        del hdus[1].header["FILTER"]
+        hdus[hdu].header["FILTER"] = wheel
     done = run(prepare(tmp_path / "job", eventlist=path, source_region=CIRCLE))
-    assert done.returncode == 0
-    assert (f"Note: FILTER is {wheel}: no light of the sky came in" in done.stdout) == told
-    assert ("calibration source" in done.stdout) == wheel.startswith("Cal")
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if f"FILTER is {wheel}:" in line] or [""]
+    assert {words for words in (SKY_KEPT_OUT, SOURCE_ON) if words in line} == told
+    assert ("serves as a background" in line) == (SKY_KEPT_OUT in told)
+    spectrum = fits.getheader(tmp_path / "job/results/source_spectrum.fits", "SPECTRUM")
+    assert spectrum["FILTER"] == wheel
+    assert fits.getheader(tmp_path / "job/results/events.fits", hdu)["FILTER"] == wheel
+
+
+def test_a_filter_of_a_telescope_without_a_wheel_is_not_remarked(shared: Path, tmp_path: Path) -> None:
+    path = shutil.copy(shared / "real/chandra_m82/acis_10027_events.fits", tmp_path / "list.fits")
+    fits.setval(path, "FILTER", value="calibrated", ext=1)
+    done = run(prepare(tmp_path / "job", eventlist=path, energy="0.5 7"))
+    assert done.returncode == 0, done.stderr
+    assert "FILTER" not in done.stdout
