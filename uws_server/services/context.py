@@ -15,13 +15,16 @@ from uws_server.execution import curation, sandbox
 from uws_server.execution.scheduler import Scheduler
 from uws_server.services.accounts import Accounts
 from uws_server.services.definition_check import DefinitionCheck
+from uws_server.services.expiry import Expiry
 from uws_server.services.hashes import Hashes
 from uws_server.services.housekeeping import Housekeeping
 from uws_server.services.job_keys import JobKeys
 from uws_server.services.job_life import JobLife
 from uws_server.services.parameters import Outside, ParameterReader
 from uws_server.services.rights import rights_of
+from uws_server.services.server_clock import ServerClock
 from uws_server.storage.accounts import AccountStore
+from uws_server.storage.clock import ClockStore
 from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
@@ -57,7 +60,12 @@ class Services:
         self.scheduler = Scheduler(self.store, self.files, self.library, config, base_url)
         self.life = JobLife(self.store, self.files, self.uses, self.scheduler, config.jobs.destroyed == "record")
         self.housekeeping = Housekeeping(
-            self.life, self.store, self.files, self.hashes, self.revisions, self.definitions
+            Expiry(self.life, self.store, ServerClock(ClockStore(self.store.engine))),
+            self.store,
+            self.files,
+            self.hashes,
+            self.revisions,
+            self.definitions,
         )
         self.scheduler.observers.add(self.housekeeping)
 

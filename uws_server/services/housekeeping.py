@@ -1,6 +1,6 @@
 """What a server removes from time to time: jobs whose time has come, and what crashes and trials left behind.
 
-Imports the life of a job, execution and storage.
+Imports its neighbours, execution and storage.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import logging
 import time
 
 from uws_server.execution.observers import Observer
+from uws_server.services.expiry import Expiry
 from uws_server.services.hashes import Hashes
-from uws_server.services.job_life import JobLife
 from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
@@ -25,24 +25,29 @@ class Housekeeping(Observer):
 
     def __init__(
         self,
-        life: JobLife,
+        expiry: Expiry,
         store: JobStore,
         files: JobFiles,
         hashes: Hashes,
         revisions: Revisions,
         definitions: DefinitionStore,
     ) -> None:
-        self._life, self._store, self._files, self._hashes = life, store, files, hashes
+        self._expiry, self._store, self._files, self._hashes = expiry, store, files, hashes
         self._revisions, self._definitions = revisions, definitions
         self._revisions_due = 0.0
 
     def idle(self) -> None:
-        """Destroy jobs whose time has come, then remove what belongs to no job and no definition."""
-        self._life.destroy_expired()
+        """Destroy jobs whose time has come, then remove what belongs to no job and no definition.
+
+        While the clock is in doubt only what does not go by it is done: it would be wrong about what is old, too.
+        """
+        self._hashes.sweep()
+        if not self._expiry.is_clock_trusted():
+            return
+        self._expiry.destroy_due()
         swept = self._files.sweep(self._store.known, _ORPHAN_AGE_S)
         if swept:
             LOG.info("swept %d files and folders that belonged to no job", swept)
-        self._hashes.sweep()
         if time.monotonic() >= self._revisions_due:
             self._revisions_due = time.monotonic() + _ORPHAN_AGE_S
             self.sweep_revisions()

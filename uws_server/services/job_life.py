@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Iterable
 
 from uws_server.errors import NotFound
 from uws_server.execution.scheduler import Scheduler
@@ -51,9 +52,9 @@ class JobLife:
             self._announce_end(job_id)
             doomed += [parent for parent in earlier if not self._uses.is_referred_to(parent)]
 
-    def destroy_expired(self) -> None:
-        """Destroy the jobs whose destruction time has come."""
-        for job_id in self._store.expired(utcnow()):
+    def destroy(self, job_ids: Iterable[str]) -> None:
+        """Destroy jobs whose destruction time has come."""
+        for job_id in job_ids:
             LOG.info("job %s: its destruction time has come", job_id)
             with contextlib.suppress(NotFound):  # a client deleted it meanwhile
                 if self.end(self._store.bare(job_id)):

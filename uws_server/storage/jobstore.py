@@ -249,6 +249,11 @@ class JobStore:
         """Return the ids of the jobs whose destruction time has passed."""
         return self._ids(sa.select(jobs.c.id).where(LISTED, jobs.c.destruction <= now))
 
+    def listed_count(self) -> int:
+        """Return how many jobs there are, without those of which only the record is left."""
+        with self._reading.connect() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(jobs).where(LISTED)).scalar_one()
+
     def known(self, ids: Collection[str]) -> set[str]:
         """Return those of some ids (a few hundred) that are jobs."""
         return set(self._ids(sa.select(jobs.c.id).where(jobs.c.id.in_(ids))))
