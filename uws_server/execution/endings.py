@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from uws_server.errors import NotFound
-from uws_server.execution import local, obscore, products
+from uws_server.execution import local, obscore, products, sandbox
 from uws_server.execution.progress import error_sentence
 from uws_server.jobs.job import Job, JobError, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage import obscore_rows
-from uws_server.storage.files import JobFiles, size_of
+from uws_server.storage.files import JobFiles, read_json, size_of
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.library import Library
 
 LOG = logging.getLogger(__name__)
 _TAIL = 64_000
 """Bytes at the end of the output of a script that are searched for its reason."""
+_NO_ROOM = os.strerror(errno.ENOSPC).encode()
+_HARDLY_FREE = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,22 @@ def _reason(folder: Path, code: int) -> str:
     try:
         with (folder / "stderr.log").open("rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
-            sentence = error_sentence(stream.read())
+            printed = stream.read()
     except OSError:
-        sentence = ""
-    return sentence or f"{how} and gave no reason"
+        printed = b""
+    return (error_sentence(printed) or f"{how} and gave no reason") + _about_room(folder, printed)
+
+
+def _about_room(folder: Path, printed: bytes) -> str:
+    """What there is to say of a script that found no room where it wrote; empty for any other."""
+    if _NO_ROOM not in printed:
+        return ""
+    if shutil.disk_usage(folder).free < _HARDLY_FREE:
+        return "; the disk of the server is full: delete jobs that are no longer needed, or ask who runs the server"
+    private = read_json(folder / "launch.json").get("private")
+    if not isinstance(private, int) or not private:
+        return ""
+    return (
+        f"; in {', '.join(sandbox.PRIVATE)} and the home folder, which are in memory, there is room for {private:,} "
+        "bytes each: large files belong into the folder of the job"
+    )

@@ -2,8 +2,8 @@
 
 Inside, a script sees read-only, and no more of the disk than it needs: the programs of the system, Python with these
 packages, the definition, the inputs, and what the configuration names. The folder of the job can be written; the home
-folder, /tmp and /run are empty and private; there is no network; other processes cannot be seen. Many containers forbid
-sandboxes: `obstacle` tries one once and returns the reason.
+folder, /tmp, /dev/shm and /run are empty, private and in memory; there is no network; other processes cannot be seen.
+Many containers forbid sandboxes: `obstacle` tries one once and returns the reason.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ MODES = ("trials", "all", "none")
 
 _PROGRAM = "bwrap"
 _TRY_S = 20.0
-_MOST_PRIVATE = 1 << 30
-"""The most bytes in each of the private folders, which are in memory."""
+_MOST_PRIVATE, _LEAST_PRIVATE = 1 << 30, 1 << 20
+"""The most and the fewest bytes in each of the private folders, which are in memory."""
 _ALONE = (
     *("--die-with-parent", "--new-session", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
     *("--cap-drop", "ALL", "--dev", "/dev", "--proc", "/proc"),
 )
-_PRIVATE = ("/tmp", "/var/tmp", "/run")
+_SHARED_MEMORY = "/dev/shm"
+PRIVATE = (_SHARED_MEMORY, "/tmp", "/var/tmp", "/run")
+"""The folders that a script has for itself, in memory; the home folder and the data folder are such, too."""
 _PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _OF_ETC = (
     *("ld.so.*", "alternatives", "java*", "perl", "python3*", "R", "fonts", "magic*", "mime.types", "terminfo"),
@@ -92,7 +94,7 @@ def obstacle() -> str:
         return "bubblewrap is not installed (Debian package bubblewrap)"
     try:
         done = subprocess.run(
-            [program, *_ALONE, *_view({Path("/tmp")}, _of_system()), "/bin/true"],
+            [program, *_ALONE, *_memory(_LEAST_PRIVATE), *_view({Path("/tmp")}, _of_system()), "/bin/true"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_TRY_S,
@@ -106,7 +108,7 @@ def obstacle() -> str:
     return f"bubblewrap is not allowed to do its work here: {message or f'status {done.returncode}'}"
 
 
-def around(command: Sequence[str], folder: Path, data: Path, visible: Iterable[Path]) -> list[str]:
+def around(command: Sequence[str], folder: Path, data: Path, visible: Iterable[Path], private: int) -> list[str]:
     """Return the command that runs a command in a sandbox.
 
     Parameters
@@ -119,14 +121,17 @@ def around(command: Sequence[str], folder: Path, data: Path, visible: Iterable[P
         The data folder of the server, which is hidden but for `folder` and what is visible.
     visible
         Files and folders that it may read, besides those that programs need.
+    private
+        The bytes that each private folder may hold: they are in memory.
 
     Returns
     -------
     list of str
         The command and its arguments.
     """
-    hidden = {Path(place).resolve() for place in (*_PRIVATE, data, Path.home())} - {Path("/")}
-    mounts = _view({place for place in hidden if place.is_dir()}, (*_of_system(), *_of_python(), *visible))
+    hidden = {Path(place).resolve() for place in (*PRIVATE[1:], data, Path.home())} - {Path("/")}
+    shown = (*_of_system(), *_of_python(), *visible)
+    mounts = _memory(private) + _view({place for place in hidden if place.is_dir()}, shown, private)
     mounts += ["--bind", str(folder), str(folder), "--chdir", str(folder)]
     for name in sorted(PROTECTED):  # a mount of its own cannot be removed or replaced by a link
         mounts += ["--ro-bind-try", str(folder / name), str(folder / name)]
@@ -134,15 +139,28 @@ def around(command: Sequence[str], folder: Path, data: Path, visible: Iterable[P
     return [shutil.which(_PROGRAM) or _PROGRAM, *_ALONE, *mounts, "--remount-ro", "/", "--", *command]
 
 
-def _view(hidden: set[Path], visible: Iterable[Path]) -> list[str]:
-    """Mounts for the visible paths, with the links on the way to them, and empty folders for the hidden ones."""
+def share(most: int) -> int:
+    """Return the bytes that each private folder may hold where all may hold `most` together; 0 for no such limit."""
+    return max(min(most // (len(PRIVATE) + 2), _MOST_PRIVATE), _LEAST_PRIVATE) if most else _MOST_PRIVATE
+
+
+def _memory(private: int) -> list[str]:
+    """Mounts for shared memory of so many bytes; the rest of /dev, which is in memory without limit, is read-only."""
+    return ["--size", str(private), "--tmpfs", _SHARED_MEMORY, "--remount-ro", "/dev"]
+
+
+def _view(hidden: set[Path], visible: Iterable[Path], private: int = _LEAST_PRIVATE) -> list[str]:
+    """Mounts for the visible paths, with the links on the way to them, and empty folders for the hidden ones.
+
+    Each of the latter holds `private` bytes at most.
+    """
     ways = {Path(os.path.abspath(place)) for place in visible}  # noqa: PTH100 - resolve() would follow the links
     seen = {place.resolve() for place in ways if _is_there(place)} - hidden - {Path("/")}
 
     def is_covered(place: Path) -> bool:
         return next((each in seen for each in place.parents if each in seen or each in hidden), False)
 
-    mounts = {place: ["--size", str(_MOST_PRIVATE), "--tmpfs", str(place)] for place in hidden}
+    mounts = {place: ["--size", str(private), "--tmpfs", str(place)] for place in hidden}
     mounts |= {place: ["--ro-bind", str(place), str(place)] for place in seen if not is_covered(place)}
     links = {link: target for place in ways for link, target in _links(place)}
     mounts |= {link: ["--symlink", target, str(link)] for link, target in links.items() if not is_covered(link)}

@@ -70,7 +70,10 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
     write_json(folder / "parameters.json", document)
     run = command(installed, folder)
     more = config.jobs.environment
+    control = installed.definition.control
+    memory, disk = _least(control.memory, config.jobs.max_memory), _least(control.disk, config.jobs.max_disk)
     sandboxed = sandbox.require_for(job, config)
+    private = sandbox.share(_least(memory, disk))
     if sandboxed:
         visible = [
             installed.script.parent,
@@ -78,19 +81,19 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
             *_software(os.environ, more),
         ]
         visible += _inputs_elsewhere(job)
-        run = sandbox.around(run, folder, config.folders.data, visible)
+        run = sandbox.around(run, folder, config.folders.data, visible, private)
     if items := fetch.plan(job, config, folder):
         write_json(folder / fetch.PLAN_FILE, items)
         run = fetch.command(folder, run)  # fetching needs the network, which the script may not have
-    control = installed.definition.control
     launch = {
         "command": run,
         "environment": environment(job, installed, folder, os.environ, more),
         "duration": job.execution_duration,
         "max_log": config.jobs.max_log,
-        "max_memory": _least(control.memory, config.jobs.max_memory),
-        "max_disk": _least(control.disk, config.jobs.max_disk),
+        "max_memory": memory,
+        "max_disk": disk,
         "sandboxed": sandboxed,
+        "private": private if sandboxed else 0,
     }
     write_json(folder / "launch.json", launch)
 

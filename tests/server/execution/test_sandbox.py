@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from joblab import Lab, define
 from processes import carrying, kill_all, state, until
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError, Forbidden
@@ -121,6 +122,51 @@ def test_a_trial_writes_in_its_own_folder_and_nowhere_else(place: Place, home: P
     elsewhere = (Path("/etc"), Path("/tmp"), place.archive, place.definition, place.data, home)
     assert not [folder for folder in elsewhere if (folder / "uws-was-here").exists()]
     assert place.text("stderr.log").count("Read-only file system") >= 3
+
+
+FILL = """
+for place in /dev/shm /tmp /var/tmp /run "$HOME"; do
+    head -c 4000000000 /dev/zero > "$place/filled"
+    stat -c %s "$place/filled"
+done
+head -c 1000000 /dev/zero > /dev/filled && exit 5
+echo fits > results/out.txt
+exit 4
+"""
+
+
+@needs_bubblewrap
+def test_memory_that_looks_like_a_disk_is_within_the_limits_of_the_job(place: Place) -> None:
+    status = place.run(FILL, max_memory=600_000_000, max_disk=60_000_000)
+    assert (status.reason, status.code) == ("exit", 4), place.text("stderr.log")
+    held = [int(line) for line in place.text("stdout.log").split()]
+    assert len(held) == 5
+    assert 50_000_000 - 5 * 4096 <= sum(held) <= 60_000_000
+    assert "/dev/filled: Read-only file system" in place.text("stderr.log")
+    assert place.text("results/out.txt") == "fits\n"
+
+
+@needs_bubblewrap
+def test_a_job_says_which_folders_are_small_when_one_of_them_is_full(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, "")
+    define(lab.definitions, "hog", "head -c 40000000 /dev/zero > /dev/shm/x")
+    try:
+        with lab.serving(sandbox="all", max_disk=60_000_000):
+            job = lab.create("hog", PHASE="RUN")
+            assert job.ended() == "ERROR"
+            assert job.text("message").endswith(
+                "No space left on device; in /dev/shm, /tmp, /var/tmp, /run and the home folder, which are in memory, "
+                "there is room for 10,000,000 bytes each: large files belong into the folder of the job"
+            )
+    finally:
+        lab.close()
+
+
+@needs_bubblewrap
+def test_shared_memory_is_there_for_the_processes_of_a_script(place: Place) -> None:
+    code = "from multiprocessing import Lock, shared_memory as m; Lock(); m.SharedMemory(None, True, 9).unlink()"
+    status = place.run(f'exec "{sys.executable}" -c "{code}"')
+    assert (status.reason, status.code) == ("exit", 0), place.text("stderr.log")
 
 
 @needs_bubblewrap
@@ -339,7 +385,7 @@ def test_an_unknown_setting_is_refused() -> None:
 
 
 def test_what_the_server_uses_while_a_script_runs_is_mounted_by_itself(tmp_path: Path) -> None:
-    command = sandbox.around(["/bin/true"], tmp_path, tmp_path / "data", [])
+    command = sandbox.around(["/bin/true"], tmp_path, tmp_path / "data", [], 1 << 20)
     shut = {Path(command[at + 1]).name for at, word in enumerate(command) if word == "--ro-bind-try"}
     assert shut == PROTECTED == OURS - {"steps.json", "helpers.json", "script.sh", "status.json"}
 
@@ -352,7 +398,7 @@ def test_a_sandbox_within_hidden_folders_shows_what_is_needed(place: Place) -> N
     folder.mkdir(parents=True)
     (inner / "jobs.sqlite").write_text("secret")
     look = f"cat {place.archive}/events.fits; cat {inner}/jobs.sqlite"
-    command = sandbox.around(["/bin/bash", "-c", look], folder, inner, [place.archive])
+    command = sandbox.around(["/bin/bash", "-c", look], folder, inner, [place.archive], 1 << 20)
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout == "SIMPLE"
     assert "No such file" in done.stderr
