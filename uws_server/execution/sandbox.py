@@ -89,12 +89,27 @@ def wanted(job: Job, config: Config) -> bool:
 @functools.cache
 def obstacle() -> str:
     """Return the reason why there can be no sandbox here; empty if there can. It is tried once."""
-    program = shutil.which(_PROGRAM)
-    if program is None:
+    if shutil.which(_PROGRAM) is None:
         return "bubblewrap is not installed (Debian package bubblewrap)"
+    return _failure(())
+
+
+@functools.cache
+def _unnested() -> tuple[str, ...]:
+    """The options that keep a script from namespaces of its own, in which it could mount memory of any size.
+
+    There are none where bubblewrap does not know them (before 0.8.0), or may not do it.
+    """
+    options = ("--unshare-user", "--disable-userns")
+    return () if _failure(options) else options
+
+
+def _failure(options: Sequence[str]) -> str:
+    """The reason why a sandbox with further options cannot be made; empty if it can."""
+    mounts = (*_memory(_LEAST_PRIVATE), *_view({Path("/tmp")}, _of_system()))
     try:
         done = subprocess.run(
-            [program, *_ALONE, *_memory(_LEAST_PRIVATE), *_view({Path("/tmp")}, _of_system()), "/bin/true"],
+            [shutil.which(_PROGRAM) or _PROGRAM, *options, *_ALONE, *mounts, "/bin/true"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_TRY_S,
@@ -136,7 +151,7 @@ def around(command: Sequence[str], folder: Path, data: Path, visible: Iterable[P
     for name in sorted(PROTECTED):  # a mount of its own cannot be removed or replaced by a link
         mounts += ["--ro-bind-try", str(folder / name), str(folder / name)]
     mounts += ["--bind-try", str(folder / "inputs"), str(folder / "inputs")]
-    return [shutil.which(_PROGRAM) or _PROGRAM, *_ALONE, *mounts, "--remount-ro", "/", "--", *command]
+    return [shutil.which(_PROGRAM) or _PROGRAM, *_unnested(), *_ALONE, *mounts, "--remount-ro", "/", "--", *command]
 
 
 def share(most: int) -> int:

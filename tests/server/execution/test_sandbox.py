@@ -147,6 +147,15 @@ def test_memory_that_looks_like_a_disk_is_within_the_limits_of_the_job(place: Pl
 
 
 @needs_bubblewrap
+def test_a_script_makes_no_namespace_in_which_it_mounts_memory(place: Place) -> None:
+    if not sandbox._unnested():
+        pytest.skip("bubblewrap before 0.8.0 cannot keep a script from namespaces")
+    status = place.run("unshare --user true && exit 5; exit 4")
+    assert (status.reason, status.code) == ("exit", 4)
+    assert "unshare failed" in place.text("stderr.log")
+
+
+@needs_bubblewrap
 def test_a_job_says_which_folders_are_small_when_one_of_them_is_full(tmp_path: Path) -> None:
     lab = Lab(tmp_path, "")
     define(lab.definitions, "hog", "head -c 40000000 /dev/zero > /dev/shm/x")
