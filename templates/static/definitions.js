@@ -1,8 +1,5 @@
-// The pages of job definitions: confirmations close with Escape and with a press elsewhere.
+// Lists of job definitions.
 
-import { closeConfirmations } from "./live.js";
-
-closeConfirmations();
 offerFind();
 
 /** In a long list: show the definitions in which every word occurs that is typed. */

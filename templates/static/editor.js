@@ -1,7 +1,7 @@
 // The editor of a job definition: its buttons act in place (the server answers with the page, of which the changed part
 // is taken), the form that a user gets follows what is typed, and mistakes appear at their fields.
 
-import { closeConfirmations, poll, refreshParts } from "./live.js";
+import { poll, refreshParts } from "./live.js";
 import { ScriptField } from "./script-field.js";
 
 const PAUSE_MS = 600;
@@ -11,7 +11,6 @@ const away = document.getElementById("away");
 let script, timer = 0, asking = null, sent = false, dirty = false, followed = "";
 const touched = new Set();
 
-closeConfirmations();
 dress(null);
 if (document.querySelector("#summary[autofocus], #theirs[autofocus]")) focusWanted();
 document.addEventListener("click", (event) => {

@@ -1,6 +1,6 @@
 // The page of a job: follows it to its end, then shows its results in place. Plots and SAMP are modules of their own.
 
-import { Clock, closeConfirmations, poll, refreshParts } from "./live.js";
+import { Clock, poll, refreshParts } from "./live.js";
 import { drawPlots } from "./plot.js";
 import { offerSamp } from "./samp-send.js";
 
@@ -16,7 +16,6 @@ let offset = Number(log.dataset.offset);
 let phase = document.querySelector("#head .phase").textContent.trim();
 
 log.scrollTop = log.scrollHeight;
-closeConfirmations();
 offerCopies();
 dress();
 if (article.dataset.ended === "no") follow();

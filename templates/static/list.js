@@ -1,11 +1,10 @@
 // The job list: rows follow their jobs; a list that changed is fetched again as a whole.
 
-import { Clock, closeConfirmations, poll, refreshParts } from "./live.js";
+import { Clock, poll, refreshParts } from "./live.js";
 
 const status = document.getElementById("status");
 const clock = new Clock();
 
-closeConfirmations();
 for (const select of document.querySelectorAll("#filter select")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
@@ -22,7 +21,7 @@ poll(
     const before = shown.map((row) => `${row.dataset.id} ${row.dataset.phase}`).join();
     const now = rows.map((row) => `${row.id} ${row.phase}`).join();
     if (before !== now) {
-      if (document.querySelector("details.confirm[open]")) return "same"; // somebody is deciding
+      if (document.querySelector("#jobs details.confirm[open]")) return "same"; // somebody is deciding
       await refresh();
       return "changed";
     }

@@ -70,15 +70,3 @@ export async function refreshParts(ids, address = location.href) {
   document.title = page.title;
   if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
-
-/** Confirmations close with Escape and with a press elsewhere. */
-export function closeConfirmations() {
-  const open = () => document.querySelectorAll("details.confirm[open]");
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    for (const details of open()) { details.open = false; details.querySelector("summary").focus(); }
-  });
-  document.addEventListener("click", (event) => {
-    for (const details of open()) if (!details.contains(event.target)) details.open = false;
-  });
-}

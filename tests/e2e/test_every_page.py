@@ -65,7 +65,7 @@ def test_every_page_is_named_ordered_readable_and_fits(
              f"/rerun?job={two}", "/new/spectrum", f"/new/spectrum?_from={two}", "/definitions",
              "/definitions/spectrum", "/nothing", "/?phase=NONE")  # fmt: skip
     addresses = [chained.url + path for path in paths]
-    addresses += [many.url + path for path in ("/", "/definitions", "/new/task03")]
+    addresses += [many.url + path for path in ("/", "/definitions", "/new", "/new/task03")]
     wrong = {}
     for address in addresses:
         page.goto(address)
@@ -117,15 +117,25 @@ def test_the_two_ways_to_make_a_product_again_say_what_they_are(new_page: NewPag
 def test_many_definitions_are_chosen_from_a_list(new_page: NewPage, many: Served) -> None:
     page = new_page()
     page.goto(many.url)
-    expect(page.locator("nav[aria-label=Main] a")).to_have_text(
-        ["Jobs", "Definitions", "Run again", re.compile("New job")]
-    )
-    page.locator("summary", has_text="New job").press("Enter")
-    links = page.locator("details[open] a")
+    expect(page.locator("nav[aria-label=Main] > a")).to_have_text(["Jobs", "Definitions", "Run again"])
+    menu = page.locator("summary", has_text="New job")
+    menu.press("Enter")
+    links = page.locator("details[open] li a")
     expect(links).to_have_count(29)  # not the one for a role that the reader does not have
     page.keyboard.press("Escape")
     expect(links.first).to_be_hidden()
-    page.locator("summary", has_text="New job").press("Enter")
+    expect(menu).to_be_focused()
+    menu.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.locator("details[open] a").first).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")  # the focus leaves the menu, which closes
+    expect(page.locator("details[open] a")).to_have_count(0)
+    menu.press("Enter")
+    page.get_by_role("link", name="What each of them does").click()
+    page.get_by_label("Find").fill("task 17 longer")
+    expect(page.locator(".card:visible")).to_have_count(1)
+    menu.press("Enter")
     page.get_by_role("link", name=re.compile("^New job: Task 3,")).click()
     page.get_by_role("navigation", name="Parts of the form").get_by_role("link", name="b", exact=True).click()
     expect(page.get_by_role("group", name="b", exact=True)).to_be_in_viewport()

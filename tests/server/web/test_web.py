@@ -31,12 +31,34 @@ def test_an_empty_list_says_what_to_do(tmp_path: Path) -> None:
     with running_server(tmp_path) as served:
         page = visit(served.url)
         assert "No jobs yet" in page.text()
-        assert [link.text_content() for link in page.all("//a[contains(@class, 'button')]")][:2] == [
-            "New job: Test job",
-            "New job: Spectrum of a region",
-        ]
+        assert page.all("//main//a[contains(@class, 'button')]")[0].text_content() == "New job"
         assert "No job is like this" in visit(f"{served.url}/?phase=ERROR").text()
         assert "The list ends before this page" in visit(f"{served.url}/?page=2").text()
+
+
+def test_one_menu_of_the_top_line_leads_to_every_form_and_to_a_list_with_a_sentence_each(tmp_path: Path) -> None:
+    about = {"alone": ("Fits", "Fits a model, e.g. a power law, to a spectrum. It takes minutes."),
+             "beta": ("", "Draws *radial* profiles"), "closed": ("Fits", "Only for the team.")}  # fmt: skip
+    for name, (group, description) in about.items():
+        place = tmp_path / "definitions" / name
+        place.mkdir(parents=True)
+        roles = ["team"] if name == "closed" else []
+        document = {"name": name, "version": "1", "title": name.title(), "group": group, "description": description,
+                    "entry": {"type": "shell", "script": "run.sh"}, "roles": roles}  # fmt: skip
+        (place / "job.json").write_text(json.dumps(document))
+        (place / "run.sh").write_text("true\n")
+    with running_server(tmp_path / "data", definitions=tmp_path / "definitions") as served:
+        page = visit(served.url)
+        assert [link.get("href") for link in page.all("//nav[@aria-label='Main']//details//a")] == [
+            "/new", "/new/alone", "/new/beta",
+        ]  # fmt: skip
+        assert page.text("//nav//details/summary") == "+New job"
+        page = visit(f"{served.url}/new")
+        assert [heading.text_content() for heading in page.all("//h2")] == ["Fits", "Others"]
+        assert [" ".join(item.text_content().split()) for item in page.all("//li[@class='card']")] == [
+            "Alone alone Fits a model, e.g. a power law, to a spectrum.", "Beta beta Draws radial profiles",
+        ]  # fmt: skip
+        assert [link.get("href") for link in page.all("//main//h3/a")] == ["/new/alone", "/new/beta"]
 
 
 def test_the_list_has_the_columns_and_the_newest_job_first(served: Served) -> None:

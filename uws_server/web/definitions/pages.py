@@ -19,7 +19,7 @@ from uws_server.services.drafts import Drafts
 from uws_server.web.definitions import differences
 from uws_server.web.definitions.draftpage import DraftPage
 from uws_server.web.definitions.editorstate import form_of
-from uws_server.web.shared import documentation
+from uws_server.web.shared import documentation, listing
 from uws_server.web.shared.fields import bounds
 
 Format = Literal["json", "wadl", "votable"]
@@ -48,14 +48,6 @@ CONFIRMATIONS = {
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A live definition in the list."""
-
-    definition: Definition
-    about: str
-
-
-@dataclass(frozen=True)
 class Version:
     """A line of the history: an action and its version ('' where its files cannot be had).
 
@@ -77,14 +69,10 @@ class Definitions(DraftPage):
         """GET the list: what is live by group, the drafts, what is broken."""
         self.job_service.require_entry()
         drafts = self.drafts
-        found: dict[str, list[Entry]] = {}
-        for installed in self.job_service.definitions:
-            definition = installed.definition
-            about = documentation.as_html(definition.description)
-            found.setdefault(definition.group, []).append(Entry(definition, about))
         return self.render.page(
             "definitions.html",
-            sections=sorted(found.items(), key=lambda item: (not item[0], item[0].lower())),
+            live=listing.sections(installed.definition for installed in self.job_service.definitions),
+            about=listing.about,
             drafts=drafts.all() if drafts.may_draft else (),
             may_draft=drafts.may_draft,
             problems=self.job_service.definitions.problems,

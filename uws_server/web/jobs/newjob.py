@@ -17,7 +17,7 @@ from uws_server.jobs.job import Job
 from uws_server.jobs.words import run_id_problem
 from uws_server.services.context import Services
 from uws_server.services.parameters import Request, Upload
-from uws_server.web.shared import documentation
+from uws_server.web.shared import documentation, listing
 from uws_server.web.shared.fields import Filled, from_job, groups, sent
 from uws_server.web.shared.page import Page
 from uws_server.web.shared.render import Renderer
@@ -32,6 +32,11 @@ class NewJob(Page):
     def __init__(self, services: Services, render: Renderer) -> None:
         super().__init__(services)
         self.render = render
+
+    def choose(self) -> HTTPResponse:
+        """GET the list of what the reader may run, with a sentence on each."""
+        self.job_service.require_entry()
+        return self.render.page("choose.html", first_sentence=listing.first_sentence)
 
     def page(self, name: str) -> HTTPResponse:
         """GET the form: with the defaults, over them the earlier job `_from`, over that the values of the query."""

@@ -15,7 +15,7 @@ from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
 from uws_server.services.rights import Caller
 from uws_server.version import VERSION
-from uws_server.web.shared import texts
+from uws_server.web.shared import listing, texts
 from uws_server.web.shared.assets import Assets
 from uws_server.web.shared.tokens import COOKIE, Tokens
 
@@ -66,6 +66,8 @@ class Renderer:
             name_of=self.name_of,
             quote=quote,
             installed=definitions,
+            offered=[one.definition for one in definitions if caller and definitions.may_run(one.definition)],
+            sections=listing.sections,
             token=self._tokens.token(cookie),
             version=VERSION,
             reader=caller.name if caller else None,

@@ -52,6 +52,7 @@ class Pages:
             ("GET", "/", self.list.page),
             ("GET", "/jobs", self.list.page),
             ("GET", "/jobs/state", self.list.state),
+            ("GET", "/new", self.new.choose),
             ("GET", "/new/<name>", self.new.page),
             ("POST", "/new/<name>", self.new.create),
             ("POST", "/new/<name>/test", self.list.create_test),
