@@ -5,7 +5,7 @@ import { drawPlots } from "./plot.js";
 import { offerSamp } from "./samp-send.js";
 
 const MOST_LINES = 5000;
-const PARTS = ["head", "error", "progress", "outcome"];
+const PARTS = ["head", "error", "progress", "limits", "outcome"];
 
 const article = document.getElementById("job");
 const log = document.getElementById("log");
@@ -41,7 +41,8 @@ async function update(state) {
   offset = state.log.offset;
   const name = state.phase.charAt(0) + state.phase.slice(1).toLowerCase();
   if (name !== phase) {
-    await refreshParts(PARTS);
+    const typing = document.querySelector("#limits[open]");
+    await refreshParts(typing ? PARTS.filter((id) => id !== "limits") : PARTS);
     phase = name;
     announce.textContent = `The job is ${name.toLowerCase()}.${state.error ? ` ${state.error}` : ""}`;
     dress();

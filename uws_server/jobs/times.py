@@ -26,13 +26,18 @@ _JD_OF_MJD_0 = Decimal("2400000.5")
 def moment(text: str, spec: ParameterSpec) -> ParameterValue:
     """Read a date and time: ISO 8601 (UTC where it has no offset), MJD or JD."""
     del spec
+    canonical = write_time(read_time(text))
+    return ParameterValue(canonical, canonical)
+
+
+def read_time(text: str) -> datetime:
+    """Return the time of a text as `moment` reads it. Raise ValueError for any other text."""
     word = short_word(text)
     if not _TIME.fullmatch(word):
         raise ValueError(
             f"{shorten(text)} is not a time; expected is ISO 8601 in UTC such as 2026-11-20T12:00:00Z, or MJD 53000.5"
         )
-    canonical = write_time(_read(word))
-    return ParameterValue(canonical, canonical)
+    return _read(word)
 
 
 def time_range(text: str, spec: ParameterSpec) -> ParameterValue:

@@ -60,6 +60,11 @@ def run_id_problem(text: str) -> str:
     return f"printable text of at most {_LONGEST_RUN_ID} characters is allowed"
 
 
+def seconds_problem(text: str) -> str:
+    """Return why a text cannot be the time limit of a job in seconds, or ''."""
+    return "" if re.fullmatch(r"[0-9]{1,9}", text) else f"{text[:40]!r} came; whole seconds are allowed"
+
+
 def listed(words: Sequence[str]) -> str:
     """Return the words with commas between them; of very many the first ones, and how many there are."""
     if len(words) <= _MOST_LISTED:

@@ -6,6 +6,7 @@ import io
 import shutil
 import tarfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -114,6 +115,44 @@ def test_a_job_whose_definition_is_gone_can_still_be_seen(tmp_path: Path) -> Non
         assert "Completed" in again.text("//h1")
         assert not again.all("//a[text()='New job like this']")
         assert again.url.rsplit("/", 1)[1] in visit(served.url).response.text
+
+
+def test_time_limit_and_destruction_are_changed_on_the_page(served: Served) -> None:
+    page = create(served, PHASE="")
+    job = f"{served.url}/rest/dummy/{page.url.rsplit('/', 1)[1]}"
+    assert "At most 3,600 s (01:00:00). It can be changed until" in page.text("//*[@id='limits']")
+    assert "Destruction (UTC)" in page.text("//section[@id='progress']")
+    page = page.send("/duration", {"duration": "600"})
+    assert (page.status, requests.get(f"{job}/executionduration", timeout=300).text) == (200, "600")
+    day = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%d")
+    page = page.send("/destruction", {"destruction": f"{day}T10:30"})  # as a browser's own control writes it
+    assert requests.get(f"{job}/destruction", timeout=300).text.startswith(f"{day}T10:30:00")
+    assert f"{day} 10:30:00" in page.text("//section[@id='progress']")
+    assert page.all("//input[@name='destruction']")[0].get("value") == f"{day}T10:30:00"
+
+
+def test_a_time_limit_or_destruction_that_cannot_be_is_told_beside_its_field(served: Served) -> None:
+    page = create(served, PHASE="")
+    job = f"{served.url}/rest/dummy/{page.url.rsplit('/', 1)[1]}"
+    before = [requests.get(f"{job}/{name}", timeout=300).text for name in ("executionduration", "destruction")]
+    for name, text, said in (("duration", "-5", "'-5' came; whole seconds are allowed."),
+                             ("duration", "99999999", "99,999,999 s came; 1 to 3,600 s are allowed."),
+                             ("destruction", "soon", "'soon' is not a time"),
+                             ("destruction", "9000-01-01", "9000-01-01 00:00:00 UTC came; a time after now and up to"),
+                             ("destruction", "2001-01-01", "to delete the job at once, press Delete")):  # fmt: skip
+        again = page.send(f"/{name}", {name: text})
+        assert again.status == 400
+        assert said in again.text(f"//p[@id='{name}-problem']")
+        assert again.all("//details[@id='limits'][@open]")
+        field = again.all(f"//input[@id='{name}']")[0]
+        assert (field.get("value"), field.get("aria-invalid")) == (text, "true")
+        assert f"{name}-problem" in field.get("aria-describedby")
+    assert [requests.get(f"{job}/{name}", timeout=300).text for name in ("executionduration", "destruction")] == before
+    late = page.send("/run")
+    late = wait_for_end(late)
+    assert not late.all("//input[@name='duration']")
+    refused = page.send("/duration", {"duration": "60"})
+    assert (refused.status, "its time limit could be changed until it began" in refused.text()) == (403, True)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from uws_server.reruns.service import Reruns
 from uws_server.services.context import Services
 from uws_server.services.drafts import Drafts
 from uws_server.web.jobs.joblist import read_view
+from uws_server.web.jobs.limits import Limit, LimitForms, Limits
 from uws_server.web.jobs.pictures import Pictures
 from uws_server.web.shared import logtext, texts
 from uws_server.web.shared.page import Page
@@ -83,6 +84,14 @@ class JobPage(Page):
         super().__init__(services)
         self.render = render
         self.pictures = pictures
+        self.limits = LimitForms(services)
+
+    def limit(self, job_id: str, which: Limit) -> HTTPResponse:
+        """POST a new time limit or time of destruction: back to the job, or its page with what is wrong with it."""
+        job, wrong, status = self.limits.change(self.render, job_id, which)
+        if wrong is None:
+            return self.render.go(self.render.link("jobs", job_id))
+        return self._page(job, 0, wrong, status)
 
     def page(self, job_id: str) -> HTTPResponse:
         """GET the page, with a hundred results; `results` in the query is the number of the first, from 0.
@@ -97,7 +106,7 @@ class JobPage(Page):
         self.render.remember(page, job.id)
         return page
 
-    def _page(self, job: Job, first: int) -> HTTPResponse:
+    def _page(self, job: Job, first: int, wrong: Limits | None = None, status: int = 200) -> HTTPResponse:
         definition = self.definition(job)
         ended = job.phase in ENDED
         log = logtext.tail(self.job_service, job, whole=ended)
@@ -107,6 +116,8 @@ class JobPage(Page):
         waits_for = self.job_service.waits([job.id]).get(job.id, "") if job.phase is Phase.PENDING else ""
         return self.render.page(
             "job.html",
+            status,
+            limits=wrong or (self.limits.shown(job) if definition and self.job_service.may_change(job) else None),
             job=job,
             definition=definition,
             title=definition.title if definition else job.definition,

@@ -4,7 +4,6 @@ services.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from bottle import HTTPResponse, request
@@ -14,7 +13,7 @@ from uws_server.incoming import forms
 from uws_server.incoming.forms import Form
 from uws_server.jobs.definition import UPLOAD_TYPES, Definition
 from uws_server.jobs.job import Job
-from uws_server.jobs.words import run_id_problem
+from uws_server.jobs.words import run_id_problem, seconds_problem
 from uws_server.services.context import Services
 from uws_server.services.parameters import Request, Upload
 from uws_server.web.shared import documentation, listing
@@ -155,6 +154,6 @@ def _control_problems(run_id: str, duration: str) -> list[Problem]:
     problems = []
     if problem := run_id_problem(run_id):
         problems.append(Problem("RUNID", problem))
-    if duration and not re.fullmatch(r"[0-9]{1,9}", duration):
-        problems.append(Problem("EXECUTIONDURATION", f"{duration[:40]!r} came; whole seconds are allowed"))
+    if duration and (problem := seconds_problem(duration)):
+        problems.append(Problem("EXECUTIONDURATION", problem))
     return problems
