@@ -8,6 +8,24 @@ from datetime import UTC, datetime
 _NAMED = re.compile(r"[\w.]+:", re.ASCII)
 """A message that begins with the name of a parameter."""
 
+_FIRST = re.compile(r"[a-z]+(?=[\s,;:.]*(?:\s|$))", re.ASCII)
+_ORDINARY = """
+    a about add after all allow an and another any anything are ask at be before both by came can cannot choose close
+    could delete did do does each every everything exactly exclude fill for from give go had has have here if import in
+    install into is it its leave look looked make may more most must name no nobody none not nothing of on one only open
+    or other press reload repeat run same save say send set several should sign some somebody start take that the there
+    these this those to too try two under until use wait was were what when where which while who whose why will with
+    without would you your
+
+    account address addresses archive background bands bytes channels characters column columns counts days definition
+    definitions description destruction draft empty energy error events exposure file files frame good header input jobs
+    job line lines longitudes message number numbers page parameter parameters parentheses printable product region
+    request requests resolver result results revision sandbox script seconds shape source sources step steps table text
+    time times token trials unit unknown upload value values version
+"""
+_WORDS = frozenset(_ORDINARY.split())
+"""The words that get a capital at the beginning of a message; a program has another name."""
+
 _LONG = 1000
 _LONG_LINES = 10
 
@@ -48,11 +66,13 @@ def is_long(text: str) -> bool:
 
 
 def sentence(text: str) -> str:
-    """Return a message of the server as a sentence: with a capital at its beginning (names as they are) and a full
-    stop.
+    """Return a message as a sentence: with a capital at its beginning and a full stop.
+
+    A name keeps its case: spectrum.fits, evselect, p_max. Only what is known as an ordinary word gets the capital.
     """
     text = text.strip()
     if _NAMED.match(text):
         return text
     end = "" if text.endswith((".", "!", "?", ":", "”", '"')) or not text else "."
-    return text[:1].upper() + text[1:] + end
+    first = _FIRST.match(text)
+    return (text[:1].upper() + text[1:] if first and first[0] in _WORDS else text) + end
