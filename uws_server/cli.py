@@ -130,6 +130,7 @@ def _server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, metavar="N", help="port to listen on; 0 takes a free one (default 8080)")
     parser.add_argument("--archive", type=Path, metavar="DIR", help="folder of event lists that jobs may name")
+    parser.add_argument("--definitions", type=Path, metavar="DIR", help="folder of job definitions (default: ours)")
     add_configuration(parser, "folder for the database and the jobs")
     parser.add_argument("--verbose", action="store_true", help="log what the server does, not only what goes wrong")
 
@@ -157,7 +158,9 @@ def _serve(options: argparse.Namespace) -> None:
         port=options.port,
         data=options.data,
         archive=options.archive,
+        definitions=options.definitions,
     )
-    if settings.folders.archive and not settings.folders.archive.is_dir():
-        raise ConfigurationError(f"archive = {str(settings.folders.archive)!r}: there is no such folder")
+    for key, folder in (("archive", settings.folders.archive), ("definitions", settings.folders.definitions)):
+        if folder and not folder.is_dir():
+            raise ConfigurationError(f"{key} = {str(folder)!r}: there is no such folder")
     serve(settings, lambda url: print(f"Listening on {url}", flush=True))

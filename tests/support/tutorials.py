@@ -79,14 +79,12 @@ class Reader:
                 self.output = self._run(f"python - <<'END'\n{block.text}END")
 
     def _serve(self, command: str) -> None:
-        """Start the server of the tutorial on a free port; its settings are folders of the reader."""
+        """Start the server of the tutorial on a free port; its options are folders of the reader."""
         words = shlex.split(command)
-        settings = dict(word.removeprefix("UWS_SERVER_").lower().split("=") for word in words if "=" in word)
-        options = dict(pairwise(words))
-        data = self.folder / options["--data"]
-        archive = ["--archive", str(self.folder / options["--archive"])]
-        folders = {key: self.folder / value for key, value in settings.items()}
-        self.url = self._stack.enter_context(running_server(data, *archive, **folders)).url
+        options = {word: str(self.folder / value) for word, value in pairwise(words) if word.startswith("--")}
+        data = Path(options.pop("--data"))
+        given = [word for option in options.items() for word in option]
+        self.url = self._stack.enter_context(running_server(data, *given)).url
 
     def _run(self, script: str) -> str:
         """Type a script into the shell; what it prints."""
