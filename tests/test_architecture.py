@@ -56,8 +56,8 @@ HOUSE: dict[str, tuple[str, ...]] = {
     "uws_server.web.site": (
         "uws_server.web.jobs",
         "uws_server.web.definitions",
+        "uws_server.web.account",
         "uws_server.web.shared",
-        "uws_server.incoming",
         "uws_server.services",
     ),
     "uws_server.web.jobs": (
@@ -79,6 +79,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "uws_server.jobs",
         "provenance.text",
     ),
+    "uws_server.web.account": ("uws_server.web.shared", "uws_server.incoming", "uws_server.services"),
     "uws_server.web.shared": ("uws_server.incoming", "uws_server.services", "uws_server.jobs"),
     "uws_server.web": (),
     # the programs' door
@@ -242,6 +243,7 @@ PAST_THE_USE_CASES: dict[str, dict[str, str]] = {
         "accounts": "a name and a token become the caller for whom the use cases are",
         "base_url": "which pages are the server's own",
         "config": "which proxies are believed; on which address it listens",
+        "sessions": "the cookie of a browser becomes the caller for whom the use cases are",
     },
 }
 """What the doors may take of a server's parts themselves, and what for; all else they ask a use case, which checks the

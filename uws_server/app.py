@@ -12,6 +12,7 @@ from bottle import Bottle, HTTPError, HTTPResponse, request
 from uws_server.asgi.shortcut import Answer
 from uws_server.asgi.types import Scope
 from uws_server.errors import DiskFull, ServerError, TooMany, Unavailable
+from uws_server.incoming.callers import BASIC, BEARER, known_job_service
 from uws_server.incoming.sites import require_own
 from uws_server.protocol import cors, dali
 from uws_server.protocol.contents import Contents
@@ -77,13 +78,19 @@ def at_once(services: Services) -> Callable[[Scope], Answer | None] | None:
 
 
 def _with_headers(app: Bottle, is_public: bool) -> Application:
-    """Return the application with headers that pin the type of each response and keep its address from other sites."""
+    """Return the application with headers that pin the type of each response and keep its address from other sites.
+
+    `X-VO-Authenticated` tells a program as whom it was let in.
+    """
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         shared = cors.headers(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), is_public)
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            return start_response(status, [*headers, *_HEADERS, *shared], *rest)
+            job_service = known_job_service(environ)
+            name = job_service.caller.name if job_service else None
+            told = [("X-VO-Authenticated", name)] if name else []
+            return start_response(status, [*headers, *_HEADERS, *shared, *told], *rest)
 
         answer: Iterable[bytes] = app(environ, start)
         return answer
@@ -141,7 +148,9 @@ def _answer(pages: Pages, status: int, sentence: str) -> HTTPResponse:
     """Return the sentence as a page for a browser that looks at pages, as VOTable or text for everyone else."""
     program = request.path.startswith(("/rest/", "/store/", "/jdl"))
     if not program and "text/html" in request.get_header("Accept", ""):
-        return _with_hints(pages.error(status, sentence.encode("utf-8", "replace").decode()), status)
+        page = pages.error(status, sentence.encode("utf-8", "replace").decode())
+        # of Basic a browser would show a window of its own in place of the page, which has the form
+        return _with_hints(page, status, BEARER)
     return _refusal(status, sentence)
 
 
@@ -152,15 +161,16 @@ def _refusal(status: int, sentence: str) -> HTTPResponse:
         response = HTTPResponse(dali.error_document(sentence), status, {"Content-Type": dali.VOTABLE})
     else:
         response = HTTPResponse(sentence + "\n", status, {"Content-Type": TEXT})
-    return _with_hints(response, status)
+    return _with_hints(response, status, BASIC, BEARER)
 
 
-def _with_hints(response: HTTPResponse, status: int) -> HTTPResponse:
+def _with_hints(response: HTTPResponse, status: int, *challenges: str) -> HTTPResponse:
     """Return the response with the headers that tell a client what to do about the status."""
     if status == TooMany.status:
         response.set_header("Retry-After", "60")
     if status == 401:
-        response.set_header("WWW-Authenticate", 'Basic realm="uws-server", charset="UTF-8"')
+        for challenge in challenges:
+            response.add_header("WWW-Authenticate", challenge)
     return response
 
 

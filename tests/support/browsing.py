@@ -27,7 +27,10 @@ class House:
 def sign_in(new_page: Any, served: Served, who: tuple[str, str], **options: Any) -> Any:
     """A page of somebody who is signed in."""
     name, token = who
-    page = new_page(http_credentials={"username": name, "password": token}, **options)
-    page.expected.append("401 (Unauthorized)")
+    page = new_page(**options)
     page.goto(f"{served.url}/login")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Token", exact=True).fill(token)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{served.url}/")
     return page

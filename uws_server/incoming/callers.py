@@ -1,8 +1,8 @@
 """Who sent a request: reads Authorization, cookies, the share token and the address. Imports the services.
 
-Both doors use it. Accounts send HTTP Basic with name and token, or `Bearer name.token`. An empty name stands for no
-account, not for a wrong one. The client's address is taken from X-Forwarded-For only if the request came from a
-configured proxy.
+Both doors use it. Accounts send HTTP Basic with name and token, or `Bearer name.token`; a browser that signed in sends
+the cookie of its session. An empty name stands for no account, not for a wrong one. The client's address is taken from
+X-Forwarded-For only if the request came from a configured proxy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from uws_server.config import Config
-from uws_server.errors import BadRequest
+from uws_server.errors import BadRequest, Unauthorized
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
 from uws_server.services.rights import Caller
@@ -32,13 +32,21 @@ JOBS_COOKIE = "uws_jobs"
 """The cookie in which a browser remembers the jobs that it made without an account."""
 
 
+SESSION_COOKIE = "uws_session"
+"""The cookie of a browser that is signed in."""
+
+BASIC = 'Basic realm="uws-server", charset="UTF-8"'
+BEARER = 'Bearer realm="uws-server"'
+"""What an answer with status 401 says of how to sign in, the usual way first."""
+
+
 def job_service_of(services: Services, environ: dict[str, Any]) -> JobService:
     """Return the job service for the caller of a request. Raise Unauthorized for a wrong name or token."""
     known = known_job_service(environ)
     if known is not None:
         return known
     address = address_of(services.config, environ)
-    caller = _account(services, environ.get("HTTP_AUTHORIZATION", ""), address)
+    caller = _account(services, environ, address)
     query = environ.get("QUERY_STRING", "")
     share = parse_qs(query).get(SHARE, [""])[-1] if SHARE in query else ""
     job_service = JobService(services, replace(caller, share=share or None, address=address))
@@ -77,17 +85,18 @@ def address_of(config: Config, environ: Mapping[str, Any]) -> str:
     return address
 
 
-def _account(services: Services, header: str, address: str) -> Caller:
-    scheme, _, credentials = header.strip().partition(" ")
+def _account(services: Services, environ: Mapping[str, Any], address: str) -> Caller:
+    scheme, _, credentials = str(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")
     match scheme.lower():
         case "":
-            return Caller()
+            signed_in = services.sessions.find(cookie_of(environ, SESSION_COOKIE))
+            return signed_in.caller if signed_in else Caller()
         case "basic":
             name, _, token = _decoded(credentials).partition(":")
         case "bearer":
-            name, _, token = credentials.strip().partition(".")
+            name, _, token = credentials.strip().rpartition(".")  # the name may be a mail address
         case _:
-            raise BadRequest(f"Authorization: {scheme[:40]!r} came; Basic and Bearer are understood")
+            raise Unauthorized(f"Authorization: {scheme[:40]!r} came; Basic and Bearer are understood")
     return services.accounts.check(name, token, address).caller if name else Caller()
 
 

@@ -18,6 +18,7 @@ from uws_server.asgi.shortcut import Answer
 from uws_server.asgi.types import Scope
 from uws_server.asgi.wsgi import environ_of
 from uws_server.errors import NotAtHand, ServerError
+from uws_server.incoming.callers import SESSION_COOKIE
 from uws_server.incoming.sites import require_own
 from uws_server.jobs.job import Job, Progress
 from uws_server.protocol.uws import ATOMS, UWS
@@ -25,6 +26,7 @@ from uws_server.services import job_keys
 from uws_server.services.context import Services
 
 _PATH = re.compile(rf"/rest/([^/\n]+)/({job_keys.ADDRESS})(?:/(\w+))?")
+_SESSION = f"{SESSION_COOKIE}=".encode()
 _MOST_KEPT = 1000
 
 
@@ -41,8 +43,10 @@ class QuickUWS(UWS):
         if asked is None or scope["method"] not in ("GET", "HEAD") or asked[3] not in (None, *ATOMS):
             return None
         headers = scope["headers"]
-        # whether a name and a token go together is found out in a thread
-        if any(name == b"authorization" for name, _ in headers) or has_body(headers):
+        # who is signed in is found out in a thread
+        if any(name == b"authorization" or (name == b"cookie" and _SESSION in value) for name, value in headers):
+            return None
+        if has_body(headers):
             return None
         environ = environ_of(scope, io.BytesIO())
         request.bind(environ)  # of this thread alone

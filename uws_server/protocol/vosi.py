@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bottle import Bottle, HTTPResponse
+from bottle import Bottle, HTTPResponse, request
 from lxml import etree
 
+from uws_server.incoming.callers import BASIC, BEARER, job_service_of
 from uws_server.jobs.job import utcnow
 from uws_server.protocol.uws_xml import XSI, timestamp
 from uws_server.services.context import Services
@@ -88,8 +89,10 @@ class VOSI:
     def capabilities(self) -> HTTPResponse:
         """GET what the server offers: VOSI itself, links, and a UWS job list for each definition.
 
-        What has no standard id (/provsap, /obscore, /jdl) is not listed.
+        What has no standard id (/provsap, /obscore, /jdl) is not listed. Who is not signed in is told how it is done;
+        who is, as whom (X-VO-Authenticated, as everywhere).
         """
+        caller = job_service_of(self.services, request.environ).caller
         names = {"vosi": _CAPABILITIES, "vr": _RESOURCE, "vs": _DATA_SERVICE, "xsi": XSI}
         root = etree.Element(f"{{{_CAPABILITIES}}}capabilities", nsmap=names)
         base = self.services.base_url
@@ -105,7 +108,10 @@ class VOSI:
             etree.SubElement(interface, "accessURL", {"use": "base"}).text = f"{base}/rest/{definition.name}"
             self._add_security(interface)
         document = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
-        return HTTPResponse(document, 200, _XML)
+        response = HTTPResponse(document, 200, _XML)
+        for challenge in (BASIC, BEARER) if caller.name is None else ():
+            response.add_header("WWW-Authenticate", challenge)
+        return response
 
     def _add_security(self, interface: etree._Element) -> None:
         """Say who may use an interface: an empty securityMethod is for those without an account (VOResource 1.1)."""

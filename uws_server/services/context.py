@@ -23,6 +23,7 @@ from uws_server.services.job_life import JobLife
 from uws_server.services.parameters import Outside, ParameterReader
 from uws_server.services.rights import rights_of
 from uws_server.services.server_clock import ServerClock
+from uws_server.services.sessions import Sessions
 from uws_server.storage.accounts import AccountStore
 from uws_server.storage.clock import ClockStore
 from uws_server.storage.definitions import DefinitionStore
@@ -31,6 +32,7 @@ from uws_server.storage.jobstore import JobStore
 from uws_server.storage.library import Library
 from uws_server.storage.quick_store import QuickStore
 from uws_server.storage.revisions import Revisions
+from uws_server.storage.sessions import SessionStore
 from uws_server.storage.uses import UseStore
 
 
@@ -54,6 +56,7 @@ class Services:
         self._quick_store: QuickStore | None = None
         self.uses = UseStore(self.store.engine)
         self.accounts = Accounts(AccountStore(self.store.engine))
+        self.sessions = Sessions(SessionStore(self.store.engine))
         self.revisions = Revisions(config.folders.data)
         self.definitions = DefinitionStore(self.store.engine)
         self.library = Library(definitions, self.definition_check.require_sound, self.revisions, self.definitions)

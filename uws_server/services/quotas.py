@@ -25,24 +25,24 @@ def expected_end(definition: Definition, start: datetime) -> datetime | None:
 
 
 class Quotas:
-    """The limits of one caller: the account's own where it has some, else those of the configuration."""
+    """The limits of one caller: the account's own where it has some, else those of the configuration; 0 for none."""
 
     def __init__(self, store: JobStore, config: Config, caller: Caller) -> None:
         self._store, self._config, self._caller = store, config, caller
         most_active = config.accounts.max_active if caller.max_active is None else caller.max_active
-        self._most_active = 0 if caller.is_admin else most_active
-        self._most_bytes = config.accounts.max_stored if caller.max_bytes is None else caller.max_bytes
+        self.most_active = 0 if caller.is_admin else most_active
+        self.most_bytes = config.accounts.max_stored if caller.max_bytes is None else caller.max_bytes
 
     @contextlib.contextmanager
     def room(self, coming: int) -> Iterator[None]:
         """Hold the room for so many bytes while they are stored. Raise Forbidden if the account may not store them."""
-        with self._alone(self._most_bytes):
+        with self._alone(self.most_bytes):
             self.require_room(coming)
             yield
 
     def require_room(self, coming: int) -> None:
         """Raise Forbidden for bytes that the account may not store, before they are fetched or copied."""
-        most = self._most_bytes
+        most = self.most_bytes
         if not most:
             return
         held = self._store.stored_bytes(self._caller.name)
@@ -55,7 +55,7 @@ class Quotas:
     @contextlib.contextmanager
     def turn(self, job: Job) -> Iterator[None]:
         """Hold a place while a job is put into the queue. Raise Forbidden if the account has too many active jobs."""
-        most = self._most_active
+        most = self.most_active
         with self._alone(most):
             if most and (active := self._store.active_count(job.owner)) >= most:
                 raise Forbidden(f"you have {active} active jobs, {most} are allowed: wait for one to end, or abort one")

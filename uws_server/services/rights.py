@@ -41,7 +41,8 @@ class Anonymous(StrEnum):
 class Caller:
     """Who asks: the account's name (None without one) and roles, the share token that came, the address asked from.
 
-    `opened` are the ids of jobs whose keys came: see `job_keys`.
+    `opened` are the ids of jobs whose keys came: see `job_keys`. `by_session` says that a browser is signed in by a
+    cookie, and can sign out.
     """
 
     name: str | None = None
@@ -52,6 +53,7 @@ class Caller:
     max_bytes: int | None = None
     roles: frozenset[str] = frozenset()
     opened: frozenset[str] = frozenset()
+    by_session: bool = False
 
 
 @dataclass(frozen=True)

@@ -258,6 +258,10 @@ class JobStore:
         """Return those of some ids (a few hundred) that are jobs."""
         return set(self._ids(sa.select(jobs.c.id).where(jobs.c.id.in_(ids))))
 
+    def job_count(self, owner: str) -> int:
+        """Return how many jobs of an owner there are, those of which only the record is kept left out."""
+        return lists.count(self._reading, owner)
+
     def active_count(self, owner: str | None) -> int:
         """Return how many jobs of an owner wait or run."""
         query = sa.select(sa.func.count()).select_from(jobs).where(BUSY, jobs.c.owner == (owner or ""))

@@ -45,6 +45,14 @@ def some(connection: sa.Connection, ids: Collection[str], wanted: Filter) -> lis
     return [read_summary(row) for row in connection.execute(_newest(query, len(ids))).cursor.fetchall()]
 
 
+def count(engine: sa.Engine, owner: str) -> int:
+    """Return how many jobs of an owner lists that name no phase show."""
+    names = _definitions(engine)
+    query = sa.select(sa.func.count()).select_from(jobs).where(LISTED, jobs.c.owner == owner)
+    with engine.connect() as connection:
+        return sum(connection.execute(query.where(jobs.c.definition == name)).scalar_one() for name in names)
+
+
 def _streams(engine: sa.Engine, wanted: Filter) -> Iterator[list[sa.ColumnElement[bool]]]:
     """Yield the conditions of the ranges of each stream."""
     definitions = _definitions(engine) if wanted.definition is None else [wanted.definition]

@@ -206,6 +206,6 @@ def test_who_may_not_run_a_definition_is_told_before_the_form_is_filled(tmp_path
         page = visit(f"{served.url}/new/closed")
         assert page.status == 401
         assert "role xmm" in page.text()
-        assert page.all("//main//a[@href='/login']"), "a way to sign in"
+        assert page.all("//main//form[@action='/login']"), "a way to sign in"
         for path in ("/", "/definitions", "/definitions/closed"):
             assert not visit(served.url + path).all("//a[@href='/new/closed']"), f"{path} offers what is refused"

@@ -71,6 +71,7 @@ class Renderer:
             token=self._tokens.token(cookie),
             version=VERSION,
             reader=caller.name if caller else None,
+            by_session=caller is not None and caller.by_session,
             may_run=lambda definition: caller is not None and definitions.may_run(definition),
             when=texts.when,
             iso=texts.iso,
@@ -89,10 +90,11 @@ class Renderer:
                 "Cache-Control": "private, no-cache",
             },
         )
-        self._set_cookie(response, COOKIE, cookie, _LONGEST_COOKIE_S)
+        self.set_cookie(response, COOKIE, cookie, _LONGEST_COOKIE_S)
         return response
 
-    def _set_cookie(self, response: HTTPResponse, name: str, value: str, seconds: int) -> None:
+    def set_cookie(self, response: HTTPResponse, name: str, value: str, seconds: int) -> None:
+        """Have the browser keep a cookie for this server, which no script can read; 0 seconds remove it."""
         path = self.root or "/"
         response.set_cookie(name, value, path=path, httponly=True, samesite="lax", secure=self._secure, max_age=seconds)
 
@@ -125,7 +127,7 @@ class Renderer:
             cookie_of(request.environ, JOBS_COOKIE), job_id
         )
         if text is not None:
-            self._set_cookie(response, JOBS_COOKIE, text, self.services.config.jobs.keep_days * 86400)
+            self.set_cookie(response, JOBS_COOKIE, text, self.services.config.jobs.keep_days * 86400)
 
     def go(self, address: str) -> HTTPResponse:
         """Return a 303 to another page."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bottle import Bottle, HTTPResponse, request
 
 from uws_server.errors import Unauthorized
-from uws_server.incoming.callers import job_service_of
 from uws_server.resources import templates_folder
 from uws_server.services import job_keys
 from uws_server.services.context import Services
+from uws_server.web.account.pages import AccountPages
 from uws_server.web.definitions.editor import NEW, Editor
 from uws_server.web.definitions.pages import Definitions
 from uws_server.web.jobs.job import JobPage
@@ -45,6 +45,7 @@ class Pages:
         self.rerun = RerunPage(services, self.render, self.pictures)
         self.definitions = Definitions(services, self.render)
         self.editor = Editor(services, self.render)
+        self.account = AccountPages(services, self.render)
 
     def routes(self, app: Bottle) -> None:
         """Add every page to the application."""
@@ -80,22 +81,27 @@ class Pages:
             ("POST", "/rerun", self.rerun.send),
             ("GET", f"/jobs/{_ID}/compare/{_OLD_ID}", self.rerun.compare),
             ("GET", f"/jobs/{_ID}/compare/{_OLD_ID}/<name>.<suffix:re:svg|json>", self.rerun.picture),
-            ("GET", "/login", self.login),
+            ("GET", "/login", self.account.login),
+            ("POST", "/login", self.account.sign_in),
+            ("POST", "/logout", self.account.sign_out),
+            ("GET", "/account", self.account.account),
+            ("POST", "/account/tokens", self.account.make_token),
+            ("POST", "/account/tokens/<token_id:re:[0-9a-f]{16}>/revoke", self.account.revoke),
             ("GET", "/static/<name:path>", self.render.assets.send),
         ):
             app.route(path, method, handler)
 
-    def login(self) -> HTTPResponse:
-        """GET the first page as an account: the browser asks for name and token."""
-        caller = job_service_of(self.render.services, request.environ).caller
-        if caller.name is None:
-            raise Unauthorized("give the name and the token of your account")
-        return self.render.go(self.render.link())
-
     def error(self, status: int, sentence: str) -> HTTPResponse:
-        """Return a page that states an error."""
+        """Return a page that states an error; where the reader has to sign in, with the form for it."""
         title = _TITLES.get(status, "The server failed" if status >= 500 else "It did not work")
         return self.render.page(
             "error.html", status, title=title, text=texts.sentence(sentence), sign_in=status == Unauthorized.status,
-            failed=status >= 500,
+            failed=status >= 500, next=self.account.place(self._asked()),
         )  # fmt: skip
+
+    def _asked(self) -> str:
+        """Return the address that was asked for; '' for what was sent, which a browser does not send again."""
+        if request.method != "GET":
+            return ""
+        query = request.query_string
+        return f"{self.render.root}{request.path}{query and f'?{query}'}"

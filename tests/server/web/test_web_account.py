@@ -1,0 +1,157 @@
+"""The pages of accounts without JavaScript: signing in and out, tokens; and how programs are told to sign in."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from accounts import account
+from pagereader import AS_BROWSER, Page
+from serving import Served, running_server
+
+CHALLENGE = 'Basic realm="uws-server", charset="UTF-8", Bearer realm="uws-server"'
+
+
+@dataclass(frozen=True)
+class Door:
+    """A server for accounts only, with one of them."""
+
+    served: Served
+    data: Path
+    who: tuple[str, str]
+
+    def visit(self, path: str, session: requests.Session | None = None) -> Page:
+        session = session or requests.Session()
+        return Page(session, session.get(f"{self.served.url}{path}", headers=AS_BROWSER, timeout=300))
+
+    def signed_in(self, path: str = "/login", token: str | None = None) -> Page:
+        """The page that the form leads to."""
+        return self.visit(path).send("/login", {"name": self.who[0], "token": token or self.who[1]})
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    with running_server(tmp_path, anonymous="refused", max_stored="10 MB") as served:
+        yield Door(served, tmp_path, account(tmp_path, "ann@x.org", "--role", "xmm", "--max-active", "4"))
+
+
+def test_the_form_signs_in_and_goes_on_to_what_was_asked_for(door: Door) -> None:
+    asked = door.visit("/?phase=ERROR")
+    assert asked.status == 401
+    assert asked.response.headers["WWW-Authenticate"] == 'Bearer realm="uws-server"', "no window in place of the page"
+    page = door.signed_in("/?phase=ERROR")
+    assert page.status == 200
+    assert page.url == f"{door.served.url}/?phase=ERROR"
+    assert "ann@x.org" in page.text("//header")
+    cookie = page.response.history[0].headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "samesite=lax" in cookie.lower()
+    assert door.visit("/login", page.session).url == f"{door.served.url}/", "who is signed in needs no form"
+    with sqlite3.connect(door.data / "jobs.sqlite") as database:
+        kept = str(database.execute("SELECT * FROM sessions").fetchall())
+    assert page.session.cookies["uws_session"] not in kept
+
+
+@pytest.mark.parametrize("place", ["//evil.org/x", "/\\evil.org", "https://evil.org", "x", "/a b", "/\r\nX: y"])
+def test_the_form_goes_on_to_nothing_but_this_server(door: Door, place: str) -> None:
+    form = door.visit("/login")
+    form.send("/login", {"name": door.who[0], "token": door.who[1], "next": place})
+    token = form.all("//input[@name='_token']")[0].get("value")
+    sent = {"_token": token, "name": door.who[0], "token": door.who[1], "next": place}
+    answer = form.session.post(f"{door.served.url}/login", sent, allow_redirects=False, timeout=300)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+
+
+def test_a_wrong_token_gets_the_form_again_with_the_reason(door: Door) -> None:
+    page = door.signed_in(token="wrong")
+    assert page.status == 401
+    assert "name and the token do not go together" in page.text()
+    assert page.all("//input[@id='sign-in-name']")[0].get("value") == "ann@x.org"
+    assert "uws_session" not in page.session.cookies
+    assert "wrong" not in page.response.text
+    assert page.send("/login", {"token": door.who[1]}).status == 200
+
+
+def test_a_form_of_nobody_of_ours_signs_nobody_in(door: Door) -> None:
+    sent = {"name": door.who[0], "token": door.who[1]}
+    answer = requests.post(f"{door.served.url}/login", sent, allow_redirects=False, timeout=300)
+    assert answer.status_code == 403
+    assert "uws_session" not in answer.cookies
+
+
+def test_signing_out_ends_the_session_wherever_its_cookie_is(door: Door) -> None:
+    page = door.signed_in()
+    kept = dict(page.session.cookies)
+    assert requests.get(f"{door.served.url}/jobs", cookies=kept, timeout=300).status_code == 200
+    assert page.send("/logout").status == 401
+    assert "uws_session" not in page.session.cookies
+    assert requests.get(f"{door.served.url}/jobs", cookies=kept, timeout=300).status_code == 401
+
+
+def test_an_account_is_shown_with_what_it_holds(door: Door) -> None:
+    upload = {"eventlist": b"SIMPLE  = " + b" " * 1_999_990}
+    made = requests.post(
+        f"{door.served.url}/rest/spectrum", files=upload, auth=door.who, allow_redirects=False, timeout=300
+    )
+    assert made.status_code == 303, made.text
+    held = door.visit("/account", door.signed_in().session).text("//*[@id='holdings']")
+    assert re.search(r"Jobs ?1 Queued or running ?0 of 4 On disk ?\S+ \S+ of \S+ \S+", held), held
+
+
+def test_a_token_is_made_shown_once_and_revoked(door: Door) -> None:
+    page = door.visit("/account", door.signed_in().session)
+    made = page.send("/account/tokens", {"name": "night runs"})
+    token = made.text("//*[@id='new-token']")
+    assert made.response.headers["Cache-Control"] == "no-store"
+    assert token not in door.visit("/account", page.session).response.text
+    job_list = f"{door.served.url}/rest/dummy"
+    assert requests.get(job_list, auth=(door.who[0], token), timeout=300).status_code == 200
+    by_it = door.signed_in(token=token)
+    again = made.send("/account/tokens", {"name": "night runs"})
+    assert again.status == 400
+    assert "there is a token" in again.text()
+    row = made.all("//tr[contains(., 'night runs')]//form")[0]
+    gone = made.send(row.action)
+    assert "night runs" not in gone.text("//table")
+    assert requests.get(job_list, auth=(door.who[0], token), timeout=300).status_code == 401
+    assert door.visit("/jobs", by_it.session).status == 401, "a browser that signed in with it is signed out"
+    assert requests.get(job_list, auth=door.who, timeout=300).status_code == 200
+    assert not gone.all("//form[contains(@action, 'revoke')]"), "the last one stays"
+
+
+def test_nobody_revokes_the_token_of_another_account(door: Door) -> None:
+    other = account(door.data, "bob")
+    page = door.visit("/account", door.signed_in().session)
+    with sqlite3.connect(door.data / "jobs.sqlite") as database:
+        (token_id,) = database.execute("SELECT id FROM tokens WHERE account = 'bob'").fetchone()
+    form = page.all("//input[@name='_token']")[0].get("value")
+    page.send("/account/tokens", {"name": "second"})
+    place = f"{door.served.url}/account/tokens/{token_id}/revoke"
+    assert page.session.post(place, {"_token": form}, timeout=300).status_code == 404
+    assert requests.get(f"{door.served.url}/rest/dummy", auth=other, timeout=300).status_code == 200
+
+
+def test_programs_are_told_how_to_sign_in_and_as_whom_they_were_let_in(door: Door) -> None:
+    places = f"{door.served.url}/rest/dummy", f"{door.served.url}/capabilities"
+    for place, status in zip(places, (401, 200), strict=True):
+        nobody = requests.get(place, timeout=300)
+        assert nobody.status_code == status
+        assert nobody.headers["WWW-Authenticate"] == CHALLENGE
+        assert "X-VO-Authenticated" not in nobody.headers
+        for header in (f"Bearer {'.'.join(door.who)}", f"bearer {'.'.join(door.who)}"):
+            let_in = requests.get(place, headers={"Authorization": header}, timeout=300)
+            assert let_in.status_code == 200
+            assert let_in.headers["X-VO-Authenticated"] == "ann@x.org"
+            assert "WWW-Authenticate" not in let_in.headers
+        assert requests.get(place, auth=door.who, timeout=300).headers["X-VO-Authenticated"] == "ann@x.org"
+        for header in ("Digest x", "Negotiate abc=", "Bearer ann@x.org.wrong", "Bearer none"):
+            refused = requests.get(place, headers={"Authorization": header}, timeout=300)
+            if header != "Bearer none":
+                assert refused.status_code == 401, header
+                assert refused.headers["WWW-Authenticate"] == CHALLENGE

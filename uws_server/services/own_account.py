@@ -1,0 +1,84 @@
+"""What somebody does with an account of one's own: sign in and out, see what it holds, make and revoke its tokens.
+
+Imports the accounts, the sessions and storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from uws_server.config import Config
+from uws_server.errors import Unauthorized
+from uws_server.services.accounts import Accounts
+from uws_server.services.quotas import Quotas
+from uws_server.services.rights import Caller
+from uws_server.services.sessions import Sessions
+from uws_server.storage.accounts import Token
+from uws_server.storage.jobstore import JobStore
+
+
+class Needs(Protocol):
+    """The parts of a server that an account consists of."""
+
+    config: Config
+    store: JobStore
+    accounts: Accounts
+    sessions: Sessions
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What an account holds, and what it may hold at most (0 for any number): jobs, active ones, bytes on disk."""
+
+    jobs: int
+    active: int
+    most_active: int
+    bytes: int
+    most_bytes: int
+    tokens: Sequence[Token]
+
+
+class OwnAccount:
+    """The account of one caller."""
+
+    def __init__(self, needs: Needs, caller: Caller) -> None:
+        self.caller = caller
+        self._needs = needs
+
+    def sign_in(self, name: str, token: str) -> str:
+        """Begin a session and return its secret. Raise Unauthorized or TooMany for a wrong name or token."""
+        signed_in = self._needs.accounts.check(name.strip(), token.strip(), self.caller.address)
+        return self._needs.sessions.begin(signed_in)
+
+    def sign_out(self, secret: str) -> None:
+        """End a session; nothing happens if it is none."""
+        self._needs.sessions.end(secret)
+
+    def token_of_session(self, secret: str) -> str:
+        """Return the id of the token that a session was begun with; '' if it is none."""
+        found = self._needs.sessions.find(secret)
+        return found.token_id if found else ""
+
+    def overview(self) -> Overview:
+        """Return what the account holds. Raise Unauthorized for a caller without one."""
+        name, store = self._name(), self._needs.store
+        quotas = Quotas(store, self._needs.config, self.caller)
+        return Overview(
+            store.job_count(name), store.active_count(name), quotas.most_active, store.stored_bytes(name),
+            quotas.most_bytes, self._needs.accounts.tokens(name),
+        )  # fmt: skip
+
+    def make_token(self, label: str) -> str:
+        """Make a further token with a name for it and return it, which is kept nowhere. Raise BadRequest."""
+        return self._needs.accounts.make_token(self._name(), label)
+
+    def revoke(self, token_id: str) -> None:
+        """Make a token void. Raise NotFound if the account has none of that id, BadRequest for its last one."""
+        self._needs.accounts.revoke(self._name(), token_id)
+
+    def _name(self) -> str:
+        if self.caller.name is None:
+            raise Unauthorized("this page is for accounts: sign in")
+        return self.caller.name

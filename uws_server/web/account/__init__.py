@@ -1,0 +1,1 @@
+"""The pages of accounts: signing in and out, one's own account."""
