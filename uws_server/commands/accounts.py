@@ -1,5 +1,6 @@
-"""The command `uws-server accounts`: create, list, change and remove accounts. Imports the accounts and their
-storage.
+"""The command `uws-server accounts`: create, list, change, disable and remove accounts. Imports the accounts.
+
+The module of the accounts itself is imported where one is used: `--help` needs no database.
 """
 
 from __future__ import annotations
@@ -7,25 +8,30 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from uws_server import config
 from uws_server.commands.options import add_command, add_configuration
+from uws_server.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from uws_server.services.accounts import Accounts
+    from uws_server.storage.accounts import AccountColumns
+
+_DEFAULT = "default"
 
 
 def add(commands: Any) -> None:
     """Add the command to those of `uws-server`."""
-    accounts = add_command(commands, "accounts", "make, list and remove accounts, and give them roles")
+    accounts = add_command(commands, "accounts", "make, list, change, disable and remove accounts")
     actions = accounts.add_subparsers(required=True, metavar="ACTION")
     make = add_command(actions, "add", "make an account; its token is shown once")
-    make.add_argument("name", metavar="NAME", help="1 to 64 letters, digits, '_', '-' and '@'")
+    make.add_argument("name", metavar="NAME", help="letters, digits, '_', '-', '+', '@', '.', such as a mail address")
     make.add_argument("--admin", action="store_true", help="may see and change every job and make definitions live")
     what = "author writes job definitions, others are those that definitions ask for; may be given again"
     make.add_argument("--role", action="append", default=[], metavar="ROLE", dest="roles", help=what)
-    make.add_argument("--max-active", type=int, metavar="N", help="most jobs queued or running (default: max_active)")
+    make.add_argument("--max-active", metavar="N", help="most jobs queued or running (default: max_active)")
     make.add_argument(
         "--max-stored", metavar="SIZE", help="what its jobs may take on disk, such as 5GB (default: max_stored)"
     )
@@ -37,15 +43,28 @@ def add(commands: Any) -> None:
     )
     roles.set_defaults(act=lambda accounts, options: accounts.set_roles(options.name, options.roles),
                        last_words="roles")  # fmt: skip
-    token = add_command(actions, "token", "give an account a new token; the old one is void")
+    change = add_command(actions, "change", "change the limits of an account, or make it an admin; at once")
+    change.add_argument("name", metavar="NAME", help="name of the account")
+    change.add_argument("--admin", action=argparse.BooleanOptionalAction, help="may see and change every job, or not")
+    change.add_argument("--max-active", metavar="N", help="most jobs queued or running, 0 for any number, or default")
+    change.add_argument(
+        "--max-stored", metavar="SIZE", help="what its jobs may take on disk, such as 5GB, or 'default'"
+    )
+    change.set_defaults(act=_change)
+    disable = add_command(actions, "disable", "let an account in no more; its jobs go on, its tokens stay")
+    enable = add_command(actions, "enable", "let a disabled account in again")
+    for action, disabled in ((disable, True), (enable, False)):
+        action.add_argument("name", metavar="NAME", help="name of the account")
+        action.set_defaults(act=_set_disabled(disabled))
+    token = add_command(actions, "token", "give an account a new token; all others are void, and browsers signed out")
     token.add_argument("name", metavar="NAME", help="name of the account")
     token.set_defaults(act=lambda accounts, options: print(accounts.renew(options.name)))
-    remove = add_command(actions, "remove", "forget an account; its jobs stay, for admins to see")
+    remove = add_command(actions, "remove", "forget an account; its jobs stay for admins and keep the name")
     remove.add_argument("name", metavar="NAME", help="name of the account")
     remove.set_defaults(act=lambda accounts, options: accounts.remove(options.name))
     listing = add_command(actions, "list", "every account")
     listing.set_defaults(act=_list)
-    for action in (make, roles, token, remove, listing):
+    for action in (make, roles, change, disable, enable, token, remove, listing):
         add_configuration(action)
         action.set_defaults(run=_with_accounts)
 
@@ -68,11 +87,38 @@ def _with_accounts(options: argparse.Namespace) -> None:
 
 
 def _add(accounts: Accounts, options: argparse.Namespace) -> None:
-    given = {"max_active": options.max_active, "max_stored": options.max_stored}
-    most = {name: None if value is None else config.number(name, value) for name, value in given.items()}
-    token = accounts.create(options.name, options.admin, most["max_active"], most["max_stored"], options.roles)
+    most_active, most_bytes = _limit("max_active", options.max_active), _limit("max_stored", options.max_stored)
+    token = accounts.create(options.name, options.admin, most_active, most_bytes, options.roles)
     print(f"{options.name} {token}")
     print("Keep the token: it is not shown again.", file=sys.stderr)
+
+
+def _change(accounts: Accounts, options: argparse.Namespace) -> None:
+    columns: AccountColumns = {}
+    if options.admin is not None:
+        columns["is_admin"] = options.admin
+    if options.max_active is not None:
+        columns["max_active"] = _limit("max_active", options.max_active)
+    if options.max_stored is not None:
+        columns["max_bytes"] = _limit("max_stored", options.max_stored)
+    if not columns:
+        raise ConfigurationError("nothing to change: give --admin or --no-admin, --max-active or --max-stored")
+    accounts.change(options.name, **columns)
+
+
+def _set_disabled(disabled: bool) -> Callable[[Accounts, argparse.Namespace], None]:
+    return lambda accounts, options: accounts.change(options.name, disabled=disabled)
+
+
+def _limit(key: str, text: str | None) -> int | None:
+    """Return a limit that an option gives; None for that of the configuration. ConfigurationError names the option."""
+    if text in (None, _DEFAULT):
+        return None
+    try:
+        return config.number(key, text)
+    except ConfigurationError as error:
+        option = f"--{key.replace('_', '-')}"
+        raise ConfigurationError(str(error).replace(f"{key} = ", f"{option} ", 1)) from error
 
 
 def _list(accounts: Accounts, _options: argparse.Namespace) -> None:

@@ -306,19 +306,50 @@ def test_accounts_tells_its_quotas_and_takes_none_that_makes_no_sense(tmp_path: 
 
     first = accounts("add", "ann", "--max-active", "4", "--max-stored", "50GB")
     assert f"{data} was not there: a new database was made in it\n" in first.stderr
-    for wrong in (["--max-active=-1"], ["--max-stored=-5"], ["--max-stored=many"]):
-        refused = accounts("add", "bob", *wrong)
-        assert refused.returncode == 2
-        assert "max_" in refused.stderr
+    for option, text in (("--max-active", "-1"), ("--max-active", "many"), ("--max-stored", "-5")):
+        for command in (("add", "bob"), ("change", "ann")):
+            refused = accounts(*command, f"{option}={text}")
+            assert refused.returncode == 2
+            assert f"{option} '{text}': " in refused.stderr, "it names the option, and what came"
     free = accounts("add", "bob", "--max-active", "0", "--max-stored", "0")
     assert (free.returncode, free.stderr) == (0, "Keep the token: it is not shown again.\n")
     (tmp_path / "file").touch()
     nowhere = accounts("list", "--data", str(tmp_path / "file/data"))
     assert (nowhere.returncode, nowhere.stdout) == (2, "")
     assert nowhere.stderr.endswith("/file/data: Not a directory\n")
+    assert "give --admin or --no-admin" in accounts("change", "ann").stderr
+    assert accounts("change", "nobody", "--admin").returncode == 2
     ann, bob = accounts("list").stdout.splitlines()
     assert ann.split()[2:] == ["max-active:", "4", "max-stored:", "50", "GB"]
     assert bob.split()[2:] == ["max-active:", "0", "max-stored:", "0", "GB"]
+
+
+def test_an_account_is_changed_and_disabled_while_the_server_runs(tmp_path: Path) -> None:
+    with running_server(tmp_path, max_active=1, max_running=1) as served:
+        who = account(tmp_path, "ann")
+
+        def accounts(*options: str) -> str:
+            command = [sys.executable, "-m", "uws_server", "accounts", *options, "--data", str(tmp_path)]
+            return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
+
+        def status() -> int:
+            return requests.get(f"{served.url}/rest/dummy", auth=who, timeout=300).status_code
+
+        others = create(served.url, None)
+        hers = create(served.url, who, seconds="120", EXECUTIONDURATION="120", PHASE="RUN")
+        waiting = create(served.url, who)
+        accounts("change", "ann", "--max-active", "3", "--max-stored", "2GB", "--admin")
+        assert requests.post(f"{waiting}/phase", data={"PHASE": "RUN"}, auth=who, timeout=300).status_code == 200
+        assert accounts("list").split()[2:] == ["admin", "max-active:", "3", "max-stored:", "2", "GB"]
+        assert requests.get(others, auth=who, timeout=300).status_code == 200
+        accounts("change", "ann", "--no-admin", "--max-active", "default", "--max-stored", "default")
+        assert accounts("list").split()[2:] == []
+        accounts("disable", "ann")
+        assert status() == 401
+        assert accounts("list").split()[2:] == ["disabled"]
+        accounts("enable", "ann")
+        assert status() == 200
+        assert requests.get(f"{hers}/phase", auth=who, timeout=300).text in ("QUEUED", "EXECUTING")
 
 
 @pytest.mark.parametrize("policy", list(Anonymous))
