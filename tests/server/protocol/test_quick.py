@@ -154,6 +154,7 @@ def test_what_needs_a_thread_is_left_to_the_application(both: Both) -> None:
     for path, headers, status in (
         (pending, {"host": f"evil.example:{urlsplit(both.served.url).port}"}, 403),
         (pending, {"authorization": "Basic Og=="}, 200),
+        (pending, {"cookie": "a=b; uws_session=made-up"}, 200),
         (pending, {"content-length": "5"}, 200),
         (f"{pending}/parameters", {}, 200),
     ):
