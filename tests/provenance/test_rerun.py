@@ -84,6 +84,53 @@ def test_without_hashes_place_and_name_tell(place: str, input_place: str, linked
     assert rerun.from_step(dependencies.linked([first, second]), 0) == ((0, 1) if linked else (0,))
 
 
+@pytest.mark.parametrize(
+    ("made", "used", "linked"),
+    [
+        ("f.fits", "g.fits", False),
+        ("results/f.fits", "f.fits", True),
+        ("results/f.fits", "other/f.fits", True),
+        ("a/f.fits", "a/g.fits", False),
+    ],
+)
+def test_names_are_compared_without_their_folders(made: str, used: str, linked: bool) -> None:
+    first, second = step("a", {}, {}, {made: ""}), step("b", {"in": ("", used, {})}, {}, {})
+    assert rerun.from_step(dependencies.linked([first, second]), 0) == ((0, 1) if linked else (0,))
+
+
+@pytest.mark.parametrize("hashes", [{"sha256": ""}, {"sha256": None}, {"sha256": 7}, {"sha256": ["11"]}])
+def test_what_is_no_hash_of_an_input_is_as_none(hashes: dict[str, Any]) -> None:
+    first, second = step("a", {}, {}, {"f.fits": "11"}), step("b", {"in": ("", "f.fits", hashes)}, {}, {})
+    assert rerun.from_step(dependencies.linked([first, second]), 0) == (0, 1)
+
+
+def test_hashes_are_compared_whatever_their_case() -> None:
+    first, second = step("a", {}, {}, {"f.fits": "aB"}), step("b", {"in": ("", "g.fits", {"sha256": "Ab"})}, {}, {})
+    assert rerun.from_step(dependencies.linked([first, second]), 0) == (0, 1)
+
+
+def test_of_two_outputs_with_one_content_the_latest_before_is_meant() -> None:
+    listed = [step(f"t{number}", {}, {"n": (number, True)}, {f"{number}.fits": "ab"}) for number in range(3)]
+    listed.insert(2, step("use", {"in": ("", "x.fits", {"sha256": "ab"})}, {}, {}))
+    assert dependencies.linked(listed).origins == {(2, 0): (dependencies.Origin(1, "1.fits"),)}
+
+
+def test_a_parameter_with_several_files_is_changed_in_all_of_them() -> None:
+    """A file that replaces those of one parameter replaces each; a parameter of that name would be one value."""
+    files = tuple(InputData(number, "", True, "", f"{number}.fits", {"name": "lists"}) for number in range(3))
+    listed = [Step((*files, Parameter(3, "", True, 1, {"name": "bin"})), {"task": "join"})]
+    planned = rerun.plan(dependencies.linked(listed), [0], {"lists": "new.fits", "bin": 2}).steps[0]
+    assert [file.given for file in planned.inputs] == ["new.fits"] * 3
+    assert planned.values == {"bin": 2}
+
+
+def test_a_plan_knows_version_and_job_of_each_step() -> None:
+    planned = rerun.plan(dependencies.linked(CHAIN), [0, 1]).steps
+    assert [(one.task, one.version, one.job) for one in planned] == [("filter", "1", "1"), ("image", "1", "2")]
+    bare = rerun.plan(dependencies.linked([Step((), {"task": "bare"})]), [0]).steps[0]
+    assert (bare.version, bare.job) == ("", "")
+
+
 def test_a_hash_that_differs_outweighs_a_name() -> None:
     first = step("a", {}, {}, {"f.fits": "11"})
     second = step("b", {"in": ("", "f.fits", {"sha256": "22"})}, {}, {})

@@ -97,6 +97,13 @@ def test_unknown_keys_stay_where_they_stood() -> None:
     assert json.loads(dump([step])) == json.loads(text)
 
 
+def test_equal_steps_are_one_in_a_set() -> None:
+    made = [Step([Parameter(0, "", True, 1, {"name": "bin"})], {"task": "a"}) for _ in range(2)]  # type: ignore[arg-type]
+    assert made[0].args == (Parameter(0, "", True, 1, {"name": "bin"}),)
+    assert len(set(made)) == 1
+    assert len({InputData(0, "", False, "", "f", {"sha256": "a"}), InputData(0, "", False, "", "f", {})}) == 2
+
+
 def test_a_collection_of_outputs() -> None:
     step = Step((OutputData(0, "light curves", False, "results", ("a.fits", "b.fits")),))
     assert json.loads(dump([step]))["provenance"][0]["args"][0]["outputdata"]["path"] == ["a.fits", "b.fits"]
@@ -141,6 +148,10 @@ def test_json_cut_short_anywhere(length: int) -> None:
     (SLIDE.replace('"index": 0', '"index": true'), "provenance[0].args[0].index", "whole number"),
     (SLIDE.replace('"index": 0,', ""), "provenance[0].args[0].index", "missing"),
     (SLIDE.replace('"path": "DummyJob.py"', '"path": ["a"]'), "provenance[0].args[0].inputdata.path", "text"),
+    (SLIDE.replace('"description": "output file"', '"description": 1'), "provenance[0].args[3].outputdata.description",
+     "text"),
+    (SLIDE.replace('"description": "input dummy arg"', '"description": 1'),
+     "provenance[0].args[0].inputdata.description", "text"),
     (SLIDE.replace('"path": "out.fits"', '"path": ["a", 1]'), "provenance[0].args[3].outputdata.path[1]", "text"),
     (SLIDE.replace('"parameter"', '"option"'), "provenance[0].args[1]", "exactly one of"),
     (SLIDE.replace('"index": 1,', '"index": 1, "inputdata": {},'), "provenance[0].args[1]", "not 2"),
