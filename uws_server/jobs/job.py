@@ -174,6 +174,11 @@ class JobSummary(NamedTuple):
         return elapsed(self.started, self.ended, now)
 
 
+JobReference = tuple[str, str, str, int, str, str | None]
+"""What a list of UWS says of a job, as the database has it, because a list may have thousands: id, definition, phase,
+microseconds since 1970 (UTC) of its creation, owner ('' for nobody), run id."""
+
+
 @dataclass(frozen=True)
 class Filter:
     """The jobs that a list shows: UWS 1.1, section 2.2.2.1. Empty `phases` means all but ARCHIVED.

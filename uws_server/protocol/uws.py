@@ -80,7 +80,7 @@ class UWS(JobResource):
     def list(self, name: str) -> HTTPResponse:
         """GET the job list, with the filters PHASE, AFTER and LAST."""
         wanted = list_filter(name, forms.query(request.environ))
-        jobs = self.job_service.jobs(wanted)
+        jobs = self.job_service.references(wanted)
         if prefers_page(request.get_header("Accept", "")):
             phase = {"phase": wanted.phases[0]} if len(wanted.phases) == 1 else {}
             return self.page(f"/?{urlencode({'definition': name, **phase})}")

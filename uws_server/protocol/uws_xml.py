@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from xml.sax import saxutils
 from xml.sax.saxutils import quoteattr
 
-from uws_server.jobs.job import Job, JobSummary, Progress
+from uws_server.jobs.job import Job, JobReference, Progress
 from uws_server.jobs.parameters import texts_of
 
 UWS = "http://www.ivoa.net/xml/UWS/v1.0"
@@ -77,7 +77,7 @@ def results_document(job: Job, url: str, query: str = "") -> bytes:
     return (_DECLARATION + _results(job, url, query, f" {_NAMES}")).encode()
 
 
-def list_document(jobs: Iterable[JobSummary], base: str, style: str) -> Iterator[bytes]:
+def list_document(jobs: Iterable[JobReference], base: str, style: str) -> Iterator[bytes]:
     """Yield the job list in pieces of some tens of kilobytes.
 
     It is written as text, because building elements for thousands of jobs takes far longer, and in large pieces,
@@ -89,18 +89,18 @@ def list_document(jobs: Iterable[JobSummary], base: str, style: str) -> Iterator
     ]
     lists: dict[str, str] = {}
     before, second = -1, ""
-    for job in jobs:
-        now, microsecond = divmod(job.created_us, 1_000_000)
+    for job_id, definition, phase, created_us, owner, run_id in jobs:
+        now, microsecond = divmod(created_us, 1_000_000)
         if now != before:  # many jobs of a list were made in the same second: it is written once
             before, second = now, datetime.fromtimestamp(now, UTC).isoformat()[:-6]
-        address = lists.get(job.definition)
+        address = lists.get(definition)
         if address is None:
-            address = lists[job.definition] = quoteattr(f"{base}/rest/{job.definition}")[1:-1]
-        run_id = "" if job.run_id is None else f"<uws:runId>{_escaped(job.run_id)}</uws:runId>"
-        owner = "" if job.owner is None else f"<uws:ownerId>{_escaped(job.owner)}</uws:ownerId>"
+            address = lists[definition] = quoteattr(f"{base}/rest/{definition}")[1:-1]
+        run = f"<uws:runId>{_escaped(run_id)}</uws:runId>" if run_id is not None else ""
+        of = f"<uws:ownerId>{_escaped(owner)}</uws:ownerId>" if owner else ""
         lines.append(
-            f'<uws:jobref id="{job.id}" xlink:type="simple" xlink:href="{address}/{job.id}">'
-            f"<uws:phase>{job.phase}</uws:phase>{run_id}{owner}"
+            f'<uws:jobref id="{job_id}" xlink:type="simple" xlink:href="{address}/{job_id}">'
+            f"<uws:phase>{phase}</uws:phase>{run}{of}"
             f"<uws:creationTime>{second}.{microsecond // 1000:03d}Z</uws:creationTime></uws:jobref>\n"
         )
         if len(lines) >= _JOBS_A_PIECE:

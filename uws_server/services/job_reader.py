@@ -17,7 +17,7 @@ from typing import Protocol
 from uws_server.archive.observations import Archive
 from uws_server.errors import NotFound
 from uws_server.execution.scheduler import Scheduler
-from uws_server.jobs.job import Filter, Job, JobSummary, Progress, Result, new_id
+from uws_server.jobs.job import Filter, Job, JobReference, JobSummary, Progress, Result, new_id
 from uws_server.jobs.phases import Phase
 from uws_server.services.definition_service import DefinitionService
 from uws_server.services.job_keys import JobKeys
@@ -126,10 +126,11 @@ class JobReader:
 
     def jobs(self, wanted: Filter) -> Iterator[JobSummary]:
         """Return the jobs that a filter lets through and the caller may see listed, newest first."""
-        if wanted.definition is not None:
-            self.definitions.get(wanted.definition)
-        owners = self._rights.listed_owners(self.caller)
-        return self._store.summaries(replace(wanted, owners=owners))
+        return self._store.summaries(self._listed(wanted))
+
+    def references(self, wanted: Filter) -> Iterator[JobReference]:
+        """Return what `jobs` does, with no more of each job than a list of UWS says."""
+        return self._store.references(self._listed(wanted))
 
     def own_jobs(self, wanted: Filter) -> Sequence[JobSummary]:
         """Return the jobs of `jobs`, with those among them whose keys the caller has, newest first."""
@@ -217,6 +218,12 @@ class JobReader:
     def _give_keys(self, ids: Iterable[str]) -> None:
         """Give the caller the keys of some jobs."""
         self.caller = replace(self.caller, opened=self.caller.opened.union(ids))
+
+    def _listed(self, wanted: Filter) -> Filter:
+        """Return a filter for the jobs that the caller may see listed. Raise NotFound if there is no such list."""
+        if wanted.definition is not None:
+            self.definitions.get(wanted.definition)
+        return replace(wanted, owners=self._rights.listed_owners(self.caller))
 
     def _job(self, job_id: str, definition: str | None) -> Job:
         job = self._store.bare(job_id)

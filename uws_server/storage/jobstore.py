@@ -11,24 +11,28 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack, cast
 
 import sqlalchemy as sa
 
 from uws_server.errors import NotFound
-from uws_server.jobs.job import Filter, Job, JobError, JobSummary, Result, new_id
+from uws_server.jobs.job import Filter, Job, JobError, JobReference, JobSummary, Result, new_id
 from uws_server.jobs.phases import ENDED, Phase, may
 from uws_server.storage import changes, lists, migrate, uses
 from uws_server.storage.database import Look, Reader, engine_for, reading
+from uws_server.storage.lists import ListReader
 from uws_server.storage.results import ResultReader
 from uws_server.storage.tables import (
     BUSY,
     LISTED,
+    REFERENCE,
+    SUMMARY,
     dump_parameters,
     job_row,
     jobs,
     read_job,
     read_result,
+    read_summary,
     result_row,
     results,
     stored,
@@ -76,7 +80,6 @@ class JobStore:
         self.server = new_id()
         self.counting = threading.Lock()
         """Held from when jobs or bytes are counted against a limit of an account until what comes counts itself."""
-        self._turn = threading.Lock()
         self.engine = engine_for(url)
         try:
             migrate.require_current(self.engine)
@@ -89,6 +92,9 @@ class JobStore:
     def _read_by(self, reader: Reader) -> None:
         """Look jobs and results up by a reader."""
         self.reader, self.results, self._job = reader, ResultReader(reader), Look(reader, _JOB)
+        turn = threading.Lock()
+        self._summaries = ListReader(reader, SUMMARY, turn)
+        self._references = ListReader(reader, REFERENCE, turn)
 
     def close(self) -> None:
         """Close every connection."""
@@ -223,7 +229,11 @@ class JobStore:
 
     def summaries(self, wanted: Filter) -> Iterator[JobSummary]:
         """Return the jobs that a filter lets through, newest first; no connection is held between two of them."""
-        return lists.summaries(self._reading, wanted, self._turn)
+        return map(read_summary, self._summaries.rows(wanted))
+
+    def references(self, wanted: Filter) -> Iterator[JobReference]:
+        """Return what `summaries` does, with no more of each job than a list of UWS says, as the database has it."""
+        return cast(Iterator[JobReference], self._references.rows(wanted))
 
     def some(self, ids: Collection[str], wanted: Filter) -> list[JobSummary]:
         """Return those jobs of some ids (a few hundred), owned by nobody, that a filter lets through, newest first."""
@@ -260,7 +270,7 @@ class JobStore:
 
     def job_count(self, owner: str) -> int:
         """Return how many jobs of an owner there are, those of which only the record is kept left out."""
-        return lists.count(self._reading, owner)
+        return self._summaries.count(owner)
 
     def active_count(self, owner: str | None) -> int:
         """Return how many jobs of an owner wait or run."""

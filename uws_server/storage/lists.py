@@ -12,112 +12,157 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Collection, Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from uws_server.jobs.job import Filter, JobSummary
+from uws_server.jobs.job import EPOCH, Filter, JobSummary
+from uws_server.storage.database import Look, Reader
 from uws_server.storage.tables import LISTED, SUMMARY, jobs, read_summary
 
 _PAGE = 1024
 
+Row = tuple[Any, ...]
+"""A row of a list, as the database has it."""
 
-def summaries(engine: sa.Engine, wanted: Filter, turn: Lock) -> Iterator[JobSummary]:
-    """Return the jobs that a filter lets through, newest first; a job that comes or goes meanwhile may be in it or not.
 
-    `turn` is held while a page is read: SQLite releases the interpreter lock at each row, and sixteen lists at once
-    would spend most of their time on getting it back.
+class _Form(NamedTuple):
+    """What the text of a query depends on."""
+
+    has_owner: bool
+    phases: int
+    has_after: bool
+    is_first: bool
+
+
+class ListReader:
+    """Reads lists of jobs, of each some columns, the first four of which are those of SUMMARY.
+
+    Each form of a query is put together once: that takes longer than to execute it. `turn` is held while a page is
+    read: SQLite releases the interpreter lock at each row, and sixteen lists at once would spend most of their time on
+    getting it back.
     """
-    streams = [_stream(engine, ranges, wanted.last, turn) for ranges in _streams(engine, wanted)]
-    merged = heapq.merge(*streams, key=lambda job: (job.created_us, job.id), reverse=True)
-    return itertools.islice(merged, wanted.last)
+
+    def __init__(self, reader: Reader, columns: Sequence[sa.ColumnElement[Any]], turn: Lock) -> None:
+        self._reader, self._columns, self._turn = reader, columns, turn
+        self._definitions, self._count = Look(reader, _definitions()), Look(reader, _count())
+        self._looks: dict[_Form, Look] = {}
+
+    def rows(self, wanted: Filter) -> Iterator[Row]:
+        """Return the jobs that a filter lets through, newest first; a job that comes or goes meanwhile may be in it."""
+        form = _Form(wanted.owners is not None, len(set(wanted.phases)), wanted.after is not None, is_first=True)
+        streams = [self._stream(form, values, wanted.last) for values in self._streams(wanted)]
+        merged = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=_place, reverse=True)
+        return itertools.islice(merged, wanted.last)
+
+    def count(self, owner: str) -> int:
+        """Return how many jobs of an owner lists that name no phase show."""
+        return sum(self._count.rows(definition=name, owner=owner)[0][0] for name in self._names())
+
+    def _names(self) -> list[str]:
+        """Return the definitions that have jobs."""
+        return [name for (name,) in self._definitions.rows()]
+
+    def _streams(self, wanted: Filter) -> Iterator[Mapping[str, Any]]:
+        """Yield the values that are bound to the query of each stream."""
+        names = self._names() if wanted.definition is None else [wanted.definition]
+        owners = [None] if wanted.owners is None else sorted({owner or "" for owner in wanted.owners})
+        phases = {f"phase{number}": phase.value for number, phase in enumerate(dict.fromkeys(wanted.phases))}
+        after = {} if wanted.after is None else {"after": _seen_us(wanted.after)}
+        for name, owner in itertools.product(names, owners):
+            yield {"definition": name, "owner": owner, **phases, **after}
+
+    def _stream(self, form: _Form, values: Mapping[str, Any], most: int | None) -> Iterator[Row]:
+        size = min(most or _PAGE, _PAGE)
+        page = self._page(form, {**values, "size": size})
+        yield from page
+        following = form._replace(is_first=False)
+        while len(page) == size:
+            created, job_id = _place(page[-1])
+            page = self._page(following, {**values, "size": size, "last_created": created, "last_id": job_id})
+            yield from page
+
+    def _page(self, form: _Form, values: Mapping[str, Any]) -> list[Row]:
+        look = self._looks.get(form)
+        if look is None:
+            query = _query(self._reader.dialect.name, self._columns, form)
+            look = self._looks[form] = Look(self._reader, query)
+        with self._turn:
+            return look.rows(**values)
 
 
 def some(connection: sa.Connection, ids: Collection[str], wanted: Filter) -> list[JobSummary]:
     """Return those jobs of some ids (a few hundred), owned by nobody, that a filter lets through, newest first."""
-    chosen = jobs.c.id.in_(ids), jobs.c.owner == "", sa.or_(*_phases(wanted)), _after(wanted)
-    query = sa.select(*SUMMARY).where(*chosen)
+    phases = [jobs.c.phase == phase.value for phase in wanted.phases] or [LISTED]
+    query = sa.select(*SUMMARY).where(jobs.c.id.in_(ids), jobs.c.owner == "", sa.or_(*phases))
+    if wanted.after is not None:
+        query = query.where(sa.type_coerce(jobs.c.created, sa.BigInteger) > _seen_us(wanted.after))
     if wanted.definition is not None:
         query = query.where(jobs.c.definition == wanted.definition)
-    return [read_summary(row) for row in connection.execute(_newest(query, len(ids))).cursor.fetchall()]
+    newest = _newest(query, sa.literal(len(ids)))
+    return [read_summary(row) for row in connection.execute(newest).cursor.fetchall()]
 
 
-def count(engine: sa.Engine, owner: str) -> int:
-    """Return how many jobs of an owner lists that name no phase show."""
-    names = _definitions(engine)
-    query = sa.select(sa.func.count()).select_from(jobs).where(LISTED, jobs.c.owner == owner)
-    with engine.connect() as connection:
-        return sum(connection.execute(query.where(jobs.c.definition == name)).scalar_one() for name in names)
+def _place(row: Row) -> tuple[int, str]:
+    """Return what orders a row: when the job was created, and its id."""
+    return row[3], row[0]
 
 
-def _streams(engine: sa.Engine, wanted: Filter) -> Iterator[list[sa.ColumnElement[bool]]]:
-    """Yield the conditions of the ranges of each stream."""
-    definitions = _definitions(engine) if wanted.definition is None else [wanted.definition]
-    owners = None if wanted.owners is None else sorted({owner or "" for owner in wanted.owners})
-    of_owner = [sa.true()] if owners is None else [jobs.c.owner == owner for owner in owners]
-    of_phase, after = _phases(wanted), _after(wanted)
-    for definition, owner in itertools.product(definitions, of_owner):
-        yield [sa.and_(jobs.c.definition == definition, owner, phase, after) for phase in of_phase]
+def _seen_us(after: datetime) -> int:
+    """Return the last microsecond of a time's millisecond: clients know times of creation to the millisecond.
+
+    A job is not after the time that its own document shows.
+    """
+    return ((after - EPOCH) // timedelta(milliseconds=1)) * 1000 + 999
 
 
-def _phases(wanted: Filter) -> list[sa.ColumnElement[bool]]:
-    """Return the conditions of the phases that a filter lets through, one of which a job must fulfil."""
-    return [jobs.c.phase == phase.value for phase in dict.fromkeys(wanted.phases)] or [LISTED]
-
-
-def _after(wanted: Filter) -> sa.ColumnElement[bool]:
-    if wanted.after is None:
-        return sa.true()
-    # clients know creation times to the millisecond: a job is not after the time that its own document shows
-    seen = wanted.after.replace(microsecond=wanted.after.microsecond // 1000 * 1000)
-    return jobs.c.created > seen + timedelta(microseconds=999)
-
-
-def _definitions(engine: sa.Engine) -> Sequence[str]:
-    """Return the definitions that have jobs, found by jumping from one to the next in an index."""
+def _definitions() -> sa.Select[Any]:
+    """Return the query for the definitions that have jobs: it jumps from one to the next in an index."""
     first = sa.select(sa.func.min(jobs.c.definition).label("name")).cte("found", recursive=True)
     following = sa.select(sa.func.min(jobs.c.definition)).where(jobs.c.definition > first.c.name).scalar_subquery()
     found = first.union_all(sa.select(following).where(first.c.name.is_not(None)))
-    with engine.connect() as connection:
-        return connection.execute(sa.select(found.c.name).where(found.c.name.is_not(None))).scalars().all()
+    return sa.select(found.c.name).where(found.c.name.is_not(None))
 
 
-def _stream(
-    engine: sa.Engine, ranges: list[sa.ColumnElement[bool]], most: int | None, turn: Lock
-) -> Iterator[JobSummary]:
-    size = min(most or _PAGE, _PAGE)
-    page = _page(engine, _query(engine, ranges, size), turn)
-    yield from page
-    while len(page) == size:
-        last = page[-1]
-        position = sa.tuple_(sa.literal(last.created, jobs.c.created.type), sa.literal(last.id))
-        older = sa.tuple_(jobs.c.created, jobs.c.id) < position
-        page = _page(engine, _query(engine, [sa.and_(condition, older) for condition in ranges], size), turn)
-        yield from page
+def _count() -> sa.Select[Any]:
+    of_owner = jobs.c.definition == sa.bindparam("definition"), jobs.c.owner == sa.bindparam("owner")
+    return sa.select(sa.func.count()).select_from(jobs).where(LISTED, *of_owner)
 
 
-def _query(engine: sa.Engine, ranges: list[sa.ColumnElement[bool]], size: int) -> sa.Select[Any]:
-    """Return the query for the newest jobs of some ranges.
+def _query(database: str, columns: Sequence[sa.ColumnElement[Any]], form: _Form) -> sa.Select[Any]:
+    """Return the query for the newest jobs of a stream: of a range of an index for each phase.
 
     The database walks along the index of each and sorts nothing.
     """
-    arms = [sa.select(*SUMMARY).where(condition) for condition in ranges]
+    arms = [sa.select(*columns).where(*_bounds(form), phase) for phase in _phases(form)]
+    size = sa.bindparam("size", type_=sa.Integer)
     if len(arms) == 1:
         return _newest(arms[0], size)
-    if engine.name == "postgresql":  # uses the order of an arm only if it is stated; SQLite only if it is not
+    if database == "postgresql":  # uses the order of an arm only if it is stated; SQLite only if it is not
         arms = [_newest(arm, size).subquery().select() for arm in arms]
     return _newest(sa.union_all(*arms).subquery().select(), size)
 
 
-def _newest(query: sa.Select[Any], size: int) -> sa.Select[Any]:
+def _bounds(form: _Form) -> Iterator[sa.ColumnElement[bool]]:
+    """Yield the conditions that hold for every phase of a stream."""
+    yield jobs.c.definition == sa.bindparam("definition")
+    if form.has_owner:
+        yield jobs.c.owner == sa.bindparam("owner")
+    if form.has_after:
+        yield jobs.c.created > sa.bindparam("after")
+    if not form.is_first:
+        last = sa.bindparam("last_created", type_=jobs.c.created.type), sa.bindparam("last_id", type_=jobs.c.id.type)
+        yield sa.tuple_(jobs.c.created, jobs.c.id) < sa.tuple_(*last)
+
+
+def _phases(form: _Form) -> list[sa.ColumnElement[bool]]:
+    """Return the condition of each phase, or the one of a list that names none."""
+    return [jobs.c.phase == sa.bindparam(f"phase{number}") for number in range(form.phases)] or [LISTED]
+
+
+def _newest(query: sa.Select[Any], size: sa.ColumnElement[int]) -> sa.Select[Any]:
     columns = query.selected_columns
     return query.order_by(columns.created.desc(), columns.id.desc()).limit(size)
-
-
-def _page(engine: sa.Engine, query: sa.Select[Any], turn: Lock) -> list[JobSummary]:
-    with turn, engine.connect() as connection:
-        # as the driver has them: SUMMARY holds plain values, and rows of SQLAlchemy's own take as long again
-        return [read_summary(row) for row in connection.execute(query).cursor.fetchall()]

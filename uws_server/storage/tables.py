@@ -262,6 +262,9 @@ SUMMARY = [
 ]
 """The columns of a JobSummary, in its order and as it has them."""
 
+REFERENCE = [*SUMMARY[:4], jobs.c.owner, jobs.c.run_id]
+"""The columns of a JobReference, likewise."""
+
 _PHASES = {phase.value: phase for phase in Phase}
 _JOB_COLUMNS = tuple(jobs.c.keys())
 

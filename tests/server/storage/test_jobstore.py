@@ -287,23 +287,25 @@ def test_a_list_longer_than_a_page_holds_every_job_once_in_order(store: JobStore
 
 
 @pytest.mark.parametrize("phases", list(itertools.permutations((Phase.QUEUED, Phase.EXECUTING, Phase.COMPLETED))))
-def test_a_job_that_changes_its_phase_meanwhile_is_listed_once(store: JobStore, phases: tuple[Phase, ...]) -> None:
+def test_a_job_that_changes_its_phase_meanwhile_is_listed_once(
+    store: JobStore, phases: tuple[Phase, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However a list names its phases: each statement of one sees the jobs a phase further than the last one did."""
     fill(store, 1300, lambda number: {"created": NOW + timedelta(seconds=number), "phase": Phase.QUEUED})
     further = {Phase.QUEUED: Phase.EXECUTING, Phase.EXECUTING: Phase.COMPLETED}
 
-    def all_a_phase_further(*about: Any) -> None:
-        if about[2].startswith("SELECT"):
-            with store.engine.begin() as connection:
-                phase = sa.case({old.value: new.value for old, new in further.items()}, value=jobs.c.phase)
-                connection.execute(
-                    jobs.update().where(jobs.c.phase.in_([one.value for one in further])).values(phase=phase)
-                )
+    def all_a_phase_further(*_: Any) -> None:
+        phase = sa.case({old.value: new.value for old, new in further.items()}, value=jobs.c.phase)
+        with store.engine.begin() as connection:
+            connection.execute(
+                jobs.update().where(jobs.c.phase.in_([one.value for one in further])).values(phase=phase)
+            )
 
     expected = sorted((one.created, one.id) for one in listed(store, Filter()))
-    sa.event.listen(store.engine, "after_cursor_execute", all_a_phase_further)
+    after_each_look(store, monkeypatch, all_a_phase_further)
     seen = listed(store, Filter("dummy", phases))
     assert sorted((one.created, one.id) for one in seen) == expected
+    assert {store.get(job_id).phase for _, job_id in expected} == {Phase.COMPLETED}
 
 
 def test_a_reader_that_stops_to_think_holds_nothing(store: JobStore) -> None:
@@ -333,11 +335,23 @@ def test_lists_of_some_owners(store: JobStore) -> None:
     assert (summary.owner, summary.phase, summary.created, summary.run_id) == (None, Phase.PENDING, NOW, None)
 
 
+def after_each_look(store: JobStore, monkeypatch: pytest.MonkeyPatch, then: Callable[[str, Any], object]) -> None:
+    """Have something done after each query of the store's reader, with its text and values."""
+    look = store.reader.rows
+
+    def rows(text: str, values: Any) -> list[tuple[Any, ...]]:
+        found = look(text, values)
+        then(text, values if isinstance(values, dict) else tuple(values))
+        return found
+
+    monkeypatch.setattr(store.reader, "rows", rows)
+
+
 OWNERS = (None, ("ada",), (None, "ada"))
 PHASES = ((), (Phase.ERROR,), (Phase.PENDING, Phase.ARCHIVED))
 
 
-def test_every_list_is_a_walk_along_an_index(store: JobStore) -> None:
+def test_every_list_is_a_walk_along_an_index(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """No query of a list or of the queue sorts, or looks at rows that it does not return."""
 
     def about(number: int) -> dict[str, object]:
@@ -348,23 +362,28 @@ def test_every_list_is_a_walk_along_an_index(store: JobStore) -> None:
     with store.engine.begin() as connection:
         connection.exec_driver_sql("ANALYZE")
     executed: list[tuple[str, Any]] = []
-    sa.event.listen(store.engine, "before_cursor_execute", lambda *args: executed.append((args[2], args[3])))
+    after_each_look(store, monkeypatch, lambda *look: executed.append(look))
     for definition, owners, phases in itertools.product((None, "dummy"), OWNERS, PHASES):
-        listed(store, Filter(definition, phases, owners=owners, last=10))
-        listed(store, Filter(definition, phases, NOW + timedelta(seconds=100), 10, owners))
+        for after, last in ((None, 10), (NOW + timedelta(seconds=100), 10), (None, 1100)):  # that of 1100 has two pages
+            listed(store, Filter(definition, phases, after, last, owners))
+            list(store.references(Filter(definition, phases, after, last, owners)))
+    sa.event.listen(store.engine, "before_cursor_execute", lambda *args: executed.append((args[2], args[3])))
     store.queued(5)
     store.taken()
     store.to_abort()
     store.expired(NOW - timedelta(days=1))
     store.active_count("ada")
-    for statement, values in list(executed):
+    walks = 0
+    for statement, values in dict(executed).items():
         with store.engine.connect() as connection:
             explain = "EXPLAIN QUERY PLAN " if store.engine.name == "sqlite" else "EXPLAIN "
             plan = "\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, values))
         assert "Seq Scan on jobs" not in plan, (statement, plan)
         assert "SCAN jobs" not in plan, (statement, plan)
         if "FROM jobs" in statement and "created DESC" in statement:
+            walks += 1
             assert "Sort  (" not in plan and "TEMP B-TREE" not in plan, (statement, plan)
+    assert walks == 32, "twelve forms of a list, four of a further page, of two kinds of columns"
 
 
 def fill(store: JobStore, count: int, about: Callable[[int], dict[str, object]]) -> None:
