@@ -1,9 +1,12 @@
-"""Who hears of what happens to the jobs of a server: one list, which anything may join. Imports nothing of ours."""
+"""Who hears of what happens to the jobs of a server: one list, which anything may join. Imports storage."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+
+from uws_server.storage.failures import meaning_of
+from uws_server.storage.outages import first_line
 
 LOG = logging.getLogger(__name__)
 
@@ -51,5 +54,7 @@ class Observers(Observer):
         for observer in self._observers:
             try:
                 event(observer)
-            except Exception:
-                LOG.exception("%s failed%s", type(observer).__name__, about)
+            except Exception as error:
+                known = meaning_of(error)
+                reason = f": {known} ({first_line(error)})" if known else ""
+                LOG.error("%s failed%s%s", type(observer).__name__, about, reason, exc_info=None if known else error)

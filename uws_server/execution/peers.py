@@ -13,6 +13,7 @@ import select
 from pathlib import Path
 
 from uws_server.execution import supervisor
+from uws_server.storage.outages import first_line
 from uws_server.storage.servers import Server, ServerStore
 
 LOG = logging.getLogger(__name__)
@@ -40,8 +41,8 @@ class Peers:
         """Remove this process: it runs no more jobs."""
         try:
             self._store.remove(self._me.id, self._me.id)
-        except Exception:
-            LOG.exception("this server could not be removed; the others will find that it ended")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the server ends
+            LOG.warning("this server is not removed, the others will find that it ended: %s", first_line(error))
 
     def beat(self) -> set[str]:
         """Record a heartbeat of this process and remove those that have ended. Return the ids of the running ones."""

@@ -26,9 +26,11 @@ from uws_server.execution.progress import ProgressReader
 from uws_server.jobs.job import Job, JobError, utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.storage import changes
+from uws_server.storage.failures import meaning_of
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore, Run
 from uws_server.storage.library import Library
+from uws_server.storage.outages import Outage
 from uws_server.storage.servers import ServerStore
 
 LOG = logging.getLogger(__name__)
@@ -38,8 +40,6 @@ _TIDY_S = 60.0
 """Seconds between two removals of expired jobs."""
 _OVERDUE_S = 60.0
 """Seconds after its limit when a job whose supervisor cannot be seen is given up."""
-_RETRY_S = 2.0
-"""Seconds until a database that did not answer is asked again."""
 
 
 class Scheduler:
@@ -153,6 +153,7 @@ class Scheduler:
 
     def _loop(self) -> None:
         tidied, looked = -_TIDY_S, time.monotonic()
+        outage = Outage(LOG, "the queue")
         while not self._stopping:
             try:
                 self._wait(max(0.0, looked + BEAT_S - time.monotonic()))
@@ -166,10 +167,16 @@ class Scheduler:
                     tidied = time.monotonic()
                     # in a thread of its own: destroying a job that runs waits for its end, which this loop must notice
                     self._tidier.submit(self.observers.idle)
-            except Exception:
-                LOG.exception("the queue stumbled")
-                time.sleep(1.0)
+                outage.over()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
+                self._pause(outage.failed(error))
                 self.wake()
+
+    def _pause(self, seconds: float) -> None:
+        """Wait for so many seconds, or until the server is to stop."""
+        until = time.monotonic() + seconds
+        while not self._stopping and time.monotonic() < until:
+            time.sleep(0.1)
 
     def _wait(self, seconds: float) -> None:
         """Wait for a wake-up or the end of a supervisor, at most so many seconds."""
@@ -228,6 +235,9 @@ class Scheduler:
             staging.prepare(job, installed, folder, self._config, self._base_url)
             self._watch(job_id, local.start(folder))
         except Exception as error:
+            if meaning_of(error):
+                self._persist(lambda: self._store.give_back(job_id))
+                raise
             LOG.exception("job %s cannot be started", job_id)
             told = isinstance(error, NotFound | Forbidden)
             reason = str(error) if told else "the server could not start the script"
@@ -298,12 +308,11 @@ class Scheduler:
         return bool(job.execution_duration) and elapsed > job.execution_duration + _OVERDUE_S
 
     def _finish(self, job_id: str) -> None:
-        """Register the files that a job left and set its last phase."""
+        """Register the files that a job left and set its last phase, as soon as disk and database let that be done."""
         try:
             self._registrar.register(job_id)
-        except Exception:
-            LOG.exception("job %s could not be registered; trying again", job_id)
-            time.sleep(_RETRY_S)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
+            self._pause(Outage(LOG, f"the end of job {job_id}").failed(error))
             self._persist(lambda: self._register_or_fail(job_id))
         finally:
             with self._lock:
@@ -318,7 +327,9 @@ class Scheduler:
     def _register_or_fail(self, job_id: str) -> None:
         try:
             self._registrar.register(job_id)
-        except Exception:
+        except Exception as error:
+            if meaning_of(error):
+                raise  # it passes, and what the script made is still there
             LOG.exception("job %s could not be registered", job_id)
             self._store.end(job_id, Phase.ERROR, utcnow(), JobError("the server could not register the results"), [])
 
@@ -327,12 +338,14 @@ class Scheduler:
 
         A change that is not made when the server stops is made by the next one: the job still counts as this server's.
         """
+        outage = Outage(LOG, "a change of a job")
         while True:
             try:
                 change()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
+                if self._stopping:
+                    return
+                self._pause(outage.failed(error))
+            else:
+                outage.over()
                 return
-            except Exception:
-                LOG.exception("the database does not answer; trying again")
-            if self._stopping:
-                return
-            time.sleep(_RETRY_S)

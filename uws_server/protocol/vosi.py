@@ -76,7 +76,8 @@ class VOSI:
         def add(name: str, text: str) -> None:
             etree.SubElement(root, f"{{{_AVAILABILITY}}}{name}").text = text
 
-        add("available", "true" if self._for_nobody.is_available() and not downtime.holds(now) else "false")
+        obstacle = self._for_nobody.obstacle()
+        add("available", "false" if obstacle or downtime.holds(now) else "true")
         add("upSince", timestamp(self.up_since))
         if downtime.down_at is not None and not downtime.over(now):
             add("downAt", timestamp(downtime.down_at))
@@ -84,6 +85,8 @@ class VOSI:
                 add("backAt", timestamp(downtime.back_at))
             if downtime.note:
                 add("note", downtime.note)
+        if obstacle:
+            add("note", obstacle)
         return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
 
     def capabilities(self) -> HTTPResponse:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,12 +22,11 @@ from uws_server.services.definition_service import DefinitionService
 from uws_server.services.job_keys import JobKeys
 from uws_server.services.job_results import JobResults
 from uws_server.services.rights import Caller, Rights
+from uws_server.storage.failures import meaning_of
 from uws_server.storage.files import JobFiles, copy
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.library import Library
 from uws_server.storage.uses import UseStore
-
-LOG = logging.getLogger(__name__)
 
 
 class LookNeeds(Protocol):
@@ -206,14 +204,13 @@ class JobReader:
         """The event lists that a job may name. No right is checked."""
         return self._archive
 
-    def is_available(self) -> bool:
-        """Check whether jobs can be looked up now: whether the database answers."""
+    def obstacle(self) -> str:
+        """Return the sentence that says why no jobs are accepted now: '' where the database answers."""
         try:
             self._store.known([new_id()])
         except Exception as error:  # noqa: BLE001 - whatever the database says: it does not answer
-            LOG.error("the database does not answer: %s", str(error).partition("\n")[0])
-            return False
-        return True
+            return str(meaning_of(error) or "the database of the server failed: its log tells more")
+        return ""
 
     def _give_keys(self, ids: Iterable[str]) -> None:
         """Give the caller the keys of some jobs."""

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from uws_server.storage.outages import Outage
 from uws_server.storage.tables import changes, servers
 
 LOG = logging.getLogger(__name__)
@@ -27,7 +28,6 @@ SERVERS = "SERVERS"
 """A server has come or gone; no job is named. Otherwise a change is the phase that the job has now."""
 
 _CHANNEL = "uws_changes"
-_RETRY_S = 1.0
 _LISTEN_S = 5.0
 _SOON_S = 0.02
 _ALONE_S = 0.25
@@ -91,21 +91,22 @@ class _Thread:
         self._thread.join()
 
     def _run(self) -> None:
+        outage = Outage(LOG, "listening for changes by other servers")
         while not self._stopping.is_set():
             try:
                 lent = self._engine.raw_connection()
-                connection = lent.driver_connection
+                connection: Any = lent.driver_connection
                 lent.detach()  # it is busy for good: none of those that the pool lends
                 try:
-                    self._listen(connection)
+                    self._listen(connection, outage)
                 finally:
-                    lent.close()
-            except Exception:
+                    connection.close()
+                    lent.invalidate()  # close() would roll back, which fails loudly on a connection that was lost
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
                 if not self._stopping.is_set():
-                    LOG.exception("changes by other servers cannot be heard; trying again")
-                    self._stopping.wait(_RETRY_S)
+                    self._stopping.wait(outage.failed(error))
 
-    def _listen(self, connection: Any) -> None:
+    def _listen(self, connection: Any, outage: Outage) -> None:
         raise NotImplementedError
 
     def _interrupt(self) -> None:
@@ -117,9 +118,10 @@ class _Thread:
 
 
 class _PostgreSQLWatch(_Thread):
-    def _listen(self, connection: Any) -> None:
+    def _listen(self, connection: Any, outage: Outage) -> None:
         connection.autocommit = True
         connection.execute(f"LISTEN {_CHANNEL}")
+        outage.over()
         self._ready.set()
         self._missed()  # what happened before this connection was not heard
         while not self._stopping.is_set():
@@ -134,8 +136,9 @@ class _PostgreSQLWatch(_Thread):
 
 
 class _SQLiteWatch(_Thread):
-    def _listen(self, connection: Any) -> None:
+    def _listen(self, connection: Any, outage: Outage) -> None:
         seen = self._newest(connection)
+        outage.over()
         counter, pause = None, 0.0
         self._ready.set()
         self._missed()

@@ -26,6 +26,7 @@ from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE
 from uws_server.jobs.job import Job
 from uws_server.storage import scripts
 from uws_server.storage.definitions import FOLDER, DefinitionStore, Live, Source
+from uws_server.storage.outages import Outage
 from uws_server.storage.revisions import Revisions, digest_of, plain_files, read_files
 
 LOG = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class Library:
         self._folder, self._check = folder.absolute(), check
         self._revisions, self._store = revisions, store
         self._turn = threading.Lock()
+        self._outage = Outage(LOG, "reading the job definitions, of which those known so far stay,")
         self._remembered: dict[str, Installed] = {}
         self._state = _State()
         self._begin()
@@ -156,8 +158,9 @@ class Library:
         try:
             self._due = time.monotonic() + _EVERY_S
             self._look()
-        except (OSError, sa.exc.SQLAlchemyError):
-            LOG.exception("the job definitions could not be looked at; those known so far stay")
+            self._outage.over()
+        except (OSError, sa.exc.SQLAlchemyError) as error:
+            self._due = time.monotonic() + self._outage.failed(error)
         finally:
             self._turn.release()
 

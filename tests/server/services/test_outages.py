@@ -6,16 +6,20 @@ import errno
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from asking import Asking
+from joblab import Lab
 from postgres import Cluster
+from processes import until
 from uws_server.storage import migrate
 from uws_server.storage.failures import meaning_of
 from uws_server.storage.files import JobFiles
+from uws_server.storage.outages import Outage
 
 DOORS = ("/rest/dummy", "/rest/dummy/" + "0" * 32, "/rest/dummy/" + "0" * 32 + "/phase", "/")
 
@@ -103,3 +107,61 @@ def test_a_database_that_is_gone_is_told_with_503_and_comes_back(
 @pytest.mark.parametrize("fault", [ValueError("x"), OSError(errno.EACCES, "x"), sqlite3.IntegrityError("x"), None])
 def test_a_fault_of_the_server_is_no_outage(fault: Exception | None) -> None:
     assert meaning_of(fault) is None
+
+
+def test_an_outage_is_one_line_however_often_it_is_met(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    outage = Outage(logging.getLogger("x"), "the queue")
+    full = OSError(errno.ENOSPC, "no room")
+    pauses = [outage.failed(full) for _ in range(20)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] == 1.0
+    assert pauses[-1] == 5.0
+    outage.over()
+    outage.over()
+    begun, over = (record.getMessage() for record in caplog.records)
+    assert begun.startswith("the queue waits: the disk of the server is full")
+    assert over == "the queue goes on after 0 seconds"
+    assert outage.failed(full) == 1.0
+    assert len(caplog.records) == 3
+
+
+def test_a_fault_of_the_server_keeps_its_traceback_and_a_new_one_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    outage = Outage(logging.getLogger("x"), "the queue")
+    for error in (ValueError("one"), ValueError("one"), KeyError("two")):
+        outage.failed(error)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the queue waits: ValueError('one')",
+        "the queue waits: KeyError('two')",
+    ]
+    assert all(record.exc_info for record in caplog.records)
+
+
+def test_a_server_whose_database_goes_says_so_in_few_lines_and_goes_on(postgres: Cluster, tmp_path: Path) -> None:
+    """The server as it is run: the database refuses connections until the log has told it, and is let in again."""
+    with postgres.lent_database() as url:
+        lab = Lab(tmp_path, url)
+        name = url.rpartition("/")[2]
+        with lab.serving() as served:
+            assert lab.run().ended() == "COMPLETED"
+            begun = len(told(served.log))
+            postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+            until(lambda: len(told(served.log)) >= begun + 2, 300, "queue and listener notice it")
+            for _ in range(40):
+                assert lab.session.get(f"{served.url}/availability").status_code == 200
+                time.sleep(0.1)
+            assert "<vosi:available>false" in lab.session.get(f"{served.url}/availability").text
+            postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            until(lambda: sum("goes on after" in line for line in told(served.log)) >= 2, 300, "both go on")
+            assert lab.run().ended() == "COMPLETED"
+        text = served.log.read_text()
+        lab.close()
+    assert "Traceback" not in text
+    waits = [line for line in text.splitlines() if " waits: " in line]
+    assert len(waits) == len({line.partition(" waits: ")[0].rpartition(" ERROR ")[2] for line in waits}) <= 4, text
+
+
+def told(log: Path) -> list[str]:
+    """What the log says of what waits and goes on."""
+    return [line for line in log.read_text().splitlines() if " waits: " in line or "goes on after" in line]
