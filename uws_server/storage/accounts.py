@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from uws_server.errors import Conflict, NotFound
 from uws_server.storage.database import reading
-from uws_server.storage.tables import accounts, jobs, tokens
+from uws_server.storage.tables import accounts, drafts, jobs, tokens
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,17 @@ class AccountStore:
         self._reading = reading(engine)
 
     def add(self, account: Account) -> None:
-        """Store a new account. Raise Conflict if the name is taken, or if jobs of an earlier account of it are left."""
-        left = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.owner == account.name)
+        """Store a new account.
+
+        Raise Conflict if the name is taken, or if jobs or drafts of an earlier account of that name are left.
+        """
         try:
             with self._engine.begin() as connection:
                 connection.execute(accounts.insert().values(asdict(account)))
-                count = connection.execute(left).scalar_one()
-                if count:
+                if left := _left(connection, account.name):
                     raise Conflict(
-                        f"an earlier account {account.name!r} left {count} jobs, which a new one of that name would "
-                        "own: choose another name, or have an admin delete the jobs first"
+                        f"an earlier account {account.name!r} left {left}, which a new one of that name would own: "
+                        "choose another name, or have an admin delete them first"
                     )
         except sa.exc.IntegrityError as error:
             raise Conflict(f"there is an account {account.name!r} already") from error
@@ -149,3 +150,12 @@ class AccountStore:
                 connection.execute(each)
             if connection.execute(statement.where(accounts.c.name == name)).rowcount != 1:
                 raise NotFound(f"no account {name[:64]!r}")
+
+
+def _left(connection: sa.Connection, name: str) -> str:
+    """Return what there is of somebody of that name, in words; '' for nothing."""
+    owned = (("jobs", jobs.c.owner), ("drafts of definitions", drafts.c.author))
+    counts = [(what, sa.select(sa.func.count()).where(owner == name)) for what, owner in owned]
+    return " and ".join(
+        f"{found} {what}" for what, query in counts if (found := connection.execute(query).scalar_one())
+    )

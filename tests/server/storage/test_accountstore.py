@@ -12,7 +12,9 @@ from uws_server.errors import Conflict, NotFound
 from uws_server.jobs.job import Job, new_id
 from uws_server.jobs.phases import Phase
 from uws_server.storage.accounts import Account, AccountStore, Token
+from uws_server.storage.definitions import DefinitionStore, Draft
 from uws_server.storage.jobstore import JobStore
+from uws_server.storage.tables import drafts
 
 ADA = Account("ada", "hash 1", False, False, datetime(2026, 11, 20, 12, 0, 0, 123456, UTC), 3, 10**13)
 KEY = Token("1" * 16, "ada", "laptop", "d" * 64, ADA.created)
@@ -88,4 +90,19 @@ def test_a_name_is_not_given_again_while_jobs_of_it_are_left(accounts: AccountSt
     store.delete(job.id)
     accounts.add(ADA)
     assert accounts.get("ada") == ADA
+    store.close()
+
+
+def test_a_name_is_not_given_again_while_drafts_of_it_are_left(accounts: AccountStore, database_url: str) -> None:
+    accounts.add(ADA)
+    store = JobStore(database_url)
+    definitions = DefinitionStore(store.engine)
+    definitions.create(Draft("lightcurve", 1, "draft", "ada", ADA.created, "", {"run.py": "secret = 1"}))
+    accounts.remove("ada")
+    with pytest.raises(Conflict, match="an earlier account 'ada' left 1 drafts of definitions, which"):
+        accounts.add(ADA)
+    assert accounts.get("ada") is None
+    with store.engine.begin() as connection:
+        connection.execute(drafts.delete())
+    accounts.add(ADA)
     store.close()
