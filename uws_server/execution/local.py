@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from uws_server.execution import supervisor
+from uws_server.execution import processes, supervisor
 from uws_server.storage.files import read_json
 
 
@@ -63,9 +63,15 @@ class Handle:
 
 
 _SUPERVISOR = (
-    f"import sys; sys.path.append({str(Path(supervisor.__file__).parent)!r}); import supervisor; supervisor.main()"
+    f"import sys; sys.path.append({str(Path(supervisor.__file__).parents[2])!r}); "
+    "from uws_server.execution import supervisor; supervisor.main()"
 )
 """The code that runs it. As a module it is loaded from the cache; a script would be compiled at each start."""
+
+
+def command(folder: Path) -> list[str]:
+    """Return the command of the supervisor of a job, whose folder is given."""
+    return [sys.executable, "-I", "-S", "-c", _SUPERVISOR, str(folder)]
 
 
 def start(folder: Path) -> Handle:
@@ -73,7 +79,7 @@ def start(folder: Path) -> Handle:
     folder = folder.resolve()
     with (folder / "shepherd.err").open("ab") as errors, _term_blocked():
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _SUPERVISOR, str(folder)],
+            command(folder),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
@@ -112,7 +118,7 @@ def find(folder: Path) -> Handle | None:
         raise  # such as no descriptor left: the supervisor may be running
     with contextlib.suppress(OSError):
         # compared after the descriptor was opened: from then on the pid cannot pass to another process unseen
-        if boot == supervisor.boot_id() and supervisor.start_time(pid) == start_time:
+        if boot == processes.boot_id() and processes.start_time(pid) == start_time:
             return handle
     handle.close()
     return None
@@ -149,9 +155,7 @@ def claimed(folder: Path) -> bool:
 def is_elsewhere(folder: Path) -> bool:
     """Return whether the supervisor is on another machine, where it may be running, and has left no status."""
     claim = read_json(folder / "shepherd.json")
-    another = (
-        claim.get("host", os.uname().nodename) != os.uname().nodename and claim.get("boot") != supervisor.boot_id()
-    )
+    another = claim.get("host", os.uname().nodename) != os.uname().nodename and claim.get("boot") != processes.boot_id()
     return another and status(folder) is None
 
 

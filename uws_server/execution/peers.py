@@ -12,7 +12,7 @@ import os
 import select
 from pathlib import Path
 
-from uws_server.execution import supervisor
+from uws_server.execution import processes
 from uws_server.storage.outages import first_line
 from uws_server.storage.servers import Server, ServerStore
 
@@ -31,7 +31,7 @@ class Peers:
     def __init__(self, store: ServerStore, server_id: str) -> None:
         self._store = store
         pid, host = os.getpid(), os.uname().nodename
-        self._me = Server(server_id, host, _pid_namespace(), pid, supervisor.start_time(pid))
+        self._me = Server(server_id, host, _pid_namespace(), pid, processes.start_time(pid))
 
     def join(self) -> None:
         """Register this process."""
@@ -73,7 +73,7 @@ def runs(pid: int, start: str) -> bool:
         # compared after the descriptor was opened: from then on the pid cannot pass to another process unseen
         ended = select.poll()  # select() takes no descriptor above 1,023, which there are with many clients
         ended.register(descriptor, select.POLLIN)
-        return supervisor.start_time(pid) == start and not ended.poll(0)
+        return processes.start_time(pid) == start and not ended.poll(0)
     except OSError:
         return False
     finally:
@@ -82,4 +82,4 @@ def runs(pid: int, start: str) -> bool:
 
 def _pid_namespace() -> str:
     """The name of the pid namespace of this process, different on each boot."""
-    return f"{supervisor.boot_id()} {Path('/proc/self/ns/pid').readlink()}"
+    return f"{processes.boot_id()} {Path('/proc/self/ns/pid').readlink()}"

@@ -23,6 +23,7 @@ from uws_server.execution.endings import Registrar
 from uws_server.execution.observers import Observers
 from uws_server.execution.peers import BEAT_S, Peers
 from uws_server.execution.progress import ProgressReader
+from uws_server.execution.running import Running
 from uws_server.jobs.job import Job, JobError, utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.storage import changes
@@ -51,10 +52,9 @@ class Scheduler:
         self._store, self._files, self._library = store, files, library
         self._config, self._base_url = config, base_url
         self._registrar = Registrar(store, files, library, base_url)
-        self._running: dict[str, local.Handle] = {}
+        self._running = Running(store, files)
         self._peers = Peers(ServerStore(store.engine), store.server)
         self._watching = changes.watch(store.engine, store.server, self._heard, self._missed)
-        self._lock = threading.Lock()
         self._changed = threading.Condition()
         self._selector = selectors.DefaultSelector()
         self._wake_out, self._wake_in = os.pipe()
@@ -92,28 +92,22 @@ class Scheduler:
     def abort(self, job_id: str) -> None:
         """End a running job, here or on another server, by its supervisor, as soon as it has one."""
         # recorded first: a server that is about to start the supervisor, or dies before it asks it, finds the request
-        if self._store.ask_abort(job_id):
-            self._ask_supervisor(job_id, local.Handle.abort)
+        if self._store.ask_abort(job_id) and not self._running.abort(job_id):
+            self._look_again()
 
     def suspend(self, job_id: str) -> None:
-        """Ask the supervisor of a job to stop it until `resume`."""
-        self._ask_supervisor(job_id, local.Handle.suspend)
+        """Have the supervisor of a SUSPENDED job stop it, as soon as it has one; another server hears of it."""
+        self._running.obey(job_id)
 
     def resume(self, job_id: str) -> None:
-        """Ask the supervisor of a suspended job to continue it."""
-        self._ask_supervisor(job_id, local.Handle.resume)
+        """Have the supervisor of a job that is no longer SUSPENDED continue it; another server hears of it."""
+        if not self._running.obey(job_id):
+            self._look_again()
 
-    def _ask_supervisor(self, job_id: str, ask: Callable[[local.Handle], None]) -> None:
-        """Call `ask` with the supervisor of a job if it is on this machine, whichever server started it."""
-        with self._lock:
-            handle = self._running.get(job_id)
-            if handle is not None:
-                ask(handle)
-                return
-        handle = local.find(self._files.folder(job_id))
-        if handle is not None:
-            ask(handle)
-            handle.close()
+    def _look_again(self) -> None:
+        """Have all jobs that servers have taken looked at now."""
+        self._look_at_peers = True
+        self.wake()
 
     def wait_for_end(self, job_id: str, seconds: float) -> Job:
         """Return the job, once it has ended or after so many seconds."""
@@ -138,9 +132,11 @@ class Scheduler:
         """React to a change of a job by another server, or to a server that joined or left."""
         if job_id:
             self.announce(job_id)
+        if what in (Phase.SUSPENDED, Phase.EXECUTING) and job_id in self._running:
+            self._running.obey(job_id)
         if what in (changes.SERVERS, changes.ABORT):
-            self._look_at_peers = True
-        if what in (changes.SERVERS, changes.ABORT, Phase.QUEUED):
+            self._look_again()
+        elif what == Phase.QUEUED:
             self.wake()
 
     def _missed(self) -> None:
@@ -148,8 +144,7 @@ class Scheduler:
         with self._changed:
             self._changed.notify_all()
         self.observers.changes_missed()
-        self._look_at_peers = True
-        self.wake()
+        self._look_again()
 
     def _loop(self) -> None:
         tidied, looked = -_TIDY_S, time.monotonic()
@@ -199,6 +194,7 @@ class Scheduler:
             LOG.info("job %s is run by the supervisor %d of an earlier server: adopted", job_id, other.pid)
             handle.close()
             self._watch(job_id, other)
+            self._running.adopt(job_id)
             return
         if other is not None:
             other.close()
@@ -214,8 +210,7 @@ class Scheduler:
                 if self._takes(job_id):
                     self._launch(job_id)
                     self.announce(job_id)
-                    if self._store.abort_asked(job_id):
-                        self._ask_supervisor(job_id, local.Handle.abort)
+                    self._running.obey(job_id)
 
     def _takes(self, job_id: str) -> bool:
         """Take a job. Return False if another server took it first."""
@@ -245,8 +240,7 @@ class Scheduler:
             self.release(job_id)
 
     def _watch(self, job_id: str, handle: local.Handle) -> None:
-        with self._lock:
-            self._running[job_id] = handle
+        self._running.add(job_id, handle)
         self._selector.register(handle.fd, selectors.EVENT_READ, job_id)
 
     def _check_jobs(self) -> None:
@@ -260,9 +254,24 @@ class Scheduler:
                     self._adopt(run.job_id, deadline)
             elif run.phase is Phase.UNKNOWN:
                 self._look_for(run)
+            elif run.server == self._store.server and run.job_id not in self._running:
+                self._require_started(run)
+            elif run.phase is Phase.SUSPENDED:
+                self._running.obey(run.job_id)
         for job_id in self._store.to_abort():
-            self._ask_supervisor(job_id, local.Handle.abort)
+            self._running.abort(job_id)
         self.release()
+
+    def _require_started(self, run: Run) -> None:
+        """Start or end a job that this server took over, and that no server had started."""
+        if local.claimed(self._files.folder(run.job_id)):
+            return  # it is being finished
+        if self._store.asked(run.job_id).abort:
+            if self._store.end(run.job_id, Phase.ABORTED, utcnow(), None, []):
+                self.announce(run.job_id)
+                self.release(run.job_id)
+        elif self._store.move(run.job_id, [Phase.EXECUTING], Phase.QUEUED, started=None, server=None):
+            self.wake()
 
     def _adopt(self, job_id: str, deadline: float) -> None:
         """Adopt a job that was running when its server ended; its supervisor is waited for until the deadline."""
@@ -273,13 +282,14 @@ class Scheduler:
         if handle is not None:
             LOG.info("job %s still runs: adopted", job_id)
             self._watch(job_id, handle)
+            self._running.adopt(job_id)
         elif local.is_elsewhere(folder):
             if self._store.move(job_id, [Phase.EXECUTING, Phase.SUSPENDED], Phase.UNKNOWN):
                 LOG.warning("job %s: its supervisor is on another machine, whose server is silent", job_id)
                 self.announce(job_id)
         elif local.claimed(folder):
             self._finishers.submit(self._finish, job_id)
-        else:
+        else:  # one that is SUSPENDED waits for RESUME
             self._store.move(job_id, [Phase.EXECUTING], Phase.QUEUED, started=None, server=None)
             self.wake()
 
@@ -290,22 +300,23 @@ class Scheduler:
         handle = local.find(folder)
         if handle is None and not (mine and (local.status(folder) is not None or self._is_overdue(run.job_id))):
             return
+        stands = handle is not None and self._store.asked(run.job_id).suspend
         if (mine or self._store.take_over(run.job_id, run.server)) and self._store.move(
-            run.job_id, [Phase.UNKNOWN], Phase.EXECUTING
+            run.job_id, [Phase.UNKNOWN], Phase.SUSPENDED if stands else Phase.EXECUTING
         ):
             self.announce(run.job_id)
             if handle is None:
                 self._finishers.submit(self._finish, run.job_id)
             else:
                 self._watch(run.job_id, handle)
+                self._running.adopt(run.job_id)
         elif handle is not None:
             handle.close()
 
     def _is_overdue(self, job_id: str) -> bool:
         """Whether a job must have ended, wherever it runs."""
-        job = self._store.get(job_id)
-        elapsed = job.elapsed(utcnow()) or 0.0
-        return bool(job.execution_duration) and elapsed > job.execution_duration + _OVERDUE_S
+        limit = self._store.get(job_id).execution_duration
+        return bool(limit) and self._store.seconds_run(job_id, utcnow()) > limit + _OVERDUE_S
 
     def _finish(self, job_id: str) -> None:
         """Register the files that a job left and set its last phase, as soon as disk and database let that be done."""
@@ -315,10 +326,7 @@ class Scheduler:
             self._pause(Outage(LOG, f"the end of job {job_id}").failed(error))
             self._persist(lambda: self._register_or_fail(job_id))
         finally:
-            with self._lock:
-                handle = self._running.pop(job_id, None)
-            if handle is not None:
-                handle.close()
+            self._running.remove(job_id)
             self.progress.forget(job_id)
             self.announce(job_id)
             self.wake()

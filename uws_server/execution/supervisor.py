@@ -1,13 +1,11 @@
 """The supervisor of one job: a small detached process that starts the script, watches it and records its end.
 
-    python -I -S supervisor.py JOB_FOLDER
-
-Uses the standard library only and imports nothing of this package, so that it starts in a few hundredths of a second.
-It reads `launch.json`, claims the folder with `shepherd.json` (the name that the first version gave it), so that a job
-never runs twice, copies the output of the script to `job.log` (and to `stdout.log`, `stderr.log`), and leaves
-`status.json`. SIGTERM aborts, SIGUSR1 suspends, SIGUSR2 resumes. No process that the script started outlives it, not
-even one that called setsid: the supervisor is the subreaper of the tree. It needs no server: one that was killed and
-started again reads `status.json`.
+Uses the standard library, and of this package only what looks at processes, so that it starts in a few hundredths of a
+second (`local.command`). It reads `launch.json`, claims the folder with `shepherd.json` (the name that the first
+version gave it), so that a job never runs twice, copies the output of the script to `job.log` (and to `stdout.log`,
+`stderr.log`), and leaves `status.json`. SIGTERM aborts, SIGUSR1 suspends, SIGUSR2 resumes. No process that the script
+started outlives it, not even one that called setsid: the supervisor is the subreaper of the tree. It needs no server:
+one that was killed and started again reads `status.json`.
 """
 
 from __future__ import annotations
@@ -22,9 +20,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from uws_server.execution.processes import boot_id, descendants, kill_tree, start_time
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -35,53 +36,13 @@ GRACE_S = 2.0
 """Seconds between the request to end (SIGTERM) and the end (SIGKILL)."""
 _GIVE_UP_S = 10.0
 """Seconds for which it tries to end what cannot be killed: a process stuck in the kernel, or of another user."""
+_SETTLE_S = 0.05
+"""Seconds between two looks at whether all processes of a suspended script stand still."""
+_STILL = frozenset("TtZXx")
+"""The states of processes that are stopped or have ended."""
 _LONGEST_LINE = 1 << 13
 _DISK_CHECK_S = 2.0
 """Seconds between the checks of the disk space that the job uses, where that has a limit."""
-
-
-def start_time(pid: int) -> str:
-    """Return when a process started, in clock ticks since boot; with pid and boot id it identifies the process."""
-    return _stat(pid)[19]
-
-
-def _stat(pid: int | str) -> list[str]:
-    """The words of /proc/PID/stat after the name of the command: state, parent, ..."""
-    text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    return text.rpartition(")")[2].split()
-
-
-def boot_id() -> str:
-    """Return the id of this boot of the machine."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
-def groups_below(root: int) -> set[int]:
-    """Return the process groups of all descendants of `root`, zombies included."""
-    children: dict[int, list[tuple[int, int]]] = {}
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            _, parent, group = _stat(entry.name)[:3]
-            children.setdefault(int(parent), []).append((int(entry.name), int(group)))
-    found: set[int] = set()
-    todo = [root]
-    while todo:
-        below = children.get(todo.pop(), [])
-        found.update(group for _, group in below)
-        todo += [pid for pid, _ in below]
-    return found
-
-
-def kill_tree(sign: int, but: int = 0) -> None:
-    """Send a signal to all descendants of this process, except those in the group `but`.
-
-    A group gets it at once: processes that fork and end in turn would always be ahead of a signal to each.
-    """
-    for group in groups_below(os.getpid()) - {os.getpgrp(), but}:
-        with contextlib.suppress(OSError):
-            os.killpg(group, sign)
 
 
 def written(folder: Path) -> int:
@@ -182,6 +143,8 @@ class Supervisor:
         self.code: int | None = None
         self.ending_since = 0.0
         self.paused_since: float | None = None
+        self.settling = False
+        self.requests: deque[Callable[[], None]] = deque()
         self.started = time.time()
         self.deadline = time.monotonic() + launch["duration"] if launch["duration"] else float("inf")
         self.max_disk = int(launch.get("max_disk", 0))
@@ -216,9 +179,10 @@ class Supervisor:
         wake_out, wake_in = os.pipe()
         os.set_blocking(wake_in, False)
         signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
-        signal.signal(signal.SIGTERM, lambda *_: self.end("abort"))
-        signal.signal(signal.SIGUSR1, lambda *_: self.pause())
-        signal.signal(signal.SIGUSR2, lambda *_: self.go_on())
+        # only noted here: what they ask for must not happen in the middle of another request
+        signal.signal(signal.SIGTERM, lambda *_: self.requests.append(lambda: self.end("abort")))
+        signal.signal(signal.SIGUSR1, lambda *_: self.requests.append(self.pause))
+        signal.signal(signal.SIGUSR2, lambda *_: self.requests.append(self.go_on))
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.selector.register(wake_out, selectors.EVENT_READ, lambda: os.read(wake_out, 512))
 
@@ -297,6 +261,8 @@ class Supervisor:
 
     def step(self) -> None:
         """Wait for output, a signal or the next deadline, and handle it."""
+        while self.requests:
+            self.requests.popleft()()
         now = time.monotonic()
         if self.reason is None and self.paused_since is None and now >= self.deadline:
             self.end("timeout")
@@ -306,7 +272,10 @@ class Supervisor:
             self.next_disk_check = now + _DISK_CHECK_S
             if self.is_over():
                 self.end("disk")
+        if self.settling:
+            self.settle()
         wait = 0.1 if self.reason else 3600.0 if self.paused_since else min(self.deadline - now, 3600.0)
+        wait = min(wait, _SETTLE_S) if self.settling else wait
         for key, _ in self.selector.select(max(0.0, min(wait, self.next_disk_check - now))):
             key.data()
 
@@ -317,7 +286,7 @@ class Supervisor:
     def end(self, reason: str) -> None:
         """Ask all processes to end, once."""
         if self.reason is None:
-            self.reason = reason
+            self.reason, self.settling = reason, False
             self.ending_since = time.monotonic()
             # the process of a sandbox would end the script at once: only the script is asked
             kill_tree(signal.SIGTERM, but=self.process if self.launch.get("sandboxed") else 0)
@@ -327,13 +296,19 @@ class Supervisor:
         """Stop all processes; the time limit is suspended."""
         if self.reason is None and self.paused_since is None:
             self.paused_since = time.monotonic()
+            self.settling = True
+
+    def settle(self) -> None:
+        """Stop the processes, also those that were being started a moment ago, until all stand still."""
+        self.settling = not all(process.state in _STILL for process in descendants(os.getpid()))
+        if self.settling:
             kill_tree(signal.SIGSTOP)
 
     def go_on(self) -> None:
         """Continue the stopped processes."""
         if self.paused_since is not None:
             self.deadline += time.monotonic() - self.paused_since
-            self.paused_since = None
+            self.paused_since, self.settling = None, False
             kill_tree(signal.SIGCONT)
 
     def drain(self) -> None:
@@ -375,7 +350,3 @@ def main() -> None:
         Supervisor(folder, launch).run()
     # all is written: the server waits for the end of the process, which the interpreter would delay by 10 ms
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -28,7 +28,7 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     _P.QUEUED: frozenset({_P.EXECUTING, _P.HELD, _P.ABORTED, _P.ERROR, _P.UNKNOWN}),
     _P.EXECUTING: frozenset({_P.COMPLETED, _P.ERROR, _P.ABORTED, _P.SUSPENDED, _P.UNKNOWN, _P.QUEUED}),
     _P.SUSPENDED: frozenset({_P.EXECUTING, _P.ABORTED, _P.ERROR, _P.COMPLETED, _P.UNKNOWN}),
-    _P.UNKNOWN: frozenset({_P.QUEUED, _P.EXECUTING, _P.COMPLETED, _P.ERROR, _P.ABORTED}),
+    _P.UNKNOWN: frozenset({_P.QUEUED, _P.EXECUTING, _P.SUSPENDED, _P.COMPLETED, _P.ERROR, _P.ABORTED}),
     _P.COMPLETED: frozenset({_P.ARCHIVED}),
     _P.ERROR: frozenset({_P.ARCHIVED}),
     _P.ABORTED: frozenset({_P.ARCHIVED}),

@@ -10,13 +10,13 @@ import re
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypedDict, Unpack, cast
 
 import sqlalchemy as sa
 
 from uws_server.errors import NotFound
-from uws_server.jobs.job import Filter, Job, JobError, JobReference, JobSummary, Result, new_id
+from uws_server.jobs.job import EPOCH, Filter, Job, JobError, JobReference, JobSummary, Result, new_id, utcnow
 from uws_server.jobs.phases import ENDED, Phase, may
 from uws_server.storage import changes, lists, migrate, uses
 from uws_server.storage.database import Look, Reader, engine_for, reading
@@ -51,6 +51,13 @@ class Run(NamedTuple):
     job_id: str
     phase: Phase
     server: str | None
+
+
+class Asked(NamedTuple):
+    """What was asked of the supervisor of a job: to end it, to let it stand still."""
+
+    abort: bool
+    suspend: bool
 
 
 class JobColumns(TypedDict, total=False):
@@ -127,7 +134,7 @@ class JobStore:
 
         `columns` are set in the same statement (such as `started`).
         """
-        statement = _phase_change(job_id, before, after).values(**columns)
+        statement = _phase_change(job_id, before, after).values(**columns, **_standing_still(after))
         with self.engine.begin() as connection:
             return self._execute(connection, statement, job_id, after)
 
@@ -204,10 +211,22 @@ class JobStore:
         with self.engine.begin() as connection:
             return self._execute(connection, statement, job_id, changes.ABORT)
 
-    def abort_asked(self, job_id: str) -> bool:
-        """Check whether the job is to be ended."""
+    def asked(self, job_id: str) -> Asked:
+        """Return what was asked of a job; nothing where there is no such job."""
+        query = sa.select(jobs.c.abort_asked, jobs.c.suspended.is_not(None)).where(jobs.c.id == job_id)
         with self._reading.connect() as connection:
-            return bool(connection.execute(sa.select(jobs.c.abort_asked).where(jobs.c.id == job_id)).scalar())
+            row = connection.execute(query).one_or_none()
+        return Asked(bool(row[0]), bool(row[1])) if row else Asked(abort=False, suspend=False)
+
+    def seconds_run(self, job_id: str, now: datetime) -> float:
+        """Return for how long a job has run, without the time for which it stood still; 0 where it did not start."""
+        query = sa.select(jobs.c.started, jobs.c.suspended, jobs.c.stood_still).where(jobs.c.id == job_id)
+        with self._reading.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None or row.started is None:
+            return 0.0
+        ran: timedelta = (row.suspended or now) - row.started - timedelta(microseconds=row.stood_still)
+        return ran.total_seconds()
 
     def delete(self, job_id: str) -> None:
         """Delete a job and, by their foreign key, its results."""
@@ -302,6 +321,19 @@ def _phase_change(job_id: str, before: Iterable[Phase], after: Phase) -> sa.Upda
     """Return the statement that changes the phase, from those of `before` from which that is legal."""
     legal = [phase.value for phase in before if may(phase, after)]
     return jobs.update().where(jobs.c.id == job_id, jobs.c.phase.in_(legal)).values(phase=after.value)
+
+
+def _standing_still(after: Phase) -> dict[str, Any]:
+    """Return the columns that say how long a job stands still, as they are once it goes to that phase."""
+    now = sa.literal((utcnow() - EPOCH) // timedelta(microseconds=1), sa.BigInteger)
+    since = sa.type_coerce(jobs.c.suspended, sa.BigInteger)
+    if after is Phase.SUSPENDED:
+        return {"suspended": sa.func.coalesce(since, now)}
+    if after is Phase.EXECUTING:
+        return {"suspended": None, "stood_still": jobs.c.stood_still + sa.func.coalesce(now - since, 0)}
+    if after is Phase.QUEUED:
+        return {"suspended": None, "stood_still": 0}
+    return {}
 
 
 def _require_id(kind: str, text: str) -> None:

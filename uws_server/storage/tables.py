@@ -65,6 +65,9 @@ jobs = sa.Table(
     sa.Column("forgotten", sa.Boolean, nullable=False, server_default=sa.false()),
     # it made a FITS file, or one whose ObsCore row is kept; set by triggers of the database
     sa.Column("has_products", sa.Boolean, nullable=False, server_default=sa.false()),
+    # since when it is to stand still (it may be UNKNOWN meanwhile), and the microseconds for which it did before
+    sa.Column("suspended", UTCTime),
+    sa.Column("stood_still", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 # A partial index serves only a query with its condition word for word: no bound parameters here.

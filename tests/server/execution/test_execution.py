@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ import sqlalchemy as sa
 from joblab import SOAK, UWS, Lab, Remote, define
 from processes import state, until
 from uws_server import config
-from uws_server.execution import local, sandbox, staging, supervisor
+from uws_server.execution import local, sandbox, staging
 from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.services.context import Services
@@ -77,17 +76,19 @@ def test_jobs_start_in_order_and_no_more_than_allowed(open_shop: Lab) -> None:
 def test_thirty_quick_jobs_leave_nothing_but_results(open_shop: Lab) -> None:
     assert open_shop.served is not None
     server = open_shop.served.process.pid
-    open_shop.run().ended()
-    descriptors, threads = descriptors_of(server), threads_of(server)
     with ThreadPoolExecutor(4) as pool:
+        before = list(pool.map(lambda i: open_shop.run(label=f"before{i}"), range(12)))
+        assert list(pool.map(Remote.ended, before)) == ["COMPLETED"] * 12
+        # by now the server has opened the connections to its database that it keeps
+        descriptors, threads = descriptors_of(server), threads_of(server)
+        open_shop.track.unlink()
         jobs = list(pool.map(lambda i: open_shop.run(label=f"quick{i}"), range(30)))
         assert list(pool.map(Remote.ended, jobs)) == ["COMPLETED"] * 30
-    assert sorted(open_shop.tracked()) == sorted(["begin one", "end one"] + [
-        f"{what} quick{i}" for i in range(30) for what in ("begin", "end")
-    ])  # fmt: skip
+    expected = [f"{what} quick{i}" for i in range(30) for what in ("begin", "end")]
+    assert sorted(open_shop.tracked()) == sorted(expected)
     assert jobs[7].results() == {"out": "text/plain", "log": "text/plain"}
     until(lambda: not [pid for pid in children_of(server) if state(pid) == "Z"], what="no zombies")
-    until(lambda: descriptors_of(server) <= descriptors + 12, what="descriptors do not grow with the jobs")
+    until(lambda: descriptors_of(server) <= descriptors + 12, 60, "descriptors do not grow with the jobs")
     assert threads_of(server) <= threads + 16  # the workers of the polling; not one for each job
 
 
@@ -133,6 +134,36 @@ def test_abort_at_any_moment_of_the_start(open_shop: Lab) -> None:
         assert job.post(PHASE="ABORT").ok
         assert job.ended() == "ABORTED", f"abort {delay} s after the start"
         assert job.processes() == []
+
+
+def test_suspend_and_resume_at_any_moment_of_the_start(open_shop: Lab) -> None:
+    """Also before the job has a supervisor, and before that has started the script."""
+    for number, delay in enumerate((0, 0, 0, 0.005, 0.01, 0.02, 0.03, 0.05)):
+        gate = open_shop.root / f"after {number}"
+        job = open_shop.run(gate=str(gate))
+        until(lambda job=job: job.phase() != "QUEUED", every=0)  # type: ignore[misc]
+        time.sleep(delay)
+        assert job.post(PHASE="SUSPEND").ok
+        until(lambda job=job: standing_still(job), 60, f"SUSPEND {delay} s after the start")  # type: ignore[misc]
+        assert job.phase() == "SUSPENDED"
+        gate.touch()
+        assert job.post(PHASE="RESUME").ok
+        assert job.ended(60) == "COMPLETED"
+
+
+def test_the_last_of_many_requests_to_suspend_and_resume_counts(open_shop: Lab) -> None:
+    for last in ("SUSPEND", "RESUME"):
+        job = open_shop.run(seconds=600)
+        until(lambda job=job: job.phase() == "EXECUTING", every=0)  # type: ignore[misc]
+        for phase in ("SUSPEND", "RESUME") * 4 + (("SUSPEND",) if last == "SUSPEND" else ()):
+            assert job.post(PHASE=phase).ok
+        until(lambda job=job, last=last: bool(job.processes()) and standing_still(job) == (last == "SUSPEND"), 60)  # type: ignore[misc]
+        assert job.post(PHASE="ABORT").ok
+        assert job.ended() == "ABORTED"
+
+
+def standing_still(job: Remote) -> bool:
+    return {state(pid) for pid in job.processes()} == {"T"}
 
 
 def test_execution_duration_is_enforced(open_shop: Lab) -> None:
@@ -286,11 +317,10 @@ def test_killed_between_the_phase_and_the_claim(lab: Lab) -> None:
     for job in (written, late, found):
         staging.prepare(store.get(job), library.get("track"), files.folder(job), settings, "http://localhost")
     store.close()
-    process = [sys.executable, "-I", "-S", supervisor.__file__]
     with (
         # put back into the queue because its supervisor was slow to claim it; then it did
-        subprocess.Popen([*process, str(files.folder(found))]) as slow,
-        subprocess.Popen(["/bin/sh", "-c", 'sleep 1; exec "$@"', "sh", *process, str(files.folder(late))]) as slower,
+        subprocess.Popen(local.command(files.folder(found))) as slow,
+        subprocess.Popen(["/bin/sh", "-c", 'sleep 1; exec "$@"', "sh", *local.command(files.folder(late))]) as slower,
     ):
         until(lambda: local.claimed(files.folder(found)))
         with lab.serving() as server:
@@ -299,6 +329,38 @@ def test_killed_between_the_phase_and_the_claim(lab: Lab) -> None:
                 assert remote.ended() == "COMPLETED", remote.text("message")
     assert slow.returncode == slower.returncode == 0
     assert sorted(lab.tracked()) == sorted(f"{what} {name}" for what in ("begin", "end") for name in names)
+
+
+def test_a_job_that_was_suspended_before_it_was_started_waits_for_resume_or_ends(lab: Lab) -> None:
+    """Its server died between the phase and the supervisor; it neither runs nor holds its place for ever."""
+    files, store = JobFiles(lab.data), JobStore(lab.database)
+    jobs = {name: add_queued_job(lab, files, store, label=name, seconds=0) for name in ("resumed", "aborted")}
+    for job_id in jobs.values():
+        store.move(job_id, [Phase.QUEUED], Phase.EXECUTING, started=utcnow())
+        store.move(job_id, [Phase.EXECUTING], Phase.SUSPENDED)
+    store.close()
+    with lab.serving() as server:
+        resumed, aborted = (Remote(f"{server.url}/rest/track/{job_id}", lab.session) for job_id in jobs.values())
+        assert lab.run(label="other").ended() == "COMPLETED"
+        assert (resumed.phase(), aborted.phase()) == ("SUSPENDED", "SUSPENDED")
+        assert resumed.post(PHASE="RESUME").ok and resumed.ended() == "COMPLETED"
+        assert aborted.post(PHASE="ABORT").ok and aborted.ended() == "ABORTED"
+    assert lab.tracked() == ["begin other", "end other", "begin resumed", "end resumed"]
+
+
+def test_a_job_that_ended_before_it_could_be_suspended_ends_as_it_did(lab: Lab) -> None:
+    with lab.serving() as server:
+        jobs = [lab.run(label=str(code), gate=str(lab.root / "gate"), code=code) for code in (0, 7)]
+        until(lambda: len(lab.tracked()) == 2)
+        server.kill()
+    (lab.root / "gate").touch()
+    until(lambda: all(local.status(lab.folder(job)) for job in jobs), 60)
+    store = JobStore(lab.database)
+    assert all(store.move(job.id, [Phase.EXECUTING], Phase.SUSPENDED) for job in jobs)
+    store.close()
+    with lab.serving():
+        assert [lab.again(job).ended(60) for job in jobs] == ["COMPLETED", "ERROR"]
+        assert lab.run().ended(60) == "COMPLETED", "their places are free"
 
 
 def test_a_job_whose_start_was_noted_but_not_confirmed_runs_all_the_same(lab: Lab) -> None:

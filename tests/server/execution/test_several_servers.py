@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,19 @@ from joblab import SOAK, Lab, Remote
 from postgres import empty
 from processes import state, until
 from serving import WITHOUT_RECHECKS, Served, require_read, running_server
-from uws_server.execution import local, supervisor
+from uws_server import config
+from uws_server.execution import local, processes, staging, supervisor
 from uws_server.execution.peers import Peers, runs
 from uws_server.jobs.job import Filter, Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage import changes
+from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
+from uws_server.storage.library import Library
+from uws_server.storage.revisions import Revisions
 from uws_server.storage.servers import Server, ServerStore
-from uws_server.storage.tables import servers
+from uws_server.storage.tables import jobs, servers
 
 
 @dataclass
@@ -302,12 +307,46 @@ def test_a_job_on_a_machine_that_is_silent_is_unknown_until_it_has_ended(town: T
     store.close()
 
 
-def executing_elsewhere(files: JobFiles, store: JobStore, server: Server) -> str:
-    """A job that a server on another machine runs."""
+def test_the_limit_of_a_suspended_job_stands_still_while_its_machine_is_silent(town: Town) -> None:
+    files, store = JobFiles(town.lab.data), JobStore(town.database)
+    silent = Server(new_id(), "elsewhere", "another boot", 1, "1")
+    ServerStore(store.engine).add(silent)
+    suspended, running = (executing_elsewhere(files, store, silent, town.lab.root / "gate") for _ in range(2))
+    store.move(suspended, [Phase.EXECUTING], Phase.SUSPENDED)
+    began = utcnow() - timedelta(days=1)
+    with store.engine.begin() as connection:
+        connection.execute(servers.update().values(seen=began))
+        connection.execute(jobs.update().values(started=began))
+        connection.execute(jobs.update().where(jobs.c.id == suspended).values(suspended=began + timedelta(seconds=30)))
+    with town.server() as served:
+        one, other = (Remote(f"{served.url}/rest/track/{job}", town.lab.session) for job in (suspended, running))
+        assert other.ended() != "COMPLETED", "its limit passed long ago"
+        assert one.phase() == "UNKNOWN"
+        assert store.seconds_run(suspended, utcnow()) == 30
+        # the machine is heard again: its supervisor, which stands still, is found
+        (files.folder(suspended) / "shepherd.json").unlink()
+        settings = config.load(None, {}, data=town.lab.data, definitions=town.lab.definitions)
+        revisions = DefinitionStore(store.engine)
+        library = Library(town.lab.definitions, lambda definition: None, Revisions(town.lab.data), revisions)
+        staging.prepare(store.get(suspended), library.get("track"), files.folder(suspended), settings, "http://x")
+        handle = local.start(files.folder(suspended))
+        until(lambda: one.phase() == "SUSPENDED" and {state(pid) for pid in one.processes()} == {"T"}, 60)
+        town.open("gate")
+        assert one.post(PHASE="RESUME").ok
+        assert one.ended(60) == "COMPLETED", one.text("message")
+        assert 30 < store.seconds_run(suspended, utcnow()) < 3600
+        handle.close()
+    store.close()
+
+
+def executing_elsewhere(files: JobFiles, store: JobStore, server: Server, gate: Path = Path()) -> str:
+    """A job that a server on another machine runs; it waits until there is a file `gate`."""
     job_id, now = new_id(), utcnow()
     folder = files.create(job_id, {})
     supervisor.write_json(folder / "shepherd.json", {"pid": 1, "start": "1", "boot": "another", "host": server.host})
-    store.add(Job(job_id, "track", "1", Phase.PENDING, now, 60, parameters={"label": ParameterValue("x", "x")}))
+    texts = {"label": "x", "seconds": "0", "code": "0", "track": "/dev/null", "gate": str(gate)}
+    parameters = {name: ParameterValue(text, text) for name, text in texts.items()}
+    store.add(Job(job_id, "track", "1", Phase.PENDING, now, 60, parameters=parameters))
     store.move(job_id, [Phase.PENDING], Phase.QUEUED, queued=now)
     store.move(job_id, [Phase.QUEUED], Phase.EXECUTING, started=now, server=server.id)
     return job_id
@@ -423,7 +462,7 @@ def test_one_who_was_away_for_too_many_changes_is_told(tmp_path: Path, monkeypat
 
 def test_a_process_runs_until_it_has_ended() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        start = supervisor.start_time(child.pid)
+        start = processes.start_time(child.pid)
         assert runs(child.pid, start)
         assert not runs(child.pid, "1"), "another process that had the pid"
         child.send_signal(signal.SIGKILL)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from processes import carrying, kill_all, state, until
-from uws_server.execution import local, supervisor
+from uws_server.execution import local, processes, supervisor
 
 MARK = "UWS_TEST_MARK"
 STATUS_KEYS = {"reason", "code", "start", "end", "cpu_s", "max_rss_kib"}
@@ -65,9 +65,9 @@ class Kept:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start one more supervisor on the folder."""
-        command = [sys.executable, "-I", "-S", supervisor.__file__, str(self.folder)]
         with (self.folder / "shepherd.err").open("ab") as errors:
-            self.processes.append(subprocess.Popen(command, stderr=errors, start_new_session=True))
+            started = subprocess.Popen(local.command(self.folder), stderr=errors, start_new_session=True)
+        self.processes.append(started)
         return self.processes[-1]
 
     def run(self, seconds: float = 300) -> dict[str, Any]:
@@ -474,7 +474,7 @@ def test_status_is_whole_or_not_there(prepare: Prepare, soak: bool) -> None:
 )
 def test_claim_that_names_no_living_supervisor(prepare: Prepare, change: dict[str, Any]) -> None:
     kept = prepare("exit 0")
-    me = {"pid": os.getpid(), "start": supervisor.start_time(os.getpid()), "boot": supervisor.boot_id()}
+    me = {"pid": os.getpid(), "start": processes.start_time(os.getpid()), "boot": processes.boot_id()}
     (kept.folder / "shepherd.json").write_text(json.dumps(me | change), encoding="utf-8")
     assert local.find(kept.folder) is None
 

@@ -1,0 +1,60 @@
+"""The processes of this machine, as /proc has them. Imports nothing of ours: a supervisor does with little else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+
+def start_time(pid: int) -> str:
+    """Return when a process started, in clock ticks since boot; with pid and boot id it identifies the process."""
+    return _stat(pid)[19]
+
+
+def _stat(pid: int | str) -> list[str]:
+    """The words of /proc/PID/stat after the name of the command: state, parent, ..."""
+    text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    return text.rpartition(")")[2].split()
+
+
+def boot_id() -> str:
+    """Return the id of this boot of the machine."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+class Process(NamedTuple):
+    """A process as /proc has it; `state` is R, S, D, T (stopped), Z (zombie), ..."""
+
+    pid: int
+    group: int
+    state: str
+
+
+def descendants(root: int) -> list[Process]:
+    """Return all descendants of `root`, zombies included."""
+    children: dict[int, list[Process]] = {}
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            state, parent, group = _stat(entry.name)[:3]
+            children.setdefault(int(parent), []).append(Process(int(entry.name), int(group), state))
+    found: list[Process] = []
+    todo = [root]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found += below
+        todo += [process.pid for process in below]
+    return found
+
+
+def kill_tree(sign: int, but: int = 0) -> None:
+    """Send a signal to all descendants of this process, except those in the group `but`.
+
+    A group gets it at once: processes that fork and end in turn would always be ahead of a signal to each.
+    """
+    for group in {process.group for process in descendants(os.getpid())} - {os.getpgrp(), but}:
+        with contextlib.suppress(OSError):
+            os.killpg(group, sign)

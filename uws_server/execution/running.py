@@ -1,0 +1,83 @@
+"""The supervisors that a server watches, one for each job that it runs. Imports storage and the supervisors' handles.
+
+What a supervisor shall do stands in the database: it is asked whenever that changed and whenever it is found, so that
+no request is lost that came before it was ready.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from uws_server.execution import local
+from uws_server.storage.files import JobFiles
+from uws_server.storage.jobstore import JobStore
+
+
+class Running:
+    """The running jobs of this server process, with the handles of their supervisors."""
+
+    def __init__(self, store: JobStore, files: JobFiles) -> None:
+        self._store, self._files = store, files
+        self._handles: dict[str, local.Handle] = {}
+        self._still: set[str] = set()
+        """The jobs that may stand still: of two signals that wait together the supervisor cannot tell which came last,
+        so that one which never stood still is not asked to go on."""
+        self._lock = threading.Lock()
+        self._asking = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._handles)
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._handles
+
+    def __getitem__(self, job_id: str) -> local.Handle:
+        return self._handles[job_id]
+
+    def add(self, job_id: str, handle: local.Handle) -> None:
+        """Watch the supervisor of a job."""
+        with self._lock:
+            self._handles[job_id] = handle
+
+    def adopt(self, job_id: str) -> None:
+        """Ask the supervisor of a job that this server did not start, and that may stand still."""
+        self._still.add(job_id)
+        self.obey(job_id)
+
+    def remove(self, job_id: str) -> None:
+        """Watch a job no more, whose supervisor has ended."""
+        with self._lock:
+            handle = self._handles.pop(job_id, None)
+            self._still.discard(job_id)
+        if handle is not None:
+            handle.close()
+
+    def obey(self, job_id: str) -> bool:
+        """Ask the supervisor of a job for what the database says now. Return False if this server has none."""
+        # one at a time: the last one to ask has read what the database said last
+        with self._asking:
+            asked = self._store.asked(job_id)
+            with self._lock:
+                handle = self._handles.get(job_id)
+                if handle is None:
+                    return False
+                if asked.abort:
+                    handle.abort()
+                elif asked.suspend:
+                    self._still.add(job_id)
+                    handle.suspend()
+                elif job_id in self._still:
+                    self._still.remove(job_id)
+                    handle.resume()
+                return True
+
+    def abort(self, job_id: str) -> bool:
+        """End a job by its supervisor if that is on this machine, whichever server started it."""
+        if self.obey(job_id):
+            return True
+        handle = local.find(self._files.folder(job_id))
+        if handle is None:
+            return False
+        handle.abort()
+        handle.close()
+        return True
