@@ -133,7 +133,7 @@ def test_a_path_that_is_there_is_cut_to_its_name(tmp_path: Path) -> None:
 
 def test_the_folders_that_no_step_names() -> None:
     found = recording.machine_folders(
-        Path("/srv/data/jobs/ab/0a1b"), [("/archive/0123/pn.fits", "0123/pn.fits"), ("/tmp/up", "other.fits")]
+        Path("/srv/data/jobs/ab/0a1b"), [("/archive/0123/pn.fits", "0123/pn.fits"), ("/spool/up", "other.fits")]
     )
     assert found == [Path("/srv/data/jobs/ab/0a1b"), Path("/srv/data"), Path("/archive")]
     assert recording.machine_folders(Path("/srv/work/ab/0a1b"), []) == [Path("/srv/work/ab/0a1b")]
