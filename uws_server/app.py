@@ -13,7 +13,7 @@ from uws_server.asgi.shortcut import Answer
 from uws_server.asgi.types import Scope
 from uws_server.errors import DiskFull, ServerError, TooMany, Unavailable
 from uws_server.incoming.callers import BASIC, BEARER, known_job_service
-from uws_server.incoming.sites import require_own
+from uws_server.incoming.sites import SAFE_METHODS, require_own
 from uws_server.protocol import cors, dali
 from uws_server.protocol.contents import Contents
 from uws_server.protocol.datalink import DataLink
@@ -51,7 +51,7 @@ def build(services: Services) -> Application:
     Provenance(services).routes(app)
     DataLink(services).routes(app)
     pages.routes(app)
-    app.add_hook("before_request", lambda: _require_own(services))
+    app.add_hook("before_request", lambda: _require_own(services, pages))
     app.install(_Errors(pages))
     app.default_error_handler = lambda error: _of_bottle(pages, error)
     return _with_headers(app, not is_loopback(services.config.server.host))
@@ -146,12 +146,17 @@ def _told(pages: Pages, error: ServerError) -> HTTPResponse:
 
 def _answer(pages: Pages, status: int, sentence: str) -> HTTPResponse:
     """Return the sentence as a page for a browser that looks at pages, as VOTable or text for everyone else."""
-    program = request.path.startswith(("/rest/", "/store/", "/jdl"))
-    if not program and "text/html" in request.get_header("Accept", ""):
+    if _is_of_reader():
         page = pages.error(status, sentence.encode("utf-8", "replace").decode())
         # of Basic a browser would show a window of its own in place of the page, which has the form
         return _with_hints(page, status, BEARER)
     return _refusal(status, sentence)
+
+
+def _is_of_reader() -> bool:
+    """Check whether a browser asks for what would be a page."""
+    is_program = request.path.startswith(("/rest/", "/store/", "/jdl"))
+    return not is_program and "text/html" in request.get_header("Accept", "")
 
 
 def _refusal(status: int, sentence: str) -> HTTPResponse:
@@ -203,9 +208,14 @@ def _sentence(error: HTTPError) -> str:
     return str(error.body)
 
 
-def _require_own(services: Services) -> None:
-    """Refuse pages of other sites, in plain text: a page of ours would show them more than they may know."""
+def _require_own(services: Services, pages: Pages) -> None:
+    """Refuse pages of other sites, with no page that would show them more than they may know.
+
+    Whose form was sent sees a page without menu; what is looked at under a foreign name gets no style sheet either.
+    """
     try:
         require_own(services, request.environ)
     except ServerError as error:
+        if request.method not in SAFE_METHODS and _is_of_reader():
+            raise pages.refused(error.status, str(error)) from error
         raise HTTPResponse(f"{error}\n", error.status, {"Content-Type": TEXT}) from error

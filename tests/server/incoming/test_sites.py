@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 import requests
 
-from pagereader import AS_BROWSER, create
+from pagereader import AS_BROWSER, Page, create
 from serving import Served, connected, running_server
 
 ELSEWHERE = "http://evil.example"
@@ -41,6 +41,19 @@ def test_a_form_of_another_site_makes_no_job(served: Served, origin: str, kind: 
     assert (answer.status_code, answer.headers["Content-Type"]) == (403, "text/plain; charset=UTF-8")
     assert answer.text.startswith("requests from pages of other sites are refused")
     assert count(served.url) == before
+
+
+def test_who_sent_a_form_of_another_site_gets_a_page_that_knows_nobody(served: Served) -> None:
+    headers = {"Accept": AS_BROWSER["Accept"], "Origin": ELSEWHERE, "Sec-Fetch-Site": "cross-site"}
+    page = Page(
+        requests.Session(), requests.post(f"{served.url}/new/dummy", {"text": "x"}, headers=headers, timeout=300)
+    )
+    assert (page.status, page.text("//h1")) == (403, "Not done")
+    assert "Requests from pages of other sites are refused" in page.text()
+    assert "Nothing was changed." in page.text()
+    assert [link.get("href") for link in page.all("//a")] == [f"{served.url}/"]
+    assert "Set-Cookie" not in page.response.headers
+    assert not page.all("//form | //script | //nav")
 
 
 def test_programs_and_our_own_pages_go_on(served: Served) -> None:

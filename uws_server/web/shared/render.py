@@ -93,6 +93,12 @@ class Renderer:
         self.set_cookie(response, COOKIE, cookie, _LONGEST_COOKIE_S)
         return response
 
+    def bare(self, template: str, status: int, **values: Any) -> HTTPResponse:
+        """Return a page that knows nothing of its reader and leaves no cookie."""
+        text = self._templates[template].render(asset=self.assets.url, **values)
+        headers = {"Content-Type": "text/html; charset=UTF-8", "Content-Security-Policy": POLICY}
+        return HTTPResponse(text.encode("utf-8", "replace"), status, headers)
+
     def set_cookie(self, response: HTTPResponse, name: str, value: str, seconds: int) -> None:
         """Have the browser keep a cookie for this server, which no script can read; 0 seconds remove it."""
         path = self.root or "/"

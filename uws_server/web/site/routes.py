@@ -24,7 +24,7 @@ _ID = f"<job_id:re:{job_keys.ADDRESS}>"
 _OLD_ID = f"<old_id:re:{job_keys.ADDRESS}>"
 _TITLES = {
     400: "The request cannot be understood",
-    401: "Who are you?",
+    401: "Please sign in",
     403: "Not allowed",
     404: "Nothing here",
     409: "Changed meanwhile",
@@ -98,6 +98,12 @@ class Pages:
             "error.html", status, title=title, text=texts.sentence(sentence), sign_in=status == Unauthorized.status,
             failed=status >= 500, next=self.account.place(self._asked()),
         )  # fmt: skip
+
+    def refused(self, status: int, sentence: str) -> HTTPResponse:
+        """Return a page that states why a request of another site was refused, and tells nothing of the reader."""
+        return self.render.bare(
+            "refused.html", status, text=texts.sentence(sentence), home=f"{self.render.services.base_url}/"
+        )
 
     def _asked(self) -> str:
         """Return the address that was asked for; '' for what was sent, which a browser does not send again."""
