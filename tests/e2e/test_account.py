@@ -51,7 +51,7 @@ def test_an_account_is_used_by_keyboard(new_page: NewPage, house: House, options
     page = new_page(**options)
     page.expected.append("401 (Unauthorized)")
     page.goto(f"{house.served.url}/account")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Who are you?")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Please sign in")
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Token", exact=True).fill("wrong")
     page.keyboard.press("Enter")

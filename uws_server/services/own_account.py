@@ -39,6 +39,11 @@ class Overview:
     most_bytes: int
     tokens: Sequence[Token]
 
+    @property
+    def is_full(self) -> bool:
+        """Check whether the account holds all that it may, or more."""
+        return 0 < self.most_bytes <= self.bytes
+
 
 class OwnAccount:
     """The account of one caller."""

@@ -18,6 +18,14 @@ from uws_server.services.rights import Caller
 from uws_server.storage.jobstore import JobStore
 
 
+def amount(count: int) -> str:
+    """Return a number of bytes in the decimal units in which limits are given."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return f"{count} bytes"
+
+
 def expected_end(definition: Definition, start: datetime) -> datetime | None:
     """Return when a job that starts then is expected to end (the quote of UWS). Return None where nobody knows."""
     seconds = definition.control.quote
@@ -47,9 +55,9 @@ class Quotas:
             return
         held = self._store.stored_bytes(self._caller.name)
         if held + coming > most:
+            more = f" and {amount(coming)} would come" if coming else ""
             raise Forbidden(
-                f"your jobs hold {held / 1e6:,.1f} MB and {coming / 1e6:,.1f} MB would come; "
-                f"{most / 1e6:,.1f} MB are allowed: delete jobs you no longer need"
+                f"your jobs hold {amount(held)}{more}; {amount(most)} are allowed: delete jobs you no longer need"
             )
 
     @contextlib.contextmanager

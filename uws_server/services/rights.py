@@ -69,7 +69,9 @@ class Rights:
     def require_entry(self, caller: Caller) -> None:
         """Raise Unauthorized if this server is for accounts and the caller has none."""
         if not self.may_enter(caller):
-            raise Unauthorized("this server is for accounts: send name and token (HTTP Basic, or Bearer name.token)")
+            raise Unauthorized(
+                "this server is for accounts: sign in (programs: HTTP Basic with name and token, or Bearer name.token)"
+            )
 
     def may_look(self, caller: Caller, job: Job) -> bool:
         """Check whether the caller may see a job, its parameters, logs and results."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,11 @@ class Door:
         session = session or requests.Session()
         return Page(session, session.get(f"{self.served.url}{path}", headers=AS_BROWSER, timeout=300))
 
+    def command(self, *options: str) -> None:
+        """Change accounts as an operator does."""
+        command = [sys.executable, "-m", "uws_server", "accounts", *options, "--data", str(self.data)]
+        subprocess.run(command, check=True, timeout=300)
+
     def signed_in(self, path: str = "/login", token: str | None = None) -> Page:
         """The page that the form leads to."""
         return self.visit(path).send("/login", {"name": self.who[0], "token": token or self.who[1]})
@@ -44,6 +51,9 @@ def door(tmp_path: Path) -> Iterator[Door]:
 def test_the_form_signs_in_and_goes_on_to_what_was_asked_for(door: Door) -> None:
     asked = door.visit("/?phase=ERROR")
     assert asked.status == 401
+    assert asked.text("//h1") == "Please sign in"
+    assert asked.text().startswith("Please sign in This server is for accounts: sign in"), asked.text()
+    assert not asked.all("//main//a"), "no way that ends here again"
     assert asked.response.headers["WWW-Authenticate"] == 'Bearer realm="uws-server"', "no window in place of the page"
     page = door.signed_in("/?phase=ERROR")
     assert page.status == 200
@@ -101,7 +111,52 @@ def test_an_account_is_shown_with_what_it_holds(door: Door) -> None:
     )
     assert made.status_code == 303, made.text
     held = door.visit("/account", door.signed_in().session).text("//*[@id='holdings']")
-    assert re.search(r"Jobs ?1 Queued or running ?0 of 4 On disk ?\S+ \S+ of \S+ \S+", held), held
+    assert re.search(r"Jobs ?1 Queued or running ?0 of 4 On disk ?2.0 MB of 10.0 MB 20 %", held), held
+
+
+def test_an_account_that_is_full_says_so_in_the_units_of_the_refusal(door: Door) -> None:
+    upload = {"eventlist": b"SIMPLE  = " + b" " * 1_999_990}
+    requests.post(f"{door.served.url}/rest/spectrum", files=upload, auth=door.who, timeout=300)
+    page = door.signed_in()
+    assert not door.visit("/account", page.session).all("//*[@id='full']")
+    door.command("change", door.who[0], "--max-stored", "1.5MB")
+    full = door.visit("/account", page.session)
+    assert "2.0 MB of 1.5 MB" in full.text("//*[@id='holdings']")
+    assert "Your space is used up" in full.text("//*[@id='full']")
+    refused = requests.post(f"{door.served.url}/rest/dummy", {"text": "x"}, auth=door.who, timeout=300)
+    assert refused.status_code == 403
+    assert refused.text == "your jobs hold 2.0 MB; 1.5 MB are allowed: delete jobs you no longer need\n"
+
+
+def test_what_an_admin_changes_holds_at_once_for_a_browser_that_is_signed_in(door: Door) -> None:
+    page = door.signed_in("/login")
+    name = door.who[0]
+    door.command("roles", name, "author", "spectra")
+    door.command("change", name, "--admin", "--max-active", "7")
+    changed = door.visit("/account", page.session)
+    assert changed.text("//*[contains(@class, 'lead')]").startswith("An admin:")
+    assert "Roles: author, spectra." in changed.text("//*[contains(@class, 'lead')]")
+    door.command("change", name, "--no-admin")
+    less = door.visit("/account", page.session)
+    assert "admin" not in less.text("//*[contains(@class, 'lead')]")
+    assert "0 of 7" in less.text("//*[@id='holdings']")
+    door.command("disable", name)
+    shut_out = door.visit("/account", page.session)
+    assert (shut_out.status, shut_out.text("//h1")) == (401, "Please sign in")
+    assert name not in shut_out.response.text
+    assert door.signed_in().status == 401, "nor does the form let it in"
+    door.command("enable", name)
+    assert door.visit("/account", page.session).status == 200
+
+
+def test_a_session_is_not_that_of_a_later_account_of_the_name(door: Door) -> None:
+    page = door.signed_in()
+    door.command("remove", door.who[0])
+    token = account(door.data, door.who[0])[1]
+    assert door.visit("/account", page.session).status == 401
+    newcomer = door.visit("/account", door.signed_in(token=token).session)
+    assert "Without roles" in newcomer.text("//*[contains(@class, 'lead')]")
+    assert len(newcomer.all("//tbody/tr")) == 1, "the tokens of the earlier one went with it"
 
 
 def test_a_token_is_made_shown_once_and_revoked(door: Door) -> None:

@@ -14,6 +14,7 @@ from uws_server.incoming import forms
 from uws_server.incoming.callers import SESSION_COOKIE, cookie_of
 from uws_server.services.context import Services
 from uws_server.services.own_account import OwnAccount
+from uws_server.services.quotas import amount
 from uws_server.services.sessions import LIFETIME
 from uws_server.web.shared.page import Page
 from uws_server.web.shared.render import Renderer
@@ -97,6 +98,7 @@ class AccountPages(Page):
             problem.status if problem else 200,
             account=own.caller,
             overview=own.overview(),
+            amount=amount,
             current=own.token_of_session(cookie_of(request.environ, SESSION_COOKIE)),
             made=made,
             new_token=new_token,
