@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from browsing import AUDIT, NewPage
+from accounts import account
+from browsing import AUDIT, House, NewPage, sign_in
 from chained import Chained, chained_server, id_of
 from serving import Served, running_server
 
@@ -71,6 +74,57 @@ def test_every_page_is_named_ordered_readable_and_fits(
         page.goto(address)
         if found := page.evaluate(AUDIT):
             wrong[address] = found
+    assert not wrong
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A server for accounts only; what is stored for one of them is more than it may store now."""
+    data = tmp_path_factory.mktemp("full")
+    with running_server(data, anonymous="refused") as served:
+        who = account(data, "ann.long.name@observatory.example.org", "--role", "xmm")
+        upload = {"eventlist": b"SIMPLE  = " + b" " * 1_999_990}
+        made = requests.post(f"{served.url}/rest/spectrum", files=upload, auth=who, allow_redirects=False, timeout=300)
+        assert made.status_code == 303, made.text
+        command = [sys.executable, "-m", "uws_server", "accounts", "change", who[0], "--max-stored", "1.5MB"]
+        subprocess.run([*command, "--data", str(data)], check=True, timeout=300)
+        yield House(served, {"ann": who})
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 420])
+def test_the_pages_of_accounts_are_named_ordered_readable_and_fit(
+    new_page: NewPage, full: House, width: int, colours: str
+) -> None:
+    url, who = full.served.url, full.accounts["ann"]
+    options = {"viewport": {"width": width, "height": 900}, "color_scheme": colours}
+    page = new_page(**options)
+    page.expected += ["401", "403"]
+    wrong = {}
+
+    def audit(page: Any, what: str, heading: str) -> None:
+        expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
+        page.wait_for_load_state()
+        if found := page.evaluate(AUDIT):
+            wrong[what] = found
+
+    page.goto(f"{url}/?phase=ERROR")
+    audit(page, "signed out", "Please sign in")
+    page.goto(f"{url}/login")
+    audit(page, "the form", "Sign in")
+    page.get_by_label("Name", exact=True).fill(who[0])
+    page.get_by_label("Token", exact=True).fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#summary")).to_contain_text("do not go together")
+    audit(page, "a wrong token", "Sign in")
+    page = sign_in(new_page, full.served, who, **options)
+    audit(page, "signed in", "Jobs")
+    page.goto(f"{url}/account")
+    expect(page.locator("#full")).to_contain_text("Your space is used up")
+    audit(page, "an account over its quota", "Account")
+    page.goto("data:text/html,<form method=post action='" + f"{url}/logout" + "'><button>x</button></form>")
+    page.get_by_role("button").click()
+    audit(page, "a form of another site", "Not done")
     assert not wrong
 
 
