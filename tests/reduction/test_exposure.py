@@ -116,6 +116,29 @@ def test_without_counts_and_area_all_ccds_weigh_the_same(tmp_path: Path) -> None
     assert spectrum.exposure_s == pytest.approx(np.mean(list(LIVE_S.values())))
 
 
+def test_without_counts_and_area_a_ccd_without_good_time_weighs_nothing(tmp_path: Path) -> None:
+    unevenly_lit(tmp_path / "pn.fits", rows=600)
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        region = regions.parse(f"physical; circle({X},{Y},1)").on(events.wcs)
+        user = {ccd: events.gtis[ccd] for ccd in (2, 7)}
+        selection = choose(events, "0.2 12.0", "all", "none", user)
+        spectrum = extract(events, selection, {"source_region": region})["source_region"]
+    assert spectrum.selected == 0
+    assert spectrum.exposure_s == pytest.approx((LIVE_S[2] + LIVE_S[7]) / 2)
+
+
+def test_a_live_time_that_is_not_known_is_told(tmp_path: Path) -> None:
+    """Without LIVETInn, LIVETIME, DTCOR and DEADC the exposure is the good time itself."""
+    unevenly_lit(tmp_path / "pn.fits")
+    with fits.open(tmp_path / "pn.fits", mode="update") as hdus:
+        del hdus["EVENTS"].header["LIVETI*"]
+    spectrum = spectrum_of(tmp_path / "pn.fits", None)
+    assert "live fraction: no LIVETIME and ONTIME: taken as 1" in spectrum.notes
+    for ccd, seconds in spectrum.live_s.items():
+        assert ccd is not None
+        assert seconds == pytest.approx(sum(stop - start for start, stop in gtis(ccd)))
+
+
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("simulated")

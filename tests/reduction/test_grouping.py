@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,30 @@ def test_bins_are_narrower_than_the_resolution_from_x_2_119_on(fwhm: float, widt
     """A count a channel in 100 channels: x is 2.079 for 5 channels, and 2.238 for 6, where the factor is 0.981."""
     flags, _ = grouping.optimal(np.ones(100, dtype=int), np.full(100, fwhm))
     assert {group.stop - group.start for group in groups(flags)} == {width}
+
+
+def width_of_kaastra_and_bleeker(counts: np.ndarray, channel: int, fwhm: np.ndarray) -> int:
+    """Width in channels of a bin that begins at a channel, with loops: equations 36 and 37 of A&A 587, A151."""
+    low, high = channel + 0.5 - fwhm[channel] / 2, channel + 0.5 + fwhm[channel] / 2
+    low, high = max(low, 0.0), min(high, float(counts.size))
+    places = range(int(low), math.ceil(high))
+    inside = sum(int(counts[place]) * (min(high, place + 1) - max(low, place)) for place in places)
+    elements = sum(1 / width for width in fwhm.tolist())
+    events = inside * fwhm[channel] / (high - low) * (1 + 0.20 * math.log(elements))
+    x = math.log(events) if events > 1 else 0.0
+    factor = 1.0 if x <= 2.119 else (0.08 + 7 / x + 1.8 / x**2) / (1 + 5.9 / x)
+    return max(int(fwhm[channel] * factor), 1)
+
+
+@pytest.mark.parametrize(("continuum", "line"), [(3, 0), (0, 100), (1, 1000)])
+def test_each_bin_has_the_width_of_the_formula(continuum: int, line: int) -> None:
+    """Narrow lines and a resolution that changes, so that R, or half a channel, tells in the width of some bin."""
+    channels = np.arange(20_000)
+    counts = continuum + line * (np.random.default_rng(2).random(channels.size) < 0.04)
+    fwhm = 40.3 + 0.01 * channels
+    flags, _ = grouping.optimal(counts, fwhm)
+    for group in groups(flags)[:-1]:
+        assert group.stop - group.start == width_of_kaastra_and_bleeker(counts, group.start, fwhm), group
 
 
 def test_more_counts_make_finer_bins() -> None:

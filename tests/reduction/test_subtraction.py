@@ -14,7 +14,7 @@ from reduction.errors import ReductionError
 from reduction.regions.pixel import PixelRegionSet
 from reduction.spectra.subtraction import overlap, require_separate
 from scriptjobs import prepare, run
-from synthetic import Epic, write
+from synthetic import Epic, Geometry, write
 from uws_server.previews.plot import make_plot
 
 CIRCLE = "physical; circle(24000,27000,2500)"
@@ -113,6 +113,20 @@ def test_a_background_beside_the_source_is_not_remarked(pn: Path, tmp_path: Path
     done = run(folder)
     assert "background region" not in done.stdout.replace("background region:", "")
     assert "BKGSHARE" not in fits.getheader(folder / "results/source_spectrum.fits", "SPECTRUM")
+
+
+@pytest.mark.parametrize("name", ["source_region", "background_region"])
+def test_a_region_of_bad_pixels_alone_cannot_be_scaled(tmp_path: Path, name: str) -> None:
+    """Events of bad pixels are in the list, so that the region is no empty one; its area is none."""
+    bad = tuple((4, column, 81, 1, 40) for column in range(13, 53))
+    write(tmp_path / "list.fits", Epic(rows=20000, bad=bad))
+    x, y = Geometry().sky(np.array([4]), np.array([32.5]), np.array([100.5]))[:, 0]
+    places = {"source_region": CIRCLE, "background_region": "physical; circle(30000,31000,2500)"}
+    places[name] = f"physical; circle({x},{y},1000)"
+    done = run(prepare(tmp_path / "job", eventlist=tmp_path / "list.fits", **places))
+    assert done.returncode == 1
+    assert f"[ERROR] {name}: no good pixel lies in it" in done.stderr
+    assert not (tmp_path / "job/results/source_spectrum.fits").exists()
 
 
 SKY_KEPT_OUT, SOURCE_ON = "no light of the sky came in", "the calibration source was on"
