@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from provenance import obscore
 from reduction.errors import ReductionError
 from reduction.events import gti
+from reduction.events.eventlist import open_eventlist
 from reduction.events.fitsfile import scan
 from reduction.events.gti import GTI, Clock
-from synthetic import gti_table, write_gti
+from synthetic import START, Epic, gti_table, write, write_gti
 
 CLOCK = Clock(50814.0, 0.0, 0.0, "TT")
 
@@ -197,3 +198,19 @@ def test_combining_with_a_users_intervals() -> None:
     assert only_first[2].total == 0
     assert gti.combine({None: GTI.of([0], [10])}, {None: GTI.of([9], [30])}) == {None: GTI.of([9], [10])}
     assert gti.combine(mine, {}) == mine
+
+
+def test_a_table_is_of_the_ccd_whose_component_refers_to_it(tmp_path: Path) -> None:
+    """As the SAS writes it, without CCDID; the other descriptors hold whole numbers too (FLAG 0, PATTERN 4)."""
+    write(tmp_path / "pn.fits", Epic(rows=10, stdgti=False))
+    cards = {"DSTYP1": "CCDNR", "DSVAL1": "5", "DSTYP2": "FLAG", "DSVAL2": "0", "DSTYP3": "PATTERN", "DSVAL3": "4",
+             "DSTYP4": "TIME", "DSVAL4": "TABLE", "DSREF4": ":GTI00001", "2DSVAL1": "9", "2DSREF4": ":GTI00103",
+             "12DSVAL1": "12", "12DSREF4": ":GTI00203"}  # fmt: skip
+    lengths = {"GTI00001": 100.0, "GTI00103": 200.0, "GTI00203": 300.0}
+    with fits.open(tmp_path / "pn.fits", mode="update") as hdus:
+        hdus["EVENTS"].header.update(cards)
+        for name, length in lengths.items():
+            hdus.append(gti_table(name, [START], [START + length]))
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        assert {ccd: good.total for ccd, good in events.gtis.items()} == {5: 100.0, 9: 200.0, 12: 300.0}
+        assert events.gti_names == {5: "GTI00001", 9: "GTI00103", 12: "GTI00203"}
