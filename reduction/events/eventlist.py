@@ -208,9 +208,9 @@ def _sky(keywords: Header, x: Column | None, y: Column | None) -> WCS | None:
         wcs.wcs.crpix[axis], wcs.wcs.crval[axis], wcs.wcs.cdelt[axis] = pixel + 1, value, step
         wcs.wcs.ctype[axis] = kind
         wcs.wcs.cunit[axis] = "deg"
-    frame = str(keywords.get("RADECSYS") or keywords.get("RADESYS") or "").strip().upper()
     equinox = number(keywords, "EQUINOX")
-    wcs.wcs.radesys = frame if frame in ("FK5", "FK4", "ICRS") else "FK5" if equinox == 2000 else "ICRS"
+    frame = _frame(keywords, equinox)
+    wcs.wcs.radesys = frame
     if equinox and frame != "ICRS":
         wcs.wcs.equinox = equinox
     try:
@@ -218,6 +218,16 @@ def _sky(keywords: Header, x: Column | None, y: Column | None) -> WCS | None:
     except ValueError:
         return None
     return wcs if wcs.has_celestial else None
+
+
+def _frame(keywords: Header, equinox: float | None) -> str:
+    """Return the frame of the sky; where it is not said, that of the equinox (FITS Standard 4.0, section 8.3)."""
+    frame = str(keywords.get("RADECSYS") or keywords.get("RADESYS") or "").strip().upper()
+    if frame in ("FK5", "FK4", "ICRS"):
+        return frame
+    if equinox is None:
+        return "ICRS"
+    return "FK4" if equinox < 1984 else "FK5"
 
 
 def _axis(keywords: Header, column: Column, letter: str) -> tuple[str, float, float, float] | None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import gzip
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
+from astropy.wcs.utils import wcs_to_celestial_frame
 
 from provenance.fits import gzipped
+from reduction import regions
 from reduction.errors import ReductionError
 from reduction.events.eventlist import open_eventlist
 from reduction.events.goodtime import GTI
@@ -89,6 +93,25 @@ def test_epic_frame_is_fk5_and_limits_of_a_bad_int16_are_ignored(tmp_path: Path)
         assert events.wcs.wcs_pix2world([[25921, 25921]], 0)[0] == pytest.approx([150.0, 2.0])
         assert events.dtype.itemsize == 45
         assert set(events.gtis) == set(range(1, 13))
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [{"EQUINOX": 2000.0}, {"EQUINOX": 1950.0}, {"EQUINOX": 1991.25}, {}, {"RADESYS": "ICRS"},
+     {"RADESYS": "FK4", "EQUINOX": 1950.0}, {"RADESYS": "FK5", "EQUINOX": 1950.0}],
+)  # fmt: skip
+def test_the_frame_of_the_sky_is_that_of_the_fits_standard(tmp_path: Path, cards: dict[str, Any]) -> None:
+    """By astropy's reading of the same cards: an equinox of 1950 taken for ICRS is 0.6 degrees off."""
+    theirs = wcs_to_celestial_frame(WCS(fits.Header({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", **cards})))
+    write(tmp_path / "pn.fits", Epic(rows=10))
+    with fits.open(tmp_path / "pn.fits", mode="update") as hdus:
+        del hdus["EVENTS"].header["RADECSYS"], hdus["EVENTS"].header["EQUINOX"]
+        hdus["EVENTS"].header.update(cards)
+    # of the reference point of X and Y, in the frame of the file
+    place = SkyCoord(150.0, 2.0, unit="deg", frame=theirs).icrs
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        region = regions.parse(f"icrs; circle({place.ra.deg:.8f}, {place.dec.deg:.8f}, 40\")").on(events.wcs)
+    assert np.mean(np.reshape(region.bounds, (2, 2)), axis=1) == pytest.approx([25921, 25921], abs=0.05)
 
 
 def test_sky_projection_from_refx_keywords_alone(tmp_path: Path) -> None:
