@@ -184,9 +184,12 @@ def test_good_times_on_another_clock_are_refused(tmp_path: Path, cards: dict[str
 def test_what_a_clock_does_not_say_is_told(tmp_path: Path) -> None:
     """A file of one's own without a word on its times is taken, on a barycentred list with a note."""
     path = write_gti(tmp_path / "g.fits", [1000.0], [2000.0], MJDREF=None)
-    notes = gti.read_file(path, Clock(50814.0, 0.0, 0.0, "TT", "SOLARSYSTEM")).notes
-    assert notes == ["table STDGTI of g.fits has no MJDREF and TIMEREF: taken to be as in the event list"]
+    found = gti.read_file(path, Clock(50814.0, 0.0, 12.0, "TT", "SOLARSYSTEM"))
+    assert found.notes == ["table STDGTI of g.fits has no MJDREF and TIMEREF: taken to be as in the event list"]
+    assert found == {None: GTI.of([1000.0], [2000.0])}
     assert gti.read_file(path, Clock(None, 0.0, 0.0, "", "LOCAL")).notes == []
+    said = write_gti(tmp_path / "said.fits", [1000.0], [2000.0])
+    assert gti.read_file(said, Clock(None, 0.0, 0.0, "", "LOCAL")) == {None: GTI.of([1000.0], [2000.0])}
 
 
 def test_combining_with_a_users_intervals() -> None:
@@ -198,6 +201,10 @@ def test_combining_with_a_users_intervals() -> None:
     assert only_first[2].total == 0
     assert gti.combine({None: GTI.of([0], [10])}, {None: GTI.of([9], [30])}) == {None: GTI.of([9], [10])}
     assert gti.combine(mine, {}) == mine
+    # of a list with one table for all CCDs, each CCD of a user's file has its own time
+    by_ccd = gti.combine({None: GTI.of([0], [10])}, {1: GTI.of([2], [3]), 4: GTI.of([8], [12])})
+    assert gti.of_ccd(by_ccd, 1) == GTI.of([2], [3])
+    assert gti.of_ccd(by_ccd, 4) == GTI.of([8], [10])
 
 
 def test_a_table_is_of_the_ccd_whose_component_refers_to_it(tmp_path: Path) -> None:
