@@ -320,3 +320,25 @@ def test_good_times_by_another_name_are_taken_and_told(tmp_path: Path) -> None:
     with open_eventlist(path) as events:
         assert events.gtis == {None: GTI.of([1e8], [1e8 + 500])}
         assert events.notes == ("the good times of pn.fits are those of SRC_GTIS",)
+
+
+def test_what_only_the_primary_header_says_holds_and_what_another_table_says_does_not(tmp_path: Path) -> None:
+    """The good times are in a table without reference in the middle, the last table is of something else."""
+    path = tmp_path / "pn.fits"
+    write(path, Epic(rows=10, stdgti=False))
+    with fits.open(path, mode="update") as hdus:
+        header = hdus["EVENTS"].header
+        for keyword in ("TELESCOP", "INSTRUME", "OBS_ID", "FILTER", "MJDREF", "TIMESYS", "XMMEA_EP"):
+            hdus[0].header[keyword] = header.pop(keyword)
+        bare = gti_table("GTI", [1e8], [1e8 + 500])
+        del bare.header["MJDREF"], bare.header["TIMESYS"]
+        last = gti_table("SPAM", [0.0], [1.0], MJDREF=40000.0, TIMESYS="UTC", TELESCOP="CHANDRA", INSTRUME="ACIS",
+                         XMMEA_EP="(FLAG & 0x1) == 0")  # fmt: skip
+        hdus.append(bare)
+        hdus.append(last)
+    with open_eventlist(path) as events:
+        assert events.mission is EPN
+        assert (events.clock.day, events.clock.system) == (50814, "TT")
+        assert events.gtis == {None: GTI.of([1e8], [1e8 + 500])}
+        assert events.mission.flag_mask(events.keywords)[0] == 0xCFA0000
+        assert (events.keywords["OBS_ID"], events.keywords["FILTER"]) == ("0123456789", "Medium")
