@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 from provenance.fits import gzipped, hdus
 from provenance.text.errors import FitsError
@@ -38,16 +39,55 @@ class Digests:
         return SCIENCE if self.is_fits else FILE
 
 
+class Growing:
+    """The hashes of a file that is read once, although something may be appended to it later."""
+
+    def __init__(self, path: Path) -> None:
+        """Hash a file. Of a gzipped one, the science is what it holds inflated. Raise OSError."""
+        self._path = path
+        with path.open("rb") as stream:
+            self._before = _state(stream)
+            self._whole: Any
+            if gzipped.is_gzipped(stream):
+                self._whole, science, is_fits = _of_gzipped(stream, path)
+            else:
+                self._whole, science, is_fits = _hashes(stream)
+        self.digests = Digests(self._whole.hexdigest(), science.hexdigest(), is_fits)
+
+    def whole_with_appended(self) -> str:
+        """Return the hash of all bytes that the file has now, reading what was appended to it. Raise OSError.
+
+        A file that took its place, or is shorter, is read as a whole.
+        """
+        with self._path.open("rb") as stream:
+            now = _state(stream)
+            if now == self._before:
+                return self.digests.whole
+            grown = now.inode == self._before.inode and now.size > self._before.size
+            whole = self._whole.copy() if grown else hashlib.sha256()
+            _feed(stream, self._before.size if grown else 0, None, whole)
+        return str(whole.hexdigest())
+
+
+class _State(NamedTuple):
+    """What shows whether a file was changed since."""
+
+    size: int
+    changed_ns: int
+    inode: int
+
+
+def _state(stream: IO[bytes]) -> _State:
+    status = os.fstat(stream.fileno())
+    return _State(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
 def digests(path: Path) -> Digests:
     """Hash a file. Of a gzipped one, the science is what it holds inflated. Raise OSError."""
-    with path.open("rb") as stream:
-        if gzipped.is_gzipped(stream):
-            return _of_gzipped(stream, path)
-        whole, science, is_fits = _hashes(stream)
-        return Digests(whole, science, is_fits)
+    return Growing(path).digests
 
 
-def _of_gzipped(stream: IO[bytes], path: Path) -> Digests:
+def _of_gzipped(stream: IO[bytes], path: Path) -> tuple[Any, Any, bool]:
     """Hash a gzipped file as it lies, and the FITS file in it where it holds a sound one."""
     whole = hashlib.sha256()
     _feed(stream, 0, None, whole)
@@ -57,11 +97,11 @@ def _of_gzipped(stream: IO[bytes], path: Path) -> Digests:
         with contextlib.suppress(FitsError), gzipped.inflated(stream, path) as content:
             _, science, is_fits = _hashes(content, gzipped.longest(stream))
             if is_fits:
-                return Digests(whole.hexdigest(), science, is_fits)
-    return Digests(whole.hexdigest(), whole.hexdigest(), is_fits=False)
+                return whole, science, is_fits
+    return whole, whole, False
 
 
-def _hashes(stream: IO[bytes], limit: int | None = None) -> tuple[str, str, bool]:
+def _hashes(stream: IO[bytes], limit: int | None = None) -> tuple[Any, Any, bool]:
     """Return the hashes of all bytes and of all but VO-TAGS, and whether it is FITS; nothing beyond `limit` is."""
     is_fits = stream.read(len(hdus.OPENING)) == hdus.OPENING
     tags, fill = _tags_and_filling(stream, limit) if is_fits else ([], b"")
@@ -75,7 +115,7 @@ def _hashes(stream: IO[bytes], limit: int | None = None) -> tuple[str, str, bool
     _feed(stream, at, limit, *both)
     if fill:
         science.update(fill)
-    return whole.hexdigest(), science.hexdigest(), is_fits and not (limit and stream.read(1))
+    return whole, science, is_fits and not (limit and stream.read(1))
 
 
 def _tags_and_filling(stream: IO[bytes], limit: int | None) -> tuple[list[hdus.Hdu], bytes]:

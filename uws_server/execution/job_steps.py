@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from provenance import steps, votags
-from provenance.fits.digests import digests
+from provenance.fits.digests import Growing, digests
 from provenance.fits.hdus import holds_fits
 from provenance.steps import recording
 from provenance.text.errors import ProvenanceError
@@ -50,13 +50,15 @@ def written(folder: Path) -> tuple[Steps | None, list[str]]:
         return None, [f"{STEPS_FILE} cannot be used: {error}"]
 
 
-def make(ended: EndedJob, found: Sequence[FoundResult]) -> tuple[Steps, list[str]]:
+def make(ended: EndedJob, found: Sequence[FoundResult], hashed: Mapping[Path, Growing]) -> tuple[Steps, list[str]]:
     """Make and write the list of a job whose script left none: the steps of its inputs, then its own.
+
+    `hashed` has the hashes of all results.
 
     Returns the list, and notes for the log on inputs whose steps cannot be read and on a list that cannot be written.
     """
     inherited, notes = _steps_of_inputs(ended.job, ended.folder)
-    everything = steps.merge(*inherited, (_own_step(ended, found),))
+    everything = steps.merge(*inherited, (_own_step(ended, found, hashed),))
     try:
         write_bytes(ended.folder / STEPS_FILE, steps.dump(everything).encode("ascii") + b"\n")
     except (OSError, ProvenanceError) as error:
@@ -95,7 +97,7 @@ def _steps_of_inputs(job: Job, folder: Path) -> tuple[list[Steps], list[str]]:
     return found, notes
 
 
-def _own_step(ended: EndedJob, found: Sequence[FoundResult]) -> steps.Step:
+def _own_step(ended: EndedJob, found: Sequence[FoundResult], hashed: Mapping[Path, Growing]) -> steps.Step:
     """The step of a job whose script wrote none: what `reduction.task` would have written."""
     job, definition, folder = ended.job, ended.definition, ended.folder
     inputs = _files_of(job)
@@ -104,7 +106,9 @@ def _own_step(ended: EndedJob, found: Sequence[FoundResult]) -> steps.Step:
         [_used_file(definition, name, value, folder) for name, value in inputs],
         [_parameter(definition, name, value) for name, value in job.parameters.items() if not value.is_file],
         [
-            recording.Product(path.name, spec.description, digests(path), recording.collection_of(path.name, globs))
+            recording.Product(
+                path.name, spec.description, hashed[path].digests, recording.collection_of(path.name, globs)
+            )
             for _, path, spec in found
         ],
         ended.results_url,

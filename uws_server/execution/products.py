@@ -6,11 +6,13 @@ kept as it is, and the log says why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from provenance.fits.digests import Growing
 from uws_server.execution import gather, job_steps, results, tags
 from uws_server.execution.job_steps import EndedJob
 from uws_server.execution.results import LOG_RESULT, FoundResult
@@ -53,8 +55,10 @@ def collect(job: Job, definition: Definition, folder: Path, results_url: str, en
     found, notes_on_files = results.find(folder / "results", definition)
     job_ended = EndedJob(job, definition, folder, results_url, ended)
     everything, notes_on_steps = job_steps.written(folder)
+    hashed: dict[Path, Growing] = {}
     if everything is None:
-        everything, notes_on_inputs = job_steps.make(job_ended, found)
+        hashed = {result.path: Growing(result.path) for result in found}  # each is read once, however large
+        everything, notes_on_inputs = job_steps.make(job_ended, found, hashed)
         notes_on_steps += notes_on_inputs
     producing = tags.producing_job(job_ended)
     untagged = {
@@ -68,11 +72,19 @@ def collect(job: Job, definition: Definition, folder: Path, results_url: str, en
     if (log := folder / LOG_RESULT.file).exists():
         described.append(FoundResult(LOG_RESULT.name, log, LOG_RESULT))
     return Products(
-        tuple(results.describe(each, folder) for each in described),
+        tuple(results.describe(each, folder, _sha256(each.path, hashed)) for each in described),
         tuple(notes),
         results.missing(definition, found),
         job_steps.uses_of(job, everything),
     )
+
+
+def _sha256(path: Path, hashed: Mapping[Path, Growing]) -> str:
+    """The SHA-256 of a result: of one that was read before its tags were appended, only these are read."""
+    if path in hashed:
+        return hashed[path].whole_with_appended()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _log(folder: Path, notes: Sequence[str]) -> None:

@@ -7,7 +7,6 @@ any other is named after its file.
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import mimetypes
 import os
 import re
@@ -51,11 +50,9 @@ def missing(definition: Definition, found: Sequence[FoundResult]) -> tuple[str, 
     return tuple(spec.file for spec in definition.results if not spec.optional and id(spec) not in there)
 
 
-def describe(found: FoundResult, folder: Path) -> Result:
-    """Return a result as it is registered, with a new id; `folder` is that of the job."""
+def describe(found: FoundResult, folder: Path, digest: str) -> Result:
+    """Return a result as it is registered, with a new id; `folder` is that of the job, `digest` the file's SHA-256."""
     name, path, spec = found
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     file = path.relative_to(folder).as_posix()
     mime = _mime(path) if spec.mime == ResultSpec.mime else spec.mime  # a definition need not say it
     return Result(new_id(), name, file, mime, path.stat().st_size, digest, spec.description)

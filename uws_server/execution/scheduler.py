@@ -20,6 +20,7 @@ from uws_server.config import Config
 from uws_server.errors import Forbidden, NotFound
 from uws_server.execution import following, local, staging
 from uws_server.execution.endings import Registrar
+from uws_server.execution.finishing import Finishers
 from uws_server.execution.observers import Observers
 from uws_server.execution.peers import BEAT_S, Peers
 from uws_server.execution.progress import ProgressReader
@@ -60,7 +61,7 @@ class Scheduler:
         self._wake_out, self._wake_in = os.pipe()
         os.set_blocking(self._wake_in, False)
         self._selector.register(self._wake_out, selectors.EVENT_READ, None)
-        self._finishers = ThreadPoolExecutor(2, "finish")
+        self._finishers = Finishers(files)
         self._tidier = ThreadPoolExecutor(1, "tidy")
         self._stopping = False
         self._look_at_peers = False

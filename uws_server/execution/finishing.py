@@ -1,0 +1,56 @@
+"""The threads in which jobs are finished: small ones never wait behind large ones. Imports the job files.
+
+To finish a job its files are read, which takes a minute or more for tens of gigabytes and no time for a spectrum.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from uws_server.storage.files import JobFiles
+
+_LARGE = 1 << 28
+"""The bytes of the files of a job from which it is a large one: half a second of reading."""
+_MANY = 5_000
+"""The files of a job from which it is a large one."""
+_THREADS = 2
+
+
+class Finishers:
+    """Two threads for jobs with large files, and two for all others."""
+
+    def __init__(self, files: JobFiles) -> None:
+        self._files = files
+        self._sorter = ThreadPoolExecutor(1, "sort")
+        self._small = ThreadPoolExecutor(_THREADS, "finish")
+        self._large = ThreadPoolExecutor(_THREADS, "finish-large")
+
+    def submit(self, finish: Callable[[str], None], job_id: str) -> None:
+        """Have a job finished by `finish`, which is called with its id in one of the threads."""
+        self._sorter.submit(self._sort, finish, job_id)
+
+    def shutdown(self) -> None:
+        """Return when all jobs are finished that were submitted."""
+        for each in (self._sorter, self._small, self._large):
+            each.shutdown()
+
+    def _sort(self, finish: Callable[[str], None], job_id: str) -> None:
+        is_large = _is_large(self._files.folder(job_id))
+        (self._large if is_large else self._small).submit(finish, job_id)
+
+
+def _is_large(folder: Path) -> bool:
+    """Check whether the files below a folder are many bytes, or many files; no more are looked at than tells so."""
+    size = number = 0
+    for parent, _, names in os.walk(folder):
+        number += len(names)
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += Path(parent, name).lstat().st_size
+            if size >= _LARGE or number > _MANY:
+                return True
+    return False
