@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -41,6 +42,8 @@ _SETTLE_S = 0.05
 _STILL = frozenset("TtZXx")
 """The states of processes that are stopped or have ended."""
 _LONGEST_LINE = 1 << 13
+_FULL_DISK_S = 1.0
+"""Seconds between two tries to write on a full disk."""
 _DISK_CHECK_S = 2.0
 """Seconds between the checks of the disk space that the job uses, where that has a limit."""
 
@@ -60,14 +63,24 @@ def written(folder: Path) -> int:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write to a file next to `path`, fsync, rename. A link that a script put there is not followed."""
+    """Write to a file next to `path`, fsync, rename. A link that a script put there is not followed.
+
+    A full disk is waited for: what the script did would be lost without its status.
+    """
     new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    with new.open("x", encoding="utf-8") as stream:
-        json.dump(content, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.replace(path)
+    while True:
+        new.unlink(missing_ok=True)
+        try:
+            with new.open("x", encoding="utf-8") as stream:
+                json.dump(content, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.replace(path)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+        time.sleep(_FULL_DISK_S)
 
 
 def claim(folder: Path) -> bool:
