@@ -90,6 +90,9 @@ class Folders:
 
     data: Annotated[Path, Key("folder that holds the database and the jobs")] = Path("uws-data")
     database: Annotated[str, Key("database URL for SQLAlchemy; empty: SQLite in the data folder")] = ""
+    reserve: Annotated[
+        int, SizeKey("free bytes on the disk of the data folder below which nothing new is taken; 0: none", lowest=0)
+    ] = 10**9
     archive: Annotated[Path | None, Key("folder of event lists that jobs may name; empty: uploads only")] = None
     definitions: Annotated[Path | None, Key("folder of job definitions; empty: those that come with the server")] = None
 

@@ -20,6 +20,7 @@ from uws_server.execution import local, staging
 from uws_server.execution.results import FoundResult
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, ParameterValue
+from uws_server.storage.failures import meaning_of
 from uws_server.storage.files import STEPS_FILE, write_bytes
 from uws_server.storage.uses import Use
 
@@ -62,6 +63,8 @@ def make(ended: EndedJob, found: Sequence[FoundResult], hashed: Mapping[Path, Gr
     try:
         write_bytes(ended.folder / STEPS_FILE, steps.dump(everything).encode("ascii") + b"\n")
     except (OSError, ProvenanceError) as error:
+        if meaning_of(error):
+            raise  # the job is registered when there is room
         notes.append(f"{STEPS_FILE} cannot be written: {error}")
     return everything, notes
 

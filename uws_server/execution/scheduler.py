@@ -203,6 +203,8 @@ class Scheduler:
 
     def _take(self) -> None:
         """Start queued jobs while there is room; other servers may take them first."""
+        if self._files.reserve.problem():
+            return  # they would fail for want of room
         while (free := self._config.jobs.max_running - len(self._running)) > 0:
             queued = self._store.queued(free)
             if not queued:

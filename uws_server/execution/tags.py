@@ -12,6 +12,7 @@ from provenance.text.errors import ProvenanceError
 from uws_server.execution import curation
 from uws_server.execution.gather import Noted
 from uws_server.execution.job_steps import EndedJob
+from uws_server.storage.failures import meaning_of
 
 
 def producing_job(ended: EndedJob) -> tagging.ProducingJob:
@@ -40,6 +41,11 @@ def complete(path: Path, job: tagging.ProducingJob, noted: Noted, everything: Se
     -------
     str
         The reason why it cannot be tagged; the file is then as it was. Empty where it is tagged, or no FITS file.
+
+    Raises
+    ------
+    OSError, ProvenanceError
+        Where the disk is full.
     """
     if not holds_fits(path):
         return ""
@@ -47,5 +53,7 @@ def complete(path: Path, job: tagging.ProducingJob, noted: Noted, everything: Se
         if votags.read(path) is None:
             tagging.tag(path, job, noted.columns, everything)
     except (OSError, ProvenanceError) as error:
+        if meaning_of(error):
+            raise  # the job is registered when there is room
         return str(error)
     return ""

@@ -50,7 +50,7 @@ class Services:
         self.outside = Outside.of(config)
         self.parameters = ParameterReader(self.archive, self.outside)
         self.definition_check = DefinitionCheck(self.archive, self.outside)
-        self.files = JobFiles(config.folders.data)
+        self.files = JobFiles(config.folders.data, config.folders.reserve)
         self.hashes = Hashes(config.folders.data)
         self.store = JobStore(config.database_url())
         self._quick_store: QuickStore | None = None

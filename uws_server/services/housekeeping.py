@@ -35,6 +35,7 @@ class Housekeeping(Observer):
         self._expiry, self._store, self._files, self._hashes = expiry, store, files, hashes
         self._revisions, self._definitions = revisions, definitions
         self._revisions_due = 0.0
+        self._is_full = False
 
     def idle(self) -> None:
         """Destroy jobs whose time has come, then remove what belongs to no job and no definition.
@@ -42,6 +43,7 @@ class Housekeeping(Observer):
         While the clock is in doubt only what does not go by it is done: it would be wrong about what is old, too.
         """
         self._hashes.sweep()
+        self._look_at_disk()
         if not self._expiry.is_clock_trusted():
             return
         self._expiry.destroy_due()
@@ -51,6 +53,16 @@ class Housekeeping(Observer):
         if time.monotonic() >= self._revisions_due:
             self._revisions_due = time.monotonic() + _ORPHAN_AGE_S
             self.sweep_revisions()
+
+    def _look_at_disk(self) -> None:
+        """Hold the bytes for deletions, and log once that the disk is too full for anything new, or no longer is."""
+        self._files.reserve.hold()
+        problem = self._files.reserve.problem()
+        if problem and not self._is_full:
+            LOG.error("%s", problem)
+        if self._is_full and not problem:
+            LOG.info("the disk has room again: jobs are taken")
+        self._is_full = bool(problem)
 
     def sweep_revisions(self) -> None:
         """Remove the revisions of job definitions that were only tried, and that no job needs any more."""

@@ -9,10 +9,11 @@ import contextlib
 import logging
 from collections.abc import Iterable
 
-from uws_server.errors import NotFound
+from uws_server.errors import DiskFull, NotFound
 from uws_server.execution.scheduler import Scheduler
 from uws_server.jobs.job import Job, utcnow
 from uws_server.jobs.phases import ENDED, Phase
+from uws_server.storage.failures import meaning_of
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.uses import UseStore
@@ -33,6 +34,7 @@ class JobLife:
         """End a job that does not run yet, or ask the supervisor of one that runs; return whether it has ended."""
         if job.phase in ENDED:
             return True
+        self._files.reserve.give_up()
         if self._store.move(job.id, [Phase.PENDING, Phase.HELD, Phase.QUEUED], Phase.ABORTED, ended=utcnow()):
             self._announce_end(job.id)
             return True
@@ -40,7 +42,20 @@ class JobLife:
         return False
 
     def forget(self, job_id: str) -> None:
-        """Remove an ended job and its files; its record stays as long as there is a job that came of it."""
+        """Remove an ended job and its files; its record stays as long as there is a job that came of it.
+
+        On a full disk the bytes that are held for this are given up; where they are not enough, the files go first.
+        """
+        self._files.reserve.give_up()
+        try:
+            self._forget(job_id)
+        except Exception as error:
+            if not isinstance(meaning_of(error), DiskFull):
+                raise
+            self._files.delete(job_id)
+            self._forget(job_id)
+
+    def _forget(self, job_id: str) -> None:
         doomed = [job_id]
         while doomed:
             job_id = doomed.pop()

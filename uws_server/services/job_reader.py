@@ -205,12 +205,12 @@ class JobReader:
         return self._archive
 
     def obstacle(self) -> str:
-        """Return the sentence that says why no jobs are accepted now: '' where the database answers."""
+        """Return the sentence that says why no jobs are accepted now: '' where they are."""
         try:
             self._store.known([new_id()])
         except Exception as error:  # noqa: BLE001 - whatever the database says: it does not answer
             return str(meaning_of(error) or "the database of the server failed: its log tells more")
-        return ""
+        return self._files.reserve.problem()
 
     def _give_keys(self, ids: Iterable[str]) -> None:
         """Give the caller the keys of some jobs."""

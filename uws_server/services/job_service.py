@@ -71,6 +71,7 @@ class JobService(JobReader):
 
     def _make(self, installed: Installed, request: Request, trial: bool) -> Job:
         """Accept the parameters of a request and return the new job, PENDING."""
+        self._files.reserve.require()
         definition, origin = installed.definition, request.origin
         accepted = self._needs.parameters.read(definition, request.values, request.uploads, origin)
         now = utcnow()
@@ -104,6 +105,7 @@ class JobService(JobReader):
         """Change some parameters of a job that is still PENDING, and return the job."""
         self._rights.require_change(self.caller, job)
         _must_be(job, "its parameters can be changed", Phase.PENDING)
+        self._files.reserve.require()
         definition = self.definitions.of(job).definition
         accepted = self._needs.parameters.read_changes(definition, values, uploads, job.parameters)
         changed = replace(job, parameters=accepted.values)

@@ -5,6 +5,7 @@
                           results/          what the script made
                           job.log           what it printed (stdout.log and stderr.log: each alone)
     <data>/incoming/                        uploads on their way
+    <data>/reserve                          bytes for deletions on a full disk
 
 A job has a folder from its first upload on, at the latest when it is started: three empty folders would take most of
 the time that it takes to make a job. A folder is complete before its job is in the database; a folder without a job was
@@ -14,6 +15,7 @@ left by a crash and is swept.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -27,6 +29,7 @@ from typing import Any
 
 from uws_server.errors import NotFound
 from uws_server.storage.plainfiles import opened
+from uws_server.storage.reserve import Reserve
 
 STEPS_FILE = "steps.json"
 """The steps of a job, in its folder: those of its inputs, then its own."""
@@ -52,12 +55,13 @@ _AT_ONCE = 500
 class JobFiles:
     """The job folders below the data folder."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, reserve: int = 0) -> None:
         data = data.absolute()  # scripts run in other folders
         self.jobs = data / "jobs"
         self.incoming = data / "incoming"
         for folder in (self.jobs, self.incoming):
             folder.mkdir(parents=True, exist_ok=True)
+        self.reserve = Reserve(data, reserve)
 
     def folder(self, job_id: str) -> Path:
         """Return the folder of a job, whether or not it exists. Raise NotFound for what is no id of a job."""
@@ -83,12 +87,19 @@ class JobFiles:
         doomed = self.incoming / f"deleted-{job_id}-{time.monotonic_ns()}"
         folder = self.folder(job_id)
         _open_up(folder)  # a folder that is read-only cannot be moved
-        with contextlib.suppress(FileNotFoundError):  # deleted already, or by another thread meanwhile
+        try:
             folder.rename(doomed)
-            _remove(doomed)
+        except FileNotFoundError:  # deleted already, or by another thread meanwhile
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            doomed = folder  # not even the new name fits on the disk
+        _remove(doomed)
 
     def spool(self) -> Path:
-        """Return a new empty file for an upload on its way."""
+        """Return a new empty file for an upload on its way. Raise DiskFull where nothing new is taken."""
+        self.reserve.require()
         handle, name = tempfile.mkstemp(dir=self.incoming, prefix="upload-")
         os.close(handle)
         return Path(name)
