@@ -21,8 +21,11 @@ class ProgressBar:
         self.live = self._stream.isatty()
 
     def show(self, number: int, total: int, text: str, elapsed_s: float | None = None) -> None:
-        """Show stage `number` of `total`, called `text`; on a terminal also the time that has passed."""
-        full = _BAR * number // total if total else 0
+        """Show stage `number` of `total`, called `text`; on a terminal also the time that has passed.
+
+        The stage has begun and has not ended, so half of it is counted: the bar of the last one is not full.
+        """
+        full = max(0, _BAR * (2 * number - 1) // (2 * total)) if total else 0
         count = f"{number}/{total}" if total else ""
         passed = f"{_clock(elapsed_s)} " if self.live and elapsed_s is not None else ""
         line = f"{self._indent}[{'#' * full}{'.' * (_BAR - full)}] {passed}{count:6}{text[:40]}"

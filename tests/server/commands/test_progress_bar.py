@@ -29,8 +29,10 @@ def test_a_bar_is_one_line_on_a_terminal() -> None:
     terminal = Terminal()
     progress_bar = ProgressBar(terminal, indent=0)
     progress_bar.show(1, 3, "reading the event list", 61.0)
+    progress_bar.show(3, 3, "writing", 70.0)
+    assert terminal.line == f"[{'#' * 25}{'.' * 5}] 1:10 3/3   writing"  # begun, not done: not full
     progress_bar.show(2, 3, "regions", 3600.0)
-    assert terminal.line == f"[{'#' * 20}{'.' * 10}] 1:00:00 2/3   regions"
+    assert terminal.line == f"[{'#' * 15}{'.' * 15}] 1:00:00 2/3   regions"
     assert "\n" not in terminal.getvalue()
     progress_bar.done()
     assert terminal.line == ""
@@ -43,7 +45,7 @@ def test_elsewhere_each_stage_is_a_line_once() -> None:
         progress_bar.show(1, 2, "regions", 5.0)
     progress_bar.count("3 files")
     progress_bar.done()
-    assert file.getvalue() == f"  [{'#' * 15}{'.' * 15}] 1/2   regions\n"
+    assert file.getvalue() == f"  [{'#' * 7}{'.' * 23}] 1/2   regions\n"
 
 
 def test_a_count_is_drawn_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
