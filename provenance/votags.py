@@ -143,6 +143,8 @@ def check(path: str | Path) -> tuple[str, ...]:
             layout = hdus.scan(stream, limit)
             found = [] if layout.is_sound else [str(layout.fault)]
             tagged = _tagged(layout)
+            if not layout.readable:
+                return (f"no FITS file: {layout.fault}",)
             if not tagged:
                 return (*found, f"there is no extension {EXTNAME}")
             if len(tagged) > 1:

@@ -118,8 +118,7 @@ def test_each_file_is_told_of(run: Run, product: Path, tmp_path: Path) -> None:
         "product.fits: obs_collection is absent; ObsCore requires it",
         "product.fits: obs_id is absent; ObsCore requires it",
         "product.fits: obs_publisher_did is absent; ObsCore requires it",
-        "text.fits: at byte 0 no header begins (SIMPLE is expected, b'no FITS ' came)",
-        "text.fits: there is no extension VO-TAGS",
+        "text.fits: no FITS file: at byte 0 no header begins (SIMPLE is expected, b'no FITS ' came)",
         "bare.fits: there is no extension VO-TAGS",
     ]
     assert err == "uws-server: absent.fits: No such file or directory\n"
