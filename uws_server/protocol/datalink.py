@@ -258,6 +258,8 @@ class _Finder:
             yield Link(identifier, f"{page}/thumbnail/{result.name}.svg", semantics="#preview",
                        description="Small plot", content_type="image/svg+xml")  # fmt: skip
         elif kind in _DRAWN:
+            yield Link(identifier, f"{page}/preview/{result.name}.svg", semantics="#preview-plot",
+                       description="The sky with its coordinates", content_type="image/svg+xml")  # fmt: skip
             yield Link(identifier, f"{page}/preview/{result.name}.png", semantics="#preview",
                        description="Picture of the sky", content_type="image/png")  # fmt: skip
 

@@ -87,8 +87,14 @@ def test_the_kind_of_preview_follows_the_product(made: Chained) -> None:
     (image,) = [row for row in spectrum if row["semantics"] == "#preview"]
     assert image["content_type"].startswith("image/")
     assert requests.get(image["access_url"], timeout=300).content.startswith(b"<svg")
-    pictures = [row["access_url"] for row in events if row["semantics"].startswith("#preview")]
-    assert [url.rpartition("/")[2] for url in pictures] == ["events.png"]
+    pictures = {row["semantics"]: row for row in events if row["semantics"].startswith("#preview")}
+    places = {semantics: row["access_url"].rpartition("/")[2] for semantics, row in pictures.items()}
+    assert places == {"#preview-plot": "events.svg", "#preview": "events.png"}
+    for row in pictures.values():
+        answer = requests.get(row["access_url"], timeout=300)
+        assert answer.headers["Content-Type"].partition(";")[0] == row["content_type"]
+    drawn = requests.get(pictures["#preview-plot"]["access_url"], timeout=300).text
+    assert "No preview" not in drawn and "<image" in drawn
 
 
 def test_what_came_of_a_product_is_a_derivation(made: Chained) -> None:
