@@ -203,8 +203,34 @@ def test_the_plot_as_data_and_as_picture_has_the_groups_of_the_file(spectrum: Pa
     picture = ElementTree.fromstring(fetch(spectrum, "preview/source_spectrum.svg").content)
     circles = picture.findall(".//{http://www.w3.org/2000/svg}circle")
     assert len(circles) == np.count_nonzero(good & lit) + 1  # and one in the key
-    (image,) = spectrum.all("//figure//img")
+    (image,) = spectrum.all("//figure[@data-plot]//img")
     assert "Counts / s / keV against Energy (keV)" in image.get("alt")
+
+
+def test_the_sky_of_an_event_list_is_shown_large(spectrum: Page) -> None:
+    (figure,) = spectrum.all("//figure[contains(@class, 'events')]")
+    assert figure.xpath(".//h2")[0].text_content() == "events.fits"
+    (picture,) = figure.xpath(".//img")
+    assert picture.get("src").endswith("/preview/events.svg")
+    assert picture.get("alt").startswith("Where its events lie: ")
+    assert "<image" in requests.get(spectrum.url.partition("/jobs/")[0] + picture.get("src"), timeout=300).text
+
+
+def test_a_light_curve_is_shown_large_and_told_in_words(tmp_path: Path) -> None:
+    script = (
+        "import numpy\nfrom astropy.table import Table\n"
+        "def main(job):\n"
+        "    table = Table({'TIME': numpy.arange(5.0) * 10, 'RATE': [1.0, 2.0, 3.0, 4.0, 5.0]})\n"
+        "    table.meta.update(EXTNAME='RATE', HDUCLASS='OGIP', HDUCLAS1='LIGHTCURVE', TIMEDEL=10.0)\n"
+        "    table.write(job.output('curve.fits', 'a curve'))\n"
+    )
+    define(tmp_path / "definitions", "curve", script, "python",
+           entry={"type": "python", "script": "run.py", "function": "main"})  # fmt: skip
+    with running_server(tmp_path / "data", definitions=tmp_path / "definitions") as served:
+        page = wait_for_end(create(served, "curve"))
+        (picture,) = page.all("//figure[contains(@class, 'lightcurve')]//img")
+        assert "in 5 bins over 50 s" in picture.get("alt") and "1 to 5, mean 3" in picture.get("alt")
+        assert requests.get(served.url + picture.get("src"), timeout=300).text.startswith("<svg")
 
 
 def test_previews_have_types_and_tags(spectrum: Page) -> None:

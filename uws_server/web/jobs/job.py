@@ -31,6 +31,7 @@ from uws_server.web.shared.render import Renderer
 
 _JOB_ID = re.compile(r"(?<=/)[0-9a-f]{32}(?=/results/)")
 """The id of the job before in the address of a file that it is to leave."""
+_MOST_FIGURES = 6
 _RUNNABLE = frozenset({Phase.PENDING, Phase.HELD})
 _MTYPES = {
     "spectrum": "table.load.fits",
@@ -135,6 +136,7 @@ class JobPage(Page):
             results=results,
             shown=shown,
             plots=[row for row in results if row.preview.kind == "spectrum" and row.file not in backgrounds],
+            figures=_figures(results),
             parameters=self.parameters(job, definition),
             whole_log=self.whole_log(job),
             uws=f"{self.services.base_url}/rest/{job.definition}/{self.job_service.address(job.id)}",
@@ -269,6 +271,11 @@ def _number(name: str) -> int:
     if not re.fullmatch(r"[0-9]{1,12}", text):
         raise BadRequest(f"{name}: {text[:40]!r} came; a whole number from 0 on is allowed")
     return int(text)
+
+
+def _figures(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """Return the first light curves and pictures of the sky, which the page shows large."""
+    return [row for row in rows if row.large and row.preview.kind in ("lightcurve", "events", "image")][:_MOST_FIGURES]
 
 
 def _backgrounds(rows: Sequence[ResultRow]) -> set[str]:
