@@ -180,6 +180,16 @@ def test_a_step_that_cannot_be_taken_changes_nothing(house: House, do: str) -> N
     assert (page.status, page.field("parameters[0].name").get("value")) == (200, "only")
 
 
+def test_the_editor_of_a_definition_without_a_draft_offers_to_begin_one(house: House) -> None:
+    page = house.visit("ann", "/definitions/dummy/edit")
+    assert (page.status, page.text("//h1")) == (404, "There is no draft of Test job")
+    begun = page.send("/definitions/dummy/draft")
+    assert (begun.status, begun.url) == (200, f"{house.served.url}/definitions/dummy/edit?said=begun")
+    assert "begins with what is live" in begun.text()
+    assert house.visit("ann", "/definitions/nothing/edit").status == 404
+    press(begun, "discard")
+
+
 def test_the_preview_is_the_form_that_users_get(house: House) -> None:
     spectrum = house.visit("ann", "/definitions/spectrum").send("/draft")
     form = house.visit("ann", "/new/spectrum")

@@ -61,9 +61,16 @@ class Editor(DraftPage):
         return self._show(EditorState(sheet.blank()))
 
     def page(self, name: str) -> HTTPResponse:
-        """GET the editor of a draft."""
+        """GET the editor of a draft; of a live definition without one, the offer to begin it."""
         self.require_author()
-        state = of_draft(self.drafts.get(name))
+        try:
+            draft = self.drafts.get(name)
+        except NotFound:
+            live = self.job_service.definitions.by_name().get(name)
+            if live is None:
+                raise
+            return self.render.page("no_draft.html", 404, definition=live.definition)
+        state = of_draft(draft)
         state.message = CONFIRMATIONS.get(dict(forms.query(request.environ)).get("said", ""), "")
         state.problems = self._problems(state)
         state.checked = True
