@@ -66,7 +66,7 @@ def test_the_list_has_the_columns_and_the_newest_job_first(served: Served) -> No
     newer = wait_for_end(create(served, RUNID="newer", fail="true"))
     page = visit(served.url)
     assert [cell.text_content() for cell in page.all("//table//th")] == [
-        "Type", "Run id", "Start time", "Destruction time", "Phase", "Elapsed", "Details", "Control",
+        "Type (definition)", "Run id", "Start time", "Destruction time", "Phase", "Elapsed", "Details", "Control",
     ]  # fmt: skip
     rows = page.all("//tbody/tr")
     ids = [row.get("data-id") for row in rows]
