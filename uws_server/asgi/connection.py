@@ -267,6 +267,7 @@ class Connection(HttpToolsProtocol):
         for cycle in (self._running, self.cycle, *(cycle for cycle, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
+                cycle.waiting_for_100_continue = False  # after a refusal nothing more can be written
                 cycle.message_event.set()
         self.pipeline.clear()
 

@@ -204,6 +204,7 @@ def test_there_is_one_host(place: Place, version: str, hosts: list[str], expecte
         b"GET / HTTP/1.1\r\n\r\nNONSENSE\r\n\r\n",
         b"\0" * 1000,
         lines("GET / HTTP/1.1", HEAD, "Upgrade: x", "Connection: upgrade, close"),
+        lines("POST / HTTP/1.1", HEAD, "Expect: 100-continue", "Transfer-Encoding: chunked") + b"no size\r\n",
     ],
 )
 def test_wrong_requests_are_refused_and_fill_no_log(
