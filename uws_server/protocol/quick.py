@@ -1,6 +1,6 @@
-"""GET of a job and of its single values in the event loop: the resources, over a store that waits for nothing.
+"""GET of a job, its single values and the newest jobs in the event loop: the resources, over a store at hand.
 
-The answers are those of `uws`, made by the same code for the same caller. What cannot be had at once has no answer
+The answers are those of `uws`, made by the same code for the same caller. What has to be waited for has no answer
 here. Imports the resources and the ASGI side.
 """
 
@@ -25,7 +25,7 @@ from uws_server.protocol.uws import ATOMS, UWS
 from uws_server.services import job_keys
 from uws_server.services.context import Services
 
-_PATH = re.compile(rf"/rest/([^/\n]+)/({job_keys.ADDRESS})(?:/(\w+))?")
+_PATH = re.compile(rf"/rest/([^/\n]+)(?:/({job_keys.ADDRESS})(?:/(\w+))?)?")
 _SESSION = f"{SESSION_COOKIE}=".encode()
 _MOST_KEPT = 1000
 
@@ -42,6 +42,8 @@ class QuickUWS(UWS):
         asked = _PATH.fullmatch(scope["path"])
         if asked is None or scope["method"] not in ("GET", "HEAD") or asked[3] not in (None, *ATOMS):
             return None
+        if asked[2] is None and not self.may_list(scope["query_string"]):
+            return None
         headers = scope["headers"]
         # who is signed in is found out in a thread
         if any(name == b"authorization" or (name == b"cookie" and _SESSION in value) for name, value in headers):
@@ -55,9 +57,16 @@ class QuickUWS(UWS):
         except ServerError:
             return None
         try:
+            if asked[2] is None:
+                listed = self.list(asked[1])
+                return listed if isinstance(listed.body, bytes | str) else None
             return self.atom(asked[1], asked[2], asked[3]) if asked[3] else self.job(asked[1], asked[2])
         except NotAtHand:
             return None
+
+    def may_list(self, query: bytes) -> bool:
+        """Check whether a list may be a short one, and the definitions need not be read again for it."""
+        return b"LAST=" in query.upper() and self.services.library.is_fresh()
 
     def progress(self, job: Job) -> Progress | None:
         """Return how far a running job is, from no more than the end of its log."""

@@ -29,6 +29,8 @@ _NOTHING = (
     "nothing came: a POST to a job brings parameters, PHASE, RUNID, EXECUTIONDURATION, DESTRUCTION or ACTION=DELETE; "
     "a job is looked at with GET (curl -X POST -L repeats the POST where it is sent on; leave -X POST out)"
 )
+SHORT = 100
+"""Jobs of a list that is made at once; a longer one is made while it is sent."""
 _SYNC_WAIT_S = 300
 """Seconds for which the end of a job is waited for in one request; the answer then leads to the same address again."""
 
@@ -85,7 +87,8 @@ class UWS(JobResource):
             phase = {"phase": wanted.phases[0]} if len(wanted.phases) == 1 else {}
             return self.page(f"/?{urlencode({'definition': name, **phase})}")
         document = uws_xml.list_document(jobs, self.services.base_url, self.style)
-        return HTTPResponse(document, 200, description())
+        is_short = wanted.last is not None and wanted.last <= SHORT
+        return HTTPResponse(b"".join(document) if is_short else document, 200, description())
 
     def create(self, name: str) -> HTTPResponse:
         """POST parameters: a new job, run at once if PHASE=RUN came."""

@@ -34,6 +34,8 @@ _EVERY_S = 1.0
 """How often the folder and the database are looked at."""
 _QUIET_S = 0.3
 """How long a folder must be left alone before its change is read: an editor writes one file after the other."""
+_MOMENT_S = 0.02
+"""How long before the next look nothing is promised any more."""
 _SIGNS = re.compile(r"job\.json|run\.(py|sh)", re.IGNORECASE)
 """Files by which a folder looks like that of a definition."""
 _MOST_REMEMBERED = 500
@@ -163,6 +165,10 @@ class Library:
             self._due = time.monotonic() + self._outage.failed(error)
         finally:
             self._turn.release()
+
+    def is_fresh(self) -> bool:
+        """Check whether who asks for a definition now, or a moment later, has nothing read first."""
+        return time.monotonic() + _MOMENT_S < self._due
 
     def look_now(self) -> None:
         """Read now what changed, such as what this server has just made live."""

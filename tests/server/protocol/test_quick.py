@@ -40,6 +40,14 @@ class Both:
         """The answer of the event loop."""
         return self.at_once(scope_of(self.services, path, method, headers))
 
+    def fast_list(self, path: str, method: str = "GET", **headers: str) -> Answer:
+        """The answer of the event loop once the definitions have been read, which another request does."""
+        answer: Answer | None = None
+        while answer is None:
+            self.services.library.look()
+            answer = self.fast(path, method, **headers)
+        return answer
+
     def slow(self, path: str, method: str = "GET", **headers: str) -> Answer:
         """The answer of the application."""
         sent: list[Any] = []
@@ -147,6 +155,44 @@ def test_both_ways_lead_to_the_same_refusal(both: Both, accept: str) -> None:
         fast = both.fast(path, accept=accept)
         assert fast == both.slow(path, accept=accept)
         assert fast is not None and fast.status == status
+
+
+LISTS = [
+    "LAST=1",
+    "last=3&PHASE=PENDING",
+    "LAST=100&PHASE=ERROR&PHASE=COMPLETED",
+    "LAST=2&AFTER=2020-01-01",
+    "LAST=9&LAST=0",
+    "LAST=2&PHASE=SLEEPING",
+    f"LAST=9&share={'5' * 32}",
+    "LAST=5&RESPONSEFORMAT=votable",
+]
+
+
+@pytest.mark.parametrize("accept", ACCEPTS)
+@pytest.mark.parametrize("query", LISTS)
+@pytest.mark.parametrize("name", ["dummy", "spectrum", "nothing"])
+def test_both_ways_lead_to_the_same_newest_jobs(both: Both, accept: str, query: str, name: str) -> None:
+    path = f"/rest/{name}?{query}"
+    for method in ("GET", "HEAD"):
+        slow = both.slow(path, method, accept=accept)
+        fast = both.fast_list(path, method, accept=accept)
+        assert fast == Answer(slow.status, slow.headers, slow.body if method == "GET" else fast.body)
+    if (name, accept, query) == ("dummy", "*/*", "LAST=1"):
+        assert slow.status == 200 and fast.body.count(b"<uws:jobref ") == 1
+
+
+def test_lists_that_may_be_long_are_left_to_a_thread(both: Both) -> None:
+    for query in ("", "?PHASE=PENDING", "?LAST=101", "?LAST=99999"):
+        both.fast_list("/rest/dummy?LAST=100")
+        assert both.fast(f"/rest/dummy{query}") is None
+
+
+def test_definitions_are_never_read_in_the_event_loop(both: Both) -> None:
+    both.fast_list("/rest/dummy?LAST=1")
+    until(lambda: not both.services.library.is_fresh(), what="the definitions may have changed")
+    assert both.fast("/rest/dummy?LAST=1") is None
+    assert both.slow("/rest/dummy?LAST=1").status == 200
 
 
 def test_what_needs_a_thread_is_left_to_the_application(both: Both) -> None:
