@@ -20,9 +20,11 @@ from uws_server.jobs.job import EPOCH, Filter, Job, JobError, JobReference, JobS
 from uws_server.jobs.phases import ENDED, Phase, may
 from uws_server.storage import changes, lists, migrate, uses
 from uws_server.storage.database import Look, Reader, engine_for, reading
+from uws_server.storage.grouped import GroupedInsert
 from uws_server.storage.lists import ListReader
 from uws_server.storage.results import ResultReader
 from uws_server.storage.tables import (
+    ADDED,
     BUSY,
     LISTED,
     REFERENCE,
@@ -94,6 +96,7 @@ class JobStore:
             self.engine.dispose()
             raise
         self._reading = reading(self.engine)
+        self._added = GroupedInsert(self.engine, jobs, ADDED)
         self._read_by(Reader(self.engine))
 
     def _read_by(self, reader: Reader) -> None:
@@ -112,8 +115,7 @@ class JobStore:
 
     def add(self, job: Job) -> None:
         """Store a new job, which must be PENDING."""
-        with self.engine.begin() as connection:
-            connection.execute(jobs.insert(), job_row(job))
+        self._added.add(job_row(job))
 
     def get(self, job_id: str) -> Job:
         """Return the job with that id. Raise NotFound if there is none."""

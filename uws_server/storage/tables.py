@@ -24,11 +24,16 @@ class UTCTime(sa.types.TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
         """Return the microseconds of an aware datetime."""
-        return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
+        return None if value is None else microseconds_of(value)
 
     def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
         """Return the aware datetime of microseconds."""
         return None if value is None else moment_of(value)
+
+
+def microseconds_of(moment: datetime) -> int:
+    """Return the whole microseconds from the beginning of 1970 to an aware time."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 metadata = sa.MetaData()
@@ -267,6 +272,27 @@ SUMMARY = [
 
 REFERENCE = [*SUMMARY[:4], jobs.c.owner, jobs.c.run_id]
 """The columns of a JobReference, likewise."""
+
+ADDED = (
+    "id",
+    "definition",
+    "version",
+    "phase",
+    "owner",
+    "run_id",
+    "created",
+    "execution_duration",
+    "destruction",
+    "quote",
+    "parameters",
+    "share",
+    "size",
+    "revision",
+    "trial",
+    "parent",
+    "after",
+)
+"""The columns of a new job; the others have a default."""
 
 _PHASES = {phase.value: phase for phase in Phase}
 _JOB_COLUMNS = tuple(jobs.c.keys())

@@ -89,7 +89,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
             "pending": create(served.url, text="a & b", RUNID="<run>"),
             "completed": create(served.url, PHASE="RUN"),
             "failed": create(served.url, fail="true", PHASE="RUN"),
-            "running": create(served.url, seconds="600", PHASE="RUN"),
+            "running": create(served.url, seconds="600", EXECUTIONDURATION="0", PHASE="RUN"),
             "owned": requests.post(f"{served.url}/rest/dummy", auth=ann, allow_redirects=False, timeout=300).headers[
                 "Location"
             ],
