@@ -13,6 +13,7 @@ from pathlib import Path
 from uws_server.errors import NotFound
 from uws_server.execution import local, obscore, products, sandbox
 from uws_server.execution.progress import error_sentence
+from uws_server.execution.watchdog import GivenUp
 from uws_server.jobs.job import Job, JobError, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage import obscore_rows
@@ -36,8 +37,11 @@ class Registrar:
     library: Library
     base_url: str
 
-    def register(self, job_id: str) -> None:
-        """Store the results of a job and set its last phase. Does nothing for a job that was deleted while it ran."""
+    def register(self, job_id: str, given_up: GivenUp | None = None) -> None:
+        """Store the results of a job and set its last phase. Does nothing for a job that was deleted while it ran.
+
+        `given_up` is how it ends if the server ended its supervisor.
+        """
         try:
             job = self.store.get(job_id)
         except NotFound:
@@ -52,7 +56,7 @@ class Registrar:
         ended = datetime.fromtimestamp(status.end, UTC) if status else utcnow()
         url = f"{self.base_url}/rest/{job.definition}/{job.id}/results"
         found = products.collect(job, definition, folder, url, ended)
-        phase, error = _verdict(job, status, found, folder)
+        phase, error = _verdict(job, status, given_up, found, folder)
         if self.store.end(job_id, phase, ended, error, found.results, size_of(folder), found.used):
             obscore_rows.keep(self.store.engine, obscore.rows_of(folder, found.results))
             LOG.info("job %s %s: %s %s", job.definition, job_id, phase, error.message if error else "")
@@ -61,9 +65,11 @@ class Registrar:
 
 
 def _verdict(
-    job: Job, status: local.Status | None, found: products.Products, folder: Path
+    job: Job, status: local.Status | None, given_up: GivenUp | None, found: products.Products, folder: Path
 ) -> tuple[Phase, JobError | None]:
     """The last phase of a job, with its error; None for COMPLETED, or if a user aborted it."""
+    if status is None and given_up is not None:
+        return given_up.phase, given_up.error
     if status is None:
         return Phase.ERROR, JobError("the supervisor of the job was killed; run the job again", fatal=False)
     if status.reason == "abort":

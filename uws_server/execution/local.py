@@ -41,9 +41,20 @@ class Handle:
         self._process = process
 
     def abort(self) -> None:
-        """Ask the supervisor to end all processes of its job."""
+        """Ask the supervisor to end all processes of its job, also if its script has stopped it."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.fd, signal.SIGTERM)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Continue the supervisor itself, which something has stopped."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.fd, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End the supervisor at once; it leaves no status."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.fd, signal.SIGKILL)
 
     def suspend(self) -> None:
         """Ask the supervisor to stop all processes of its job until `resume`."""
@@ -105,7 +116,10 @@ def _term_blocked() -> Iterator[None]:
 
 
 def find(folder: Path) -> Handle | None:
-    """Return the running supervisor of a folder, such as one that an earlier server started; None if there is none."""
+    """Return the running supervisor of a folder, such as one that an earlier server started; None if there is none.
+
+    The claim is a file that a script can write: a process that is no supervisor of that folder is never taken for it.
+    """
     claim = read_json(folder / "shepherd.json")
     try:
         pid, start_time, boot = int(claim["pid"]), claim["start"], claim["boot"]
@@ -118,10 +132,16 @@ def find(folder: Path) -> Handle | None:
         raise  # such as no descriptor left: the supervisor may be running
     with contextlib.suppress(OSError):
         # compared after the descriptor was opened: from then on the pid cannot pass to another process unseen
-        if boot == processes.boot_id() and processes.start_time(pid) == start_time:
+        if boot == processes.boot_id() and processes.start_time(pid) == start_time and _is_supervisor(pid, folder):
             return handle
     handle.close()
     return None
+
+
+def _is_supervisor(pid: int, folder: Path) -> bool:
+    """Whether the command line of a process is that of the supervisor of a folder, whichever version started it."""
+    words = processes.arguments(pid)
+    return words[1:4] == ["-I", "-S", "-c"] and "supervisor.main()" in words[4] and Path(words[-1]).name == folder.name
 
 
 def end_orphans(job_id: str) -> int:

@@ -24,6 +24,20 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
+def is_stopped(pid: int) -> bool:
+    """Return whether a process was stopped, by a signal or a debugger, and does not run until it is continued."""
+    try:
+        return _stat(pid)[0] in "Tt"
+    except (OSError, IndexError):
+        return False
+
+
+def arguments(pid: int) -> list[str]:
+    """Return the command line of a process; empty for a zombie. Raise OSError where there is no such process."""
+    content = Path(f"/proc/{pid}/cmdline").read_bytes()
+    return [os.fsdecode(part) for part in content.split(b"\0")[:-1]]
+
+
 class Process(NamedTuple):
     """A process as /proc has it; `state` is R, S, D, T (stopped), Z (zombie), ..."""
 

@@ -34,6 +34,11 @@ class Running:
     def __getitem__(self, job_id: str) -> local.Handle:
         return self._handles[job_id]
 
+    def handles(self) -> dict[str, local.Handle]:
+        """Return the supervisors by the id of their job, as they are now."""
+        with self._lock:
+            return dict(self._handles)
+
     def add(self, job_id: str, handle: local.Handle) -> None:
         """Watch the supervisor of a job."""
         with self._lock:

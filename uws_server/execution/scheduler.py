@@ -25,6 +25,7 @@ from uws_server.execution.observers import Observers
 from uws_server.execution.peers import BEAT_S, Peers
 from uws_server.execution.progress import ProgressReader
 from uws_server.execution.running import Running
+from uws_server.execution.watchdog import OVERDUE_S, Watchdog
 from uws_server.jobs.job import Job, JobError, utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.storage import changes
@@ -40,8 +41,6 @@ _CLAIM_WAIT_S = 3.0
 """Seconds that a restarted server waits for the supervisors of jobs that were being started when it was killed."""
 _TIDY_S = 60.0
 """Seconds between two removals of expired jobs."""
-_OVERDUE_S = 60.0
-"""Seconds after its limit when a job whose supervisor cannot be seen is given up."""
 
 
 class Scheduler:
@@ -54,6 +53,7 @@ class Scheduler:
         self._config, self._base_url = config, base_url
         self._registrar = Registrar(store, files, library, base_url)
         self._running = Running(store, files)
+        self._watchdog = Watchdog(store, self._running)
         self._peers = Peers(ServerStore(store.engine), store.server)
         self._watching = changes.watch(store.engine, store.server, self._heard, self._missed)
         self._changed = threading.Condition()
@@ -261,8 +261,10 @@ class Scheduler:
                 self._require_started(run)
             elif run.phase is Phase.SUSPENDED:
                 self._running.obey(run.job_id)
-        for job_id in self._store.to_abort():
+        to_abort = self._store.to_abort()
+        for job_id in to_abort:
             self._running.abort(job_id)
+        self._watchdog.look(to_abort)
         self.release()
 
     def _require_started(self, run: Run) -> None:
@@ -319,17 +321,18 @@ class Scheduler:
     def _is_overdue(self, job_id: str) -> bool:
         """Whether a job must have ended, wherever it runs."""
         limit = self._store.get(job_id).execution_duration
-        return bool(limit) and self._store.seconds_run(job_id, utcnow()) > limit + _OVERDUE_S
+        return bool(limit) and self._store.seconds_run(job_id, utcnow()) > limit + OVERDUE_S
 
     def _finish(self, job_id: str) -> None:
         """Register the files that a job left and set its last phase, as soon as disk and database let that be done."""
         try:
-            self._registrar.register(job_id)
+            self._registrar.register(job_id, self._watchdog.given_up(job_id))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
             self._pause(Outage(LOG, f"the end of job {job_id}").failed(error))
             self._persist(lambda: self._register_or_fail(job_id))
         finally:
             self._running.remove(job_id)
+            self._watchdog.forget(job_id)
             self.progress.forget(job_id)
             self.announce(job_id)
             self.wake()
@@ -337,7 +340,7 @@ class Scheduler:
 
     def _register_or_fail(self, job_id: str) -> None:
         try:
-            self._registrar.register(job_id)
+            self._registrar.register(job_id, self._watchdog.given_up(job_id))
         except Exception as error:
             if meaning_of(error):
                 raise  # it passes, and what the script made is still there

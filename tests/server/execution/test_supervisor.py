@@ -479,6 +479,23 @@ def test_claim_that_names_no_living_supervisor(prepare: Prepare, change: dict[st
     assert local.find(kept.folder) is None
 
 
+def test_a_forged_claim_makes_no_supervisor_of_another_process(prepare: Prepare) -> None:
+    """The server itself, the first of all processes, any other, the supervisor of another job."""
+    other = prepare("sleep 600")
+    handle = local.start(other.folder)
+    until(lambda: local.claimed(other.folder) and other.living(), 60)
+    kept = prepare("exit 0")
+    sleeps = subprocess.Popen(["sleep", "600"])
+    for pid in (os.getpid(), os.getppid(), 1, sleeps.pid, handle.pid):
+        claim = {"pid": pid, "start": processes.start_time(pid), "boot": processes.boot_id()}
+        (kept.folder / "shepherd.json").write_text(json.dumps(claim), encoding="utf-8")
+        assert local.find(kept.folder) is None, pid
+    sleeps.kill()
+    sleeps.wait()
+    handle.abort()
+    handle.close()
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"pid": 1}', '"text"', "\udcff"])
 def test_spoiled_claim_and_status_are_no_supervisor_and_no_status(prepare: Prepare, content: str) -> None:
     kept = prepare("exit 0")

@@ -1,0 +1,104 @@
+"""The last resort for supervisors that do not do their work, which would hold a place for ever. Imports its neighbours.
+
+A script that is not shut in can stop its supervisor, or put another process in its place.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from uws_server.execution import local, processes
+from uws_server.execution.running import Running
+from uws_server.jobs.job import JobError, utcnow
+from uws_server.jobs.phases import Phase
+from uws_server.storage.jobstore import JobStore
+
+LOG = logging.getLogger(__name__)
+
+STOPPED_S = 10.0
+"""Seconds after which a supervisor that is stopped again and again is ended."""
+OVERDUE_S = 60.0
+"""Seconds after the limit of its job, or after the request to end it, when a supervisor is ended."""
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """The last phase of a job whose supervisor was ended by the server, and why."""
+
+    phase: Phase
+    error: JobError
+
+
+@dataclass
+class _Watched:
+    """What is known of a supervisor, in seconds of the clock of the watchdog."""
+
+    since: float
+    limit: int
+    stopped: float | None = None
+    asked: float | None = None
+
+
+class Watchdog:
+    """Watches the supervisors of a server, and ends those that are overdue."""
+
+    def __init__(self, store: JobStore, running: Running, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._running, self._clock = store, running, clock
+        self._watched: dict[str, _Watched] = {}
+        self._given_up: dict[str, GivenUp] = {}
+
+    def look(self, to_abort: Collection[str]) -> None:
+        """Look at every supervisor; `to_abort` are the jobs that were asked to end."""
+        handles = self._running.handles()
+        for job_id in self._watched.keys() - handles.keys():
+            del self._watched[job_id]
+        for job_id, handle in handles.items():
+            if job_id not in self._given_up:
+                self._look_at(job_id, handle, job_id in to_abort)
+
+    def given_up(self, job_id: str) -> GivenUp | None:
+        """Return how a job ends whose supervisor was ended by the server; None for any other."""
+        return self._given_up.get(job_id)
+
+    def forget(self, job_id: str) -> None:
+        """Forget a job that has ended."""
+        self._given_up.pop(job_id, None)
+
+    def _look_at(self, job_id: str, handle: local.Handle, to_abort: bool) -> None:
+        now = self._clock()
+        watched = self._watched.get(job_id)
+        if watched is None:
+            watched = self._watched[job_id] = _Watched(now, self._store.get(job_id).execution_duration)
+        if not processes.is_stopped(handle.pid):
+            watched.stopped = None
+        elif watched.stopped is None:
+            watched.stopped = now
+            LOG.warning("job %s: its supervisor %d was stopped; it is continued", job_id, handle.pid)
+        if to_abort and watched.asked is None:
+            watched.asked = now
+        if given_up := self._verdict(job_id, watched, now):
+            LOG.error("job %s: %s", job_id, given_up.error.message)
+            self._given_up[job_id] = given_up
+            handle.kill()
+        elif watched.stopped is not None:
+            handle.go_on()
+
+    def _verdict(self, job_id: str, watched: _Watched, now: float) -> GivenUp | None:
+        """How a job ends whose supervisor is overdue; None for one that is not."""
+        ended = "it was ended with all of its job"
+        if watched.asked is not None and now - watched.asked > OVERDUE_S:
+            why = f"the supervisor of the job did not carry out the request to end it; {ended}"
+            return GivenUp(Phase.ABORTED, JobError(why))
+        if watched.stopped is not None and now - watched.stopped > STOPPED_S:
+            why = f"the supervisor of the job was stopped again and again, as by its script; {ended}"
+            return GivenUp(Phase.ERROR, JobError(why))
+        most = watched.limit + OVERDUE_S
+        # by both clocks: neither one that was set anew nor a machine that slept ends a job
+        if watched.limit and now - watched.since > most and self._store.seconds_run(job_id, utcnow()) > most:
+            limit = f"executionDuration: the job has a limit of {watched.limit} s"
+            why = f"{limit}, at which its supervisor did not end it; {ended}"
+            return GivenUp(Phase.ERROR, JobError(why))
+        return None
