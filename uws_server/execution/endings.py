@@ -53,6 +53,7 @@ class Registrar:
             left = local.end_orphans(job_id)
             errors = local.error_output(folder)
             LOG.error("job %s: its supervisor left no status (%d processes): %s", job_id, left, errors)
+        folder.mkdir(parents=True, exist_ok=True)  # a script may have removed it, with its supervisor
         ended = datetime.fromtimestamp(status.end, UTC) if status else utcnow()
         url = f"{self.base_url}/rest/{job.definition}/{job.id}/results"
         found = products.collect(job, definition, folder, url, ended)
@@ -77,6 +78,8 @@ def _verdict(
     if status.reason == "timeout":
         limit = job.execution_duration
         return Phase.ABORTED, JobError(f"executionDuration: the job ran for its limit of {limit} s and was ended")
+    if status.reason == "gone":
+        return Phase.ERROR, JobError("the script removed the folder of its job: nothing that it made is left")
     if status.code != 0:
         return Phase.ERROR, JobError(_reason(folder, status.code))
     if found.missing:

@@ -22,7 +22,10 @@ from uws_server.storage.files import read_json
 
 @dataclass(frozen=True)
 class Status:
-    """The end of a script: `reason` is 'exit', 'abort', 'timeout' or 'disk'; `code` is negative for a signal."""
+    """The end of a script: `code` is negative for a signal, `reason` is 'exit', 'abort', 'timeout', 'disk' or 'gone'.
+
+    'gone' says that it removed the folder of its job.
+    """
 
     reason: str
     code: int

@@ -6,6 +6,7 @@ kept as it is, and the log says why.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def collect(job: Job, definition: Definition, folder: Path, results_url: str, en
     notes += [f"{name} carries no VO-TAGS: {reason}" for name, reason in untagged.items() if reason]
     _log(folder, notes)
     described = [FoundResult(name, path, gather.described(spec, noted.get(path.name))) for name, path, spec in found]
-    if (log := folder / LOG_RESULT.file).exists():
+    if (log := folder / LOG_RESULT.file).is_file():
         described.append(FoundResult(LOG_RESULT.name, log, LOG_RESULT))
     return Products(
         tuple(results.describe(each, folder, _sha256(each.path, hashed)) for each in described),
@@ -90,5 +91,6 @@ def _sha256(path: Path, hashed: Mapping[Path, Growing]) -> str:
 def _log(folder: Path, notes: Sequence[str]) -> None:
     """Append notes to the log of a job."""
     if notes:
-        with (folder / LOG_RESULT.file).open("a", encoding="utf-8") as stream:
+        # the script may have put a folder in its place; the server logs the notes, too
+        with contextlib.suppress(OSError), (folder / LOG_RESULT.file).open("a", encoding="utf-8") as stream:
             stream.writelines(f"[WARNING] {note}\n" for note in notes)

@@ -24,6 +24,8 @@ LOG_RESULT = ResultSpec(LOG, "job.log", "text/plain", "What the script printed."
 
 _FITS = "application/fits"
 _MOST_FILES = 10_000
+_DEEPEST = 50
+"""How many folders deep a result may lie: the search recurses."""
 
 
 class FoundResult(NamedTuple):
@@ -63,7 +65,9 @@ def _regular_files(folder: Path) -> tuple[list[Path], list[str]]:
     files: list[Path] = []
     notes: list[str] = []
     for path in _paths_below(folder):
-        if reason := _why_no_result(path):
+        if len(path.relative_to(folder).parts) > _DEEPEST:
+            notes.append(f"what lies more than {_DEEPEST} folders deep is no result")
+        elif reason := _why_no_result(path):
             notes.append(f"{path.name!a} {reason} and is no result")
         elif len(files) == _MOST_FILES:
             notes.append(f"more than {_MOST_FILES} files: the rest are no results")
@@ -74,8 +78,14 @@ def _regular_files(folder: Path) -> tuple[list[Path], list[str]]:
 
 
 def _paths_below(folder: Path) -> Iterator[Path]:
-    """All that is below a folder but folders; a link to one is not followed, since it could lead out of it."""
+    """All that is below a folder but folders; a link to one is not followed, since it could lead out of it.
+
+    Of what lies too deep to be a result, the folder comes that holds it.
+    """
     for parent, folders, names in os.walk(folder, followlinks=False):
+        if len(Path(parent).relative_to(folder).parts) == _DEEPEST:
+            yield from (Path(parent, name) for name in folders[:1])
+            folders.clear()
         folders.sort(key=_sort_key)
         links = [name for name in folders if Path(parent, name).is_symlink()]
         yield from (Path(parent, name) for name in sorted([*names, *links], key=_sort_key))

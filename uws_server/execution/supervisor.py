@@ -63,11 +63,14 @@ def written(folder: Path) -> int:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write to a file next to `path`, fsync, rename. A link that a script put there is not followed.
+    """Write beside `path`, fsync, rename. A link that a script put there is removed, a folder moved away.
 
     A full disk is waited for: what the script did would be lost without its status.
     """
     new = path.with_name(path.name + ".new")
+    for place in (path, new):
+        if place.is_dir() and not place.is_symlink():
+            place.rename(place.with_name(f"{place.name}.{time.time_ns()}"))
     while True:
         new.unlink(missing_ok=True)
         try:
@@ -165,6 +168,7 @@ class Supervisor:
         self.next_disk_check = time.monotonic() + _DISK_CHECK_S if self.max_disk else float("inf")
         self.process = 0
         self.logs = Logs(folder, launch["max_log"])
+        self.home = os.open(folder, os.O_PATH | os.O_DIRECTORY)
         self.selector = selectors.DefaultSelector()
 
     def run(self) -> None:
@@ -333,6 +337,7 @@ class Supervisor:
     def finish(self, code: int) -> None:
         """Write how the script ended and which resources it used."""
         self.logs.finish()
+        self.restore()
         if self.max_disk and (self.reason == "disk" or (self.reason is None and self.is_over())):
             self.reason, code = "disk", code or 1
             self.logs.report(
@@ -348,6 +353,20 @@ class Supervisor:
             "max_rss_kib": used.ru_maxrss,
         }
         write_json(self.folder / "status.json", status)
+
+    def restore(self) -> None:
+        """Put the folder back in its place if the script moved it; make a new one if it removed it."""
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(self.folder.stat(), os.fstat(self.home)):
+                self.folder.chmod(0o700)
+                return
+        with contextlib.suppress(OSError):  # such as one that was removed, or whose place was taken
+            Path(f"/proc/self/fd/{self.home}").readlink().rename(self.folder)
+            self.logs.report("[WARNING] the script moved the folder of its job; it was put back")
+            return
+        self.reason = self.reason or "gone"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        claim(self.folder)  # whoever finds it must not run the job again
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ import itertools
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import time
@@ -48,6 +49,8 @@ PROTECTED = OURS - {STEPS_FILE, HELPERS_FILE, "script.sh", "status.json"}
 
 _SAFE = re.compile(r"[^A-Za-z0-9._+-]")
 _ID = re.compile(r"[0-9a-f]{32}")
+_DEEPEST, _LONGEST = 32, 2000
+"""How many folders deep, and how long, a path may be that is removed where it lies."""
 _AT_ONCE = 500
 """Folders that one query asks the database about."""
 
@@ -158,12 +161,26 @@ def _remove(path: Path) -> bool:
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return True
-    _open_up(path)
-    for parent, folders, _ in os.walk(path):
-        for name in folders:  # before the walk goes into it
-            _open_up(Path(parent, name))
+    _flatten(path)
     shutil.rmtree(path, ignore_errors=True)
     return not path.exists()
+
+
+def _flatten(top: Path) -> None:
+    """Make all folders below a folder writable, and move those that lie too deep for recursion or for a path to it."""
+    todo = [(top, 0)]
+    moved = (top / f"{secrets.token_hex(4)}-{number}" for number in itertools.count())
+    while todo:
+        folder, depth = todo.pop()
+        _open_up(folder)
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for path in [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]:
+                if depth < _DEEPEST and len(str(path)) < _LONGEST:
+                    todo.append((path, depth + 1))
+                    continue
+                _open_up(path)
+                with contextlib.suppress(OSError):
+                    todo.append((path.rename(next(moved)), 1))
 
 
 def _open_up(folder: Path) -> None:
@@ -209,11 +226,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def size_of(folder: Path) -> int:
     """Return the bytes of the plain files below a folder; what goes away meanwhile does not count."""
-    size = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                size += (Path(parent) / name).lstat().st_size
+    size, todo = 0, [str(folder)]
+    while todo:
+        with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        todo.append(entry.path)
+                    else:
+                        size += entry.stat(follow_symlinks=False).st_size
     return size
 
 
