@@ -91,15 +91,19 @@ def command(folder: Path) -> list[str]:
 def start(folder: Path) -> Handle:
     """Start the supervisor of the job whose `launch.json` is in the folder. Raises OSError if that fails."""
     folder = folder.resolve()
-    with (folder / "shepherd.err").open("ab") as errors, _term_blocked():
-        process = subprocess.Popen(
-            command(folder),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            cwd=folder,
-            start_new_session=True,
-        )
+    spare = os.open(os.devnull, os.O_RDONLY)  # so that a descriptor is left for the handle of what was started
+    try:
+        with (folder / "shepherd.err").open("ab") as errors, _term_blocked():
+            process = subprocess.Popen(
+                command(folder),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                cwd=folder,
+                start_new_session=True,
+            )
+    finally:
+        os.close(spare)
     try:
         return Handle(process.pid, process)
     except OSError:  # no descriptor left: a supervisor that nobody watches must not run

@@ -65,6 +65,7 @@ class Scheduler:
         self._tidier = ThreadPoolExecutor(1, "tidy")
         self._stopping = False
         self._look_at_peers = False
+        """Whether the last job could be started: a shortage is told once."""
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
 
     def start(self) -> None:
@@ -211,7 +212,8 @@ class Scheduler:
                 return
             for job_id in queued:
                 if self._takes(job_id):
-                    self._launch(job_id)
+                    if not self._launch(job_id):
+                        return
                     self.announce(job_id)
                     self._running.obey(job_id)
 
@@ -224,7 +226,8 @@ class Scheduler:
             self._persist(lambda: self._store.give_back(job_id))
             raise
 
-    def _launch(self, job_id: str) -> None:
+    def _launch(self, job_id: str) -> bool:
+        """Start a job that was taken. Return False if the machine is short of something: it is in the queue again."""
         folder = self._files.folder(job_id)
         try:
             job = self._store.get(job_id)
@@ -241,6 +244,7 @@ class Scheduler:
             reason = str(error) if told else "the server could not start the script"
             self._persist(lambda: self._store.end(job_id, Phase.ERROR, utcnow(), JobError(reason, fatal=False), []))
             self.release(job_id)
+        return True
 
     def _watch(self, job_id: str, handle: local.Handle) -> None:
         self._running.add(job_id, handle)

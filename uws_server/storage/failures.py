@@ -1,4 +1,4 @@
-"""Which failures of the database and the disk pass by themselves, and what to tell a client. Imports the errors."""
+"""Which failures of database, disk and machine pass by themselves, and what to tell a client. Imports the errors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from uws_server.errors import DiskFull, ServerError, Unavailable
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_SHORT = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
+"""No descriptor, no process and no memory is left."""
 _FULL_IN_POSTGRESQL = "53100"
 _BEYOND_DRIVERS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 _AWAY_IN_SQLITE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_LOCKED)
@@ -18,7 +20,7 @@ _OF_PSYCOPG = frozenset({"OperationalError", "InterfaceError", "AdminShutdown", 
 
 
 def meaning_of(error: BaseException | None) -> ServerError | None:
-    """Return the error to tell a client if the disk is full or the database does not answer.
+    """Return the error to tell a client if the disk is full, the database does not answer or the machine is short.
 
     Return None for any other failure, which is a fault of the server. What an exception was raised from counts too.
     """
@@ -27,6 +29,8 @@ def meaning_of(error: BaseException | None) -> ServerError | None:
         return DiskFull("the disk of the server is full: nothing new is stored until something is deleted")
     if any(map(_is_away, found)):
         return Unavailable("the database of the server does not answer now: try again in a moment")
+    if any(map(_is_short, found)):
+        return Unavailable("the server is short of files, processes or memory now: try again in a moment")
     return None
 
 
@@ -49,6 +53,10 @@ def _is_full(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in _FULL
     return getattr(error, "sqlstate", None) == _FULL_IN_POSTGRESQL
+
+
+def _is_short(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _SHORT)
 
 
 def _is_away(error: BaseException) -> bool:

@@ -1,0 +1,44 @@
+"""A machine that is short of descriptors: jobs wait in the queue, and are started when there are some again."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from joblab import Lab
+from processes import until
+from uws_server.jobs.job import utcnow
+from uws_server.jobs.phases import Phase
+from uws_server.storage.jobstore import JobStore
+
+
+@pytest.fixture
+def lab(tmp_path: Path, database_url: str) -> Iterator[Lab]:
+    made = Lab(tmp_path, database_url)
+    yield made
+    made.close()
+
+
+def test_jobs_wait_in_the_queue_while_no_descriptor_is_left(lab: Lab) -> None:
+    store = JobStore(lab.database)
+    with lab.serving() as server:
+        assert lab.run().ended(60) == "COMPLETED"
+        jobs = [lab.create("track", label=str(number)) for number in range(3)]
+        before = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+        for job in jobs:
+            assert store.move(job.id, [Phase.PENDING], Phase.QUEUED, queued=utcnow())
+        told = "the queue waits: "
+        until(lambda: told in server.log.read_text(encoding="utf-8"), 60, "a job could not be started")
+        time.sleep(6)  # it is tried again
+        assert {store.get(job.id).phase for job in jobs} == {Phase.QUEUED}
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, before)
+        assert [job.ended(60) for job in jobs] == ["COMPLETED"] * 3
+        log = server.log.read_text(encoding="utf-8")
+        assert log.count(told) == 1
+        assert "cannot be started" not in log
+    store.close()
