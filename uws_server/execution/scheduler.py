@@ -154,7 +154,8 @@ class Scheduler:
         while not self._stopping:
             try:
                 self._wait(max(0.0, looked + BEAT_S - time.monotonic()))
-                if self._look_at_peers or time.monotonic() >= looked + BEAT_S:
+                is_due = self._look_at_peers or time.monotonic() >= looked + BEAT_S
+                if is_due:
                     looked, self._look_at_peers = time.monotonic(), False
                     self._check_jobs()
                 self._library.look()
@@ -164,7 +165,8 @@ class Scheduler:
                     tidied = time.monotonic()
                     # in a thread of its own: destroying a job that runs waits for its end, which this loop must notice
                     self._tidier.submit(self.observers.idle)
-                outage.over()
+                if is_due:  # a round that wrote nothing proves nothing
+                    outage.over()
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
                 self._pause(outage.failed(error))
                 self.wake()

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from uws_server.errors import DiskFull
 from uws_server.jobs.job import utcnow
 from uws_server.storage.clock import ClockStore
+from uws_server.storage.failures import meaning_of
 
 HELD_S = 3600.0
 """Seconds for which a jump of the clock must last until it is believed."""
@@ -70,8 +72,16 @@ class ServerClock:
         if not self._trusted.leads_to(reading) and not self._has_lasted(reading):
             return _sentence(self._trusted, reading)
         self._trusted, self._doubted = reading, None
-        self._store.note(reading.now)
+        self._note(reading.now)
         return ""
+
+    def _note(self, now: datetime) -> None:
+        """Note the time in the database; on a full disk it is enough to have read it, and jobs must go."""
+        try:
+            self._store.note(now)
+        except Exception as error:
+            if not isinstance(meaning_of(error), DiskFull):
+                raise
 
     def _has_lasted(self, reading: _Reading) -> bool:
         """Check whether a jump has lasted for so long that it is believed."""
