@@ -159,7 +159,7 @@ def test_a_plan_says_where_each_input_comes_from() -> None:
         ({"mode": "y"}, LockedError, r"^provenance\[0\]\.args\[2\]: the parameter mode is locked: it stays 'x'"),
         ({"0.raw": "z.fits"}, LockedError, r"the input raw is locked"),
         ({"energy": "5 6"}, StepsError, r"^energy: several steps have it: write 0\.energy or 1\.energy"),
-        ({"enrgy": "5 6"}, StepsError, r"^enrgy: no such parameter of step 1 \(filter\).*may be changed: bin, energy"),
+        ({"enrgy": "5 6"}, StepsError, r"^enrgy: no such parameter of step 1 \(filter\).*may be changed: bin, energy$"),
         ({"7.energy": "1"}, StepsError, r"^7\.energy: that step is not run, .*: step 1 \(filter\)"),
         ({"2.raw": "1"}, StepsError, r"^2\.raw: that step is not run"),
         ({"image.fits": "1"}, StepsError, r"no such parameter"),
