@@ -109,6 +109,7 @@ def test_secrets_are_not_recorded(name: str, value: Any, kept: Any) -> None:
     [
         ("ftp://ada:secret@x.org/a b", "ftp://(hidden)@x.org/a b"),
         ("http://x/f?a=1;api_key=k#top", "http://x/f?a=1;api_key=(hidden)#top"),
+        ("pn.fits?token=abc", "pn.fits?token=(hidden)"),
         ("PI > 200 / 3", "PI > 200 / 3"),
         ("no path", "no path"),
         ("/no/such/folder/on/this/machine", "/no/such/folder/on/this/machine"),
