@@ -312,6 +312,16 @@ def test_the_exposure_of_a_list_without_good_times(tmp_path: Path) -> None:
         assert events.gtis == {None: GTI.of([1e8], [1e8 + 1000.5])}
 
 
+def test_start_and_stop_of_a_list_are_in_its_time_unit(tmp_path: Path) -> None:
+    """The rows count in seconds (TUNIT), TSTART and TSTOP in days (TIMEUNIT)."""
+    path = tmp_path / "pn.fits"
+    write(path, Epic(rows=10, stdgti=False, cards=(("TSTART", 1000.0), ("TSTOP", 1000.5), ("TIMEUNIT", "d"))))
+    with fits.open(path, mode="update") as hdus:
+        hdus["EVENTS"].header["TUNIT1"] = "s"
+    with open_eventlist(path) as events:
+        assert events.gtis == {None: GTI.of([86_400_000.0], [86_443_200.0])}
+
+
 def test_good_times_by_another_name_are_taken_and_told(tmp_path: Path) -> None:
     path = tmp_path / "pn.fits"
     write(path, Epic(rows=10, stdgti=False))

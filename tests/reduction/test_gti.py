@@ -192,6 +192,24 @@ def test_what_a_clock_does_not_say_is_told(tmp_path: Path) -> None:
     assert gti.read_file(said, Clock(None, 0.0, 0.0, "", "LOCAL")) == {None: GTI.of([1000.0], [2000.0])}
 
 
+def test_the_time_of_a_ccd_lies_within_that_of_all() -> None:
+    tables = {1: GTI.of([0], [10]), 2: GTI.of([30], [40]), None: GTI.of([5], [20])}
+    assert gti.of_ccd(tables, 1) == GTI.of([5], [10])
+    assert gti.of_ccd(tables, 2) == GTI.of([], [])
+    assert gti.of_ccd(tables, 3) == gti.of_ccd(tables, None) == GTI.of([5], [20])
+    assert gti.of_ccd({1: GTI.of([0], [10])}, 2) is None
+
+
+@pytest.mark.parametrize(("unit", "seconds"), [("s", 1.0), ("min", 60.0), ("h", 3600.0), ("d", 86400.0)])
+def test_good_times_are_read_in_their_unit(tmp_path: Path, unit: str, seconds: float) -> None:
+    path = write_gti(tmp_path / "g.fits", [1.5, 4.0], [2.5, 4.25])
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].header["TUNIT1"] = hdus[1].header["TUNIT2"] = unit
+    found = gti.read_file(path, CLOCK)[None]
+    assert found.start.tolist() == [1.5 * seconds, 4 * seconds]
+    assert found.stop.tolist() == [2.5 * seconds, 4.25 * seconds]
+
+
 def test_combining_with_a_users_intervals() -> None:
     mine = {1: GTI.of([0], [10]), 2: GTI.of([5], [20])}
     everywhere = gti.combine(mine, {None: GTI.of([8], [30])})

@@ -77,6 +77,28 @@ def test_both_ends_of_an_energy_range_are_in_it(tmp_path: Path) -> None:
         assert choose(events, [4.001, 5.004]).stored_energies(events) == (4001.0, 5004.0)
 
 
+def test_energies_between_whole_ones_take_only_what_lies_within(tmp_path: Path) -> None:
+    rows = write(tmp_path / "pn.fits", Epic(rows=20_000))
+    wanted = in_good_time(rows) & (rows["PI"] / 1000 >= 0.8005) & (rows["PI"] / 1000 <= 0.9995)
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        (tally,) = gather(events, choose(events, "0.8005 0.9995", "all", "none"), [Target(None)])
+    assert tally.selected == np.count_nonzero(wanted) > 100
+    assert np.count_nonzero(in_good_time(rows) & np.isin(rows["PI"], (800, 1000))) > 0
+
+
+def test_energies_of_a_column_of_floats_have_all_their_digits(shared: Path) -> None:
+    """Each limit is the energy of an event, moved by a hundredth of an eV so that just that event falls out."""
+    path = shared / "real/chandra_m82/acis_10027_events.fits"
+    energies_ev = np.sort(fits.getdata(path, "EVENTS")["energy"].astype(float))
+    low, high = energies_ev[500] + 0.01, energies_ev[-500] - 0.01
+    with open_eventlist(path) as events:
+        whole, part = (gather(events, choose(events, band, "all"), [Target(None)])[0].selected
+                       for band in ([0.01, 100.0], [low / 1000, high / 1000]))  # fmt: skip
+    assert whole - part == np.count_nonzero((energies_ev >= 10) & (energies_ev < low)) + np.count_nonzero(
+        (energies_ev > high) & (energies_ev <= 1e5)
+    )
+
+
 @pytest.mark.parametrize("flag", [1, 2, 0x10, 2**30, -(2**31), -1])
 def test_strict_flags_let_no_bit_pass(tmp_path: Path, flag: int) -> None:
     """The highest bit makes FLAG negative."""
