@@ -16,7 +16,7 @@ FOLLOW = {
     "QUEUED": "E H A R U",  # started, held back, aborted, cannot start, lost sight of
     "EXECUTING": "C R A S U Q",  # ended in three ways, stopped, lost sight of, given back by a machine that died
     "SUSPENDED": "E C R A U",  # goes on by itself; its end may be seen before that it went on
-    "UNKNOWN": "Q E C R A",  # found again: still waiting, at work, or ended
+    "UNKNOWN": "Q E S C R A",  # found again: still waiting, at work, stopped, or ended
     "COMPLETED": "X",
     "ERROR": "X",
     "ABORTED": "X",
