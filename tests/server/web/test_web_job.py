@@ -121,6 +121,7 @@ def test_time_limit_and_destruction_are_changed_on_the_page(served: Served) -> N
     page = create(served, PHASE="")
     job = f"{served.url}/rest/dummy/{page.url.rsplit('/', 1)[1]}"
     assert "At most 3,600 s (01:00:00). It can be changed until" in page.text("//*[@id='limits']")
+    assert "A job that runs longer is aborted" in page.text("//*[@id='limits']")
     assert "Destruction (UTC)" in page.text("//section[@id='progress']")
     page = page.send("/duration", {"duration": "600"})
     assert (page.status, requests.get(f"{job}/executionduration", timeout=300).text) == (200, "600")

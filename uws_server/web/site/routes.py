@@ -11,6 +11,7 @@ from uws_server.services.context import Services
 from uws_server.web.account.pages import AccountPages
 from uws_server.web.definitions.editor import NEW, Editor
 from uws_server.web.definitions.pages import Definitions
+from uws_server.web.jobs.help import HelpPage
 from uws_server.web.jobs.job import JobPage
 from uws_server.web.jobs.joblist import JobList
 from uws_server.web.jobs.newjob import NewJob
@@ -38,6 +39,7 @@ class Pages:
     def __init__(self, services: Services) -> None:
         self.render = Renderer(services, templates_folder())
         self.pictures = Pictures(services)
+        self.help = HelpPage(services, self.render)
         self.list = JobList(services, self.render)
         self.job = JobPage(services, self.render, self.pictures)
         self.provenance = ProvenancePage(services, self.render)
@@ -87,6 +89,7 @@ class Pages:
             ("GET", "/account", self.account.account),
             ("POST", "/account/tokens", self.account.make_token),
             ("POST", "/account/tokens/<token_id:re:[0-9a-f]{16}>/revoke", self.account.revoke),
+            ("GET", "/help", self.help.page),
             ("GET", "/static/<name:path>", self.render.assets.send),
         ):
             app.route(path, method, handler)
