@@ -15,6 +15,7 @@ import pytest
 import requests
 from astropy.io import fits
 
+from accounts import account
 from checkout import ROOT
 from pagereader import AS_BROWSER, Page, create, token_of, visit, wait_for_end
 from serving import Served, running_server
@@ -130,6 +131,27 @@ def test_time_limit_and_destruction_are_changed_on_the_page(served: Served) -> N
     assert requests.get(f"{job}/destruction", timeout=300).text.startswith(f"{day}T10:30:00")
     assert f"{day} 10:30:00" in page.text("//section[@id='progress']")
     assert page.all("//input[@name='destruction']")[0].get("value") == f"{day}T10:30:00"
+
+
+def test_the_page_tells_when_a_job_is_expected_to_end_and_whose_it_is(tmp_path: Path) -> None:
+    define(
+        tmp_path / "definitions", "slow", "sleep 600\n", control={"quote": 30, "duration": {"default": 60, "max": 60}}
+    )
+    with running_server(tmp_path / "data", definitions=tmp_path / "definitions") as served:
+        session = requests.Session()
+        session.auth = account(tmp_path / "data", "bea")
+        job = requests.post(
+            f"{served.url}/rest/slow", {"PHASE": "RUN"}, auth=session.auth, allow_redirects=False, timeout=300
+        )
+        address = f"{served.url}/jobs/{job.headers['Location'].rpartition('/')[2]}"
+        page = visit(address, session)
+        quote = requests.get(f"{job.headers['Location']}/quote", auth=session.auth, timeout=300).text
+        assert f"Expected end (UTC){quote[:19].replace('T', ' ')}" in page.text("//section[@id='progress']")
+        assert "made by" not in page.text("//header[@id='head']")
+        session.auth = account(tmp_path / "data", "root", "--admin")
+        page = visit(address, session)
+        assert "made by bea" in page.text("//header[@id='head']")
+        assert "Expected end" not in wait_for_end(page.send("/abort")).text()
 
 
 def test_a_time_limit_or_destruction_that_cannot_be_is_told_beside_its_field(served: Served) -> None:
