@@ -65,7 +65,6 @@ class Scheduler:
         self._tidier = ThreadPoolExecutor(1, "tidy")
         self._stopping = False
         self._look_at_peers = False
-        """Whether the last job could be started: a shortage is told once."""
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
 
     def start(self) -> None:
@@ -214,8 +213,7 @@ class Scheduler:
                 return
             for job_id in queued:
                 if self._takes(job_id):
-                    if not self._launch(job_id):
-                        return
+                    self._launch(job_id)
                     self.announce(job_id)
                     self._running.obey(job_id)
 
@@ -228,8 +226,8 @@ class Scheduler:
             self._persist(lambda: self._store.give_back(job_id))
             raise
 
-    def _launch(self, job_id: str) -> bool:
-        """Start a job that was taken. Return False if the machine is short of something: it is in the queue again."""
+    def _launch(self, job_id: str) -> None:
+        """Start a job that was taken. Where that fails for want of something, put it back into the queue and raise."""
         folder = self._files.folder(job_id)
         try:
             job = self._store.get(job_id)
@@ -246,7 +244,6 @@ class Scheduler:
             reason = str(error) if told else "the server could not start the script"
             self._persist(lambda: self._store.end(job_id, Phase.ERROR, utcnow(), JobError(reason, fatal=False), []))
             self.release(job_id)
-        return True
 
     def _watch(self, job_id: str, handle: local.Handle) -> None:
         self._running.add(job_id, handle)
