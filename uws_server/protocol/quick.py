@@ -42,7 +42,7 @@ class QuickUWS(UWS):
         asked = _PATH.fullmatch(scope["path"])
         if asked is None or scope["method"] not in ("GET", "HEAD") or asked[3] not in (None, *ATOMS):
             return None
-        if asked[2] is None and not self.may_list(scope["query_string"]):
+        if asked[2] is None and b"LAST=" not in scope["query_string"].upper():
             return None
         headers = scope["headers"]
         # who is signed in is found out in a thread
@@ -58,15 +58,17 @@ class QuickUWS(UWS):
             return None
         try:
             if asked[2] is None:
-                listed = self.list(asked[1])
-                return listed if isinstance(listed.body, bytes | str) else None
+                return self.short_list(asked[1])
             return self.atom(asked[1], asked[2], asked[3]) if asked[3] else self.job(asked[1], asked[2])
         except NotAtHand:
             return None
 
-    def may_list(self, query: bytes) -> bool:
-        """Check whether a list may be a short one, and the definitions need not be read again for it."""
-        return b"LAST=" in query.upper() and self.services.library.is_fresh()
+    def short_list(self, name: str) -> HTTPResponse | None:
+        """Return the list of the newest jobs. Return None if it may be long, or definitions have to be read first."""
+        if not self.job_service.definitions.are_read():
+            return None
+        listed = self.list(name)
+        return listed if isinstance(listed.body, bytes | str) else None
 
     def progress(self, job: Job) -> Progress | None:
         """Return how far a running job is, from no more than the end of its log."""

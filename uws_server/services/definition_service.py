@@ -30,6 +30,10 @@ class DefinitionService:
         """Return the live definition of that name. Raise NotFound, which names those there are, if there is none."""
         return self._library.get(name)
 
+    def are_read(self) -> bool:
+        """Check whether who asks for a definition now, or a moment later, has nothing read first."""
+        return self._library.is_fresh()
+
     def of(self, job: Job) -> Installed:
         """Return the definition that a job was made with, as it was then. Raise NotFound if its files are gone."""
         return self._library.of(job)

@@ -52,8 +52,8 @@ def job(job_id: str = "", **about: str) -> Job:
 
 
 def added_together(store: JobStore, made: list[Job]) -> tuple[list[Exception | None], int]:
-    """Add a job, and others while it is being added; what each met, and how many transactions were committed."""
-    begun, gate, commits = threading.Event(), threading.Event(), []
+    """Add a job, and others while it is being added; what each met, and how many transactions there were."""
+    begun, gate, transactions = threading.Event(), threading.Event(), []
 
     def hold(*_: object) -> None:
         begun.set()
@@ -62,27 +62,27 @@ def added_together(store: JobStore, made: list[Job]) -> tuple[list[Exception | N
     def met(one: Job) -> Exception | None:
         try:
             store.add(one)
-        except sa.exc.SQLAlchemyError as error:
+        except Exception as error:  # noqa: BLE001 - what each of them met is looked at
             return error
         return None
 
-    sa.event.listen(store.engine, "before_cursor_execute", hold, once=True)
-    sa.event.listen(store.engine, "commit", commits.append)
+    sa.event.listen(store.engine, "checkout", hold, once=True)
+    sa.event.listen(store.engine, "checkout", lambda *about: transactions.append(about))
     with ThreadPoolExecutor(len(made)) as pool:
         futures = [pool.submit(met, made[0])]
         assert begun.wait(60)
         futures += [pool.submit(met, one) for one in made[1:]]
         until(lambda: len(store._added._waiting) == len(made) - 1, what="the others wait")
         gate.set()
-    return [future.result() for future in futures], len(commits)
+    return [future.result() for future in futures], len(transactions)
 
 
 def test_those_that_wait_are_added_in_one_transaction(store: JobStore) -> None:
     made = [job(run_id=f"run {number}") for number in range(10)]
-    errors, commits = added_together(store, made)
+    errors, transactions = added_together(store, made)
     assert errors == [None] * 10
     assert [store.get(one.id) for one in made] == made
-    assert commits == 2
+    assert transactions == 2
     assert store.stored_bytes("ada") == 70
 
 
@@ -93,7 +93,7 @@ def test_one_that_is_not_possible_fails_alone(store: JobStore) -> None:
     made[5] = job(first.id, run_id="another")
     errors, _ = added_together(store, made)
     assert [error is None for error in errors] == [number != 5 for number in range(8)]
-    assert isinstance(errors[5], sa.exc.IntegrityError)
+    assert "unique" in str(errors[5]).lower()
     assert {one.id for one in store.summaries(Filter())} == {one.id for one in made}
     assert store.get(first.id) == first
 
@@ -102,7 +102,7 @@ def test_after_a_failure_jobs_are_added_as_before(store: JobStore) -> None:
     made = job()
     store.add(made)
     for _ in range(3):
-        with pytest.raises(sa.exc.IntegrityError):
+        with pytest.raises(Exception, match=r"(?i)unique"):
             store.add(made)
     following = [job() for _ in range(40)]
     with ThreadPoolExecutor(8) as pool:
