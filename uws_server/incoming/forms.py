@@ -45,7 +45,8 @@ class Form:
 
     def take_all(self, name: str) -> list[str]:
         """Return every value of a name in any case, removed from the form."""
-        keys = [key for key in self.values if key.lower() == name.lower()]
+        wanted = name.lower()
+        keys = [key for key in self.values if key.lower() == wanted]
         return [value for key in keys for value in self.values.pop(key)]
 
     def add(self, name: str, value: str) -> None:

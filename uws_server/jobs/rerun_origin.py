@@ -30,6 +30,8 @@ class RerunOrigin:
 
     def types(self, types: Mapping[str, Check]) -> Mapping[str, Check]:
         """Return the readers of parameter types, which also take our tokens where a file is expected."""
+        if not self.files:
+            return types
         return {name: self._bound(check) if name in FILE_TYPES else check for name, check in types.items()}
 
     def size(self) -> int:
