@@ -204,7 +204,7 @@ def test_without_javascript_everything_but_the_live_part_works(new_page: Any, ob
     page = new_page(java_script_enabled=False)
     spectrum_page(page, observed)
     expect(page.locator(".phase")).to_have_text("Completed", timeout=300_000)  # by the refresh of the page
-    expect(page.locator("figure.plot img")).to_be_visible()
+    expect(page.locator("figure[data-plot] img")).to_be_visible()
     expect(page.locator("figure noscript p")).to_be_visible()
     expect(page.get_by_role("button", name="Send to TOPCAT / Aladin").first).to_be_hidden()
     page.get_by_role("link", name="New job like this").click()
