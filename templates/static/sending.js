@@ -30,10 +30,10 @@ export function sendFiles(event, form, status) {
   request.send(content);
 }
 
-/** Go where the server sends us; a page that it answers with takes the place of this one, its script begins anew. */
+/** Go where the server sends us; a page that it answers with takes the place of this one, its own script begins anew. */
 function arrive({ responseURL, response }) {
   if (!response || new URL(responseURL).pathname !== location.pathname) { location.assign(responseURL); return; }
-  const script = response.querySelector('script[type="module"]');
+  const script = response.getElementById("script");
   history.replaceState(null, "", responseURL);
   document.title = response.title;
   document.body.replaceWith(document.adoptNode(response.body));
