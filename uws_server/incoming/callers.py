@@ -11,7 +11,6 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import replace
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -62,15 +61,16 @@ def known_job_service(environ: Mapping[str, Any]) -> JobService | None:
 
 
 def cookie_of(environ: Mapping[str, Any], name: str) -> str:
-    """Return the value of a cookie; '' if none of that name came."""
-    header = str(environ.get("HTTP_COOKIE", ""))
-    if name not in header:
-        return ""
-    try:
-        cookies = SimpleCookie(header)
-    except CookieError:
-        return ""
-    return cookies[name].value if name in cookies else ""
+    """Return the value of a cookie; '' if none of that name came.
+
+    A browser sends the cookies of all servers of a machine, whatever their port: those that are written otherwise than
+    the standard has it must not hide ours. Of several of one name the browser sends that of the longest path first.
+    """
+    beginning = f"{name}="
+    for part in str(environ.get("HTTP_COOKIE", "")).split(";"):
+        if (cookie := part.strip()).startswith(beginning):
+            return cookie.removeprefix(beginning).strip().strip('"')
+    return ""
 
 
 def address_of(config: Config, environ: Mapping[str, Any]) -> str:

@@ -48,6 +48,25 @@ def door(tmp_path: Path) -> Iterator[Door]:
         yield Door(served, tmp_path, account(tmp_path, "ann@x.org", "--role", "xmm", "--max-active", "4"))
 
 
+FOREIGN = ('theme={"dark": true}', "tags=a b", "x", "=1", "path=/", "a/b=1", 'open="', "listed[0]=1", "caf\xe9=1")
+"""Cookies of other servers of the machine, as browsers send them."""
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_a_cookie_of_another_server_hides_none_of_ours(door: Door, foreign: str) -> None:
+    headers = {**AS_BROWSER, "Cookie": f"{foreign}; uws_form={'ab' * 16}"}
+    form = requests.get(f"{door.served.url}/login", headers=headers, timeout=300)
+    assert "Set-Cookie" in form.headers
+    assert f"uws_form={'ab' * 16}" in form.headers["Set-Cookie"]
+    token = form.text.partition('name="_token" value="')[2].partition('"')[0]
+    sent = {"name": door.who[0], "token": door.who[1], "_token": token, "next": "/account"}
+    asked = {"headers": headers, "allow_redirects": False, "timeout": 300}
+    signed_in = requests.post(f"{door.served.url}/login", data=sent, **asked)
+    assert signed_in.status_code == 303, signed_in.text
+    headers["Cookie"] += f"; uws_session={signed_in.cookies['uws_session']}"
+    assert requests.get(f"{door.served.url}/account", **asked).headers["X-VO-Authenticated"] == door.who[0]
+
+
 def test_the_form_signs_in_and_goes_on_to_what_was_asked_for(door: Door) -> None:
     asked = door.visit("/?phase=ERROR")
     assert asked.status == 401

@@ -55,7 +55,7 @@ class Renderer:
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTTPResponse:
         """Return a page; its template also knows the names below."""
-        cookie = self._tokens.cookie(request.get_cookie(COOKIE))
+        cookie = self._tokens.cookie(cookie_of(request.environ, COOKIE))
         caller = self._caller()
         definitions = JobService(self.services, caller or Caller()).definitions
         text = self._templates[template].render(
@@ -141,7 +141,7 @@ class Renderer:
 
     def require_token(self, form: Form) -> None:
         """Refuse a form without the token of one of our pages; the token is removed from the form."""
-        if not self._tokens.valid(request.get_cookie(COOKIE), form.take("_token")):
+        if not self._tokens.valid(cookie_of(request.environ, COOKIE), form.take("_token")):
             raise Forbidden(
                 "this form was not sent from a page of this server, or the browser did not send its cookie: "
                 "go back, reload the page and send it again (programs use /rest, which needs no form)"

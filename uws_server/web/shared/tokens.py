@@ -24,16 +24,16 @@ class Tokens:
     def __init__(self, folder: Path) -> None:
         self._key = read_secret(folder / "forms.key")
 
-    def cookie(self, sent: str | None) -> str:
+    def cookie(self, sent: str) -> str:
         """Return the value of the cookie: the one that was sent if it is valid, else a new one."""
-        return sent if sent and _VALUE.fullmatch(sent) else secrets.token_hex(16)
+        return sent if _VALUE.fullmatch(sent) else secrets.token_hex(16)
 
     def token(self, cookie: str) -> str:
         """Return the token that belongs to a cookie."""
         return hmac.new(self._key, cookie.encode(), hashlib.sha256).hexdigest()
 
-    def valid(self, cookie: str | None, token: str | None) -> bool:
+    def valid(self, cookie: str, token: str | None) -> bool:
         """Return whether a form brought the token of its cookie."""
-        if not cookie or not token or not _VALUE.fullmatch(cookie):
+        if not token or not _VALUE.fullmatch(cookie):
             return False
         return hmac.compare_digest(self.token(cookie).encode(), token.encode())
