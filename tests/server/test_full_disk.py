@@ -128,3 +128,22 @@ def test_below_the_reserve_queued_jobs_wait(lab: SmallDisk) -> None:
     assert waiting.phase() == "QUEUED"
     lab.free()
     assert waiting.ended() == "COMPLETED"
+
+
+def test_a_script_that_ended_well_on_a_full_disk_is_not_lost_past_its_limit(tmp_path: Path) -> None:
+    """The supervisor waits for room to say how the script ended: the last resort for supervisors is not for it."""
+    made = SmallDisk(tmp_path, "")
+    soon = "from uws_server.execution import watchdog; watchdog.OVERDUE_S = 10.0; "
+    settings = {"definitions": made.definitions, "database": f"sqlite:///{tmp_path / 'elsewhere.sqlite'}"}
+    gate = tmp_path / "gate"
+    with running_server(made.data, program=PRIVATE + MOUNT + soon + PROGRAM, reserve="0", **settings) as made.served:
+        job = made.run(gate=str(gate), EXECUTIONDURATION="10")
+        until(lambda: len(made.tracked()) == 1, 300, "the script has begun")
+        made.fill()
+        gate.touch()
+        until(lambda: "end one" in made.tracked()[-1], 300, "the script has ended")
+        time.sleep(30)  # past the limit, what is granted after it, and two looks at the supervisors
+        assert job.phase() == "EXECUTING"
+        made.free()
+        assert job.ended() == "COMPLETED", job.text("message")
+    made.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -68,6 +69,12 @@ class Handle:
         """Ask the supervisor to continue the processes of its job."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.fd, signal.SIGUSR2)
+
+    def has_ended(self) -> bool:
+        """Check whether the supervisor has ended."""
+        looking = select.poll()  # unlike select, for descriptors of any number
+        looking.register(self.fd, select.POLLIN)
+        return bool(looking.poll(0))
 
     def close(self) -> None:
         """Release the resources of a supervisor that has ended."""

@@ -53,7 +53,7 @@ class Scheduler:
         self._config, self._base_url = config, base_url
         self._registrar = Registrar(store, files, library, base_url)
         self._running = Running(store, files)
-        self._watchdog = Watchdog(store, self._running)
+        self._watchdog = Watchdog(store, files, self._running)
         self._peers = Peers(ServerStore(store.engine), store.server)
         self._watching = changes.watch(store.engine, store.server, self._heard, self._missed)
         self._changed = threading.Condition()

@@ -1,6 +1,7 @@
 """The last resort for supervisors that do not do their work, which would hold a place for ever. Imports its neighbours.
 
-A script that is not shut in can stop its supervisor, or put another process in its place.
+A script that is not shut in can stop its supervisor, or put another process in its place. A supervisor that waits for
+room on the disk, to record what its script did, does its work.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from uws_server.execution import local, processes
 from uws_server.execution.running import Running
 from uws_server.jobs.job import JobError, utcnow
 from uws_server.jobs.phases import Phase
+from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 
 LOG = logging.getLogger(__name__)
@@ -40,13 +42,16 @@ class _Watched:
     limit: int
     stopped: float | None = None
     asked: float | None = None
+    full: float | None = None
 
 
 class Watchdog:
     """Watches the supervisors of a server, and ends those that are overdue."""
 
-    def __init__(self, store: JobStore, running: Running, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._running, self._clock = store, running, clock
+    def __init__(
+        self, store: JobStore, files: JobFiles, running: Running, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self._files, self._running, self._clock = store, files, running, clock
         self._watched: dict[str, _Watched] = {}
         self._given_up: dict[str, GivenUp] = {}
 
@@ -56,7 +61,7 @@ class Watchdog:
         for job_id in self._watched.keys() - handles.keys():
             del self._watched[job_id]
         for job_id, handle in handles.items():
-            if job_id not in self._given_up:
+            if job_id not in self._given_up and not handle.has_ended():  # else it is being finished
                 self._look_at(job_id, handle, job_id in to_abort)
 
     def given_up(self, job_id: str) -> GivenUp | None:
@@ -79,14 +84,14 @@ class Watchdog:
             LOG.warning("job %s: its supervisor %d was stopped; it is continued", job_id, handle.pid)
         if to_abort and watched.asked is None:
             watched.asked = now
-        if given_up := self._verdict(job_id, watched, now):
+        if given_up := self._verdict(job_id, handle.pid, watched, now):
             LOG.error("job %s: %s", job_id, given_up.error.message)
             self._given_up[job_id] = given_up
             handle.kill()
         elif watched.stopped is not None:
             handle.go_on()
 
-    def _verdict(self, job_id: str, watched: _Watched, now: float) -> GivenUp | None:
+    def _verdict(self, job_id: str, pid: int, watched: _Watched, now: float) -> GivenUp | None:
         """How a job ends whose supervisor is overdue; None for one that is not."""
         ended = "it was ended with all of its job"
         if watched.asked is not None and now - watched.asked > OVERDUE_S:
@@ -97,8 +102,17 @@ class Watchdog:
             return GivenUp(Phase.ERROR, JobError(why))
         most = watched.limit + OVERDUE_S
         # by both clocks: neither one that was set anew nor a machine that slept ends a job
-        if watched.limit and now - watched.since > most and self._store.seconds_run(job_id, utcnow()) > most:
+        is_late = watched.limit and now - watched.since > most and self._store.seconds_run(job_id, utcnow()) > most
+        if is_late and not self._waits_for_room(pid, watched, now):
             limit = f"executionDuration: the job has a limit of {watched.limit} s"
             why = f"{limit}, at which its supervisor did not end it; {ended}"
             return GivenUp(Phase.ERROR, JobError(why))
         return None
+
+    def _waits_for_room(self, pid: int, watched: _Watched, now: float) -> bool:
+        """Check whether the script of a supervisor has ended, and the disk is full or was a moment ago."""
+        if processes.descendants(pid):
+            return False
+        if watched.full is None or not self._files.has_room():
+            watched.full = now
+        return now - watched.full <= OVERDUE_S

@@ -51,6 +51,7 @@ _SAFE = re.compile(r"[^A-Za-z0-9._+-]")
 _ID = re.compile(r"[0-9a-f]{32}")
 _DEEPEST, _LONGEST = 32, 2000
 """How many folders deep, and how long, a path may be that is removed where it lies."""
+_SMALL = 1 << 12
 _AT_ONCE = 500
 """Folders that one query asks the database about."""
 
@@ -106,6 +107,17 @@ class JobFiles:
         handle, name = tempfile.mkstemp(dir=self.incoming, prefix="upload-")
         os.close(handle)
         return Path(name)
+
+    def has_room(self) -> bool:
+        """Check whether a small file can be written on the disk of the jobs now."""
+        try:
+            with tempfile.TemporaryFile(dir=self.incoming) as stream:
+                stream.write(bytes(_SMALL))
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            return error.errno not in (errno.ENOSPC, errno.EDQUOT)
+        return True
 
     def log(self, job_id: str, name: str, offset: int, most: int) -> bytes:
         """Return at most `most` bytes of a log from `offset` on; empty if there is nothing (yet)."""

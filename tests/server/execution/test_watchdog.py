@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
@@ -69,12 +71,14 @@ def test_a_supervisor_is_ended_long_after_the_limit_and_after_a_request_to_end(
     tmp_path: Path, database_url: str
 ) -> None:
     store, clock = JobStore(database_url), Clock()
-    running = Running(store, JobFiles(tmp_path))
-    watchdog = Watchdog(store, running, clock)
+    files = JobFiles(tmp_path)
+    running = Running(store, files)
+    watchdog = Watchdog(store, files, running, clock)
     began = utcnow() - timedelta(days=1)
     names = ("limited", "unlimited", "suspended", "aborted")
     ids = {name: new_id() for name in names}
-    pids = {name: subprocess.Popen(["sleep", "600"]) for name in names}
+    # each has a script that does not end
+    pids = {name: subprocess.Popen(["sh", "-c", "sleep 600; :"], start_new_session=True) for name in names}
     for name, job_id in ids.items():
         store.add(Job(job_id, "track", "1", Phase.PENDING, began, 10 if name in ("limited", "suspended") else 0))
         store.move(job_id, [Phase.PENDING], Phase.QUEUED, queued=began)
@@ -95,6 +99,7 @@ def test_a_supervisor_is_ended_long_after_the_limit_and_after_a_request_to_end(
             assert pids[name].wait(60) == -9
         else:
             assert given_up is None and state(pids[name].pid) == "S"
-            pids[name].kill()
+        os.killpg(pids[name].pid, signal.SIGKILL)
+        pids[name].wait()
         running.remove(job_id)
     store.close()
