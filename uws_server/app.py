@@ -32,6 +32,10 @@ from uws_server.web.site.routes import Pages
 
 LOG = logging.getLogger(__name__)
 _HEADERS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin"))
+_PRIVATE = ("Cache-Control", "private, no-cache")
+"""For what depends on who asks: a cookie, unlike Authorization, keeps no cache from sharing an answer."""
+_PUBLIC = ("/store/", "/jdl")
+"""Beginnings of the addresses whose answers are the same for everybody who has the address."""
 
 
 Application = Callable[[Any, Any], Iterable[bytes]]
@@ -72,7 +76,7 @@ def at_once(services: Services) -> Callable[[Scope], Answer | None] | None:
             response = resources.answer(scope)
         except ServerError as error:
             response = _refusal(error.status, str(error)) if error.status < 500 else None  # the application logs it
-        return None if response is None else whole_answer(response, _HEADERS)
+        return None if response is None else whole_answer(response, (_PRIVATE, *_HEADERS))
 
     return answer
 
@@ -90,12 +94,18 @@ def _with_headers(app: Bottle, is_public: bool) -> Application:
             job_service = known_job_service(environ)
             name = job_service.caller.name if job_service else None
             told = [("X-VO-Authenticated", name)] if name else []
-            return start_response(status, [*headers, *_HEADERS, *shared, *told], *rest)
+            kept = [] if _says_who_keeps_it(environ, headers) else [_PRIVATE]
+            return start_response(status, [*headers, *kept, *_HEADERS, *shared, *told], *rest)
 
         answer: Iterable[bytes] = app(environ, start)
         return answer
 
     return application
+
+
+def _says_who_keeps_it(environ: dict[str, Any], headers: Iterable[tuple[str, str]]) -> bool:
+    """Check whether an answer says how long it may be kept, or is the same for everybody."""
+    return environ.get("PATH_INFO", "").startswith(_PUBLIC) or any(name == _PRIVATE[0] for name, _ in headers)
 
 
 class _Errors:

@@ -229,3 +229,28 @@ def test_programs_are_told_how_to_sign_in_and_as_whom_they_were_let_in(door: Doo
             if header != "Bearer none":
                 assert refused.status_code == 401, header
                 assert refused.headers["WWW-Authenticate"] == CHALLENGE
+
+
+def test_what_an_account_sees_is_shared_by_no_cache(door: Door) -> None:
+    """A cache between may share what was asked for with a cookie, and keeps files that have a date for a while."""
+    page = door.signed_in()
+    form = {"text": "mine", "PHASE": "RUN"}
+    asked = {"auth": door.who, "timeout": 300}
+    job = requests.post(f"{door.served.url}/rest/dummy", form, allow_redirects=False, **asked).headers["Location"]
+    while requests.get(f"{job}?WAIT=60", **asked).text.count("COMPLETED") == 0:
+        pass
+    name = job.rpartition("/")[2]
+    places = [
+        f"{job}{place}"
+        for place in ("", "/phase", "/parameters", "/parameters/text", "/results", "/results/log", "/stdout")
+    ]
+    places += [f"{door.served.url}/{place}" for place in ("rest/dummy", "rest/dummy?LAST=3", "obscore", "account", "",
+               f"jobs/{name}", f"jobs/{name}/all.tar", f"jobs/{name}/state", f"datalink?ID={name}")]  # fmt: skip
+    for place in places:
+        for ask in (page.session.get, requests.get):
+            kept = ask(place, timeout=300).headers["Cache-Control"]
+            assert kept in ("private, no-cache", "no-store"), place
+    stored = page.session.get(f"{door.served.url}/datalink?ID={name}", timeout=300).text
+    log = re.search(rf"{door.served.url}/store/[^<]+", stored)
+    assert log is not None
+    assert "Cache-Control" not in requests.get(log[0], timeout=300).headers, "its address is the secret"
