@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from provenance import obscore, votags
 from provenance.obscore import ObsCoreRow
@@ -50,7 +51,7 @@ class ProducingJob:
 
     def url_of(self, name: str) -> str | None:
         """The address of a product; None where there is none."""
-        return f"{self.base_url.rstrip('/')}/{name}" if "://" in self.base_url else None
+        return f"{self.base_url.rstrip('/')}/{quote(name)}" if "://" in self.base_url else None
 
 
 def tag(path: Path, job: ProducingJob, known: Mapping[str, Any], steps: Iterable[Step]) -> None:

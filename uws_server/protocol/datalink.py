@@ -14,7 +14,6 @@ import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 from bottle import Bottle, HTTPResponse, request
 
@@ -34,7 +33,7 @@ from uws_server.protocol.linktable import Link, Service
 from uws_server.reruns.service import Reruns
 from uws_server.services import job_keys
 from uws_server.services.context import Services
-from uws_server.services.job_results import MOST_SHOWN, ResultPage
+from uws_server.services.job_results import MOST_SHOWN, ResultPage, store_address
 from uws_server.services.job_service import JobService
 from uws_server.services.provenance import ProvenanceReader, Start
 
@@ -193,7 +192,7 @@ class _Finder:
         """Return the link of a result by its own address."""
         name = result.file_name
         return Link(
-            identifier, f"{self._base}/store/{result.id}/{quote(name)}", semantics=semantics,
+            identifier, store_address(self._base, result.id, name), semantics=semantics,
             description=f"{name}: {result.description}" if result.description else name,
             content_type=result.mime, content_length=result.size, local_semantics=result.name,
         )  # fmt: skip

@@ -30,6 +30,7 @@ from uws_server.protocol.control import phase_command, prefers_page
 from uws_server.protocol.resource import JobResource
 from uws_server.reruns.service import Reruns, translate_errors
 from uws_server.services import job_keys
+from uws_server.services.job_results import store_address
 
 JSON = "application/json"
 _ID = f"<job_id:re:{job_keys.ADDRESS}>"
@@ -151,7 +152,7 @@ class Reprocessing(JobResource):
             "job": address,
             "name": result.name,
             "file": name,
-            "url": f"{base}/store/{result.id}/{name}",
+            "url": store_address(base, result.id, name),
             "mime": result.mime,
             "size": result.size,
             "sha256": result.sha256,

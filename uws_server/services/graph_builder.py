@@ -16,6 +16,7 @@ from provenance.steps import recording
 from uws_server.jobs.definition import Definition, ParameterSpec
 from uws_server.jobs.job import LOG, Job, ParameterValue, Result
 from uws_server.jobs.phases import Phase
+from uws_server.services.job_results import store_address
 from uws_server.storage.uses import Kept, Use
 
 _UNKNOWN = ParameterSpec("", "")
@@ -188,7 +189,7 @@ class GraphBuilder:
         name = result.file_name
         gone = job is not None and job.phase is Phase.ARCHIVED
         return File(
-            f"result_{result.id}", name, "" if gone else f"{self._base_url}/store/{result.id}/{name}", result.sha256,
+            f"result_{result.id}", name, "" if gone else store_address(self._base_url, result.id, name), result.sha256,
             result.mime, result.size, result.description, job.ended if job else None,
         )  # fmt: skip
 

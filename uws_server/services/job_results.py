@@ -6,12 +6,18 @@ A job may have thousands of results: who needs none of them, or one, does not re
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from uws_server.jobs.job import LOG, MAIN, Job, Result
 from uws_server.storage.jobstore import JobStore
 
 MOST_SHOWN = 100
 """Results that a page or a table of links shows at once."""
+
+
+def store_address(base_url: str, result_id: str, file_name: str) -> str:
+    """Return the address of the file of a result by its own id, which whoever knows it may open."""
+    return f"{base_url}/store/{result_id}/{quote(file_name)}"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from provenance.obscore import Value
 from uws_server.config import Config
 from uws_server.execution import curation
 from uws_server.execution.obscore import read_row
+from uws_server.services.job_results import store_address
 from uws_server.services.rights import Caller, Rights
 from uws_server.storage import obscore_rows
 from uws_server.storage.files import JobFiles
@@ -56,7 +57,6 @@ def _rows(needs: Needs, owners: Collection[str | None] | None) -> Iterator[Row]:
     engine = needs.store.engine
     jobs = obscore_rows.jobs_with_products(engine, owners)
     found: list[KeptRow] = []
-    store = f"{needs.base_url}/store"
     configured = curation.of(needs.config)
     try:
         while ids := list(itertools.islice(jobs, _JOBS_AT_ONCE)):
@@ -66,7 +66,8 @@ def _rows(needs: Needs, owners: Collection[str | None] | None) -> Iterator[Row]:
                     row = {**configured, **row}
                     if publisher := needs.config.products.publisher:
                         row["obs_publisher_did"] = publisher_did(publisher, result.result_id)
-                    row["access_url"] = f"{store}/{result.result_id}/{result.file.rpartition('/')[2]}"
+                    name = result.file.rpartition("/")[2]
+                    row["access_url"] = store_address(needs.base_url, result.result_id, name)
                     yield row
             if len(found) >= _KEPT_AT_ONCE:
                 obscore_rows.keep(engine, found)

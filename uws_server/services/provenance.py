@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote
 
 from provenance import steps
 from provenance.graph import ProvenanceGraph, key_of_file, of_steps
@@ -80,7 +81,7 @@ class ProvenanceReader:
         """
         text = identifier.strip()
         if match := _RESULT.search(text):
-            return self._result_of(match[1], match[2])
+            return self._result_of(match[1], unquote(match[2]))
         if match := _URN.fullmatch(text):
             return self._result_of(match[1], match[2]) if match[2] else self._job_or_result(match[1])
         if match := _PUBLISHED.fullmatch(text):
