@@ -32,6 +32,11 @@ class Served:
         words = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
+    def cpu_with_children_s(self) -> float:
+        """CPU time that the process has used, and that of its children which have ended."""
+        words = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return sum(int(word) for word in words[11:15]) / os.sysconf("SC_CLK_TCK")
+
     def threads_cpu_s(self) -> float:
         """CPU time of the threads that live, to the nanosecond."""
         tasks = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
