@@ -18,15 +18,9 @@ from checkout import ROOT, project_files
 HOUSE: dict[str, tuple[str, ...]] = {
     # the command, the process, the application
     "uws_server.__main__": ("uws_server.cli",),
-    "uws_server.cli": (
-        "uws_server.commands",
-        "uws_server.server",
-        "uws_server.storage",
-        "uws_server.client",
-        "reduction.simulate",
-        "reduction.errors",
-    ),
+    "uws_server.cli": ("uws_server.commands", "reduction.errors"),
     "uws_server.commands": (
+        "uws_server.server",
         "uws_server.services",
         "uws_server.storage",
         "uws_server.jobs",

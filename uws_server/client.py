@@ -1,4 +1,4 @@
-"""A small UWS client: create a job on any server, follow it, fetch its results. Imports nothing of ours.
+"""A small UWS client: create a job on any server, follow it, fetch its results. Imports the errors.
 
 It speaks plain UWS 1.1, so it works with other servers too; progress is shown where a server reports it in
 `jobInfo` as ours does.
@@ -17,6 +17,8 @@ from urllib.parse import urljoin
 import requests
 from lxml import etree
 
+from uws_server.errors import ClientError
+
 _UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
 _XLINK = "{http://www.w3.org/1999/xlink}"
 _TIMEOUT_S = 60
@@ -29,10 +31,6 @@ _WAIT_S = 1
 
 Credentials = tuple[str, str] | None
 """Name and token of an account, sent as HTTP Basic authentication; None for an anonymous request."""
-
-
-class ClientError(Exception):
-    """The server refused a request or could not be reached; the message is the server's own sentence."""
 
 
 @dataclass(frozen=True)

@@ -128,3 +128,7 @@ class NotAtHand(ServerError):
 
 class ConfigurationError(ServerError):
     """A setting that cannot be used: the message names the key, what came and what is allowed."""
+
+
+class ClientError(Exception):
+    """A server refused what our client sent, or could not be reached; the message is that server's own sentence."""

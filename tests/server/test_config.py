@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from uws_server.cli import _OneLine
+from uws_server.commands.serve import _OneLine
 from uws_server.config import PREFIX, Config, Names, load, settings
 from uws_server.errors import ConfigurationError
 

@@ -1,2 +1,2 @@
-"""The commands of `uws-server` that are more than a few lines: one module each, with `add`, which cli.py calls;
+"""The commands of `uws-server`: one module each, whose `configure` adds the arguments when the command is named;
 and what they have in common."""

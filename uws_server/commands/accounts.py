@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from uws_server import config
 from uws_server.commands.options import add_command, add_configuration
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 _DEFAULT = "default"
 
 
-def add(commands: Any) -> None:
-    """Add the command to those of `uws-server`."""
-    accounts = add_command(commands, "accounts", "make, list, change, disable and remove accounts")
-    actions = accounts.add_subparsers(required=True, metavar="ACTION")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of the command."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
     make = add_command(actions, "add", "make an account; its token is shown once")
     make.add_argument("name", metavar="NAME", help="letters, digits, '_', '-', '+', '@', '.', such as a mail address")
     make.add_argument("--admin", action="store_true", help="may see and change every job and make definitions live")

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from uws_server import config
 from uws_server.commands import check_files
@@ -40,15 +40,10 @@ exit status: 0 all is well, 1 a definition, its job or a file is not, 2 the comm
 """
 
 
-def add(commands: Any) -> None:
-    """Add the command to those of `uws-server`."""
-    parser = commands.add_parser(
-        "check",
-        help="check job definitions, and run each with its test values",
-        description="Check job definitions, and run each with its test values, without a server.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.description = "Check job definitions, and run each with its test values, without a server."
+    parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
     parser.add_argument("names", metavar="NAME", nargs="*", help="definitions to check; none: all of the folder")
     parser.add_argument("--definitions", type=Path, metavar="DIR", help="folder of definitions (default: ours)")
     parser.add_argument("--archive", type=Path, metavar="DIR", help="folder of event lists that test values may name")

@@ -1,10 +1,11 @@
-"""The demonstration: simulates an observation, serves, runs the spectrum job over HTTP. Imports client and simulator.
+"""The command `uws-server demo`: simulates an observation and runs the spectrum job. Imports client and simulator.
 
 What it does is what any client does: everything after the simulation goes through UWS.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -36,10 +37,18 @@ class DemoError(ServerError):
     """The demonstration failed; the message names the step."""
 
 
-def run(folder: Path, stay: bool) -> None:
-    """Simulate, serve, run the spectrum job and print its products; with `stay` the server keeps running until
-    Ctrl-C.
-    """
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", default=Path("demo-data"), help="folder for all of it (default demo-data)"
+    )
+    parser.add_argument("--serve", action="store_true", help="keep the server running until Ctrl-C")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    """Simulate, serve, run the spectrum job and print its products; with --serve, serve on until Ctrl-C."""
+    folder: Path = options.data.absolute()
     archive, products = folder / "archive", folder / "products"
     shutil.rmtree(products, ignore_errors=True)
     products.mkdir(parents=True)
@@ -48,7 +57,7 @@ def run(folder: Path, stay: bool) -> None:
     with _server(folder, archive) as url:
         print(f"Server         {url}")
         page = _spectrum(url, observation, archive, products)
-        if stay:
+        if options.serve:
             ended = threading.Event()
             for number in (signal.SIGINT, signal.SIGTERM):  # before the line that says so: who reads it may send one
                 signal.signal(number, lambda *_: ended.set())

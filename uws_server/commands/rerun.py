@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 from provenance import steps, votags
 from provenance.steps import Step, numbering, rerun
 from provenance.text.errors import ProvenanceError, StepsError
-from uws_server.client import ENDED, ClientError, Credentials, RemoteResult, ask, download, refusal
+from uws_server.client import ENDED, Credentials, RemoteResult, ask, download, refusal
 from uws_server.commands.run import add_server, credentials, credentials_for, given, make_folder, server_address
+from uws_server.errors import ClientError
 
 _TIMEOUT_S = 600
 """The server may read much of its archive before it answers."""
@@ -24,14 +25,12 @@ _EVERY_S = 0.2
 _Changes = TypeVar("_Changes")
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "rerun",
-        help="make a product again from its FITS file, with changes",
-        description="Read how a FITS file was made from its VO-TAGS, and have a server run it again.",
-        epilog='Such as: uws-server rerun source_spectrum.fits energy="1 5" --download new. Exit status: 0 all jobs '
-        "are COMPLETED, 1 one ended otherwise, 2 the server or the command line is wrong.",
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.description = "Read how a FITS file was made from its VO-TAGS, and have a server run it again."
+    parser.epilog = (
+        'Such as: uws-server rerun source_spectrum.fits energy="1 5" --download new. Exit status: 0 all jobs '
+        "are COMPLETED, 1 one ended otherwise, 2 the server or the command line is wrong."
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="a FITS file with VO-TAGS, or a step list in JSON")
     parser.add_argument("changes", nargs="*", metavar="KEY=VALUE",

@@ -8,12 +8,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from uws_server import client
-from uws_server.client import ClientError, Credentials, JobState
+from uws_server.client import Credentials, JobState
 from uws_server.commands.progress import ProgressBar
+from uws_server.errors import ClientError
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 TOKEN_VARIABLE = "UWS_TOKEN"
@@ -36,15 +36,10 @@ later is printed.
 """
 
 
-def add(commands: Any) -> None:
-    """Add the command to those of `uws-server`."""
-    parser = commands.add_parser(
-        "run",
-        help="run a job on a UWS server and fetch its results",
-        description="Run a job on a UWS server, this one or any other, and fetch its results.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.description = "Run a job on a UWS server, this one or any other, and fetch its results."
+    parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
     parser.add_argument("job", metavar="JOB", help="name of a job, or the address of a job list")
     parser.add_argument("values", metavar="KEY=VALUE", nargs="*", help="parameters; KEY=@FILE uploads a file")
     add_server(parser, "where a named job is")

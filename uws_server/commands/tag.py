@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from uws_server.commands.options import add_command
 
@@ -32,16 +32,11 @@ line is wrong.
 _KINDS = {"InputData": "input", "Parameter": "parameter", "OutputData": "output"}
 
 
-def add(commands: Any) -> None:
-    """Add the command to those of `uws-server`."""
-    tag = commands.add_parser(
-        "tag",
-        help="show, write, check or take out the VO-TAGS of FITS files",
-        description="The VO-TAGS of FITS files: their ObsCore columns and the steps that made them.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    actions = tag.add_subparsers(required=True, metavar="ACTION")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of the command."""
+    parser.description = "The VO-TAGS of FITS files: their ObsCore columns and the steps that made them."
+    parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
     show = add_command(actions, "show", "show the ObsCore columns and the steps")
     show.add_argument("--json", action="store_true", help="one JSON object a line for each file")
     show.set_defaults(run=lambda options: _each(options, _show_json if options.json else _show))

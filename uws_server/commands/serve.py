@@ -1,0 +1,58 @@
+"""The command `uws-server serve`: runs the server until it is stopped. Imports the server when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from uws_server import config
+from uws_server.commands.options import add_configuration
+from uws_server.errors import ConfigurationError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = (
+        "Every other setting: a key of the configuration, or the variable UWS_SERVER_<KEY>; README lists them."
+    )
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, metavar="N", help="port to listen on; 0 takes a free one (default 8080)")
+    parser.add_argument("--archive", type=Path, metavar="DIR", help="folder of event lists that jobs may name")
+    parser.add_argument("--definitions", type=Path, metavar="DIR", help="folder of job definitions (default: ours)")
+    add_configuration(parser, "folder for the database and the jobs")
+    parser.add_argument("--verbose", action="store_true", help="log what the server does, not only what goes wrong")
+    parser.set_defaults(run=_run)
+
+
+class _OneLine(logging.Formatter):
+    """A formatter that keeps each message on one line, so that text of a client cannot look like a line of the log."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging calls it so
+        """Return the line, with line ends and control characters written as Python escapes."""
+        line = super().formatMessage(record)
+        return "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
+
+
+def _run(options: argparse.Namespace) -> None:
+    print("Starting: the first start takes some seconds", file=sys.stderr, flush=True)
+    from uws_server.server import serve  # not before the line above: it takes a moment
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, handlers=[handler])
+    settings = config.load(
+        options.config,
+        os.environ,
+        host=options.host,
+        port=options.port,
+        data=options.data,
+        archive=options.archive,
+        definitions=options.definitions,
+    )
+    for key, folder in (("archive", settings.folders.archive), ("definitions", settings.folders.definitions)):
+        if folder and not folder.is_dir():
+            raise ConfigurationError(f"{key} = {str(folder)!r}: there is no such folder")
+    serve(settings, lambda url: print(f"Listening on {url}", flush=True))
