@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from bottle import Bottle, HTTPError, HTTPResponse, request
+from bottle import Bottle, HTTPError, HTTPResponse, Router, request
 
 from uws_server.asgi.shortcut import Answer
 from uws_server.asgi.types import Scope
@@ -46,19 +47,26 @@ def build(services: Services) -> Application:
     """Return the application: the programs' door under /rest and /store, the people's door everywhere else."""
     app = Bottle()
     pages = Pages(services)
-    UWS(services).routes(app)
-    Contents(services).routes(app)
-    VOSI(services).routes(app)
-    JDL(services).routes(app)
-    Reprocessing(services).routes(app)
-    ObsCore(services).routes(app)
-    Provenance(services).routes(app)
-    DataLink(services).routes(app)
-    pages.routes(app)
+    parts = (UWS, Contents, VOSI, JDL, Reprocessing, ObsCore, Provenance, DataLink)
+    with _compiled_once(app.router):
+        for part in parts:
+            part(services).routes(app)
+        pages.routes(app)
     app.add_hook("before_request", lambda: _require_own(services, pages))
     app.install(_Errors(pages))
     app.default_error_handler = lambda error: _of_bottle(pages, error)
     return _with_headers(app, not is_loopback(services.config.server.host))
+
+
+@contextlib.contextmanager
+def _compiled_once(router: Router) -> Iterator[None]:
+    """Compile the routes when all are added: bottle compiles those there are anew for each one that is added."""
+    methods: set[str] = set()
+    router._compile = methods.add
+    yield
+    del router._compile
+    for method in methods:
+        router._compile(method)
 
 
 def at_once(services: Services) -> Callable[[Scope], Answer | None] | None:

@@ -7,6 +7,7 @@ the one token of an account; it becomes a row like the others when that token is
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import re
@@ -20,6 +21,7 @@ from typing import Unpack
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from uws_server.errors import BadRequest, NotFound, TooMany, Unauthorized
 from uws_server.jobs.job import utcnow
@@ -60,7 +62,7 @@ class Accounts:
         self._wrong: dict[str, list[float]] = {}
         self._lock = threading.Lock()
         self._checking = threading.BoundedSemaphore(_MOST_AT_ONCE)
-        self._nobody = self._hasher.hash(secrets.token_hex(16))
+        self._nobody = hash_of_nobody(self._hasher)
 
     def create(
         self,
@@ -198,6 +200,17 @@ def caller_of(account: Account) -> Caller:
     return Caller(
         account.name, account.is_admin, max_active=account.max_active, max_bytes=account.max_bytes, roles=roles
     )
+
+
+def hash_of_nobody(hasher: PasswordHasher) -> str:
+    """Return a hash that no token fits, which takes as long to check as one that was made, and none to make."""
+    kind = hasher.type.name.lower()
+    costs = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(length)).decode().rstrip("=")
+        for length in (hasher.salt_len, hasher.hash_len)
+    )
+    return f"$argon2{kind}$v={ARGON2_VERSION}${costs}${salt}${digest}"
 
 
 def digest_of(token: str) -> str:

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 
 from uws_server.errors import BadRequest, TooMany, Unauthorized
-from uws_server.services.accounts import Accounts
+from uws_server.services.accounts import Accounts, hash_of_nobody
 from uws_server.storage.accounts import Account, AccountStore
 from uws_server.storage.jobstore import JobStore
 
@@ -85,6 +86,18 @@ def test_right_tokens_get_in_past_any_number_of_wrong_ones(accounts: Accounts, s
         accounts.check("old", ann, HERE)
     with pytest.raises(Unauthorized):
         accounts.check("ann", "wrong", "192.0.2.2")
+
+
+def test_the_hash_of_nobody_is_checked_like_that_of_an_account() -> None:
+    """How long a wrong token takes tells of no name: argon2 does the same work for both hashes."""
+    hasher = PasswordHasher()
+    nobody, somebody = hash_of_nobody(hasher), hasher.hash("a token")
+    assert extract_parameters(nobody) == extract_parameters(somebody)
+    assert not hasher.check_needs_rehash(nobody)
+    assert [len(part) for part in nobody.split("$")] == [len(part) for part in somebody.split("$")]
+    with pytest.raises(VerifyMismatchError):  # it was computed and differs; one that cannot be read is told at once
+        hasher.verify(nobody, "a token")
+    assert hash_of_nobody(hasher) != nobody
 
 
 def test_a_disabled_account_is_let_in_no_more_until_it_is_enabled(accounts: Accounts) -> None:
