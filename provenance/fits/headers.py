@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-
-import numpy as np
 
 _NUMERAL: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+)?", re.ASCII)
 
@@ -23,6 +22,15 @@ def numeral(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e300:
         return None
     return float(value)
+
+
+def plain(value: Any) -> Any:
+    """Return a number of numpy as one of Python, and anything else as it is.
+
+    numpy is not imported for it: where no module has, there is no such number.
+    """
+    generic = getattr(sys.modules.get("numpy"), "generic", ())
+    return value.item() if isinstance(value, generic) else value
 
 
 class Cards:
@@ -42,7 +50,7 @@ class Cards:
             value = self._header[keyword]
         except self._errors:
             return None
-        value = value.item() if isinstance(value, np.generic) else value
+        value = plain(value)
         return value if isinstance(value, (str, int, float)) else None
 
     def text(self, keyword: str) -> str:

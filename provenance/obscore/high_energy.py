@@ -34,6 +34,9 @@ COLUMNS: Final = (
 EV_METRE: Final = 12.398419843e-7
 """Planck constant times speed of light over elementary charge, eV m (CODATA 2018)."""
 
+KEV_METRE: Final = 12.398419843e-10
+"""The same in keV m."""
+
 _QUALITIES: Final = frozenset({"PATTERN", "GRADE", "FLAG", "STATUS"})
 
 

@@ -21,9 +21,6 @@ from provenance.fits.headers import Cards
 from provenance.obscore import high_energy, instruments, sky, times
 from provenance.obscore.product import Found, Product, one_bin, product
 
-KEV_METRE: Final = 12.398419843e-10
-"""Planck constant times speed of light over elementary charge, keV m (CODATA 2018)."""
-
 _FACILITIES: Final = {"XMM": "XMM-Newton"}
 _MEASURED: Final = frozenset({"event", "image", "cube", "spectrum", "timeseries"})
 _ENERGIES: Final = frozenset({"PI", "ENERGY"})
@@ -118,7 +115,7 @@ def _spectral(product: Product) -> Found:
         is_calibrated = product.science.text("CHANTYPE").upper() == "PI" or _column_names(product.science) & _ENERGIES
         found["em_calib_status"] = "calibrated" if is_calibrated else None
     if band:
-        found |= {"em_min": KEV_METRE / band[1], "em_max": KEV_METRE / band[0]}
+        found |= {"em_min": high_energy.KEV_METRE / band[1], "em_max": high_energy.KEV_METRE / band[0]}
     return found
 
 
@@ -144,14 +141,14 @@ def resolution(headers: Sequence[Mapping[str, Any]], em_min: float, em_max: floa
     instrument = instruments.find(found) if found else None
     if found is None or instrument is None or found.type not in ("spectrum", "event") or not 0 < em_min <= em_max:
         return {}
-    low, high = KEV_METRE / em_max, KEV_METRE / em_min
+    low, high = high_energy.KEV_METRE / em_max, high_energy.KEV_METRE / em_min
     middle = math.sqrt(low * high)
     typical = instrument.resolving_power(middle)
     return {
         "em_res_power": typical,
         "em_res_power_min": instrument.resolving_power(low),
         "em_res_power_max": instrument.resolving_power(high),
-        "em_resolution": KEV_METRE / middle / typical,
+        "em_resolution": high_energy.KEV_METRE / middle / typical,
     }
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import IO, Any, Final
-
-import numpy as np
-from astropy.io import fits
 
 from provenance.obscore.columns import Column
 from provenance.obscore.row import ALL_COLUMNS, Value
@@ -103,6 +101,8 @@ def fits_table(rows: Iterable[Row], most: int | None = None, columns: Columns = 
         The file, piece by piece; what is not known is NaN, the TNULL of the column, or an empty text. Texts are in
         ASCII, with a question mark for any other character.
     """
+    import numpy as np  # here: the other formats do without
+
     with tempfile.TemporaryFile("w+b") as waiting:
         count, widths = _store(rows, most, columns, waiting)
         dtype = np.dtype([(column.name, _dtype(column, widths)) for column in columns])
@@ -163,12 +163,14 @@ def _cell(column: Column, value: Value | None) -> Any:
     if column.adql not in _NUMBERS:
         return "" if value is None else str(value).encode("ascii", "replace")
     if value is None:
-        return np.nan if column.adql == "DOUBLE" else _NULL
+        return math.nan if column.adql == "DOUBLE" else _NULL
     return value
 
 
 def _fits_head(columns: Columns, widths: dict[str, int], count: int, row_bytes: int) -> bytes:
     """Everything before the first row: an empty primary HDU and the header of the table."""
+    from astropy.io import fits  # here: the other formats do without
+
     header = fits.Header(
         [("XTENSION", "BINTABLE"), ("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", row_bytes), ("NAXIS2", count),
          ("PCOUNT", 0), ("GCOUNT", 1), ("TFIELDS", len(columns)), ("EXTNAME", "OBSCORE")]

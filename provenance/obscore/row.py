@@ -11,22 +11,23 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from provenance.fits import hdus
-from provenance.fits.headers import Cards
-from provenance.obscore import footprint, high_energy, intervals, ogip
+from provenance.fits.headers import Cards, plain
+from provenance.obscore import high_energy
 from provenance.obscore.columns import COLUMNS, ENUMERATIONS, NOT_NULL, Column
 from provenance.obscore.product import product
 from provenance.obscore.times import timestamp
 from provenance.text.errors import FitsError, ObsCoreError
 
+if TYPE_CHECKING:
+    import numpy as np
+
 Value: TypeAlias = str | int | float
 """A value of a column."""
 
-Given: TypeAlias = Value | np.generic | None
+Given: TypeAlias = "Value | np.generic | None"
 """A value given for a column: also a number of numpy, or None for one that is not known."""
 
 ALL_COLUMNS: Final = (*COLUMNS, *high_energy.COLUMNS)
@@ -130,6 +131,8 @@ def from_science(headers: Sequence[Mapping[str, Any]], **known: Given) -> ObsCor
     `known` are columns by name; they win over the headers. The rules are those of `ogip.columns`. Raises nothing for
     the values of the headers, and ObsCoreError for a column that does not exist.
     """
+    from provenance.obscore import ogip  # here: tables and projections need numpy, a row needs none
+
     sound = _sound(ogip.columns(headers))
     given = {name: value for name, value in known.items() if value is not None}
     row = ObsCoreRow({**sound, **given})
@@ -142,6 +145,8 @@ def from_file(path: str | Path, **known: Given) -> ObsCoreRow:
     As `from_science`; besides, start and end are those of its good time intervals, position and s_region those of the
     region table that its data subspace names, and access_estsize is its size. Raises FitsError when it is no FITS file.
     """
+    from provenance.obscore import footprint, intervals  # here: tables need numpy, a row needs none
+
     path = Path(path)
     with hdus.opened(path) as (stream, limit):
         layout = hdus.scan(stream, limit)
@@ -167,6 +172,8 @@ def _implied(headers: Sequence[Mapping[str, Any]], row: ObsCoreRow) -> dict[str,
 
     A product of one bin in time resolves no less than its exposure (ObsCore 1.1, section 4.10).
     """
+    from provenance.obscore import ogip  # here: it needs numpy, a row needs none
+
     low, high = row.get("em_min"), row.get("em_max")
     found: dict[str, Any] = dict(high_energy.energies(row))
     if isinstance(low, float) and isinstance(high, float):
@@ -184,13 +191,12 @@ def wavelength_m(energy_kev: float) -> float:
     """
     if not (math.isfinite(energy_kev) and energy_kev > 0):
         raise ObsCoreError(f"an energy above 0 keV is expected, not {energy_kev}")
-    return ogip.KEV_METRE / energy_kev
+    return high_energy.KEV_METRE / energy_kev
 
 
 def _plain(name: str, value: object) -> Value:
     """A value in a type of Python: text without blanks around it, whole floats as integers in such a column."""
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = plain(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ObsCoreError(f"{name}: text or a number is expected, not {value!r}")
     if isinstance(value, str):

@@ -11,7 +11,7 @@ import re
 from bisect import bisect_right
 from typing import Final
 
-from provenance.fits import scales, timing
+from provenance.fits import timing
 from provenance.fits.headers import Cards
 from provenance.fits.timing import TimeOrigin
 from provenance.obscore.product import Found, Product, one_bin
@@ -28,6 +28,8 @@ def columns(product: Product) -> Found:
     start, stop = _span(product)
     origins = [_origin(cards, product) for cards in product.headers if product.type != "measurements"]
     is_timed = any(origin is not None and origin.day is not None for origin in origins)
+    from provenance.fits import scales  # here: the columns of a table need numpy, a date needs none
+
     exposures = (scales.keyword_number(product.main, keyword)[0] for keyword in ("EXPOSURE", "LIVETIME", "ONTIME"))
     return {
         "t_min": start,

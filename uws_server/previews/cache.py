@@ -10,59 +10,28 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from provenance.fits.hdus import OPENING, Hdu
 from provenance.fits.pha import is_spectrum
 from reduction.errors import ReductionError
 from reduction.events.fitsfile import scan
 from uws_server.previews import curve, curveplot, svg
-from uws_server.previews.curve import Curve
 from uws_server.previews.plot import Plot, make_plot, plot_json
+from uws_server.previews.preview import Drawing, Preview, ResultFile
 from uws_server.previews.spectra import NoPreview
 
 if TYPE_CHECKING:
     from uws_server.previews.sky import SkyView
 
 LOG = logging.getLogger(__name__)
-Kind = Literal["spectrum", "lightcurve", "events", "image", "table", "text", "votable", "other"]
 
 _ON_SKY = frozenset({"events", "image"})
 _TEXT_BYTES = 4096
 _TEXT_LINES = 12
 _SLOW_S = 3.0
-
-
-@dataclass(frozen=True)
-class ResultFile:
-    """A file to preview: `key` names its content for ever, `beside` the files its header may refer to, by name."""
-
-    key: str
-    path: Path
-    beside: Mapping[str, Path]
-
-
-@dataclass(frozen=True)
-class Preview:
-    """The kind of a file and its plot, its light curve or its first lines; `reason` says why there is no picture."""
-
-    kind: Kind
-    text: str = ""
-    plot: Plot | None = None
-    curve: Curve | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A picture to send: its bytes and their media type; `ok` is whether it shows the file or a reason."""
-
-    data: bytes
-    mime: str
-    ok: bool = True
 
 
 class Previews:

@@ -15,7 +15,8 @@ from astropy.wcs import WCS
 
 from scriptjobs import prepare, run
 from synthetic import Epic, write
-from uws_server.previews.cache import Previews, ResultFile
+from uws_server.previews.cache import Previews
+from uws_server.previews.preview import ResultFile
 from uws_server.previews.raster import Raster
 
 SVG = "{http://www.w3.org/2000/svg}"

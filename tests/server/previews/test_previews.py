@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from uws_server.previews.cache import Previews, ResultFile
+from uws_server.previews.cache import Previews
 from uws_server.previews.plot import make_plot
+from uws_server.previews.preview import ResultFile
 from uws_server.previews.spectra import NoPreview, gehrels, read_spectrum
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -12,8 +12,9 @@ from astropy.io import fits
 from phafiles import CHANNELS, write_ebounds, write_pha, write_pha2
 from provenance.fits import scales
 from provenance.fits.headers import Cards
-from uws_server.previews.cache import Previews, ResultFile
+from uws_server.previews.cache import Previews
 from uws_server.previews.plot import Plot, make_plot
+from uws_server.previews.preview import ResultFile
 
 EDGES = np.linspace(0.3, 2.5, CHANNELS + 1)
 

@@ -18,7 +18,7 @@ from uws_server.jobs.formats.draft import Draft
 from uws_server.jobs.job import LOG, Job, Progress, Result, utcnow
 from uws_server.jobs.parameters import texts_of
 from uws_server.jobs.phases import ENDED, Phase
-from uws_server.previews.cache import Preview
+from uws_server.previews.preview import Preview
 from uws_server.reruns.service import Reruns
 from uws_server.services.context import Services
 from uws_server.services.drafts import Drafts

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bottle import HTTPResponse, request
 
 from uws_server.errors import NotFound
 from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import ENDED
-from uws_server.previews.cache import Drawing, Previews, ResultFile
-from uws_server.services.context import Services
+from uws_server.previews.preview import Drawing, ResultFile
 from uws_server.services.job_service import JobService
 from uws_server.version import VERSION
 from uws_server.web.jobs import archives
 from uws_server.web.jobs.archives import Member
 from uws_server.web.shared.page import Page
+
+if TYPE_CHECKING:
+    from uws_server.previews.cache import Previews
 
 DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 """The policy for a drawing opened by itself: its own style sheet, the pixels in it, and nothing else."""
@@ -31,9 +35,12 @@ _ARCHIVES = {
 class Pictures(Page):
     """Pictures of the results of jobs."""
 
-    def __init__(self, services: Services) -> None:
-        super().__init__(services)
-        self.previews = Previews()
+    @cached_property
+    def previews(self) -> Previews:
+        """Return the previews of this server."""
+        from uws_server.previews.cache import Previews  # not before a product is looked at: numpy takes 12 MiB
+
+        return Previews()
 
     def preview(self, job_id: str, name: str, suffix: str) -> HTTPResponse:
         """GET a result as a picture (svg, png) or as the data of its plot (json)."""

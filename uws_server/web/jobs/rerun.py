@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from bottle import HTTPResponse, request
 
@@ -17,10 +18,6 @@ from uws_server.incoming.forms import Form
 from uws_server.incoming.rerun_forms import read_history, read_rerun_request
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job
-from uws_server.previews import svg
-from uws_server.previews.overlay import overlay
-from uws_server.previews.plot import Plot, plot_json
-from uws_server.previews.spectra import NoPreview
 from uws_server.reruns import comparison
 from uws_server.reruns.inputs import Found
 from uws_server.reruns.preview import RerunRequest, View
@@ -30,6 +27,9 @@ from uws_server.services.context import Services
 from uws_server.web.jobs.pictures import DRAWING_POLICY, Pictures
 from uws_server.web.shared.page import Page
 from uws_server.web.shared.render import Renderer
+
+if TYPE_CHECKING:
+    from uws_server.previews.plot import Plot
 
 _LONGEST_LIST = 3_500_000
 """Characters of a step list that a form carries along."""
@@ -192,6 +192,10 @@ class RerunPage(Page):
         if plot is None:
             raise NotFound(f"the jobs have no two spectra {name[:64]!r} that can be overlaid")
         headers = {"Cache-Control": "private, no-cache", "Content-Security-Policy": DRAWING_POLICY}
+        # not before there is a plot: they need numpy, which takes 12 MiB
+        from uws_server.previews import svg
+        from uws_server.previews.plot import plot_json
+
         if suffix == "json":
             return HTTPResponse(json.dumps(plot_json(plot)), 200, {**headers, "Content-Type": "application/json"})
         return HTTPResponse(svg.draw(plot), 200, {**headers, "Content-Type": "image/svg+xml; charset=UTF-8"})
@@ -204,6 +208,10 @@ class RerunPage(Page):
             if plot is None:
                 return None
             plots.append(plot)
+        # not before there are plots: they need numpy, which takes 12 MiB
+        from uws_server.previews.overlay import overlay
+        from uws_server.previews.spectra import NoPreview
+
         try:
             return overlay(plots[0], plots[1], ("This job", "Earlier job"))
         except NoPreview:

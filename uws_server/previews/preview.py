@@ -1,0 +1,43 @@
+"""A file to preview, what is found in it, and a picture of it, as values. Loads none of the modules that draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from uws_server.previews.curve import Curve
+    from uws_server.previews.plot import Plot
+
+Kind = Literal["spectrum", "lightcurve", "events", "image", "table", "text", "votable", "other"]
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """A file to preview: `key` names its content for ever, `beside` the files its header may refer to, by name."""
+
+    key: str
+    path: Path
+    beside: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The kind of a file and its plot, its light curve or its first lines; `reason` says why there is no picture."""
+
+    kind: Kind
+    text: str = ""
+    plot: Plot | None = None
+    curve: Curve | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture to send: its bytes and their media type; `ok` is whether it shows the file or a reason."""
+
+    data: bytes
+    mime: str
+    ok: bool = True
