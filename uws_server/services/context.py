@@ -14,13 +14,14 @@ from uws_server.config import Config
 from uws_server.execution import curation, sandbox
 from uws_server.execution.scheduler import Scheduler
 from uws_server.services.accounts import Accounts
-from uws_server.services.definition_check import DefinitionCheck
+from uws_server.services.definition_check import DefinitionCheck, candidates
 from uws_server.services.expiry import Expiry
 from uws_server.services.hashes import Hashes
 from uws_server.services.housekeeping import Housekeeping
 from uws_server.services.job_keys import JobKeys
 from uws_server.services.job_life import JobLife
 from uws_server.services.parameters import Outside, ParameterReader
+from uws_server.services.region_texts import RegionTexts
 from uws_server.services.rights import rights_of
 from uws_server.services.server_clock import ServerClock
 from uws_server.services.sessions import Sessions
@@ -49,7 +50,7 @@ class Services:
         self.archive = Archive(config.folders.archive)
         self.outside = Outside.of(config)
         self.parameters = ParameterReader(self.archive, self.outside)
-        self.definition_check = DefinitionCheck(self.archive, self.outside)
+        self.definition_check = DefinitionCheck(self.archive, self.outside, RegionTexts(config.folders.data))
         self.files = JobFiles(config.folders.data, config.folders.reserve)
         self.hashes = Hashes(config.folders.data)
         self.store = JobStore(config.database_url())
@@ -59,6 +60,7 @@ class Services:
         self.sessions = Sessions(SessionStore(self.store.engine))
         self.revisions = Revisions(config.folders.data)
         self.definitions = DefinitionStore(self.store.engine)
+        self.definition_check.prepare(candidates(definitions, self.revisions, self.definitions))
         self.library = Library(definitions, self.definition_check.require_sound, self.revisions, self.definitions)
         self.scheduler = Scheduler(self.store, self.files, self.library, config, base_url)
         self.life = JobLife(self.store, self.files, self.uses, self.scheduler, config.jobs.destroyed == "record")

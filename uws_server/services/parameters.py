@@ -15,7 +15,6 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from provenance.fits.hdus import OPENING
-from reduction.errors import ReductionError
 from uws_server.archive.observations import Archive, ArchiveFile
 from uws_server.archive.resolver import Resolver
 from uws_server.config import Config
@@ -26,6 +25,7 @@ from uws_server.jobs.definition import UPLOAD_TYPES, Definition, ParameterSpec
 from uws_server.jobs.job import ParameterValue, new_id
 from uws_server.jobs.rerun_origin import RerunOrigin
 from uws_server.jobs.words import require_printable
+from uws_server.services.region_texts import problem_of
 from uws_server.storage.files import safe_name
 
 _HEAD = 1 << 16
@@ -326,12 +326,8 @@ def _text_of(upload: Upload) -> str:
 
 
 def _region(text: str, spec: ParameterSpec) -> ParameterValue:
-    from reduction import regions  # not before one comes: it takes half a second and 17 MiB
-
-    try:
-        regions.parse(text, spec.name)
-    except ReductionError as error:
-        raise ValueError(str(error).removeprefix(f"{spec.name}: ")) from error
+    if problem := problem_of(spec.name, text):
+        raise ValueError(problem)
     return ParameterValue(text, text)
 
 
