@@ -5,8 +5,10 @@ Markdown is read by markdown-it, which drops HTML that stands in the text and li
 
 from __future__ import annotations
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 _SCROLLING_PRE = '<pre tabindex="0" role="region" aria-label="Example">'
 """Lines of code are wider than a narrow page: the keyboard reaches them."""
@@ -17,6 +19,8 @@ _HIGHEST = 3
 
 def as_html(markdown: str) -> str:
     """Return the text as HTML for the inside of a page: without its title, the highest heading an h3, no images."""
+    from markdown_it import MarkdownIt  # not before a text is shown: it is 60 modules
+
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     tokens = _without_title(reader.parse(markdown))
     headings = [token for token in tokens if token.type in ("heading_open", "heading_close")]
