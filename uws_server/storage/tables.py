@@ -85,24 +85,6 @@ BUSY = jobs.c.phase.in_([sa.literal_column(f"'{phase}'") for phase in sorted(ACT
 SHOWN = sa.and_(jobs.c.has_products.is_(sa.true()), LISTED)
 """Condition: the job has products that are there, so that its results may be in the table of products."""
 
-
-def _index(name: str, columns: str, where: sa.ColumnElement[bool] | None = None) -> None:
-    sa.Index(name, *(jobs.c[column] for column in columns.split()), sqlite_where=where, postgresql_where=where)
-
-
-# every stream of a list (uws_server.storage.lists) is one range of one of the first four, already in order
-_index("jobs_listed", "definition created id", LISTED)
-_index("jobs_by_phase", "definition phase created id")
-_index("jobs_of_owner_listed", "definition owner created id", LISTED)
-_index("jobs_of_owner_by_phase", "definition owner phase created id")
-_index("jobs_busy", "phase queued", BUSY)
-_index("jobs_of_owner_busy", "owner", BUSY)
-_index("jobs_by_destruction", "destruction", LISTED)
-_index("jobs_by_parent", "parent", jobs.c.parent.is_not(None))
-_index("jobs_by_after", "after", jobs.c.after.is_not(None))
-_index("jobs_with_products", "created id", SHOWN)
-_index("jobs_of_owner_with_products", "owner created id", SHOWN)
-
 results = sa.Table(
     "results",
     metadata,

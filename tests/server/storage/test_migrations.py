@@ -28,8 +28,9 @@ from uws_server.storage import migrate, obscore_rows
 from uws_server.storage.accounts import Account, AccountStore
 from uws_server.storage.database import engine_for
 from uws_server.storage.definitions import DefinitionStore
+from uws_server.storage.indexes import INDEXES
 from uws_server.storage.jobstore import JobStore
-from uws_server.storage.tables import metadata
+from uws_server.storage.tables import jobs, metadata
 
 # as the first version made it (it did not use Alembic), taken from a file that it wrote
 FIRST = """
@@ -113,6 +114,7 @@ def inventory(connection: sa.Connection) -> dict[str, Any]:
 
 
 def test_the_tables_of_the_code_are_those_of_the_migrations(empty_url: str) -> None:
+    assert jobs.indexes == set(INDEXES)
     migrate.upgrade(empty_url)
     engine = engine_for(empty_url)
     with engine.connect() as connection:
