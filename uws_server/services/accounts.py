@@ -7,7 +7,6 @@ the one token of an account; it becomes a row like the others when that token is
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import re
@@ -17,16 +16,16 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Unpack
-
-from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
-from argon2.low_level import ARGON2_VERSION
+from functools import cached_property
+from typing import TYPE_CHECKING, Unpack
 
 from uws_server.errors import BadRequest, NotFound, TooMany, Unauthorized
 from uws_server.jobs.job import utcnow
 from uws_server.services.rights import Caller
 from uws_server.storage.accounts import Account, AccountColumns, AccountStore, Token
+
+if TYPE_CHECKING:
+    from uws_server.services.earlier_tokens import EarlierTokens
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,63}(?<!\.)")
 NAMES = "1 to 64 letters, digits, '_', '-', '+', '@' and '.', such as a mail address"
@@ -39,8 +38,6 @@ _MOST_REMEMBERED = 10_000
 _MINUTE_S = 60.0
 _MOST_WRONG = 20
 """Wrong tokens from one address in a minute; further wrong ones are answered with 429."""
-_MOST_AT_ONCE = 2
-"""Argon2 hashes that are checked at the same time: each takes 64 MiB and all the cores there are."""
 _USE_NOTED = timedelta(hours=1)
 """How exactly it is noted when a token was used last: a write for each request would cost more than the request."""
 
@@ -58,11 +55,8 @@ class Accounts:
 
     def __init__(self, store: AccountStore) -> None:
         self._store = store
-        self._hasher = PasswordHasher()
         self._wrong: dict[str, list[float]] = {}
         self._lock = threading.Lock()
-        self._checking = threading.BoundedSemaphore(_MOST_AT_ONCE)
-        self._nobody = hash_of_nobody(self._hasher)
 
     def create(
         self,
@@ -164,7 +158,7 @@ class Accounts:
         account = self._store.get(name) if _NAME.fullmatch(name) else None
         kept = account.token_hash if account else ""
         impatient = self._has_guessed(address)
-        is_right = (bool(kept) or not impatient) and self._fits(kept or self._nobody, token)
+        is_right = (bool(kept) or not impatient) and self._earlier.fits(kept, token)
         if account is None or not kept or not is_right:
             if impatient:
                 raise TooMany("too many wrong tokens came from your address: try again in a minute")
@@ -174,6 +168,12 @@ class Accounts:
             self._store.add_token(Token(secrets.token_hex(8), name, label, digest_of(token), utcnow()))
         self._store.change(name, token_hash="")
         return self._store.by_token(digest_of(token))
+
+    @cached_property
+    def _earlier(self) -> EarlierTokens:
+        from uws_server.services.earlier_tokens import EarlierTokens  # not before a token is wrong, or an old one comes
+
+        return EarlierTokens()
 
     def _has_guessed(self, address: str) -> bool:
         """Check whether so many wrong tokens came from an address in the last minute that it has to wait."""
@@ -186,13 +186,6 @@ class Accounts:
                 self._wrong[address] = recent
         return len(recent) >= _MOST_WRONG
 
-    def _fits(self, token_hash: str, token: str) -> bool:
-        try:
-            with self._checking:
-                return self._hasher.verify(token_hash, token)
-        except VerificationError:
-            return False
-
 
 def caller_of(account: Account) -> Caller:
     """Return the caller that an account stands for."""
@@ -200,17 +193,6 @@ def caller_of(account: Account) -> Caller:
     return Caller(
         account.name, account.is_admin, max_active=account.max_active, max_bytes=account.max_bytes, roles=roles
     )
-
-
-def hash_of_nobody(hasher: PasswordHasher) -> str:
-    """Return a hash that no token fits, which takes as long to check as one that was made, and none to make."""
-    kind = hasher.type.name.lower()
-    costs = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
-    salt, digest = (
-        base64.b64encode(secrets.token_bytes(length)).decode().rstrip("=")
-        for length in (hasher.salt_len, hasher.hash_len)
-    )
-    return f"$argon2{kind}$v={ARGON2_VERSION}${costs}${salt}${digest}"
 
 
 def digest_of(token: str) -> str:

@@ -1,8 +1,9 @@
 """Whether texts are regions, remembered from one start of a server to the next. Imports the regions when one is new.
 
-Each shipped definition has a region as default, and loading what can tell (astropy) takes longer than the rest of the
-start, and 30 MiB. So a process that ends at once is asked about all that are new, and its answers stay in the data
-folder: <data>/regions.json, which can be deleted at any time. They hold for the code that gave them, and for no other.
+Definitions have regions as defaults and test values, and loading what can tell (astropy) takes longer than the rest of
+the start, and 30 MiB. A plain circle or annulus is known for what it is. Of all others that are new a process which
+ends at once is asked, and its answers stay in the data folder: <data>/regions.json, which can be deleted at any time.
+They hold for the code that gave them, and for no other.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -27,6 +29,8 @@ SOURCES = ("reduction/regions", "reduction/errors.py", "provenance/text")
 """Files and folders of code that decide whether a text is a region; this module does too."""
 _LIBRARIES = ("regions", "astropy", "numpy")
 _MOST = 2000
+_NUMBER = r"([0-9]{1,3}(?:[.][0-9]{1,9})?)"
+_PLAIN = re.compile(rf'(?:icrs|fk5); (circle|annulus)\({_NUMBER}, -?{_NUMBER}, {_NUMBER}"(?:, {_NUMBER}")?\)')
 _PROGRAM = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
@@ -49,6 +53,18 @@ def problem_of(name: str, text: str) -> str:
     return ""
 
 
+def is_plain(text: str) -> bool:
+    """Check whether a text is a circle or an annulus in degrees and arc seconds, written as in our own definitions.
+
+    Such a text is a region. Any other may be one, too.
+    """
+    match = _PLAIN.fullmatch(text)
+    if match is None or (match[1] == "annulus") != (match[5] is not None):
+        return False
+    ra, dec, inner, outer = (float(number or "inf") for number in match.groups()[1:])
+    return ra <= 360 and dec <= 90 and 0 < inner < outer
+
+
 class RegionTexts:
     """What is known of the region texts of a server's definitions."""
 
@@ -60,6 +76,8 @@ class RegionTexts:
 
     def problem(self, name: str, text: str) -> str:
         """Return why the text of a parameter is no region; '' if it is one."""
+        if is_plain(text):
+            return ""
         with self._lock:
             found = self._answers().get(_key(name, text))
         return problem_of(name, text) if found is None else found
@@ -69,11 +87,12 @@ class RegionTexts:
 
         What it cannot tell is asked here when it is needed.
         """
-        if not texts:
+        less_plain = [pair for pair in dict.fromkeys(texts) if not is_plain(pair[1])]
+        if not less_plain:
             return
         with self._lock:
             known = self._answers()
-            new = [pair for pair in dict.fromkeys(texts) if _key(*pair) not in known]
+            new = [pair for pair in less_plain if _key(*pair) not in known]
             if not new:
                 return
             kept = known if len(known) + len(new) <= _MOST else {}

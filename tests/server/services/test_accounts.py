@@ -11,7 +11,8 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import VerifyMismatchError
 
 from uws_server.errors import BadRequest, TooMany, Unauthorized
-from uws_server.services.accounts import Accounts, hash_of_nobody
+from uws_server.services.accounts import Accounts
+from uws_server.services.earlier_tokens import hash_of_nobody
 from uws_server.storage.accounts import Account, AccountStore
 from uws_server.storage.jobstore import JobStore
 

@@ -8,18 +8,68 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reduction import regions
 from reduction.errors import ReductionError
-from uws_server.services.region_texts import RegionTexts, problem_of, source_files, told_elsewhere
+from uws_server.resources import definitions_folder
+from uws_server.services.region_texts import RegionTexts, is_plain, problem_of, source_files, told_elsewhere
 
-GOOD, BAD = 'icrs; circle(148.97, 69.65, 40")', "icrs; circle(148.97)"
+GOOD, BAD = "icrs; circle(148.97, 69.65, 40')", "icrs; circle(148.97)"
 
 
 def said_by_regions(text: str) -> str:
     with pytest.raises(ReductionError) as wrong:
         regions.parse(text, "where")
     return str(wrong.value).removeprefix("where: ")
+
+
+def numbers(most: int) -> st.SearchStrategy[str]:
+    """Numbers as they are written, some beyond what is allowed."""
+    return st.decimals(0, most, places=2).map(str) | st.integers(0, most).map(str)
+
+
+TEXTS = st.builds(
+    "{}; {}({}, {}{}, {})".format,
+    st.sampled_from(["icrs", "fk5", "FK4"]),
+    st.sampled_from(["circle", "annulus"]),
+    numbers(365),
+    st.sampled_from(["", "-", "+"]),
+    numbers(95),
+    st.lists(numbers(999).map('{}"'.format), min_size=1, max_size=3).map(", ".join),
+)
+
+
+@settings(max_examples=500)
+@given(TEXTS)
+def test_a_text_that_is_taken_for_a_region_is_one(text: str) -> None:
+    if is_plain(text):
+        regions.parse(text, "where")
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ('icrs; circle(148.97, 69.65, 40")', True), ('fk5; annulus(360, -90, 0.5", 120")', True),
+        ('icrs; circle(360.1, 0, 1")', False), ('icrs; circle(1, -90.1, 1")', False), ('icrs; circle(1, 1, 0")', False),
+        ('icrs; annulus(1, 1, 2", 2")', False), ('icrs; annulus(1, 1, 2")', False),
+        ('icrs; circle(1, 1, 1", 2")', False), ('icrs; circle(1, 1, 1)', False), ('icrs; circle(1, 1, 1")\n', False),
+        ('icrs; circle(\u0661, 1, 1")', False), ("", False),
+    ],
+)  # fmt: skip
+def test_only_a_text_that_is_plainly_a_region_is_taken_for_one(text: str, plain: bool) -> None:
+    assert is_plain(text) is plain
+
+
+def test_the_regions_of_the_shipped_definitions_are_plain() -> None:
+    """Else the first start of each server would load astropy, if only in a process of its own."""
+    for path in definitions_folder().glob("*/job.json"):
+        definition = json.loads(path.read_text(encoding="utf-8"))
+        for spec in definition["parameters"]:
+            if spec["type"] == "region":
+                for text in (spec.get("default"), definition.get("test", {}).get(spec["name"])):
+                    assert not text or is_plain(text), (path, text)
 
 
 def kept(data: Path) -> dict[str, str]:
