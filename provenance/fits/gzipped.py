@@ -6,16 +6,14 @@ What inflates without end, or onto a full disk, is stopped.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final
-
-from isal import igzip
-from isal.igzip_lib import IsalError
 
 from provenance.fits import atomic
 from provenance.text.errors import FitsError
@@ -33,14 +31,25 @@ MAX_ON_DISK: Final = 20 * 1024**3
 MIN_FREE: Final = 512 * 1024**2
 """Bytes of the disk that stay free when a file is inflated onto it."""
 
-DAMAGES: Final[tuple[Any, ...]] = (igzip.BadGzipFile, EOFError, IsalError)
-"""What reading a damaged file raises."""
-
-_file: Callable[..., Any] = igzip.IGzipFile
 _LEVEL: Final = 3
 """The compression level of ISA-L: a tenth of the time of gzip's own level 6, for files that are a tenth longer."""
 _CHUNK: Final = 4 * 1024**2
 _ASK_DISK_EVERY: Final = 16
+
+
+def damages() -> tuple[Any, ...]:
+    """Return what reading a damaged file raises."""
+    from isal.igzip_lib import IsalError  # here: of most files nothing is gzipped
+
+    return (gzip.BadGzipFile, EOFError, IsalError)
+
+
+def _file(*arguments: Any, **named: Any) -> Any:
+    """Open a gzipped file with ISA-L."""
+    from isal import igzip  # here: of most files nothing is gzipped
+
+    opened: Any = igzip.IGzipFile
+    return opened(*arguments, **named)
 
 
 def is_gzipped(stream: IO[bytes]) -> bool:
@@ -58,7 +67,7 @@ def longest(stream: IO[bytes]) -> int:
 
 def begins_with(stream: IO[bytes], opening: bytes) -> bool:
     """Tell whether the inflated content of an open gzipped file begins with `opening`; False if it is damaged."""
-    with contextlib.suppress(*DAMAGES):
+    with contextlib.suppress(*damages()):
         return bool(_file(fileobj=stream, mode="rb").read(len(opening)) == opening)
     return False
 
@@ -69,7 +78,7 @@ def inflated(stream: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
     try:
         with _file(fileobj=stream, mode="rb") as content:
             yield content
-    except DAMAGES as error:
+    except damages() as error:
         raise FitsError(f"{path}: the gzip is damaged: {error}") from error
 
 
@@ -83,7 +92,7 @@ def inflate(path: Path, target: Path) -> None:
         try:
             with path.open("rb") as packed, _file(fileobj=packed, mode="rb") as source:
                 _inflate(source, sink, path, target)
-        except DAMAGES as error:
+        except damages() as error:
             target.unlink(missing_ok=True)
             raise FitsError(
                 f"{path.name} cannot be inflated, it is truncated or broken ({error}); fetch it again"
