@@ -20,6 +20,7 @@ from lxml import etree
 from uws_server.errors import ClientError
 
 _UWS = "{http://www.ivoa.net/xml/UWS/v1.0}"
+_OWN = "{urn:uws-server:progress}"
 _XLINK = "{http://www.w3.org/1999/xlink}"
 _TIMEOUT_S = 60
 ENDED = frozenset({"COMPLETED", "ERROR", "ABORTED", "ARCHIVED"})
@@ -44,7 +45,10 @@ class RemoteResult:
 
 @dataclass(frozen=True)
 class JobState:
-    """The state of a job as its document describes it; stage `number` of `total` where the server reports progress."""
+    """The state of a job as its document describes it; stage `number` of `total` where the server reports progress.
+
+    `warning` is what a COMPLETED job of this server says of its ending.
+    """
 
     url: str
     phase: str
@@ -53,6 +57,7 @@ class JobState:
     total: int
     error: str | None
     results: tuple[RemoteResult, ...]
+    warning: str = ""
 
     @property
     def ended(self) -> bool:
@@ -178,7 +183,7 @@ def read_state(url: str, document: bytes) -> JobState:
         raise ClientError(f"{url} is no job of a UWS: it answers with something that is no XML") from error
     if root.tag != f"{_UWS}job":
         raise ClientError(f"{url} is no job of a UWS: it answers with {etree.QName(root).localname}")
-    progress = root.find(f"{_UWS}jobInfo/{{urn:uws-server:progress}}progress")
+    progress = root.find(f"{_UWS}jobInfo/{_OWN}progress")
     message = root.findtext(f"{_UWS}errorSummary/{_UWS}message")
     results = [
         RemoteResult(str(item.get("id")), urljoin(url, str(item.get(f"{_XLINK}href"))), _size(item.get("size")))
@@ -192,6 +197,7 @@ def read_state(url: str, document: bytes) -> JobState:
         total=0 if progress is None else _size(progress.get("m")) or 0,
         error=message,
         results=tuple(results),
+        warning=root.findtext(f"{_UWS}jobInfo/{_OWN}warning") or "",
     )
 
 

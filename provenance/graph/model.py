@@ -13,7 +13,7 @@ from provenance import steps
 from provenance.steps import InputData, OutputData, Parameter, Scalar, Step, dependencies
 from provenance.text.errors import StepsError
 
-FACTS: Final = ("exit_status", "software", "host", "calibration")
+FACTS: Final = ("exit_status", "warning", "software", "host", "calibration")
 """Keys of a step that an activity takes over as they are."""
 
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")

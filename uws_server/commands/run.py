@@ -79,6 +79,8 @@ def _run(options: argparse.Namespace) -> int:
     if final.phase != "COMPLETED":
         print(f"uws-server: the job ended in {final.phase}: {final.error or 'no reason is given'}", file=sys.stderr)
         return 1
+    if final.warning:
+        print(f"uws-server: warning: {final.warning}", file=sys.stderr)
     return 0
 
 

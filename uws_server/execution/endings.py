@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from uws_server.errors import NotFound
-from uws_server.execution import local, obscore, products, sandbox
+from uws_server.execution import job_steps, local, obscore, products, sandbox
 from uws_server.execution.progress import error_sentence
 from uws_server.execution.watchdog import GivenUp
-from uws_server.jobs.job import Job, JobError, utcnow
+from uws_server.jobs.job import Job, JobError, Usage, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage import obscore_rows
 from uws_server.storage.files import JobFiles, read_json, size_of
-from uws_server.storage.jobstore import JobStore
+from uws_server.storage.jobstore import Ending, JobStore
 from uws_server.storage.library import Library
 
 LOG = logging.getLogger(__name__)
@@ -57,12 +57,19 @@ class Registrar:
         ended = datetime.fromtimestamp(status.end, UTC) if status else utcnow()
         url = f"{self.base_url}/rest/{job.definition}/{job.id}/results"
         found = products.collect(job, definition, folder, url, ended)
-        phase, error = _verdict(job, status, given_up, found, folder)
-        if self.store.end(job_id, phase, ended, error, found.results, size_of(folder), found.used):
+        warning = job_steps.warning_of(definition, status)
+        phase, error = (Phase.COMPLETED, None) if warning else _verdict(job, status, given_up, found, folder)
+        ending = Ending(warning, _usage(status))
+        if self.store.end(job_id, phase, ended, error, found.results, size_of(folder), found.used, ending):
             obscore_rows.keep(self.store.engine, obscore.rows_of(folder, found.results))
-            LOG.info("job %s %s: %s %s", job.definition, job_id, phase, error.message if error else "")
+            LOG.info("job %s %s: %s %s", job.definition, job_id, phase, error.message if error else warning)
             for note in found.notes:
                 LOG.warning("job %s: %s", job_id, note)
+
+
+def _usage(status: local.Status | None) -> Usage | None:
+    """What the processes of a job used; its memory is that of the largest one where nothing looked at all together."""
+    return Usage(status.cpu_s, max(status.memory, status.max_rss_kib << 10)) if status else None
 
 
 def _verdict(

@@ -84,6 +84,13 @@ def uses_of(job: Job, everything: Sequence[steps.Step]) -> tuple[Use, ...]:
     return tuple(used)
 
 
+def warning_of(definition: Definition, status: local.Status | None) -> str:
+    """Return what the exit status of a script stands for, if the definition says that it is no failure; else ''."""
+    if status is None or status.reason != "exit":
+        return ""
+    return definition.control.statuses.get(str(status.code), "")
+
+
 def _steps_of_inputs(job: Job, folder: Path) -> tuple[list[Steps], list[str]]:
     """The step list of each tagged input, and notes on the tags that cannot be read."""
     found: list[Steps] = []
@@ -125,6 +132,7 @@ def _run_info(ended: EndedJob, products: Sequence[Path]) -> recording.RunInfo:
     job, folder = ended.job, ended.folder
     status = local.status(folder)
     inputs = [folder / str(value.value) for _, value in _files_of(job)]
+    more = {"note": staging.notes_of(folder), "warning": warning_of(ended.definition, status)}
     return recording.RunInfo(
         task=job.definition,
         version=job.version,
@@ -134,7 +142,7 @@ def _run_info(ended: EndedJob, products: Sequence[Path]) -> recording.RunInfo:
         ended=ended.ended,
         exit_status=status.code if status else None,
         calibration=recording.calibration([*inputs, *products], _environment(folder)),
-        more={"note": notes} if (notes := staging.notes_of(folder)) else {},
+        more={key: text for key, text in more.items() if text},
     )
 
 

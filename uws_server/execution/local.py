@@ -25,7 +25,8 @@ from uws_server.storage.files import read_json
 class Status:
     """The end of a script: `code` is negative for a signal, `reason` is 'exit', 'abort', 'timeout', 'disk' or 'gone'.
 
-    'gone' says that it removed the folder of its job.
+    'gone' says that it removed the folder of its job. `memory` are the bytes that its processes were seen to hold at
+    the most.
     """
 
     reason: str
@@ -34,6 +35,7 @@ class Status:
     end: float
     cpu_s: float
     max_rss_kib: int
+    memory: int = 0
 
 
 class Handle:

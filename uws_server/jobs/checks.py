@@ -73,6 +73,8 @@ _FILE = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.*-]{0,127}")
 _MIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9!#$&^_.+-]+(; ?[a-z]+=[A-Za-z0-9_.-]+)*")
 _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_STATUS = re.compile(r"[1-9]|[1-9][0-9]|1[01][0-9]|12[0-5]", re.ASCII)
+"""The exit statuses that a script may choose: a shell has those above for itself and for signals."""
 _EMAIL = re.compile(r"[^\s@<>\"']{1,64}@[^\s@<>\"']{1,255}")
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
 _LONGEST = {"title": 200, "version": 64, "group": 64, "documentation": 2000, "description": 20_000}
@@ -171,6 +173,12 @@ def _control(control: Control) -> Iterator[Problem]:
         yield Problem("control.cpus", f"{control.cpus} came; 1 to 1024 is allowed")
     if control.partition and not _NAME.fullmatch(control.partition):
         yield Problem("control.partition", f"{control.partition[:80]!r} is no name of a partition")
+    for status, sentence in control.statuses.items():
+        place = f"control.statuses.{status[:80]}"
+        if not _STATUS.fullmatch(status):
+            yield Problem(place, f"{status[:80]!r} is no exit status from 1 to 125; 0 is never a failure")
+        if not sentence.strip() or len(sentence) > 300 or CONTROL.search(sentence) or "\n" in sentence:
+            yield Problem(place, "a sentence of 1 to 300 characters is needed that says what the status stands for")
 
 
 def _parameter(spec: ParameterSpec, place: str) -> Iterator[Problem]:

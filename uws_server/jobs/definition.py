@@ -138,7 +138,8 @@ class Control:
     """The resources of a job of the definition. `memory` and `disk` in bytes, 0 for what the server allows.
 
     `cpus` is the number of cores the script is told to use; `partition` the queue of a cluster. `quote` is how many
-    seconds a job is expected to take, 0 where nobody knows.
+    seconds a job is expected to take, 0 where nobody knows. `statuses` are the exit statuses of the script, beside 0,
+    that are no failure, each with a sentence that says what it stands for.
     """
 
     duration: Duration = field(default_factory=Duration)
@@ -148,6 +149,7 @@ class Control:
     cpus: int = 1
     partition: str = ""
     quote: int = 0
+    statuses: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

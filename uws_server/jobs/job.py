@@ -86,6 +86,14 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What the processes of a job have used: seconds of CPU, and bytes of memory at the most."""
+
+    cpu_s: float
+    memory: int
+
+
+@dataclass(frozen=True)
 class JobError:
     """The reason why a job ended in ERROR; `fatal` means that running it again unchanged would fail again."""
 
@@ -99,6 +107,8 @@ class Job:
 
     `revision` is the digest of the definition's files that it runs with, '' for the one that is live when it is run;
     `trial` says that it tries a draft; `parent` is the job that it runs again, `after` the one whose end it waits for.
+    `warning` is what the exit status of its script stands for, where that is no failure; `usage` what it used until its
+    end.
     """
 
     id: str
@@ -122,6 +132,8 @@ class Job:
     trial: bool = False
     parent: str | None = None
     after: str | None = None
+    warning: str = ""
+    usage: Usage | None = None
 
     def result(self, name: str) -> Result | None:
         """Return the result of that name, or whose file has that name; None if there is none."""

@@ -59,12 +59,25 @@ def job_document(job: Job, url: str, progress: Progress | None, style: str, quer
         kind = "fatal" if job.error.fatal else "transient"
         message = _element("message", job.error.message)
         lines.append(f'  <uws:errorSummary type="{kind}" hasDetail="true">\n  {message}  </uws:errorSummary>\n')
-    if progress is not None:
-        count = f'n="{progress.number}" m="{progress.total}"'
-        element = f'<progress:progress xmlns:progress="{OWN}" {count}>{_escaped(progress.stage)}</progress:progress>'
-        lines.append(f"  <uws:jobInfo>\n    {element}\n  </uws:jobInfo>\n")
+    lines.append(_job_info(job, progress))
     lines.append("</uws:job>\n")
     return "".join(lines).encode()
+
+
+def _job_info(job: Job, progress: Progress | None) -> str:
+    """Return the element of what UWS has no word for: how far the job is, with which warning it ended, what it used."""
+    told = []
+    if progress is not None:
+        told.append(("progress", f' n="{progress.number}" m="{progress.total}"', progress.stage))
+    if job.warning:
+        told.append(("warning", "", job.warning))
+    if job.usage is not None:
+        told.append(("usage", f' cpuSeconds="{job.usage.cpu_s:.3f}" maxMemory="{job.usage.memory}"', ""))
+    elements = [
+        f'    <progress:{name} xmlns:progress="{OWN}"{attributes}>{_escaped(text)}</progress:{name}>\n'
+        for name, attributes, text in told
+    ]
+    return f"  <uws:jobInfo>\n{''.join(elements)}  </uws:jobInfo>\n" if elements else ""
 
 
 def parameters_document(job: Job, url: str, query: str = "") -> bytes:

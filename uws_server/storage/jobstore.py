@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypedDict, Unpack, cast
 import sqlalchemy as sa
 
 from uws_server.errors import NotFound
-from uws_server.jobs.job import EPOCH, Filter, Job, JobError, JobReference, JobSummary, Result, new_id, utcnow
+from uws_server.jobs.job import EPOCH, Filter, Job, JobError, JobReference, JobSummary, Result, Usage, new_id, utcnow
 from uws_server.jobs.phases import ENDED, Phase, may
 from uws_server.storage import changes, lists, migrate, uses
 from uws_server.storage.database import Look, Reader, engine_for, reading
@@ -60,6 +60,18 @@ class Asked(NamedTuple):
 
     abort: bool
     suspend: bool
+
+
+class Ending(NamedTuple):
+    """How the script of a job ended beside its phase: what its exit status stands for, and what it used."""
+
+    warning: str = ""
+    usage: Usage | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of what is known."""
+        told: dict[str, Any] = {"warning": self.warning} if self.warning else {}
+        return told | ({"cpu_s": self.usage.cpu_s, "memory": self.usage.memory} if self.usage else {})
 
 
 class JobColumns(TypedDict, total=False):
@@ -166,16 +178,20 @@ class JobStore:
         found: Sequence[Result],
         size: int = 0,
         used: Sequence[uses.Use] = (),
+        ending: Ending | None = None,
     ) -> bool:
         """Bring a job that no other process runs to its end, in one transaction. Return False if it had ended before.
 
-        `found` are its results, `size` is what it holds on disk, in bytes, `used` the files it was given.
+        `found` are its results, `size` is what it holds on disk, in bytes, `used` the files it was given, `ending` how
+        its script ended.
         """
         statement = _phase_change(job_id, [phase for phase in Phase if phase not in ENDED], after)
         statement = statement.where(sa.or_(jobs.c.server.is_(None), jobs.c.server == self.server))
         statement = statement.values(ended=ended, size=size)
         if error is not None:
             statement = statement.values(error=error.message, error_fatal=error.fatal)
+        if ending is not None:
+            statement = statement.values(ending.columns())
         with self.engine.begin() as connection:
             if not self._execute(connection, statement, job_id, after):
                 return False

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from uws_server.jobs.job import EPOCH, Job, JobError, JobSummary, ParameterValue, Result, moment_of
+from uws_server.jobs.job import EPOCH, Job, JobError, JobSummary, ParameterValue, Result, Usage, moment_of
 from uws_server.jobs.phases import ACTIVE, Phase
 
 
@@ -73,6 +73,10 @@ jobs = sa.Table(
     # since when it is to stand still (it may be UNKNOWN meanwhile), and the microseconds for which it did before
     sa.Column("suspended", UTCTime),
     sa.Column("stood_still", sa.BigInteger, nullable=False, server_default="0"),
+    # what a named exit status of its script stands for; seconds of CPU, and bytes at the most, that its processes used
+    sa.Column("warning", sa.Text),
+    sa.Column("cpu_s", sa.Float),
+    sa.Column("memory", sa.BigInteger),
 )
 
 # A partial index serves only a query with its condition word for word: no bound parameters here.
@@ -137,6 +141,16 @@ clock = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("seen", UTCTime, nullable=False),
+)
+
+# Who drains the queue before an upgrade, since when and why: one row while it is drained, else none.
+drain = sa.Table(
+    "drain",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("since", UTCTime, nullable=False),
+    sa.Column("who", sa.String(64), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
 )
 
 accounts = sa.Table(
@@ -358,6 +372,8 @@ def read_job(row: Iterable[Any]) -> Job:
         trial=bool(kept["trial"]),
         parent=kept["parent"],
         after=kept["after"],
+        warning=kept["warning"] or "",
+        usage=None if kept["cpu_s"] is None else Usage(kept["cpu_s"], kept["memory"] or 0),
     )
 
 

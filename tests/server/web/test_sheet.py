@@ -89,6 +89,20 @@ def test_sizes_have_units(text: str, count: int) -> None:
     assert sheetreader.read(typed).definition.control.disk == count
 
 
+def test_exit_statuses_that_are_no_failure_are_typed_one_a_line() -> None:
+    typed = sheet.blank()
+    typed.texts["control.statuses"] = "3 no counts in the region\n 7: too short \n\n"
+    reading = sheetreader.read(typed)
+    assert reading.problems == []
+    assert reading.definition.control.statuses == {"3": "no counts in the region", "7": "too short"}
+    shown = sheet.of_files(reading.files).texts["control.statuses"]
+    assert shown == "3 no counts in the region\n7 too short"
+    typed.texts["control.statuses"] = "3 one\n3 another"
+    (problem,) = sheetreader.read(typed).problems
+    assert str(problem) == "control.statuses: '3' is there twice"
+    assert typed.control("control.statuses.300") == "control.statuses"
+
+
 @pytest.mark.parametrize(("kind", "text", "value"), [
     ("float", "100", 100), ("float", "1e3", 1000.0), ("float", "10 arcmin", "10 arcmin"), ("integer", "x", "x"),
     ("boolean", "true", True), ("boolean", "maybe", "maybe"), ("string", "12", "12"),

@@ -162,5 +162,4 @@ def _is_text(field: dataclasses.Field[Any]) -> bool:
 
 
 def _json(value: Any) -> str:
-    plain = {key: list(values) for key, values in value.items()} if isinstance(value, Mapping) else value
-    return json.dumps(plain)
+    return json.dumps(dict(value) if isinstance(value, Mapping) else value)

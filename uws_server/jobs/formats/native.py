@@ -162,6 +162,10 @@ def _control(value: Any) -> Control:
         if name in control:
             with gathered(problems):
                 control[name] = build(kind, control[name], f"control.{name}")
+    for status, sentence in _object(control.get("statuses", {}), "control.statuses").items():
+        with gathered(problems):
+            if not isinstance(sentence, str):
+                raise Misfit.at(f"control.statuses.{status[:80]}", f"text is expected, not {_quoted(sentence)}")
     return build(Control, control, "control", problems)
 
 

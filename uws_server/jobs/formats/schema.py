@@ -76,6 +76,8 @@ def _of_type(hint: Any) -> dict[str, Any]:
         return {"type": "array", "items": _of_type(get_args(hint)[0])}
     if hint == float | None:
         return {"type": ["number", "null"]}
+    if hint == Mapping[str, str]:
+        return {"type": "object", "additionalProperties": dict(_TEXT)}
     if get_origin(hint) is Mapping or getattr(get_origin(hint), "__name__", "") == "Mapping":
         values = {"type": _SCALAR}
         return {"type": "object", "additionalProperties": {"anyOf": [values, {"type": "array", "items": values}]}}

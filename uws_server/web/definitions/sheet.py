@@ -65,6 +65,8 @@ class Sheet:
             return "script"
         if place in ("control.duration", "control.destruction"):
             return f"{place}.default"
+        if place.startswith("control.statuses"):
+            return "control.statuses"
         if place.startswith("test."):
             wanted = place.removeprefix("test.").split("[")[0].lower()
             names = [row.get("name", "").lower() for row in self.parameters]
@@ -99,6 +101,7 @@ def of_package(package: Package) -> Sheet:
     texts |= {"control.duration.default": str(control.duration.default)}
     texts |= {"control.duration.max": str(control.duration.max), "control.partition": control.partition}
     texts |= {"control.quote": str(control.quote or "")}
+    texts |= {"control.statuses": "\n".join(f"{status} {text}" for status, text in control.statuses.items())}
     texts |= {f"control.destruction.{name}": str(getattr(keep, name) or "") for name in ("default", "max")}
     texts |= {f"control.{name}": _size_text(getattr(control, name)) for name in ("memory", "disk")}
     texts |= {f"entry.{name}": str(getattr(definition.entry, name)) for name in ("type", "script", "function")}

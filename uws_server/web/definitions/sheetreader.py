@@ -91,7 +91,19 @@ class _Reader:
             cpus=self._whole("control.cpus", 1),
             partition=self._sheet.texts["control.partition"].strip(),
             quote=self._whole("control.quote", 0),
+            statuses=self._statuses(),
         )  # fmt: skip
+
+    def _statuses(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for line in self._sheet.texts["control.statuses"].split("\n"):
+            status, _, sentence = line.strip().partition(" ")
+            status = status.removesuffix(":")
+            if status in found:
+                self.problems.append(Problem("control.statuses", f"{status[:40]!r} is there twice"))
+            if status:
+                found[status] = sentence.strip()
+        return found
 
     def _parameter(self, i: int, row: Mapping[str, str]) -> ParameterSpec:
         place = f"parameters[{i}]"

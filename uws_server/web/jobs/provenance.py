@@ -116,7 +116,13 @@ class ProvenancePage(Page):
         return self.render.link("jobs", activity.key.removeprefix("job_"))
 
 
-_WORDS = {"exit_status": "Exit status", "software": "Software", "host": "Host", "calibration": "Calibration"}
+_WORDS = {
+    "exit_status": "Exit status",
+    "warning": "Warning",
+    "software": "Software",
+    "host": "Host",
+    "calibration": "Calibration",
+}
 
 
 def _file_row(link: Link, file: File) -> FileRow:

@@ -57,7 +57,9 @@ LIMITS = (
     Box("control.disk", "Disk", about="Empty: what the server allows.", example="10 GiB"),
     Box("control.cpus", "Cores", "number"),
     Box("control.partition", "Partition", about="The queue of a cluster."),
-)
+    Box("control.statuses", "Exit statuses that are no failure", "area", "One a line: the status, what it stands for.",
+        example="3 no counts in the region", wide=True),
+)  # fmt: skip
 
 SCRIPT = (
     Box("entry.type", "Language", "select", options=(("python", "Python"), ("shell", "Shell (bash)"))),
