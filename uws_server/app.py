@@ -26,6 +26,7 @@ from uws_server.protocol.reruns import Reprocessing
 from uws_server.protocol.resource import TEXT
 from uws_server.protocol.uws import UWS
 from uws_server.protocol.vosi import VOSI
+from uws_server.protocol.watching import Watching
 from uws_server.services.context import Services
 from uws_server.services.rights import is_loopback
 from uws_server.storage.failures import meaning_of
@@ -47,7 +48,7 @@ def build(services: Services) -> Application:
     """Return the application: the programs' door under /rest and /store, the people's door everywhere else."""
     app = Bottle()
     pages = Pages(services)
-    parts = (UWS, Contents, VOSI, JDL, Reprocessing, ObsCore, Provenance, DataLink)
+    parts = (UWS, Contents, VOSI, Watching, JDL, Reprocessing, ObsCore, Provenance, DataLink)
     with _compiled_once(app.router):
         for part in parts:
             part(services).routes(app)

@@ -81,6 +81,14 @@ class Server:
         int, Key("seconds until a request's headers are there, and that a body or who reads may pause", highest=86400)
     ] = 20
     least_rate: Annotated[int, SizeKey("bytes a second at which bodies come and answers are read at least")] = 500
+    metrics: Annotated[
+        str,
+        Key(
+            "who may read /metrics: local (admins and this machine), admins, all",
+            pattern="local|admins|all",
+            expected="local, admins or all",
+        ),
+    ] = "local"
     downtime: Annotated[Path | None, Key("TOML file that announces a downtime: down_at, back_at, note")] = None
 
 

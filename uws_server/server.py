@@ -22,6 +22,7 @@ import uvicorn
 from uws_server import app
 from uws_server.asgi.bodies import BodiesFirst
 from uws_server.asgi.connection import Connection
+from uws_server.asgi.counting import Counting
 from uws_server.asgi.longpoll import LongPolling, peer_address
 from uws_server.asgi.notifier import Notifier
 from uws_server.asgi.patience import Patience
@@ -43,7 +44,9 @@ _OF_ONE_CLIENT = 8
 _BACKLOG = 4096
 _MOST_FILES = 1 << 20
 _ALL_ADDRESSES = ("0.0.0.0", "::")
-_QUICK = re.compile(rf"/rest/[^/]+/{job_keys.ADDRESS}(/phase|/executionduration|/destruction|/quote|/owner)?")
+_QUICK = re.compile(
+    rf"/rest/[^/]+/{job_keys.ADDRESS}(/phase|/executionduration|/destruction|/quote|/owner)?|/health(/live|/ready)?"
+)
 
 
 def serve(config: Config, ready: Callable[[str], None]) -> None:
@@ -72,7 +75,9 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
         address = functools.partial(_client_address, config)
         throttle = BodiesFirst(Throttle(adapter, address, _OF_ONE_CLIENT, _is_quick))
         polling = LongPolling(short(throttle), notifier, address=address, asked=short(adapter))
-        settings = _uvicorn_settings(polling, _patience(config, files))
+        services.metrics.now.waiters = lambda: polling.places.taken
+        counting = Counting(polling, services.metrics.count_answer)
+        settings = _uvicorn_settings(counting, _patience(config, files))
         with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
             runner.run(_run(_Server(settings, polling), listener, lambda: ready(base_url)))
     finally:
@@ -130,9 +135,9 @@ def _is_quick(scope: Scope) -> bool:
     return scope["method"] in ("GET", "HEAD") and _QUICK.fullmatch(scope["path"]) is not None
 
 
-def _uvicorn_settings(polling: LongPolling, patience: Patience) -> uvicorn.Config:
+def _uvicorn_settings(application: Application, patience: Patience) -> uvicorn.Config:
     return uvicorn.Config(
-        cast(Any, polling),  # uvicorn spells the ASGI messages as typed dictionaries of its own
+        cast(Any, application),  # uvicorn spells the ASGI messages as typed dictionaries of its own
         http=cast(Any, functools.partial(Connection, patience=patience)),
         log_config=None,
         access_log=False,

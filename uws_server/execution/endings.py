@@ -12,6 +12,7 @@ from pathlib import Path
 
 from uws_server.errors import NotFound
 from uws_server.execution import job_steps, local, obscore, products, sandbox
+from uws_server.execution.observers import Observers
 from uws_server.execution.progress import error_sentence
 from uws_server.execution.watchdog import GivenUp
 from uws_server.jobs.job import Job, JobError, Usage, utcnow
@@ -36,6 +37,7 @@ class Registrar:
     files: JobFiles
     library: Library
     base_url: str
+    observers: Observers
 
     def register(self, job_id: str, given_up: GivenUp | None = None) -> None:
         """Store the results of a job and set its last phase. Does nothing for a job that was deleted while it ran.
@@ -62,6 +64,7 @@ class Registrar:
         ending = Ending(warning, _usage(status))
         if self.store.end(job_id, phase, ended, error, found.results, size_of(folder), found.used, ending):
             obscore_rows.keep(self.store.engine, obscore.rows_of(folder, found.results))
+            self.observers.job_ended(job, phase, ended, status.cpu_s if status else 0.0)
             LOG.info("job %s %s: %s %s", job.definition, job_id, phase, error.message if error else warning)
             for note in found.notes:
                 LOG.warning("job %s: %s", job_id, note)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 
+from uws_server.jobs.job import Job
+from uws_server.jobs.phases import Phase
 from uws_server.storage.failures import meaning_of
 from uws_server.storage.outages import first_line
 
@@ -19,6 +22,12 @@ class Observer:
 
     def job_changed(self, job_id: str) -> None:
         """Take notice that a job changed; the change is committed."""
+
+    def job_started(self, job: Job) -> None:
+        """Take notice that a job was started here."""
+
+    def job_ended(self, job: Job, phase: Phase, ended: datetime, cpu_s: float) -> None:
+        """Take notice that the end of a job that ran was registered here; `job` is as it was before."""
 
     def changes_missed(self) -> None:
         """Take notice that other servers may have changed any job, and nothing tells which."""
@@ -40,6 +49,14 @@ class Observers(Observer):
     def job_changed(self, job_id: str) -> None:
         """Pass on that a job changed."""
         self._pass_on(lambda observer: observer.job_changed(job_id), f" when job {job_id} changed")
+
+    def job_started(self, job: Job) -> None:
+        """Pass on that a job was started."""
+        self._pass_on(lambda observer: observer.job_started(job), f" when job {job.id} was started")
+
+    def job_ended(self, job: Job, phase: Phase, ended: datetime, cpu_s: float) -> None:
+        """Pass on that the end of a job was registered."""
+        self._pass_on(lambda observer: observer.job_ended(job, phase, ended, cpu_s), f" when job {job.id} ended")
 
     def changes_missed(self) -> None:
         """Pass on that any job may have changed."""

@@ -39,6 +39,8 @@ from uws_server.storage.servers import ServerStore
 LOG = logging.getLogger(__name__)
 _CLAIM_WAIT_S = 3.0
 """Seconds that a restarted server waits for the supervisors of jobs that were being started when it was killed."""
+_SILENT_S = 60.0
+"""Seconds without a round of the loop, which makes one each few seconds, after which it counts as stuck."""
 _TIDY_S = 60.0
 """Seconds between two removals of expired jobs."""
 
@@ -51,7 +53,7 @@ class Scheduler:
         self.observers = Observers()
         self._store, self._files, self._library = store, files, library
         self._config, self._base_url = config, base_url
-        self._registrar = Registrar(store, files, library, base_url)
+        self._registrar = Registrar(store, files, library, base_url, self.observers)
         self._running = Running(store, files)
         self._watchdog = Watchdog(store, files, self._running)
         self._peers = Peers(ServerStore(store.engine), store.server)
@@ -64,6 +66,8 @@ class Scheduler:
         self._finishers = Finishers(files)
         self._tidier = ThreadPoolExecutor(1, "tidy")
         self._stopping = False
+        self._round = time.monotonic()
+        """When the loop went round last."""
         self._look_at_peers = False
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
 
@@ -84,6 +88,14 @@ class Scheduler:
         self._tidier.shutdown()
         self._watching.stop()
         self._peers.leave()
+
+    def beats(self) -> bool:
+        """Return whether the loop of the queue goes round."""
+        return self._thread.is_alive() and time.monotonic() - self._round < _SILENT_S
+
+    def running_count(self) -> int:
+        """Return how many jobs run under this process."""
+        return len(self._running)
 
     def wake(self) -> None:
         """Have the queue examined now."""
@@ -151,6 +163,7 @@ class Scheduler:
         tidied, looked = -_TIDY_S, time.monotonic()
         outage = Outage(LOG, "the queue")
         while not self._stopping:
+            self._round = time.monotonic()
             try:
                 self._wait(max(0.0, looked + BEAT_S - time.monotonic()))
                 is_due = self._look_at_peers or time.monotonic() >= looked + BEAT_S
@@ -235,6 +248,7 @@ class Scheduler:
             self._files.create(job_id, {})
             staging.prepare(job, installed, folder, self._config, self._base_url)
             self._watch(job_id, local.start(folder))
+            self.observers.job_started(job)
         except Exception as error:
             if meaning_of(error):
                 self._persist(lambda: self._store.give_back(job_id))

@@ -121,6 +121,7 @@ class Job:
     owner: str | None = None
     run_id: str | None = None
     quote: datetime | None = None
+    queued: datetime | None = None
     started: datetime | None = None
     ended: datetime | None = None
     error: JobError | None = None

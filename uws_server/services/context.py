@@ -17,9 +17,11 @@ from uws_server.services.accounts import Accounts
 from uws_server.services.definition_check import DefinitionCheck, candidates
 from uws_server.services.expiry import Expiry
 from uws_server.services.hashes import Hashes
+from uws_server.services.health import Health
 from uws_server.services.housekeeping import Housekeeping
 from uws_server.services.job_keys import JobKeys
 from uws_server.services.job_life import JobLife
+from uws_server.services.metrics import Metrics
 from uws_server.services.parameters import Outside, ParameterReader
 from uws_server.services.region_texts import RegionTexts
 from uws_server.services.rights import rights_of
@@ -27,7 +29,9 @@ from uws_server.services.server_clock import ServerClock
 from uws_server.services.sessions import Sessions
 from uws_server.storage.accounts import AccountStore
 from uws_server.storage.clock import ClockStore
+from uws_server.storage.counts import Counts
 from uws_server.storage.definitions import DefinitionStore
+from uws_server.storage.drain import DrainStore
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.library import Library
@@ -73,6 +77,11 @@ class Services:
             self.definitions,
         )
         self.scheduler.observers.add(self.housekeeping)
+        counts = Counts(self.store.engine)
+        self.drain = DrainStore(self.store.engine, self.store.server)
+        self.health = Health(counts, self.files, self.scheduler)
+        self.metrics = Metrics(config, counts, self.drain, self.scheduler)
+        self.scheduler.observers.add(self.metrics)
 
     def at_hand(self) -> Services | None:
         """Return the same parts over a store that waits for nothing, for one thread. Return None if there is none."""

@@ -29,6 +29,7 @@ from uws_server.storage.tables import (
     LISTED,
     REFERENCE,
     SUMMARY,
+    drain,
     dump_parameters,
     job_row,
     jobs,
@@ -43,6 +44,8 @@ from uws_server.storage.tables import (
 _ID = re.compile(r"[0-9a-f]{32}")
 _TAKEN = jobs.c.phase.in_([phase.value for phase in (Phase.EXECUTING, Phase.SUSPENDED, Phase.UNKNOWN)])
 """Condition: a server has taken the job."""
+_IS_OPEN = ~sa.exists(sa.select(drain.c.id))
+"""Condition: nobody drains the queue."""
 # built once: to build such a statement takes as long as to execute it
 _JOB = jobs.select().where(jobs.c.id == sa.bindparam("wanted"))
 
@@ -153,8 +156,11 @@ class JobStore:
             return self._execute(connection, statement, job_id, after)
 
     def take(self, job_id: str, started: datetime) -> bool:
-        """Take a QUEUED job for this process. Return False if another process was faster."""
-        return self.move(job_id, [Phase.QUEUED], Phase.EXECUTING, started=started, server=self.server)
+        """Take a QUEUED job for this process. Return False if another was faster, or the queue is drained."""
+        statement = _phase_change(job_id, [Phase.QUEUED], Phase.EXECUTING).where(_IS_OPEN)
+        statement = statement.values(started=started, server=self.server, **_standing_still(Phase.EXECUTING))
+        with self.engine.begin() as connection:
+            return self._execute(connection, statement, job_id, Phase.EXECUTING)
 
     def give_back(self, job_id: str) -> None:
         """Put a job back into the queue that this process may have taken without knowing it."""
@@ -278,8 +284,8 @@ class JobStore:
             return lists.some(connection, ids, wanted)
 
     def queued(self, most: int) -> Sequence[str]:
-        """Return the ids of the jobs that wait to be run, longest queued first."""
-        query = sa.select(jobs.c.id).where(BUSY, jobs.c.phase == Phase.QUEUED.value)
+        """Return the ids of the jobs that wait to be run, longest queued first; none while the queue is drained."""
+        query = sa.select(jobs.c.id).where(BUSY, jobs.c.phase == Phase.QUEUED.value, _IS_OPEN)
         return self._ids(query.order_by(jobs.c.queued, jobs.c.created).limit(most))
 
     def taken(self) -> list[Run]:

@@ -270,24 +270,9 @@ REFERENCE = [*SUMMARY[:4], jobs.c.owner, jobs.c.run_id]
 """The columns of a JobReference, likewise."""
 
 ADDED = (
-    "id",
-    "definition",
-    "version",
-    "phase",
-    "owner",
-    "run_id",
-    "created",
-    "execution_duration",
-    "destruction",
-    "quote",
-    "parameters",
-    "share",
-    "size",
-    "revision",
-    "trial",
-    "parent",
-    "after",
-)
+    "id", "definition", "version", "phase", "owner", "run_id", "created", "execution_duration", "destruction", "quote",
+    "parameters", "share", "size", "revision", "trial", "parent", "after",
+)  # fmt: skip
 """The columns of a new job; the others have a default."""
 
 _PHASES = {phase.value: phase for phase in Phase}
@@ -362,6 +347,7 @@ def read_job(row: Iterable[Any]) -> Job:
         owner=kept["owner"] or None,
         run_id=kept["run_id"],
         quote=_moment_or_none(kept["quote"]),
+        queued=_moment_or_none(kept["queued"]),
         started=_moment_or_none(kept["started"]),
         ended=_moment_or_none(kept["ended"]),
         error=None if error is None else JobError(error, bool(kept["error_fatal"])),
