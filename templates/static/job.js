@@ -63,6 +63,10 @@ function showStage(state) {
   const stage = document.getElementById("stage"), count = document.getElementById("count");
   const text = state.stage || "Running", counted = state.total ? `${state.number}/${state.total}` : "";
   clock.run(document.getElementById("elapsed"), state.elapsed);
+  for (const name of ["cpu", "memory"]) {
+    const fact = document.getElementById(name);
+    if (fact && state[name] && fact.textContent !== state[name]) fact.textContent = state[name];
+  }
   if (stage.textContent.trim() === text && count.textContent.trim() === counted) return false;
   stage.textContent = text;
   count.textContent = counted;

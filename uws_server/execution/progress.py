@@ -5,12 +5,16 @@ A script announces its stages by lines such as `[STAGE 2/5] Filtering events`, o
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 import threading
+from dataclasses import replace
 
 from provenance.text.paths import without_folders
 from uws_server.errors import NotAtHand
-from uws_server.jobs.job import Progress
+from uws_server.execution.usage import USAGE_FILE
+from uws_server.jobs.job import Progress, Usage
 from uws_server.jobs.words import CONTROL, without_colours
 from uws_server.storage.files import JobFiles
 
@@ -19,6 +23,8 @@ _ERROR = re.compile(rb"^\[ERROR\]([^\r\n]*)", re.MULTILINE)
 _CHUNK = 1 << 20
 _LITTLE = 1 << 14
 """Bytes of a log that are read without delaying anybody."""
+_MOST_USED = 1e15
+"""What no job uses of anything: the file says something else, then."""
 _LONGEST = 300
 _LONGEST_REASON = 2000
 _MOST_REMEMBERED = 500
@@ -31,6 +37,8 @@ class ProgressReader:
     def __init__(self, files: JobFiles) -> None:
         self._files = files
         self._seen: dict[str, tuple[int, Progress]] = {}
+        self._used: dict[str, tuple[int, Usage | None]] = {}
+        """What the supervisor of a job wrote down last, and when (in nanoseconds)."""
         self._lock = threading.Lock()
 
     def read(self, job_id: str) -> Progress:
@@ -49,7 +57,29 @@ class ProgressReader:
         self._seen[job_id] = offset, progress  # now the last of them: the first was asked for longest ago
         if len(self._seen) > _MOST_REMEMBERED:
             del self._seen[next(iter(self._seen))]
-        return progress
+        return self._with_usage(job_id, progress)
+
+    def _with_usage(self, job_id: str, progress: Progress) -> Progress:
+        """Add what the processes of a job used when its supervisor looked last."""
+        changed = self._files.time_of(job_id, USAGE_FILE)
+        if not changed:
+            return progress
+        before, usage = self._used.get(job_id, (0, None))
+        if before != changed:
+            usage = self._read_usage(job_id)
+            self._used[job_id] = changed, usage
+            if len(self._used) > _MOST_REMEMBERED:
+                del self._used[next(iter(self._used))]
+        return replace(progress, usage=usage)
+
+    def _read_usage(self, job_id: str) -> Usage | None:
+        """Read what a supervisor wrote; None where a script wrote something else in its place."""
+        try:
+            told = json.loads(self._files.read(job_id, USAGE_FILE, _LITTLE))
+            usage = Usage(float(told["cpu_s"]), int(told["peak"]), int(told["memory"]))
+            return usage if all(0 <= figure < _MOST_USED for figure in dataclasses.astuple(usage)) else None
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
+            return None
 
     def at_hand(self, job_id: str) -> Progress:
         """Return the progress of a job now. Raise NotAtHand if more than a little of its log has to be read for it."""
@@ -60,7 +90,7 @@ class ProgressReader:
             unread = self._files.size_of_log(job_id, "job.log") - offset
             if unread > _LITTLE:
                 raise NotAtHand("much of the log is unread")
-            return self._read(job_id) if unread else progress
+            return self._read(job_id) if unread else self._with_usage(job_id, progress)
         finally:
             self._lock.release()
 
@@ -68,6 +98,7 @@ class ProgressReader:
         """Forget a job that ended."""
         with self._lock:
             self._seen.pop(job_id, None)
+            self._used.pop(job_id, None)
 
 
 def latest(log: bytes, before: Progress) -> Progress:

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from uws_server.execution.processes import boot_id, descendants, kill_tree, start_time
+from uws_server.execution.usage import Sampler
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -167,6 +168,7 @@ class Supervisor:
         self.disk_before = written(folder) if self.max_disk else 0
         self.next_disk_check = time.monotonic() + _DISK_CHECK_S if self.max_disk else float("inf")
         self.process = 0
+        self.sampler = Sampler(folder)
         self.logs = Logs(folder, launch["max_log"])
         self.home = os.open(folder, os.O_PATH | os.O_DIRECTORY)
         self.selector = selectors.DefaultSelector()
@@ -291,9 +293,10 @@ class Supervisor:
                 self.end("disk")
         if self.settling:
             self.settle()
+        self.sampler.look(now)
         wait = 0.1 if self.reason else 3600.0 if self.paused_since else min(self.deadline - now, 3600.0)
         wait = min(wait, _SETTLE_S) if self.settling else wait
-        for key, _ in self.selector.select(max(0.0, min(wait, self.next_disk_check - now))):
+        for key, _ in self.selector.select(max(0.0, min(wait, self.next_disk_check - now, self.sampler.next - now))):
             key.data()
 
     def is_over(self) -> bool:
@@ -351,6 +354,7 @@ class Supervisor:
             "end": time.time(),
             "cpu_s": used.ru_utime + used.ru_stime,
             "max_rss_kib": used.ru_maxrss,
+            "memory": self.sampler.peak,
         }
         write_json(self.folder / "status.json", status)
 

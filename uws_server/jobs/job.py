@@ -77,20 +77,28 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What the processes of a job have used: seconds of CPU, and bytes of memory at the most.
+
+    `memory_now` are the bytes that they held when they were looked at last; 0 for a job that has ended.
+    """
+
+    cpu_s: float
+    memory: int
+    memory_now: int = 0
+
+
+@dataclass(frozen=True)
 class Progress:
-    """The last stage that a script reported: `number` of `total` (0 of 0 where it did not count)."""
+    """The last stage that a script reported: `number` of `total` (0 of 0 where it did not count).
+
+    `usage` is what its processes used so far; None where nobody has looked yet.
+    """
 
     stage: str = ""
     number: int = 0
     total: int = 0
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What the processes of a job have used: seconds of CPU, and bytes of memory at the most."""
-
-    cpu_s: float
-    memory: int
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,10 @@ def _job_info(job: Job, progress: Progress | None) -> str:
         told.append(("progress", f' n="{progress.number}" m="{progress.total}"', progress.stage))
     if job.warning:
         told.append(("warning", "", job.warning))
-    if job.usage is not None:
-        told.append(("usage", f' cpuSeconds="{job.usage.cpu_s:.3f}" maxMemory="{job.usage.memory}"', ""))
+    usage = job.usage or (progress.usage if progress else None)
+    if usage is not None:
+        now = f' memory="{usage.memory_now}"' if usage.memory_now else ""
+        told.append(("usage", f' cpuSeconds="{usage.cpu_s:.3f}" maxMemory="{usage.memory}"{now}', ""))
     elements = [
         f'    <progress:{name} xmlns:progress="{OWN}"{attributes}>{_escaped(text)}</progress:{name}>\n'
         for name, attributes, text in told

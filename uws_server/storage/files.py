@@ -40,12 +40,12 @@ HELPERS_FILE = "helpers.json"
 
 OURS = frozenset(
     {"parameters.json", "launch.json", "fetch.json", "status.json", "shepherd.json", "shepherd.err", STEPS_FILE}
-    | {"job.log", "stdout.log", "stderr.log", "script.sh", "notes.json", HELPERS_FILE}
+    | {"job.log", "stdout.log", "stderr.log", "script.sh", "notes.json", "usage.json", HELPERS_FILE}
 )
 """Files in the folder of a job that are the server's own: never results."""
 
-PROTECTED = OURS - {STEPS_FILE, HELPERS_FILE, "script.sh", "status.json"}
-"""Files that a script in a sandbox cannot change: all but those it may write, and those written after its end."""
+PROTECTED = OURS - {STEPS_FILE, HELPERS_FILE, "script.sh", "status.json", "usage.json"}
+"""Files that a script in a sandbox cannot change: all but those it may write, and those of the supervisor."""
 
 _SAFE = re.compile(r"[^A-Za-z0-9._+-]")
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -133,6 +133,13 @@ class JobFiles:
         try:
             return (self.folder(job_id) / name).stat().st_size
         except FileNotFoundError:
+            return 0
+
+    def time_of(self, job_id: str, name: str) -> int:
+        """Return when a file of a job was changed last, in nanoseconds; 0 if there is none (yet)."""
+        try:
+            return (self.folder(job_id) / name).lstat().st_mtime_ns
+        except OSError:
             return 0
 
     def read(self, job_id: str, name: str, most: int) -> bytes:

@@ -396,7 +396,7 @@ def test_an_unknown_setting_is_refused() -> None:
 def test_what_the_server_uses_while_a_script_runs_is_mounted_by_itself(tmp_path: Path) -> None:
     command = sandbox.around(["/bin/true"], tmp_path, tmp_path / "data", [], 1 << 20)
     shut = {Path(command[at + 1]).name for at, word in enumerate(command) if word == "--ro-bind-try"}
-    assert shut == PROTECTED == OURS - {"steps.json", "helpers.json", "script.sh", "status.json"}
+    assert shut == PROTECTED == OURS - {"steps.json", "helpers.json", "script.sh", "status.json", "usage.json"}
 
 
 @needs_bubblewrap

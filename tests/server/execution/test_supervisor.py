@@ -19,7 +19,7 @@ from processes import carrying, kill_all, state, until
 from uws_server.execution import local, processes, supervisor
 
 MARK = "UWS_TEST_MARK"
-STATUS_KEYS = {"reason", "code", "start", "end", "cpu_s", "max_rss_kib"}
+STATUS_KEYS = {"reason", "code", "start", "end", "cpu_s", "max_rss_kib", "memory"}
 
 # Processes that do not want to end, each in its way; a line in `ready` when all are there.
 STUBBORN = """

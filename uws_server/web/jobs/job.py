@@ -114,6 +114,7 @@ class JobPage(Page):
         shown = self.job_service.results.page(job, first)
         results = self.results(job, shown.results)
         backgrounds = _backgrounds(results)
+        progress = self.job_service.progress(job)
         waits_for = self.job_service.waits([job.id]).get(job.id, "") if job.phase is Phase.PENDING else ""
         return self.render.page(
             "job.html",
@@ -122,7 +123,8 @@ class JobPage(Page):
             job=job,
             definition=definition,
             title=definition.title if definition else job.definition,
-            progress=self.job_service.progress(job) or Progress(),
+            progress=progress or Progress(),
+            usage=job.usage or (progress.usage if progress else None),
             elapsed=job.elapsed(utcnow()),
             ended=ended,
             reached=logtext.last_stage(log),
@@ -150,6 +152,7 @@ class JobPage(Page):
         job = self.job_service.bare(job_id)  # before the log: the log of an ended job is whole
         ended = job.phase in ENDED
         progress = self.job_service.progress(job) or Progress()
+        usage = job.usage or progress.usage
         piece, after = logtext.piece(self.job_service, job, offset, whole=ended)
         shown = self.job_service.results.page(job)
         state: dict[str, Any] = {
@@ -160,6 +163,8 @@ class JobPage(Page):
             "total": progress.total,
             "started": texts.iso(job.started) if job.started else None,
             "elapsed": job.elapsed(utcnow()),
+            "cpu": texts.cpu(usage.cpu_s) if usage else None,
+            "memory": texts.size(usage.memory) if usage else None,
             "error": job.error.message if job.error else None,
             "log": {"offset": after, "lines": [[line.kind, line.text] for line in piece]},
             "results": [

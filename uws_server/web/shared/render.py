@@ -77,6 +77,7 @@ class Renderer:
             iso=texts.iso,
             span=texts.span,
             size=texts.size,
+            cpu=texts.cpu,
             sentence=texts.sentence,
             scrolling=_scrolling,
             **values,

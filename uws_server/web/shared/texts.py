@@ -49,6 +49,13 @@ def span(seconds: float | None) -> str:
     return f"{hours:02d}:{minutes:02d}:{rest:02d}"
 
 
+def cpu(seconds: float) -> str:
+    """Return seconds of CPU as a person reads them: 0.84 s, 12.3 s, 01:12:05."""
+    if seconds >= 600:
+        return span(seconds)
+    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+
+
 def size(count: int) -> str:
     """Return a number of bytes with three digits in B, KiB, MiB or GiB."""
     if count < 1000:

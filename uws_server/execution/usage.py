@@ -1,0 +1,80 @@
+"""What the processes of a job use: measured by its supervisor, read by the server. Imports nothing of ours.
+
+The supervisor needs nothing but the standard library, and so does this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+USAGE_FILE = "usage.json"
+"""What a job that runs has used so far, in its folder."""
+
+_FIRST_S, _LATER_S = 1.0, 5.0
+"""Seconds from the start to the first look at the processes, and between two of the later ones."""
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_MOST_PROCESSES = 10_000
+
+
+class Used(NamedTuple):
+    """Seconds of CPU of some processes and of their children that ended, and the bytes that they hold in memory now."""
+
+    cpu_s: float
+    memory: int
+
+
+class Sampler:
+    """Looks at the tree of processes below this one from time to time, and writes down what it used."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._every_s = folder, _FIRST_S
+        self.peak = 0
+        self.next = time.monotonic() + _FIRST_S
+
+    def look(self, now: float) -> None:
+        """Look if it is time for that; what cannot be written is passed over."""
+        if now < self.next:
+            return
+        self._every_s = min(2 * self._every_s, _LATER_S)
+        self.next = now + self._every_s
+        used = of_tree(os.getpid())
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.peak = max(self.peak, used.memory)
+        told = {"cpu_s": used.cpu_s + ended.ru_utime + ended.ru_stime, "memory": used.memory, "peak": self.peak}
+        new = self._folder / f"{USAGE_FILE}.new"
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+            with new.open("x", encoding="ascii") as stream:  # never through a link that a script put there
+                json.dump(told, stream)
+            new.replace(self._folder / USAGE_FILE)
+
+
+def of_tree(root: int) -> Used:
+    """Return what all descendants of a process use; pages that several share count for each of them."""
+    cpu_ticks = pages = 0
+    todo, seen = _children(root), 0
+    while todo and seen < _MOST_PROCESSES:
+        pid = todo.pop()
+        seen += 1
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+            cpu_ticks += sum(map(int, words[11:15]))  # its own and that of its children that ended
+            pages += int(words[21])
+        todo += _children(pid)
+    return Used(cpu_ticks / _TICKS, pages * _PAGE)
+
+
+def _children(pid: int) -> list[int]:
+    """Return the children of a process; none where it has gone, or the kernel does not tell."""
+    found: list[int] = []
+    with contextlib.suppress(OSError, ValueError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text(encoding="ascii").split())
+    return found
