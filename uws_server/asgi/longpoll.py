@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from uws_server.asgi.alarms import Alarms
+from uws_server.asgi.growth import Growth
 from uws_server.asgi.notifier import Notifier
 from uws_server.asgi.throttle import FairTurns
 from uws_server.asgi.types import Application, Message, Receive, Scope, Send
@@ -30,9 +31,13 @@ The state is a word, such as the phase: the wait ends when that of a later answe
 clients is limited for each owner; for those without one, for each address.
 """
 
+FILE_HEADER = "X-Park-File"
+"""What it answers with, too, where the wait is for a file to grow: `<bytes now> <path>`."""
+
 _NAME = HEADER.lower().encode()
-_JOB = re.compile(r"/rest/[^/]+/(?:sync/)?([0-9a-f]{32})(?:-[0-9a-f]{32})?(/sync)?")
-"""A request that may wait: for a job with a query string, or for the answer to a synchronous call."""
+_FILE_NAME = FILE_HEADER.lower().encode()
+_JOB = re.compile(r"/rest/[^/]+/(?:sync/)?([0-9a-f]{32})(?:-[0-9a-f]{32})?(/sync|/stdout|/stderr|/log)?")
+"""A request that may wait: for a job or a log with a query string, or for the answer to a synchronous call."""
 _IRRELEVANT = frozenset(
     b"accept-encoding accept-language cache-control connection dnt forwarded keep-alive pragma priority referer te "
     b"traceparent tracestate upgrade-insecure-requests user-agent via x-forwarded-for x-forwarded-host "
@@ -76,11 +81,15 @@ class Places:
 
 @dataclass(frozen=True)
 class _WaitRequest:
-    """What the header `X-Park` of an answer says; `owner` is empty for a caller without an account."""
+    """What the header `X-Park` of an answer says; `owner` is empty for a caller without an account.
+
+    `file` are the path and the size of a file that is to grow.
+    """
 
     seconds: float
     state: str
     owner: str
+    file: tuple[str, int] | None = None
 
 
 @dataclass
@@ -96,10 +105,12 @@ class _Answer:
     def open(self) -> None:
         """Take the header `X-Park` out of the answer, and read it."""
         headers = self.messages[0].get("headers", [])
+        files = [value.decode("utf-8").partition(" ") for name, value in headers if name.lower() == _FILE_NAME]
+        file = next(((path, int(size)) for size, _, path in files), None)
         for text in [value.decode("latin-1") for name, value in headers if name.lower() == _NAME]:
             seconds, state, owner = [*text.split(" ", 2), ""][:3]
-            self.wait = _WaitRequest(float(seconds), state, owner)
-            self.messages[0]["headers"] = [pair for pair in headers if pair[0].lower() != _NAME]
+            self.wait = _WaitRequest(float(seconds), state, owner, file)
+            self.messages[0]["headers"] = [pair for pair in headers if pair[0].lower() not in (_NAME, _FILE_NAME)]
 
     async def release(self, send: Send) -> None:
         """Send what was held back."""
@@ -179,7 +190,10 @@ class _Group:
             if self._notified:
                 asked_for, self._due = list(self._waiting), math.inf
             self._notified, self._new = False, []
-            self._serve(asked_for, await self._polling.ask(self._scope))
+            answer = await self._polling.ask(self._scope)
+            self._serve(asked_for, answer)
+            if self._waiting and answer.wait is not None and answer.wait.file is not None:
+                self._polling.growth.watch(*answer.wait.file, self.stir)
         self._asking = None
         if self._waiting:
             self._set_timer()
@@ -220,6 +234,7 @@ class _Group:
 
     def _close(self) -> None:
         self._polling.notifier.leave(self._job_id, self.stir)
+        self._polling.growth.forget(self.stir)
         self._polling.forget(self._key, self)
 
 
@@ -254,13 +269,14 @@ class LongPolling:
         self._turns = FairTurns(_TURNS)
         self.notifier = notifier
         self.alarms = Alarms()
+        self.growth = Growth()
         self.places = Places(most, most_each)
         self.closing = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         job = _JOB.fullmatch(scope["path"]) if scope["type"] == "http" else None
-        if job is None or scope["method"] not in ("GET", "HEAD") or not (job[2] or scope["query_string"]):
+        if job is None or scope["method"] not in ("GET", "HEAD") or not _may_wait(job[2], scope["query_string"]):
             await self._application(scope, receive, send)
         elif scope["method"] == "HEAD":  # UWS 1.1, section 2.2.1.2: only GET waits
             await (await self.ask(scope)).release(send)
@@ -336,6 +352,18 @@ class LongPolling:
         """Remove a group that has no members any more."""
         if self._groups.get(key) is group:
             del self._groups[key]
+
+
+def _may_wait(resource: str | None, query: bytes) -> bool:
+    """Check whether a request may wait, by what of a job it asks for; a log that is not waited for may be long."""
+    if resource in (None, "/sync"):
+        return bool(resource or query)
+    return asks_to_wait(query)
+
+
+def asks_to_wait(query: bytes) -> bool:
+    """Check whether a request for a log asks to wait: its answer is held back here, so that it must not be long."""
+    return b"WAIT=" in query.upper()
 
 
 def _no_body() -> Receive:

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 
 from bottle import Bottle, HTTPResponse, request
 
+from uws_server.asgi import longpoll
 from uws_server.errors import NotFound
 from uws_server.incoming import forms
 from uws_server.jobs.job import MAIN, Job, ParameterValue
 from uws_server.jobs.parameters import texts_of
+from uws_server.jobs.phases import ENDED
 from uws_server.protocol import uws_xml
+from uws_server.protocol.control import asked_offset, asked_wait
 from uws_server.protocol.resource import TEXT, JobResource, xml_answer
 from uws_server.protocol.sending import send
 from uws_server.services.job_service import JobService
@@ -30,7 +33,7 @@ class Contents(JobResource):
             ("GET", f"{address}/parameters/<parameter>/<number>", self.one_value),
             ("GET", f"{address}/results", self.results),
             ("GET", f"{address}/results/<result>", self.result),
-            ("GET", f"{address}/<log:re:stdout|stderr>", self.log),
+            ("GET", f"{address}/<log:re:stdout|stderr|log>", self.log),
             ("GET", "/store/<result_id>/<file_name>", self.stored),
         ):
             app.route(path, method, handler)
@@ -111,9 +114,28 @@ class Contents(JobResource):
         return send(path, found.mime, found.sha256)
 
     def log(self, name: str, job_id: str, log: str) -> HTTPResponse:
-        """GET what the script printed."""
-        job = self.job_service.bare(job_id, name)
-        return HTTPResponse(_whole_log(self.job_service, job, f"{log}.log"), 200, {"Content-Type": TEXT})
+        """GET what the script printed: on one of its outputs, or (`log`) on both.
+
+        With OFFSET what follows so many bytes, a megabyte at most; with WAIT as soon as there is something, at the
+        latest when the job ends or the time is over. `X-Log-Offset` is where to go on, `X-Phase` the phase of the job.
+        """
+        asked = {key.upper(): value for key, value in forms.query(request.environ)}
+        seconds, offset = asked_wait(asked), asked_offset(asked)
+        may_wait = longpoll.asks_to_wait(request.query_string.encode())
+        job = self.job_service.bare(job_id, name)  # before the log: that of an ended job is whole
+        file = f"{'job' if log == 'log' else log}.log"
+        if seconds is None and offset is None:
+            return HTTPResponse(_whole_log(self.job_service, job, file), 200, {"Content-Type": TEXT})
+        offset = offset or 0
+        piece = self.job_service.log(job, file, offset)
+        told = {"X-Log-Offset": str(offset + len(piece)), "X-Phase": job.phase.value, "Cache-Control": "no-store"}
+        response = HTTPResponse(piece, 200, {"Content-Type": TEXT, **told})
+        if piece or not seconds or not may_wait or job.phase in ENDED:
+            return response
+        size, path = self.job_service.log_place(job, file)
+        # of a log that has grown since it was read it is the offset that tells so
+        response.set_header(longpoll.FILE_HEADER, f"{min(size, offset)} {path}")
+        return self.held_back(response, seconds, "quiet")
 
 
 def _whole_log(job_service: JobService, job: Job, log: str) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ Imports the values, the errors and the form reader.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from uws_server.errors import BadRequest
@@ -79,17 +79,31 @@ def wait_seconds(job: Job, query: list[tuple[str, str]]) -> int:
     WAIT=-1 asks for as long as possible; with PHASE the wait is only for a job that is still in that phase.
     """
     asked = {key.upper(): value for key, value in query}
-    text = asked.get("WAIT")
-    if text is None:
-        return 0
-    if not re.fullmatch(f"-1|{_WHOLE}", text):
-        raise BadRequest(f"WAIT: {text[:40]!r} came; seconds from 0 on, or -1 for as long as possible, are allowed")
+    seconds = asked_wait(asked) or 0
     phase = asked.get("PHASE")
     if phase is not None and phase not in Phase.__members__:
         raise BadRequest(f"PHASE: {phase[:40]!r} is not one of {', '.join(Phase)}")
     if job.phase not in _WAITING or (phase is not None and phase != job.phase):
         return 0
+    return seconds
+
+
+def asked_wait(asked: Mapping[str, str]) -> int | None:
+    """Return the seconds that WAIT asks for, by the names of parameters in capitals; None where it does not come."""
+    text = asked.get("WAIT")
+    if text is None:
+        return None
+    if not re.fullmatch(f"-1|{_WHOLE}", text):
+        raise BadRequest(f"WAIT: {text[:40]!r} came; seconds from 0 on, or -1 for as long as possible, are allowed")
     return _LONGEST_WAIT_S if text == "-1" else min(int(text), _LONGEST_WAIT_S)
+
+
+def asked_offset(asked: Mapping[str, str]) -> int | None:
+    """Return the byte that OFFSET asks to begin at; None where it does not come."""
+    text = asked.get("OFFSET")
+    if text is not None and not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
+        raise BadRequest(f"OFFSET: {text[:40]!r} came; a number of bytes from 0 on is allowed")
+    return None if text is None else int(text)
 
 
 def parse_time(name: str, text: str) -> datetime:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from bottle import HTTPResponse, request
 
+from uws_server.asgi import longpoll
 from uws_server.incoming import forms
 from uws_server.incoming.callers import SHARE, job_service_of
 from uws_server.incoming.forms import Form
@@ -49,6 +50,12 @@ class JobResource:
         """What is appended to addresses of the answer: the token of the share link that the request came by."""
         token = self.job_service.caller.share
         return f"?{urlencode({SHARE: token})}" if token else ""
+
+    def held_back(self, response: HTTPResponse, seconds: int, state: str) -> HTTPResponse:
+        """Return the response, held back by long polling until the job's state is another one or the time is over."""
+        owner = self.job_service.caller.name
+        response.set_header(longpoll.HEADER, f"{seconds} {state}" + (f" {owner}" if owner else ""))
+        return response
 
     def see(self, job: Job) -> HTTPResponse:
         """Return status 303 to the job."""

@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 
 from bottle import Bottle, HTTPResponse, request
 
-from uws_server.asgi import longpoll
 from uws_server.errors import BadRequest, Forbidden, NotFound
 from uws_server.incoming import forms
 from uws_server.incoming.callers import SHARE
@@ -223,12 +222,6 @@ class UWS(JobResource):
         return HTTPResponse("", 303, {"Location": f"{self.url(job)}/results/{main.name}{self.share}"})
 
     # --- helpers ---------------------------------------------------------------------------------------
-
-    def held_back(self, response: HTTPResponse, seconds: int, state: str) -> HTTPResponse:
-        """Return the response, held back by long polling until the job's state is another one or the time is over."""
-        owner = self.job_service.caller.name
-        response.set_header(longpoll.HEADER, f"{seconds} {state}" + (f" {owner}" if owner else ""))
-        return response
 
     @property
     def style(self) -> str:

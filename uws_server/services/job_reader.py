@@ -160,6 +160,10 @@ class JobReader:
         """Return a piece of what the script printed: of `job.log`, `stdout.log` or `stderr.log`."""
         return self._files.log(job.id, name, offset, most)
 
+    def log_place(self, job: Job, name: str) -> tuple[int, Path]:
+        """Return how many bytes a log has, and its path, for what waits until it grows."""
+        return self._files.size_of_log(job.id, name), self._files.folder(job.id) / name
+
     def result_path(self, job: Job, result: Result) -> Path:
         """Return the path of a result's file. Raise NotFound if it is gone."""
         return self._plain_file(job.id, result.file)
