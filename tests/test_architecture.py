@@ -51,6 +51,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "uws_server.web.jobs",
         "uws_server.web.definitions",
         "uws_server.web.account",
+        "uws_server.web.admin",
         "uws_server.web.shared",
         "uws_server.services",
     ),
@@ -74,6 +75,12 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "provenance.text",
     ),
     "uws_server.web.account": ("uws_server.web.shared", "uws_server.incoming", "uws_server.services"),
+    "uws_server.web.admin": (
+        "uws_server.web.shared",
+        "uws_server.incoming",
+        "uws_server.services",
+        "uws_server.jobs",
+    ),
     "uws_server.web.shared": ("uws_server.incoming", "uws_server.services", "uws_server.jobs"),
     "uws_server.web": (),
     # the programs' door

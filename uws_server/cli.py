@@ -21,6 +21,7 @@ COMMANDS = {
     "check": ("check", "check job definitions, and run each with its test values"),
     "tag": ("tag", "show, write, check or take out the VO-TAGS of FITS files"),
     "accounts": ("accounts", "make, list, change, disable and remove accounts"),
+    "jobs": ("jobs", "list, abort and hold jobs; drain the queue before an upgrade"),
     "db": ("database", "show the version of the database, or upgrade it"),
 }
 """Each command with its module in `uws_server.commands`, whose `configure` adds its arguments, and its sentence."""

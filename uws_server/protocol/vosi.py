@@ -21,6 +21,7 @@ from uws_server.jobs.job import utcnow
 from uws_server.protocol.uws_xml import XSI, timestamp
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
+from uws_server.services.operating import Operating
 from uws_server.services.rights import Caller
 
 LOG = logging.getLogger(__name__)
@@ -87,6 +88,8 @@ class VOSI:
                 add("note", downtime.note)
         if obstacle:
             add("note", obstacle)
+        elif note := Operating(self.services, Caller()).drain_note():
+            add("note", note)
         return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
 
     def capabilities(self) -> HTTPResponse:

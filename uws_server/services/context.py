@@ -77,10 +77,10 @@ class Services:
             self.definitions,
         )
         self.scheduler.observers.add(self.housekeeping)
-        counts = Counts(self.store.engine)
+        self.counts = Counts(self.store.engine)
         self.drain = DrainStore(self.store.engine, self.store.server)
-        self.health = Health(counts, self.files, self.scheduler)
-        self.metrics = Metrics(config, counts, self.drain, self.scheduler)
+        self.health = Health(self.counts, self.files, self.scheduler)
+        self.metrics = Metrics(config, self.counts, self.drain, self.scheduler)
         self.scheduler.observers.add(self.metrics)
 
     def at_hand(self) -> Services | None:

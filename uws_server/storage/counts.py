@@ -5,6 +5,7 @@ Imports the tables.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -29,6 +30,15 @@ class DiskUse(NamedTuple):
     bytes: int
 
 
+class Waiting(NamedTuple):
+    """A job in the queue; `owner` is '' for nobody."""
+
+    id: str
+    definition: str
+    owner: str
+    queued: datetime | None
+
+
 class Counts:
     """What there is to count in the database of a server."""
 
@@ -46,6 +56,13 @@ class Counts:
         with self._reading.connect() as connection:
             rows = connection.execute(query.group_by(jobs.c.definition, jobs.c.phase)).all()
         return [ActiveJobs(definition, Phase(phase), count) for definition, phase, count in rows]
+
+    def waiting(self, most: int) -> list[Waiting]:
+        """Return the jobs that are the next in the queue, in its order."""
+        query = sa.select(jobs.c.id, jobs.c.definition, jobs.c.owner, jobs.c.queued)
+        query = query.where(BUSY, jobs.c.phase == Phase.QUEUED.value).order_by(jobs.c.queued, jobs.c.created)
+        with self._reading.connect() as connection:
+            return [Waiting(*row) for row in connection.execute(query.limit(most))]
 
     def disk(self, most: int) -> list[DiskUse]:
         """Return the owners whose jobs hold the most bytes on disk, the most first."""

@@ -22,6 +22,11 @@ class Drain(NamedTuple):
     who: str
     why: str
 
+    def sentence(self) -> str:
+        """Return what those who wait for a job need to know."""
+        reason = f": {self.why}" if self.why else ""
+        return f"jobs are taken, and wait: none is started since {self.since:%Y-%m-%d %H:%M} UTC{reason}"
+
 
 class DrainStore:
     """Reads and writes the one row of the table `drain`; `server` is the id of this process."""

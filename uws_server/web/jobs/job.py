@@ -22,6 +22,7 @@ from uws_server.previews.preview import Preview
 from uws_server.reruns.service import Reruns
 from uws_server.services.context import Services
 from uws_server.services.drafts import Drafts
+from uws_server.services.operating import Operating
 from uws_server.web.jobs.joblist import read_view
 from uws_server.web.jobs.limits import Limit, LimitForms, Limits
 from uws_server.web.jobs.pictures import Pictures
@@ -130,6 +131,7 @@ class JobPage(Page):
             reached=logtext.last_stage(log),
             can_run=job.phase in _RUNNABLE and not waits_for,
             waits_for=waits_for,
+            drain_note=self.drain_note(job),
             draft=self.draft(job),
             can_change=self.job_service.may_change(job),
             share=self.share_link(job),
@@ -194,6 +196,10 @@ class JobPage(Page):
         if back == "list" or action == "delete":
             return self.render.go(self.render.link(**view.query()))
         return self.render.go(self.render.link("jobs", job_id))
+
+    def drain_note(self, job: Job) -> str:
+        """Return why a job that is queued does not start; '' for any other."""
+        return Operating(self.services, self.job_service.caller).drain_note() if job.phase is Phase.QUEUED else ""
 
     def share_link(self, job: Job) -> str:
         """Return the link that opens a shared job; '' for a job that is not shared."""

@@ -17,6 +17,7 @@ from uws_server.incoming import forms
 from uws_server.jobs.job import Filter, JobSummary, Progress, utcnow
 from uws_server.jobs.phases import ACTIVE, Phase
 from uws_server.services.context import Services
+from uws_server.services.operating import Operating
 from uws_server.services.parameters import Request
 from uws_server.web.shared.fields import has_all_defaults
 from uws_server.web.shared.page import Page
@@ -79,6 +80,7 @@ class JobList(Page):
             phases=[phase.value for phase in Phase if phase is not Phase.ARCHIVED],
             has_all_defaults=has_all_defaults,
             problems=self.job_service.definitions.problems,
+            drain_note=Operating(self.services, self.job_service.caller).drain_note(),
             unlisted=self.job_service.uses_keys(),
             live=any(row.job.phase in ACTIVE for row in rows),
         )

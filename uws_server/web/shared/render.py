@@ -71,6 +71,7 @@ class Renderer:
             token=self._tokens.token(cookie),
             version=VERSION,
             reader=caller.name if caller else None,
+            is_admin=caller is not None and caller.is_admin,
             by_session=caller is not None and caller.by_session,
             may_run=lambda definition: caller is not None and definitions.may_run(definition),
             when=texts.when,

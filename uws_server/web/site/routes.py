@@ -9,6 +9,7 @@ from uws_server.resources import templates_folder
 from uws_server.services import job_keys
 from uws_server.services.context import Services
 from uws_server.web.account.pages import AccountPages
+from uws_server.web.admin.pages import AdminPage
 from uws_server.web.definitions.editor import NEW, Editor
 from uws_server.web.definitions.pages import Definitions
 from uws_server.web.jobs.help import HelpPage
@@ -48,6 +49,7 @@ class Pages:
         self.definitions = Definitions(services, self.render)
         self.editor = Editor(services, self.render)
         self.account = AccountPages(services, self.render)
+        self.admin = AdminPage(services, self.render)
 
     def routes(self, app: Bottle) -> None:
         """Add every page to the application."""
@@ -89,6 +91,9 @@ class Pages:
             ("GET", "/account", self.account.account),
             ("POST", "/account/tokens", self.account.make_token),
             ("POST", "/account/tokens/<token_id:re:[0-9a-f]{16}>/revoke", self.account.revoke),
+            ("GET", "/admin", self.admin.page),
+            ("POST", "/admin/<action:re:drain|undrain>", self.admin.drain),
+            ("POST", f"/admin/jobs/{_ID}/<action:re:abort|hold>", self.admin.act),
             ("GET", "/help", self.help.page),
             ("GET", "/static/<name:path>", self.render.assets.send),
         ):
