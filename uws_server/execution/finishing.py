@@ -6,12 +6,15 @@ To finish a job its files are read, which takes a minute or more for tens of gig
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from uws_server.storage.files import JobFiles
+
+LOG = logging.getLogger(__name__)
 
 _LARGE = 1 << 28
 """The bytes of the files of a job from which it is a large one: half a second of reading."""
@@ -39,18 +42,30 @@ class Finishers:
             each.shutdown()
 
     def _sort(self, finish: Callable[[str], None], job_id: str) -> None:
-        is_large = _is_large(self._files.folder(job_id))
+        try:
+            is_large = _is_large(self._files.folder(job_id))
+        except Exception:  # whatever it is, the job must be finished
+            LOG.exception("job %s: its files cannot be counted", job_id)
+            is_large = True
         (self._large if is_large else self._small).submit(finish, job_id)
 
 
 def _is_large(folder: Path) -> bool:
-    """Check whether the files below a folder are many bytes, or many files; no more are looked at than tells so."""
+    """Check whether the files below a folder are many bytes, or many files; no more are looked at than tells so.
+
+    Folders lie in each other as deep as a script likes: nothing recurses.
+    """
     size = number = 0
-    for parent, _, names in os.walk(folder):
-        number += len(names)
-        for name in names:
-            with contextlib.suppress(OSError):
-                size += Path(parent, name).lstat().st_size
-            if size >= _LARGE or number > _MANY:
-                return True
+    todo = [str(folder)]
+    while todo:
+        with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append(entry.path)
+                    continue
+                number += 1
+                with contextlib.suppress(OSError):
+                    size += entry.stat(follow_symlinks=False).st_size
+                if size >= _LARGE or number > _MANY:
+                    return True
     return False
