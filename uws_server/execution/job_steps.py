@@ -174,5 +174,5 @@ def _environment(folder: Path) -> Mapping[str, str]:
     try:
         found = json.loads((folder / "launch.json").read_bytes())["environment"]
         return {str(name): str(value) for name, value in found.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}

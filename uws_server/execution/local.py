@@ -19,14 +19,20 @@ from pathlib import Path
 
 from uws_server.execution import processes, supervisor
 from uws_server.storage.files import read_json
+from uws_server.storage.plainfiles import opened
+
+_REASONS = ("exit", "abort", "timeout", "disk", "gone")
+"""Why a script may have ended; 'gone' says that it removed the folder of its job."""
+_LATEST = 253_402_300_800
+"""The end of the year 9999, in seconds since 1970."""
+_TAIL = 2000
 
 
 @dataclass(frozen=True)
 class Status:
-    """The end of a script: `code` is negative for a signal, `reason` is 'exit', 'abort', 'timeout', 'disk' or 'gone'.
+    """The end of a script: `code` is negative for a signal, `reason` is one of _REASONS.
 
-    'gone' says that it removed the folder of its job. `memory` are the bytes that its processes were seen to hold at
-    the most.
+    `memory` are the bytes that its processes were seen to hold at the most.
     """
 
     reason: str
@@ -196,16 +202,29 @@ def is_elsewhere(folder: Path) -> bool:
 
 
 def status(folder: Path) -> Status | None:
-    """Return how the script ended; None while it runs, or if its supervisor was killed."""
+    """Return how the script ended; None while it runs, or if its supervisor was killed.
+
+    A script can write that file, too: one that no supervisor writes counts for nothing.
+    """
     try:
-        return Status(**read_json(folder / "status.json"))
+        found = Status(**read_json(folder / "status.json"))
     except TypeError:
         return None
+    return found if _is_sound(found) else None
+
+
+def _is_sound(found: Status) -> bool:
+    times = (found.start, found.end)
+    are_times = all(isinstance(time, int | float) and 0 <= time < _LATEST for time in times)
+    are_sizes = all(type(number) is int for number in (found.code, found.max_rss_kib, found.memory))
+    return found.reason in _REASONS and are_sizes and isinstance(found.cpu_s, int | float) and are_times
 
 
 def error_output(folder: Path) -> str:
     """Return the end of the error output of a supervisor, for the log of the server; empty if there is none."""
     try:
-        return (folder / "shepherd.err").read_text(encoding="utf-8", errors="replace")[-2000:]
+        with opened(folder / "shepherd.err") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
+            return stream.read(_TAIL).decode("utf-8", "replace")
     except OSError:
         return ""

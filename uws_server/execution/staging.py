@@ -108,7 +108,7 @@ def notes_of(folder: Path) -> list[str]:
     """Return the notes of a job for its step, such as on an input that is not the recorded one; empty for none."""
     try:
         found = json.loads((folder / NOTES_FILE).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     return [str(note) for note in found] if isinstance(found, list) else []
 

@@ -22,6 +22,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from uws_server.errors import NotFound
-from uws_server.storage.plainfiles import opened
+from uws_server.storage.plainfiles import NotPlain, opened
 from uws_server.storage.reserve import Reserve
 
 STEPS_FILE = "steps.json"
@@ -52,6 +53,8 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _DEEPEST, _LONGEST = 32, 2000
 """How many folders deep, and how long, a path may be that is removed where it lies."""
 _SMALL = 1 << 12
+_MOST_JSON = 1 << 26
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES)
 _AT_ONCE = 500
 """Folders that one query asks the database about."""
 
@@ -120,20 +123,28 @@ class JobFiles:
         return True
 
     def log(self, job_id: str, name: str, offset: int, most: int) -> bytes:
-        """Return at most `most` bytes of a log from `offset` on; empty if there is nothing (yet)."""
+        """Return at most `most` bytes of a log from `offset` on; empty if there is nothing (yet).
+
+        What a script put in the place of a log has nothing: a pipe would be waited for, a link leads anywhere.
+        """
         try:
-            with (self.folder(job_id) / name).open("rb") as stream:
+            with opened(self.folder(job_id) / name) as stream:
                 stream.seek(offset)
                 return stream.read(most)
-        except FileNotFoundError:
+        except NotPlain:
+            return b""
+        except OSError as error:
+            if error.errno not in _NOT_THERE:
+                raise
             return b""
 
     def size_of_log(self, job_id: str, name: str) -> int:
         """Return how many bytes a log has; 0 if there is none (yet)."""
         try:
-            return (self.folder(job_id) / name).stat().st_size
-        except FileNotFoundError:
+            status = (self.folder(job_id) / name).lstat()
+        except (FileNotFoundError, NotADirectoryError):
             return 0
+        return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
     def time_of(self, job_id: str, name: str) -> int:
         """Return when a file of a job was changed last, in nanoseconds; 0 if there is none (yet)."""
@@ -235,10 +246,14 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file that the server wrote; empty if there is no such file or it is corrupt."""
+    """Return the object in a JSON file that the server wrote; empty if there is no such file or it is corrupt.
+
+    A script may have put anything in its place: a pipe is not waited for, nor is a file of any size read.
+    """
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        with opened(path) as stream:
+            content = json.loads(stream.read(_MOST_JSON))
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
