@@ -118,6 +118,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "provenance.text",
     ),
     "uws_server.services": (
+        "uws_server.execution.warm",
         "uws_server.execution",
         "uws_server.storage",
         "uws_server.archive",
@@ -133,6 +134,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "provenance.text",
     ),
     # how jobs run, what is kept, what there is to look at
+    "uws_server.execution.warm": ("uws_server.execution", "uws_server.storage", "uws_server.jobs"),
     "uws_server.execution": (
         "uws_server.storage",
         "uws_server.jobs",

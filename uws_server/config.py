@@ -125,6 +125,9 @@ class Jobs:
         int, SizeKey("bytes that one job may write; a definition may say less; 0: any number", lowest=0)
     ] = 100 * 10**9
     environment: Annotated[Names, Key("further variables of the server's environment that scripts get")] = ()
+    warm: Annotated[
+        bool, Key("whether jobs start from a process that has Python and what scripts import loaded already")
+    ] = True
     sandbox: Annotated[str, Key("which jobs bubblewrap shuts in: trials (of drafts), all, or none")] = "trials"
     keep_days: Annotated[
         int, Key("days until a job is destroyed, where the client asks for no earlier date", highest=36500)
@@ -217,6 +220,8 @@ class Setting:
 
     def read(self, value: Any) -> Any:
         """Return the value of the key for what stands in a file or variable; ConfigurationError where it may not be."""
+        if self.kind is bool:
+            return self._truth(value)
         if self.kind is int:
             return self._number(value)
         if self.kind == Names:
@@ -228,6 +233,11 @@ class Setting:
         if not str(value) and self.kind is Path:
             raise self._wrong("", "the path of a folder is expected")
         return Path(value).expanduser().absolute() if str(value) else None
+
+    def _truth(self, value: Any) -> bool:
+        if (text := str(value).strip().lower()) not in ("true", "false"):
+            raise self._wrong(value, "true or false is expected")
+        return text == "true"
 
     def _number(self, value: Any) -> int:
         text = str(value).strip()

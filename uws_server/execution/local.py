@@ -45,11 +45,11 @@ class Status:
 
 
 class Handle:
-    """A running supervisor; `fd` becomes readable when it ends."""
+    """A running supervisor; `fd`, which is opened where none is given, becomes readable when it ends."""
 
-    def __init__(self, pid: int, process: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(self, pid: int, process: subprocess.Popen[bytes] | None = None, fd: int = -1) -> None:
         self.pid = pid
-        self.fd = os.pidfd_open(pid)
+        self.fd = os.pidfd_open(pid) if fd < 0 else fd
         self._process = process
 
     def abort(self) -> None:

@@ -33,9 +33,12 @@ def is_stopped(pid: int) -> bool:
 
 
 def arguments(pid: int) -> list[str]:
-    """Return the command line of a process; empty for a zombie. Raise OSError where there is no such process."""
-    content = Path(f"/proc/{pid}/cmdline").read_bytes()
-    return [os.fsdecode(part) for part in content.split(b"\0")[:-1]]
+    """Return the command line of a process; empty for a zombie. Raise OSError where there is no such process.
+
+    Empty words at its end are left out: a process that sets its own has room to spare.
+    """
+    content = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0")
+    return [os.fsdecode(part) for part in content.split(b"\0")] if content else []
 
 
 class Process(NamedTuple):

@@ -25,6 +25,7 @@ from uws_server.execution.observers import Observers
 from uws_server.execution.peers import BEAT_S, Peers
 from uws_server.execution.progress import ProgressReader
 from uws_server.execution.running import Running
+from uws_server.execution.starter import Starter
 from uws_server.execution.watchdog import OVERDUE_S, Watchdog
 from uws_server.jobs.job import Job, JobError, utcnow
 from uws_server.jobs.phases import ENDED, Phase
@@ -48,11 +49,13 @@ _TIDY_S = 60.0
 class Scheduler:
     """Runs the queued jobs of a server."""
 
-    def __init__(self, store: JobStore, files: JobFiles, library: Library, config: Config, base_url: str) -> None:
+    def __init__(
+        self, store: JobStore, files: JobFiles, library: Library, config: Config, base_url: str, starter: Starter
+    ) -> None:
         self.progress = ProgressReader(files)
         self.observers = Observers()
         self._store, self._files, self._library = store, files, library
-        self._config, self._base_url = config, base_url
+        self._config, self._base_url, self._starter = config, base_url, starter
         self._registrar = Registrar(store, files, library, base_url, self.observers)
         self._running = Running(store, files)
         self._watchdog = Watchdog(store, files, self._running)
@@ -84,6 +87,7 @@ class Scheduler:
         self._stopping = True
         self.wake()
         self._thread.join()
+        self._starter.stop()
         self._finishers.shutdown()
         self._tidier.shutdown()
         self._watching.stop()
@@ -246,8 +250,8 @@ class Scheduler:
             job = self._store.get(job_id)
             installed = self._library.of(job)
             self._files.create(job_id, {})
-            staging.prepare(job, installed, folder, self._config, self._base_url)
-            self._watch(job_id, local.start(folder))
+            launch = staging.prepare(job, installed, folder, self._config, self._base_url)
+            self._watch(job_id, self._starter.start(job, installed, folder, launch))
             self.observers.job_started(job)
         except Exception as error:
             if meaning_of(error):
@@ -282,6 +286,7 @@ class Scheduler:
         for job_id in to_abort:
             self._running.abort(job_id)
         self._watchdog.look(to_abort)
+        self._starter.look()
         self.release()
 
     def _require_started(self, run: Run) -> None:

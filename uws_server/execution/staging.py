@@ -46,7 +46,7 @@ PLAIN_SCRIPT = "script.sh"
 """The copy of a script without carriage returns, which bash would take for parts of words."""
 
 
-def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_url: str) -> None:
+def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_url: str) -> dict[str, Any]:
     """Write `parameters.json` and `launch.json`, and the plan of what is to be fetched.
 
     Parameters
@@ -61,6 +61,11 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
         The configuration of the server.
     base_url
         The address of the server.
+
+    Returns
+    -------
+    dict
+        The content of `launch.json`.
     """
     folder = folder.resolve()
     document = parameters_document(job, installed, base_url)
@@ -96,6 +101,7 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
         "private": private if sandboxed else 0,
     }
     write_json(folder / "launch.json", launch)
+    return launch
 
 
 def _inputs_elsewhere(job: Job) -> list[Path]:
@@ -183,13 +189,10 @@ def environment(
     dict
         The variables by name.
     """
-    kept = {name: outside[name] for name in (*_KEPT, *_CALIBRATION, *more) if name in outside}
+    kept = common_environment(outside, more, installed.definition.control.cpus)
     if _PFILES in outside:  # jobs that ran side by side would write into the same parameter files
         kept[_PFILES] = f"{folder};{outside[_PFILES].rpartition(';')[2]}"
-    kept["PATH"] = f"{kept.get('PATH', os.defpath)}:{sysconfig.get_path('scripts')}"  # uws-stage and its like
-    kept |= {"PYTHONUNBUFFERED": "1", "UWS_JOB_ID": job.id}
-    kept |= {"UWS_JOB_FOLDER": str(folder), "UWS_JOB_SCRIPT": str(installed.script)}
-    kept |= dict.fromkeys(_CORES, str(installed.definition.control.cpus))
+    kept |= {"UWS_JOB_ID": job.id, "UWS_JOB_FOLDER": str(folder), "UWS_JOB_SCRIPT": str(installed.script)}
     left = _MOST
     for result in installed.definition.results:
         if _may_be_variable(result.name):
@@ -203,6 +206,17 @@ def environment(
             if _may_be_variable(name):
                 kept[name] = text
     return kept
+
+
+def common_environment(outside: Mapping[str, str], more: Iterable[str] = (), cpus: int = 1) -> dict[str, str]:
+    """Return the variables that all scripts have which may use so many cores: what Python and its libraries read.
+
+    Sets and hashes of texts are in the same order in every run, so that one that is run again gives the same.
+    """
+    kept = {name: outside[name] for name in (*_KEPT, *_CALIBRATION, *more) if name in outside}
+    kept["PATH"] = f"{kept.get('PATH', os.defpath)}:{sysconfig.get_path('scripts')}"  # uws-stage and its like
+    kept |= {"PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0"}
+    return kept | dict.fromkeys(_CORES, str(cpus))
 
 
 def _result_path(folder: Path, file: str) -> str:

@@ -24,7 +24,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, Protocol
 
 from uws_server.execution.processes import boot_id, descendants, kill_tree, start_time
 from uws_server.execution.usage import Sampler
@@ -149,12 +149,22 @@ class Logs:
             stream.write(data)
 
 
-class Supervisor:
-    """Runs one command to its end."""
+class Script(Protocol):
+    """A script that was started, as `subprocess.Popen` has it."""
 
-    def __init__(self, folder: Path, launch: dict[str, Any]) -> None:
+    pid: int
+    stdout: IO[bytes] | None
+    stderr: IO[bytes] | None
+    returncode: int | None
+
+
+class Supervisor:
+    """Runs one command to its end; `start` starts it."""
+
+    def __init__(self, folder: Path, launch: dict[str, Any], start: Callable[[Supervisor], Script]) -> None:
         self.folder = folder
         self.launch = launch
+        self.start = start
         self.pid = os.getpid()
         self.reason: str | None = None
         self.code: int | None = None
@@ -177,7 +187,7 @@ class Supervisor:
         """Start the script, wait for its end, end all its processes, write status.json."""
         self.listen()
         try:
-            process = self.start()
+            process = self.start(self)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             self.logs.add("stderr", f"[ERROR] the script cannot be started: {error}\n".encode())
             self.finish(127)
@@ -205,19 +215,6 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.selector.register(wake_out, selectors.EVENT_READ, lambda: os.read(wake_out, 512))
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start the script in a session of its own, its output in two pipes."""
-        return subprocess.Popen(
-            self.launch["command"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self.folder,
-            env=self.launch["environment"],
-            start_new_session=True,
-            preexec_fn=self.limits,
-        )
-
     def limits(self) -> None:
         """Set the limits of a process of the script, in the child: it dies with the supervisor."""
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -236,7 +233,7 @@ class Supervisor:
             resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         os.nice(5)
 
-    def watch(self, process: subprocess.Popen[bytes]) -> None:
+    def watch(self, process: Script) -> None:
         """Copy the output and enforce the deadlines until the script ends."""
         for name, stream in (("stdout", process.stdout), ("stderr", process.stderr)):
             assert stream is not None
@@ -373,16 +370,34 @@ class Supervisor:
         claim(self.folder)  # whoever finds it must not run the job again
 
 
-def main() -> None:
-    """Supervise the job whose folder is the only argument."""
+def execute(keeper: Supervisor) -> subprocess.Popen[bytes]:
+    """Start the script of a supervisor in a session of its own, its output in two pipes."""
+    return subprocess.Popen(
+        keeper.launch["command"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=keeper.folder,
+        env=keeper.launch["environment"],
+        start_new_session=True,
+        preexec_fn=keeper.limits,
+    )
+
+
+def supervise(folder: Path, start: Callable[[Supervisor], Script] = execute) -> None:
+    """Supervise the job of a folder, whose script `start` starts, unless another supervisor has claimed it."""
     # until the script runs, a request to end it waits: it would end the supervisor, which would leave no status
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    folder = Path(sys.argv[1])
     with contextlib.suppress(PermissionError):  # it is the leader of a group or a session already
         os.setsid()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     launch = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
     if claim(folder):
-        Supervisor(folder, launch).run()
+        Supervisor(folder, launch, start).run()
+
+
+def main() -> None:
+    """Supervise the job whose folder is the only argument."""
+    supervise(Path(sys.argv[1]))
     # all is written: the server waits for the end of the process, which the interpreter would delay by 10 ms
     os._exit(0)

@@ -13,6 +13,8 @@ from uws_server.archive.observations import Archive
 from uws_server.config import Config
 from uws_server.execution import curation, sandbox
 from uws_server.execution.scheduler import Scheduler
+from uws_server.execution.starter import ColdStarter
+from uws_server.execution.warm.starter import WarmStarter
 from uws_server.services.accounts import Accounts
 from uws_server.services.definition_check import DefinitionCheck, candidates
 from uws_server.services.expiry import Expiry
@@ -66,7 +68,8 @@ class Services:
         self.definitions = DefinitionStore(self.store.engine)
         self.definition_check.prepare(candidates(definitions, self.revisions, self.definitions))
         self.library = Library(definitions, self.definition_check.require_sound, self.revisions, self.definitions)
-        self.scheduler = Scheduler(self.store, self.files, self.library, config, base_url)
+        starter = WarmStarter(config) if config.jobs.warm else ColdStarter()
+        self.scheduler = Scheduler(self.store, self.files, self.library, config, base_url, starter)
         self.life = JobLife(self.store, self.files, self.uses, self.scheduler, config.jobs.destroyed == "record")
         self.housekeeping = Housekeeping(
             Expiry(self.life, self.store, ServerClock(ClockStore(self.store.engine))),

@@ -67,7 +67,8 @@ def test_a_shell_script_gets_little_of_the_servers_environment(tmp_path: Path, m
     made = job(text=ParameterValue("a", "a"))
     folder, _ = run(tmp_path, made, installed(tmp_path, PRINT))
     seen = dict(entry.split("=", 1) for entry in (folder / "all").read_text(encoding="utf-8").split("\0") if entry)
-    ours = {"text", "UWS_PARAM_text", "UWS_JOB_ID", "UWS_JOB_FOLDER", "UWS_JOB_SCRIPT", "PYTHONUNBUFFERED"}
+    ours = {"text", "UWS_PARAM_text", "UWS_JOB_ID", "UWS_JOB_FOLDER", "UWS_JOB_SCRIPT"}
+    ours |= {"PYTHONUNBUFFERED", "PYTHONHASHSEED"}
     ours |= {f"{library}_NUM_THREADS" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
     shells = {"PWD", "SHLVL", "_", "OLDPWD"}
     assert seen.keys() - ours - shells <= {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV"}

@@ -92,6 +92,7 @@ class _Reader:
             partition=self._sheet.texts["control.partition"].strip(),
             quote=self._whole("control.quote", 0),
             statuses=self._statuses(),
+            warm=self._sheet.texts["control.warm"] != "false",
         )  # fmt: skip
 
     def _statuses(self) -> dict[str, str]:

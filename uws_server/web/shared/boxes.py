@@ -56,6 +56,8 @@ LIMITS = (
     Box("control.memory", "Memory", about="Empty: what the server allows.", example="2 GiB"),
     Box("control.disk", "Disk", about="Empty: what the server allows.", example="10 GiB"),
     Box("control.cpus", "Cores", "number"),
+    Box("control.warm", "Python", "select", "A new interpreter loads its modules for each job.",
+        options=(("true", "forked from one that has the modules"), ("false", "a new interpreter"))),
     Box("control.partition", "Partition", about="The queue of a cluster."),
     Box("control.statuses", "Exit statuses that are no failure", "area", "One a line: the status, what it stands for.",
         example="3 no counts in the region", wide=True),
