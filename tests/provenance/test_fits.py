@@ -281,7 +281,8 @@ def test_columns_of_every_kind_are_those_of_astropy(
         with fits.open(path) as opened, path.open("rb") as stream:
             places = [hdu.fileinfo() for hdu in opened]
             assert [(hdu.start, hdu.data, hdu.end) for hdu in layout.hdus] == [
-                (place["hdrLoc"], place["datLoc"], place["datLoc"] + place["datSpan"]) for place in places]
+                (place["hdrLoc"], place["datLoc"], place["datLoc"] + place["datSpan"]) for place in places
+            ]
             for hdu, peer in zip(layout.hdus[1:], opened[1:], strict=True):
                 assert {key: hdu.cards[key] for key in hdu.cards if key in peer.header} == dict(peer.header)
                 table = bintable.table(hdu)
@@ -306,8 +307,12 @@ def compare(ours: np.ndarray, theirs: np.ndarray, column: bintable.Column) -> No
         assert np.allclose(ours.ravel(), theirs.ravel(), rtol=1e-6, atol=1e-6, equal_nan=True)
 
 
-@given(st.integers(-300, 300), st.integers(0, 300), st.sampled_from(
-    [(1.0, 0.0), (0.5, 3.0), (-2.0, 7.5), (0.0, 4.0), (0.1, 0.0), (1.0, 7.0), (1.0, -128.0)]), st.sampled_from("BIED"))
+@given(
+    st.integers(-300, 300),
+    st.integers(0, 300),
+    st.sampled_from([(1.0, 0.0), (0.5, 3.0), (-2.0, 7.5), (0.0, 4.0), (0.1, 0.0), (1.0, 7.0), (1.0, -128.0)]),
+    st.sampled_from("BIED"),
+)
 def test_a_range_of_values_is_that_of_every_row(
     low: int, length: int, scaling: tuple[float, float], letter: str
 ) -> None:
@@ -390,7 +395,8 @@ def test_hdus_of_every_kind_lie_where_astropy_finds_them(tmp_path: Path) -> None
         names = [hdu.name for hdu in opened]
     layout = scanned(path)
     assert [(hdu.start, hdu.data, hdu.end) for hdu in layout.hdus] == [
-        (place["hdrLoc"], place["datLoc"], place["datLoc"] + place["datSpan"]) for place in places]
+        (place["hdrLoc"], place["datLoc"], place["datLoc"] + place["datSpan"]) for place in places
+    ]
     assert [hdu.name for hdu in layout.hdus] == names
     assert [hdu.kind for hdu in layout.hdus] == ["", "BINTABLE", "IMAGE", "TABLE", "BINTABLE"]
 
@@ -446,8 +452,34 @@ def test_a_damaged_file_raises_nothing_but_the_readers_error(
 
 STRUCTURE = ["BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT", "TFIELDS", "TFORM1", "TFORM3", "TSCAL1",
              "TZERO2", "TNULL1", "TTYPE1", "EXTNAME", "XTENSION", "GROUPS", "MJDREF", "TIMEUNIT"]  # fmt: skip
-VALUES = st.sampled_from(["0", "1", "2", "3", "-1", "8", "64", "999", "1E308", "9" * 19, "9" * 60, "T", "F", "''",
-                          "'x'", "'D'", "'2D'", "'999999D'", "'PE()'", "'0X'", "'17X'", "'K'", "'d'", "''''"])
+VALUES = st.sampled_from(
+    [
+        "0",
+        "1",
+        "2",
+        "3",
+        "-1",
+        "8",
+        "64",
+        "999",
+        "1E308",
+        "9" * 19,
+        "9" * 60,
+        "T",
+        "F",
+        "''",
+        "'x'",
+        "'D'",
+        "'2D'",
+        "'999999D'",
+        "'PE()'",
+        "'0X'",
+        "'17X'",
+        "'K'",
+        "'d'",
+        "''''",
+    ]
+)
 
 
 @settings(relaxed, max_examples=250)
@@ -487,9 +519,7 @@ def test_absurd_keywords_raise_nothing_but_the_readers_error(
     (lambda content: content.replace(b"NAXIS1  =                   16", b"NAXIS1  =                   -6"),
      FaultKind.KEYWORD),
 ])  # fmt: skip
-def test_why_a_file_is_not_read_to_its_end(
-    tmp_path: Path, spoil: Callable[[bytes], bytes], kind: FaultKind
-) -> None:
+def test_why_a_file_is_not_read_to_its_end(tmp_path: Path, spoil: Callable[[bytes], bytes], kind: FaultKind) -> None:
     path = tmp_path / "spoilt.fits"
     fits.HDUList([fits.PrimaryHDU(), gti_hdu()]).writeto(path)
     whole = path.read_bytes()

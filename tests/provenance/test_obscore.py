@@ -48,7 +48,10 @@ from synthetic import write as write_events
 relaxed = settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 
 SOUND: dict[str, Value] = {
-    "calib_level": 2, "obs_collection": "XMM-Newton", "obs_id": "0693760101", "obs_publisher_did": "ivo://x/y?1"
+    "calib_level": 2,
+    "obs_collection": "XMM-Newton",
+    "obs_id": "0693760101",
+    "obs_publisher_did": "ivo://x/y?1",
 }
 EPIC = {"TELESCOP": "XMM", "INSTRUME": "EPN", "HDUCLASS": "OGIP"}
 
@@ -92,26 +95,29 @@ def test_what_the_standard_requires() -> None:
         assert problems(ObsCoreRow(SOUND).replaced(**{name: None})) == (f"{name} is absent; ObsCore requires it",)
 
 
-@pytest.mark.parametrize(("name", "value", "words"), [
-    ("dataproduct_type", "SPECTRUM", "one of image, cube, spectrum"),
-    ("dataproduct_type", "events", "one of"),
-    ("calib_level", 5, "from 0 to 4"),
-    ("calib_level", "NotSet", "whole number"),
-    ("calib_level", 2.5, "whole number"),
-    ("s_calib_status", "absolute", "uncalibrated, raw, calibrated"),
-    ("t_calib_status", "absolute", "one of"),
-    ("em_calib_status", "raw", "one of"),
-    ("o_calib_status", "calibrated", "one of"),
-    ("data_rights", "private", "public, secure, proprietary"),
-    ("s_ra", -0.1, "from 0.0 to 360.0"),
-    ("s_dec", 91.0, "from -90.0 to 90.0"),
-    ("s_ra", math.nan, "number is expected"),
-    ("t_exptime", -1.0, "from 0"),
-    ("target_name", 5, "text is expected"),
-    ("obs_creation_date", "2026-11-20T10:00:00Z", "YYYY-MM-DDThh:mm:ss"),
-    ("obs_release_date", "2026-13-20T10:00:00", "YYYY-MM-DDThh:mm:ss"),
-    ("em_xel", 2**63, "whole number"),
-])
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("dataproduct_type", "SPECTRUM", "one of image, cube, spectrum"),
+        ("dataproduct_type", "events", "one of"),
+        ("calib_level", 5, "from 0 to 4"),
+        ("calib_level", "NotSet", "whole number"),
+        ("calib_level", 2.5, "whole number"),
+        ("s_calib_status", "absolute", "uncalibrated, raw, calibrated"),
+        ("t_calib_status", "absolute", "one of"),
+        ("em_calib_status", "raw", "one of"),
+        ("o_calib_status", "calibrated", "one of"),
+        ("data_rights", "private", "public, secure, proprietary"),
+        ("s_ra", -0.1, "from 0.0 to 360.0"),
+        ("s_dec", 91.0, "from -90.0 to 90.0"),
+        ("s_ra", math.nan, "number is expected"),
+        ("t_exptime", -1.0, "from 0"),
+        ("target_name", 5, "text is expected"),
+        ("obs_creation_date", "2026-11-20T10:00:00Z", "YYYY-MM-DDThh:mm:ss"),
+        ("obs_release_date", "2026-13-20T10:00:00", "YYYY-MM-DDThh:mm:ss"),
+        ("em_xel", 2**63, "whole number"),
+    ],
+)
 def test_values_a_column_may_not_have(name: str, value: Value, words: str) -> None:
     (trouble,) = problems(ObsCoreRow({**SOUND, name: value}))
     assert trouble.startswith(f"{name} is {value!r}")
@@ -136,15 +142,34 @@ def test_wavelengths_against_astropy() -> None:
 
 def test_tags_with_the_slips_of_the_slides() -> None:
     header = {
-        "DP_TYPE": "EVENTS", "CAL_LV": "2", "TARG_NM": "NotSet", "OBS_ID": "0693760101", "RELEA_DAT": "2026-01-01",
-        "S_RA": "NotSet", "S_DEC": " -32.5 ", "T_MIN": "notset", "EST_SIZE": "12 MB", "S_CALST": "Calibrated",
-        "DISC_TYP": "spectral", "T_MAX": None, "RIGHTS": "PUBLIC", "S_XEL1": 10.0, "S_XEL2": 10.5, "COLL_NM": True,
-        "T_EXPT": math.inf, "URL": "  ",
+        "DP_TYPE": "EVENTS",
+        "CAL_LV": "2",
+        "TARG_NM": "NotSet",
+        "OBS_ID": "0693760101",
+        "RELEA_DAT": "2026-01-01",
+        "S_RA": "NotSet",
+        "S_DEC": " -32.5 ",
+        "T_MIN": "notset",
+        "EST_SIZE": "12 MB",
+        "S_CALST": "Calibrated",
+        "DISC_TYP": "spectral",
+        "T_MAX": None,
+        "RIGHTS": "PUBLIC",
+        "S_XEL1": 10.0,
+        "S_XEL2": 10.5,
+        "COLL_NM": True,
+        "T_EXPT": math.inf,
+        "URL": "  ",
     }
     assert dict(from_tags(header)) == {
-        "dataproduct_type": "event", "calib_level": 2, "obs_id": "0693760101",
+        "dataproduct_type": "event",
+        "calib_level": 2,
+        "obs_id": "0693760101",
         "obs_release_date": "2026-01-01T00:00:00",
-        "data_rights": "public", "s_dec": -32.5, "s_xel1": 10, "s_calib_status": "calibrated",
+        "data_rights": "public",
+        "s_dec": -32.5,
+        "s_xel1": 10,
+        "s_calib_status": "calibrated",
     }
 
 
@@ -182,7 +207,12 @@ def test_a_real_sas_spectrum(shared: Path, camera: str) -> None:
     assert row["em_min"] == pytest.approx(1.0332e-10, rel=1e-4)
     assert row["em_max"] == pytest.approx(6.1992e-9, rel=1e-4)
     assert (row["dataproduct_type"], row["obs_id"], row["facility_name"], row["target_name"], row["calib_level"]) == (
-        "spectrum", "0693760101", "XMM-Newton", "CXOU J235750.9-3237", 2)
+        "spectrum",
+        "0693760101",
+        "XMM-Newton",
+        "CXOU J235750.9-3237",
+        2,
+    )
     assert row.get("obs_creator_name") != primary["OBSERVER"]
     assert row["o_ucd"] == "phot.count"
     assert row["t_resolution"] == row["t_exptime"], "one bin in time"
@@ -223,7 +253,11 @@ def test_other_missions(shared: Path) -> None:
     assert nustar["t_min"] == pytest.approx(57263.83672087955, abs=1e-9)  # MJDREFI + MJDREFF; the file's own MJD-OBS
     curve = from_science(hdus.headers(shared / "real/erosita/LightCurve_bexvar.fits"))
     assert (curve["dataproduct_type"], curve["t_xel"], curve["t_resolution"], curve["calib_level"]) == (
-        "timeseries", 3740, 100.0, 3)
+        "timeseries",
+        3740,
+        100.0,
+        3,
+    )
     assert "t_exptime" not in curve  # the header says 0
     mosaic = from_science(hdus.headers(shared / "real/xmm_mosaics/P0004210201EPX000OIMAGE8000.fits"))
     assert (mosaic["dataproduct_type"], mosaic["calib_level"]) == ("image", 3)
@@ -232,9 +266,21 @@ def test_other_missions(shared: Path) -> None:
 
 
 def test_events_point_and_have_a_frame_time() -> None:
-    header = {**EPIC, "HDUCLAS1": "EVENTS", "FRMTIME": 73, "RA_OBJ": 10.0, "DEC_OBJ": 10.0, "RA_PNT": 11.0,
-              "DEC_PNT": 12.0, "RADECSYS": "ICRS", "MJDREF": 50814.0, "TSTART": 86400.0, "TSTOP": 172800.0,
-              "TIMEZERO": 43200.0, "OBS_ID": 123456789}
+    header = {
+        **EPIC,
+        "HDUCLAS1": "EVENTS",
+        "FRMTIME": 73,
+        "RA_OBJ": 10.0,
+        "DEC_OBJ": 10.0,
+        "RA_PNT": 11.0,
+        "DEC_PNT": 12.0,
+        "RADECSYS": "ICRS",
+        "MJDREF": 50814.0,
+        "TSTART": 86400.0,
+        "TSTOP": 172800.0,
+        "TIMEZERO": 43200.0,
+        "OBS_ID": 123456789,
+    }
     row = from_science([{"NAXIS": 0}, header])
     assert (row["s_ra"], row["s_dec"], row["t_resolution"]) == (11.0, 12.0, 0.073)
     assert (row["t_min"], row["t_max"], row["obs_id"]) == (50815.5, 50816.5, "0123456789")
@@ -243,8 +289,12 @@ def test_events_point_and_have_a_frame_time() -> None:
 def test_frames_against_astropy() -> None:
     header = {"HDUCLAS1": "SPECTRUM", "RA_OBJ": 83.6, "DEC_OBJ": 22.0}
     for frame, equinox, theirs in [
-        ("FK5", 2000.0, {"frame": "fk5"}), ("FK5", 1975.0, {"frame": "fk5", "equinox": "J1975"}), ("", None, {}),
-        ("FK4", 1950.0, {"frame": "fk4"}), ("", 1950.0, {"frame": "fk4"}), ("", 2000.0, {"frame": "fk5"}),
+        ("FK5", 2000.0, {"frame": "fk5"}),
+        ("FK5", 1975.0, {"frame": "fk5", "equinox": "J1975"}),
+        ("", None, {}),
+        ("FK4", 1950.0, {"frame": "fk4"}),
+        ("", 1950.0, {"frame": "fk4"}),
+        ("", 2000.0, {"frame": "fk5"}),
     ]:
         row = from_science([{**header, "RADESYS": frame, "EQUINOX": equinox}])
         expected = SkyCoord(83.6, 22.0, unit="deg", **theirs).icrs
@@ -254,8 +304,17 @@ def test_frames_against_astropy() -> None:
 
 @pytest.mark.parametrize(("system", "scale"), [("TT", "tt"), ("UTC", "utc"), ("TAI", "tai"), (None, "utc")])
 def test_dates_of_other_missions_follow_timesys(system: str | None, scale: str) -> None:
-    row = from_science([{"TELESCOP": "X", "HDUCLAS1": "SPECTRUM", "TIMESYS": system,
-                         "DATE-OBS": "2012-06-30T23:59:58.5", "DATE-END": "2017-01-01T00:00:01"}])
+    row = from_science(
+        [
+            {
+                "TELESCOP": "X",
+                "HDUCLAS1": "SPECTRUM",
+                "TIMESYS": system,
+                "DATE-OBS": "2012-06-30T23:59:58.5",
+                "DATE-END": "2017-01-01T00:00:01",
+            }
+        ]
+    )
     assert row["t_min"] == pytest.approx(Time("2012-06-30T23:59:58.5", scale=scale).tt.mjd, abs=1e-9)
     assert row["t_max"] == pytest.approx(Time("2017-01-01T00:00:01", scale=scale).tt.mjd, abs=1e-9)
 
@@ -308,17 +367,100 @@ def test_calibration_levels() -> None:
 
 
 KEYWORDS = [
-    "TELESCOP", "INSTRUME", "OBS_ID", "OBJECT", "HDUCLASS", "HDUCLAS1", "HDUCLAS2", "HDUCLAS3", "EXTNAME",
-    "XTENSION", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "MJDREF", "MJDREFI", "MJDREFF", "TIMEZERO", "TIMEUNIT",
-    "TIMESYS", "TSTART", "TSTOP", "DATE", "DATE-OBS", "DATE-END", "EXPOSURE", "LIVETIME", "ONTIME", "TIMEDEL",
-    "FRMTIME", "RA_OBJ", "DEC_OBJ", "RA_PNT", "DEC_PNT", "RA_NOM", "DEC_NOM", "RADESYS", "RADECSYS", "EQUINOX",
-    "DETCHANS", "ORIGIN", "CREATOR", "CTYPE1", "CTYPE2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2",
-    "CROTA2", "CD1_1", "CD2_2", "PC1_1", "PC1_2", "CUNIT1", "TFIELDS", "TTYPE1", "DSTYP1", "DSVAL1", "DSUNI1",
+    "TELESCOP",
+    "INSTRUME",
+    "OBS_ID",
+    "OBJECT",
+    "HDUCLASS",
+    "HDUCLAS1",
+    "HDUCLAS2",
+    "HDUCLAS3",
+    "EXTNAME",
+    "XTENSION",
+    "NAXIS",
+    "NAXIS1",
+    "NAXIS2",
+    "NAXIS3",
+    "MJDREF",
+    "MJDREFI",
+    "MJDREFF",
+    "TIMEZERO",
+    "TIMEUNIT",
+    "TIMESYS",
+    "TSTART",
+    "TSTOP",
+    "DATE",
+    "DATE-OBS",
+    "DATE-END",
+    "EXPOSURE",
+    "LIVETIME",
+    "ONTIME",
+    "TIMEDEL",
+    "FRMTIME",
+    "RA_OBJ",
+    "DEC_OBJ",
+    "RA_PNT",
+    "DEC_PNT",
+    "RA_NOM",
+    "DEC_NOM",
+    "RADESYS",
+    "RADECSYS",
+    "EQUINOX",
+    "DETCHANS",
+    "ORIGIN",
+    "CREATOR",
+    "CTYPE1",
+    "CTYPE2",
+    "CRPIX1",
+    "CRPIX2",
+    "CRVAL1",
+    "CRVAL2",
+    "CDELT1",
+    "CDELT2",
+    "CROTA2",
+    "CD1_1",
+    "CD2_2",
+    "PC1_1",
+    "PC1_2",
+    "CUNIT1",
+    "TFIELDS",
+    "TTYPE1",
+    "DSTYP1",
+    "DSVAL1",
+    "DSUNI1",
 ]
-weird = (st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8) | st.sampled_from(
-    ["XMM", "SPECTRUM", "IMAGE", "EVENTS", "RA---TAN", "DEC--TAN", "RA---XYZ", "FK5", "FK4", "UTC", "PI", "(200:12000)",
-     "1.2.3:4", "2012-02-31", "2012-05-14T03:27:60", "9999-12-31", "0001-01-01T00:00:00", "keV", "deg"])
-    | st.lists(st.integers(), max_size=1) | st.sampled_from([0, 1, 2, 648, 1950.0, 2000.0, 50814, 90.0, 359.5, -1e-3]))
+weird = (
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.integers()
+    | st.text(max_size=8)
+    | st.sampled_from(
+        [
+            "XMM",
+            "SPECTRUM",
+            "IMAGE",
+            "EVENTS",
+            "RA---TAN",
+            "DEC--TAN",
+            "RA---XYZ",
+            "FK5",
+            "FK4",
+            "UTC",
+            "PI",
+            "(200:12000)",
+            "1.2.3:4",
+            "2012-02-31",
+            "2012-05-14T03:27:60",
+            "9999-12-31",
+            "0001-01-01T00:00:00",
+            "keV",
+            "deg",
+        ]
+    )
+    | st.lists(st.integers(), max_size=1)
+    | st.sampled_from([0, 1, 2, 648, 1950.0, 2000.0, 50814, 90.0, 359.5, -1e-3])
+)
 
 
 @relaxed
@@ -440,11 +582,25 @@ def test_the_region_of_a_real_sas_product(shared: Path, name: str, pixels: float
     assert problems(row.filled(**SOUND)) == ()
 
 
-REGIONS = ["circle(150, 2, 40\")", "annulus(150, 2, 60\", 120\")", "ellipse(150, 2, 60\", 30\", 40)",
-           "box(150.01, 2, 60\", 30\", 25)", "polygon(150,2, 150.02,2, 150.02,2.01, 150.0,2.02)",
-           "circle(150, 2, 40\"); circle(150.02, 2.01, 20\")", "circle(150, 2, 60\"); -circle(150.003, 2, 20\")"]
-PROJECTION = (("REFXCTYP", "RA---TAN"), ("REFXCRPX", 25921.0), ("REFXCRVL", 150.0), ("REFXCDLT", -1.38888888888889e-5),
-              ("REFYCTYP", "DEC--TAN"), ("REFYCRPX", 25921.0), ("REFYCRVL", 2.0), ("REFYCDLT", 1.38888888888889e-5))
+REGIONS = [
+    'circle(150, 2, 40")',
+    'annulus(150, 2, 60", 120")',
+    'ellipse(150, 2, 60", 30", 40)',
+    'box(150.01, 2, 60", 30", 25)',
+    "polygon(150,2, 150.02,2, 150.02,2.01, 150.0,2.02)",
+    'circle(150, 2, 40"); circle(150.02, 2.01, 20")',
+    'circle(150, 2, 60"); -circle(150.003, 2, 20")',
+]
+PROJECTION = (
+    ("REFXCTYP", "RA---TAN"),
+    ("REFXCRPX", 25921.0),
+    ("REFXCRVL", 150.0),
+    ("REFXCDLT", -1.38888888888889e-5),
+    ("REFYCTYP", "DEC--TAN"),
+    ("REFYCRPX", 25921.0),
+    ("REFYCRVL", 2.0),
+    ("REFYCDLT", 1.38888888888889e-5),
+)
 
 
 @pytest.mark.parametrize("text", REGIONS)
@@ -502,7 +658,8 @@ def test_tables_that_lie_are_passed_over(tmp_path: Path) -> None:
             [fits.Column("SHAPE", "16A", array=[shape]), fits.Column("X", "D", array=[x]),
              fits.Column("Y", "D", array=[1.0]), fits.Column("R", "D", array=[5.0])], name="REG00101")  # fmt: skip
         gti = fits.BinTableHDU.from_columns(
-            [fits.Column("START", "D", array=[np.nan, 9.0]), fits.Column("STOP", "D", array=[5.0, 3.0])], name="GTI")
+            [fits.Column("START", "D", array=[np.nan, 9.0]), fits.Column("STOP", "D", array=[5.0, 3.0])], name="GTI"
+        )
         path = tmp_path / "odd.fits"
         fits.HDUList([fits.PrimaryHDU(), science, region, gti]).writeto(path, overwrite=True)
         row = from_file(path)
@@ -520,7 +677,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     write_events(path, Epic(rows=5000, cards=PROJECTION))
     with open_eventlist(path) as events:
         selection = choose(events, "0.2 12.0")
-        placed = regions.parse("icrs; circle(150, 2, 40\")", parameter="source_region").on(events.wcs)
+        placed = regions.parse('icrs; circle(150, 2, 40")', parameter="source_region").on(events.wcs)
         spectrum = extract(events, selection, {"source_region": placed})["source_region"]
         write_spectrum(folder / "s.fits", spectrum, events, dss.describe(events, selection, placed))
     return (folder / "s.fits").read_bytes()
@@ -540,14 +697,20 @@ def test_no_file_is_too_damaged(tmp_path_factory: pytest.TempPathFactory, whole:
 
 def test_the_high_energy_columns() -> None:
     assert [column.name for column in ALL_COLUMNS[60:]] == [
-        "ev_xel", "energy_min", "energy_max", "obs_mode", "analysis_mode", "event_type", "t_intervals"]
+        "ev_xel",
+        "energy_min",
+        "energy_max",
+        "obs_mode",
+        "analysis_mode",
+        "event_type",
+        "t_intervals",
+    ]
     keywords = [column.keyword for column in ALL_COLUMNS]
     assert len(set(keywords)) == len(keywords) == 67
     assert all(len(keyword) <= 8 and re.fullmatch(r"[A-Z0-9_]+", keyword) for keyword in keywords)
     row = ObsCoreRow(SOUND, ev_xel=5, energy_min=200.0, energy_max=12000.0)
     assert problems(row) == ()
-    assert problems(row.replaced(energy_min=13000.0)) == (
-        "energy_min is 13000.0, above energy_max, which is 12000.0",)
+    assert problems(row.replaced(energy_min=13000.0)) == ("energy_min is 13000.0, above energy_max, which is 12000.0",)
     assert problems(row.replaced(ev_xel=-1))[0].startswith("ev_xel is -1")
 
 

@@ -35,7 +35,16 @@ values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=6
 )
 KNOWN = {
-    "index", "inputdata", "parameter", "outputdata", "description", "editable", "location", "path", "value", "args"
+    "index",
+    "inputdata",
+    "parameter",
+    "outputdata",
+    "description",
+    "editable",
+    "location",
+    "path",
+    "value",
+    "args",
 }
 extras = st.dictionaries(st.text().filter(lambda key: key not in KNOWN), values, max_size=3)
 paths = st.text() | st.lists(st.text(), max_size=3).map(tuple)
@@ -46,8 +55,13 @@ def steps(draw: st.DrawFn) -> Step:
     kinds = draw(st.lists(st.sampled_from([InputData, Parameter, OutputData]), max_size=4))
     args: list[Arg] = []
     for index, kind in enumerate(kinds):
-        head: dict[str, Any] = {"index": index, "description": draw(st.text()), "editable": draw(st.booleans()),
-                                "extra": draw(extras), "beside": draw(extras)}
+        head: dict[str, Any] = {
+            "index": index,
+            "description": draw(st.text()),
+            "editable": draw(st.booleans()),
+            "extra": draw(extras),
+            "beside": draw(extras),
+        }
         if kind is Parameter:
             args.append(Parameter(value=draw(scalars | st.lists(scalars, max_size=3).map(tuple)), **head))
         elif kind is InputData:
@@ -85,11 +99,31 @@ def test_the_keys_of_the_seed_text(shared: Path) -> None:
 
 
 def test_unknown_keys_stay_where_they_stood() -> None:
-    text = json.dumps({"provenance": [{
-        "task": "spectrum", "software": {"name": "reduction", "version": "1.0"}, "exit_status": 0,
-        "args": [{"index": 0, "note": "beside", "inputdata": {
-            "description": "events", "editable": True, "location": "/data", "path": "e.fits",
-            "sha256": "ab", "size": 7}}]}]})
+    text = json.dumps(
+        {
+            "provenance": [
+                {
+                    "task": "spectrum",
+                    "software": {"name": "reduction", "version": "1.0"},
+                    "exit_status": 0,
+                    "args": [
+                        {
+                            "index": 0,
+                            "note": "beside",
+                            "inputdata": {
+                                "description": "events",
+                                "editable": True,
+                                "location": "/data",
+                                "path": "e.fits",
+                                "sha256": "ab",
+                                "size": 7,
+                            },
+                        }
+                    ],
+                }
+            ]
+        }
+    )
     (step,) = parse(text)
     assert step.extra["software"] == {"name": "reduction", "version": "1.0"}
     assert step.args[0].extra == {"sha256": "ab", "size": 7}
@@ -137,44 +171,63 @@ def test_json_cut_short_anywhere(length: int) -> None:
         parse(SLIDE.strip()[:length])
 
 
-@pytest.mark.parametrize(("text", "place", "words"), [
-    (document(value={"a": 1}), "provenance[0].args[0].parameter.value", "text, a number"),
-    (document(value=[1, [2]]), "provenance[0].args[0].parameter.value[1]", "text, a number"),
-    (document(editable="false"), "provenance[0].args[0].parameter.editable", "true or false"),
-    (document(editable=0), "provenance[0].args[0].parameter.editable", "true or false"),
-    (document(description=None), "provenance[0].args[0].parameter.description", "text is expected"),
-    (document(value=...), "provenance[0].args[0].parameter.value", "missing"),
-    (SLIDE.replace('"index": 2', '"index": 3'), "provenance[0].args[2].index", "2 is expected, not 3"),
-    (SLIDE.replace('"index": 0', '"index": true'), "provenance[0].args[0].index", "whole number"),
-    (SLIDE.replace('"index": 0,', ""), "provenance[0].args[0].index", "missing"),
-    (SLIDE.replace('"path": "DummyJob.py"', '"path": ["a"]'), "provenance[0].args[0].inputdata.path", "text"),
-    (SLIDE.replace('"description": "output file"', '"description": 1'), "provenance[0].args[3].outputdata.description",
-     "text"),
-    (SLIDE.replace('"description": "input dummy arg"', '"description": 1'),
-     "provenance[0].args[0].inputdata.description", "text"),
-    (SLIDE.replace('"path": "out.fits"', '"path": ["a", 1]'), "provenance[0].args[3].outputdata.path[1]", "text"),
-    (SLIDE.replace('"parameter"', '"option"'), "provenance[0].args[1]", "exactly one of"),
-    (SLIDE.replace('"index": 1,', '"index": 1, "inputdata": {},'), "provenance[0].args[1]", "not 2"),
-    (SLIDE.replace('"value": "2"', '"value": 1e999'), "provenance[0].args[2].parameter.value", "no JSON number"),
-    (SLIDE.replace('"path": "out.fits"', '"path": "out.fits", "size": 1e999'),
-     "provenance[0].args[3].outputdata.extra.size", "no JSON number"),
-    (SLIDE.replace('"path": "out.fits"', '"path": "out.fits", "of": [{"a": 1e999}]'),
-     "provenance[0].args[3].outputdata.extra.of[0].a", "no JSON number"),
-    (SLIDE.replace('"value": "2"', '"value": NaN'), "the document", "NaN"),
-    (SLIDE.replace('"editable": true', '"editable": true, "editable": false'), "the document", "twice"),
-    ('{"provenance": {}}', "provenance", "list of steps"),
-    ('{"provenance": [[]]}', "provenance[0]", "object"),
-    ('{"provenance": [{}]}', "provenance[0].args", "not nothing"),
-    ('{"provenance": [{"args": [7]}]}', "provenance[0].args[0]", "object"),
-    ("[]", "the document", "object"),
-    ("{}", "the document", "provenance"),
-    ("", "the document", "not JSON"),
-    ('["', "the document", "Unterminated string starting at character 1 of 2"),
-    (b"\xff\xfe", "the document", "UTF-8"),
-    ("[" * 100_000, "the document", "nested too deep"),
-    ('{"provenance": [{"args": [], "x": ' + "[" * 500 + "]" * 500 + "}]}", "provenance[0].extra.x", "nested too deep"),
-    ('{"provenance": [' + "9" * 5000 + "]}", "the document", "number"),
-])
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        (document(value={"a": 1}), "provenance[0].args[0].parameter.value", "text, a number"),
+        (document(value=[1, [2]]), "provenance[0].args[0].parameter.value[1]", "text, a number"),
+        (document(editable="false"), "provenance[0].args[0].parameter.editable", "true or false"),
+        (document(editable=0), "provenance[0].args[0].parameter.editable", "true or false"),
+        (document(description=None), "provenance[0].args[0].parameter.description", "text is expected"),
+        (document(value=...), "provenance[0].args[0].parameter.value", "missing"),
+        (SLIDE.replace('"index": 2', '"index": 3'), "provenance[0].args[2].index", "2 is expected, not 3"),
+        (SLIDE.replace('"index": 0', '"index": true'), "provenance[0].args[0].index", "whole number"),
+        (SLIDE.replace('"index": 0,', ""), "provenance[0].args[0].index", "missing"),
+        (SLIDE.replace('"path": "DummyJob.py"', '"path": ["a"]'), "provenance[0].args[0].inputdata.path", "text"),
+        (
+            SLIDE.replace('"description": "output file"', '"description": 1'),
+            "provenance[0].args[3].outputdata.description",
+            "text",
+        ),
+        (
+            SLIDE.replace('"description": "input dummy arg"', '"description": 1'),
+            "provenance[0].args[0].inputdata.description",
+            "text",
+        ),
+        (SLIDE.replace('"path": "out.fits"', '"path": ["a", 1]'), "provenance[0].args[3].outputdata.path[1]", "text"),
+        (SLIDE.replace('"parameter"', '"option"'), "provenance[0].args[1]", "exactly one of"),
+        (SLIDE.replace('"index": 1,', '"index": 1, "inputdata": {},'), "provenance[0].args[1]", "not 2"),
+        (SLIDE.replace('"value": "2"', '"value": 1e999'), "provenance[0].args[2].parameter.value", "no JSON number"),
+        (
+            SLIDE.replace('"path": "out.fits"', '"path": "out.fits", "size": 1e999'),
+            "provenance[0].args[3].outputdata.extra.size",
+            "no JSON number",
+        ),
+        (
+            SLIDE.replace('"path": "out.fits"', '"path": "out.fits", "of": [{"a": 1e999}]'),
+            "provenance[0].args[3].outputdata.extra.of[0].a",
+            "no JSON number",
+        ),
+        (SLIDE.replace('"value": "2"', '"value": NaN'), "the document", "NaN"),
+        (SLIDE.replace('"editable": true', '"editable": true, "editable": false'), "the document", "twice"),
+        ('{"provenance": {}}', "provenance", "list of steps"),
+        ('{"provenance": [[]]}', "provenance[0]", "object"),
+        ('{"provenance": [{}]}', "provenance[0].args", "not nothing"),
+        ('{"provenance": [{"args": [7]}]}', "provenance[0].args[0]", "object"),
+        ("[]", "the document", "object"),
+        ("{}", "the document", "provenance"),
+        ("", "the document", "not JSON"),
+        ('["', "the document", "Unterminated string starting at character 1 of 2"),
+        (b"\xff\xfe", "the document", "UTF-8"),
+        ("[" * 100_000, "the document", "nested too deep"),
+        (
+            '{"provenance": [{"args": [], "x": ' + "[" * 500 + "]" * 500 + "}]}",
+            "provenance[0].extra.x",
+            "nested too deep",
+        ),
+        ('{"provenance": [' + "9" * 5000 + "]}", "the document", "number"),
+    ],
+)
 def test_refused_with_the_place(text: str | bytes, place: str, words: str) -> None:
     with pytest.raises(StepsError) as caught:
         parse(text)
@@ -253,10 +306,13 @@ def test_what_is_read_would_pass_the_checks_of_its_values(made: list[Step]) -> N
 
 def thousand(more: int) -> list[Step]:
     """A thousand steps of four arguments like those of a job, and so many parameters more."""
-    args = (InputData(0, "event list", True, "/data", "events.fits", {"sha256": "0" * 64, "size": 10**8}),
-            Parameter(1, "radius in arcsec", True, 40.0), Parameter(2, "pattern", False, 4),
-            OutputData(3, "spectrum", False, "results", ("spectrum.fits", "background.fits")),
-            *(Parameter(4 + number, f"parameter {number}", True, number, {"name": "p"}) for number in range(more)))
+    args = (
+        InputData(0, "event list", True, "/data", "events.fits", {"sha256": "0" * 64, "size": 10**8}),
+        Parameter(1, "radius in arcsec", True, 40.0),
+        Parameter(2, "pattern", False, 4),
+        OutputData(3, "spectrum", False, "results", ("spectrum.fits", "background.fits")),
+        *(Parameter(4 + number, f"parameter {number}", True, number, {"name": "p"}) for number in range(more)),
+    )
     return [Step(args, {"task": f"spectrum {number}", "version": "1.0", "exit_status": 0}) for number in range(1000)]
 
 

@@ -38,15 +38,29 @@ from provenance.text.errors import ObsCoreError, ProvenanceError, TagsError
 relaxed = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 
 ROW = ObsCoreRow(
-    dataproduct_type="spectrum", calib_level=2, target_name="NGC 7793 ULX4", obs_id="0693760101",
-    obs_collection="XMM-Newton", obs_publisher_did="ivo://example/xmm?0693760101/spectrum", access_estsize=135,
-    s_ra=359.4624976619713, s_dec=-32.62394707952248, t_min=56061.18591885538, em_xel=4096,
-    em_min=1.0332016535833333e-10, em_max=1e-8,
+    dataproduct_type="spectrum",
+    calib_level=2,
+    target_name="NGC 7793 ULX4",
+    obs_id="0693760101",
+    obs_collection="XMM-Newton",
+    obs_publisher_did="ivo://example/xmm?0693760101/spectrum",
+    access_estsize=135,
+    s_ra=359.4624976619713,
+    s_dec=-32.62394707952248,
+    t_min=56061.18591885538,
+    em_xel=4096,
+    em_min=1.0332016535833333e-10,
+    em_max=1e-8,
 )
 STEPS = (
-    Step((InputData(0, "event list", True, "/data", "PN.fits"), Parameter(1, "radius, arcsec", True, 40),
-          OutputData(2, "spectra", False, "results", ("source.fits", "background.fits"))),
-         {"task": "spectrum", "version": "1.0", "target": "α Cen"}),
+    Step(
+        (
+            InputData(0, "event list", True, "/data", "PN.fits"),
+            Parameter(1, "radius, arcsec", True, 40),
+            OutputData(2, "spectra", False, "results", ("source.fits", "background.fits")),
+        ),
+        {"task": "spectrum", "version": "1.0", "target": "α Cen"},
+    ),
 )
 CIRCLES = " ".join(f"CIRCLE ICRS {359 + number / 100} -32.6 0.01" for number in range(12))
 LONG_ROW = ROW.replaced(s_region=CIRCLES, target_name="Étoile d'α Cen – « O'Neill »", obs_title="It's " * 40)
@@ -89,10 +103,21 @@ def raw_extension(lines: list[str], data: bytes) -> bytes:
 
 
 def ascii_table(cell: str, *more: str, name: str = "VO-TAGS", kind: str = "TABLE") -> bytes:
-    lines = [f"XTENSION= '{kind:<8}'", "BITPIX  =                    8", "NAXIS   =                    2",
-             f"NAXIS1  = {len(cell):>20}", "NAXIS2  =                    1", "PCOUNT  =                    0",
-             "GCOUNT  =                    1", "TFIELDS =                    1", "TIYPE1  = 'provenance'",
-             f"TFORM1  = 'A{len(cell)}'", "TBCOL1  =                    1", f"EXTNAME = '{name}'", *more]
+    lines = [
+        f"XTENSION= '{kind:<8}'",
+        "BITPIX  =                    8",
+        "NAXIS   =                    2",
+        f"NAXIS1  = {len(cell):>20}",
+        "NAXIS2  =                    1",
+        "PCOUNT  =                    0",
+        "GCOUNT  =                    1",
+        "TFIELDS =                    1",
+        "TIYPE1  = 'provenance'",
+        f"TFORM1  = 'A{len(cell)}'",
+        "TBCOL1  =                    1",
+        f"EXTNAME = '{name}'",
+        *more,
+    ]
     return raw_extension(lines, cell.encode("ascii"))
 
 
@@ -184,7 +209,8 @@ def test_offsets_are_those_of_astropy(shared: Path) -> None:
             places = [hdu.fileinfo() for hdu in opened]
             names = [hdu.name for hdu in opened][1:]
         assert [(hdu.start, hdu.data, hdu.end) for hdu in layout.hdus] == [
-            (place["hdrLoc"], place["datLoc"], place["datLoc"] + place["datSpan"]) for place in places]
+            (place["hdrLoc"], place["datLoc"], place["datLoc"] + place["datSpan"]) for place in places
+        ]
         assert [hdu.name for hdu in layout.hdus][1:] == names
         assert not layout.fault
 
@@ -351,21 +377,29 @@ def test_a_header_that_fills_no_block_is_cut(tmp_path: Path) -> None:
         votags.write(path, ROW, STEPS)
 
 
-@pytest.mark.parametrize(("spoil", "words"), [
-    (lambda content: content[:-2880], "cut short"),
-    (lambda content: content[:4000], "cut short"),
-    (lambda content: content.replace(b"XTENSION= 'BIN", b"XTENZION= 'BIN"), "no header begins .*damaged"),
-    (lambda content: content[:2880] + bytes(2880) + content[2880:],
-     "no header begins .*, but one at byte .*: the file is damaged"),
-    (lambda content: b"", "the file is empty"),
-    (lambda content: b"<VOTABLE/>" * 500, "no FITS file"),
-    (lambda content: content.replace(b"END".ljust(80), b" " * 80), "no END"),
-    (lambda content: content.replace(b"BITPIX  =                    8", b"BITPIX  = 'eight'             "), "'eight'"),
-    (lambda content: gzip.compress(content)[:-20], "gzip is damaged"),
-    (lambda content: gzip.compress(content[:-2880]), "cut short"),
-    (lambda content: gzip.compress(b"no FITS"), "no FITS file"),
-    (lambda content: gzip.compress(content + bytes(300_000_000)), "inflates to more than 268435456 bytes"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda content: content[:-2880], "cut short"),
+        (lambda content: content[:4000], "cut short"),
+        (lambda content: content.replace(b"XTENSION= 'BIN", b"XTENZION= 'BIN"), "no header begins .*damaged"),
+        (
+            lambda content: content[:2880] + bytes(2880) + content[2880:],
+            "no header begins .*, but one at byte .*: the file is damaged",
+        ),
+        (lambda content: b"", "the file is empty"),
+        (lambda content: b"<VOTABLE/>" * 500, "no FITS file"),
+        (lambda content: content.replace(b"END".ljust(80), b" " * 80), "no END"),
+        (
+            lambda content: content.replace(b"BITPIX  =                    8", b"BITPIX  = 'eight'             "),
+            "'eight'",
+        ),
+        (lambda content: gzip.compress(content)[:-20], "gzip is damaged"),
+        (lambda content: gzip.compress(content[:-2880]), "cut short"),
+        (lambda content: gzip.compress(b"no FITS"), "no FITS file"),
+        (lambda content: gzip.compress(content + bytes(300_000_000)), "inflates to more than 268435456 bytes"),
+    ],
+)
 def test_what_cannot_be_tagged_is_refused_and_kept(product: Path, spoil: Callable[[bytes], bytes], words: str) -> None:
     product.write_bytes(spoil(product.read_bytes()))
     before = product.read_bytes()
@@ -407,20 +441,33 @@ def test_rows_that_may_not_be_written(product: Path) -> None:
 
 def test_the_listing_of_the_slides(product: Path) -> None:
     """Their header as printed, slips and all."""
-    listing = ["DP_TYPE = 'SPECTRUM'  / dataproduct_type", "CAL_LV  = 'NotSet'    / calib_level (0 to 4)",
-               "TARG_NM = 'NotSet'    / target_name", "RELEA_DAT= '2022-10-11'   / obs_release_date (ISO 8601)",
-               "PUB_ID  = 'NotSet'    / data_rights", "FORMAT  = 'application/fits' / access_format",
-               "S_RA    = 'NotSet'    / s_ra ICRS (deg)", "S_UNIT  = 'deg'       / s_unit",
-               "S_CALST = 'calibrated' / s_calib_status", "T_CALST = 'calibrated' / t_calib_status",
-               "DISC_TYP= 'spectral'", "T_STERR = 'NotSet'    / t_stat_error"]
+    listing = [
+        "DP_TYPE = 'SPECTRUM'  / dataproduct_type",
+        "CAL_LV  = 'NotSet'    / calib_level (0 to 4)",
+        "TARG_NM = 'NotSet'    / target_name",
+        "RELEA_DAT= '2022-10-11'   / obs_release_date (ISO 8601)",
+        "PUB_ID  = 'NotSet'    / data_rights",
+        "FORMAT  = 'application/fits' / access_format",
+        "S_RA    = 'NotSet'    / s_ra ICRS (deg)",
+        "S_UNIT  = 'deg'       / s_unit",
+        "S_CALST = 'calibrated' / s_calib_status",
+        "T_CALST = 'calibrated' / t_calib_status",
+        "DISC_TYP= 'spectral'",
+        "T_STERR = 'NotSet'    / t_stat_error",
+    ]
     original = product.read_bytes()
     product.write_bytes(original + ascii_table(dump(STEPS), *listing))
     tags = votags.read(product)
     assert tags is not None
     assert tags.steps == STEPS
     assert dict(tags.row) == {
-        "dataproduct_type": "spectrum", "obs_release_date": "2022-10-11T00:00:00", "s_unit": "deg",
-        "access_format": "application/fits", "s_calib_status": "calibrated", "t_calib_status": "calibrated"}
+        "dataproduct_type": "spectrum",
+        "obs_release_date": "2022-10-11T00:00:00",
+        "s_unit": "deg",
+        "access_format": "application/fits",
+        "s_calib_status": "calibrated",
+        "t_calib_status": "calibrated",
+    }
     found = votags.check(product)
     assert "TTYPE1 is None; 'provenance' is expected" in found
     assert "S_RA (s_ra) is 'NotSet'; a value that is not known is left out" in found
@@ -445,8 +492,12 @@ def test_the_whole_listing_of_the_slides(shared: Path, product: Path) -> None:
     assert tags is not None
     assert tags.steps == STEPS
     assert dict(tags.row) == {
-        "dataproduct_type": "spectrum", "access_format": "application/fits", "s_unit": "deg",
-        "s_calib_status": "calibrated", "t_calib_status": "calibrated"}
+        "dataproduct_type": "spectrum",
+        "access_format": "application/fits",
+        "s_unit": "deg",
+        "s_calib_status": "calibrated",
+        "t_calib_status": "calibrated",
+    }
     found = votags.check(product)
     words = [line[:9].partition("=")[0].strip() for line in lines if "'NotSet'" in line]
     assert len(words) == 26
@@ -458,7 +509,8 @@ def test_the_whole_listing_of_the_slides(shared: Path, product: Path) -> None:
              "obs_publisher_id": "publisher_id"}  # fmt: skip
     ours = {column.keyword: column.name for column in COLUMNS}
     assert {keyword: ours.get(keyword) for keyword, _ in table} == {
-        keyword: None if keyword == "DISC_TYP" else names.get(name, name) for keyword, name in table}
+        keyword: None if keyword == "DISC_TYP" else names.get(name, name) for keyword, name in table
+    }
     assert len(table) == 14
 
 
@@ -474,20 +526,30 @@ def test_two_of_them(product: Path) -> None:
     assert product.read_bytes() == one
 
 
-@pytest.mark.parametrize(("extension", "words"), [
-    (ascii_table('{"provenance": [{"args": [{"index": 0, "parameter": {"description": 1}}]}]}'),
-     r"provenance\[0\]\.args\[0\]\.parameter\.editable: is missing"),
-    (ascii_table('{"provenance": ['), "not JSON: Expecting value at character 16 of 16"),
-    (ascii_table(dump(STEPS).replace('"index": 1', '"index": 7')),
-     r"provenance\[0\]\.args\[1\]\.index: 1 is expected, not 7: indices count from 0"),
-    (ascii_table("[" * 100_000), "nested too deep"),
-    (ascii_table('{"provenance": 1, "provenance": []}'), "has the key 'provenance' twice"),
-    (ascii_table("x").replace(b"NAXIS1  =                    1", b"NAXIS1  =                   -1"), "numbers from 0"),
-    (ascii_table("x").replace(b"NAXIS2  =                    1", b"NAXIS2  =                    9"), "9 rows"),
-    (ascii_table("x").replace(b"TFIELDS =                    1", b"TFIELDS =                    3"), "3 columns"),
-    (ascii_table("x").replace(b"TFORM1  = 'A1'", b"TFORM1  = 'I1'"), "A<n> is expected"),
-    (ascii_table("x", kind="BINTABLE"), "is a BINTABLE; an ASCII table"),
-])
+@pytest.mark.parametrize(
+    ("extension", "words"),
+    [
+        (
+            ascii_table('{"provenance": [{"args": [{"index": 0, "parameter": {"description": 1}}]}]}'),
+            r"provenance\[0\]\.args\[0\]\.parameter\.editable: is missing",
+        ),
+        (ascii_table('{"provenance": ['), "not JSON: Expecting value at character 16 of 16"),
+        (
+            ascii_table(dump(STEPS).replace('"index": 1', '"index": 7')),
+            r"provenance\[0\]\.args\[1\]\.index: 1 is expected, not 7: indices count from 0",
+        ),
+        (ascii_table("[" * 100_000), "nested too deep"),
+        (ascii_table('{"provenance": 1, "provenance": []}'), "has the key 'provenance' twice"),
+        (
+            ascii_table("x").replace(b"NAXIS1  =                    1", b"NAXIS1  =                   -1"),
+            "numbers from 0",
+        ),
+        (ascii_table("x").replace(b"NAXIS2  =                    1", b"NAXIS2  =                    9"), "9 rows"),
+        (ascii_table("x").replace(b"TFIELDS =                    1", b"TFIELDS =                    3"), "3 columns"),
+        (ascii_table("x").replace(b"TFORM1  = 'A1'", b"TFORM1  = 'I1'"), "A<n> is expected"),
+        (ascii_table("x", kind="BINTABLE"), "is a BINTABLE; an ASCII table"),
+    ],
+)
 def test_cells_that_are_no_step_list(product: Path, extension: bytes, words: str) -> None:
     original = product.read_bytes()
     product.write_bytes(original + extension)
@@ -527,8 +589,15 @@ def test_the_row_is_read_whatever_the_steps_are(product: Path) -> None:
 
 
 def test_the_high_energy_columns_beside_the_sixty(product: Path, fitsverify: Callable[[Path], str]) -> None:
-    more = {"ev_xel": 20421, "energy_min": 200.0, "energy_max": 12000.0, "obs_mode": "IMAGING PrimeFullWindow",
-            "analysis_mode": "spectrum 1.0", "event_type": "PATTERN :4", "t_intervals": "30/1-5 41/7 " * 40}
+    more = {
+        "ev_xel": 20421,
+        "energy_min": 200.0,
+        "energy_max": 12000.0,
+        "obs_mode": "IMAGING PrimeFullWindow",
+        "analysis_mode": "spectrum 1.0",
+        "event_type": "PATTERN :4",
+        "t_intervals": "30/1-5 41/7 " * 40,
+    }
     assert more.keys() == {column.name for column in high_energy.COLUMNS}
     row = ROW.replaced(**more)
     votags.write(product, row, STEPS)
@@ -650,8 +719,15 @@ def test_two_writers_at_once(product: Path) -> None:
 def test_of_a_file_of_500_mb_next_to_nothing_is_read_or_written(tmp_path: Path) -> None:
     path = tmp_path / "large.fits"
     size = 500 * 1024**2 // 2880 * 2880
-    primary = raw_extension(["SIMPLE  =                    T", "BITPIX  =                    8",
-                             "NAXIS   =                    1", f"NAXIS1  = {size:>20}"], b"")
+    primary = raw_extension(
+        [
+            "SIMPLE  =                    T",
+            "BITPIX  =                    8",
+            "NAXIS   =                    1",
+            f"NAXIS1  = {size:>20}",
+        ],
+        b"",
+    )
     with path.open("wb") as stream:
         stream.write(primary)
         stream.truncate(len(primary) + size)  # a hole in place of data
@@ -694,8 +770,11 @@ def test_rows_round_trip_and_astropy_agrees(tmp_path_factory: pytest.TempPathFac
     tags = votags.read(path)
     assert tags is not None
     identifiers = [column.name for column in COLUMNS if column.ucd in ("meta.ref.url", "meta.ref.ivoid")]
-    expected = {name: value.strip() if isinstance(value, str) else value for name, value in row.items()
-                if name not in identifiers}
+    expected = {
+        name: value.strip() if isinstance(value, str) else value
+        for name, value in row.items()
+        if name not in identifiers
+    }
     read = {name: value for name, value in tags.row.items() if name not in identifiers}
     assert read == {name: value for name, value in expected.items() if value != "" and str(value).lower() != "notset"}
     header = fits.getheader(path, "VO-TAGS")
@@ -712,11 +791,19 @@ def test_any_text_becomes_printable_ascii(text: str) -> None:
     assert votags.transliterated(made) == made
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("η Carinæ", "eta Carinae"), ("Γ Cas", "Gamma Cas"), ("Weißensee Łódź", "Weissensee Lodz"),
-    ("σ\N{COMBINING ACUTE ACCENT}", "sigma"),
-    ("2′ × 3″", "2' ? 3''"), ("a\nb\tc", "a b c"), ("銀河", "??"), ("ς Tauri", "sigma Tauri"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("η Carinæ", "eta Carinae"),
+        ("Γ Cas", "Gamma Cas"),
+        ("Weißensee Łódź", "Weissensee Lodz"),
+        ("σ\N{COMBINING ACUTE ACCENT}", "sigma"),
+        ("2′ × 3″", "2' ? 3''"),
+        ("a\nb\tc", "a b c"),
+        ("銀河", "??"),
+        ("ς Tauri", "sigma Tauri"),
+    ],
+)
 def test_names_spelt_out(text: str, expected: str) -> None:
     assert votags.transliterated(text) == expected
 
@@ -730,15 +817,22 @@ def test_urls_are_quoted_not_spelt_out(product: Path) -> None:
 
 
 @relaxed
-@given(st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9_-]{0,7}", fullmatch=True).filter(
-    lambda key: key not in ("CONTINUE", "COMMENT", "HISTORY", "END", "HIERARCH")),
-    ascii_text | st.integers(-(2**63), 2**63) | st.booleans() | st.floats(allow_nan=False, allow_infinity=False),
-    max_size=8))
+@given(
+    st.dictionaries(
+        st.from_regex(r"[A-Z][A-Z0-9_-]{0,7}", fullmatch=True).filter(
+            lambda key: key not in ("CONTINUE", "COMMENT", "HISTORY", "END", "HIERARCH")
+        ),
+        ascii_text | st.integers(-(2**63), 2**63) | st.booleans() | st.floats(allow_nan=False, allow_infinity=False),
+        max_size=8,
+    )
+)
 def test_cards_are_those_of_astropy(values: dict[str, str | int | float | bool]) -> None:
     """What we write astropy reads; what astropy writes we read."""
     # astropy takes a quote in a string for its end where a slash or a blank follows
-    values = {key: value.replace("'/", "'").replace("' ", "'") if isinstance(value, str) else value
-              for key, value in values.items()}
+    values = {
+        key: value.replace("'/", "'").replace("' ", "'") if isinstance(value, str) else value
+        for key, value in values.items()
+    }
     text = "".join(cards.card(keyword, value, "a comment") for keyword, value in values.items())
     assert len(text) % 80 == 0
     theirs = fits.Header.fromstring(text)
@@ -749,7 +843,8 @@ def test_cards_are_those_of_astropy(values: dict[str, str | int | float | bool])
         assert type(ours[keyword]) is type(value)
     short = {keyword: value for keyword, value in values.items() if not isinstance(value, float)}
     assert cards.parse(fits.Header(short).tostring().encode("ascii")) == {
-        keyword: value.rstrip(" ") if isinstance(value, str) else value for keyword, value in short.items()}
+        keyword: value.rstrip(" ") if isinstance(value, str) else value for keyword, value in short.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -767,7 +862,8 @@ def test_headers_are_those_of_astropy(shared: Path) -> None:
     with fits.open(path) as opened:
         for header, hdu in zip(hdus.headers(path), opened, strict=True):
             assert header == {
-                card.keyword: card.value for card in hdu.header.cards if card.keyword not in ("HISTORY", "COMMENT", "")}
+                card.keyword: card.value for card in hdu.header.cards if card.keyword not in ("HISTORY", "COMMENT", "")
+            }
 
 
 def test_the_examples_in_the_docstrings_run() -> None:
@@ -776,8 +872,10 @@ def test_the_examples_in_the_docstrings_run() -> None:
 
 
 def test_the_package_is_light_and_needs_nothing_of_ours() -> None:
-    code = ("import sys, provenance.votags; "
-            "print(sorted({name.split('.')[0] for name in sys.modules} & {'reduction', 'uws_server', 'astropy'}))")
+    code = (
+        "import sys, provenance.votags; "
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'reduction', 'uws_server', 'astropy'}))"
+    )
     root = Path(provenance.__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.strip() == "[]"

@@ -110,7 +110,7 @@ def test_the_frame_of_the_sky_is_that_of_the_fits_standard(tmp_path: Path, cards
     # of the reference point of X and Y, in the frame of the file
     place = SkyCoord(150.0, 2.0, unit="deg", frame=theirs).icrs
     with open_eventlist(tmp_path / "pn.fits") as events:
-        region = regions.parse(f"icrs; circle({place.ra.deg:.8f}, {place.dec.deg:.8f}, 40\")").on(events.wcs)
+        region = regions.parse(f'icrs; circle({place.ra.deg:.8f}, {place.dec.deg:.8f}, 40")').on(events.wcs)
     assert np.mean(np.reshape(region.bounds, (2, 2)), axis=1) == pytest.approx([25921, 25921], abs=0.05)
 
 

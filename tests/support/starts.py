@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import select
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from processes import carrying, kill_all, until
+from processes import carrying, kill_all, state
 from uws_server.config import Config
 from uws_server.execution import local, staging
 from uws_server.execution.starter import ColdStarter, Starter
 from uws_server.execution.warm.starter import WarmStarter
 from uws_server.jobs.definition import Control, Definition, Entry
-from uws_server.jobs.job import Job
+from uws_server.jobs.job import Job, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage.library import Installed
 
-FORKED = "warm import process"
+MARK = b"warm import process"
 """What the command line of a warm process holds."""
+FORKED = "import sys; print('forked' if 'uws_server.execution.supervisor' in sys.modules else 'new')\n"
+"""The beginning of a script that prints how it was started."""
 
 
 @dataclass(frozen=True)
@@ -44,32 +44,34 @@ class Ended:
 
 @dataclass
 class Starts:
-    """Starts scripts in folders below one, by one starter."""
+    """Starts the scripts of definitions in folders below one, by one starter."""
 
     root: Path
+    definitions: Path
     starter: Starter
+    more: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
-    numbers: Iterator[int] = field(default_factory=itertools.count)
+    count: int = 0
     handles: list[local.Handle] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
 
     def define(self, text: str, name: str = "defined", function: str = "", **control: Any) -> Installed:
         """A Python definition, in a folder of its own."""
-        folder = self.root / name
-        folder.mkdir(exist_ok=True)
+        folder = self.definitions / name
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "run.py").write_text(text, encoding="utf-8")
         entry = Entry("python", "run.py", function)
         return Installed(Definition(name, "1", name, entry, control=Control(**control)), folder)
 
     def start(self, installed: Installed, **launch: Any) -> tuple[local.Handle, Path]:
         """Start a job; its supervisor and its folder."""
-        number = next(self.numbers)
-        job = a_job(f"{os.getpid():016x}{id(self) & 0xFFFFFF:08x}{number:08x}")
+        number, self.count = self.count, self.count + 1
+        job = Job(new_id(), "d", "1", Phase.EXECUTING, utcnow(), 0)
         self.ids.append(job.id)
         folder = self.root / f"job{number}"
         (folder / "results").mkdir(parents=True)
         control = installed.definition.control
-        environment = staging.common_environment(os.environ, cpus=control.cpus)
+        environment = staging.common_environment(os.environ, self.more, control.cpus)
         content = {
             "command": staging.command(installed, folder),
             "environment": environment | {"UWS_JOB_ID": job.id} | self.environment,
@@ -108,41 +110,44 @@ class Starts:
         for job_id in self.ids:
             kill_all(carrying("UWS_JOB_ID", job_id))
 
+    def until_forked(self, installed: Installed, seconds: float = 120) -> Ended:
+        """Run a job whose script begins with FORKED again and again until it is a fork; the end of that one."""
+        deadline = time.monotonic() + seconds
+        while (ended := self.run(installed)).out.partition("\n")[0] != "forked":
+            assert time.monotonic() < deadline, f"never forked: {ended.log}"
+            time.sleep(0.05)
+        return ended
 
-def a_job(job_id: str) -> Job:
-    now = staging_time()
-    return Job(job_id, "defined", "1", Phase.EXECUTING, now, now)
 
-
-def cold(root: Path) -> Starts:
+def cold(root: Path, definitions: Path) -> Starts:
     """Starts in new interpreters."""
-    root.mkdir(exist_ok=True)
-    return Starts(root, ColdStarter())
+    return Starts(root / "cold", definitions, ColdStarter())
 
 
-def warm(root: Path, **more: Any) -> Starts:
-    """Starts from a warm process, once that is ready."""
-    root.mkdir(exist_ok=True)
-    starts = Starts(root, WarmStarter(Config.of(data=root / "data"), **more))
-    until_forked(starts, starts.define("import os; print(os.getpid())", "ready"))
+def warm(root: Path, definitions: Path, *variables: str, **more: Any) -> Starts:
+    """Starts from a warm process, once that is ready; scripts have these variables of this process, too."""
+    config = Config.of(data=root / "data", environment=variables)
+    starts = Starts(root / "warm", definitions, WarmStarter(config, **more), variables)
+    starts.until_forked(starts.define(FORKED, "ready"))
     return starts
 
 
-def until_forked(starts: Starts, installed: Installed, seconds: float = 120) -> Ended:
-    """Run a job again and again until its script is a fork; the end of that one."""
-    deadline = time.monotonic() + seconds
-    while True:
-        handle, folder = starts.start(installed)
-        ended = starts.ended(handle, folder)
-        if "forked" in ended.out.split() or (folder / "forked").exists():
-            return ended
-        assert time.monotonic() < deadline, f"never forked: {ended}"
-        time.sleep(0.1)
+def warm_processes(parent: int) -> list[int]:
+    """The warm processes below a process, the one without modules first."""
+    found, todo = [], [parent]
+    while todo:
+        pid = todo.pop(0)
+        todo += children(pid)
+        with contextlib.suppress(OSError):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            found += [pid] if pid != parent and any(MARK in word for word in command[:4]) else []
+    return found
 
 
 def children(pid: int) -> list[int]:
     """The living children of a process."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(word) for word in (task / "children").read_text(encoding="ascii").split()]
-    return found
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(word) for word in (task / "children").read_text(encoding="ascii").split()]
+    return [child for child in found if state(child) != "Z"]

@@ -127,7 +127,12 @@ def _print(error: BaseException) -> None:
     _flush()
     try:
         sys.excepthook(type(error), error.with_traceback(trace), trace)
-    except BaseException:  # noqa: BLE001 - a hook of the script that fails
+    except BaseException as other:  # noqa: BLE001 - a hook of the script that fails
+        print("Error in sys.excepthook:", file=sys.stderr)
+        other.__context__ = None
+        inner = other.__traceback__.tb_next if other.__traceback__ else None
+        sys.__excepthook__(type(other), other.with_traceback(inner), inner)
+        print("\nOriginal exception was:", file=sys.stderr)
         sys.__excepthook__(type(error), error, trace)
 
 
@@ -151,16 +156,22 @@ def _end(code: int, before: set[str]) -> int:
     for name in ("__main__", *(name for name in sys.modules if name not in before)):
         with contextlib.suppress(Exception):
             _clear(vars(sys.modules[name]))
+    _write_out()  # what refers to itself may lose its file before what it has not written yet
     gc.collect()
-    for left in gc.get_objects():  # files that are still referred to, such as by a module
-        if isinstance(left, io.BufferedWriter | io.BufferedRandom | io.TextIOWrapper):
-            with contextlib.suppress(Exception):
-                left.flush()
+    _write_out()
     failed = not _flush() or failed
     if code == -signal.SIGINT:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     return code or (_FLUSH_FAILED if failed else 0)
+
+
+def _write_out() -> None:
+    """Write out the files that the script has opened and something still refers to, such as a module."""
+    for left in gc.get_objects():
+        if isinstance(left, io.BufferedWriter | io.BufferedRandom | io.TextIOWrapper):
+            with contextlib.suppress(Exception):
+                left.flush()
 
 
 def _clear(names: dict[str, Any]) -> None:
