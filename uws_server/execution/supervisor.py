@@ -1,18 +1,17 @@
 """The supervisor of one job: a small detached process that starts the script, watches it and records its end.
 
-Uses the standard library, and of this package only what looks at processes, so that it starts in a few hundredths of a
-second (`local.command`). It reads `launch.json`, claims the folder with `shepherd.json` (the name that the first
-version gave it), so that a job never runs twice, copies the output of the script to `job.log` (and to `stdout.log`,
-`stderr.log`), and leaves `status.json`. SIGTERM aborts, SIGUSR1 suspends, SIGUSR2 resumes. No process that the script
-started outlives it, not even one that called setsid: the supervisor is the subreaper of the tree. It needs no server:
-one that was killed and started again reads `status.json`.
+Uses the standard library, and of this package only what looks at processes and writes in the folder of a job, so that
+it starts in a few hundredths of a second (`local.command`). It reads `launch.json`, claims the folder with
+`shepherd.json` (the name that the first version gave it), so that a job never runs twice, copies the output of the
+script to `job.log` (and to `stdout.log`, `stderr.log`), and leaves `status.json`. SIGTERM aborts, SIGUSR1 suspends,
+SIGUSR2 resumes. No process that the script started outlives it, not even one that called setsid: the supervisor is the
+subreaper of the tree. It needs no server: one that was killed and started again reads `status.json`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import json
 import os
 import resource
@@ -26,7 +25,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol
 
-from uws_server.execution.processes import boot_id, descendants, kill_tree, start_time
+from uws_server.execution.jobfolder import claim, write_json, written
+from uws_server.execution.processes import descendants, kill_tree
 from uws_server.execution.usage import Sampler
 
 PR_SET_PDEATHSIG = 1
@@ -43,62 +43,8 @@ _SETTLE_S = 0.05
 _STILL = frozenset("TtZXx")
 """The states of processes that are stopped or have ended."""
 _LONGEST_LINE = 1 << 13
-_FULL_DISK_S = 1.0
-"""Seconds between two tries to write on a full disk."""
 _DISK_CHECK_S = 2.0
 """Seconds between the checks of the disk space that the job uses, where that has a limit."""
-
-
-def written(folder: Path) -> int:
-    """Return the bytes of the plain files below a folder; a file that disappears meanwhile does not count."""
-    size, todo = 0, [str(folder)]
-    while todo:
-        with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):
-                    if entry.is_dir(follow_symlinks=False):
-                        todo.append(entry.path)
-                    elif entry.is_file(follow_symlinks=False):
-                        size += entry.stat(follow_symlinks=False).st_size
-    return size
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write beside `path`, fsync, rename. A link that a script put there is removed, a folder moved away.
-
-    A full disk is waited for: what the script did would be lost without its status.
-    """
-    new = path.with_name(path.name + ".new")
-    for place in (path, new):
-        if place.is_dir() and not place.is_symlink():
-            place.rename(place.with_name(f"{place.name}.{time.time_ns()}"))
-    while True:
-        new.unlink(missing_ok=True)
-        try:
-            with new.open("x", encoding="utf-8") as stream:
-                json.dump(content, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            new.replace(path)
-            return
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-        time.sleep(_FULL_DISK_S)
-
-
-def claim(folder: Path) -> bool:
-    """Claim the folder for this supervisor. Return False if another one has it."""
-    identity = {"pid": os.getpid(), "start": start_time(os.getpid()), "boot": boot_id(), "host": os.uname().nodename}
-    own = folder / f"shepherd.{os.getpid()}"
-    write_json(own, identity)
-    try:
-        os.link(own, folder / "shepherd.json")  # fails if it exists; is never half-written
-    except FileExistsError:
-        return False
-    finally:
-        own.unlink()
-    return True
 
 
 class Logs:

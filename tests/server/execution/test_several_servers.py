@@ -28,7 +28,7 @@ from postgres import empty
 from processes import state, until
 from serving import WITHOUT_RECHECKS, Served, require_read, running_server
 from uws_server import config
-from uws_server.execution import local, processes, staging, supervisor
+from uws_server.execution import jobfolder, local, processes, staging
 from uws_server.execution.peers import Peers, runs
 from uws_server.jobs.job import Filter, Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
@@ -300,7 +300,7 @@ def test_a_job_on_a_machine_that_is_silent_is_unknown_until_it_has_ended(town: T
         assert Remote(f"{served.url}/rest/track/{fine}", town.lab.session).phase() == "EXECUTING"
         (files.folder(lost) / "results/out.txt").write_text("done", encoding="utf-8")
         status = {"reason": "exit", "code": 0, "start": 1.0, "end": 2.0, "cpu_s": 0.1, "max_rss_kib": 1}
-        supervisor.write_json(files.folder(lost) / "status.json", status)
+        jobfolder.write_json(files.folder(lost) / "status.json", status)
         assert remote.ended() == "COMPLETED"
         assert remote.results() == {"out": "text/plain"}
         assert Remote(f"{served.url}/rest/track/{fine}", town.lab.session).phase() == "EXECUTING"
@@ -343,7 +343,7 @@ def executing_elsewhere(files: JobFiles, store: JobStore, server: Server, gate: 
     """A job that a server on another machine runs; it waits until there is a file `gate`."""
     job_id, now = new_id(), utcnow()
     folder = files.create(job_id, {})
-    supervisor.write_json(folder / "shepherd.json", {"pid": 1, "start": "1", "boot": "another", "host": server.host})
+    jobfolder.write_json(folder / "shepherd.json", {"pid": 1, "start": "1", "boot": "another", "host": server.host})
     texts = {"label": "x", "seconds": "0", "code": "0", "track": "/dev/null", "gate": str(gate)}
     parameters = {name: ParameterValue(text, text) for name, text in texts.items()}
     store.add(Job(job_id, "track", "1", Phase.PENDING, now, 60, parameters=parameters))

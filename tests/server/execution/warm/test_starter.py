@@ -13,7 +13,7 @@ import pytest
 
 from processes import state, until
 from starts import FORKED, Starts, warm, warm_processes
-from uws_server.execution import local, supervisor
+from uws_server.execution import jobfolder, local
 from uws_server.execution.warm import link
 
 NEW = "[INFO] the script starts in a new Python: "
@@ -296,4 +296,4 @@ def test_starts_leave_no_descriptor_and_no_zombie(starts: Starts) -> None:
         starts.handles.remove(handle)
         until(lambda pid=handle.pid: state(pid) == "", 60)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
-    assert supervisor.written(starts.root) > 0
+    assert jobfolder.written(starts.root) > 0

@@ -1,0 +1,68 @@
+"""What a supervisor writes in the folder of its job, which the script may have changed. Imports the processes only."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from uws_server.execution.processes import boot_id, start_time
+
+_FULL_DISK_S = 1.0
+"""Seconds between two tries to write on a full disk."""
+
+
+def written(folder: Path) -> int:
+    """Return the bytes of the plain files below a folder; a file that disappears meanwhile does not count."""
+    size, todo = 0, [str(folder)]
+    while todo:
+        with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        todo.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        size += entry.stat(follow_symlinks=False).st_size
+    return size
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write beside `path`, fsync, rename. A link that a script put there is removed, a folder moved away.
+
+    A full disk is waited for: what the script did would be lost without its status.
+    """
+    new = path.with_name(path.name + ".new")
+    for place in (path, new):
+        if place.is_dir() and not place.is_symlink():
+            place.rename(place.with_name(f"{place.name}.{time.time_ns()}"))
+    while True:
+        new.unlink(missing_ok=True)
+        try:
+            with new.open("x", encoding="utf-8") as stream:
+                json.dump(content, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.replace(path)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+        time.sleep(_FULL_DISK_S)
+
+
+def claim(folder: Path) -> bool:
+    """Claim the folder for this supervisor. Return False if another one has it."""
+    identity = {"pid": os.getpid(), "start": start_time(os.getpid()), "boot": boot_id(), "host": os.uname().nodename}
+    own = folder / f"shepherd.{os.getpid()}"
+    write_json(own, identity)
+    try:
+        os.link(own, folder / "shepherd.json")  # fails if it exists; is never half-written
+    except FileExistsError:
+        return False
+    finally:
+        own.unlink()
+    return True
