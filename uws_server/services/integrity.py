@@ -5,6 +5,7 @@ Every file is read completely, in large pieces. Imports the values and storage.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -85,13 +86,21 @@ def _of_job(job: Job, folder: Path, tally: Tally, grown: Callable[[], None]) -> 
             yield Finding(what, job.id, result.file, why)
         grown()
     registered = {result.file for result in job.results}
-    for parent, folders, names in os.walk(folder / "results"):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(parent, name)
-            place = path.relative_to(folder).as_posix()
-            if place not in registered and stat.S_ISREG(path.lstat().st_mode):
-                yield Finding("extra", job.id, place, "no result of the job")
+    for place in _plain_files(folder, "results"):
+        if place not in registered:
+            yield Finding("extra", job.id, place, "no result of the job")
+
+
+def _plain_files(folder: Path, below: str) -> Iterator[str]:
+    """Yield the plain files of a part of a folder, by their path; a script makes them as deep as it likes."""
+    todo = [below]
+    while todo:
+        parent = todo.pop()
+        with contextlib.suppress(OSError), os.scandir(folder / parent) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+            folders = [f"{parent}/{entry.name}" for entry in entries if entry.is_dir(follow_symlinks=False)]
+            todo += reversed(folders)
+            yield from (f"{parent}/{entry.name}" for entry in entries if entry.is_file(follow_symlinks=False))
 
 
 def _compared(path: Path, result: Result, count: Progress) -> tuple[str, str]:

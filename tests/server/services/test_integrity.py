@@ -113,6 +113,18 @@ def test_a_job_that_goes_meanwhile_is_no_finding(data: Path) -> None:
     store.close()
 
 
+def test_folders_that_lie_deep_in_each_other_are_looked_through(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    deep = data / "jobs/00" / ("0" * 32) / "results"
+    for _ in range(1200):
+        deep /= "d"
+        deep.mkdir()
+    (deep / "file").write_text("x")
+    status, lines, _ = check(data, capsys)
+    assert status == 1
+    assert lines == [f"extra {'0' * 32} results/{'d/' * 1200}file no result of the job"]
+    JobFiles(data).delete("0" * 32)  # what cleans up after the tests recurses
+
+
 def test_no_data_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["check", "--files", "--data", str(tmp_path)]) == 2
     assert "is no data folder of a server: give --data DIR" in capsys.readouterr().err
