@@ -231,6 +231,22 @@ def test_programs_are_told_how_to_sign_in_and_as_whom_they_were_let_in(door: Doo
                 assert refused.headers["WWW-Authenticate"] == CHALLENGE
 
 
+def test_who_signs_in_again_leaves_no_session_behind(door: Door) -> None:
+    page = door.signed_in()
+    before = {"uws_session": page.session.cookies["uws_session"]}
+    place = f"{door.served.url}/account"
+    assert requests.get(place, cookies=before, timeout=300).status_code == 200
+    form = requests.get(f"{door.served.url}/login", timeout=300)
+    token = form.text.partition('name="_token" value="')[2].partition('"')[0]
+    sent = {"name": door.who[0], "token": door.who[1], "_token": token}
+    cookies = {**before, "uws_form": form.cookies["uws_form"]}
+    again = requests.post(f"{door.served.url}/login", data=sent, cookies=cookies, allow_redirects=False, timeout=300)
+    assert again.status_code == 303
+    assert requests.get(place, cookies=before, timeout=300).status_code == 401
+    after = {"uws_session": again.cookies["uws_session"]}
+    assert requests.get(place, cookies=after, timeout=300).status_code == 200
+
+
 def test_what_an_account_sees_is_shared_by_no_cache(door: Door) -> None:
     """A cache between may share what was asked for with a cookie, and keeps files that have a date for a while."""
     page = door.signed_in()

@@ -54,6 +54,7 @@ class AccountPages(Page):
         except (Unauthorized, TooMany) as error:
             problem = sentence(str(error))
             return self.render.page("login.html", error.status, problem=problem, name=name[:64], next=place)
+        self.own.sign_out(cookie_of(request.environ, SESSION_COOKIE))  # nobody could end it any more
         response = self.render.go(place)
         self.render.set_cookie(response, SESSION_COOKIE, secret, int(LIFETIME.total_seconds()))
         return response
