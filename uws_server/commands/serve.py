@@ -37,12 +37,18 @@ class _OneLine(logging.Formatter):
 
 
 def _run(options: argparse.Namespace) -> None:
-    print("Starting: the first start takes some seconds", file=sys.stderr, flush=True)
-    from uws_server.server import serve  # not before the line above: it takes a moment
-
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, handlers=[handler])
+    settings = _settings(options)
+    print("Starting: the first start takes some seconds", file=sys.stderr, flush=True)
+    from uws_server.server import serve  # not before the line above: it takes a moment
+
+    serve(settings, lambda url: print(f"Listening on {url}", flush=True))
+
+
+def _settings(options: argparse.Namespace) -> config.Config:
+    """Return the configuration with what the options set. Raise ConfigurationError for a folder that is not there."""
     settings = config.load(
         options.config,
         os.environ,
@@ -55,4 +61,4 @@ def _run(options: argparse.Namespace) -> None:
     for key, folder in (("archive", settings.folders.archive), ("definitions", settings.folders.definitions)):
         if folder and not folder.is_dir():
             raise ConfigurationError(f"{key} = {str(folder)!r}: there is no such folder")
-    serve(settings, lambda url: print(f"Listening on {url}", flush=True))
+    return settings
