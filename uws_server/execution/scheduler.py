@@ -308,6 +308,7 @@ class Scheduler:
         handle = local.find(folder)
         if handle is not None:
             LOG.info("job %s still runs: adopted", job_id)
+            self._store.stand_still(job_id)
             self._watch(job_id, handle)
             self._running.adopt(job_id)
         elif local.is_elsewhere(folder):
@@ -335,6 +336,7 @@ class Scheduler:
             if handle is None:
                 self._finishers.submit(self._finish, run.job_id)
             else:
+                self._store.stand_still(run.job_id)
                 self._watch(run.job_id, handle)
                 self._running.adopt(run.job_id)
         elif handle is not None:

@@ -252,6 +252,15 @@ class JobStore:
         ran: timedelta = (row.suspended or now) - row.started - timedelta(microseconds=row.stood_still)
         return ran.total_seconds()
 
+    def stand_still(self, job_id: str) -> None:
+        """Let a job that an earlier version suspended stand still; since when it does, that version did not record.
+
+        Its start is the only moment that is known: what the job may still run is rather too much than too little.
+        """
+        is_unknown = sa.and_(jobs.c.phase == Phase.SUSPENDED.value, jobs.c.suspended.is_(None))
+        with self.engine.begin() as connection:
+            connection.execute(jobs.update().where(jobs.c.id == job_id, is_unknown).values(suspended=jobs.c.started))
+
     def delete(self, job_id: str) -> None:
         """Delete a job and, by their foreign key, its results."""
         if _ID.fullmatch(job_id):

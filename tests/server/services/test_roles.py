@@ -176,12 +176,12 @@ def test_a_trial_is_run_by_authors_only(services: Services) -> None:
 def test_a_role_is_a_small_word(services: Services, roles: list[str], said: str) -> None:
     accounts = Accounts(AccountStore(services.store.engine))
     with pytest.raises(BadRequest, match=said):
-        accounts.create("ann", roles=roles)
+        accounts.create("rolf", roles=roles)
     assert accounts.all() == []
-    token = accounts.create("ann", roles=["xmm", "author", "xmm"])
+    token = accounts.create("rolf", roles=["xmm", "author", "xmm"])
     with pytest.raises(BadRequest, match=said):
-        accounts.set_roles("ann", roles)
-    assert accounts.check("ann", token, "").caller.roles == {"author", "xmm"}
+        accounts.set_roles("rolf", roles)
+    assert accounts.check("rolf", token, "").caller.roles == {"author", "xmm"}
 
 
 # --- over HTTP, with accounts of the command -----------------------------------------------------------

@@ -10,8 +10,6 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Add columns to `jobs` (which SQLite does in place); jobs that are suspended are so from now on."""
+    """Add columns to `jobs`, which SQLite does in place."""
     op.add_column("jobs", sa.Column("suspended", sa.BigInteger))
     op.add_column("jobs", sa.Column("stood_still", sa.BigInteger, nullable=False, server_default="0"))
-    # for them the column `started` is the only moment known: what they may still run is rather too much than too little
-    op.execute("UPDATE jobs SET suspended = started WHERE phase = 'SUSPENDED'")
