@@ -138,10 +138,21 @@ def warm_processes(parent: int) -> list[int]:
     while todo:
         pid = todo.pop(0)
         todo += children(pid)
-        with contextlib.suppress(OSError):
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            found += [pid] if pid != parent and any(MARK in word for word in command[:4]) else []
+        found += [pid] if pid != parent and is_warm(pid) else []
     return found
+
+
+def is_warm(pid: int) -> bool:
+    """Whether a process is a warm one."""
+    with contextlib.suppress(OSError):
+        return any(MARK in word for word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:4])
+    return False
+
+
+def parent_of(pid: int) -> int:
+    """The parent of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("PPid:"))
 
 
 def children(pid: int) -> list[int]:

@@ -27,6 +27,7 @@ from joblab import SOAK, Lab, Remote
 from postgres import empty
 from processes import state, until
 from serving import WITHOUT_RECHECKS, Served, require_read, running_server
+from starts import is_warm, parent_of
 from uws_server import config
 from uws_server.execution import jobfolder, local, processes, staging
 from uws_server.execution.peers import Peers, runs
@@ -82,8 +83,10 @@ class Town:
         """The pid of the server that started the job's supervisor."""
         until(lambda: local.claimed(self.lab.folder(job)), what=f"{job.url} has a supervisor")
         process = json.loads((self.lab.folder(job) / "shepherd.json").read_text(encoding="utf-8"))["pid"]
-        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("PPid:"))
+        parent = parent_of(process)
+        while is_warm(parent):  # which stands between them
+            parent = parent_of(parent)
+        return parent
 
     def begun(self, label: str) -> None:
         until(lambda: f"begin {label}" in self.lab.tracked(), what=f"{label} runs")
