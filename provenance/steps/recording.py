@@ -7,6 +7,7 @@ tokens and paths of this machine are removed here.
 from __future__ import annotations
 
 import fnmatch
+import functools
 import os
 import platform
 import re
@@ -221,7 +222,12 @@ def host_kind() -> str:
 
 
 def software() -> dict[str, str]:
-    """Return the versions of Python and of the installed distributions in `SOFTWARE`."""
+    """Return the versions of Python and of the installed distributions in `SOFTWARE`, as they were when first asked."""
+    return dict(_software())
+
+
+@functools.cache
+def _software() -> dict[str, str]:
     versions = {}
     for name in SOFTWARE:
         try:
