@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ def written(folder: Path) -> int:
     return size
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write beside `path`, fsync, rename. A link that a script put there is removed, a folder moved away.
+def write_json(path: Path, content: dict[str, Any], settle: Callable[[int], object] = os.fsync) -> None:
+    """Write beside `path`, `settle` it, rename. A link that a script put there is removed, a folder moved away.
 
     A full disk is waited for: what the script did would be lost without its status.
     """
@@ -45,7 +46,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
             with new.open("x", encoding="utf-8") as stream:
                 json.dump(content, stream)
                 stream.flush()
-                os.fsync(stream.fileno())
+                settle(stream.fileno())
             new.replace(path)
             return
         except OSError as error:
@@ -58,7 +59,8 @@ def claim(folder: Path) -> bool:
     """Claim the folder for this supervisor. Return False if another one has it."""
     identity = {"pid": os.getpid(), "start": start_time(os.getpid()), "boot": boot_id(), "host": os.uname().nodename}
     own = folder / f"shepherd.{os.getpid()}"
-    write_json(own, identity)
+    # not fsynced: a power failure ends the supervisor, too
+    write_json(own, identity, settle=lambda _: None)
     try:
         os.link(own, folder / "shepherd.json")  # fails if it exists; is never half-written
     except FileExistsError:

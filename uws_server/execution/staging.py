@@ -20,7 +20,7 @@ from uws_server.execution import curation, fetch, sandbox
 from uws_server.jobs import checks
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, ParameterValue
-from uws_server.storage.files import write_json
+from uws_server.storage.files import write_passing_json
 from uws_server.storage.library import Installed
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV")
@@ -72,7 +72,7 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
     document["job"]["notes"] = notes_of(folder)
     if columns := curation.of(config):
         document["job"]["curation"] = columns
-    write_json(folder / "parameters.json", document)
+    write_passing_json(folder / "parameters.json", document)
     run = command(installed, folder)
     more = config.jobs.environment
     control = installed.definition.control
@@ -88,7 +88,7 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
         visible += _inputs_elsewhere(job)
         run = sandbox.around(run, folder, config.folders.data, visible, private)
     if items := fetch.plan(job, config, folder):
-        write_json(folder / fetch.PLAN_FILE, items)
+        write_passing_json(folder / fetch.PLAN_FILE, items)
         run = fetch.command(folder, run)  # fetching needs the network, which the script may not have
     launch = {
         "command": run,
@@ -100,7 +100,7 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
         "sandboxed": sandboxed,
         "private": private if sandboxed else 0,
     }
-    write_json(folder / "launch.json", launch)
+    write_passing_json(folder / "launch.json", launch)
     return launch
 
 

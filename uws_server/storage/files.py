@@ -225,14 +225,14 @@ def copy(source: Path, target: Path) -> None:
         shutil.copyfileobj(content, stream, 1 << 20)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that a reader finds the old content or the whole new one: beside it, fsync, rename."""
+def write_bytes(path: Path, content: bytes, settle: Callable[[int], object] = os.fsync) -> None:
+    """Write a file so that a reader finds the old content or the whole new one: beside it, `settle`, rename."""
     beside = path.with_name(path.name + ".new")
     try:
         with beside.open("wb") as stream:
             stream.write(content)
             stream.flush()
-            os.fsync(stream.fileno())
+            settle(stream.fileno())
         beside.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
@@ -243,6 +243,11 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON to a file, the whole of it or nothing."""
     write_bytes(path, json.dumps(content).encode())
+
+
+def write_passing_json(path: Path, content: Any) -> None:
+    """Write JSON that is made anew after a power failure: the system may take its time to bring it to the disk."""
+    write_bytes(path, json.dumps(content).encode(), settle=lambda _: None)
 
 
 def read_json(path: Path) -> dict[str, Any]:
