@@ -108,14 +108,16 @@ class WarmProcess:
         folder = Path(message["folder"])
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os.chdir(folder)
-        errors = os.open("shepherd.err", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        os.dup2(errors, 2)
-        os.close(errors)
         self.title.set_arguments(message["title"])
-        if message["script"]:
-            supervisor.supervise(folder, functools.partial(script.fork, title=self.title))
-        else:
-            supervisor.supervise(folder)
+        try:
+            if message["script"]:
+                supervisor.supervise(folder, functools.partial(script.fork, title=self.title))
+            else:
+                supervisor.supervise(folder)
+        except BaseException:
+            with (folder / "shepherd.err").open("ab") as errors:  # where the server looks for what went wrong
+                os.dup2(errors.fileno(), 2)
+            raise
 
     def split(self, descriptor: int) -> None:
         """Be a further warm process, in a fork, that answers over another socket."""
