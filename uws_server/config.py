@@ -89,6 +89,14 @@ class Server:
             expected="local, admins or all",
         ),
     ] = "local"
+    log_format: Annotated[
+        str,
+        Key(
+            "how the log on stderr looks: text, or json (an object a line)",
+            pattern="text|json",
+            expected="text or json",
+        ),
+    ] = "text"
     downtime: Annotated[Path | None, Key("TOML file that announces a downtime: down_at, back_at, note")] = None
 
 

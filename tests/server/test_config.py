@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from uws_server.commands.serve import _OneLine
+from uws_server.commands.logformat import OneLine
 from uws_server.config import PREFIX, Config, Names, load, settings
 from uws_server.errors import ConfigurationError
 
@@ -202,5 +202,5 @@ def test_the_database_lies_in_the_data_folder_whatever_its_name(tmp_path: Path, 
 def test_no_text_of_a_client_looks_like_a_line_of_the_log() -> None:
     path = "/a\n2026-11-20 INFO forged\x1b[2J é"
     record = logging.LogRecord("uws", logging.ERROR, "", 1, "error at %s", (path,), None)
-    line = _OneLine("%(levelname)s: %(message)s").format(record)
+    line = OneLine("%(levelname)s: %(message)s").format(record)
     assert line == r"ERROR: error at /a\n2026-11-20 INFO forged\x1b[2J é"

@@ -6,11 +6,16 @@ import argparse
 import logging
 import os
 import sys
+from logging.handlers import MemoryHandler
 from pathlib import Path
 
 from uws_server import config
+from uws_server.commands.logformat import formatter_of
 from uws_server.commands.options import add_configuration
 from uws_server.errors import ConfigurationError
+
+_MOST_HELD = 1000
+"""Lines of the log that are held until it is known how they shall look."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,24 +32,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_run)
 
 
-class _OneLine(logging.Formatter):
-    """A formatter that keeps each message on one line, so that text of a client cannot look like a line of the log."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging calls it so
-        """Return the line, with line ends and control characters written as Python escapes."""
-        line = super().formatMessage(record)
-        return "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
-
-
 def _run(options: argparse.Namespace) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, handlers=[handler])
-    settings = _settings(options)
-    print("Starting: the first start takes some seconds", file=sys.stderr, flush=True)
+    settings = _logging(options)
+    if settings.server.log_format == "text":
+        print("Starting: the first start takes some seconds", file=sys.stderr, flush=True)
     from uws_server.server import serve  # not before the line above: it takes a moment
 
     serve(settings, lambda url: print(f"Listening on {url}", flush=True))
+
+
+def _logging(options: argparse.Namespace) -> config.Config:
+    """Log in the format that the configuration asks for, what is said of it itself included; return it."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter_of("text"))
+    held = MemoryHandler(_MOST_HELD, flushLevel=logging.CRITICAL + 1, target=handler)
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, handlers=[held])
+    try:
+        settings = _settings(options)
+        handler.setFormatter(formatter_of(settings.server.log_format))
+    finally:
+        logging.getLogger().removeHandler(held)
+        logging.getLogger().addHandler(handler)
+        held.close()  # what it holds goes to the other one
+    return settings
 
 
 def _settings(options: argparse.Namespace) -> config.Config:
