@@ -25,7 +25,7 @@ from uws_server.execution.observers import Observers
 from uws_server.execution.peers import BEAT_S, Peers
 from uws_server.execution.progress import ProgressReader
 from uws_server.execution.running import Running
-from uws_server.execution.starter import Starter
+from uws_server.execution.starter import Kept, Starter
 from uws_server.execution.watchdog import OVERDUE_S, Watchdog
 from uws_server.jobs.job import Job, JobError, utcnow
 from uws_server.jobs.phases import ENDED, Phase
@@ -100,6 +100,10 @@ class Scheduler:
     def running_count(self) -> int:
         """Return how many jobs run under this process."""
         return len(self._running)
+
+    def kept(self) -> list[Kept]:
+        """Return the processes that are kept for the starts of jobs."""
+        return self._starter.kept()
 
     def wake(self) -> None:
         """Have the queue examined now."""

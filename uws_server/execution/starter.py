@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from uws_server.execution import local
 from uws_server.jobs.job import Job
 from uws_server.storage.library import Installed
+
+
+class Kept(NamedTuple):
+    """A process that is kept for the starts of jobs, and the bytes of its memory that are in no file."""
+
+    pid: int
+    memory: int
 
 
 class Starter(Protocol):
@@ -31,6 +38,9 @@ class Starter(Protocol):
     def look(self) -> None:
         """Look after what the starts are made with; called every few seconds."""
 
+    def kept(self) -> list[Kept]:
+        """Return the processes that wait for starts; called from any thread."""
+
     def stop(self) -> None:
         """Release what the starts are made with; the jobs go on."""
 
@@ -44,6 +54,10 @@ class ColdStarter:
 
     def look(self) -> None:
         """Do nothing: nothing is kept."""
+
+    def kept(self) -> list[Kept]:
+        """Return an empty list."""
+        return []
 
     def stop(self) -> None:
         """Do nothing: nothing is kept."""

@@ -83,7 +83,7 @@ class Services:
         self.counts = Counts(self.store.engine)
         self.drain = DrainStore(self.store.engine, self.store.server)
         self.health = Health(self.counts, self.files, self.scheduler)
-        self.metrics = Metrics(config, self.counts, self.drain, self.scheduler)
+        self.metrics = Metrics(config, self.counts, self.drain, self.scheduler, self.health)
         self.scheduler.observers.add(self.metrics)
 
     def at_hand(self) -> Services | None:

@@ -1,7 +1,7 @@
 """What a server tells Prometheus of itself, by the official client library, in a registry of its own.
 
-What happens is counted as it happens; what is true at the moment is looked up when somebody asks. Imports execution and
-storage.
+What happens is counted as it happens; what is true at the moment is looked up when somebody asks. Imports execution,
+storage and its neighbours.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from uws_server.execution.observers import Observer
 from uws_server.execution.scheduler import Scheduler
 from uws_server.jobs.job import Job
 from uws_server.jobs.phases import Phase
+from uws_server.services.health import Health
 from uws_server.storage.counts import Counts
 from uws_server.storage.drain import DrainStore
 
@@ -34,7 +35,7 @@ _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 class Metrics(Observer):
     """The figures of one server process."""
 
-    def __init__(self, config: Config, counts: Counts, drain: DrainStore, scheduler: Scheduler) -> None:
+    def __init__(self, config: Config, counts: Counts, drain: DrainStore, scheduler: Scheduler, health: Health) -> None:
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         requests = Counter("uws_http_requests", "Answers to requests, by the class of their status.", ["status"],
@@ -50,7 +51,7 @@ class Metrics(Observer):
                                     buckets=_DURATIONS_S, registry=registry)  # fmt: skip
         self._cpu = Counter("uws_job_cpu_seconds", "CPU that the processes of jobs used.", ["definition"],
                             registry=registry)  # fmt: skip
-        self.now = _Now(config, counts, drain, scheduler)
+        self.now = _Now(config, counts, drain, scheduler, health)
         registry.register(self.now)
 
     def text(self) -> bytes:
@@ -78,8 +79,9 @@ class Metrics(Observer):
 class _Now(Collector):
     """Looks up what is true when somebody asks; `waiters` returns how many clients wait for a job."""
 
-    def __init__(self, config: Config, counts: Counts, drain: DrainStore, scheduler: Scheduler) -> None:
+    def __init__(self, config: Config, counts: Counts, drain: DrainStore, scheduler: Scheduler, health: Health) -> None:
         self._config, self._counts, self._drain, self._scheduler = config, counts, drain, scheduler
+        self._health = health
         self.waiters: Callable[[], int] = lambda: 0
 
     def describe(self) -> list[GaugeMetricFamily]:
@@ -87,22 +89,32 @@ class _Now(Collector):
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the figures."""
-        jobs = GaugeMetricFamily("uws_jobs", "Jobs that wait or run, on all servers.", labels=["definition", "phase"])
-        queued = 0
-        for definition, phase, count in self._counts.active():
-            jobs.add_metric([definition, phase.value], count)
-            queued += count if phase is Phase.QUEUED else 0
-        yield jobs
-        disk = shutil.disk_usage(self._config.folders.data)
+        """Yield the figures; those of the database are left out while it does not answer."""
+        found = self._health.readiness()
+        if found.database:
+            yield from self._of_database()
+        disk, kept = shutil.disk_usage(self._config.folders.data), self._scheduler.kept()
         for name, about, value in (
-            ("uws_queue_length", "Jobs that wait for their turn, on all servers.", queued),
+            ("uws_database_answers", "1 while the database answers.", int(found.database)),
+            ("uws_scheduler_beats", "1 while the loop of the queue goes round.", int(found.scheduler)),
             ("uws_running_jobs", "Jobs that run under this process.", self._scheduler.running_count()),
             ("uws_running_jobs_limit", "Jobs that may run under this process.", self._config.jobs.max_running),
             ("uws_waiting_clients", "Clients whose requests wait for a change of a job.", self.waiters()),
-            ("uws_drained", "1 while no queued job is started, on any server.", int(self._drain.now() is not None)),
-            ("uws_scheduler_beats", "1 while the loop of the queue goes round.", int(self._scheduler.beats())),
+            ("uws_warm_processes", "Processes that are kept to fork jobs from.", len(kept)),
+            ("uws_warm_memory_bytes", "Memory of these that is in no file.", sum(each.memory for each in kept)),
             ("uws_disk_free_bytes", "Free room on the disk of the data folder.", disk.free),
             ("uws_disk_reserve_bytes", "Free room below which nothing is taken.", self._config.folders.reserve),
         ):
             yield GaugeMetricFamily(name, about, value=float(value))
+
+    def _of_database(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the figures that all servers on the database share."""
+        jobs = GaugeMetricFamily("uws_jobs", "Jobs that wait or run, on all servers.", labels=["definition", "phase"])
+        queued = 0
+        for definition, phase, number in self._counts.active():
+            jobs.add_metric([definition, phase.value], number)
+            queued += number if phase is Phase.QUEUED else 0
+        yield jobs
+        yield GaugeMetricFamily("uws_queue_length", "Jobs that wait for their turn, on all servers.", value=queued)
+        drained = float(self._drain.now() is not None)
+        yield GaugeMetricFamily("uws_drained", "1 while no queued job is started, on any server.", value=drained)

@@ -83,6 +83,9 @@ def test_a_silent_database_is_not_ready_and_is_again(postgres: Cluster, tmp_path
                 answers = [requests.get(f"{served.url}/health", timeout=60) for _ in range(3)]
                 assert [(answer.status_code, answer.json()["database"]) for answer in answers] == [(503, False)] * 3
                 assert requests.get(f"{served.url}/health/live", timeout=60).status_code == 200
+                found = figures(served.url)
+                assert (one(found, "uws_database_answers"), one(found, "uws_scheduler_beats")) == (0, 1)
+                assert one(found, "uws_disk_free_bytes") > 0
             finally:
                 for pid in stopped:
                     os.kill(pid, signal.SIGCONT)
@@ -141,6 +144,14 @@ def test_figures_are_those_of_the_jobs_that_ran(lab: Lab) -> None:
 
 def _seconds(begin: str, end: str) -> float:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
+
+
+def test_processes_that_are_kept_warm_are_counted(lab: Lab) -> None:
+    assert lab.served is not None
+    url = lab.served.url
+    assert lab.run("track").ended() == "COMPLETED"
+    until(lambda: one(figures(url), "uws_warm_processes") >= 1, what="a warm process is kept")
+    assert one(figures(url), "uws_warm_memory_bytes") > 1_000_000
 
 
 def test_answers_are_counted_by_the_class_of_their_status(lab: Lab) -> None:

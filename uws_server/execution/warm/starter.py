@@ -18,6 +18,7 @@ from typing import Any
 
 from uws_server.config import Config
 from uws_server.execution import local, staging
+from uws_server.execution.starter import Kept
 from uws_server.execution.warm import imports, state
 from uws_server.execution.warm.link import Misbehaved, WarmLink
 from uws_server.jobs.job import Job
@@ -87,6 +88,14 @@ class WarmStarter:
                 if (used := state.memory(link.handle.pid)) > self._most:
                     self._give_up(link, f"it uses {used >> 20} MiB of memory")
 
+    def kept(self) -> list[Kept]:
+        """Return the processes that wait for starts; called from any thread."""
+        found = []
+        for link in self._links():
+            with contextlib.suppress(OSError):  # it ended, and nobody has looked since
+                found.append(Kept(link.handle.pid, state.memory(link.handle.pid)))
+        return found
+
     def stop(self) -> None:
         """End the processes; what they forked goes on."""
         for link in self._links():
@@ -94,8 +103,9 @@ class WarmStarter:
         self._plain = self._loaded = None
 
     def _links(self) -> list[WarmLink]:
-        loaded = [self._loaded.link] if self._loaded is not None else []
-        return loaded if self._plain is None else [self._plain, *loaded]
+        plain, loaded = self._plain, self._loaded  # another thread may take them away meanwhile
+        links = [] if plain is None else [plain]
+        return links if loaded is None else [*links, loaded.link]
 
     def _ready_plain(self) -> WarmLink | None:
         """The process with nothing but the supervisor, once it is ready; it is started where there is none."""
