@@ -47,6 +47,12 @@
         <xsl:for-each select="uws:errorSummary">
           <tr><th>error</th><td><xsl:value-of select="uws:message"/></td></tr>
         </xsl:for-each>
+        <xsl:for-each select="uws:jobInfo/progress:warning">
+          <tr><th>warning</th><td><xsl:value-of select="."/></td></tr>
+        </xsl:for-each>
+        <xsl:for-each select="uws:jobInfo/progress:usage">
+          <tr><th>used</th><td><xsl:value-of select="concat(@cpuSeconds, ' s of CPU, ', @maxMemory, ' bytes of memory')"/></td></tr>
+        </xsl:for-each>
         <xsl:for-each select="uws:jobInfo/progress:progress[normalize-space()]">
           <tr>
             <th>progress</th>

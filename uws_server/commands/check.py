@@ -117,7 +117,7 @@ def _try(services: Services, installed: Installed) -> bool:
     job = _watch(services, job_service, job)
     for result in job.results:
         print(f"    {result.name:24}{result.size:>14,} bytes  {_tags(job_service, job, result)}".rstrip())
-    reason = f": {job.error.message}" if job.error else ""
+    reason = f": {job.error.message}" if job.error else f", with a warning: {job.warning}" if job.warning else ""
     print(f"    {job.phase}{reason}", flush=True)
     return job.phase is Phase.COMPLETED
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from joblab import OUT, Lab, define
 from provenance import steps
@@ -101,6 +102,27 @@ def test_the_script_of_an_aborted_job_cannot_complete_it(lab: Lab) -> None:
 def test_the_time_limit_is_no_named_status(lab: Lab) -> None:
     job = lab.run("slow", EXECUTIONDURATION=1)
     assert (job.ended(), warning(job.document())) == ("ABORTED", None)
+
+
+def test_a_browser_and_a_program_see_the_warning(lab: Lab) -> None:
+    job = lab.run("named", code=3)
+    assert job.ended() == "COMPLETED"
+    assert lab.served is not None
+    sheet = lab.session.get(f"{lab.served.url}/static/uws.xsl", timeout=300).content
+    shown = etree.XSLT(etree.fromstring(sheet))(job.document())
+    assert NONE_THERE in str(shown)
+    assert "s of CPU" in str(shown)
+    state = lab.session.get(job.url.replace("/rest/named/", "/jobs/") + "/state", timeout=300).json()
+    assert (state["warning"], state["error"]) == (NONE_THERE, None)
+
+
+def test_the_check_of_a_definition_tells_the_warning(lab: Lab) -> None:
+    define(lab.root / "checked", "none", "exit 3", control={"statuses": {"3": NONE_THERE}})
+    checked = subprocess.run(
+        [*COMMAND, "check", "none", "--definitions", str(lab.root / "checked")],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert (checked.returncode, f"COMPLETED, with a warning: {NONE_THERE}" in checked.stdout) == (0, True)
 
 
 def test_the_command_tells_the_warning(lab: Lab, tmp_path: Path) -> None:

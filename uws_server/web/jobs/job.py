@@ -168,6 +168,7 @@ class JobPage(Page):
             "cpu": texts.cpu(usage.cpu_s) if usage else None,
             "memory": texts.size(usage.memory) if usage else None,
             "error": job.error.message if job.error else None,
+            "warning": job.warning or None,
             "log": {"offset": after, "lines": [[line.kind, line.text] for line in piece]},
             "results": [
                 {"name": result.name, "size": result.size, "url": self.stored(result)} for result in shown.results
