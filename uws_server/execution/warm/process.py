@@ -33,6 +33,8 @@ class WarmProcess:
     """This process, as it answers one server."""
 
     def __init__(self, connection: socket.socket, idle_s: float) -> None:
+        # with its server, or the process that it was split from, ends one that hangs in an import, too
+        ctypes.CDLL(None).prctl(supervisor.PR_SET_PDEATHSIG, signal.SIGKILL)
         self.connection, self.idle_s = connection, idle_s
         self.title = Title()
         self.selector = selectors.DefaultSelector()

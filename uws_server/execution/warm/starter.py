@@ -192,10 +192,11 @@ class WarmStarter:
     def _give_up(self, link: WarmLink, why: str) -> None:
         LOG.info("a warm process is ended: %s", why)
         link.kill()
+        loaded, self._loaded = self._loaded, None
         if self._plain is link:
             self._plain = None
-        else:
-            self._loaded = None
+            if loaded is not None:  # which ends with the one that it was split from
+                loaded.link.kill()
 
     def _spoiled_by(self, wanted: tuple[imports.Import, ...]) -> str:
         why, until = self._spoiled.get(wanted, ("", 0.0))

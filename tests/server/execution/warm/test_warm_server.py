@@ -119,6 +119,24 @@ def test_a_job_finds_no_socket_and_no_database_of_the_server(lab: Lab) -> None:
     assert "ivo://secret.of" not in printed
 
 
+def test_no_process_is_left_that_hangs_in_an_import_when_its_server_is_killed(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site").mkdir()
+    hangs = "import os, time\nif os.getcwd() == '/': time.sleep(600)\n"
+    (tmp_path / "site" / "hanging.py").write_text(hangs, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    define(lab.definitions, "hangs", "import hanging\n", "python")
+    with lab.serving(environment="PYTHONPATH") as served:
+        until_warm(lab)
+        assert lab.run("hangs").ended() == "COMPLETED"
+        pids = warm_processes(served.process.pid)
+        assert len(pids) == 2
+        os.kill(pids[0], signal.SIGSTOP)  # not even this one can leave by itself
+        served.kill()
+    until(lambda: all(state(pid) in ("", "Z") for pid in pids), 60, "no process is left")
+
+
 def test_a_script_that_puts_another_process_in_the_place_of_its_supervisor(lab: Lab) -> None:
     """A fork of the warm process kills its supervisor: the job ends, and nothing of it is left running."""
     text = "import os, signal, subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\n"
