@@ -93,7 +93,9 @@ class Starts:
 
     def ended(self, handle: local.Handle, folder: Path) -> Ended:
         """The end of a job."""
-        assert select.select([handle.fd], [], [], 120)[0], "the supervisor has not ended"
+        poll = select.poll()
+        poll.register(handle.fd, select.POLLIN)
+        assert poll.poll(120_000), "the supervisor has not ended"
         status = local.status(folder)
         assert status is not None, local.error_output(folder)
         assert local.error_output(folder) == ""

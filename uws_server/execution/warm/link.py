@@ -100,7 +100,7 @@ class WarmLink:
 
     def is_ready(self) -> bool:
         """Return whether the process owes no answer. Raise Misbehaved if it has ended, or owes one for too long."""
-        if select.select([self._connection], [], [], 0)[0]:
+        if self._has_answered(0):
             answer, descriptor = self._receive()
             if descriptor >= 0:
                 os.close(descriptor)
@@ -123,7 +123,7 @@ class WarmLink:
         spare = os.open(os.devnull, os.O_RDONLY)  # so that a descriptor is left for that of the new process
         try:
             self._send(message, *descriptors)
-            if not select.select([self._connection], [], [], ANSWER_S)[0]:
+            if not self._has_answered(ANSWER_S):
                 raise Misbehaved(f"it has not answered for {ANSWER_S:.0f} s")
             os.close(spare)
             spare = -1
@@ -139,6 +139,12 @@ class WarmLink:
             os.kill(answer["pid"], signal.SIGKILL)
             raise Misbehaved("no descriptor was left for what it forked")
         return local.Handle(answer["pid"], fd=descriptor)
+
+    def _has_answered(self, seconds: float) -> bool:
+        """Whether there is something to receive, or the process has ended, within so many seconds."""
+        poll = select.poll()  # a server has more descriptors than select() takes
+        poll.register(self._connection, select.POLLIN)
+        return bool(poll.poll(1000 * seconds))
 
     def _send(self, message: dict[str, Any], *descriptors: int) -> None:
         try:

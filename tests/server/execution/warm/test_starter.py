@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -284,6 +285,22 @@ def test_an_idle_process_ends_and_the_next_job_starts(tmp_path: Path, monkeypatc
     made.starter.look()
     until(lambda: state(pid) == "", 60, "no zombie is left")
     made.close()
+
+
+def test_a_server_with_thousands_of_connections_starts_jobs(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[1], 4096), before[1]))
+    taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    made = None
+    try:
+        made = warm(tmp_path, tmp_path / "definitions")
+        assert made.run(made.define(FORKED, "many")).out == "forked\n"
+    finally:
+        if made is not None:
+            made.close()
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_starts_leave_no_descriptor_and_no_zombie(starts: Starts) -> None:
