@@ -29,7 +29,7 @@ LOAD_S = 120.0
 IDLE_S = 600
 """Seconds after which a process ends that nothing has used."""
 _PROGRAM = (
-    f"import sys; sys.path[0] = {str(Path(uws_server.__file__).parents[1])!r}; "
+    f"import sys; sys.path.insert(0, {str(Path(uws_server.__file__).parents[1])!r}); "
     "from uws_server.execution.warm import process; process.main()"
 )
 

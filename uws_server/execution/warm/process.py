@@ -165,7 +165,7 @@ def _run_and_exit(child: Any) -> None:
 
 def main() -> None:
     """Serve the socket whose descriptor is the first argument."""
-    del sys.path[0]
+    del sys.path[: 1 if sys.flags.safe_path else 2]  # where this is imported from, and the current folder
     os.environ.pop(ROOM_VARIABLE, None)
     # streams were made for pipes, as those of a script are; the pipes that they write to are dup'ed over in a fork
     null = os.open(os.devnull, os.O_WRONLY)

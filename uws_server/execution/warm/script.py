@@ -114,7 +114,8 @@ def _run(command: Sequence[str]) -> int:
 
 def _run_file(script: str, names: dict[str, Any]) -> None:
     sys.argv[:] = [script]
-    sys.path.insert(0, str(Path(script).resolve().parent))
+    if not sys.flags.safe_path:
+        sys.path.insert(0, str(Path(script).resolve().parent))
     names.update(__file__=script, __cached__=None, __loader__=SourceFileLoader("__main__", script))
     exec(compile(Path(script).read_bytes(), script, "exec", dont_inherit=True), names)
 

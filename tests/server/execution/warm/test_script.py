@@ -134,6 +134,18 @@ def require_alike(both: tuple[Starts, Starts], script: str) -> None:
     assert seen[0] == seen[1]
 
 
+def test_scripts_see_the_same_where_python_leaves_out_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    pair = [cold(tmp_path, tmp_path / "definitions"), warm(tmp_path, tmp_path / "definitions", "PYTHONSAFEPATH")]
+    pair[0].more = pair[1].more
+    seen = [each.run(each.define("import sys; print(sys.path, sys.flags)", "safe")).out for each in pair]
+    for each in pair:
+        each.close()
+    assert seen[0] == seen[1]
+
+
 def steady(text: str) -> str:
     """A text without the addresses in memory that Python prints."""
     return re.sub(r"0x[0-9a-f]+|started \d+", "somewhere", text)
