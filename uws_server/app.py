@@ -28,6 +28,7 @@ from uws_server.protocol.uws import UWS
 from uws_server.protocol.vosi import VOSI
 from uws_server.protocol.watching import Watching
 from uws_server.services.context import Services
+from uws_server.services.job_keys import without_keys
 from uws_server.services.rights import is_loopback
 from uws_server.storage.failures import meaning_of
 from uws_server.web.site.routes import Pages
@@ -147,11 +148,12 @@ def _failed(pages: Pages, error: Exception | None) -> HTTPResponse:
 
     A full disk and a database that does not answer are told as what they are, with one line of log.
     """
+    path = without_keys(request.path)
     if known := meaning_of(error):
-        LOG.error("%s %s: %s (%s)", request.method, request.path, known, str(error).partition("\n")[0][:300])
+        LOG.error("%s %s: %s (%s)", request.method, path, known, str(error).partition("\n")[0][:300])
         return _told(pages, known)
     number = secrets.token_hex(4)
-    LOG.error("error %s at %s %s", number, request.method, request.path, exc_info=error)
+    LOG.error("error %s at %s %s", number, request.method, path, exc_info=error)
     return _answer(pages, 500, f"the server failed; its log tells more under the number {number}")
 
 

@@ -30,6 +30,11 @@ MOST_REMEMBERED = 150
 """Jobs that a browser remembers: those of one cookie, which has at most 4096 bytes."""
 
 
+def without_keys(text: str) -> str:
+    """Return a text, such as a path for the log, with the ids of jobs alone where their keys follow them."""
+    return _ADDRESS.sub(r"\1", text)
+
+
 class JobKeys:
     """Issues and checks keys with the secret in a folder, created there when it is missing."""
 

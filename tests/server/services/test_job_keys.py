@@ -15,7 +15,7 @@ from accounts import account
 from labs import Lab
 from serving import running_server
 from uws_server import client
-from uws_server.services.job_keys import MOST_REMEMBERED, JobKeys
+from uws_server.services.job_keys import MOST_REMEMBERED, JobKeys, without_keys
 from uws_server.services.rights import Caller
 from uwsjobs import UWS, XLINK, define
 
@@ -349,3 +349,12 @@ def test_a_cookie_remembers_the_latest_jobs_and_fits(tmp_path: Path) -> None:
         JobKeys(tmp_path / "other").remember(ids),
     ):
         assert keys.remembered(wrong) == ()
+
+
+def test_the_log_has_ids_without_their_keys(tmp_path: Path) -> None:
+    """Whoever reads the log of a failure has not the jobs of others with it."""
+    job_id = "0a" * 16
+    address = JobKeys(tmp_path).address(job_id, Caller(opened=frozenset({job_id})))
+    assert len(address) > len(job_id)
+    assert without_keys(f"/rest/dummy/{address}/phase") == f"/rest/dummy/{job_id}/phase"
+    assert without_keys(f"/jobs/{job_id}") == f"/jobs/{job_id}"
