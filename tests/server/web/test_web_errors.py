@@ -45,7 +45,5 @@ def log_of(served: Served) -> str:
 def test_an_archive_that_is_not_there_is_told_at_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     missing = tmp_path / "xmm"
     assert main(["serve", "--port", "0", "--data", str(tmp_path / "data"), "--archive", str(missing)]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert told[-1] == f"uws-server: archive = {str(missing)!r}: there is no such folder"
-    assert [line.partition(":")[0] for line in told] == ["Starting", "uws-server"]
+    assert capsys.readouterr().err == f"uws-server: archive = {str(missing)!r}: there is no such folder\n"
     assert not (tmp_path / "data").exists()
