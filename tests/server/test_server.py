@@ -71,7 +71,7 @@ def test_a_server_listens_before_it_has_found_the_jobs_that_were_running(tmp_pat
         folder = JobFiles(tmp_path).folder(job_id)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "launch.json").write_text("{}", encoding="utf-8")
-    patient = f"from uws_server.execution import scheduler; scheduler._CLAIM_WAIT_S = 600; {PROGRAM}"
+    patient = f"from uws_server.execution import adopting; adopting._CLAIM_WAIT_S = 600; {PROGRAM}"
     with running_server(tmp_path, program=patient) as served:
         for job_id in ids:
             assert requests.get(f"{served.url}/rest/dummy/{job_id}/phase", timeout=300).text == "EXECUTING"

@@ -1,4 +1,4 @@
-"""The threads in which jobs are finished: small ones never wait behind large ones. Imports the job files.
+"""The threads in which jobs are finished: small ones never wait behind large ones. Imports storage and its neighbours.
 
 To finish a job its files are read, which takes a minute or more for tens of gigabytes and no time for a spectrum.
 """
@@ -8,11 +8,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from uws_server.execution.endings import Registrar
+from uws_server.execution.persistence import persist
+from uws_server.execution.watchdog import Watchdog
+from uws_server.jobs.job import JobError, utcnow
+from uws_server.jobs.phases import Phase
+from uws_server.storage.failures import meaning_of
 from uws_server.storage.files import JobFiles
+from uws_server.storage.jobstore import JobStore
+from uws_server.storage.outages import Outage
 
 LOG = logging.getLogger(__name__)
 
@@ -48,6 +57,35 @@ class Finishers:
             LOG.exception("job %s: its files cannot be counted", job_id)
             is_large = True
         (self._large if is_large else self._small).submit(finish, job_id)
+
+
+class Finisher:
+    """Registers the files that a job left and sets its last phase, as soon as disk and database let that be done."""
+
+    def __init__(self, store: JobStore, registrar: Registrar, watchdog: Watchdog, stopping: threading.Event) -> None:
+        self._store, self._registrar, self._watchdog, self._stopping = store, registrar, watchdog, stopping
+
+    def finish(self, job_id: str) -> None:
+        """Finish a job whose supervisor has ended."""
+        try:
+            self._register(job_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
+            self._stopping.wait(Outage(LOG, f"the end of job {job_id}").failed(error))
+            persist(lambda: self._register_or_fail(job_id), self._stopping)
+        finally:
+            self._watchdog.forget(job_id)
+
+    def _register(self, job_id: str) -> None:
+        self._registrar.register(job_id, self._watchdog.given_up(job_id))
+
+    def _register_or_fail(self, job_id: str) -> None:
+        try:
+            self._register(job_id)
+        except Exception as error:
+            if meaning_of(error):
+                raise  # it passes, and what the script made is still there
+            LOG.exception("job %s could not be registered", job_id)
+            self._store.end(job_id, Phase.ERROR, utcnow(), JobError("the server could not register the results"), [])
 
 
 def _is_large(folder: Path) -> bool:

@@ -78,6 +78,18 @@ class Handle:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.fd, signal.SIGUSR2)
 
+    def is_stopped(self) -> bool:
+        """Check whether something has stopped the supervisor itself."""
+        return processes.is_stopped(self.pid)
+
+    def has_script(self) -> bool:
+        """Check whether processes of the job are left."""
+        return bool(processes.descendants(self.pid))
+
+    def is_same(self, other: object) -> bool:
+        """Check whether another handle stands for the same supervisor."""
+        return isinstance(other, Handle) and other.pid == self.pid
+
     def has_ended(self) -> bool:
         """Check whether the supervisor has ended."""
         looking = select.poll()  # unlike select, for descriptors of any number

@@ -17,10 +17,48 @@ class Kept(NamedTuple):
     memory: int
 
 
-class Starter(Protocol):
-    """Starts the supervisors of jobs for the thread of the queue."""
+class Handle(Protocol):
+    """A supervisor that was started: what the queue may ask of it, wherever it runs. Requests come from any thread."""
 
-    def start(self, job: Job, installed: Installed, folder: Path, launch: dict[str, Any]) -> local.Handle:
+    @property
+    def fd(self) -> int:
+        """The descriptor that becomes readable when the supervisor has ended."""
+
+    def abort(self) -> None:
+        """Ask the supervisor to end all processes of its job."""
+
+    def suspend(self) -> None:
+        """Ask the supervisor to stop all processes of its job until `resume`."""
+
+    def resume(self) -> None:
+        """Ask the supervisor to continue the processes of its job."""
+
+    def kill(self) -> None:
+        """End the supervisor at once; it leaves no status."""
+
+    def go_on(self) -> None:
+        """Continue the supervisor itself, which something has stopped."""
+
+    def is_stopped(self) -> bool:
+        """Check whether something has stopped the supervisor itself."""
+
+    def has_script(self) -> bool:
+        """Check whether processes of the job are left, or may be."""
+
+    def has_ended(self) -> bool:
+        """Check whether the supervisor has ended."""
+
+    def is_same(self, other: object) -> bool:
+        """Check whether another handle stands for the same supervisor."""
+
+    def close(self) -> None:
+        """Release the resources of a supervisor that has ended."""
+
+
+class Starter(Protocol):
+    """Starts the supervisors of jobs for the thread of the queue, and finds those that others have started."""
+
+    def start(self, job: Job, installed: Installed, folder: Path, launch: dict[str, Any]) -> Handle:
         """Return the supervisor of a job. Raise OSError if it cannot be started.
 
         Parameters
@@ -35,6 +73,12 @@ class Starter(Protocol):
             The content of its `launch.json`.
         """
 
+    def find(self, folder: Path) -> Handle | None:
+        """Return the running supervisor of a folder, such as one that an earlier server started; None if none runs."""
+
+    def claimed(self, folder: Path) -> bool:
+        """Check whether a supervisor has ever claimed a folder, or will for certain."""
+
     def look(self) -> None:
         """Look after what the starts are made with; called every few seconds."""
 
@@ -48,9 +92,17 @@ class Starter(Protocol):
 class ColdStarter:
     """Starts an interpreter for each supervisor."""
 
-    def start(self, job: Job, installed: Installed, folder: Path, launch: dict[str, Any]) -> local.Handle:
+    def start(self, job: Job, installed: Installed, folder: Path, launch: dict[str, Any]) -> Handle:
         """Return the supervisor of a job. Raises OSError if it cannot be started."""
         return local.start(folder)
+
+    def find(self, folder: Path) -> Handle | None:
+        """Return the running supervisor of a folder on this machine; None if none runs."""
+        return local.find(folder)
+
+    def claimed(self, folder: Path) -> bool:
+        """Check whether a supervisor has ever claimed a folder."""
+        return local.claimed(folder)
 
     def look(self) -> None:
         """Do nothing: nothing is kept."""

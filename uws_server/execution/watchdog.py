@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from uws_server.execution import local, processes
 from uws_server.execution.running import Running
+from uws_server.execution.starter import Handle
 from uws_server.jobs.job import JobError, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage.files import JobFiles
@@ -72,26 +72,26 @@ class Watchdog:
         """Forget a job that has ended."""
         self._given_up.pop(job_id, None)
 
-    def _look_at(self, job_id: str, handle: local.Handle, to_abort: bool) -> None:
+    def _look_at(self, job_id: str, handle: Handle, to_abort: bool) -> None:
         now = self._clock()
         watched = self._watched.get(job_id)
         if watched is None:
             watched = self._watched[job_id] = _Watched(now, self._store.get(job_id).execution_duration)
-        if not processes.is_stopped(handle.pid):
+        if not handle.is_stopped():
             watched.stopped = None
         elif watched.stopped is None:
             watched.stopped = now
-            LOG.warning("job %s: its supervisor %d was stopped; it is continued", job_id, handle.pid)
+            LOG.warning("job %s: its supervisor was stopped; it is continued", job_id)
         if to_abort and watched.asked is None:
             watched.asked = now
-        if given_up := self._verdict(job_id, handle.pid, watched, now):
+        if given_up := self._verdict(job_id, handle, watched, now):
             LOG.error("job %s: %s", job_id, given_up.error.message)
             self._given_up[job_id] = given_up
             handle.kill()
         elif watched.stopped is not None:
             handle.go_on()
 
-    def _verdict(self, job_id: str, pid: int, watched: _Watched, now: float) -> GivenUp | None:
+    def _verdict(self, job_id: str, handle: Handle, watched: _Watched, now: float) -> GivenUp | None:
         """How a job ends whose supervisor is overdue; None for one that is not."""
         ended = "it was ended with all of its job"
         if watched.asked is not None and now - watched.asked > OVERDUE_S:
@@ -103,15 +103,15 @@ class Watchdog:
         most = watched.limit + OVERDUE_S
         # by both clocks: neither one that was set anew nor a machine that slept ends a job
         is_late = watched.limit and now - watched.since > most and self._store.seconds_run(job_id, utcnow()) > most
-        if is_late and not self._waits_for_room(pid, watched, now):
+        if is_late and not self._waits_for_room(handle, watched, now):
             limit = f"executionDuration: the job has a limit of {watched.limit} s"
             why = f"{limit}, at which its supervisor did not end it; {ended}"
             return GivenUp(Phase.ERROR, JobError(why))
         return None
 
-    def _waits_for_room(self, pid: int, watched: _Watched, now: float) -> bool:
+    def _waits_for_room(self, handle: Handle, watched: _Watched, now: float) -> bool:
         """Check whether the script of a supervisor has ended, and the disk is full or was a moment ago."""
-        if processes.descendants(pid):
+        if handle.has_script():
             return False
         if watched.full is None or not self._files.has_room():
             watched.full = now

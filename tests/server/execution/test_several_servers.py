@@ -299,7 +299,7 @@ def test_a_job_on_a_machine_that_is_silent_is_unknown_until_it_has_ended(town: T
     lost, fine = (executing_elsewhere(files, store, server) for server in (silent, heard))
     with town.server() as served:
         remote = Remote(f"{served.url}/rest/track/{lost}", town.lab.session)
-        assert remote.phase() == "UNKNOWN"
+        until(lambda: remote.phase() == "UNKNOWN", what="the queue has looked at it")
         assert Remote(f"{served.url}/rest/track/{fine}", town.lab.session).phase() == "EXECUTING"
         (files.folder(lost) / "results/out.txt").write_text("done", encoding="utf-8")
         status = {"reason": "exit", "code": 0, "start": 1.0, "end": 2.0, "cpu_s": 0.1, "max_rss_kib": 1}

@@ -15,6 +15,7 @@ from joblab import Lab, define
 from processes import state
 from uws_server.execution import local
 from uws_server.execution.running import Running
+from uws_server.execution.starter import ColdStarter
 from uws_server.execution.watchdog import OVERDUE_S, Watchdog
 from uws_server.jobs.job import Job, new_id, utcnow
 from uws_server.jobs.phases import Phase
@@ -72,7 +73,7 @@ def test_a_supervisor_is_ended_long_after_the_limit_and_after_a_request_to_end(
 ) -> None:
     store, clock = JobStore(database_url), Clock()
     files = JobFiles(tmp_path)
-    running = Running(store, files)
+    running = Running(store, files, ColdStarter())
     watchdog = Watchdog(store, files, running, clock)
     began = utcnow() - timedelta(days=1)
     names = ("limited", "unlimited", "suspended", "aborted")

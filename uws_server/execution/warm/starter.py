@@ -18,7 +18,7 @@ from typing import Any
 
 from uws_server.config import Config
 from uws_server.execution import local, staging
-from uws_server.execution.starter import Kept
+from uws_server.execution.starter import ColdStarter, Kept
 from uws_server.execution.warm import imports, state
 from uws_server.execution.warm.link import Misbehaved, WarmLink
 from uws_server.jobs.job import Job
@@ -54,7 +54,7 @@ class _Loaded:
     wanted: tuple[imports.Import, ...] = ()
 
 
-class WarmStarter:
+class WarmStarter(ColdStarter):
     """The starts of the jobs of a server, by one thread at a time."""
 
     def __init__(self, config: Config, most_bytes: int = MOST_BYTES) -> None:
