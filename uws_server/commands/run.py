@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -70,7 +73,8 @@ def _run(options: argparse.Namespace) -> int:
     if not (options.wait or options.download):
         return 0
     try:
-        final = _follow(job, who)
+        with interruptible() as check:
+            final = _follow(job, who, check)
         if options.download:
             _download(final, options.download, who)
     except KeyboardInterrupt:
@@ -162,12 +166,36 @@ def make_folder(folder: Path) -> None:
         raise ClientError(f"--download {folder}: {error.strerror}") from error
 
 
-def _follow(job: str, who: Credentials) -> JobState:
-    """Wait for the end of a job; show a progress bar on a terminal and lines elsewhere."""
+@contextlib.contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Yield a function that raises KeyboardInterrupt if Ctrl-C was pressed.
+
+    Python raises it at once, too, but drops it where it happens to run a finalizer: a wait would go on for ever.
+    """
+    pressed = threading.Event()
+
+    def press(*_: object) -> None:
+        pressed.set()
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _follow(job: str, who: Credentials, check: Callable[[], None]) -> JobState:
+    """Wait for the end of a job, calling `check` on the way; show a progress bar on a terminal and lines elsewhere."""
     progress_bar = ProgressBar(sys.stderr, indent=0)
     begun = time.monotonic()
 
     def show(state: JobState) -> None:
+        check()
         if not state.ended:
             progress_bar.show(state.number, state.total, state.stage or state.phase, time.monotonic() - begun)
 

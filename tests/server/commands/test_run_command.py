@@ -26,6 +26,7 @@ from processes import until
 from reduction.simulate import simulate, small
 from serving import COMMAND, Served, running_server
 from uws_server import client
+from uws_server.commands.run import interruptible
 from uwsjobs import phase, reached, write_definitions
 
 TOGETHER = """
@@ -221,6 +222,20 @@ def test_after_ctrl_c_a_person_is_asked(served: Served, answer: str, ended: bool
         assert phase(address) == "EXECUTING"
         client.set_phase(address, "ABORT")
     os.close(here)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_while_python_runs_a_finalizer_is_not_lost() -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)  # where the signal is handled
+
+    with interruptible() as check:
+        check()
+        Finalized()
+        with pytest.raises(KeyboardInterrupt):
+            check()
 
 
 def _copy(descriptor: int, into: bytearray) -> None:
