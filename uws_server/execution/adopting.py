@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from uws_server.execution import local
 from uws_server.execution.announcing import Announcer
@@ -56,6 +57,8 @@ class Adopter:
     ) -> None:
         self._store, self._files, self._starter, self._running = store, files, starter, running
         self._announcer, self._finish, self._ended = announcer, finish, ended
+        self._again: set[str] = set()
+        """The jobs that were queued again because nothing had claimed their folder."""
 
     def look(self, taken: list[Run], servers: set[str]) -> None:
         """Take over the jobs of servers that ended, and require each one of this server to run.
@@ -79,22 +82,39 @@ class Adopter:
             elif run.phase is Phase.SUSPENDED:
                 self._running.obey(run.job_id)
 
-    def is_claimed_by_another(self, job_id: str) -> bool:
-        """Watch the supervisor that has claimed the folder of a job whose own supervisor ended. Return whether one has.
-
-        It was started by a server that was killed, and claimed the folder late.
-        """
+    def goes_on(self, job_id: str) -> bool:
+        """Return whether a job goes on whose supervisor has ended; then this looks after it."""
         folder = self._files.folder(job_id)
-        other = self._starter.find(folder) if local.status(folder) is None else None
-        if other is None:
+        if local.status(folder) is not None:
+            self._again.discard(job_id)
             return False
+        other = self._starter.find(folder)
+        if other is None:
+            return self._is_started_again(job_id, folder)
         if self._running[job_id].is_same(other):
             other.close()
             return False
+        # it was started by a server that was killed, and claimed the folder late
         LOG.info("job %s is run by the supervisor of an earlier server: adopted", job_id)
         self._running.unwatch(job_id)
         self._running[job_id].close()
         self._running.adopt(job_id, other)
+        return True
+
+    def _is_started_again(self, job_id: str, folder: Path) -> bool:
+        """Queue a job again whose supervisor was killed before it claimed the folder, and so before the script ran.
+
+        It is done once: a script that takes the claim away and kills its supervisor is not run for ever.
+        """
+        began = self._starter.claimed(folder) or not (folder / "launch.json").exists() or (folder / "job.log").exists()
+        if began or job_id in self._again or not self._queue_again(job_id):
+            self._again.discard(job_id)
+            return False
+        LOG.warning("job %s: its supervisor was killed before the script ran; the job is queued again", job_id)
+        self._again.add(job_id)
+        self._running.unwatch(job_id)
+        self._running.remove(job_id)
+        self._announcer.announce(job_id)
         return True
 
     def _require_started(self, run: Run) -> None:
@@ -127,9 +147,10 @@ class Adopter:
         else:  # one that is SUSPENDED waits for RESUME
             self._queue_again(job_id)
 
-    def _queue_again(self, job_id: str) -> None:
-        if self._store.move(job_id, [Phase.EXECUTING], Phase.QUEUED, started=None, server=None):
-            self._running.wake()
+    def _queue_again(self, job_id: str) -> bool:
+        queued = self._store.move(job_id, [Phase.EXECUTING], Phase.QUEUED, started=None, server=None)
+        self._running.wake()
+        return queued
 
     def _look_for(self, run: Run) -> None:
         """Look again for a job whose supervisor was on a machine without a server: it may be here, or have ended."""

@@ -187,7 +187,7 @@ class Scheduler:
     def _wait(self, seconds: float) -> None:
         """Wait for a wake-up or the end of a supervisor, at most so many seconds."""
         for job_id in self._running.wait(seconds):
-            if not self._adopter.is_claimed_by_another(job_id):
+            if not self._adopter.goes_on(job_id):
                 self._running.unwatch(job_id)
                 self._finish_later(job_id)
 

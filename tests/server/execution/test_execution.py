@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from joblab import SOAK, UWS, Lab, Remote, define
 from processes import state, until
+from serving import PROGRAM
 from uws_server import config
 from uws_server.execution import local, sandbox, staging
 from uws_server.jobs.job import Job, ParameterValue, new_id, utcnow
@@ -329,6 +330,21 @@ def test_killed_between_the_phase_and_the_claim(lab: Lab) -> None:
                 assert remote.ended() == "COMPLETED", remote.text("message")
     assert slow.returncode == slower.returncode == 0
     assert sorted(lab.tracked()) == sorted(f"{what} {name}" for what in ("begin", "end") for name in names)
+
+
+@pytest.mark.parametrize(("deaths", "phase"), [(1, "COMPLETED"), (9, "ERROR")])
+def test_a_supervisor_killed_before_the_script_ran(lab: Lab, deaths: int, phase: str) -> None:
+    """The job is started again, once: it has not run, but must not be tried for ever."""
+    dies = (
+        "import os, pathlib; died = len(list(pathlib.Path().glob('died*'))); pathlib.Path(f'died{died}').touch(); "
+        f"died < {deaths} and os.kill(os.getpid(), 9); "
+    )
+    program = f"from uws_server.execution import local; local._SUPERVISOR = {dies!r} + local._SUPERVISOR; {PROGRAM}"
+    with lab.serving(program=program, warm="false"):
+        job = lab.run(label="once")
+        assert job.ended() == phase
+        assert len(list(lab.folder(job).glob("died*"))) == 2
+    assert lab.tracked() == ([] if phase == "ERROR" else ["begin once", "end once"])
 
 
 def test_a_job_that_was_suspended_before_it_was_started_waits_for_resume_or_ends(lab: Lab) -> None:
