@@ -196,6 +196,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "provenance.text",
     ),
     "reduction.spectra": ("reduction.events", "reduction.missions", "reduction.errors", "provenance.fits"),
+    "reduction.timing": ("reduction.events", "reduction.errors"),
     "reduction.events": ("reduction.missions", "reduction.errors", "provenance.fits"),
     "reduction.simulate": ("reduction.errors", "provenance.fits"),
     "reduction.regions": ("reduction.errors", "provenance.text"),
