@@ -121,6 +121,16 @@ def _inflate(source: Any, sink: IO[bytes], path: Path, target: Path) -> None:
             done += sink.write(view[done:count])
 
 
+def deflate(path: Path, target: Path) -> None:
+    """Write a file gzipped, without its name and time, so that the same content gives the same bytes. Raise OSError."""
+    with (
+        path.open("rb") as plain,
+        atomic.replacing(target) as packed,
+        _file("", "wb", _LEVEL, packed, mtime=0) as content,
+    ):
+        shutil.copyfileobj(plain, content, _CHUNK)
+
+
 @contextlib.contextmanager
 def to_change(stream: IO[bytes], path: Path) -> Iterator[Path]:
     """Yield an inflated copy of an open gzipped file; if it is changed, it is deflated and takes the place of `path`.

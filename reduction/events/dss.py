@@ -15,6 +15,7 @@ import numpy as np
 
 from provenance.fits import timing
 from provenance.fits.cards import Value
+from provenance.fits.hdus import Hdu
 from reduction.events import fitswrite
 from reduction.events.eventlist import EventList
 from reduction.events.fitswrite import Cards, TableColumn
@@ -22,7 +23,8 @@ from reduction.events.goodtime import GTI
 from reduction.events.selection import ALL_FLAG_BITS, Selection
 from reduction.missions import Ranges
 
-REGION_TABLE = "REG00101"
+REGION_TABLE = "REG{:03d}01"
+"""The name of a region table: its number counts those of earlier selections too."""
 
 MAX_DESCRIPTORS = 9
 """Most quantities of a data subspace: their number has one digit, so that 12DSREF9 fits a keyword."""
@@ -40,13 +42,27 @@ _TIME_KEYS = (*timing.KEYWORDS, "TASSIGN", "CLOCKAPP")
 
 
 class RegionRow(Protocol):
-    """A row of a region table: shape in capitals ('!' in front excludes), vectors X, Y, R, ROTANG."""
+    """A row of a region table."""
 
-    shape: str
-    x: list[float]
-    y: list[float]
-    r: list[float]
-    rotang: list[float]
+    @property
+    def shape(self) -> str:
+        """The shape in capitals; '!' in front excludes."""
+
+    @property
+    def x(self) -> list[float]:
+        """Its vector X."""
+
+    @property
+    def y(self) -> list[float]:
+        """Its vector Y."""
+
+    @property
+    def r(self) -> list[float]:
+        """Its vector R: radii, semi-axes or full sides."""
+
+    @property
+    def rotang(self) -> list[float]:
+        """Its vector ROTANG, in degrees."""
 
 
 class TabledRegion(Protocol):
@@ -61,11 +77,19 @@ class TabledRegion(Protocol):
 
 @dataclass(frozen=True)
 class DataSubspace:
-    """What a product holds, ready to be written: keywords for its header, and as bytes the tables that follow it."""
+    """What a product holds, ready to be written: keywords for its header, and as bytes the tables that follow it.
+
+    `gtis` are its good times by CCD; `phase_share` is the part of them whose phases were selected, where they would be
+    too many intervals to be written, else 1. `earlier` are the region tables of earlier selections, which hold on and
+    are among `tables`.
+    """
 
     cards: Cards
     tables: tuple[bytes, ...]
     expression: str
+    gtis: Mapping[int | None, GTI]
+    phase_share: float = 1.0
+    earlier: tuple[Hdu, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,29 +132,69 @@ def describe(events: EventList, selection: Selection, region: TabledRegion | Non
         Keywords and tables; of more than MAX_DESCRIPTORS quantities the last are kept.
     """
     mission = events.mission
-    named = _by_ccd(events, selection.gtis)
-    common = selection.gtis.get(None)
+    gtis, phase_share = _within_phases(selection)
+    named = _by_ccd(events, gtis)
+    common = gtis.get(None)
     tabled = [*named]
     if common is not None:
         names = [name for name in (_kept_name(events, None), "GTI", "STDGTI") if name]
         taken = {gti.name for gti in named}
         tabled.append(NamedGTI(next(name for name in names if name not in taken), None, common))
-    entries = _earlier(events)
+    selected = _selected(events, selection)
+    entries = [entry for entry in _earlier(events) if entry not in selected]
     if named:
         entries.append({"TYP": events.ccd.name if events.ccd else "CCDNR", "VAL": str(named[0].ccd)})
-    entries += _selected(events, selection)
+    entries += selected
     entries.append({"TYP": events.time.name, "UNI": "s", "VAL": "TABLE", "REF": f":{tabled[0].reference}"})
+    name = region_name(events)
     if region is not None:
-        entries.append({"TYP": f"POS({mission.x},{mission.y})", "VAL": "TABLE", "REF": f":{REGION_TABLE}"})
+        entries.append({"TYP": f"POS({mission.x},{mission.y})", "VAL": "TABLE", "REF": f":{name}"})
     entries = entries[-MAX_DESCRIPTORS:]
     cards = list(_cards(entries))
     cards += _component_cards(events, [entry["TYP"] for entry in entries], named, region)
+    if selection.phases is not None:
+        cards += [("PHPERIOD", selection.phases.period_s, "[s] period of the phases that were selected"),
+                  ("PHEPOCH", selection.phases.epoch_s, "[s] time of phase 0, as the times of this table")]
     if region is not None:
         cards += [("MTYPE1", "POS", "DM Keyword: Descriptor name"), ("MFORM1", f"{mission.x},{mission.y}", "")]
-    tables = [_gti_table(gti, events.keywords) for gti in tabled]
+    tables = [gti_table(gti, events.keywords) for gti in tabled]
     if region is not None:
-        tables.insert(1, _region_table(region, f"{mission.x},{mission.y}"))
-    return DataSubspace(cards, tuple(tables), expression(events, selection, region))
+        tables.insert(1, _region_table(region, name, f"{mission.x},{mission.y}"))
+    referred = {entry.get("REF", "") for entry in entries}
+    earlier = tuple(hdu for hdu in _region_hdus(events) if f":{hdu.name}" in referred)
+    tables[1:1] = _bytes_of(events, earlier)
+    return DataSubspace(cards, tuple(tables), expression(events, selection, region), gtis, phase_share, earlier)
+
+
+def _within_phases(selection: Selection) -> tuple[Mapping[int | None, GTI], float]:
+    """Return the good times at the phases of a selection, and 1; all good times and a share if they are too many."""
+    phases = selection.phases
+    if phases is None:
+        return selection.gtis, 1.0
+    narrowed = {ccd: phases.within(good) for ccd, good in selection.gtis.items()}
+    found = {ccd: good for ccd, good in narrowed.items() if good is not None}
+    return (found, 1.0) if len(found) == len(narrowed) else (selection.gtis, phases.share)
+
+
+def _bytes_of(events: EventList, hdus: Sequence[Hdu]) -> list[bytes]:
+    """Return some small HDUs as they lie in the event list."""
+    with events.path.open("rb") as stream:
+        found = []
+        for hdu in hdus:
+            stream.seek(hdu.start)
+            found.append(stream.read(hdu.end - hdu.start))
+        return found
+
+
+def region_name(events: EventList) -> str:
+    """Return the name of a new region table beside those that an event list has."""
+    taken = {hdu.name for hdu in events.hdus}
+    return next(name for number in range(1, 1000) if (name := REGION_TABLE.format(number)) not in taken)
+
+
+def _region_hdus(events: EventList) -> list[Hdu]:
+    """Return the region tables of earlier selections."""
+    return [hdu for hdu in events.hdus if hdu.is_table and str(hdu.cards.get("HDUCLAS1")).strip().upper() == "REGION"]
 
 
 def _component_cards(
@@ -162,21 +226,28 @@ def _kept_name(events: EventList, ccd: int | None) -> str:
 
 
 def _earlier(events: EventList) -> list[dict[str, str]]:
-    """Return the descriptors of earlier selections, but those of tables and CCDs, and those that are written anew."""
+    """Return the descriptors of earlier selections, but those of good times and CCDs, which are written anew.
+
+    Of tables only those of regions are kept that the event list has.
+    """
     entries = []
     skip = {"CCDNR", "CCD_ID", "TIME"}
+    tables = {f":{hdu.name}" for hdu in _region_hdus(events)}
     for number in range(1, MAX_DESCRIPTORS + 1):
-        kind, value = (str(events.header.get(f"DS{part}{number}", "")).strip() for part in ("TYP", "VAL"))
-        if kind and value and value.upper() != "TABLE" and kind.upper() not in skip and not kind.startswith("POS"):
-            entry = {"TYP": kind, "VAL": value}
-            unit = events.header.get(f"DSUNI{number}", events.header.get(f"DSUNIT{number}"))
-            form = events.header.get(f"DSFORM{number}")
-            entries.append(entry | ({"UNI": str(unit)} if unit else {}) | ({"FORM": str(form)} if form else {}))
-    return entries[:3]
+        texts = {part: str(events.header.get(f"DS{part}{number}") or "").strip() for part in ("TYP", "VAL", "REF")}
+        kind, value, table = texts["TYP"].upper(), texts["VAL"].upper(), texts["REF"].upper()
+        is_region = value == "TABLE" and kind.startswith("POS") and table in tables
+        if not kind or not value or kind in skip or (not is_region and (value == "TABLE" or kind.startswith("POS"))):
+            continue
+        entry = {part: text for part, text in texts.items() if text and (part != "REF" or is_region)}
+        unit = events.header.get(f"DSUNI{number}", events.header.get(f"DSUNIT{number}"))
+        form = events.header.get(f"DSFORM{number}")
+        entries.append(entry | ({"UNI": str(unit)} if unit else {}) | ({"FORM": str(form)} if form else {}))
+    return entries
 
 
 def _selected(events: EventList, selection: Selection) -> list[dict[str, str]]:
-    """Return the descriptors of flag, pattern and energy."""
+    """Return the descriptors of flag, pattern, energy and phase."""
     entries = []
     if events.flag and selection.flag_mask == ALL_FLAG_BITS:
         entries.append({"TYP": events.flag.name, "VAL": "0"})
@@ -185,9 +256,13 @@ def _selected(events: EventList, selection: Selection) -> list[dict[str, str]]:
         entries.append({"TYP": events.flag.name, "FORM": "X", "VAL": f"b{bits}"})
     if events.pattern and selection.patterns is not None:
         entries.append({"TYP": events.pattern.name, "VAL": _ranges(selection.patterns)})
-    low, high = selection.stored_energies(events)
-    entry = {"TYP": events.energy.name, "VAL": f"{low:.10g}:{high:.10g}"}
-    return [*entries, entry | ({"UNI": events.energy.unit} if events.energy.unit else {})]
+    if not selection.takes_all_energies:
+        low, high = selection.stored_energies(events)
+        entry = {"TYP": events.energy.name, "VAL": f"{low:.10g}:{high:.10g}"}
+        entries.append(entry | ({"UNI": events.energy.unit} if events.energy.unit else {}))
+    if selection.phases is not None:
+        entries.append({"TYP": "PHASE", "VAL": selection.phases.text})
+    return entries
 
 
 def _ranges(ranges: Ranges) -> str:
@@ -203,7 +278,7 @@ def _cards(entries: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, Any, str
                 yield f"DS{part}{number}", entry[part], f"data subspace descriptor: {word}"
 
 
-def _gti_table(gti: NamedGTI, keywords: Mapping[str, Any]) -> bytes:
+def gti_table(gti: NamedGTI, keywords: Mapping[str, Any]) -> bytes:
     """Write good time intervals as the SAS does."""
     good = gti.good
     columns = [TableColumn("START", good.start, "s", "lower GTI boundary"),
@@ -223,7 +298,7 @@ def _gti_table(gti: NamedGTI, keywords: Mapping[str, Any]) -> bytes:
     return fitswrite.table(gti.name, columns, cards)
 
 
-def _region_table(region: TabledRegion, form: str) -> bytes:
+def _region_table(region: TabledRegion, title: str, form: str) -> bytes:
     """Write a region as the SAS does: vectors are as long as the longest, filled up with 0."""
     rows = region.table_rows()
     columns = [TableColumn("SHAPE", np.array([row.shape.encode("ascii") for row in rows], dtype="S16"))]
@@ -236,7 +311,7 @@ def _region_table(region: TabledRegion, form: str) -> bytes:
     columns.append(TableColumn("COMPONENT", np.asarray(region.components(), dtype=np.int16)))
     cards: Cards = [("HDUCLASS", "ASC", ""), ("HDUCLAS1", "REGION", ""), ("HDUCLAS2", "STANDARD", ""),
                     ("MTYPE1", "pos", ""), ("MFORM1", form, "")]  # fmt: skip
-    return fitswrite.table(REGION_TABLE, columns, cards)
+    return fitswrite.table(title, columns, cards)
 
 
 def expression(events: EventList, selection: Selection, region: TabledRegion | None) -> str:
@@ -263,14 +338,19 @@ def expression(events: EventList, selection: Selection, region: TabledRegion | N
         parts.append(f"({events.flag.name} & {selection.flag_mask:#x}) == 0")
     if events.pattern and selection.patterns is not None:
         parts.append(f"({events.pattern.name} in [{_ranges(selection.patterns)}])")
-    low, high = selection.stored_energies(events)
-    parts.append(f"({events.energy.name} in [{low:.10g}:{high:.10g}])")
+    if not selection.takes_all_energies:
+        low, high = selection.stored_energies(events)
+        parts.append(f"({events.energy.name} in [{low:.10g}:{high:.10g}])")
+    if events.ccd and selection.ccds is not None:
+        parts.append(f"({events.ccd.name} in [{_ranges(selection.ccds)}])")
+    if selection.phases is not None:
+        parts.append(f"(PHASE in [{selection.phases.text}])")
     if region is not None:
         shapes = " || ".join(_shapes(region, f"({events.mission.x},{events.mission.y})"))
         text = " && ".join([*parts, f"({shapes})"])
         if len(text) <= MAX_EXPRESSION:
             return text
-        parts.append(f"region({REGION_TABLE})")
+        parts.append(f"region({region_name(events)})")
     return " && ".join(parts)
 
 

@@ -151,8 +151,7 @@ def _describe(path: Path, name: str, parameter: str) -> EventList:
     if not tabled:
         gtis = _whole_exposure(keywords, name, parameter)
         notes.insert(0, "no good time intervals: TSTART to TSTOP is taken as good")
-    if note := mission.filter_note(keywords):
-        notes.append(note)
+    notes += [note for note in (mission.filter_note(keywords), mission.pointing_note(keywords)) if note]
     return EventList(
         name=name, path=path, mission=mission, header=events.cards, keywords=keywords,
         hdus=file.hdus, events=events, table=table, time=needed(mission.time), energy=needed(mission.energy),

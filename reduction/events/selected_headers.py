@@ -44,23 +44,26 @@ def event_table(events: EventList, subspace: DataSubspace, gtis: Mapping[int | N
     bytes
         Whole blocks. NAXIS2 is that of the event list: the rows are counted only when they are written.
     """
-    times = _scaled_times(events, gtis)
+    times = _scaled_times(events, gtis, subspace.phase_share)
     carried = fitswrite.without(fitswrite.raw_cards(events.events.header), _RENEWED)
     texts = [text for _, text in fitswrite.replaced(carried, times.get)]
     skip = {"MTYPE1", "MFORM1"} if "MTYPE1" in events.header else set()
     added: Cards = [*LONGSTRN, *(card for card in subspace.cards if card[0] not in skip),
-                    ("SLCTEXPR", subspace.expression, "")]  # fmt: skip
+                    ("SLCTEXPR", subspace.expression or None, "")]  # fmt: skip
     return fitswrite.from_texts([*texts, *fitswrite.texts(added)])
 
 
-def _scaled_times(events: EventList, gtis: Mapping[int | None, GTI]) -> dict[str, float]:
+def _scaled_times(events: EventList, gtis: Mapping[int | None, GTI], share: float) -> dict[str, float]:
     """Return the on times and live times of the header, scaled by the part of the good time that is left.
 
-    It is empty where no good time was taken away.
+    CCDs that were not selected have no part in what is left of the time of the whole instrument; `share` is a part of
+    the good times that they themselves do not tell. The result is empty where no good time was taken away.
     """
-    before = sum(good.total for good in events.gtis.values())
-    after = sum(good.total for good in gtis.values())
-    if before <= 0 or after >= before:
+    ccds: list[int | None] = [ccd for ccd in gtis if ccd is not None] or [None]
+    before, after = (sum(good.total for ccd in ccds if (good := of_ccd(tables, ccd))) for tables in (events.gtis, gtis))
+    after *= share
+    is_whole = set(events.gtis) <= set(gtis) or set(events.gtis) == {None}
+    if before <= 0 or (after >= before and is_whole):
         return {}
     found = {}
     for key in events.header:
@@ -71,6 +74,7 @@ def _scaled_times(events: EventList, gtis: Mapping[int | None, GTI]) -> dict[str
         part = after / before
         if match[2]:
             old, new = of_ccd(events.gtis, int(match[2])), of_ccd(gtis, int(match[2]))
-            part = new.total / old.total if old and new and old.total > 0 else 0.0
-        found[key] = seconds * part
+            part = share * new.total / old.total if old and new and old.total > 0 else 0.0
+        if part != 1.0:
+            found[key] = seconds * part
     return found

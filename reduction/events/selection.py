@@ -16,6 +16,7 @@ from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList
 from reduction.events.goodtime import GTI, combine, of_ccd, span, union
 from reduction.events.gti import TabledGTI
+from reduction.events.phase import Phases
 from reduction.missions import Ranges, parse_patterns
 
 Mask = npt.NDArray[np.bool_]
@@ -23,6 +24,9 @@ Mask = npt.NDArray[np.bool_]
 ALL_FLAG_BITS = 0xFFFFFFFF
 
 ENERGY_LIMITS_KEV = (0.01, 200.0)
+
+ALL_ENERGIES_KEV = (-math.inf, math.inf)
+"""The energies of a selection that does not ask for any."""
 
 
 class Region(Protocol):
@@ -40,8 +44,9 @@ class Region(Protocol):
 class Selection:
     """What an event must be, the region apart.
 
-    `energy_kev` is inclusive at both ends; `patterns` None takes all; an event is taken if no bit of `flag_mask` is set
-    in its flag (0 takes all); `gtis` are the good times by CCD.
+    `energy_kev` is inclusive at both ends, infinite where all energies are taken; `patterns` None takes all; an event
+    is taken if no bit of `flag_mask` is set in its flag (0 takes all); `gtis` are the good times by CCD. `ccds` and
+    `phases` None take all.
     """
 
     energy_kev: tuple[float, float]
@@ -49,6 +54,13 @@ class Selection:
     flag_mask: int
     gtis: Mapping[int | None, GTI]
     notes: tuple[str, ...] = ()
+    ccds: Ranges | None = None
+    phases: Phases | None = None
+
+    @property
+    def takes_all_energies(self) -> bool:
+        """Whether no energy is selected."""
+        return self.energy_kev == ALL_ENERGIES_KEV
 
     def stored_energies(self, events: EventList) -> tuple[float, float]:
         """Return the energy range in values of the energy column, whole numbers where the column has such."""
@@ -75,7 +87,7 @@ def parse_energy(value: str | Sequence[float], parameter: str = "energy") -> tup
 
 def choose(
     events: EventList,
-    energy: str | Sequence[float],
+    energy: str | Sequence[float] | None,
     pattern: str = "default",
     flag: str = "default",
     user_gti: Mapping[int | None, GTI] | None = None,
@@ -87,7 +99,7 @@ def choose(
     events
         The open event list.
     energy
-        Two numbers in keV.
+        Two numbers in keV; None for all energies, also of events that have none.
     pattern
         ``default``, ``all`` or a list (see `missions.parse_patterns`).
     flag
@@ -118,7 +130,8 @@ def choose(
     gtis = combine(events.gtis, user_gti or {})
     if not any(good.total > 0 for good in gtis.values()):
         _refuse_no_time(events, user_gti or {})
-    return Selection(parse_energy(energy), patterns, mask, gtis, tuple(notes + note))
+    energy_kev = ALL_ENERGIES_KEV if energy is None else parse_energy(energy)
+    return Selection(energy_kev, patterns, mask, gtis, tuple(notes + note))
 
 
 def _flag_mask(events: EventList, word: str) -> tuple[int, list[str]]:
@@ -215,20 +228,20 @@ def gather(
         raise ReductionError(f"{events.name} has no sky columns for a region", "source_region")
     size = events.mission.last_channel - events.mission.first_channel + 1
     tallies = [Tally(np.zeros(size, dtype=np.int64)) for _ in targets]
-    tests = _tests(events, selection, targets)
+    tests = row_tests(events, selection, [target.region for target in targets])
     watching = tuple(observers)
     for rows in events.chunks():
         for observer in watching:
             observer(rows)
-        for test in tests:
-            rows = _keep(rows, test(rows))
+        for _, test in tests:
+            rows = keep(rows, test(rows))
         for target, tally in zip(targets, tallies, strict=True):
-            inside = rows if target.region is None else _keep(rows, _inside(events, target.region, rows))
+            inside = rows if target.region is None else keep(rows, in_region(events, target.region, rows))
             _count(events, selection, target, tally, inside)
     return tallies
 
 
-def _keep(rows: Rows, mask: Mask) -> Rows:
+def keep(rows: Rows, mask: Mask) -> Rows:
     """Return the rows where the mask holds; a copy unless it holds everywhere.
 
     As opaque bytes: numpy copies structured rows field by field, twenty times slower.
@@ -238,20 +251,39 @@ def _keep(rows: Rows, mask: Mask) -> Rows:
     return rows.view(f"V{rows.dtype.itemsize}").compress(mask).view(rows.dtype)
 
 
-def _tests(
-    events: EventList, selection: Selection, targets: Sequence[Target]
-) -> list[Callable[[Rows], Mask]]:
-    """Return the tests that hold for all targets, the cheap and the sharp ones first."""
-    tests: list[Callable[[Rows], Mask]] = []
-    boxes = [target.region.bounds for target in targets if target.region]
-    if len(boxes) == len(targets) and events.x and events.y:
-        tests.append(events.x.between(min(box[0] for box in boxes), max(box[1] for box in boxes)))
-        tests.append(events.y.between(min(box[2] for box in boxes), max(box[3] for box in boxes)))
+def row_tests(
+    events: EventList, selection: Selection, regions: Sequence[Region | None]
+) -> list[tuple[str, Callable[[Rows], Mask]]]:
+    """Return what an event must be in any of some regions, but for the regions themselves and the times.
+
+    Parameters
+    ----------
+    events
+        The open event list.
+    selection
+        What an event must be.
+    regions
+        Regions in the plane of the X,Y columns; None for all events.
+
+    Returns
+    -------
+    list
+        The name of each cut and its test of rows, the cheap and the sharp ones first; two may have one name.
+    """
+    tests: list[tuple[str, Callable[[Rows], Mask]]] = []
+    boxes = [region.bounds for region in regions if region]
+    if len(boxes) == len(regions) and events.x and events.y:
+        name = "box around the region"
+        tests.append((name, events.x.between(min(box[0] for box in boxes), max(box[1] for box in boxes))))
+        tests.append((name, events.y.between(min(box[2] for box in boxes), max(box[3] for box in boxes))))
+    if events.ccd and selection.ccds is not None:
+        tests.append(("CCD", _among(events.ccd, selection.ccds)))
     if events.flag and selection.flag_mask:
-        tests.append(_unset(events.flag, selection.flag_mask))
+        tests.append(("flag", _unset(events.flag, selection.flag_mask)))
     if events.pattern and selection.patterns is not None:
-        tests.append(_among(events.pattern, selection.patterns))
-    tests.append(events.energy.between(*selection.stored_energies(events)))
+        tests.append(("pattern", _among(events.pattern, selection.patterns)))
+    if not selection.takes_all_energies:
+        tests.append(("energy", events.energy.between(*selection.stored_energies(events))))
     return tests
 
 
@@ -278,7 +310,7 @@ def _among(column: Column, ranges: Ranges) -> Callable[[Rows], Mask]:
     return lambda rows: np.logical_or.reduce([test(rows) for test in tests])
 
 
-def _inside(events: EventList, region: Region, rows: Rows) -> Mask:
+def in_region(events: EventList, region: Region, rows: Rows) -> Mask:
     """Tell which rows lie in the region exactly; a row without a position lies nowhere."""
     assert events.x is not None and events.y is not None
     x, y = events.x.floats(rows), events.y.floats(rows)
@@ -292,7 +324,7 @@ def _count(events: EventList, selection: Selection, target: Target, tally: Tally
     times = events.time.floats(rows)
     ccds, on_ccd = events.ccd.whole(rows) if events.ccd else (None, None)
     known = np.isfinite(times)
-    good = known & _in_good_time(selection, times, ccds)
+    good = known & in_good_time(selection, times, ccds)
     if on_ccd is not None:
         good &= on_ccd
     tally.no_time += int(rows.size - np.count_nonzero(known))
@@ -302,7 +334,7 @@ def _count(events: EventList, selection: Selection, target: Target, tally: Tally
     if ccds is not None:
         for ccd, number in zip(*np.unique(ccds[good], return_counts=True), strict=True):
             tally.per_ccd[int(ccd)] = tally.per_ccd.get(int(ccd), 0) + int(number)
-    kept = _keep(rows, good)
+    kept = keep(rows, good)
     times = times[good]
     tally.selected += int(kept.size)
     tally.first_s, tally.last_s = min(tally.first_s, float(times.min())), max(tally.last_s, float(times.max()))
@@ -325,14 +357,20 @@ def _channels(events: EventList, rows: Rows) -> npt.NDArray[np.int64]:
     return np.where(on, numbers, -1.0).astype(np.int64)
 
 
-def _in_good_time(selection: Selection, times: npt.NDArray[np.float64], ccds: npt.NDArray[Any] | None) -> Mask:
-    """Tell which events lie in the good time of their CCD; a CCD without good time intervals has none."""
+def in_good_time(selection: Selection, times: npt.NDArray[np.float64], ccds: npt.NDArray[Any] | None) -> Mask:
+    """Tell which events lie in the good time of their CCD, and at a phase that is kept.
+
+    `times` are in seconds, shape (n,), `ccds` the CCDs of the same events, None where the list has none. A CCD without
+    good time intervals has no good time.
+    """
     good = np.zeros(times.size, dtype=np.bool_)
-    for ccd in [None] if ccds is None else np.unique(ccds):
-        number = None if ccd is None else int(ccd)
-        intervals = of_ccd(selection.gtis, number)
+    present = [None] if ccds is None else [int(ccd) for ccd in np.unique(ccds)]
+    for ccd in present:
+        intervals = of_ccd(selection.gtis, ccd)
         if intervals is None:
             continue
-        mine = slice(None) if ccds is None else ccds == ccd
+        mine = slice(None) if len(present) == 1 else ccds == ccd
         good[mine] = intervals.contains(times[mine])
+    if selection.phases is not None:
+        good[good] = selection.phases.contains(times[good])
     return good

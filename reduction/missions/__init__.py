@@ -6,7 +6,7 @@ from reduction.missions.chandra import ACIS
 from reduction.missions.model import HIGHEST_PATTERN, Header, Mission, Ranges, Window, number
 from reduction.missions.nicer import XTI
 from reduction.missions.nustar import FPMA, FPMB
-from reduction.missions.telescopes import CREATOR, MISSIONS, identify, parse_patterns
+from reduction.missions.telescopes import CREATOR, MISSIONS, identify, parse_ccds, parse_patterns
 from reduction.missions.xmm import EMOS1, EMOS2, EPN
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "Window",
     "identify",
     "number",
+    "parse_ccds",
     "parse_patterns",
 ]

@@ -129,6 +129,14 @@ class Mission:
         use = "; its spectrum serves as a background" if "closed" in word else ", so that its lines are in the spectrum"
         return f"{self.filter_card} is {position[:20]}: {' and '.join(told)}{use}" if told else ""
 
+    def pointing_note(self, header: Header) -> str:
+        """Return what a telescope that moved makes of an exposure; empty for one that pointed at one place."""
+        mode = str(header.get("OBS_MODE") or "").strip().upper()
+        if mode not in ("SLEW", "SCAN"):
+            return ""
+        return (f"OBS_MODE is {mode}: the telescope moved, so that each place of the sky was seen for a part of the "
+                "good time only, which no exposure here takes into account")  # fmt: skip
+
     def live_fraction(self, header: Header, ccd: int | None) -> tuple[float, str]:
         """Return live time over on time of a CCD (None: of all), and which keywords gave it.
 

@@ -83,17 +83,59 @@ def parse_patterns(text: str, mission: Mission, parameter: str = "pattern") -> R
         return mission.default_patterns if mission.pattern else None
     if text == "all":
         return None
-    if not re.fullmatch(r"\d{1,3}(:\d{1,3})?(,\d{1,3}(:\d{1,3})?)*", re.sub(r"\s", "", text)):
+    ranges = _listed(text, "patterns", parameter)
+    if ranges is None:
         raise ReductionError(f"{text[:60]!r} is no choice of patterns; write default, all, or a list such as 0:4 or "
                              "0,2,3,4,6", parameter)  # fmt: skip
     if mission.pattern is None:
         raise ReductionError(f"events of {mission.name} have no pattern; write default or all", parameter)
+    return ranges
+
+
+def parse_ccds(text: str, mission: Mission, parameter: str = "ccd") -> Ranges | None:
+    """Read a choice of CCDs.
+
+    Parameters
+    ----------
+    text
+        ``all``, or a list such as ``4`` or ``1:3,7``.
+    mission
+        The instrument.
+    parameter
+        Job parameter named in the error.
+
+    Returns
+    -------
+    Ranges or None
+        The CCDs to take; None for all.
+
+    Raises
+    ------
+    ReductionError
+        The text is no such choice, or the instrument numbers no CCDs.
+    """
+    text = text.strip().lower()
+    if text in ("", "all"):
+        return None
+    ranges = _listed(text, "CCDs", parameter)
+    if ranges is None:
+        raise ReductionError(f"{text[:60]!r} is no choice of CCDs; write all, or a list such as 4 or 1:3,7", parameter)
+    if mission.ccd is None:
+        raise ReductionError(f"events of {mission.name} have no number of a CCD; write all", parameter)
+    return ranges
+
+
+def _listed(text: str, what: str, parameter: str) -> Ranges | None:
+    """Read a list of numbers and ranges; None where the text is none. Raise ReductionError for an odd range."""
+    text = re.sub(r"\s", "", text)
+    if not re.fullmatch(r"\d{1,3}(:\d{1,3})?(,\d{1,3}(:\d{1,3})?)*", text):
+        return None
     wanted: set[int] = set()
-    for part in re.sub(r"\s", "", text).split(","):
+    for part in text.split(","):
         low, _, high = part.partition(":")
         first, last = int(low), int(high or low)
         if first > last or last > HIGHEST_PATTERN:
-            raise ReductionError(f"{part} is no range of patterns; both ends lie in 0..{HIGHEST_PATTERN}, the lower "
+            raise ReductionError(f"{part} is no range of {what}; both ends lie in 0..{HIGHEST_PATTERN}, the lower "
                                  "one first", parameter)  # fmt: skip
         wanted.update(range(first, last + 1))
     return _ranges(sorted(wanted))
