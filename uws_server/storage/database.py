@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,10 @@ from uws_server.errors import ConfigurationError
 
 _POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 10}
 """A connection for each thread of the WSGI adapter and of the scheduler: none is opened for one query only."""
+
+_MOST_OWN = 48
+"""Threads that have a connection of their own for their reads, whatever number of uploads comes at a time: with the
+pool and the one that listens, a server stays below the 100 connections of a PostgreSQL as it is installed."""
 
 _BUSY_S = 30.0
 """How long a write to SQLite waits for another one."""
@@ -53,7 +58,7 @@ def reading(engine: sa.Engine) -> sa.Engine:
 class Reader:
     """A connection for each thread that reads, without transactions: nothing is lent, given back or rolled back.
 
-    For a query of one row that costs more than the query itself.
+    For a query of one row that costs more than the query itself. Threads beyond the first 48 borrow one for each query.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -62,6 +67,7 @@ class Reader:
         self._of_thread = threading.local()
         self._all: weakref.WeakSet[_Own] = weakref.WeakSet()
         self._lock = threading.Lock()
+        self._free = threading.Semaphore(_MOST_OWN)
 
     def rows(self, text: str, values: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query as the database has them; `text` and `values` are as its driver takes them."""
@@ -73,8 +79,14 @@ class Reader:
                 self._of_thread.own = None
                 if own.is_usable():
                     raise
-                # the host at its other end went away, and perhaps came back
-        own = self._of_thread.own = self._opened()
+                own.close()  # the host at its other end went away, and perhaps came back
+        if not self._free.acquire(blocking=False):
+            return self._borrowed_rows(text, values)
+        try:
+            own = self._of_thread.own = self._opened()
+        except BaseException:
+            self._free.release()
+            raise
         return own.rows(text, values)
 
     def close(self) -> None:
@@ -82,6 +94,12 @@ class Reader:
         with self._lock:
             for own in self._all:
                 own.close()
+
+    def _borrowed_rows(self, text: str, values: Any) -> list[tuple[Any, ...]]:
+        with contextlib.closing(self._engine.raw_connection()) as lent:
+            connection: Any = lent.driver_connection
+            rows: list[tuple[Any, ...]] = connection.execute(text, values).fetchall()
+            return rows
 
     def _opened(self) -> _Own:
         lent = self._engine.raw_connection()
@@ -91,17 +109,18 @@ class Reader:
             connection.isolation_level = None
         else:
             connection.autocommit = True
-        own = _Own(connection)
+        own = _Own(connection, self._free.release)
         with self._lock:
             self._all.add(own)
         return own
 
 
 class _Own:
-    """The connection of one thread; it is closed when the thread ends."""
+    """The connection of one thread; it is closed when the thread ends, and `closed` is called."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, closed: Callable[[], None]) -> None:
         self._connection = connection
+        self._closed: Callable[[], None] | None = closed
 
     def rows(self, text: str, values: Any) -> list[tuple[Any, ...]]:
         cursor = self._connection.execute(text, values)
@@ -116,6 +135,9 @@ class _Own:
         return not getattr(self._connection, "closed", False)
 
     def close(self) -> None:
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            closed()
         self._connection.close()
 
     def __del__(self) -> None:
