@@ -19,19 +19,19 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 FOLDER_VARIABLE, SCRIPT_VARIABLE = "UWS_JOB_FOLDER", "UWS_JOB_SCRIPT"
 HELPERS_FILE = "helpers.json"
-_CALL = re.compile(rb"^[^#\n]*\buws-stage\b", re.MULTILINE)
+_CALL = re.compile(rb"^[^#\n]*\b(?:uws-stage|uws-sas\s+run)\b", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
 
 
-class _Refused(Exception):
-    """Raised for a call that a command cannot follow; the message is for the log of the job."""
+class Refused(Exception):
+    """A call that a command cannot follow; the message is for the log of the job."""
 
 
 def stage() -> None:
@@ -71,24 +71,43 @@ def _parser(name: str, text: str) -> argparse.ArgumentParser:
 def _run(parser: argparse.ArgumentParser, act: Callable[[argparse.Namespace, Path], None]) -> None:
     options = parser.parse_args()
     try:
-        act(options, Path(os.environ.get(FOLDER_VARIABLE) or Path.cwd()))
-    except (_Refused, OSError) as error:
+        act(options, job_folder())
+    except (Refused, OSError) as error:
         sys.exit(f"[ERROR] {parser.prog}: {error}")
 
 
+def job_folder() -> Path:
+    """Return the folder of the job whose script this is called by; outside of one the current folder."""
+    return Path(os.environ.get(FOLDER_VARIABLE) or Path.cwd())
+
+
 def _stage(options: argparse.Namespace, folder: Path) -> None:
+    announce(" ".join(options.text), folder, options.m)
+
+
+def announce(text: str, folder: Path, stages: int | None = None) -> None:
+    """Print the line that says that the next stage of a job begins.
+
+    Parameters
+    ----------
+    text
+        What the job does now.
+    folder
+        The folder of the job.
+    stages
+        How many stages there are; None for as many as the calls in the script, or as told before.
+    """
     with _notes(folder) as notes:
         number = notes["stage"] = notes.get("stage", 0) + 1
-        if options.m is not None:
-            notes["stages"] = options.m
+        if stages is not None:
+            notes["stages"] = stages
         notes["since"] = datetime.now(UTC).isoformat()
         total = max(number, notes.get("stages") or _calls_in_script())
-    text = " ".join(" ".join(options.text).split())
-    print(f"[STAGE {number}/{total}] {text}", flush=True)
+    print(f"[STAGE {number}/{total}] {' '.join(text.split())}", flush=True)
 
 
 def _calls_in_script() -> int:
-    """The number of lines of the job's script that call uws-stage; 0 where it cannot be read."""
+    """The number of lines of the job's script that begin a stage; 0 where it cannot be read."""
     try:
         return len(_CALL.findall(Path(os.environ.get(SCRIPT_VARIABLE, "")).read_bytes()))
     except OSError:
@@ -98,9 +117,9 @@ def _calls_in_script() -> int:
 def _result(options: argparse.Namespace, folder: Path) -> None:
     path: Path = options.file.absolute()
     if not path.is_file():
-        raise _Refused(f"there is no file {options.file}")
+        raise Refused(f"there is no file {options.file}")
     name = _result_name(options.name, path.name, folder)
-    columns = _columns(_pairs(options.column, "--column"))
+    columns = _columns(pairs(options.column, "--column"))
     target = folder / "results" / name
     target.parent.mkdir(exist_ok=True)
     inside = path.resolve().is_relative_to(folder.resolve()) and (folder / "inputs").resolve() not in path.parents
@@ -121,14 +140,14 @@ def _result_name(asked: str, own: str, folder: Path) -> str:
     glob = declared.get(asked, "")
     name = own if "*" in glob or not asked else glob or asked
     if "*" in glob and not fnmatch.fnmatchcase(name, glob):
-        raise _Refused(f"{name} does not match {glob}, the files of the result {asked}")
+        raise Refused(f"{name} does not match {glob}, the files of the result {asked}")
     if not _NAME.fullmatch(name):
-        raise _Refused(f"{name!r} is no name of a result file: letters, digits and _ . + - only; give one by --name")
+        raise Refused(f"{name!r} is no name of a result file: letters, digits and _ . + - only; give one by --name")
     return name
 
 
 def _columns(texts: dict[str, str]) -> dict[str, str | int | float]:
-    """Columns of ObsCore as values of their types. Raises _Refused for an unknown column or a wrong value."""
+    """Columns of ObsCore as values of their types. Raises Refused for an unknown column or a wrong value."""
     if not texts:
         return {}
     from provenance import obscore  # it imports numpy, which is slow
@@ -137,17 +156,38 @@ def _columns(texts: dict[str, str]) -> dict[str, str | int | float]:
     found: dict[str, str | int | float] = {}
     for name, text in texts.items():
         if name not in types:
-            raise _Refused(f"--column: ObsCore has no column {name}")
+            raise Refused(f"--column: ObsCore has no column {name}")
         try:
             found[name] = {"int": int, "float": float}.get(types[name], str)(text)
         except ValueError as error:
-            raise _Refused(f"--column {name}={text}: a number is expected") from error
+            raise Refused(f"--column {name}={text}: a number is expected") from error
     if wrong := obscore.invalid(found):
-        raise _Refused(f"--column: {wrong[0]}")
+        raise Refused(f"--column: {wrong[0]}")
     return found
 
 
 def _step(options: argparse.Namespace, folder: Path) -> None:
+    # relative to the current folder of the script, which need not be that of the job
+    inputs, outputs = ([Path(os.path.abspath(name)) for name in names] for names in (options.input, options.output))  # noqa: PTH100
+    record(options.task, options.task_version, inputs, outputs, pairs(options.param, "--param"), folder)
+
+
+def record(
+    name: str, version: str, inputs: Sequence[Path], outputs: Sequence[Path], values: Mapping[str, str], folder: Path
+) -> None:
+    """Record a step of the provenance of a job, which is done.
+
+    Parameters
+    ----------
+    name, version
+        The program that did it.
+    inputs, outputs
+        The files that it read and wrote, as absolute paths.
+    values
+        The parameters that it was given.
+    folder
+        The folder of the job.
+    """
     from provenance import steps
     from provenance.fits.atomic import write_bytes
     from provenance.text.errors import ProvenanceError
@@ -155,23 +195,20 @@ def _step(options: argparse.Namespace, folder: Path) -> None:
     from reduction.arguments import PARAMETERS_FILE
     from reduction.errors import ReductionError
 
-    values = _pairs(options.param, "--param")
-    # relative to the current folder of the script, which need not be that of the job
-    inputs, outputs = ([Path(os.path.abspath(name)) for name in names] for names in (options.input, options.output))  # noqa: PTH100
     try:
         job = task.read_task(folder.absolute(), 0)
         with _notes(folder) as notes:
             begun = (folder / PARAMETERS_FILE).stat().st_mtime
             since = datetime.fromisoformat(notes["since"]) if "since" in notes else datetime.fromtimestamp(begun, UTC)
             found = [_present(path, folder) for path in outputs]
-            job.also(options.task, inputs, found, values, options.task_version, since)
+            job.also(name, list(inputs), found, dict(values), version, since)
             notes["since"] = datetime.now(UTC).isoformat()
             path = folder / task.STEPS_FILE
             earlier = steps.read(path) if path.is_file() else ()
             write_bytes(path, steps.dump(steps.merge(earlier, job.recorded_steps)).encode("ascii") + b"\n")
         job.close()
     except (ReductionError, ProvenanceError) as error:
-        raise _Refused(str(error)) from error
+        raise Refused(str(error)) from error
 
 
 def _present(output: Path, folder: Path) -> Path:
@@ -180,20 +217,20 @@ def _present(output: Path, folder: Path) -> Path:
     return output if output.is_file() or not moved.is_file() else moved
 
 
-def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
-    """The values of an option NAME=VALUE by name; it may be given several times."""
+def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    """Return the values of an option NAME=VALUE by name. Raise Refused for any other text."""
     for text in texts:
         if not re.match(r"[A-Za-z_][\w.:-]*=", text):
-            raise _Refused(f"{option} {text[:80]!r}: NAME=VALUE is expected")
+            raise Refused(f"{option} {text[:80]!r}: NAME=VALUE is expected")
     return {name: value for name, _, value in (text.partition("=") for text in texts)}
 
 
 def _document(folder: Path) -> dict[str, Any]:
-    """The object `job` of parameters.json. Raises _Refused where there is none."""
+    """The object `job` of parameters.json. Raises Refused where there is none."""
     try:
         found = json.loads((folder / "parameters.json").read_bytes())["job"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _Refused("there is no parameters.json: a script of a job calls this, in the job's folder") from error
+        raise Refused("there is no parameters.json: a script of a job calls this, in the job's folder") from error
     return found if isinstance(found, dict) else {}
 
 

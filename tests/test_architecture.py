@@ -176,6 +176,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "provenance.fits",
     ),
     "reduction.__main__": ("reduction.task", "reduction.errors"),
+    "reduction.sas": ("reduction.shell", "reduction.events", "reduction.regions", "reduction.errors"),
     "reduction.shell": (
         "reduction.task",
         "reduction.arguments",
