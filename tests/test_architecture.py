@@ -167,6 +167,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
     # the scripts of jobs, and X-ray science
     "job_definitions": (
         "reduction.task",
+        "reduction.images",
         "reduction.spectra",
         "reduction.events",
         "reduction.missions",
@@ -195,6 +196,13 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "provenance.steps",
         "provenance.fits",
         "provenance.text",
+    ),
+    "reduction.images": (
+        "reduction.spectra",
+        "reduction.events",
+        "reduction.missions",
+        "reduction.errors",
+        "provenance.fits",
     ),
     "reduction.spectra": ("reduction.events", "reduction.missions", "reduction.errors", "provenance.fits"),
     "reduction.timing": ("reduction.events", "reduction.errors"),

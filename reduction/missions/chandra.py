@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reduction.missions.model import Mission
+from reduction.missions.model import DetectorPlane, Mission
 
 # FWHM of ACIS-S3: 95 eV at 1.49 keV and 150 eV at 5.9 keV (Chandra Proposers' Observatory Guide).
 ACIS = Mission(
@@ -11,5 +11,5 @@ ACIS = Mission(
     channel="pi", channel_divisor=1, first_channel=1, last_channel=1024,
     channel_zero_kev=-0.0146, channel_width_kev=0.0146, fwhm_ev=(67.0, 55.0),
     pattern="grade", default_patterns=((0, 0), (2, 4), (6, 6)), ccd="ccd_id",
-    live_per_ccd=("LIVTIME{:d}", "ONTIME{:d}"),
+    live_per_ccd=("LIVTIME{:d}", "ONTIME{:d}"), detector_plane=DetectorPlane(("detx", "dety"), 0.492),
 )  # fmt: skip

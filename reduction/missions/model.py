@@ -31,6 +31,14 @@ class Window:
 
 
 @dataclass(frozen=True)
+class DetectorPlane:
+    """The two columns of a position on the detector, and a unit of them on the sky in arcsec."""
+
+    columns: tuple[str, str]
+    arcsec: float
+
+
+@dataclass(frozen=True)
 class Mission:
     """What one instrument calls things, and how its numbers become energies.
 
@@ -66,6 +74,9 @@ class Mission:
     rawy: str | None = None
     detector: Window | None = None
     """The full read-out of one CCD, where bad pixels and gaps can be taken off."""
+    detector_plane: DetectorPlane | None = None
+    outside_flag: int = 0
+    """The bits of the flag that say that an event lies outside of the field of view; 0 where none does."""
     live_per_ccd: tuple[str, str] | None = None
     """Formats of the keywords of live time and on time of one CCD, e.g. ``LIVETI{:02d}``."""
     channel_widths_ev: tuple[int, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reduction.missions.model import Mission, Window
+from reduction.missions.model import DetectorPlane, Mission, Window
 
 # FWHM of pn: least squares over the redistribution matrix of a pn source, patterns 0-4 (SAS 18).
 EPN = Mission(
@@ -14,6 +14,7 @@ EPN = Mission(
     fwhm_ev=(81.5, 73.6), pattern="PATTERN", default_patterns=((0, 4),),
     flag="FLAG", flag_card="XMMEA_EP", default_flag_mask=0xCFA0000,
     ccd="CCDNR", rawx="RAWX", rawy="RAWY", detector=Window((1, 64), (1, 200)),
+    detector_plane=DetectorPlane(("DETX", "DETY"), 0.05), outside_flag=0x10000,
     live_per_ccd=("LIVETI{:02d}", "ONTIME{:02d}"), channel_widths_ev=(5,),
     modes=("IMAGING",), mode_refusal="in timing and burst mode RAWY is time, not a place on the sky",
     filter_card="FILTER",

@@ -1,0 +1,94 @@
+"""Counts of events in the pixels of one or several images and bands, in one pass over an event list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from provenance.fits.columns import Rows
+from reduction.events.eventlist import EventList
+from reduction.events.selection import Region, Selection, Tally, Target, gather
+from reduction.images.bands import Band, around
+from reduction.images.grid import Grid
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass
+class Counter:
+    """Counts of the selected events in the pixels of a grid, by band: shape (bands, rows, columns).
+
+    `outside` are events with a position beyond the grid, `unplaced` those that have none, by band.
+    """
+
+    events: EventList
+    grid: Grid
+    bands: Sequence[Band]
+    counts: Counts = field(init=False)
+    outside: Counts = field(init=False)
+    unplaced: Counts = field(init=False)
+    _tests: list[Callable[[Rows], npt.NDArray[np.bool_]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counts = np.zeros((len(self.bands), *self.grid.shape), dtype=np.int64)
+        self.outside, self.unplaced = np.zeros((2, len(self.bands)), dtype=np.int64)
+        anything = Selection((0.0, 0.0), None, 0, {})
+        limits = [band.within(self.events, anything).stored_energies(self.events) for band in self.bands]
+        self._tests = [self.events.energy.between(low, high) for low, high in limits]
+
+    def __call__(self, rows: Rows) -> None:
+        """Count some selected rows."""
+        x, y = self.grid.x.floats(rows), self.grid.y.floats(rows)
+        pixel, inside = self.grid.flat(x, y)
+        placed = np.isfinite(x) & np.isfinite(y)
+        for index, test in enumerate(self._tests):
+            mine = test(rows)
+            on_grid = mine & inside
+            self.counts[index] += np.bincount(pixel[on_grid], minlength=self.grid.pixels).reshape(self.grid.shape)
+            self.unplaced[index] += np.count_nonzero(mine & ~placed)
+            self.outside[index] += np.count_nonzero(mine & placed & ~inside)
+
+
+def count(
+    events: EventList,
+    selection: Selection,
+    counters: Sequence[Counter],
+    region: Region | None = None,
+    observers: Iterable[Callable[[Rows], None]] = (),
+) -> Tally:
+    """Go once through an event list and count for every image.
+
+    Parameters
+    ----------
+    events
+        The open event list.
+    selection
+        What an event must be; its energies are replaced by those of the bands.
+    counters
+        The images; their counts grow.
+    region
+        Where it must be, in the plane of the X,Y columns; None for everywhere.
+    observers
+        Called with every chunk of rows before selection.
+
+    Returns
+    -------
+    Tally
+        What was selected between the lowest and the highest energy of all bands.
+
+    Raises
+    ------
+    ReductionError
+        A region is given and the list has no sky columns.
+    """
+    every = replace(selection, energy_kev=around([band for counter in counters for band in counter.bands]))
+
+    def sink(rows: Rows) -> None:
+        for counter in counters:
+            counter(rows)
+
+    (tally,) = gather(events, every, [Target(region, sink)], observers)
+    return tally
