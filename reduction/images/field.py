@@ -160,8 +160,9 @@ def _fitted(x: Floats, y: Floats) -> Circle:
 def _enclosing(x: Floats, y: Floats) -> Circle:
     """Return a circle around all points: its centre moves to the farthest by ever smaller steps (Badoiu & Clarkson)."""
     centre = np.array([(x.min() + x.max()) / 2, (y.min() + y.max()) / 2])
-    for step in range(1, 300):
-        away = np.hypot(x - centre[0], y - centre[1])
-        far = int(np.argmax(away))
+    away = np.hypot(x - centre[0], y - centre[1])
+    outer = np.flatnonzero(away >= np.percentile(away, 98)) if x.size > 5000 else np.arange(x.size)
+    for step in range(1, 3000):
+        far = outer[int(np.argmax(np.hypot(x[outer] - centre[0], y[outer] - centre[1])))]
         centre += (np.array([x[far], y[far]]) - centre) / (step + 1)
     return Circle(float(centre[0]), float(centre[1]), float(np.hypot(x - centre[0], y - centre[1]).max()))
