@@ -58,14 +58,49 @@ def require_band(events: EventList, selection: Selection) -> None:
 
 
 def require_in_time(events: EventList, selection: Selection, passage: Passage) -> None:
-    """Raise ReductionError if the event list's own good times leave none of its events."""
+    """Check that the event list's own good times leave some of its events.
+
+    Parameters
+    ----------
+    events
+        The event list.
+    selection
+        What was selected.
+    passage
+        What was left.
+
+    Raises
+    ------
+    ReductionError
+        All events lie outside.
+    """
     if not passage.kept and passage.bad_time and selection.gtis == events.gtis:
         raise ReductionError(f"all {passage.bad_time} events that pass the other cuts lie outside the good times of "
                              f"{events.name}: its GTI tables are not of its events", "eventlist")  # fmt: skip
 
 
 def on_ccds(events: EventList, selection: Selection, ccds: Ranges | None) -> Selection:
-    """Return a selection narrowed to some CCDs. Raise ReductionError if they have no good time."""
+    """Narrow a selection to some CCDs.
+
+    Parameters
+    ----------
+    events
+        The event list.
+    selection
+        What was selected so far.
+    ccds
+        The numbers of the CCDs; None for all.
+
+    Returns
+    -------
+    Selection
+        The selection with the good times of these CCDs alone.
+
+    Raises
+    ------
+    ReductionError
+        The list has no column of CCDs, or these have no good time.
+    """
     if ccds is None:
         return selection
     wanted = [ccd for low, high in ccds for ccd in range(low, high + 1)]

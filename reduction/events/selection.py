@@ -311,7 +311,22 @@ def _among(column: Column, ranges: Ranges) -> Callable[[Rows], Mask]:
 
 
 def in_region(events: EventList, region: Region, rows: Rows) -> Mask:
-    """Tell which rows lie in the region exactly; a row without a position lies nowhere."""
+    """Tell which rows lie in a region.
+
+    Parameters
+    ----------
+    events
+        The event list, which has sky columns.
+    region
+        The region in the plane of the X,Y columns.
+    rows
+        Rows of the list, shape (n,).
+
+    Returns
+    -------
+    Mask
+        Shape (n,); a row without a position lies nowhere.
+    """
     assert events.x is not None and events.y is not None
     x, y = events.x.floats(rows), events.y.floats(rows)
     inside = np.isfinite(x) & np.isfinite(y)
@@ -360,8 +375,19 @@ def _channels(events: EventList, rows: Rows) -> npt.NDArray[np.int64]:
 def in_good_time(selection: Selection, times: npt.NDArray[np.float64], ccds: npt.NDArray[Any] | None) -> Mask:
     """Tell which events lie in the good time of their CCD, and at a phase that is kept.
 
-    `times` are in seconds, shape (n,), `ccds` the CCDs of the same events, None where the list has none. A CCD without
-    good time intervals has no good time.
+    Parameters
+    ----------
+    selection
+        Its good times and phases. A CCD without good time intervals has no good time.
+    times
+        Times in seconds, shape (n,).
+    ccds
+        The CCDs of the same events; None where the list has none.
+
+    Returns
+    -------
+    Mask
+        Shape (n,).
     """
     good = np.zeros(times.size, dtype=np.bool_)
     present = [None] if ccds is None else [int(ccd) for ccd in np.unique(ccds)]
