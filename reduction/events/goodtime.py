@@ -144,3 +144,38 @@ def span(tables: GTITables) -> tuple[float, float] | None:
     """Return the first start and last stop of all tables in seconds; None where there is no good time."""
     everything = union(tables.values())
     return (float(everything.start[0]), float(everything.stop[-1])) if len(everything) else None
+
+
+def require_good_time(name: str, tables: GTITables, user: GTITables) -> None:
+    """Check that an event list has good time within that of a user's GTI file.
+
+    Parameters
+    ----------
+    name
+        What the event list is called.
+    tables
+        Its good times by CCD.
+    user
+        Those of the user; empty for none.
+
+    Raises
+    ------
+    ReductionError
+        Nothing is left; the sentence says where the good times lie.
+    """
+    if any(good.total > 0 for good in combine(tables, user).values()):
+        return
+    mine, theirs = span(tables), span(user)
+    if mine is None:
+        raise ReductionError(f"{name} has no good time: its good time intervals are empty", "eventlist")
+    if (union(tables.values()) & union(user.values())).total > 0:
+        raise ReductionError(f"it leaves no good time: it has that of {_ccds(user)}, the event list that of "
+                             f"{_ccds(tables)}", "gti")  # fmt: skip
+    asked = f"GTI from {theirs[0]:.3f} to {theirs[1]:.3f} s" if theirs else "the GTI file holds no interval"
+    raise ReductionError(f"it leaves no good time: event list from {mine[0]:.3f} to {mine[1]:.3f} s, {asked}", "gti")
+
+
+def _ccds(tables: GTITables) -> str:
+    """Return which CCDs have good time, in words."""
+    numbers = sorted(ccd for ccd, good in tables.items() if ccd is not None and good.total > 0)
+    return f"CCD {', '.join(map(str, numbers))}" if numbers else "no single CCD"

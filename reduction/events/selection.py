@@ -14,7 +14,7 @@ import numpy.typing as npt
 from provenance.fits.columns import Column, Rows
 from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList
-from reduction.events.goodtime import GTI, combine, of_ccd, span, union
+from reduction.events.goodtime import GTI, combine, of_ccd, require_good_time
 from reduction.events.gti import TabledGTI
 from reduction.events.phase import Phases
 from reduction.missions import Ranges, parse_patterns
@@ -128,8 +128,7 @@ def choose(
     mask, note = _flag_mask(events, flag.strip().lower())
     notes += user_gti.notes if isinstance(user_gti, TabledGTI) else []
     gtis = combine(events.gtis, user_gti or {})
-    if not any(good.total > 0 for good in gtis.values()):
-        _refuse_no_time(events, user_gti or {})
+    require_good_time(events.name, events.gtis, user_gti or {})
     energy_kev = ALL_ENERGIES_KEV if energy is None else parse_energy(energy)
     return Selection(energy_kev, patterns, mask, gtis, tuple(notes + note))
 
@@ -147,24 +146,6 @@ def _flag_mask(events: EventList, word: str) -> tuple[int, list[str]]:
         mask, origin = events.mission.flag_mask(events.keywords)
         return mask, [f"flag: (FLAG & {mask:#x}) == 0, from {origin}"]
     return (ALL_FLAG_BITS if word == "strict" else 0), []
-
-
-def _refuse_no_time(events: EventList, user: Mapping[int | None, GTI]) -> None:
-    """Raise the error of a selection without good time."""
-    mine, theirs = span(events.gtis), span(user)
-    if mine is None:
-        raise ReductionError(f"{events.name} has no good time: its good time intervals are empty", "eventlist")
-    if (union(events.gtis.values()) & union(user.values())).total > 0:
-        raise ReductionError(f"it leaves no good time: it has that of {_ccds(user)}, the event list that of "
-                             f"{_ccds(events.gtis)}", "gti")  # fmt: skip
-    asked = f"GTI from {theirs[0]:.3f} to {theirs[1]:.3f} s" if theirs else "the GTI file holds no interval"
-    raise ReductionError(f"it leaves no good time: event list from {mine[0]:.3f} to {mine[1]:.3f} s, {asked}", "gti")
-
-
-def _ccds(tables: Mapping[int | None, GTI]) -> str:
-    """Return which CCDs have good time, in words."""
-    numbers = sorted(ccd for ccd, good in tables.items() if ccd is not None and good.total > 0)
-    return f"CCD {', '.join(map(str, numbers))}" if numbers else "no single CCD"
 
 
 @dataclass
