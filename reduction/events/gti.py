@@ -52,8 +52,8 @@ class TabledGTI(dict[int | None, GTI]):
 def read_tables(file: FitsFile, clock: Clock, *inherited: Mapping[str, Value]) -> TabledGTI:
     """Read the good time intervals of a file, on the given clock, by CCD (None: all).
 
-    The tables are those that `gtitables.gti_tables` finds. The CCD comes from CCDID or CCD_ID, else from the name
-    (STDGTInn is CCD nn) or from the data subspace keywords that refer to the table. Several tables of one CCD are
+    The tables are those that `gtitables.gti_tables` finds. The CCD comes from the name (STDGTInn is CCD nn), else from
+    CCDID or CCD_ID or from the data subspace keywords that refer to the table. Several tables of one CCD are
     intersected: each came from a selection on top of the others.
 
     Parameters
@@ -159,12 +159,17 @@ def _referred_ccds(hdus: Sequence[Hdu]) -> dict[str, int]:
 
 
 def _ccd_of(hdu: Hdu, referred: Mapping[str, int]) -> int | None:
+    """Return the CCD of a table; None for all.
+
+    The name comes first: in STDGTInn of pn, as the SAS writes event lists, CCDID is the number within QUADRANT, 0 to 2.
+    """
+    if found := re.fullmatch(r"STDGTI(\d\d)", hdu.name):
+        return int(found[1])
     for key in ("CCDID", "CCD_ID", "CCDNR"):
         value = numeral(hdu.cards.get(key))
         if value is not None and value.is_integer():
-            return int(value)
-    if found := re.fullmatch(r"STDGTI(\d\d)", hdu.name):
-        return int(found[1])
+            quadrant = numeral(hdu.cards.get("QUADRANT"))
+            return int(value) if quadrant is None else int(3 * quadrant + value + 1)
     return referred.get(hdu.name)
 
 

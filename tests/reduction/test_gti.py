@@ -80,6 +80,24 @@ def test_real_per_ccd_tables(shared: Path) -> None:
             assert found[hdu.header["CCDID"]].total == pytest.approx(hdu.header["ONTIME"], rel=1e-9)
 
 
+def test_ccds_of_the_tables_of_a_raw_list_of_pn(shared: Path) -> None:
+    """The STDGTInn that the SAS writes for pn: CCDID is 0 to 2, the number within the quadrant, of four tables each."""
+    path = shared / "real/xmm_coma8/PN_rate.fits"
+    found = gti.read_tables(scan(path, "gti"), CLOCK)
+    assert set(found) == set(range(1, 13))
+    with fits.open(path) as hdus:
+        for ccd in range(1, 13):
+            rows = hdus[f"STDGTI{ccd:02d}"].data
+            assert found[ccd].start.tolist() == rows["START"].tolist()
+            assert found[ccd].stop.tolist() == rows["STOP"].tolist()
+
+
+def test_the_quadrant_of_a_table_without_a_number_in_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "e.fits"
+    fits.HDUList([fits.PrimaryHDU(), gti_table("GTI00004", [0], [40], CCDID=2, QUADRANT=3)]).writeto(path)
+    assert set(gti.read_tables(scan(path, "gti"), CLOCK)) == {12}
+
+
 def test_ccd_of_a_table_from_the_data_subspace_where_it_does_not_say(shared: Path, tmp_path: Path) -> None:
     """MOS1 lost CCD 6: GTI00503 is the sixth table, of CCD 7; only the DS keywords tell when CCDID is gone."""
     path = tmp_path / "mos1.fits"
