@@ -166,8 +166,10 @@ HOUSE: dict[str, tuple[str, ...]] = {
     "uws_server.errors": (),
     # the scripts of jobs, and X-ray science
     "job_definitions": (
+        "reduction.parameters",
         "reduction.task",
         "reduction.images",
+        "reduction.timing",
         "reduction.spectra",
         "reduction.events",
         "reduction.missions",
@@ -187,6 +189,13 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "provenance.fits",
         "provenance.text",
     ),
+    "reduction.parameters": (
+        "reduction.task",
+        "reduction.spectra",
+        "reduction.events",
+        "reduction.regions",
+        "provenance.obscore",
+    ),
     "reduction.task": (
         "reduction.events",
         "reduction.arguments",
@@ -204,8 +213,14 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "reduction.errors",
         "provenance.fits",
     ),
+    "reduction.timing": (
+        "reduction.spectra",
+        "reduction.events",
+        "reduction.missions",
+        "reduction.errors",
+        "provenance.fits",
+    ),
     "reduction.spectra": ("reduction.events", "reduction.missions", "reduction.errors", "provenance.fits"),
-    "reduction.timing": ("reduction.events", "reduction.errors"),
     "reduction.events": ("reduction.missions", "reduction.errors", "provenance.fits"),
     "reduction.simulate": ("reduction.errors", "provenance.fits"),
     "reduction.regions": ("reduction.errors", "provenance.text"),

@@ -11,6 +11,9 @@ from reduction.errors import ReductionError
 from reduction.spectra.area import SizedRegion, points_in
 from reduction.spectra.spectrum import Spectrum
 
+SOURCE, BACKGROUND = "source_region", "background_region"
+"""The job parameters of the two regions."""
+
 NEGLIGIBLE = 1e-4
 """Part of an area that is not told: regions that touch share so much on the grid of points."""
 
@@ -50,7 +53,7 @@ def overlap(source: SizedRegion, background: SizedRegion) -> Overlap:
 def require_separate(
     source: SizedRegion | None,
     background: SizedRegion,
-    parameters: tuple[str, str] = ("source_region", "background_region"),
+    parameters: tuple[str, str] = (SOURCE, BACKGROUND),
 ) -> Overlap:
     """Return what a source and its background share.
 

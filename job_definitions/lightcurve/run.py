@@ -1,0 +1,151 @@
+"""Light curve of a region: reads the parameters of the job, passes once over the event list, writes the products."""
+
+from __future__ import annotations
+
+from provenance.fits.atomic import write_bytes
+from reduction import parameters, task
+from reduction.errors import ReductionError
+from reduction.events.eventlist import EventList, open_eventlist
+from reduction.events.goodtime import span
+from reduction.events.selection import parse_energy
+from reduction.missions import CREATOR
+from reduction.spectra.subtraction import BACKGROUND, SOURCE
+from reduction.timing import periods, ratefile
+from reduction.timing.adaptive import by_counts, by_signal_to_noise
+from reduction.timing.binning import Floats, constant_edges
+from reduction.timing.blocks import bayesian_blocks
+from reduction.timing.extraction import Band, Extracted, extract_events
+from reduction.timing.hardness import Hardness
+from reduction.timing.lightcurve import LightCurve, edges_on_clock
+
+BINNINGS = ("constant", "counts", "snr", "blocks")
+
+
+def main(job: task.Task) -> None:
+    """Make the light curve, and what is asked for beside it."""
+    job.stage("Opening the event list")
+    with open_eventlist(job.path("eventlist")) as events:
+        wanted = parameters.wanted(job, events)
+        bands, search = hardness_bands(job), period_range(job)
+        edges = known_edges(job, wanted)
+        job.stage("Counting events")
+        keep = edges is None or search is not None or job.value("period")
+        found = extract_events(events, wanted.selection, wanted.on_pixels, None if keep else edges, bands)
+        parameters.report(job, found.spectra)
+        edges = following_edges(job, found) if edges is None else edges
+        curve = found.curve(edges)
+
+        report(job, curve)
+        hardness = Hardness(*(found.curve(edges, band) for band in bands.values())) if bands else None
+
+        job.stage("Looking for periods")
+        spectrum = find_period(job, found, search) if search is not None else None
+        period = job.value("period") or (spectrum.period_s if spectrum else None)
+        profile = fold(job, found, float(period), epoch(job, events, edges)) if period else None
+
+        job.stage("Writing the light curve")
+        source = found.spectra[SOURCE]
+        known = {**wanted.columns(), "dataproduct_type": "timeseries", "obs_creator_name": CREATOR,
+                 "t_exptime": source.exposure_s}  # fmt: skip
+        about = ratefile.CurveFile(events, wanted.subspace(), source.exposure_s, source.backscal)
+        ratefile.write_light_curve(job.output("lightcurve.fits", "light curve of the source", **known), curve, about)
+        if hardness is not None:
+            path = job.output("hardness.fits", "hardness ratio of the source", **known)
+            ratefile.write_hardness(path, hardness, bands["soft_band"], bands["hard_band"], about)
+        if spectrum is not None:
+            ratefile.write_periodogram(
+                job.output("periodogram.fits", "periodogram of the source", **known), spectrum, about
+            )
+        if profile is not None:
+            ratefile.write_profile(job.output("profile.fits", "folded profile of the source", **known), profile, about)
+        write_bytes(job.output("regions.reg", "regions as DS9 text"), wanted.region_file())
+    job.stage("Writing the provenance")
+
+
+def hardness_bands(job: task.Task) -> dict[str, Band]:
+    """Return the soft and the hard band in keV by parameter; none if none is given. Raises ReductionError for one."""
+    given = {name: parse_energy(text, name) for name in ("soft_band", "hard_band") if (text := job.value(name))}
+    if len(given) == 1:
+        missing = ({"soft_band", "hard_band"} - set(given)).pop()
+        raise ReductionError("it is empty; a hardness ratio needs both bands", missing)
+    return given
+
+
+def period_range(job: task.Task) -> tuple[float, float] | None:
+    """Return the shortest and the longest period in seconds; None if none is given. Raises ReductionError."""
+    text = str(job.value("periods", "")).replace(",", " ").split()
+    if not text:
+        return None
+    try:
+        low, high = map(float, text)
+    except ValueError as error:
+        raise ReductionError(f"{' '.join(text)[:60]!r} is no range of periods; give two numbers of seconds, such as 10 "
+                             "1000", "periods") from error  # fmt: skip
+    return low, high
+
+
+def known_edges(job: task.Task, wanted: parameters.Wanted) -> Floats | None:
+    """Return the edges of constant bins; None for bins that follow the events. Raises ReductionError."""
+    binning = job.value("binning", "constant")
+    if binning not in BINNINGS:
+        raise ReductionError(f"{binning!r} is no binning; write {', '.join(BINNINGS)}", "binning")
+    if binning != "constant":
+        return None
+    first, last = span(wanted.selection.gtis) or (0.0, 0.0)
+    return constant_edges(first, last, float(job.value("bin_size", 100.0)))
+
+
+def following_edges(job: task.Task, found: Extracted) -> Floats:
+    """Return the edges of bins that follow the events of the source. Raises ReductionError."""
+    time, live = found.times[SOURCE], found.live_times_s(SOURCE)
+    minimum = float(job.value("min_snr", 5))
+    end_s = float(time.live_before(float("inf")))
+    if job.value("binning") == "counts":
+        edges = by_counts(live, int(job.value("min_counts", 25)), end_s)
+    elif job.value("binning") == "blocks":
+        edges = bayesian_blocks(live, float(job.value("false_alarm", 0.01)), 0.0, end_s)
+    elif BACKGROUND in found.spectra:
+        edges = by_signal_to_noise(live, found.live_times_s(BACKGROUND), found.ratio, minimum, end_s)
+    else:
+        edges = by_signal_to_noise(live, live[:0], 0.0, minimum, end_s)
+    return edges_on_clock(edges, time)
+
+
+def report(job: task.Task, curve: LightCurve) -> None:
+    """Log what the light curve has, and what took its gaps."""
+    job.log(f"{curve.bins} bins, {int(curve.has_rate.sum())} of them exposed")
+    for cause, seconds in curve.lost_by_cause().items():
+        job.log(f"not exposed for {seconds:.1f} s: {cause}")
+
+
+def epoch(job: task.Task, events: EventList, edges: Floats) -> float:
+    """Return when the phase is 0, in seconds of the event list's clock. Raises ReductionError without a reference."""
+    day = job.value("epoch")
+    if day is None:
+        return float(edges[0])
+    if events.clock.day is None:
+        raise ReductionError(f"{events.name} has no MJDREF, so that no MJD can be found in it; leave it empty", "epoch")
+    return ((float(day) - events.clock.day) - events.clock.fraction) * 86400 - events.clock.zero_s
+
+
+def find_period(job: task.Task, found: Extracted, periods_s: tuple[float, float]) -> periods.Periodogram:
+    """Return the periodogram of the events of the source, and log its highest power. Raises ReductionError."""
+    spectrum = periods.periodogram(found.event_times_s(SOURCE), found.times[SOURCE], periods_s)
+    job.log(f"highest power {spectrum.power[spectrum.best]:.1f} at a period of {spectrum.period_s:.6g} s; a constant "
+            f"source reaches it with a probability of at most {spectrum.chance:.2g}")  # fmt: skip
+    return spectrum
+
+
+def fold(job: task.Task, found: Extracted, period_s: float, epoch_s: float) -> periods.Profile:
+    """Return the profile of the source at a period, less its background. Raises ReductionError without events."""
+    if found.spectra[SOURCE].selected == 0:
+        raise ReductionError("no event is selected that could be folded", "period")
+    behind = None
+    if BACKGROUND in found.spectra:
+        behind = found.event_times_s(BACKGROUND), found.times[BACKGROUND], found.ratio
+    return periods.fold(found.event_times_s(SOURCE), found.times[SOURCE], period_s, epoch_s,
+                        int(job.value("phase_bins", 20)), behind)  # fmt: skip
+
+
+if __name__ == "__main__":
+    task.run(main, stages=5)
