@@ -68,6 +68,7 @@ class Registrar:
             LOG.info("job %s %s: %s %s", job.definition, job_id, phase, error.message if error else warning)
             for note in found.notes:
                 LOG.warning("job %s: %s", job_id, note)
+        local.forget_claim(folder)
 
 
 def _usage(status: local.Status | None) -> Usage | None:
@@ -81,6 +82,9 @@ def _verdict(
     """The last phase of a job, with its error; None for COMPLETED, or if a user aborted it."""
     if status is None and given_up is not None:
         return given_up.phase, given_up.error
+    if status is None and local.has_lost_claim(folder):
+        why = "the supervisor of the job was killed, and its folder removed or emptied, as by the script"
+        return Phase.ERROR, JobError(f"{why}: nothing is known of its end")
     if status is None:
         return Phase.ERROR, JobError("the supervisor of the job was killed; run the job again", fatal=False)
     if status.reason == "abort":

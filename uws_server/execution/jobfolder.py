@@ -1,4 +1,4 @@
-"""What a supervisor writes in the folder of its job, which the script may have changed. Imports the processes only."""
+"""What a supervisor writes in the folder of its job, which the script may have changed. Imports as little as it can."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from uws_server.execution.processes import boot_id, start_time
+from uws_server.storage.plainfiles import claim_beside
 
 _FULL_DISK_S = 1.0
 """Seconds between two tries to write on a full disk."""
@@ -56,13 +57,18 @@ def write_json(path: Path, content: dict[str, Any], settle: Callable[[int], obje
 
 
 def claim(folder: Path) -> bool:
-    """Claim the folder for this supervisor. Return False if another one has it."""
+    """Claim the folder for this supervisor. Return False if another one has it.
+
+    The claim stands beside the folder too: a job whose script removed it must not run again.
+    """
     identity = {"pid": os.getpid(), "start": start_time(os.getpid()), "boot": boot_id(), "host": os.uname().nodename}
     own = folder / f"shepherd.{os.getpid()}"
     # not fsynced: a power failure ends the supervisor, too
     write_json(own, identity, settle=lambda _: None)
     try:
         os.link(own, folder / "shepherd.json")  # fails if it exists; is never half-written
+        with contextlib.suppress(FileExistsError):  # the script removed the folder, and this is the new one
+            os.link(own, claim_beside(folder))
     except FileExistsError:
         return False
     finally:

@@ -16,10 +16,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from uws_server.execution import processes, supervisor
 from uws_server.storage.files import read_json
-from uws_server.storage.plainfiles import opened
+from uws_server.storage.plainfiles import claim_beside, opened
 
 _REASONS = ("exit", "abort", "timeout", "disk", "gone")
 """Why a script may have ended; 'gone' says that it removed the folder of its job."""
@@ -154,7 +155,20 @@ def find(folder: Path) -> Handle | None:
 
     The claim is a file that a script can write: a process that is no supervisor of that folder is never taken for it.
     """
-    claim = read_json(folder / "shepherd.json")
+    return next(filter(None, (_claimant(claim, folder) for claim in _claims(folder))), None)
+
+
+def _claims(folder: Path) -> list[dict[str, Any]]:
+    """The claim of a supervisor as it stands in the folder, and beside it."""
+    return [read_json(path) for path in _places_of_claim(folder)]
+
+
+def _places_of_claim(folder: Path) -> tuple[Path, Path]:
+    return folder / "shepherd.json", claim_beside(folder)
+
+
+def _claimant(claim: dict[str, Any], folder: Path) -> Handle | None:
+    """The process that a claim names, if it runs and is the supervisor of the folder."""
     try:
         pid, start_time, boot = int(claim["pid"]), claim["start"], claim["boot"]
         handle = Handle(pid)
@@ -202,13 +216,23 @@ def _carries(process: os.DirEntry[str], mark: bytes) -> bool:
 
 
 def claimed(folder: Path) -> bool:
-    """Return whether a supervisor has ever claimed the folder."""
-    return (folder / "shepherd.json").exists()
+    """Return whether a supervisor has ever claimed the folder, which the script may have removed or emptied since."""
+    return any(os.path.lexists(path) for path in _places_of_claim(folder))
+
+
+def has_lost_claim(folder: Path) -> bool:
+    """Return whether the claim of a supervisor has gone, with the folder or with what the server keeps in it."""
+    return not os.path.lexists(folder / "shepherd.json")
+
+
+def forget_claim(folder: Path) -> None:
+    """Remove the claim that stands beside the folder of a job which has ended."""
+    claim_beside(folder).unlink(missing_ok=True)
 
 
 def is_elsewhere(folder: Path) -> bool:
     """Return whether the supervisor is on another machine, where it may be running, and has left no status."""
-    claim = read_json(folder / "shepherd.json")
+    claim = next(filter(None, _claims(folder)), {})
     another = claim.get("host", os.uname().nodename) != os.uname().nodename and claim.get("boot") != processes.boot_id()
     return another and status(folder) is None
 

@@ -4,6 +4,7 @@
                           inputs/           uploaded files
                           results/          what the script made
                           job.log           what it printed (stdout.log and stderr.log: each alone)
+                     <id>.claim             while it runs: the claim of its supervisor, a second time
     <data>/incoming/                        uploads on their way
     <data>/reserve                          bytes for deletions on a full disk
 
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from uws_server.errors import NotFound
-from uws_server.storage.plainfiles import NotPlain, opened
+from uws_server.storage.plainfiles import NotPlain, claim_beside, opened
 from uws_server.storage.reserve import Reserve
 
 STEPS_FILE = "steps.json"
@@ -50,6 +51,7 @@ PROTECTED = OURS - {STEPS_FILE, HELPERS_FILE, "script.sh", "status.json", "usage
 
 _SAFE = re.compile(r"[^A-Za-z0-9._+-]")
 _ID = re.compile(r"[0-9a-f]{32}")
+_ENTRY = re.compile(r"([0-9a-f]{32})(?:\.claim)?")
 _DEEPEST, _LONGEST = 32, 2000
 """How many folders deep, and how long, a path may be that is removed where it lies."""
 _SMALL = 1 << 12
@@ -93,6 +95,7 @@ class JobFiles:
         """Remove a job's folder: out of sight at once, then from disk."""
         doomed = self.incoming / f"deleted-{job_id}-{time.monotonic_ns()}"
         folder = self.folder(job_id)
+        claim_beside(folder).unlink(missing_ok=True)
         _open_up(folder)  # a folder that is read-only cannot be moved
         try:
             folder.rename(doomed)
@@ -159,23 +162,27 @@ class JobFiles:
             return stream.read(most)
 
     def sweep(self, known: Callable[[Collection[str]], Collection[str]], older_than: float) -> int:
-        """Remove folders and uploads that belong to no job and are older than `older_than` seconds; return how many.
+        """Remove what belongs to no job, such as folders, and is older than `older_than` seconds; return how many.
 
         `known` returns those of some ids that are jobs. Anything that is not named as a job's folder is left alone:
         somebody else put it there.
         """
         limit = time.time() - older_than
         removed = sum(_remove(path) for path in list(self.incoming.iterdir()) if _changed(path) < limit)
-        folders = self._folders()
-        while part := {path.name: path for path in itertools.islice(folders, _AT_ONCE)}:
-            orphans = part.keys() - set(known(part.keys()))
-            removed += sum(_remove(part[name]) for name in orphans if _changed(part[name]) < limit)
+        entries = self._entries()
+        while part := list(itertools.islice(entries, _AT_ONCE)):
+            jobs = set(known({job_id for job_id, _ in part}))
+            orphans = [path for job_id, path in part if job_id not in jobs]
+            removed += sum(_remove(path) for path in orphans if _changed(path) < limit)
         return removed
 
-    def _folders(self) -> Iterator[Path]:
+    def _entries(self) -> Iterator[tuple[str, Path]]:
+        """The folders of jobs, and the claims beside them, each with the id of its job."""
         for parent in self.jobs.glob("[0-9a-f][0-9a-f]"):
             if parent.is_dir():
-                yield from (Path(entry) for entry in os.scandir(parent) if _ID.fullmatch(entry.name))
+                for entry in os.scandir(parent):
+                    if match := _ENTRY.fullmatch(entry.name):
+                        yield match[1], Path(entry)
 
 
 def _changed(path: Path) -> float:

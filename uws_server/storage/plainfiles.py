@@ -1,4 +1,4 @@
-"""Opens files that a running script may have touched. Imports nothing of ours."""
+"""Opens files that a running script may have touched, and names the one beside them. Imports nothing of ours."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def opened(path: Path) -> BinaryIO:
         os.close(handle)
         raise NotPlain(f"{path.name} is no plain file")
     return os.fdopen(handle, "rb")
+
+
+def claim_beside(folder: Path) -> Path:
+    """Return where the claim of a supervisor stands beside the folder of its job, which the script may remove."""
+    return folder.with_name(f"{folder.name}.claim")

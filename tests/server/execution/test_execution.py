@@ -347,6 +347,40 @@ def test_a_supervisor_killed_before_the_script_ran(lab: Lab, deaths: int, phase:
     assert lab.tracked() == ([] if phase == "ERROR" else ["begin once", "end once"])
 
 
+def test_a_job_that_lost_its_folder_while_no_server_ran_is_not_run_again(lab: Lab) -> None:
+    """The folder had the claim of its supervisor; only the script can have removed it, whose job was started."""
+    ends = {
+        "removes": 'rm -rf "$PWD"',
+        "empties": "rm -rf ./*",
+        "kills": 'rm -rf "$PWD"; kill -9 $PPID',
+        "stays": 'rm -rf "$PWD"; touch "$OPEN.gone"; until [ -e "$OPEN" ]; do sleep 0.05; done',
+    }
+    for name, script in ends.items():
+        wait = 'echo "begin $label" >> "$track"; until [ -e "$gate" ]; do sleep 0.05; done'
+        define(lab.definitions, name, f"OPEN={lab.root / 'open'}\n{wait}\n{script}")
+    with lab.serving(max_running=4) as server:
+        jobs = {name: lab.run(name, label=name, gate=str(lab.root / "down")) for name in ends}
+        until(lambda: len(lab.tracked()) == 4)
+        server.kill()
+    (lab.root / "down").touch()
+    until((lab.root / "open.gone").exists)
+    until(lambda: not any(jobs[name].processes() for name in ("removes", "empties", "kills")))
+    until(lambda: not local.claimed(lab.folder(jobs["kills"])) or not lab.folder(jobs["kills"]).exists())
+    with lab.serving(max_running=4):
+        assert lab.run("track", label="other").ended(60) == "COMPLETED", "the queue was looked at"
+        assert lab.again(jobs["stays"]).phase() == "EXECUTING", "adopted"
+        (lab.root / "open").touch()
+        found = {name: (lab.again(job).ended(60), lab.again(job).text("message")) for name, job in jobs.items()}
+    assert sorted(line for line in lab.tracked() if "other" not in line) == [f"begin {name}" for name in sorted(ends)]
+    assert {name: phase for name, (phase, _) in found.items()} == {
+        "removes": "ERROR", "empties": "COMPLETED", "kills": "ERROR", "stays": "ERROR",
+    }  # fmt: skip
+    for name in ("removes", "stays"):
+        assert found[name][1].startswith("the script removed the folder of its job"), found[name]
+    assert found["kills"][1].startswith("the supervisor of the job was killed, and its folder removed")
+    assert all(job.processes() == [] for job in jobs.values())
+
+
 def test_a_job_that_was_suspended_before_it_was_started_waits_for_resume_or_ends(lab: Lab) -> None:
     """Its server died between the phase and the supervisor; it neither runs nor holds its place for ever."""
     files, store = JobFiles(lab.data), JobStore(lab.database)

@@ -20,6 +20,7 @@ from uws_server.errors import NotFound
 from uws_server.jobs.job import new_id
 from uws_server.storage.files import JobFiles, copy, safe_name, write_json
 from uws_server.storage.jobstore import JobStore
+from uws_server.storage.plainfiles import claim_beside
 
 
 @pytest.fixture
@@ -142,9 +143,13 @@ def test_only_old_folders_without_a_job_are_swept(files: JobFiles) -> None:
         files.create(job_id, {})
     (files.folder(old) / "results/a.fits").write_bytes(b"1")
     stale, fresh = files.spool(), files.spool()
-    for path in (files.folder(known), files.folder(old), stale):
+    claims = [claim_beside(files.folder(job_id)) for job_id in (known, old, young)]
+    for claim in claims:
+        claim.write_text("{}", encoding="utf-8")
+    for path in (files.folder(known), files.folder(old), stale, *claims[:2]):
         age(path, 7200)
-    assert files.sweep({known}.intersection, 3600) == 2
+    assert files.sweep({known}.intersection, 3600) == 3
+    assert [claim.exists() for claim in claims] == [True, False, True]
     assert [files.folder(job_id).exists() for job_id in (known, old, young)] == [True, False, True]
     assert [path.exists() for path in (stale, fresh)] == [False, True]
     assert files.sweep({known}.intersection, 3600) == 0
