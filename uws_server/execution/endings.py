@@ -21,6 +21,7 @@ from uws_server.storage import obscore_rows
 from uws_server.storage.files import JobFiles, read_json, size_of
 from uws_server.storage.jobstore import Ending, JobStore
 from uws_server.storage.library import Library
+from uws_server.storage.uses import UseStore
 
 LOG = logging.getLogger(__name__)
 _TAIL = 64_000
@@ -62,7 +63,8 @@ class Registrar:
         warning = job_steps.warning_of(definition, status)
         phase, error = (Phase.COMPLETED, None) if warning else _verdict(job, status, given_up, found, folder)
         ending = Ending(warning, _usage(status))
-        if self.store.end(job_id, phase, ended, error, found.results, size_of(folder), found.used, ending):
+        used = job_steps.checked(found.used, job, folder, UseStore(self.store.engine).made_here)
+        if self.store.end(job_id, phase, ended, error, found.results, size_of(folder), used, ending):
             obscore_rows.keep(self.store.engine, obscore.rows_of(folder, found.results))
             self.observers.job_ended(job, phase, ended, status.cpu_s if status else 0.0)
             LOG.info("job %s %s: %s %s", job.definition, job_id, phase, error.message if error else warning)

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from uws_server.storage.files import STEPS_FILE, write_bytes
 from uws_server.storage.uses import Use
 
 Steps = tuple[steps.Step, ...]
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -70,18 +73,54 @@ def make(ended: EndedJob, found: Sequence[FoundResult], hashed: Mapping[Path, Gr
 
 
 def uses_of(job: Job, everything: Sequence[steps.Step]) -> tuple[Use, ...]:
-    """Return the files that a job used, with the hashes in its own step."""
+    """Return the files that a job used, with the hashes in its own step, which may be what its script states."""
     own = next((step for step in reversed(everything) if step.extra.get("job") == job.id), None)
     inputs = [arg for arg in own.args if isinstance(arg, steps.InputData)] if own else []
     hashes: dict[str, list[str]] = {}
     for arg in inputs:
-        hashes.setdefault(str(arg.extra.get("name")), []).append(str(arg.extra.get("sha256") or ""))
+        digest = str(arg.extra.get("sha256") or "")
+        hashes.setdefault(str(arg.extra.get("name")), []).append(digest if _SHA256.fullmatch(digest) else "")
     used = []
     for name, value in _files_of(job):
         recorded = hashes.get(name) or [""]
         digest = recorded.pop(0) if len(recorded) > 1 else recorded[0]
-        used.append(Use(name, recording.redacted(value.text), digest))
+        used.append(Use(name, recording.redacted(value.text), digest, is_checked=False))
     return tuple(used)
+
+
+def checked(
+    used: Sequence[Use], job: Job, folder: Path, made_here: Callable[[Collection[str]], Collection[str]]
+) -> tuple[Use, ...]:
+    """Hash those files of a job that are results of this server by what its script states; the others are not read.
+
+    Parameters
+    ----------
+    used
+        The files, as `uses_of` returns them.
+    job, folder
+        The job, and its folder.
+    made_here
+        Returns those of some hashes that are of results of this server.
+
+    Returns
+    -------
+    tuple of Use
+        The files, those marked of which this server knows that they have the stated hash.
+    """
+    ours = made_here({use.sha256 for use in used if use.sha256 and not use.is_checked})
+    return tuple(
+        replace(use, is_checked=_has(folder, value, use.sha256)) if use.sha256 in ours and not use.is_checked else use
+        for use, (_, value) in zip(used, _files_of(job), strict=True)
+    )
+
+
+def _has(folder: Path, value: ParameterValue, sha256: str) -> bool:
+    """Whether the file that a value of a job names has a hash; False for one that the script removed."""
+    try:
+        with (folder / str(value.value)).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
+    except OSError:
+        return False
 
 
 def warning_of(definition: Definition, status: local.Status | None) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -61,6 +61,9 @@ def collect(job: Job, definition: Definition, folder: Path, results_url: str, en
         hashed = {result.path: Growing(result.path) for result in found}  # each is read once, however large
         everything, notes_on_inputs = job_steps.make(job_ended, found, hashed)
         notes_on_steps += notes_on_inputs
+        used = tuple(replace(use, is_checked=True) for use in job_steps.uses_of(job, everything))
+    else:
+        used = job_steps.uses_of(job, everything)
     producing = tags.producing_job(job_ended)
     untagged = {
         result.name: tags.complete(result.path, producing, noted.get(result.path.name, gather.Noted()), everything)
@@ -76,7 +79,7 @@ def collect(job: Job, definition: Definition, folder: Path, results_url: str, en
         tuple(results.describe(each, folder, _sha256(each.path, hashed)) for each in described),
         tuple(notes),
         results.missing(definition, found),
-        job_steps.uses_of(job, everything),
+        used,
     )
 
 

@@ -35,13 +35,15 @@ _STORED = re.compile(r"/store/([0-9a-f]{32})(?:/|$)")
 class Use:
     """A file that a job used: its parameter, the text that named it, the SHA-256 of its content ('' if not known).
 
-    `result_id` is the result of ours that it was, or None.
+    `result_id` is the result of ours that it was, or None. `is_checked` says that this server took the hash from the
+    file: one that a script only states makes the file no result of ours.
     """
 
     name: str
     text: str
     sha256: str
     result_id: str | None = None
+    is_checked: bool = True
 
 
 class Kept(NamedTuple):
@@ -65,7 +67,7 @@ def record(connection: sa.Connection, job_id: str, used: Sequence[Use]) -> None:
     """Store what a job used, each file with the result of ours that it was, if it was one."""
     if not used:
         return
-    hashes = {use.sha256 for use in used if use.sha256}
+    hashes = {use.sha256 for use in used if use.sha256 and use.is_checked}
     named = {match[1] for use in used if (match := _STORED.search(use.text))}
     query = sa.select(results.c.id, results.c.sha256).join(jobs).order_by(jobs.c.ended)
     query = query.where(sa.or_(results.c.sha256.in_(hashes), results.c.id.in_(named)), results.c.job_id != job_id)
@@ -75,7 +77,7 @@ def record(connection: sa.Connection, job_id: str, used: Sequence[Use]) -> None:
     rows = []
     for position, use in enumerate(used):
         match = _STORED.search(use.text)
-        known = newest.get(match[1] if match else "") or newest.get(use.sha256)
+        known = newest.get(match[1] if match else "") or newest.get(use.sha256 if use.is_checked else "")
         rows.append({"job_id": job_id, "position": position, "name": use.name[:64], "text": use.text,
                      "sha256": use.sha256, "result_id": known})  # fmt: skip
     connection.execute(uses.delete().where(uses.c.job_id == job_id))
@@ -138,6 +140,12 @@ class UseStore:
         )
         with self._reading.connect() as connection:
             return connection.execute(query.limit(MOST)).scalars().all()
+
+    def made_here(self, hashes: Collection[str]) -> set[str]:
+        """Return those of some hashes that are of results of this server."""
+        query = sa.select(results.c.sha256).where(results.c.sha256.in_(hashes)).distinct()
+        with self._reading.connect() as connection:
+            return set(connection.execute(query).scalars()) if hashes else set()
 
     def results_with(self, digest: str) -> list[tuple[str, str]]:
         """Return job id and place (below the job's folder) of some results whose content has that hash."""
