@@ -6,7 +6,7 @@ Imports provenance, the jobs' values and their storage. Who may see what is deci
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,8 @@ class GraphBuilder:
         self._parents: dict[str, str] = {}
 
     def knows(self, key: str) -> bool:
-        """Check whether an activity with that key was added."""
-        return key in self._activities
+        """Check whether an activity with that key was added which the caller may see."""
+        return key in self._activities and not self._activities[key].hidden
 
     def add(self, kept: Kept) -> None:
         """Add a job with all that is known of it."""
@@ -85,15 +85,13 @@ class GraphBuilder:
             informed_by=(f"job_{job.parent}",) if job.parent else (), facts={"phase": job.phase.value},
         )  # fmt: skip
 
-    def add_hidden(self, kept: Kept) -> None:
-        """Add a job that the caller may not see: its id, and those of its files that visible jobs used."""
-        key = f"job_{kept.job.id}"
-        made = [Link(f"result_{result.id}") for result in kept.results if f"result_{result.id}" in self._wanted]
+    def add_hidden(self, kept: Kept, named: Collection[str]) -> None:
+        """Add of a job that the caller may not see what the caller named, by a key: its id, a result of it."""
         for result in kept.results:
-            if f"result_{result.id}" in self._wanted:
+            if f"result_{result.id}" in named:
                 self._files.setdefault(f"result_{result.id}", File(f"result_{result.id}", result.file_name))
-        used = [Link(f"result_{use.result_id}") for use in kept.used if use.result_id]
-        self._activities[key] = Activity(key, made=tuple(made), used=tuple(used), hidden=True)
+        if f"job_{kept.job.id}" in named:
+            self._activities[f"job_{kept.job.id}"] = Activity(f"job_{kept.job.id}", hidden=True)
 
     def add_facts(self, listed: Iterable[Mapping[str, Any]]) -> None:
         """Add what a step list (as JSON has it) says of our jobs besides their arguments."""
@@ -105,25 +103,36 @@ class GraphBuilder:
                 self._activities[key] = replace(mine, facts={**mine.facts, **facts})
 
     def add_recorded(self, recorded: ProvenanceGraph, hidden: set[str]) -> None:
-        """Add the graph of a step list: activities of other servers, and the files of theirs that our jobs used."""
-        same = self._same_files(recorded)
+        """Add the graph of a step list: activities of other servers, and the files of theirs that our jobs used.
+
+        Of the activities with the `hidden` keys only the files are told, by their hashes.
+        """
+        alone = self._files_alone(recorded, hidden)
+        same = self._same_files(recorded) | alone
         foreign: dict[str, Activity] = {}
         for activity in recorded.activities:
+            if activity.key in hidden:
+                continue
             mine = self._activities.get(activity.key)
             if mine is not None:
-                if not mine.hidden:
-                    self._activities[activity.key] = replace(mine, used=_renamed(mine.used, activity.used, same))
+                self._activities[activity.key] = replace(mine, used=_renamed(mine.used, activity.used, same, alone))
                 continue
-            if activity.key in hidden:
-                theirs = Activity(activity.key, made=activity.made, hidden=True)
-            else:
-                links = tuple(replace(link, key=same.get(link.key, link.key)) for link in activity.used)
-                theirs = replace(activity, used=links)
-            foreign[activity.key] = theirs
+            links = tuple(replace(link, key=same.get(link.key, link.key)) for link in activity.used)
+            foreign[activity.key] = theirs = replace(activity, used=links)
             for link in (*theirs.used, *theirs.made):
                 if link.key in recorded.files:
                     self._files.setdefault(link.key, recorded.files[link.key])
         self._activities = {**foreign, **self._activities}
+
+    def _files_alone(self, recorded: ProvenanceGraph, hidden: set[str]) -> dict[str, str]:
+        """Return the files that some activities made: their keys in the step list, and those of what they hold."""
+        alone = {}
+        for link in (link for activity in recorded.activities if activity.key in hidden for link in activity.made):
+            file = recorded.files[link.key]
+            if not file.members:
+                alone[link.key] = key_of_file(file.sha256, link.key)
+                self._files.setdefault(alone[link.key], File(alone[link.key], file.name, sha256=file.sha256))
+        return alone
 
     def graph(self) -> ProvenanceGraph:
         """Return the graph of all that was added."""
@@ -222,14 +231,19 @@ def _addresses(kept: Kept, address: Callable[[str], str]) -> list[str]:
     return places
 
 
-def _renamed(mine: Sequence[Link], recorded: Sequence[Link], same: Mapping[str, str]) -> tuple[Link, ...]:
-    """Return used files as the database has them; a file it knows only by its hash gets the key of the step list."""
+def _renamed(
+    mine: Sequence[Link], recorded: Sequence[Link], same: Mapping[str, str], alone: Collection[str]
+) -> tuple[Link, ...]:
+    """Return used files as the database has them; a file it knows only by its hash gets the key of the step list.
+
+    One of the files `alone` keeps its own: of the step that made it nothing is told.
+    """
     waiting: dict[str, deque[str]] = {}
     for link in recorded:
-        waiting.setdefault(link.role, deque()).append(same.get(link.key, link.key))
+        waiting.setdefault(link.role, deque()).append(link.key if link.key in alone else same.get(link.key, link.key))
     renamed = []
     for link in mine:
         others = waiting.get(link.role)
         key = others.popleft() if others else link.key
-        renamed.append(replace(link, key=key) if link.key.startswith("file_") else link)
+        renamed.append(replace(link, key=key) if link.key.startswith("file_") and key not in alone else link)
     return tuple(renamed)

@@ -1,16 +1,17 @@
 """Which job came of which, for one caller: the jobs and files upstream or downstream of something. Imports storage.
 
-Jobs are connected by the results that other jobs used. A job that the caller may not see is an id without parameters,
-and is not followed. Steps of other servers, known from the step lists of files that came from there, precede our jobs.
-`graph_builder` makes the graph of what is found.
+Jobs are connected by the results that other jobs used. Of a job that the caller may not see nothing is told, not even
+its id: what it made is then a file with a hash. What the caller named is told by that name. Steps of other servers,
+known from the step lists of files that came from there, precede our jobs. `graph_builder` makes the graph of what is
+found.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
@@ -30,7 +31,7 @@ from uws_server.services.rights import Caller, Rights
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.library import Library
-from uws_server.storage.uses import MOST, Kept, UseStore
+from uws_server.storage.uses import MOST, Kept, Use, UseStore
 
 _HEX = "[0-9a-f]{32}"
 _NAMED = re.compile(rf"(?:this:)?(?:job_|result_)?({_HEX})")
@@ -111,9 +112,12 @@ class ProvenanceReader:
     def inputs(self, job: Job) -> list[tuple[str, ParameterValue, str | None]]:
         """Return the files that a job was given.
 
-        For each: its place below /parameters, its value, and the id of the result of ours that it was, or None.
+        For each: its place below /parameters, its value, and the id of the result that it was of a job that the caller
+        may see, or None.
         """
         uses = [use for kept in self._uses.kept([job.id]) for use in kept.used]
+        visible = self._visible(uses)
+        uses = [use for use in uses if use.result_id in visible]
         results = {(use.name, use.text): use.result_id for use in uses}
         found = []
         for name, value in job.parameters.items():
@@ -159,14 +163,17 @@ class ProvenanceReader:
         kept = self._uses.kept(self._ids(first, direction), self._most_made)
         kept.sort(key=lambda record: record.job.created)
         seen = {record.job.id: record for record in kept if self._may_look(record.job)}
-        wanted = {start.key for start in starts}
-        wanted |= {f"result_{use.result_id}" for record in seen.values() for use in record.used if use.result_id}
+        named = {start.key for start in starts}
+        visible = self._visible(use for record in seen.values() for use in record.used)
+        visible |= {key.removeprefix("result_") for key in named}
+        wanted = named | {f"result_{result_id}" for result_id in visible}
         builder = GraphBuilder(self._needs.base_url, self._hidden_folders(), self.definition, wanted, self._address)
         for record in kept:
             if record.job.id in seen:
-                builder.add(record)
+                used = (use if use.result_id in visible else replace(use, result_id=None) for use in record.used)
+                builder.add(record._replace(used=tuple(used)))
             else:
-                builder.add_hidden(record)
+                builder.add_hidden(record, named)
         if direction is Direction.BACK:
             for job_id in first:
                 if job_id in seen:
@@ -185,6 +192,12 @@ class ProvenanceReader:
             found.update(dict.fromkeys(walked))
             fresh = [job_id for job_id in again(walked) if job_id not in found]
         return list(found)[:MOST]
+
+    def _visible(self, used: Iterable[Use]) -> set[str]:
+        """Return the ids of those used results whose makers the caller may see."""
+        makers = self._uses.makers_of({use.result_id for use in used if use.result_id})
+        may_look = {job.id: self._may_look(job) for job in makers.values()}
+        return {result_id for result_id, job in makers.items() if may_look[job.id]}
 
     def _may_look(self, job: Job) -> bool:
         return self._needs.rights.may_look(self._caller, job)

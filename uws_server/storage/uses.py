@@ -132,6 +132,19 @@ class UseStore:
         with self._reading.connect() as connection:
             return connection.execute(sa.select(results.c.job_id).where(results.c.id == result_id)).scalar()
 
+    def makers_of(self, result_ids: Collection[str]) -> dict[str, Job]:
+        """Return the jobs, without their results, that made some results, by the ids of the results."""
+        ids, made, found = list(result_ids), dict[str, str](), dict[str, Job]()
+        with self._reading.connect() as connection:
+            for at in range(0, len(ids), _AT_ONCE):
+                query = sa.select(results.c.id, results.c.job_id).where(results.c.id.in_(ids[at : at + _AT_ONCE]))
+                made |= {row[0]: row[1] for row in connection.execute(query)}
+            makers = list(set(made.values()))
+            for at in range(0, len(makers), _AT_ONCE):
+                rows = connection.execute(_JOBS.where(jobs.c.id.in_(makers[at : at + _AT_ONCE])))
+                found |= {job.id: job for job in map(read_job, rows)}
+        return {result_id: found[job_id] for result_id, job_id in made.items() if job_id in found}
+
     def makers(self, digest: str) -> Sequence[str]:
         """Return the ids of the jobs that used or made a file with that hash."""
         query = sa.union(

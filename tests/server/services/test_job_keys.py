@@ -223,6 +223,26 @@ def test_a_result_of_another_one_is_made_again_and_not_taken(strangers: Stranger
     assert made_id not in told
 
 
+def test_a_product_of_another_one_that_i_use_is_a_file_in_my_provenance(strangers: Strangers, tmp_path: Path) -> None:
+    """Its tags name the job that made it: the stranger who used the product has them, but no page makes a way of it."""
+    first = strangers.job("an input with tags")
+    product = strangers.product(first, tmp_path)
+    second = client.create(f"{strangers.url}/rest/product", {"word": "of a stranger"}, {"table": product})
+    assert client.follow(second, lambda one: None).phase == "COMPLETED"
+    _, job_id = plain(first)
+    ids, name = result_ids(strangers, first), second.rpartition("/")[2]
+    asked = [(place, {"ID": name}) for place in ("datalink", "provsap")]
+    asked += [("provsap", {"ID": name, "RESPONSEFORMAT": kind}) for kind in ("PROV-XML", "PROV-N")]
+    asked += [(f"jobs/{name}", {}), (f"jobs/{name}/provenance", {}), (f"rest/product/{name}", {})]
+    for place, query in asked:
+        answer = requests.get(f"{strangers.url}/{place}", params=query, timeout=300)
+        assert answer.status_code == 200, place
+        assert "made.fits" in answer.text or place.startswith("rest")
+        assert job_id not in answer.text, place
+        assert not [one for one in ids if one in answer.text], place
+        assert "an input with tags" not in answer.text, place
+
+
 def test_links_and_provenance_by_the_whole_address_have_the_key_in_them(strangers: Strangers) -> None:
     job = strangers.job("linked")
     name = job.rpartition("/")[2]

@@ -161,25 +161,50 @@ def test_a_cycle_ends(services: Services, make: Maker) -> None:
         assert f"job_{second.id}" in found
 
 
-def test_a_job_that_is_not_shown_is_an_id_and_is_not_passed(services: Services, make: Maker) -> None:
+def test_of_a_job_that_is_not_shown_there_is_a_file_with_its_hash(services: Services, make: Maker) -> None:
     first = make.job(LIST, owner="ben", energy="0.5 2.0")
     hidden = make.job(events_of(first), owner="ben", energy="2.0 10.0")
     mine = make.job(events_of(hidden), owner="ann")
     theirs = make.job(events_of(mine), owner="ben", energy="3.0 9.0")
+    by_address = make.job(Use("e", f"{BASE}/store/{hidden.results[0].id}/events.fits", "b" * 64), owner="ann")
     reader = ProvenanceReader(services, Caller("ann"))
+    digest = hidden.results[0].sha256
     back = reader.graph([reader.find(mine.id)], Direction.BACK)
-    assert keys(back) == {f"job_{mine.id}", f"result_{hidden.results[0].id}", f"job_{hidden.id}"}
+    assert keys(back) == {f"job_{mine.id}", f"file_{digest}"}
+    assert back.files[f"file_{digest}"].sha256 == digest
+    assert keys(reader.graph([reader.find(by_address.id)], Direction.BACK)) == {
+        f"job_{by_address.id}",
+        "file_" + "b" * 64,
+    }
     forward = reader.graph([reader.find(mine.id)], Direction.FORWARD)
-    assert keys(forward) == {f"job_{mine.id}", f"result_{mine.results[0].id}", f"job_{theirs.id}"}
-    for told, job in ((back, hidden), (forward, theirs)):
-        (other,) = (each for each in told.activities if each.key == f"job_{job.id}")
-        assert other.hidden
-        assert (other.parameters, other.agent, other.name, other.started) == ((), "", "", None)
-    alone = reader.graph([reader.find(hidden.id)], Direction.BACK)
-    assert [each.hidden for each in alone.activities] == [True]
-    assert keys(alone) == {f"job_{hidden.id}"}
+    assert keys(forward) == {f"job_{mine.id}", f"result_{mine.results[0].id}"}
+    around = reader.around(mine)
+    for told in (back, forward, around):
+        assert not [each.id for each in (first, hidden, theirs) if each.id in repr(told)]
+    assert [result_id for _, _, result_id in reader.inputs(mine)] == [None]
+    by_hash = reader.graph([reader.find(digest)], Direction.FORWARD)
+    assert keys(by_hash) == {f"file_{digest}", f"job_{mine.id}", f"result_{mine.results[0].id}"}
     for_ben = ProvenanceReader(services, Caller("ben"))
     assert f"job_{first.id}" in keys(for_ben.graph([for_ben.find(hidden.id)], Direction.BACK))
+    assert [result_id for _, _, result_id in for_ben.inputs(hidden)] == [first.results[0].id]
+
+
+def test_what_the_caller_named_of_a_job_that_is_not_shown_is_told_by_that_name(services: Services, make: Maker) -> None:
+    hidden = make.job(LIST, owner="ben", energy="2.0 10.0")
+    mine = make.job(events_of(hidden), owner="ann")
+    events, _ = hidden.results
+    for direction in Direction:
+        reader = ProvenanceReader(services, Caller("ann"))
+        alone = reader.graph([reader.find(hidden.id)], direction)
+        (told,) = alone.activities
+        assert told.hidden
+        assert (told.parameters, told.agent, told.name, told.started) == ((), "", "", None)
+        assert keys(alone) == {f"job_{hidden.id}"}
+    by_result = reader.graph([reader.find(events.id)], Direction.BACK)
+    assert keys(by_result) == {f"result_{events.id}"}
+    assert hidden.id not in repr(by_result)
+    used = reader.graph([reader.find(events.id)], Direction.FORWARD)
+    assert keys(used) == {f"result_{events.id}", f"job_{mine.id}", f"result_{mine.results[0].id}"}
 
 
 def test_a_rerun_is_joined_to_what_it_runs_again(services: Services, make: Maker) -> None:
@@ -244,7 +269,8 @@ def test_a_list_that_claims_the_job_of_somebody_else_tells_nothing_of_it(service
     ]
     (services.files.folder(mine.id) / "steps.json").write_text(steps.dump(listed), encoding="ascii")
     told = ProvenanceReader(services, Caller("ann")).around(mine)
-    assert [(each.key, each.name) for each in told.activities if each.hidden] == [(f"job_{theirs.id}", "")]
+    assert keys(told) == {f"job_{mine.id}", f"result_{mine.results[0].id}", "file_" + "e" * 64}
+    assert theirs.id not in repr(told)
     assert "stolen" not in repr(told)
     assert "secret-input" not in repr(told)
 

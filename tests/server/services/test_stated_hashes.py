@@ -125,6 +125,21 @@ def test_a_true_hash_that_a_script_states_leads_to_what_was_used(house: House, t
         assert id_of(mine) in house.told(house.admin, theirs)
 
 
+@pytest.mark.parametrize("name", ["uses", "states"])
+def test_what_somebody_else_s_job_made_is_a_file_with_its_hash(house: House, tmp_path: Path, name: str) -> None:
+    theirs, digest = house.made(f"handed on to {name}")
+    given = tmp_path / "given.txt"
+    given.write_text(f"handed on to {name}", encoding="utf-8")
+    mine = house.run(house.bob, name, given, word=digest)
+    told = house.told(house.bob, mine)
+    assert digest in told
+    assert id_of(theirs) not in told
+    assert not set(STORED.findall(house.text(house.ann, "datalink", ID=id_of(theirs)))) & set(STORED.findall(told))
+    assert id_of(mine) not in house.told(house.ann, theirs), "nor is Ann told of what Bob made of it"
+    mine_by_hash = house.text(house.bob, "provsap", ID=digest, DIRECTION="FORWARD")
+    assert id_of(mine) in mine_by_hash
+
+
 @pytest.mark.parametrize("stated", ["x" * 1000, "NUL", "F" * 64])
 def test_a_hash_that_is_none_does_not_lose_the_job(house: House, table: Path, stated: str) -> None:
     mine = house.run(house.bob, "states", table, word=stated)
