@@ -21,6 +21,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
     "uws_server.cli": ("uws_server.commands", "reduction.errors"),
     "uws_server.commands": (
         "uws_server.server",
+        "uws_server.backups",
         "uws_server.services",
         "uws_server.storage",
         "uws_server.jobs",
@@ -134,6 +135,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "provenance.text",
     ),
     # how jobs run, what is kept, what there is to look at
+    "uws_server.backups": ("uws_server.storage", "uws_server.jobs"),
     "uws_server.execution.warm": ("uws_server.execution", "uws_server.storage", "uws_server.jobs"),
     "uws_server.execution": (
         "uws_server.storage",

@@ -22,6 +22,8 @@ COMMANDS = {
     "tag": ("tag", "show, write, check or take out the VO-TAGS of FITS files"),
     "accounts": ("accounts", "make, list, change, disable and remove accounts"),
     "jobs": ("jobs", "list, abort and hold jobs; drain the queue before an upgrade"),
+    "backup": ("backup", "back up database and folders of a server together, while it runs"),
+    "restore": ("restore", "make a server of a backup"),
     "db": ("database", "show the version of the database, or upgrade it"),
 }
 """Each command with its module in `uws_server.commands`, whose `configure` adds its arguments, and its sentence."""

@@ -39,18 +39,18 @@ def current(url: str) -> str | None:
         engine.dispose()
 
 
-def upgrade(url: str) -> None:
-    """Bring a database up to date. Raise ConfigurationError if a newer server made it."""
+def upgrade(url: str, revision: str = HEAD) -> None:
+    """Bring a database up to date, or to a revision. Raise ConfigurationError if a newer server made it."""
     with _alone(url) as connection:
         before = _revision(connection)
-        if before == HEAD:
+        if before == revision:
             return
         _refuse_newer(before)
         if before is not None and connection.dialect.name == "sqlite":
             LOG.warning("the database is upgraded; as it was it is kept in %s", _back_up(connection, before))
-        _run(connection, before)
+        _run(connection, before, revision)
         if before is not None:
-            LOG.warning("the database was upgraded from revision %s to %s", before, HEAD)
+            LOG.warning("the database was upgraded from revision %s to %s", before, revision)
 
 
 def require_current(engine: sa.Engine) -> None:
@@ -139,7 +139,7 @@ def _back_up(connection: sa.Connection, revision: str) -> Path:
     return beside.replace(copy)
 
 
-def _run(connection: sa.Connection, before: str | None) -> None:
+def _run(connection: sa.Connection, before: str | None, after: str) -> None:
     from alembic import command  # here: a server whose database is up to date need not load it
     from alembic.config import Config
 
@@ -148,7 +148,7 @@ def _run(connection: sa.Connection, before: str | None) -> None:
     config.attributes["connection"] = connection
     if before is not None and not sa.inspect(connection).has_table("alembic_version"):
         command.stamp(config, before)
-    command.upgrade(config, HEAD)
+    command.upgrade(config, after)
     if connection.dialect.name == "sqlite":
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         if broken:
