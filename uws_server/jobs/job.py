@@ -110,13 +110,23 @@ class JobError:
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What a job takes while it runs: cores, bytes of memory (0: not counted), and whether a short place will do."""
+
+    cores: int = 1
+    memory: int = 0
+    short: bool = False
+
+
+@dataclass(frozen=True)
 class Job:
     """A UWS job. Times are aware UTC; durations in seconds, 0 for unlimited.
 
     `revision` is the digest of the definition's files that it runs with, '' for the one that is live when it is run;
     `trial` says that it tries a draft; `parent` is the job that it runs again, `after` the one whose end it waits for.
     `warning` is what the exit status of its script stands for, where that is no failure; `usage` what it used until its
-    end.
+    end; `input_size` are the bytes of its input files, `expected_s` the seconds that it is expected to run (None where
+    nobody knows), `resume_asked` since when a SUSPENDED job waits for a place to go on.
     """
 
     id: str
@@ -143,6 +153,10 @@ class Job:
     after: str | None = None
     warning: str = ""
     usage: Usage | None = None
+    needs: Needs = Needs()
+    input_size: int = 0
+    expected_s: int | None = None
+    resume_asked: datetime | None = None
 
     def result(self, name: str) -> Result | None:
         """Return the result of that name, or whose file has that name; None if there is none."""

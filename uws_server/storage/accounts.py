@@ -16,7 +16,7 @@ from uws_server.storage.tables import accounts, drafts, jobs, tokens
 
 @dataclass(frozen=True)
 class Account:
-    """An account of the server. Limits: active jobs, bytes on disk; None for those of the configuration.
+    """An account of the server. Limits: active jobs, bytes on disk, jobs that run; None for those of the configuration.
 
     `roles` are words with blanks between them. `token_hash` is the argon2 hash of a token that an earlier version of
     the server issued, '' where there is none: other tokens have a row of their own.
@@ -30,6 +30,7 @@ class Account:
     max_active: int | None = None
     max_bytes: int | None = None
     roles: str = ""
+    max_running: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class AccountColumns(TypedDict, total=False):
     max_active: int | None
     max_bytes: int | None
     roles: str
+    max_running: int | None
 
 
 class AccountStore:

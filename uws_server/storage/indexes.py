@@ -24,6 +24,8 @@ INDEXES = (
     _index("jobs_of_owner_listed", "definition owner created id", tables.LISTED),
     _index("jobs_of_owner_by_phase", "definition owner phase created id"),
     _index("jobs_busy", "phase queued", tables.BUSY),
+    _index("jobs_queue", "owner definition short queued id", tables.QUEUED),
+    _index("jobs_taken", "phase server", tables.TAKEN),
     _index("jobs_of_owner_busy", "owner", tables.BUSY),
     _index("jobs_by_destruction", "destruction", tables.LISTED),
     _index("jobs_by_parent", "parent", tables.jobs.c.parent.is_not(None)),

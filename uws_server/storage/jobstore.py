@@ -6,6 +6,7 @@ other processes.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -16,12 +17,13 @@ from typing import Any, NamedTuple, TypedDict, Unpack, cast
 import sqlalchemy as sa
 
 from uws_server.errors import NotFound
-from uws_server.jobs.job import EPOCH, Filter, Job, JobError, JobReference, JobSummary, Result, Usage, new_id, utcnow
-from uws_server.jobs.phases import ENDED, Phase, may
+from uws_server.jobs.job import Filter, Job, JobError, JobReference, JobSummary, Result, Usage, new_id
+from uws_server.jobs.phases import ENDED, Phase
 from uws_server.storage import changes, lists, migrate, uses
 from uws_server.storage.database import Look, Reader, engine_for, reading
 from uws_server.storage.grouped import GroupedInsert
 from uws_server.storage.lists import ListReader
+from uws_server.storage.queue import QueueStore
 from uws_server.storage.results import ResultReader
 from uws_server.storage.tables import (
     ADDED,
@@ -29,6 +31,8 @@ from uws_server.storage.tables import (
     LISTED,
     REFERENCE,
     SUMMARY,
+    TAKEN,
+    PhaseColumns,
     drain,
     dump_parameters,
     job_row,
@@ -40,10 +44,9 @@ from uws_server.storage.tables import (
     results,
     stored,
 )
+from uws_server.storage.transitions import execute, phase_change, standing_still
 
 _ID = re.compile(r"[0-9a-f]{32}")
-_TAKEN = jobs.c.phase.in_([phase.value for phase in (Phase.EXECUTING, Phase.SUSPENDED, Phase.UNKNOWN)])
-"""Condition: a server has taken the job."""
 _IS_OPEN = ~sa.exists(sa.select(drain.c.id))
 """Condition: nobody drains the queue."""
 # built once: to build such a statement takes as long as to execute it
@@ -85,16 +88,7 @@ class JobColumns(TypedDict, total=False):
     share: str | None
     size: int
     forgotten: bool
-
-
-class PhaseColumns(TypedDict, total=False):
-    """Columns of a job that a change of its phase sets with it."""
-
-    queued: datetime
-    quote: datetime | None
-    started: datetime | None
-    ended: datetime
-    server: str | None
+    short: bool
 
 
 class JobStore:
@@ -110,6 +104,7 @@ class JobStore:
         except BaseException:
             self.engine.dispose()
             raise
+        self.queue = QueueStore(self.engine, self.server, os.uname().nodename)
         self._reading = reading(self.engine)
         self._added = GroupedInsert(self.engine, jobs, ADDED)
         self._read_by(Reader(self.engine))
@@ -151,20 +146,20 @@ class JobStore:
 
         `columns` are set in the same statement (such as `started`).
         """
-        statement = _phase_change(job_id, before, after).values(**columns, **_standing_still(after))
+        statement = phase_change(job_id, before, after).values(**columns, **standing_still(after))
         with self.engine.begin() as connection:
-            return self._execute(connection, statement, job_id, after)
+            return execute(connection, statement, self.server, job_id, after)
 
     def take(self, job_id: str, started: datetime) -> bool:
         """Take a QUEUED job for this process. Return False if another was faster, or the queue is drained."""
-        statement = _phase_change(job_id, [Phase.QUEUED], Phase.EXECUTING).where(_IS_OPEN)
-        statement = statement.values(started=started, server=self.server, **_standing_still(Phase.EXECUTING))
+        statement = phase_change(job_id, [Phase.QUEUED], Phase.EXECUTING).where(_IS_OPEN)
+        statement = statement.values(started=started, server=self.server, **standing_still(Phase.EXECUTING))
         with self.engine.begin() as connection:
-            return self._execute(connection, statement, job_id, Phase.EXECUTING)
+            return execute(connection, statement, self.server, job_id, Phase.EXECUTING)
 
     def give_back(self, job_id: str) -> None:
         """Put a job back into the queue that this process may have taken without knowing it."""
-        statement = _phase_change(job_id, [Phase.EXECUTING], Phase.QUEUED).where(jobs.c.server == self.server)
+        statement = phase_change(job_id, [Phase.EXECUTING], Phase.QUEUED).where(jobs.c.server == self.server)
         with self.engine.begin() as connection:
             connection.execute(statement.values(started=None, server=None))
 
@@ -172,7 +167,7 @@ class JobStore:
         """Take over a job from another server process. Return False if that process no longer owns it."""
         theirs = jobs.c.server.is_(None) if server is None else jobs.c.server == server
         with self.engine.begin() as connection:
-            statement = jobs.update().where(jobs.c.id == job_id, theirs, _TAKEN).values(server=self.server)
+            statement = jobs.update().where(jobs.c.id == job_id, theirs, TAKEN).values(server=self.server)
             return connection.execute(statement).rowcount == 1
 
     def end(
@@ -191,7 +186,7 @@ class JobStore:
         `found` are its results, `size` is what it holds on disk, in bytes, `used` the files it was given, `ending` how
         its script ended.
         """
-        statement = _phase_change(job_id, [phase for phase in Phase if phase not in ENDED], after)
+        statement = phase_change(job_id, [phase for phase in Phase if phase not in ENDED], after)
         statement = statement.where(sa.or_(jobs.c.server.is_(None), jobs.c.server == self.server))
         statement = statement.values(ended=ended, size=size)
         if error is not None:
@@ -199,7 +194,7 @@ class JobStore:
         if ending is not None:
             statement = statement.values(ending.columns())
         with self.engine.begin() as connection:
-            if not self._execute(connection, statement, job_id, after):
+            if not execute(connection, statement, self.server, job_id, after):
                 return False
             if found:
                 connection.execute(results.insert(), [result_row(job_id, i, item) for i, item in enumerate(found)])
@@ -211,9 +206,9 @@ class JobStore:
 
         The names and hashes of its results stay in the database for its provenance; the job no longer has them.
         """
-        statement = _phase_change(job_id, ENDED, Phase.ARCHIVED).values(size=0)
+        statement = phase_change(job_id, ENDED, Phase.ARCHIVED).values(size=0)
         with self.engine.begin() as connection:
-            return self._execute(connection, statement, job_id, Phase.ARCHIVED)
+            return execute(connection, statement, self.server, job_id, Phase.ARCHIVED)
 
     def update_pending(self, before: Job, after: Job) -> bool:
         """Replace the parameters of a PENDING job that is still as it was `before`; return whether it was."""
@@ -231,9 +226,9 @@ class JobStore:
 
     def ask_abort(self, job_id: str) -> bool:
         """Note that a job which a server has taken is to be ended, and announce it. Return False if none has it."""
-        statement = jobs.update().where(jobs.c.id == job_id, _TAKEN).values(abort_asked=True)
+        statement = jobs.update().where(jobs.c.id == job_id, TAKEN).values(abort_asked=True)
         with self.engine.begin() as connection:
-            return self._execute(connection, statement, job_id, changes.ABORT)
+            return execute(connection, statement, self.server, job_id, changes.ABORT)
 
     def asked(self, job_id: str) -> Asked:
         """Return what was asked of a job; nothing where there is no such job."""
@@ -265,7 +260,7 @@ class JobStore:
         """Delete a job and, by their foreign key, its results."""
         if _ID.fullmatch(job_id):
             with self.engine.begin() as connection:
-                self._execute(connection, jobs.delete().where(jobs.c.id == job_id), job_id, changes.DELETED)
+                execute(connection, jobs.delete().where(jobs.c.id == job_id), self.server, job_id, changes.DELETED)
 
     def result(self, result_id: str) -> tuple[str, Result]:
         """Return the id of the job that made a result, and the result. Raise NotFound if there is none with that id."""
@@ -299,13 +294,13 @@ class JobStore:
 
     def taken(self) -> list[Run]:
         """Return the jobs that servers run."""
-        query = sa.select(jobs.c.id, jobs.c.phase, jobs.c.server).where(BUSY, _TAKEN)
+        query = sa.select(jobs.c.id, jobs.c.phase, jobs.c.server).where(TAKEN)
         with self._reading.connect() as connection:
             return [Run(job_id, Phase(phase), server) for job_id, phase, server in connection.execute(query)]
 
     def to_abort(self) -> Sequence[str]:
         """Return the ids of the jobs that this process runs and that are to be ended."""
-        return self._ids(sa.select(jobs.c.id).where(BUSY, _TAKEN, jobs.c.server == self.server, jobs.c.abort_asked))
+        return self._ids(sa.select(jobs.c.id).where(TAKEN, jobs.c.server == self.server, jobs.c.abort_asked))
 
     def expired(self, now: datetime) -> Sequence[str]:
         """Return the ids of the jobs whose destruction time has passed."""
@@ -341,32 +336,6 @@ class JobStore:
     def _ids(self, query: sa.Select[Any]) -> Sequence[str]:
         with self._reading.connect() as connection:
             return connection.execute(query).scalars().all()
-
-    def _execute(self, connection: sa.Connection, statement: sa.UpdateBase, job_id: str, what: str) -> bool:
-        """Execute a change of one job; if it was possible, announce it to the other processes and return True."""
-        if connection.execute(statement).rowcount != 1:
-            return False
-        changes.announce(connection, self.server, job_id, what)
-        return True
-
-
-def _phase_change(job_id: str, before: Iterable[Phase], after: Phase) -> sa.Update:
-    """Return the statement that changes the phase, from those of `before` from which that is legal."""
-    legal = [phase.value for phase in before if may(phase, after)]
-    return jobs.update().where(jobs.c.id == job_id, jobs.c.phase.in_(legal)).values(phase=after.value)
-
-
-def _standing_still(after: Phase) -> dict[str, Any]:
-    """Return the columns that say how long a job stands still, as they are once it goes to that phase."""
-    now = sa.literal((utcnow() - EPOCH) // timedelta(microseconds=1), sa.BigInteger)
-    since = sa.type_coerce(jobs.c.suspended, sa.BigInteger)
-    if after is Phase.SUSPENDED:
-        return {"suspended": sa.func.coalesce(since, now)}
-    if after is Phase.EXECUTING:
-        return {"suspended": None, "stood_still": jobs.c.stood_still + sa.func.coalesce(now - since, 0)}
-    if after is Phase.QUEUED:
-        return {"suspended": None, "stood_still": 0}
-    return {}
 
 
 def _require_id(kind: str, text: str) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 import sqlalchemy as sa
 
-from uws_server.jobs.job import EPOCH, Job, JobError, JobSummary, ParameterValue, Result, Usage, moment_of
+from uws_server.jobs.job import EPOCH, Job, JobError, JobSummary, Needs, ParameterValue, Result, Usage, moment_of
 from uws_server.jobs.phases import ACTIVE, Phase
 
 
@@ -77,11 +77,26 @@ jobs = sa.Table(
     sa.Column("warning", sa.Text),
     sa.Column("cpu_s", sa.Float),
     sa.Column("memory", sa.BigInteger),
+    # what it takes while it runs, and whether it may take a short place
+    sa.Column("cores", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("needed_memory", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("short", sa.Boolean, nullable=False, server_default=sa.false()),
+    # the bytes of its input files, and the seconds that it is expected to run, from the jobs before it
+    sa.Column("input_size", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("expected_s", sa.Integer),
+    # since when a SUSPENDED job waits for a place to go on
+    sa.Column("resume_asked", UTCTime),
 )
 
 # A partial index serves only a query with its condition word for word: no bound parameters here.
 LISTED = jobs.c.phase != sa.literal_column(f"'{Phase.ARCHIVED}'")
 """Condition: the job is in lists that name no phase."""
+
+QUEUED = jobs.c.phase == sa.literal_column(f"'{Phase.QUEUED}'")
+"""Condition: the job waits to be started."""
+
+TAKEN = jobs.c.phase.in_([sa.literal_column(f"'{phase}'") for phase in ("EXECUTING", "SUSPENDED", "UNKNOWN")])
+"""Condition: a server has taken the job."""
 
 BUSY = jobs.c.phase.in_([sa.literal_column(f"'{phase}'") for phase in sorted(ACTIVE)])
 """Condition: the server has work to do with the job."""
@@ -164,6 +179,7 @@ accounts = sa.Table(
     sa.Column("max_active", sa.Integer),
     sa.Column("max_bytes", sa.BigInteger),
     sa.Column("roles", sa.Text, nullable=False, server_default=""),
+    sa.Column("max_running", sa.Integer),
 )
 
 # What programs and people sign in with: the SHA-256 of each token, which is random and long. `accounts.token_hash` has
@@ -232,7 +248,15 @@ definition_history = sa.Table(
     sqlite_autoincrement=True,
 )
 
-# The server processes that use the database.
+# When a job of an owner was started last: whose turn it is.
+turns = sa.Table(
+    "turns",
+    metadata,
+    sa.Column("owner", sa.String(128), primary_key=True),
+    sa.Column("served", UTCTime, nullable=False),
+)
+
+# The server processes that use the database, and how many jobs each may run.
 servers = sa.Table(
     "servers",
     metadata,
@@ -242,6 +266,17 @@ servers = sa.Table(
     sa.Column("pid", sa.Integer, nullable=False),
     sa.Column("start", sa.String(32), nullable=False),
     sa.Column("seen", UTCTime, nullable=False),
+    sa.Column("places", sa.Integer, nullable=False, server_default="1"),
+)
+
+# How long the last jobs of a revision of a definition ran that were COMPLETED, as JSON: seconds and bytes of input.
+durations = sa.Table(
+    "durations",
+    metadata,
+    sa.Column("definition", sa.String(64), primary_key=True),
+    sa.Column("revision", sa.String(64), primary_key=True),
+    sa.Column("updated", UTCTime, nullable=False),
+    sa.Column("samples", sa.Text, nullable=False),
 )
 
 # What a server process announces to the others: in SQLite only; PostgreSQL has NOTIFY for it.
@@ -271,9 +306,21 @@ REFERENCE = [*SUMMARY[:4], jobs.c.owner, jobs.c.run_id]
 
 ADDED = (
     "id", "definition", "version", "phase", "owner", "run_id", "created", "execution_duration", "destruction", "quote",
-    "parameters", "share", "size", "revision", "trial", "parent", "after",
+    "parameters", "share", "size", "revision", "trial", "parent", "after", "cores", "needed_memory", "short",
+    "input_size", "expected_s",
 )  # fmt: skip
 """The columns of a new job; the others have a default."""
+
+
+class PhaseColumns(TypedDict, total=False):
+    """Columns of a job that a change of its phase sets with it."""
+
+    queued: datetime
+    quote: datetime | None
+    started: datetime | None
+    ended: datetime
+    server: str | None
+
 
 _PHASES = {phase.value: phase for phase in Phase}
 _JOB_COLUMNS = tuple(jobs.c.keys())
@@ -299,6 +346,11 @@ def job_row(job: Job) -> dict[str, Any]:
         "trial": job.trial,
         "parent": job.parent,
         "after": job.after,
+        "cores": job.needs.cores,
+        "needed_memory": job.needs.memory,
+        "short": job.needs.short,
+        "input_size": job.input_size,
+        "expected_s": job.expected_s,
     }
 
 
@@ -360,6 +412,10 @@ def read_job(row: Iterable[Any]) -> Job:
         after=kept["after"],
         warning=kept["warning"] or "",
         usage=None if kept["cpu_s"] is None else Usage(kept["cpu_s"], kept["memory"] or 0),
+        needs=Needs(kept["cores"], kept["needed_memory"], bool(kept["short"])),
+        input_size=kept["input_size"],
+        expected_s=kept["expected_s"],
+        resume_asked=_moment_or_none(kept["resume_asked"]),
     )
 
 

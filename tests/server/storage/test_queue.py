@@ -1,0 +1,254 @@
+"""The queue in both databases: what is offered in which order, that no two servers take the same job, and that a
+limit holds when requests race."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+import pytest
+import sqlalchemy as sa
+
+from uws_server.jobs.job import Job, Needs, new_id, utcnow
+from uws_server.jobs.phases import Phase
+from uws_server.storage.accounts import Account, AccountStore
+from uws_server.storage.drain import Drain, DrainStore
+from uws_server.storage.jobstore import JobStore
+from uws_server.storage.queue import Candidate, Load
+from uws_server.storage.servers import Server, ServerStore
+from uws_server.storage.tables import job_row, jobs, microseconds_of
+
+NOW = datetime(2026, 11, 29, 9, 0, 0, tzinfo=UTC)
+HOST = os.uname().nodename
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[JobStore]:
+    opened = JobStore(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def other(store: JobStore, database_url: str) -> Iterator[JobStore]:
+    """Another server on the same database."""
+    opened = JobStore(database_url)
+    yield opened
+    opened.close()
+
+
+def queued(store: JobStore, number: int = 0, definition: str = "dummy", **about: object) -> str:
+    """A job that was queued so many seconds after nine o'clock."""
+    job = Job(new_id(), definition, "1.0", Phase.PENDING, NOW, 60, **about)  # type: ignore[arg-type]
+    store.add(job)
+    assert store.move(job.id, [Phase.PENDING], Phase.QUEUED, queued=NOW + timedelta(seconds=number))
+    return job.id
+
+
+def many_queued(store: JobStore, number: int, owner: str, since: int = 0) -> list[str]:
+    made = [Job(new_id(), "dummy", "1.0", Phase.QUEUED, NOW, 60, owner=owner) for _ in range(number)]
+    rows = [job_row(job) | {"queued": NOW + timedelta(seconds=since + i)} for i, job in enumerate(made)]
+    with store.engine.begin() as connection:
+        connection.execute(jobs.insert(), rows)
+    return [job.id for job in made]
+
+
+def offered(store: JobStore, most: int = 9) -> list[list[Candidate]]:
+    """What a server is offered, of each owner and definition; it takes nothing."""
+    seen: list[list[Candidate]] = []
+
+    def look(queues: Sequence[Iterator[Candidate]], _loads: Sequence[Load]) -> list[Candidate]:
+        seen.extend(list(islice(queue, most)) for queue in queues)
+        return []
+
+    assert store.queue.take(look, NOW) == []
+    return seen
+
+
+def take_first(queues: Sequence[Iterator[Candidate]], _loads: Sequence[Load]) -> list[Candidate]:
+    return [next(queue) for queue in queues][:1]
+
+
+def take_all(queues: Sequence[Iterator[Candidate]], _loads: Sequence[Load]) -> list[Candidate]:
+    return [one for queue in queues for one in queue]
+
+
+def test_the_jobs_of_each_owner_and_definition_are_offered_in_their_order(store: JobStore) -> None:
+    AccountStore(store.engine).add(Account("ada", "", False, False, NOW, max_running=3))
+    AccountStore(store.engine).add(Account("bob", "", True, False, NOW, max_running=3))
+    ada = [queued(store, number, owner="ada") for number in (3, 1, 2)]
+    nobody = queued(store, 9)
+    image = queued(store, 0, "image", owner="ada", needs=Needs(4, 2 * 10**9))
+    quick = queued(store, 5, owner="ada", needs=Needs(short=True))
+    bob = queued(store, 4, owner="bob")
+    found = {(queue[0].owner, queue[0].definition, queue[0].short): queue for queue in offered(store)}
+    assert {key: [one.id for one in queue] for key, queue in found.items()} == {
+        ("", "dummy", False): [nobody],
+        ("ada", "dummy", False): [ada[1], ada[2], ada[0]],
+        ("ada", "dummy", True): [quick],
+        ("ada", "image", False): [image],
+        ("bob", "dummy", False): [bob],
+    }
+    large = found["ada", "image", False][0]
+    assert (large.cores, large.memory, large.most) == (4, 2 * 10**9, 3)
+    assert found["", "dummy", False][0].most is None, "nobody has no limit of their own"
+    assert found["bob", "dummy", False][0].most == 0, "an admin has none at all"
+
+
+def test_what_is_taken_is_executed_here_and_offered_no_more(store: JobStore, other: JobStore) -> None:
+    first, second = queued(store, 0, expected_s=90), queued(store, 1)
+    assert store.queue.has_waiting()
+    assert [one.id for one in store.queue.take(take_first, NOW)] == [first]
+    found = other.get(first)
+    assert (found.phase, found.started, found.quote) == (Phase.EXECUTING, NOW, NOW + timedelta(seconds=90))
+    assert [(run.job_id, run.server) for run in other.taken()] == [(first, store.server)]
+    assert [one.id for one in other.queue.take(take_first, NOW)] == [second]
+    assert not store.queue.has_waiting()
+    assert store.queue.take(take_first, NOW) == []
+
+
+def test_what_runs_is_counted_by_owner_place_and_machine(store: JobStore, other: JobStore) -> None:
+    servers = ServerStore(store.engine)
+    servers.add(Server(store.server, HOST, "here", 1, "1"))
+    servers.add(Server(other.server, "elsewhere", "there", 1, "1"))
+    for number in range(2):
+        queued(store, number, owner="ada", needs=Needs(2, 100))
+    assert len(store.queue.take(take_all, NOW)) == 2
+    still = queued(store, 2, needs=Needs(1, 50, short=True))
+    store.queue.take(take_all, NOW)
+    assert store.move(still, [Phase.EXECUTING], Phase.SUSPENDED)
+    queued(store, 3, owner="bob")
+    other.queue.take(take_all, NOW)
+    queued(store, 4, owner="bob")
+    expected = {
+        Load("ada", "dummy", True, True, False, False, 2, 4, 200),
+        Load("", "dummy", True, True, True, True, 1, 1, 50),
+        Load("bob", "dummy", False, False, False, False, 1, 1, 0),
+    }
+    assert set(store.queue.loads()) == expected
+
+
+def test_two_servers_never_take_the_same_job(store: JobStore, other: JobStore) -> None:
+    made = set(many_queued(store, 100, "ada")) | set(many_queued(store, 100, "bob"))
+    gate = threading.Barrier(2)
+
+    def take(server: JobStore) -> list[str]:
+        gate.wait()
+        taken: list[str] = []
+        while found := server.queue.take(take_first, utcnow()):
+            taken += [one.id for one in found]
+        return taken
+
+    with ThreadPoolExecutor(2) as pool:
+        here, there = pool.map(take, (store, other))
+    assert len(here) + len(there) == len(made)
+    assert {*here, *there} == made
+
+
+def test_a_limit_on_what_runs_holds_when_servers_race(store: JobStore, other: JobStore) -> None:
+    """Each looks at what runs and takes one more below three: without one lock for both there would be four."""
+    gate = threading.Barrier(2)
+
+    def below_three(queues: Sequence[Iterator[Candidate]], loads: Sequence[Load]) -> list[Candidate]:
+        return take_first(queues, loads) if sum(load.number for load in loads) < 3 else []
+
+    def take(server: JobStore) -> int:
+        gate.wait()
+        return len(server.queue.take(below_three, utcnow()))
+
+    for _ in range(10):
+        many_queued(store, 2, "ada")
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(take, (store, other)))
+    assert len(store.taken()) == 3
+
+
+def test_a_drained_queue_offers_only_what_resumes(store: JobStore) -> None:
+    queued(store)
+    still = queued(store, 1)
+    store.queue.take(take_all, NOW)
+    assert store.move(still, [Phase.EXECUTING], Phase.SUSPENDED)
+    queued(store, 2)
+    DrainStore(store.engine, store.server).begin(Drain(NOW, "ada", ""))
+    assert offered(store) == []
+    assert store.queue.ask_resume(still, NOW)
+    assert [one.id for one in store.queue.take(take_all, NOW)] == [still]
+
+
+def test_a_suspended_job_goes_on_where_it_stands_when_it_gets_a_place(store: JobStore, other: JobStore) -> None:
+    job = queued(store, owner="ada")
+    assert not store.queue.ask_resume(job, NOW), "it does not stand still"
+    store.queue.take(take_all, NOW)
+    assert store.move(job, [Phase.EXECUTING], Phase.SUSPENDED)
+    assert not store.queue.has_waiting()
+    assert other.queue.ask_resume(job, NOW + timedelta(seconds=5))
+    assert store.get(job).phase is Phase.SUSPENDED
+    assert store.queue.has_waiting()
+    assert not other.queue.has_waiting(), "its processes are not there"
+    ((one,),) = offered(store)
+    assert (one.id, one.resumes, one.since) == (job, True, microseconds_of(NOW + timedelta(seconds=5)))
+    assert store.queue.withdraw_resume(job)
+    assert (offered(store), store.get(job).resume_asked) == ([], None)
+    assert store.queue.ask_resume(job, NOW)
+    assert [found.id for found in store.queue.take(take_all, NOW + timedelta(seconds=9))] == [job]
+    gone_on = store.get(job)
+    assert (gone_on.phase, gone_on.started, gone_on.resume_asked) == (Phase.EXECUTING, NOW, None)
+    assert not store.asked(job).suspend
+
+
+def test_a_job_that_was_held_meanwhile_is_not_taken(store: JobStore) -> None:
+    job = queued(store)
+    gone = Candidate(new_id(), "", "dummy", 0, False, 1, 0)
+    held = queued(store, 1)
+    assert store.move(held, [Phase.QUEUED], Phase.HELD)
+    chosen = [gone, *(one for queue in offered(store) for one in queue), gone._replace(id=held)]
+    assert [one.id for one in store.queue.take(lambda *_: chosen, NOW)] == [job]
+    assert store.get(held).phase is Phase.HELD
+
+
+@pytest.mark.parametrize("phase", [Phase.QUEUED, Phase.SUSPENDED])
+def test_a_limit_of_an_owner_holds_across_servers(store: JobStore, other: JobStore, phase: Phase) -> None:
+    before = Phase.PENDING if phase is Phase.QUEUED else Phase.EXECUTING
+    made = [Job(new_id(), "dummy", "1.0", before, NOW, 60, owner="ada") for _ in range(8)]
+    for job in made:
+        store.add(job)
+    store.add(Job(new_id(), "dummy", "1.0", phase, NOW, 60, owner="bob"))
+    gate = threading.Barrier(8)
+
+    def move(number: int) -> bool:
+        gate.wait()
+        server = (store, other)[number % 2]
+        moved = server.queue.move_within(made[number].id, "ada", [before], phase, [phase], 3, queued=utcnow())
+        assert moved.counted <= 3
+        return moved.done
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(move, range(8))) == 3
+
+
+def test_ten_thousand_jobs_of_one_owner_are_not_read(store: JobStore) -> None:
+    """The plan of every query walks along the index of the queue, or those of what runs."""
+    many_queued(store, 10_000, "ada")
+    queued(store, 99, owner="bob")
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("ANALYZE")
+    executed: list[tuple[str, object]] = []
+    sa.event.listen(store.engine, "before_cursor_execute", lambda *args: executed.append((args[2], args[3])))
+    found = offered(store, 20)
+    assert sorted(len(queue) for queue in found) == [1, 20]
+    store.queue.has_waiting()
+    selects = [each for each in executed if "SELECT" in each[0] and "FROM jobs" in each[0]]
+    assert len(selects) >= 4
+    for statement, values in selects:
+        explain = "EXPLAIN QUERY PLAN " if store.engine.name == "sqlite" else "EXPLAIN (ANALYZE, FORMAT TEXT) "
+        with store.engine.connect() as connection:
+            plan = "\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, values))  # type: ignore[arg-type]
+        assert "Seq Scan on jobs" not in plan, (statement, plan)
+        assert "SCAN jobs" not in plan, (statement, plan)
+        found_rows = re.findall(r"actual time=\S+ rows=(\d+)", plan)
+        assert all(int(number) < 50 for number in found_rows), (statement, plan)

@@ -1,0 +1,286 @@
+"""The queue in the database: who waits, what runs, and the taking of jobs, one server at a time. Imports the tables.
+
+Of an owner who has ten thousand jobs in the queue no more are read than are started: the index `jobs_queue` has the
+jobs of each owner and definition in their order, and the query of the heads skips from one owner to the next.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Unpack
+
+import sqlalchemy as sa
+
+from uws_server.jobs.phases import Phase
+from uws_server.storage.database import reading
+from uws_server.storage.locks import QUEUE, alone, of_owner
+from uws_server.storage.tables import (
+    BUSY,
+    QUEUED,
+    TAKEN,
+    PhaseColumns,
+    UTCTime,
+    accounts,
+    drain,
+    jobs,
+    microseconds_of,
+    servers,
+    turns,
+)
+from uws_server.storage.transitions import execute, phase_change, standing_still
+
+_PAGE = 8
+"""Jobs of one owner and definition that are read at once after the first."""
+
+
+class Candidate(NamedTuple):
+    """A job that waits, since when (microseconds since 1970), and what it needs.
+
+    `most` is how many jobs of its owner may run, 0 for any number, None for what the configuration says; `served` is
+    when one of its owner was started last, in microseconds, 0 for never. One that `resumes` stands still on this
+    server, and is to go on.
+    """
+
+    id: str
+    owner: str
+    definition: str
+    since: int
+    short: bool
+    cores: int
+    memory: int
+    most: int | None = None
+    served: int = 0
+    resumes: bool = False
+
+
+class Load(NamedTuple):
+    """What some jobs that servers have taken use: jobs of one owner and definition that need the same.
+
+    They are `mine` where this process runs them, `here` where they run on this machine; `stands` for those that are
+    SUSPENDED. `cores` and `memory` are those of all of them.
+    """
+
+    owner: str
+    definition: str
+    mine: bool
+    here: bool
+    stands: bool
+    short: bool
+    number: int
+    cores: int
+    memory: int
+
+
+class Moved(NamedTuple):
+    """Whether a job went to another phase, and how many its owner had of those that count against a limit."""
+
+    done: bool
+    counted: int = 0
+
+
+Choose = Callable[[Sequence[Iterator[Candidate]], Sequence[Load]], Sequence[Candidate]]
+"""Chooses from the jobs that wait, those of an owner and definition in their order, beside those that run."""
+
+# min() over a condition that the index has is one step in it; a row of NULL ends each recursion
+_HEADS = sa.text(
+    """
+    WITH RECURSIVE waiting_owner(owner) AS (
+        SELECT min(owner) FROM jobs WHERE phase = 'QUEUED'
+        UNION ALL
+        SELECT (SELECT min(owner) FROM jobs WHERE phase = 'QUEUED' AND owner > before.owner)
+        FROM waiting_owner AS before WHERE before.owner IS NOT NULL
+    ), waiting_pair(owner, definition) AS (
+        SELECT owner, (SELECT min(definition) FROM jobs WHERE phase = 'QUEUED' AND owner = waiting_owner.owner)
+        FROM waiting_owner WHERE owner IS NOT NULL
+        UNION ALL
+        SELECT owner, (SELECT min(definition) FROM jobs
+                       WHERE phase = 'QUEUED' AND owner = before.owner AND definition > before.definition)
+        FROM waiting_pair AS before WHERE before.definition IS NOT NULL
+    ), head(id) AS (
+        SELECT (SELECT id FROM jobs WHERE phase = 'QUEUED' AND owner = waiting_pair.owner
+                AND definition = waiting_pair.definition AND short = lane.short
+                ORDER BY queued, id LIMIT 1)
+        FROM waiting_pair CROSS JOIN (SELECT FALSE AS short UNION ALL SELECT TRUE) AS lane
+        WHERE waiting_pair.definition IS NOT NULL
+    )
+    SELECT id FROM head WHERE id IS NOT NULL
+    """
+)
+_NEXT = sa.text(
+    """
+    SELECT id, queued, cores, needed_memory FROM jobs
+    WHERE phase = 'QUEUED' AND owner = :owner AND definition = :definition AND short = :short
+        AND (queued, id) > (:queued, :id)
+    ORDER BY queued, id LIMIT :page
+    """
+).bindparams(sa.bindparam("short", type_=sa.Boolean))
+
+
+def _candidates(since: sa.ColumnElement[int]) -> sa.Select[Any]:
+    """Return the query of candidates, the columns in their order."""
+    most = sa.case((accounts.c.is_admin, 0), else_=accounts.c.max_running)
+    served = sa.func.coalesce(sa.type_coerce(turns.c.served, sa.BigInteger), 0)
+    about = (jobs.c.id, jobs.c.owner, jobs.c.definition, since, jobs.c.short, jobs.c.cores, jobs.c.needed_memory)
+    joined = jobs.outerjoin(accounts, accounts.c.name == jobs.c.owner).outerjoin(turns, turns.c.owner == jobs.c.owner)
+    return sa.select(*about, most, served).select_from(joined)
+
+
+_OF_HEADS = _candidates(sa.type_coerce(jobs.c.queued, sa.BigInteger))
+
+
+class QueueStore:
+    """The queue of all servers on a database, as the process `server` on the machine `host` sees it."""
+
+    def __init__(self, engine: sa.Engine, server: str, host: str) -> None:
+        self._engine, self._server, self._reading = engine, server, reading(engine)
+        resumes = sa.and_(
+            jobs.c.phase == Phase.SUSPENDED.value, jobs.c.resume_asked.is_not(None), jobs.c.server == server
+        )
+        # the least owner is a step in the index of the queue, whatever the planner believes of the jobs
+        anybody = sa.select(sa.func.min(jobs.c.owner)).where(QUEUED).scalar_subquery()
+        self._waiting = sa.select(sa.or_(anybody.is_not(None), sa.exists().where(TAKEN, resumes)))
+        since = sa.type_coerce(jobs.c.resume_asked, sa.BigInteger)
+        self._resuming = _candidates(since).where(TAKEN, resumes).order_by(since, jobs.c.id)
+        kind = (
+            jobs.c.owner,
+            jobs.c.definition,
+            (sa.func.coalesce(jobs.c.server, "") == server).label("mine"),
+            (sa.func.coalesce(servers.c.host, "") == host).label("here"),
+            (jobs.c.phase == Phase.SUSPENDED.value).label("stands"),
+            jobs.c.short,
+        )
+        self._loads = sa.select(*kind, jobs.c.cores, jobs.c.needed_memory).where(TAKEN)
+        self._loads = self._loads.select_from(jobs.outerjoin(servers, servers.c.id == jobs.c.server))
+
+    # --- taking ----------------------------------------------------------------------------------------
+
+    def has_waiting(self) -> bool:
+        """Check whether a job waits that this process may start or let go on."""
+        with self._reading.connect() as connection:
+            return bool(connection.execute(self._waiting).scalar())
+
+    def loads(self) -> list[Load]:
+        """Return what servers have taken, as it is now."""
+        with self._reading.connect() as connection:
+            return self._loads_by(connection)
+
+    def take(self, choose: Choose, now: datetime) -> list[Candidate]:
+        """Take the jobs that `choose` returns for this process; they are EXECUTING then.
+
+        No other server takes any meanwhile, so that what was chosen beside what runs stays right. While the queue is
+        drained only those are offered that resume.
+        """
+        with alone(self._engine, QUEUE) as connection:
+            loads, queues = self._loads_by(connection), self._resuming_by(connection)
+            if connection.execute(sa.select(drain.c.id)).first() is None:
+                queues += [self._queue(connection, head) for head in self._heads(connection)]
+            taken = [one for one in choose(queues, loads) if self._start(connection, one, now)]
+            for number, owner in enumerate(dict.fromkeys(one.owner for one in reversed(taken))):
+                self._note_turn(connection, owner, now - timedelta(microseconds=number))
+            return taken
+
+    def _loads_by(self, connection: sa.Connection) -> list[Load]:
+        # grouped here: told to group them, SQLite walks over all jobs by an index that has them by owner
+        found = Counter(tuple(row) for row in connection.execute(self._loads))
+        return [
+            Load(
+                owner,
+                definition,
+                bool(mine),
+                bool(here),
+                bool(stands),
+                bool(short),
+                number,
+                cores * number,
+                memory * number,
+            )
+            for (owner, definition, mine, here, stands, short, cores, memory), number in found.items()
+        ]
+
+    def _resuming_by(self, connection: sa.Connection) -> list[Iterator[Candidate]]:
+        by_owner = defaultdict[str, list[Candidate]](list)
+        for row in connection.execute(self._resuming):
+            found = Candidate(*row)._replace(resumes=True)
+            by_owner[found.owner].append(found)
+        return [iter(of_owner) for of_owner in by_owner.values()]
+
+    def _heads(self, connection: sa.Connection) -> list[Candidate]:
+        """Return the first job of each queue; looked up by their ids, which no plan finds by a walk over all jobs."""
+        ids = connection.execute(_HEADS).scalars().all()
+        if not ids:
+            return []
+        return [Candidate(*row) for row in connection.execute(_OF_HEADS.where(jobs.c.id.in_(ids)))]
+
+    def _queue(self, connection: sa.Connection, head: Candidate) -> Iterator[Candidate]:
+        """Yield the jobs of one owner, definition and kind of place, from their head on."""
+        found = [head]
+        while found:
+            yield from found
+            last = found[-1]
+            after = {"owner": last.owner, "definition": last.definition, "short": last.short, "page": _PAGE}
+            rows = connection.execute(_NEXT, after | {"queued": last.since, "id": last.id})
+            found = [
+                last._replace(id=job_id, since=since, cores=cores, memory=memory)
+                for job_id, since, cores, memory in rows
+            ]
+
+    def _start(self, connection: sa.Connection, one: Candidate, now: datetime) -> bool:
+        """Have a job executed; return False if it was held, aborted or deleted meanwhile."""
+        statement = phase_change(one.id, [Phase.QUEUED, Phase.SUSPENDED], Phase.EXECUTING)
+        if one.resumes:
+            statement = statement.where(jobs.c.resume_asked.is_not(None), jobs.c.server == self._server)
+        else:
+            end = microseconds_of(now) + jobs.c.expected_s * sa.literal(1_000_000, sa.BigInteger)
+            quote = sa.func.coalesce(end, sa.type_coerce(jobs.c.quote, sa.BigInteger))
+            statement = statement.where(QUEUED).values(started=now, server=self._server, quote=quote)
+        statement = statement.values(standing_still(Phase.EXECUTING))
+        return execute(connection, statement, self._server, one.id, Phase.EXECUTING)
+
+    def _note_turn(self, connection: sa.Connection, owner: str, now: datetime) -> None:
+        """Note when a job of an owner was started last."""
+        if not connection.execute(turns.update().where(turns.c.owner == owner).values(served=now)).rowcount:
+            connection.execute(turns.insert().values(owner=owner, served=now))
+
+    # --- within a limit --------------------------------------------------------------------------------
+
+    def move_within(
+        self,
+        job_id: str,
+        owner: str | None,
+        before: Sequence[Phase],
+        after: Phase,
+        counted: Sequence[Phase],
+        most: int,
+        **columns: Unpack[PhaseColumns],
+    ) -> Moved:
+        """Move a job to a phase, if its owner has fewer than `most` jobs in the phases that are `counted`.
+
+        Two requests at the same moment, to whichever servers, do not both find the last place free.
+        """
+        with alone(self._engine, of_owner(owner)) as connection:
+            phases = [phase.value for phase in counted]
+            query = sa.select(sa.func.count()).select_from(jobs)
+            query = query.where(BUSY, jobs.c.owner == (owner or ""), jobs.c.phase.in_(phases))
+            number = connection.execute(query).scalar_one()
+            if number >= most:
+                return Moved(False, number)
+            statement = phase_change(job_id, before, after).values(**columns, **standing_still(after))
+            return Moved(execute(connection, statement, self._server, job_id, after), number)
+
+    # --- going on --------------------------------------------------------------------------------------
+
+    def ask_resume(self, job_id: str, when: datetime) -> bool:
+        """Note that a SUSPENDED job is to go on as soon as there is a place; return whether it is SUSPENDED."""
+        statement = jobs.update().where(jobs.c.id == job_id, jobs.c.phase == Phase.SUSPENDED.value)
+        statement = statement.values(resume_asked=sa.func.coalesce(jobs.c.resume_asked, sa.literal(when, UTCTime)))
+        with self._engine.begin() as connection:
+            return execute(connection, statement, self._server, job_id, Phase.QUEUED)
+
+    def withdraw_resume(self, job_id: str) -> bool:
+        """Let a SUSPENDED job stand still that was to go on; return whether it was."""
+        asked = sa.and_(jobs.c.phase == Phase.SUSPENDED.value, jobs.c.resume_asked.is_not(None))
+        with self._engine.begin() as connection:
+            statement = jobs.update().where(jobs.c.id == job_id, asked).values(resume_asked=None)
+            return execute(connection, statement, self._server, job_id, Phase.SUSPENDED)
