@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -80,6 +81,13 @@ def definitions(draw: st.DrawFn) -> Definition:
     results = tuple(
         ResultSpec(name, draw(files), draw(media_types), draw(printable), draw(st.booleans())) for name in taken[count:]
     )
+    gather = ""
+    if several := [spec for spec in parameters if spec.max_values > 1]:
+        spread = replace(draw(st.sampled_from(several)), spread=True, required=True)
+        parameters = tuple(spread if spec.name == spread.name else spec for spec in parameters)
+        is_free = not any(spec.name.lower() == checks.PARTS for spec in parameters)
+        gather = draw(st.sampled_from(["", "gather_all.py", "merge.sh"])) if is_free else ""
+        results = tuple(replace(result, gathered=bool(gather) and draw(st.booleans())) for result in results)
     kind = draw(st.sampled_from(["python", "shell"]))
     script = draw(files.filter(lambda name: name.lower() not in ("job.json", "readme.md")))
     longest = draw(st.integers(1, 10**6))
@@ -110,6 +118,7 @@ def definitions(draw: st.DrawFn) -> Definition:
         test={name: tuple(draw(st.lists(texts, max_size=2))) for name in draw(st.sets(st.sampled_from(taken[:count])))}
         if count
         else {},
+        gather=gather,
     )
     assert not checks.problems(made), checks.problems(made)
     return made

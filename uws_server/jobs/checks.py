@@ -67,12 +67,16 @@ SHELL_NAMES = frozenset(
 RESERVED_RESULTS = frozenset({LOG})
 """Names of the results that every job has."""
 
+PARTS = "parts"
+"""The parameter by which a script that gathers the parts of a job gets the files that they made."""
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _FILE = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.*-]{0,127}")
 _MIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9!#$&^_.+-]+(; ?[a-z]+=[A-Za-z0-9_.-]+)*")
 _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_GATHER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,123}\.(py|sh)")
 _STATUS = re.compile(r"[1-9]|[1-9][0-9]|1[01][0-9]|12[0-5]", re.ASCII)
 """The exit statuses that a script may choose: a shell has those above for itself and for signals."""
 _EMAIL = re.compile(r"[^\s@<>\"']{1,64}@[^\s@<>\"']{1,255}")
@@ -147,6 +151,33 @@ def _problems(definition: Definition) -> Iterator[Problem]:
     for name in definition.test:
         if definition.parameter(name) is None:
             yield Problem(f"test.{name[:80]}", "there is no parameter of that name")
+    yield from _spread(definition)
+
+
+def _spread(definition: Definition) -> Iterator[Problem]:
+    """Yield what is wrong with how a job is spread over a parameter, and with the script that gathers its parts."""
+    spread = [i for i, spec in enumerate(definition.parameters) if spec.spread]
+    for i in spread[1:]:
+        other = definition.parameters[spread[0]].name[:80]
+        yield Problem(f"parameters[{i}].spread", f"a job is spread over {other!r} already, and over one parameter only")
+    for i in spread[:1]:
+        spec = definition.parameters[i]
+        if spec.max_values == 1 and spec.type != "observation":
+            yield Problem(f"parameters[{i}].spread", "max_values above 1 is needed: there is a part for each value")
+        if not spec.required:
+            yield Problem(f"parameters[{i}].spread", "it must be required: without a value there is no part")
+    for i, result in enumerate(definition.results):
+        if result.gathered and not definition.gather:
+            yield Problem(f"results[{i}].gathered", "there is no script that gathers the parts: gather names one")
+    if not definition.gather:
+        return
+    if not spread:
+        yield Problem("gather", "there is nothing to gather: no parameter is marked with spread")
+    if not _GATHER.fullmatch(definition.gather) or definition.gather == definition.entry.script:
+        wanted = "the name of a further file beside job.json that ends with .py or .sh"
+        yield Problem("gather", f"{definition.gather[:80]!r} is not {wanted}")
+    if definition.parameter(PARTS) is not None:
+        yield Problem("gather", f"a parameter is called {PARTS!r}, by which the script gets the results of the parts")
 
 
 def _entry(entry: Entry) -> Iterator[Problem]:

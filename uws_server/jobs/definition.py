@@ -46,7 +46,8 @@ class ParameterSpec:
 
     With `max_values` above 1 a request may give it several times and the script gets a list; `default` may then be a
     tuple. `editable` parameters may be changed when a product is made again. `media_type` and `url` are for files: what
-    is expected, and where one comes from that is named by its id only (`$ID` stands for it).
+    is expected, and where one comes from that is named by its id only (`$ID` stands for it). A job is `spread` over a
+    parameter if its script runs once for each of its values, side by side.
     """
 
     name: str
@@ -70,6 +71,7 @@ class ParameterSpec:
     editable: bool = False
     media_type: str = ""
     url: str = ""
+    spread: bool = False
 
     @property
     def defaults(self) -> tuple[str | float | bool, ...]:
@@ -87,7 +89,7 @@ class ParameterSpec:
 @dataclass(frozen=True)
 class ResultSpec:
     """A file that the script is expected to leave in `results/`; `file` may be a glob, which several files may
-    match.
+    match. One that is `gathered` is left by the last script of a job that is spread over a parameter.
     """
 
     name: str
@@ -95,6 +97,7 @@ class ResultSpec:
     mime: str = "application/octet-stream"
     description: str = ""
     optional: bool = False
+    gathered: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,8 @@ class Definition:
 
     `documentation` is the address of further documentation; `group` the heading under which it is listed; `roles` are
     those of which an account needs one to run it (none: everybody may); `test` the values of a trial job, by name.
+    `gather` is the last script of a job that is spread over a parameter, a file beside the script of the entry: it runs
+    once, after all parts.
     """
 
     name: str
@@ -175,11 +180,25 @@ class Definition:
     results: tuple[ResultSpec, ...] = ()
     control: Control = field(default_factory=Control)
     test: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gather: str = ""
 
     def parameter(self, name: str) -> ParameterSpec | None:
         """Return the parameter of that name, in any case, or None."""
         wanted = name.lower()
         return next((spec for spec in self.parameters if spec.name.lower() == wanted), None)
+
+    @property
+    def scripts(self) -> Mapping[str, Literal["python", "shell"]]:
+        """Return the files that run, each with its language: the script, and the one that gathers the parts."""
+        found: dict[str, Literal["python", "shell"]] = {self.entry.script: self.entry.type}
+        if self.gather:
+            found[self.gather] = "shell" if self.gather.endswith(".sh") else "python"
+        return found
+
+    @property
+    def spread(self) -> ParameterSpec | None:
+        """Return the parameter that a job is spread over; None for a job of one script."""
+        return next((spec for spec in self.parameters if spec.spread), None)
 
     @property
     def inputs(self) -> tuple[ParameterSpec, ...]:

@@ -291,8 +291,16 @@ class Drafts:
         live = self._library.by_name().get(draft.name)
         if live is not None and live.revision == digest_of(self._files(draft)):
             raise Conflict(f"nothing in the draft {draft.name!r} differs from what is live")
-        _require_none([*self._mistakes(draft.files), *_version_taken(live, draft.definition)])
+        _require_none([*self._mistakes(draft.files), *_version_taken(live, draft.definition), *self._no_gather(draft)])
         return self._keep(draft)
+
+    def _no_gather(self, draft: Draft) -> Sequence[Problem]:
+        """Return what is wrong with the further file that gathers the parts of a job."""
+        name = draft.definition.gather
+        content = self._further(draft).get(name)
+        if not name or content is not None:
+            return scripts.problems(draft.definition.scripts[name], content) if content else ()
+        return [Problem("gather", f"{name[:80]!r} is missing; add it below Further files")]
 
     def _mistakes(self, files: Mapping[str, str]) -> Sequence[Problem]:
         """Return what is wrong with files by themselves."""

@@ -241,10 +241,9 @@ class Library:
         files = read_files(place)
         definition = load(name, files, self._check)
         if not self._revisions.has(digest_of(files)):  # else its script was looked at when it was kept
-            script = definition.entry.script
-            found = scripts.problems(definition.entry.type, files[script])
-            if found:
-                raise DefinitionError.of(f"{name}/{script}", found)
+            for script, kind in definition.scripts.items():
+                if found := scripts.problems(kind, files[script]):
+                    raise DefinitionError.of(f"{name}/{script}", found)
         return self._revisions.keep(files), definition
 
     def _publish(self, seen: Mapping[str, _Seen]) -> None:
@@ -295,6 +294,8 @@ def load(name: str, files: Mapping[str, bytes], check: Callable[[Definition], No
         problems.append(Problem("name", f"{definition.name!r} is not the name of its folder, {name!r}"))
     if definition.entry.script not in files:
         problems.append(Problem("entry.script", f"there is no {definition.entry.script[:80]!r} beside it"))
+    if definition.gather and definition.gather not in files:
+        problems.append(Problem("gather", f"there is no {definition.gather[:80]!r} beside it"))
     if problems:
         raise native.refused(text, where, problems)
     return definition

@@ -287,3 +287,41 @@ def test_every_key_comes_back(definition: Definition) -> None:
 
 def test_a_whole_number_may_be_written_as_json_likes() -> None:
     assert read(changed("control.duration.max", 1e3)).control.duration.max == 1000
+
+
+_FILES = {"name": "files", "type": "file", "max_values": 9, "required": True, "spread": True}
+
+
+@pytest.mark.parametrize(
+    ("more", "place", "said"),
+    [
+        ({"parameters": [_FILES, {**_FILES, "name": "more"}]}, "parameters[1].spread", "one parameter only"),
+        ({"parameters": [{**_FILES, "max_values": 1}]}, "parameters[0].spread", "max_values above 1"),
+        ({"parameters": [{**_FILES, "required": False}]}, "parameters[0].spread", "must be required"),
+        ({"parameters": [{**_FILES, "spread": False}], "gather": "merge.py"}, "gather", "nothing to gather"),
+        ({"parameters": [_FILES], "gather": "run.sh"}, "gather", "ends with .py or .sh"),
+        ({"parameters": [_FILES], "gather": "below/merge.py"}, "gather", "ends with .py or .sh"),
+        ({"parameters": [{**_FILES, "name": "parts"}], "gather": "merge.py"}, "gather", "is called 'parts'"),
+        (
+            {"parameters": [_FILES], "results": [{"name": "a", "file": "a", "gathered": True}]},
+            "results[0].gathered",
+            "no script that gathers",
+        ),
+    ],
+)
+def test_what_a_job_cannot_be_spread_over_is_told(more: dict[str, Any], place: str, said: str) -> None:
+    entry = {"type": "shell", "script": "run.sh"}
+    text = json.dumps({"name": "a", "version": "1", "title": "a", "entry": entry, **more})
+    with pytest.raises(DefinitionError) as raised:
+        native.read(text, "job.json")
+    assert [problem.parameter for problem in raised.value.problems] == [place]
+    assert said in str(raised.value)
+
+
+def test_a_definition_knows_what_it_is_spread_over_and_which_files_run() -> None:
+    document = {"name": "a", "version": "1", "title": "a", "entry": {"type": "shell", "script": "run.sh"}}
+    made = native.read(json.dumps(document | {"parameters": [_FILES], "gather": "merge.py"}), "job.json")
+    assert made.spread is made.parameter("files")
+    assert made.scripts == {"run.sh": "shell", "merge.py": "python"}
+    observation = {"name": "seen", "type": "observation", "required": True, "spread": True}  # has many files itself
+    assert native.read(json.dumps(document | {"parameters": [observation]}), "job.json").spread is not None

@@ -6,7 +6,7 @@ runs the parts (a job array of a cluster) reads and writes the same files::
 
     <job>/parameters.json   as of any job: the spread parameter has all its values
           launch.json       as of any job: the command is the driver; limits of time and disk are those of the whole
-          parts.json        the plan (`plan.Plan`): the value of each part, what all parts have in common, the last script
+          parts.json        the plan (`plan.Plan`): the value of each part, what all have in common, the last script
           width             how many parts may run at a time: a number, replaced at any time by who schedules
           parts.log         one JSON object a line, appended (`journal`): a part began, a part ended and how
           parts/0001/       a job's folder in small, one for each value, counted from 1, at least four digits:

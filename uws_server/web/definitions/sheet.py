@@ -95,7 +95,7 @@ def of_package(package: Package) -> Sheet:
     definition = package.definition
     control, keep = definition.control, definition.control.destruction
     texts = {name: str(getattr(definition, name))
-             for name in ("name", "version", "title", "description", "group", "documentation")}  # fmt: skip
+             for name in ("name", "version", "title", "description", "group", "documentation", "gather")}  # fmt: skip
     texts |= {"contact.name": definition.contact.name, "contact.email": definition.contact.email}
     texts |= {"roles": ", ".join(definition.roles), "control.cpus": str(control.cpus)}
     texts |= {"control.duration.default": str(control.duration.default)}
@@ -112,7 +112,7 @@ def of_package(package: Package) -> Sheet:
         [_parameter_row(spec, tests.get(spec.name.lower(), ())) for spec in definition.parameters],
         [
             {"name": result.name, "file": result.file, "mime": result.mime, "description": result.description,
-             "optional": "true" if result.optional else ""}
+             "optional": "true" if result.optional else "", "gathered": "true" if result.gathered else ""}
             for result in definition.results
         ],
     )  # fmt: skip
@@ -157,7 +157,7 @@ def _parameter_row(spec: ParameterSpec, test: Sequence[str]) -> dict[str, str]:
     usual = {each.name: each.default for each in dataclasses.fields(ParameterSpec)}
     row |= {name: "" if (value := getattr(spec, name)) == usual[name] else str(value)
             for name in ("max_length", "max_values")}  # fmt: skip
-    row |= {name: "true" if getattr(spec, name) else "" for name in ("required", "editable")}
+    row |= {name: "true" if getattr(spec, name) else "" for name in ("required", "editable", "spread")}
     row |= {"options": "\n".join(spec.options), "default": "\n".join(spec.default_texts)}
     row |= {"test": "\n".join(test)}
     return row | {f"empty_{name}": "true" for name, texts in (("default", spec.defaults), ("test", test))

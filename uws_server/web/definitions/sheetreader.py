@@ -59,7 +59,7 @@ class _Reader:
             self.problems.append(Problem("entry.type", f"{language[:80]!r} is neither 'python' nor 'shell'"))
             language = "python"
         return Definition(
-            **{name: texts[name].strip() for name in ("name", "version", "title", "group", "documentation")},
+            **{name: texts[name].strip() for name in ("name", "version", "title", "group", "documentation", "gather")},
             description=texts["description"].strip("\n"),
             entry=Entry(cast(Literal["python", "shell"], language), self._script(language),
                         texts["entry.function"].strip()),
@@ -116,6 +116,7 @@ class _Reader:
             type=kind,
             required=row.get("required") == "true",
             editable=row.get("editable") == "true",
+            spread=row.get("spread") == "true",
             default=_default(row, kind, most),
             min=self._number(f"{place}.min"),
             max=self._number(f"{place}.max"),
@@ -203,4 +204,5 @@ def _result(row: Mapping[str, str]) -> ResultSpec:
         row.get("mime", "").strip() or usual.mime,
         row.get("description", "").strip("\n"),
         row.get("optional") == "true",
+        row.get("gathered") == "true",
     )

@@ -73,6 +73,8 @@ SCRIPT = (
     Box("entry.script", "File", example="run.py"),
     Box("entry.function", "Function", about="Python: what is called with the task; none: the file is run.",
         example="main"),
+    Box("gather", "Gathering file", about="Runs once after all parts of a job that is spread over a parameter.",
+        example="merge.py"),
 )  # fmt: skip
 
 PARAMETER = (
@@ -95,6 +97,7 @@ PARAMETER_MORE = (
     Box("pattern", "Pattern", about="A regular expression for the whole text.", only=_TEXT_TYPES),
     Box("max_length", "Characters, at most", "number", only=_TEXT_TYPES),
     Box("max_values", "Values, at most", "number", "Above 1 the script gets a list; defaults then one a line."),
+    Box("spread", "A part for each value", "check", "The script runs once for each value, side by side."),
     Box("group", "Group", about="The heading in the form."),
     Box("annotation", "Example", about="Shown in the empty field."),
     Box("media_type", "Media type", example="application/fits", only=FILE_TYPES),
@@ -109,6 +112,7 @@ RESULT = (
     Box("file", "File", about="In results/; * stands for any text.", example="lightcurve.fits"),
     Box("mime", "Media type", example="application/fits"),
     Box("optional", "May be missing", "check"),
+    Box("gathered", "Made by the gathering file", "check"),
     Box("description", "Description", "area", wide=True),
 )
 
