@@ -150,6 +150,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
     "uws_server.storage": ("uws_server.jobs.formats", "uws_server.jobs"),
     "uws_server.archive": (),
     "uws_server.previews": (
+        "reduction.images",
         "reduction.events",
         "reduction.regions",
         "reduction.missions",

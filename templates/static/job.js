@@ -3,6 +3,7 @@
 import { Clock, poll, refreshParts } from "./live.js";
 import { drawPlots } from "./plot.js";
 import { offerSamp } from "./samp-send.js";
+import { readSkies } from "./sky.js";
 
 const MOST_LINES = 5000;
 const PARTS = ["head", "error", "progress", "limits", "outcome"];
@@ -24,6 +25,7 @@ function dress() {
   const elapsed = document.getElementById("elapsed");
   if (phase === "Executing" && elapsed.dataset.seconds) clock.run(elapsed, Number(elapsed.dataset.seconds));
   drawPlots(document);
+  readSkies(document);
   offerSamp(document);
 }
 

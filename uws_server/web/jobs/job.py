@@ -33,6 +33,7 @@ from uws_server.web.shared.render import Renderer
 _JOB_ID = re.compile(r"(?<=/)[0-9a-f]{32}(?=/results/)")
 """The id of the job before in the address of a file that it is to leave."""
 _MOST_FIGURES = 6
+_FIGURES = frozenset({"lightcurve", "events", "image", "picture"})
 _RUNNABLE = frozenset({Phase.PENDING, Phase.HELD})
 _MTYPES = {
     "spectrum": "table.load.fits",
@@ -235,6 +236,8 @@ class JobPage(Page):
             elif preview.kind in ("events", "image") and not preview.reason:
                 picture = self.render.link("jobs", job.id, "preview", f"{result.name}.png")
                 large = self.render.link("jobs", job.id, "preview", f"{result.name}.svg")
+            elif preview.kind == "picture":
+                picture = large = self.stored(result)
             rows.append(
                 ResultRow(
                     result,
@@ -287,7 +290,7 @@ def _number(name: str) -> int:
 
 def _figures(rows: Sequence[ResultRow]) -> list[ResultRow]:
     """Return the first light curves and pictures of the sky, which the page shows large."""
-    return [row for row in rows if row.large and row.preview.kind in ("lightcurve", "events", "image")][:_MOST_FIGURES]
+    return [row for row in rows if row.large and row.preview.kind in _FIGURES][:_MOST_FIGURES]
 
 
 def _backgrounds(rows: Sequence[ResultRow]) -> set[str]:
