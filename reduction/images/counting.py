@@ -41,15 +41,15 @@ class Counter:
 
     def __call__(self, rows: Rows) -> None:
         """Count some selected rows."""
-        x, y = self.grid.x.floats(rows), self.grid.y.floats(rows)
-        pixel, inside = self.grid.flat(x, y)
-        placed = np.isfinite(x) & np.isfinite(y)
+        placed = self.grid.place(rows)
         for index, test in enumerate(self._tests):
             mine = test(rows)
-            on_grid = mine & inside
-            self.counts[index] += np.bincount(pixel[on_grid], minlength=self.grid.pixels).reshape(self.grid.shape)
-            self.unplaced[index] += np.count_nonzero(mine & ~placed)
-            self.outside[index] += np.count_nonzero(mine & placed & ~inside)
+            on_grid = mine & placed.inside
+            pixel = placed.pixel if on_grid.all() else placed.pixel[on_grid]
+            self.counts[index] += np.bincount(pixel, minlength=self.grid.pixels).reshape(self.grid.shape)
+            unplaced = 0 if placed.known is None else np.count_nonzero(mine & ~placed.known)
+            self.unplaced[index] += unplaced
+            self.outside[index] += np.count_nonzero(mine) - pixel.size - unplaced
 
 
 def count(
