@@ -81,13 +81,14 @@ class Grid:
         """
         column, size, edge = (self.x, self.y)[axis], self.shape[1 - axis], self.low[axis] + 0.5
         if column.is_whole and column.null is None and self.step.is_integer() and edge.is_integer():
-            kind = np.int64 if column.dtype.itemsize > 4 else np.int32
-            pixel: Pixels = (column.values(rows).astype(kind, copy=False) - kind(edge)) // kind(self.step)
+            numbers: Pixels = column.values(rows)
+            numbers = numbers.astype("i8" if column.dtype.itemsize > 4 else "i4", copy=False)
+            pixel: Pixels = (numbers - int(edge)) // int(self.step)
             return pixel, np.asarray((pixel >= 0) & (pixel < size)), None
-        numbers = column.floats(rows)
-        known = np.isfinite(numbers)
+        values = column.floats(rows)
+        known = np.isfinite(values)
         with np.errstate(invalid="ignore"):
-            place = np.floor((numbers - self.low[axis]) / self.step)
+            place = np.floor((values - self.low[axis]) / self.step)
         inside = (place >= 0) & (place < size)
         return np.where(inside, place, 0.0).astype(np.int64), inside, known
 
