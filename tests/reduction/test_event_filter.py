@@ -207,8 +207,12 @@ def test_a_selection_of_a_selection_holds_both(tmp_path: Path) -> None:
     rows = write(tmp_path / "pn.fits", Epic(rows=100_000))
     first = filtered(tmp_path / "1", tmp_path / "pn.fits", region="physical; circle(25000,25000,4000)", energy="0.3 8")
     second = filtered(tmp_path / "2", first, region="physical; circle(27000,25000,4000)", energy="0.5 10")
-    chosen = (np.hypot(rows["X"] - 25000.0, rows["Y"] - 25000.0) <= 4000) & (
-        np.hypot(rows["X"] - 27000.0, rows["Y"] - 25000.0) <= 4000) & (rows["PI"] >= 500) & (rows["PI"] <= 8000)
+    chosen = (
+        (np.hypot(rows["X"] - 25000.0, rows["Y"] - 25000.0) <= 4000)
+        & (np.hypot(rows["X"] - 27000.0, rows["Y"] - 25000.0) <= 4000)
+        & (rows["PI"] >= 500)
+        & (rows["PI"] <= 8000)
+    )
     chosen &= (rows["PATTERN"] <= 4) & ((rows["FLAG"] & 0xCFA0000) == 0)
     good = np.zeros(len(rows), dtype=bool)
     for ccd in range(1, 13):

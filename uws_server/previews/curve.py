@@ -50,6 +50,19 @@ class CurveSeries:
 
 
 @dataclass(frozen=True)
+class CurveCut:
+    """The rate above which time is no good (FLCUTTHR, as the SAS has it), and the good time left in s if it is told."""
+
+    rate: float
+    good_s: float | None
+
+    def words(self) -> str:
+        """Return the cut in words."""
+        left = "" if self.good_s is None else f"; {self.good_s:,.0f} s of good time are left"
+        return f"Cut at {self.rate:.4g} counts / s{left}."
+
+
+@dataclass(frozen=True)
 class Curve:
     """A light curve: the middles of its bins in seconds from the first, shape (n,), and their width.
 
@@ -66,6 +79,7 @@ class Curve:
     start: str
     bins: int
     notes: tuple[str, ...] = ()
+    cut: CurveCut | None = None
 
     @property
     def length_s(self) -> float:
@@ -81,7 +95,7 @@ class Curve:
             parts.append(f"{named}{known.min():.3g} to {known.max():.3g}, mean {known.mean():.3g}")
         gaps = f"{len(self.gaps)} gap{'s' if len(self.gaps) != 1 else ''}" if self.gaps else "no gaps"
         return (f"{self.y_label} in {self.bins:,} bins over {self.length_s:,.0f} s from {self.start}, {gaps}. "
-                f"{'; '.join(parts)}.")  # fmt: skip
+                f"{'; '.join(parts)}.{f' {self.cut.words()}' if self.cut else ''}")  # fmt: skip
 
 
 def is_curve(hdu: Hdu) -> bool:
@@ -134,7 +148,13 @@ def _curve(title: str, header: Mapping[str, Any], columns: Mapping[str, Column],
     if len(ordered) < len(order):
         notes.append(f"{len(order):,} bins are joined to {len(ordered):,} for this plot")
     return Curve(title, ordered, usual, tuple(_series(kept, kept_errors)), gaps,
-                 _label(columns, is_rate), _start(header, first, second), len(rows), (*notes, *more))  # fmt: skip
+                 _label(columns, is_rate), _start(header, first, second), len(rows), (*notes, *more),
+                 _cut(header) if is_rate else None)  # fmt: skip
+
+
+def _cut(header: Mapping[str, Any]) -> CurveCut | None:
+    rate = number(header, "FLCUTTHR")
+    return None if rate is None else CurveCut(rate, number(header, "FLGOODT"))
 
 
 def _second(header: Mapping[str, Any], time: Column) -> float:

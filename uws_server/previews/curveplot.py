@@ -18,8 +18,10 @@ _UNITS = ((2e4, 1.0, "s"), (4e5, 1e3, "ks"), (float("inf"), 86400.0, "d"))
 _STYLE = """
 .gap{fill:#eef2f4}.c{fill:none;stroke-width:1.3}.dots{stroke:none}
 .b0{stroke:#0b6b8c}.b1{stroke:#a8642a}.b2{stroke:#6a4c93}.b3{stroke:#3d7a3a}
+.cut{fill:none;stroke:#b3261e;stroke-width:1.6;stroke-dasharray:7 4}
 .d0{fill:#0b6b8c}.d1{fill:#a8642a}.d2{fill:#6a4c93}.d3{fill:#3d7a3a}
-@media (prefers-color-scheme:dark){.gap{fill:#242f36}.b0{stroke:#66c2e0}.b1{stroke:#e0a067}.b2{stroke:#b79fe0}
+@media (prefers-color-scheme:dark){.gap{fill:#242f36}.cut{stroke:#f2918a}
+.b0{stroke:#66c2e0}.b1{stroke:#e0a067}.b2{stroke:#b79fe0}
 .b3{stroke:#8fce86}.d0{fill:#66c2e0}.d1{fill:#e0a067}.d2{fill:#b79fe0}.d3{fill:#8fce86}}
 """
 
@@ -43,6 +45,7 @@ def draw(curve: Curve) -> str:
         *_x_ticks(frame.x, bottom),
         *_y_ticks(frame.y),
         *(_bins(curve, series, number, frame, 1.9) for number, series in enumerate(curve.series)),
+        *_cut(curve, frame, _LEFT, WIDTH - _RIGHT),
         f'<rect class="frame" x="{_LEFT}" y="{_TOP}" width="{WIDTH - _RIGHT - _LEFT}" height="{bottom - _TOP}"/>',
         f'<text x="{(WIDTH + _LEFT - _RIGHT) / 2}" y="{HEIGHT - 12}" text-anchor="middle">'
         f"Time from {escape(curve.start)} ({frame.unit})</text>",
@@ -58,7 +61,8 @@ def draw_thumbnail(curve: Curve) -> str:
     frame = _frame(curve, 4, THUMB_WIDTH - 4, 4, THUMB_HEIGHT - 4)
     box = f'<rect class="frame" x=".5" y=".5" width="{THUMB_WIDTH - 1}" height="{THUMB_HEIGHT - 1}"/>'
     bins = (_bins(curve, series, number, frame, 0) for number, series in enumerate(curve.series))
-    parts = [*_gaps(curve, frame, 1, THUMB_HEIGHT - 1), *bins, box]
+    cut = _cut(curve, frame, 1, THUMB_WIDTH - 1)
+    parts = [*_gaps(curve, frame, 1, THUMB_HEIGHT - 1), *bins, *cut, box]
     return svg.document(THUMB_WIDTH, THUMB_HEIGHT, f"Light curve {curve.title}", _description(curve), parts, _STYLE)
 
 
@@ -72,6 +76,8 @@ def _frame(curve: Curve, left: float, right: float, top: float, bottom: float) -
     for series in curve.series:
         error = np.zeros_like(series.rate) if series.error is None else np.nan_to_num(series.error)
         low, high = min(low, float(np.nanmin(series.rate - error))), max(high, float(np.nanmax(series.rate + error)))
+    if curve.cut:
+        high = max(high, curve.cut.rate)
     low = 0.0 if 0 <= low < 0.6 * high else low
     room = 0.05 * (high - low) or 0.5 * abs(high) or 1.0
     unit_s, unit = next((unit_s, unit) for most, unit_s, unit in _UNITS if curve.length_s < most)
@@ -86,6 +92,12 @@ def _gaps(curve: Curve, frame: _Frame, top: float, bottom: float) -> Iterator[st
     for start, stop in curve.gaps:
         left, right = frame.x.at(start / frame.unit_s), frame.x.at(stop / frame.unit_s)
         yield f'<rect class="gap" x="{left:.1f}" y="{top}" width="{max(right - left, 1):.1f}" height="{bottom - top}"/>'
+
+
+def _cut(curve: Curve, frame: _Frame, left: float, right: float) -> Iterator[str]:
+    """Draw a line at the rate above which time is no good."""
+    if curve.cut:
+        yield f'<path class="cut" d="M{left} {frame.y.at(curve.cut.rate):.1f}H{right}"/>'
 
 
 def _x_ticks(axis: Linear, bottom: float) -> Iterator[str]:
@@ -124,7 +136,7 @@ def _bins(curve: Curve, series: CurveSeries, number: int, frame: _Frame, radius:
 
 
 def _key(curve: Curve) -> Iterator[str]:
-    """Draw the names of the bands, and what a band of grey is."""
+    """Draw the names of the bands, and what a band of grey and a broken line are."""
     at, right = _TOP - 16, WIDTH - _RIGHT
     for number, series in reversed(list(enumerate(curve.series))):
         if series.label:
@@ -134,3 +146,7 @@ def _key(curve: Curve) -> Iterator[str]:
     if curve.gaps:
         yield f'<rect class="gap" x="{right - 16}" y="{at - 7}" width="14" height="14"/>'
         yield f'<text x="{right - 23}" y="{at + 4.5}" text-anchor="end">no data</text>'
+        right -= 100
+    if curve.cut:
+        yield f'<path class="cut" d="M{right - 26} {at}h24"/>'
+        yield f'<text x="{right - 33}" y="{at + 4.5}" text-anchor="end">cut at {curve.cut.rate:.4g}</text>'
