@@ -66,7 +66,7 @@ def select(job: task.Task, events: EventList) -> Selection:
     cuts.require_band(events, selection)
     selection = cuts.on_ccds(events, selection, parse_ccds(job.value("ccd", "all"), events.mission))
     selection = cuts.in_time(selection, parse_times(job.value("time", ""), events.clock))
-    phases = parse_phases(job.value("phase", ""), job.value("period"), job.value("epoch", ""), events.clock)
+    phases = parse_phases(job.value("phases", ""), job.value("period"), job.value("epoch", ""), events.clock)
     for note in (*events.notes, *selection.notes):
         job.log(f"Note: {note}")
     if phases:

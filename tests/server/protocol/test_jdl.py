@@ -194,8 +194,8 @@ def test_accept_is_honoured(served: Served) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "said"),
     [
-        ("/jdl/nothing", 404, "no job definition 'nothing'; there are dummy, spectrum"),
-        ("/jdl/nothing/json", 404, "no job definition 'nothing'; there are dummy, spectrum"),
+        ("/jdl/nothing", 404, "no job definition 'nothing'; there are dummy, events, flare_filter, spectrum"),
+        ("/jdl/nothing/json", 404, "no job definition 'nothing'; there are dummy, events, flare_filter, spectrum"),
         (
             "/jdl/dummy/yaml",
             404,

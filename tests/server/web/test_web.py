@@ -100,7 +100,7 @@ def test_the_list_is_filtered_and_comes_in_pages(tmp_path: Path) -> None:
         ("phase=RUNNING", 400, "is not one of PENDING, QUEUED"),
         ("page=0", 404, "There is no page '0'"),
         ("page=x", 404, "There is no page 'x'"),
-        ("definition=nothing", 404, "there are dummy, spectrum"),
+        ("definition=nothing", 404, "there are dummy, events, flare_filter, spectrum"),
     ],
 )
 def test_a_view_that_is_not_there(served: Served, query: str, status: int, said: str) -> None:
