@@ -109,6 +109,9 @@ class Folders:
     reserve: Annotated[
         int, SizeKey("free bytes on the disk of the data folder below which nothing new is taken; 0: none", lowest=0)
     ] = 10**9
+    secrets_key: Annotated[
+        Path | None, Key("file with the key of the secrets of accounts; empty: secrets.key in the data folder")
+    ] = None
     archive: Annotated[Path | None, Key("folder of event lists that jobs may name; empty: uploads only")] = None
     definitions: Annotated[Path | None, Key("folder of job definitions; empty: those that come with the server")] = None
 
@@ -133,6 +136,7 @@ class Jobs:
         int, SizeKey("bytes that one job may write; a definition may say less; 0: any number", lowest=0)
     ] = 100 * 10**9
     environment: Annotated[Names, Key("further variables of the server's environment that scripts get")] = ()
+    secrets: Annotated[Path | None, Key("folder of the secrets that live definitions may ask for, one a file")] = None
     warm: Annotated[
         bool, Key("whether jobs start from a process that has Python and what scripts import loaded already")
     ] = True

@@ -45,6 +45,7 @@ class Registrar:
 
         `given_up` is how it ends if the server ended its supervisor.
         """
+        self.files.remove_secrets(job_id)  # its supervisor has, unless it was killed
         try:
             job = self.store.get(job_id)
         except NotFound:

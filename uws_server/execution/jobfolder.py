@@ -56,6 +56,24 @@ def write_json(path: Path, content: dict[str, Any], settle: Callable[[int], obje
         time.sleep(_FULL_DISK_S)
 
 
+def secrets_in(folder: str) -> dict[str, bytes]:
+    """Return the secrets of a job, by name, whose folder is given; none for ''."""
+    found: dict[str, bytes] = {}
+    with contextlib.suppress(OSError):  # none: there is nothing to be taken out of the log, either
+        for path in Path(folder).iterdir() if folder else ():
+            found[path.name] = path.read_bytes()
+    return found
+
+
+def remove_secrets(folder: str) -> None:
+    """Remove the secrets of a job, whose folder is given; the server tries again what cannot be removed."""
+    with contextlib.suppress(OSError):
+        for path in Path(folder).iterdir() if folder else ():
+            path.unlink(missing_ok=True)
+        if folder:
+            Path(folder).rmdir()
+
+
 def claim(folder: Path) -> bool:
     """Claim the folder for this supervisor. Return False if another one has it.
 

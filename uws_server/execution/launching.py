@@ -10,6 +10,7 @@ from uws_server.config import Config
 from uws_server.errors import Forbidden, NotFound
 from uws_server.execution import staging
 from uws_server.execution.announcing import Announcer
+from uws_server.execution.job_secrets import Asking, JobSecrets
 from uws_server.execution.persistence import persist
 from uws_server.execution.running import Running
 from uws_server.execution.starter import Starter
@@ -30,6 +31,8 @@ class Launcher:
     ----------
     store, files, library, config, base_url
         What a server is made of.
+    secrets
+        What knows which secrets a job gets.
     starter
         What starts the supervisors.
     running
@@ -49,6 +52,7 @@ class Launcher:
         library: Library,
         config: Config,
         base_url: str,
+        secrets: JobSecrets,
         starter: Starter,
         running: Running,
         announcer: Announcer,
@@ -56,7 +60,7 @@ class Launcher:
         stopping: threading.Event,
     ) -> None:
         self._store, self._files, self._library = store, files, library
-        self._config, self._base_url, self._starter = config, base_url, starter
+        self._config, self._base_url, self._secrets, self._starter = config, base_url, secrets, starter
         self._running, self._announcer, self._failed, self._stopping = running, announcer, failed, stopping
 
     def take(self) -> None:
@@ -89,10 +93,13 @@ class Launcher:
             job = self._store.get(job_id)
             installed = self._library.of(job)
             self._files.create(job_id, {})
-            launch = staging.prepare(job, installed, folder, self._config, self._base_url)
+            values = self._secrets.of(Asking(installed.definition, job.revision, job.owner, job.trial, job.created))
+            secrets = self._files.put_secrets(job_id, values) if values else None
+            launch = staging.prepare(job, installed, folder, self._config, self._base_url, secrets)
             self._running.add(job_id, self._starter.start(job, installed, folder, launch))
             self._announcer.observers.job_started(job)
         except Exception as error:
+            self._files.remove_secrets(job_id)
             if meaning_of(error):
                 persist(lambda: self._store.give_back(job_id), self._stopping)
                 raise

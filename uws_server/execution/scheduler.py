@@ -18,6 +18,7 @@ from uws_server.execution.adopting import Adopter
 from uws_server.execution.announcing import Announcer
 from uws_server.execution.endings import Registrar
 from uws_server.execution.finishing import Finisher, Finishers
+from uws_server.execution.job_secrets import job_secrets
 from uws_server.execution.launching import Launcher
 from uws_server.execution.observers import Observers
 from uws_server.execution.peers import BEAT_S, Peers
@@ -57,8 +58,8 @@ class Scheduler:
         self._finisher = Finisher(store, registrar, self._watchdog, self._stopping)
         self._finishers = Finishers(files)
         self._launcher = Launcher(
-            store, files, library, config, base_url, starter, self._running, self._announcer, self.release,
-            self._stopping,
+            store, files, library, config, base_url, job_secrets(config, store), starter, self._running,
+            self._announcer, self.release, self._stopping,
         )  # fmt: skip
         self._adopter = Adopter(
             store, files, starter, self._running, self._announcer, self._finish_later, self.release

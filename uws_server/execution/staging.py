@@ -46,7 +46,9 @@ PLAIN_SCRIPT = "script.sh"
 """The copy of a script without carriage returns, which bash would take for parts of words."""
 
 
-def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_url: str) -> dict[str, Any]:
+def prepare(
+    job: Job, installed: Installed, folder: Path, config: Config, base_url: str, secrets: Path | None = None
+) -> dict[str, Any]:
     """Write `parameters.json` and `launch.json`, and the plan of what is to be fetched.
 
     Parameters
@@ -61,6 +63,8 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
         The configuration of the server.
     base_url
         The address of the server.
+    secrets
+        The folder of the secrets that it was given; None for none.
 
     Returns
     -------
@@ -85,14 +89,16 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
             *([config.folders.archive] if config.folders.archive else []),
             *_software(os.environ, more),
         ]
-        visible += _inputs_elsewhere(job)
+        visible += [*_inputs_elsewhere(job), *([secrets] if secrets else [])]
         run = sandbox.around(run, folder, config.folders.data, visible, private)
     if items := fetch.plan(job, config, folder):
         write_passing_json(folder / fetch.PLAN_FILE, items)
         run = fetch.command(folder, run)  # fetching needs the network, which the script may not have
+    given = {f"UWS_SECRET_{name}": f"{secrets}/{name}" for name in control.secrets} if secrets else {}
     launch = {
         "command": run,
-        "environment": environment(job, installed, folder, os.environ, more),
+        "environment": environment(job, installed, folder, os.environ, more) | given,
+        "secrets": str(secrets or ""),
         "duration": job.execution_duration,
         "max_log": config.jobs.max_log,
         "max_memory": memory,

@@ -32,6 +32,8 @@ MOST_RESULTS = 500
 MOST_OPTIONS = 1000
 MOST_VALUES = 1000
 """Values that one parameter may have."""
+MOST_SECRETS = 16
+"""Secrets that one definition may ask for."""
 MOST_PROBLEMS = 200
 """Problems that are reported at once: a document with more is no definition."""
 
@@ -107,6 +109,11 @@ def name_problem(name: str) -> str:
     if not name:
         return "a name is needed: a letter, then letters, digits, '_', '-' and '.'"
     return f"{name[:80]!r} is not a letter, then letters, digits, '_', '-' and '.', at most 64"
+
+
+def secret_name_problem(name: str) -> str:
+    """Return why a secret cannot have a name; '' where it can."""
+    return _parameter_name_problem(name)
 
 
 def is_reserved(name: str) -> bool:
@@ -210,6 +217,12 @@ def _control(control: Control) -> Iterator[Problem]:
             yield Problem(place, f"{status[:80]!r} is no exit status from 1 to 125; 0 is never a failure")
         if not sentence.strip() or len(sentence) > 300 or CONTROL.search(sentence) or "\n" in sentence:
             yield Problem(place, "a sentence of 1 to 300 characters is needed that says what the status stands for")
+    if len(control.secrets) > MOST_SECRETS:
+        yield Problem("control.secrets", f"{len(control.secrets)} came, at most {MOST_SECRETS} are allowed")
+    yield from _twice(control.secrets, "control.secrets")
+    for i, name in enumerate(control.secrets):
+        if problem := secret_name_problem(name):
+            yield Problem(f"control.secrets[{i}]", problem)
 
 
 def _parameter(spec: ParameterSpec, place: str) -> Iterator[Problem]:

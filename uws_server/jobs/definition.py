@@ -143,7 +143,8 @@ class Control:
     `cpus` is the number of cores the script is told to use; `partition` the queue of a cluster. `quote` is how many
     seconds a job is expected to take, 0 where nobody knows. `statuses` are the exit statuses of the script, beside 0,
     that are no failure, each with a sentence that says what it stands for. A Python script that is not `warm` is
-    started in a new interpreter; any other may be forked from one that has its imports loaded.
+    started in a new interpreter; any other may be forked from one that has its imports loaded. `secrets` are the names
+    of what a job gets for other services, each in a file that only it can read.
     """
 
     duration: Duration = field(default_factory=Duration)
@@ -155,6 +156,7 @@ class Control:
     quote: int = 0
     statuses: Mapping[str, str] = field(default_factory=dict)
     warm: bool = True
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

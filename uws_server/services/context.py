@@ -11,7 +11,7 @@ from pathlib import Path
 
 from uws_server.archive.observations import Archive
 from uws_server.config import Config
-from uws_server.execution import curation, sandbox
+from uws_server.execution import curation, job_secrets, sandbox
 from uws_server.execution.scheduler import Scheduler
 from uws_server.execution.starter import ColdStarter
 from uws_server.execution.warm.starter import WarmStarter
@@ -49,6 +49,7 @@ class Services:
     def __init__(self, config: Config, base_url: str, definitions: Path) -> None:
         sandbox.require(config)
         curation.require(config)
+        job_secrets.require(config)
         self.config = config
         self.base_url = base_url
         self.rights = rights_of(config)
@@ -62,6 +63,7 @@ class Services:
         self.store = JobStore(config.database_url())
         self._quick_store: QuickStore | None = None
         self.uses = UseStore(self.store.engine)
+        self.secrets = job_secrets.job_secrets(config, self.store)
         self.accounts = Accounts(AccountStore(self.store.engine))
         self.sessions = Sessions(SessionStore(self.store.engine))
         self.revisions = Revisions(config.folders.data)

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from uws_server.config import Config
 from uws_server.errors import Conflict, Forbidden, NotFound
+from uws_server.execution.job_secrets import Asking, JobSecrets
 from uws_server.jobs.job import Job, new_id, utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.services import trials
@@ -39,6 +40,7 @@ class Needs(LookNeeds, Protocol):
     config: Config
     parameters: ParameterReader
     definitions: DefinitionStore
+    secrets: JobSecrets
     life: JobLife
 
 
@@ -73,8 +75,9 @@ class JobService(JobReader):
         """Accept the parameters of a request and return the new job, PENDING."""
         self._files.reserve.require()
         definition, origin = installed.definition, request.origin
-        accepted = self._needs.parameters.read(definition, request.values, request.uploads, origin)
         now = utcnow()
+        self._needs.secrets.of(Asking(definition, installed.revision, self.caller.name, trial, now))
+        accepted = self._needs.parameters.read(definition, request.values, request.uploads, origin)
         job = Job(
             id=new_id(),
             definition=definition.name,

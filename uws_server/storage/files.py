@@ -5,6 +5,7 @@
                           results/          what the script made
                           job.log           what it printed (stdout.log and stderr.log: each alone)
                      <id>.claim             while it runs: the claim of its supervisor, a second time
+    <data>/secrets/<id>/                    what a job that runs was given for other services
     <data>/incoming/                        uploads on their way
     <data>/reserve                          bytes for deletions on a full disk
 
@@ -68,6 +69,7 @@ class JobFiles:
         data = data.absolute()  # scripts run in other folders
         self.jobs = data / "jobs"
         self.incoming = data / "incoming"
+        self._secrets = data / "secrets"
         for folder in (self.jobs, self.incoming):
             folder.mkdir(parents=True, exist_ok=True)
         self.reserve = Reserve(data, reserve)
@@ -90,6 +92,29 @@ class JobFiles:
         for place, path in uploads.items():
             path.rename(folder / place)
         return folder
+
+    def put_secrets(self, job_id: str, values: Mapping[str, bytes]) -> Path:
+        """Write secrets for a job that is about to run, each into a file of its name, and return their folder."""
+        self.remove_secrets(job_id)
+        folder = self._secrets / self.folder(job_id).name
+        self._secrets.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700)
+        for name, value in values.items():
+            handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(value)
+        return folder
+
+    def remove_secrets(self, job_id: str) -> None:
+        """Remove what a job was given; nothing happens where there is none of it."""
+        _remove(self._secrets / self.folder(job_id).name)
+
+    def sweep_secrets(self, running: Callable[[], Collection[str]]) -> None:
+        """Remove what was given to jobs that are none of the `running` ones: a server was killed with its jobs."""
+        with contextlib.suppress(FileNotFoundError):
+            given = {path.name for path in self._secrets.iterdir()}
+            for job_id in given - set(running() if given else ()):
+                _remove(self._secrets / job_id)
 
     def delete(self, job_id: str) -> None:
         """Remove a job's folder: out of sight at once, then from disk."""

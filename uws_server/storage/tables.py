@@ -195,6 +195,16 @@ tokens = sa.Table(
     sa.Column("used", UTCTime),
 )
 
+# What accounts let their jobs have for other services, encrypted with a key that is in no database (storage.secrets).
+owner_secrets = sa.Table(
+    "owner_secrets",
+    metadata,
+    sa.Column("owner", sa.ForeignKey("accounts.name", ondelete="CASCADE"), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("changed", UTCTime, nullable=False),
+)
+
 # Browsers that are signed in, by the SHA-256 of their cookie; one ends with the token that it was begun with.
 sessions = sa.Table(
     "sessions",

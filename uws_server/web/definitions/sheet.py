@@ -101,6 +101,7 @@ def of_package(package: Package) -> Sheet:
     texts |= {"control.duration.default": str(control.duration.default)}
     texts |= {"control.duration.max": str(control.duration.max), "control.partition": control.partition}
     texts |= {"control.quote": str(control.quote or ""), "control.warm": str(control.warm).lower()}
+    texts |= {"control.secrets": ", ".join(control.secrets)}
     texts |= {"control.statuses": "\n".join(f"{status} {text}" for status, text in control.statuses.items())}
     texts |= {f"control.destruction.{name}": str(getattr(keep, name) or "") for name in ("default", "max")}
     texts |= {f"control.{name}": _size_text(getattr(control, name)) for name in ("memory", "disk")}

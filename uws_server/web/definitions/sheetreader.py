@@ -92,6 +92,7 @@ class _Reader:
             partition=self._sheet.texts["control.partition"].strip(),
             quote=self._whole("control.quote", 0),
             statuses=self._statuses(),
+            secrets=tuple(re.findall(r"[^\s,;]+", self._sheet.texts["control.secrets"])),
             warm=self._sheet.texts["control.warm"] != "false",
         )  # fmt: skip
 

@@ -64,6 +64,8 @@ LIMITS = (
         options=(("true", "forked from one that has the modules"), ("false", "a new interpreter")),
     ),
     Box("control.partition", "Partition", about="The queue of a cluster."),
+    Box("control.secrets", "Secrets", about="Names, with commas: what its jobs get as files, for other services.",
+        example="xsa_token"),
     Box("control.statuses", "Exit statuses that are no failure", "area", "One a line: the status, what it stands for.",
         example="3 no counts in the region", wide=True),
 )  # fmt: skip
