@@ -123,6 +123,24 @@ class Jobs:
     max_running: Annotated[int, Key("jobs that run side by side; more wait in the queue", highest=10**6)] = max(
         1, os.cpu_count() or 1
     )
+    short_places: Annotated[
+        int,
+        Key(
+            "places beside these that only short jobs and trials may take, so that they need not wait",
+            lowest=0,
+            highest=10**6,
+        ),
+    ] = 1
+    short: Annotated[int, Key("a job is short if its executionDuration is at most so many seconds", lowest=0)] = 60
+    cores: Annotated[
+        int, Key("cores that jobs on this machine may take together; 0: one for each place, or all there are", lowest=0)
+    ] = 0
+    memory: Annotated[
+        int, SizeKey("memory that they may take together, by what definitions say; 0: it is not counted", lowest=0)
+    ] = 0
+    max_suspension: Annotated[int, Key("seconds for which a job may stand still; then it is ended", highest=10**9)] = (
+        86400
+    )
     max_duration: Annotated[int, Key("longest a job may run, in seconds; a definition may say less", highest=10**9)] = (
         86400
     )
@@ -175,6 +193,12 @@ class Accounts:
     max_active: Annotated[
         int, Key("jobs that one account may have queued or running; 0: any number", lowest=0, highest=10**9)
     ] = 0
+    max_running_owner: Annotated[
+        int, Key("jobs of one account that may run at a time, on all servers; 0: any number", lowest=0, highest=10**9)
+    ] = 0
+    max_suspended: Annotated[
+        int, Key("suspended jobs that one account may have; 0: any number", lowest=0, highest=10**9)
+    ] = 10
     max_stored: Annotated[
         int, SizeKey("bytes that the jobs of one account may take on disk; 0: any number", lowest=0)
     ] = 0

@@ -91,7 +91,7 @@ def _verdict(
     if status is None:
         return Phase.ERROR, JobError("the supervisor of the job was killed; run the job again", fatal=False)
     if status.reason == "abort":
-        return Phase.ABORTED, None
+        return Phase.ABORTED, given_up.error if given_up is not None else None
     if status.reason == "timeout":
         limit = job.execution_duration
         return Phase.ABORTED, JobError(f"executionDuration: the job ran for its limit of {limit} s and was ended")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from uws_server.config import Config
 from uws_server.errors import Forbidden, NotFound
 from uws_server.execution import staging
 from uws_server.execution.announcing import Announcer
+from uws_server.execution.capacity import Capacity
+from uws_server.execution.fairness import choose, has_room
 from uws_server.execution.job_secrets import Asking, JobSecrets
 from uws_server.execution.persistence import persist
 from uws_server.execution.running import Running
@@ -20,6 +22,7 @@ from uws_server.storage.failures import meaning_of
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.library import Library
+from uws_server.storage.queue import Candidate, Load
 
 LOG = logging.getLogger(__name__)
 
@@ -31,6 +34,8 @@ class Launcher:
     ----------
     store, files, library, config, base_url
         What a server is made of.
+    capacity
+        What its jobs may take together.
     secrets
         What knows which secrets a job gets.
     starter
@@ -51,6 +56,7 @@ class Launcher:
         files: JobFiles,
         library: Library,
         config: Config,
+        capacity: Capacity,
         base_url: str,
         secrets: JobSecrets,
         starter: Starter,
@@ -60,31 +66,53 @@ class Launcher:
         stopping: threading.Event,
     ) -> None:
         self._store, self._files, self._library = store, files, library
-        self._config, self._base_url, self._secrets, self._starter = config, base_url, secrets, starter
+        self._config, self._capacity, self._base_url = config, capacity, base_url
+        self._secrets, self._starter = secrets, starter
         self._running, self._announcer, self._failed, self._stopping = running, announcer, failed, stopping
 
-    def take(self) -> None:
-        """Start queued jobs while there is room; other servers may take them first."""
-        if self._files.reserve.problem():
-            return  # they would fail for want of room
-        while (free := self._config.jobs.max_running - len(self._running)) > 0:
-            queued = self._store.queued(free)
-            if not queued:
-                return
-            for job_id in queued:
-                if self._takes(job_id):
-                    self._launch(job_id)
-                    self._announcer.announce(job_id)
-                    self._running.obey(job_id)
+    def take(self) -> bool:
+        """Start queued jobs, and let suspended ones go on, while there is room and it is their turn.
 
-    def _takes(self, job_id: str) -> bool:
-        """Take a job. Return False if another server took it first."""
+        Return whether one that is to go on has no supervisor here: it may never have had one.
+        """
+        is_one_lost = False
+        if self._files.reserve.problem():
+            return is_one_lost  # they would fail for want of room
+        queue = self._store.queue
+        while queue.has_waiting() and has_room(queue.loads(), self._capacity.limits):
+            taken = self._taken()
+            if not taken:
+                break
+            for one in taken:
+                if not one.resumes:
+                    self._launch(one.id)
+                self._announcer.announce(one.id)
+                is_one_lost |= not self._running.obey(one.id) and one.resumes
+        return is_one_lost
+
+    def _taken(self) -> list[Candidate]:
+        """Take the jobs whose turn it is."""
+        limits = self._capacity.limits_for(installed.definition for installed in self._library)
+        chosen: list[Candidate] = []
+
+        def choose_some(queues: Sequence[Iterator[Candidate]], loads: Sequence[Load]) -> Sequence[Candidate]:
+            chosen[:] = choose(queues, loads, limits)
+            return chosen
+
         try:
-            return self._store.take(job_id, utcnow())
+            return self._store.queue.take(choose_some, utcnow())
         except Exception:
-            # the change may have been made and the answer lost: the job would wait for a supervisor for ever
-            persist(lambda: self._store.give_back(job_id), self._stopping)
+            # the change may have been made and the answer lost: the jobs would wait for a supervisor for ever
+            persist(lambda: self._give_back(chosen), self._stopping)
             raise
+
+    def _give_back(self, chosen: Sequence[Candidate]) -> None:
+        """Put jobs back into the queue that this process may have taken without knowing it."""
+        for one in chosen:
+            if one.resumes:
+                self._running.obey(one.id)
+            else:
+                self._store.give_back(one.id)
 
     def _launch(self, job_id: str) -> None:
         """Start a job that was taken. Where that fails for want of something, put it back into the queue and raise."""

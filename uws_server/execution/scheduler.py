@@ -16,6 +16,7 @@ from uws_server.config import Config
 from uws_server.execution import following
 from uws_server.execution.adopting import Adopter
 from uws_server.execution.announcing import Announcer
+from uws_server.execution.capacity import Capacity
 from uws_server.execution.endings import Registrar
 from uws_server.execution.finishing import Finisher, Finishers
 from uws_server.execution.job_secrets import job_secrets
@@ -46,20 +47,27 @@ class Scheduler:
     """Runs the queued jobs of a server."""
 
     def __init__(
-        self, store: JobStore, files: JobFiles, library: Library, config: Config, base_url: str, starter: Starter
+        self,
+        store: JobStore,
+        files: JobFiles,
+        library: Library,
+        config: Config,
+        capacity: Capacity,
+        base_url: str,
+        starter: Starter,
     ) -> None:
         self.progress = ProgressReader(files)
         self._store, self._files, self._library, self._starter = store, files, library, starter
         self._stopping = threading.Event()
         self._announcer = Announcer(store)
         self._running = Running(store, files, starter)
-        self._watchdog = Watchdog(store, files, self._running)
+        self._watchdog = Watchdog(store, files, self._running, config.jobs.max_suspension)
         registrar = Registrar(store, files, library, base_url, self.observers)
         self._finisher = Finisher(store, registrar, self._watchdog, self._stopping)
         self._finishers = Finishers(files)
         self._launcher = Launcher(
-            store, files, library, config, base_url, job_secrets(config, store), starter, self._running,
-            self._announcer, self.release, self._stopping,
+            store, files, library, config, capacity, base_url, job_secrets(config, store), starter,
+            self._running, self._announcer, self.release, self._stopping,
         )  # fmt: skip
         self._adopter = Adopter(
             store, files, starter, self._running, self._announcer, self._finish_later, self.release
@@ -119,13 +127,12 @@ class Scheduler:
             self._look_again()
 
     def suspend(self, job_id: str) -> None:
-        """Have the supervisor of a SUSPENDED job stop it, as soon as it has one; another server hears of it."""
-        self._running.obey(job_id)
+        """Have the supervisor of a SUSPENDED job stop it, as soon as it has one, and others have its place.
 
-    def resume(self, job_id: str) -> None:
-        """Have the supervisor of a job that is no longer SUSPENDED continue it; another server hears of it."""
-        if not self._running.obey(job_id):
-            self._look_again()
+        Another server hears of it.
+        """
+        self._running.obey(job_id)
+        self.wake()
 
     def _look_again(self) -> None:
         """Have all jobs that servers have taken looked at now."""
@@ -153,7 +160,7 @@ class Scheduler:
             self._running.obey(job_id)
         if what in (changes.SERVERS, changes.ABORT):
             self._look_again()
-        elif what == Phase.QUEUED:
+        elif what != Phase.EXECUTING:  # a job is queued, or what it held is free
             self.wake()
 
     def _missed(self) -> None:
@@ -173,8 +180,8 @@ class Scheduler:
                     looked, self._look_at_peers = time.monotonic(), False
                     self._look()
                 self._library.look()
-                if not self._stopping.is_set():
-                    self._launcher.take()
+                if not self._stopping.is_set() and self._launcher.take():
+                    self._look_again()
                 if time.monotonic() - tidied > _TIDY_S:
                     tidied = time.monotonic()
                     # in a thread of its own: destroying a job that runs waits for its end, which this loop must notice

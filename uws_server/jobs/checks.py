@@ -209,6 +209,8 @@ def _control(control: Control) -> Iterator[Problem]:
         yield Problem("control.quote", "seconds from 0 (unknown) to the longest duration are expected")
     if not 1 <= control.cpus <= 1024:
         yield Problem("control.cpus", f"{control.cpus} came; 1 to 1024 is allowed")
+    if not 0 <= control.max_running <= 10**6:
+        yield Problem("control.max_running", f"{control.max_running} came; 0 (any number) to 1000000 is allowed")
     if control.partition and not _NAME.fullmatch(control.partition):
         yield Problem("control.partition", f"{control.partition[:80]!r} is no name of a partition")
     for status, sentence in control.statuses.items():

@@ -12,6 +12,7 @@ from pathlib import Path
 from uws_server.archive.observations import Archive
 from uws_server.config import Config
 from uws_server.execution import curation, job_secrets, sandbox
+from uws_server.execution.capacity import Capacity
 from uws_server.execution.scheduler import Scheduler
 from uws_server.execution.starter import ColdStarter
 from uws_server.execution.warm.starter import WarmStarter
@@ -71,7 +72,8 @@ class Services:
         self.definition_check.prepare(candidates(definitions, self.revisions, self.definitions))
         self.library = Library(definitions, self.definition_check.require_sound, self.revisions, self.definitions)
         starter = WarmStarter(config) if config.jobs.warm else ColdStarter()
-        self.scheduler = Scheduler(self.store, self.files, self.library, config, base_url, starter)
+        self.capacity = Capacity.of(config)
+        self.scheduler = Scheduler(self.store, self.files, self.library, config, self.capacity, base_url, starter)
         self.life = JobLife(self.store, self.files, self.uses, self.scheduler, config.jobs.destroyed == "record")
         self.housekeeping = Housekeeping(
             Expiry(self.life, self.store, ServerClock(ClockStore(self.store.engine))),

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from uws_server.config import Config
 from uws_server.errors import Conflict, Forbidden, NotFound
+from uws_server.execution.capacity import Capacity
 from uws_server.execution.job_secrets import Asking, JobSecrets
 from uws_server.jobs.job import Job, new_id, utcnow
 from uws_server.jobs.phases import ENDED, Phase
@@ -42,6 +43,7 @@ class Needs(LookNeeds, Protocol):
     definitions: DefinitionStore
     secrets: JobSecrets
     life: JobLife
+    capacity: Capacity
 
 
 class JobService(JobReader):
@@ -75,16 +77,19 @@ class JobService(JobReader):
         """Accept the parameters of a request and return the new job, PENDING."""
         self._files.reserve.require()
         definition, origin = installed.definition, request.origin
-        now = utcnow()
-        self._needs.secrets.of(Asking(definition, installed.revision, self.caller.name, trial, now))
+        if obstacle := self._needs.capacity.obstacle(definition):
+            raise Forbidden(f"{obstacle}: it cannot run on this server; ask who runs it")
+        self._needs.secrets.of(Asking(definition, installed.revision, self.caller.name, trial, utcnow()))
         accepted = self._needs.parameters.read(definition, request.values, request.uploads, origin)
+        self.quotas.require_room(accepted.size)
+        now, duration = utcnow(), self.quotas.duration(definition, request.execution_duration)
         job = Job(
             id=new_id(),
             definition=definition.name,
             version=definition.version,
             phase=Phase.PENDING,
             created=now,
-            execution_duration=self.quotas.duration(definition, request.execution_duration),
+            execution_duration=duration,
             destruction=self.quotas.destruction(now, request.destruction),
             quote=expected_end(definition, now),
             owner=self.caller.name,
@@ -95,11 +100,15 @@ class JobService(JobReader):
             trial=trial,
             parent=origin.parent,
             after=origin.after,
+            needs=self._needs.capacity.needs(definition, duration, trial),
         )
-        with self.quotas.room(accepted.size):
-            if accepted.placed:
-                self._files.create(job.id, accepted.placed)
-            self._store.add(job)
+        if accepted.placed:
+            self._files.create(job.id, accepted.placed)
+        try:
+            self.quotas.add(job)
+        except Forbidden:
+            self._files.delete(job.id)
+            raise
         if job.owner is None and self._rights.uses_keys():
             self._give_keys({job.id})
         return job
@@ -112,22 +121,25 @@ class JobService(JobReader):
         definition = self.definitions.of(job).definition
         accepted = self._needs.parameters.read_changes(definition, values, uploads, job.parameters)
         changed = replace(job, parameters=accepted.values)
-        with self.quotas.room(accepted.size):
-            self._change_pending(job, changed, accepted.placed)
+        self.quotas.require_room(accepted.size)
+        self._change_pending(job, changed, accepted.placed, accepted.size)
         return changed
 
-    def _change_pending(self, job: Job, changed: Job, placed: Mapping[str, Path]) -> None:
-        """Store the new parameters and files and delete the old ones.
+    def _change_pending(self, job: Job, changed: Job, placed: Mapping[str, Path], coming: int) -> None:
+        """Store the new parameters and files, of so many bytes, and delete the old ones.
 
         If another request changed the job first, delete the new files and raise Conflict.
         """
         folder = self._files.folder(job.id)
         if placed:
             self._files.create(job.id, placed)
-        won = self._store.update_pending(job, changed)
         before, after = _upload_places(job), _upload_places(changed)
-        for place in before - after if won else after - before:
-            (folder / place).unlink(missing_ok=True)
+        won = False
+        try:
+            won = self.quotas.update(job, changed, coming)
+        finally:
+            for place in before - after if won else after - before:
+                (folder / place).unlink(missing_ok=True)
         if not won:
             raise Conflict(f"job {job.id} was started or changed meanwhile; look at it and try again")
         if before != after:
@@ -142,9 +154,8 @@ class JobService(JobReader):
         self._require_predecessor(job)
         now = utcnow()
         quote = expected_end(installed.definition, now)
-        with self.quotas.turn(job):
-            if not self._store.move(job.id, [Phase.PENDING, Phase.HELD], Phase.QUEUED, queued=now, quote=quote):
-                raise Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
+        if not self.quotas.queue(job, now, quote):
+            raise _changed(job)
         self._needs.scheduler.wake()
         self._needs.scheduler.announce(job.id)
 
@@ -167,25 +178,36 @@ class JobService(JobReader):
     def hold(self, job: Job) -> None:
         """Keep a job from starting until it is run again."""
         self._rights.require_change(self.caller, job)
-        self._step(job, [Phase.PENDING, Phase.QUEUED], Phase.HELD, "it can be held")
+        _must_be(job, "it can be held", Phase.PENDING, Phase.QUEUED)
+        if not self._store.move(job.id, [Phase.PENDING, Phase.QUEUED], Phase.HELD):
+            raise _changed(job)
+        self._needs.scheduler.announce(job.id)
 
     def suspend(self, job: Job) -> None:
-        """Stop a running job for a while; its time limit stands still."""
+        """Stop a running job for a while; its time limit stands still, and another one has its place.
+
+        One that was to go on, and waits for a place, stays where it is.
+        """
         self._rights.require_change(self.caller, job)
-        self._step(job, [Phase.EXECUTING], Phase.SUSPENDED, "it can be suspended")
+        if job.phase is Phase.SUSPENDED and job.resume_asked is not None:
+            if not self._store.queue.withdraw_resume(job.id):
+                raise _changed(job)
+            self._needs.scheduler.announce(job.id)
+            return
+        _must_be(job, "it can be suspended", Phase.EXECUTING)
+        if not self.quotas.suspend(job):
+            raise _changed(job)
+        self._needs.scheduler.announce(job.id)
         self._needs.scheduler.suspend(job.id)
 
     def resume(self, job: Job) -> None:
-        """Let a suspended job go on."""
+        """Let a suspended job go on as soon as there is a place for it; it is SUSPENDED until then."""
         self._rights.require_change(self.caller, job)
-        self._step(job, [Phase.SUSPENDED], Phase.EXECUTING, "it can be resumed")
-        self._needs.scheduler.resume(job.id)
-
-    def _step(self, job: Job, before: Sequence[Phase], after: Phase, what: str) -> None:
-        _must_be(job, what, *before)
-        if not self._store.move(job.id, before, after):
-            raise Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
+        _must_be(job, "it can be resumed", Phase.SUSPENDED)
+        if not self._store.queue.ask_resume(job.id, utcnow()):
+            raise _changed(job)
         self._needs.scheduler.announce(job.id)
+        self._needs.scheduler.wake()
 
     def abort(self, job: Job) -> Job:
         """End a job, keep what it made so far and return the job as it is then. Raise Forbidden if it has ended."""
@@ -208,7 +230,9 @@ class JobService(JobReader):
         self._rights.require_change(self.caller, job)
         _must_be(job, "its executionDuration can be set", Phase.PENDING, Phase.HELD, Phase.QUEUED)
         definition = self.definitions.of(job).definition
-        self._store.change(job.id, execution_duration=self.quotas.duration(definition, seconds))
+        duration = self.quotas.duration(definition, seconds)
+        needs = self._needs.capacity.needs(definition, duration, job.trial)
+        self._store.change(job.id, execution_duration=duration, short=needs.short)
 
     def set_destruction(self, job: Job, when: datetime) -> None:
         """Set the time at which the job is destroyed."""
@@ -263,6 +287,10 @@ class JobService(JobReader):
                     f"job {job.id} waits for job {earlier.id}, which is {earlier.phase}: "
                     "run that one, and this one follows"
                 )
+
+
+def _changed(job: Job) -> Conflict:
+    return Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
 
 
 def _must_be(job: Job, what: str, *phases: Phase) -> None:

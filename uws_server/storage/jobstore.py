@@ -23,6 +23,7 @@ from uws_server.storage import changes, lists, migrate, uses
 from uws_server.storage.database import Look, Reader, engine_for, reading
 from uws_server.storage.grouped import GroupedInsert
 from uws_server.storage.lists import ListReader
+from uws_server.storage.locks import alone, of_owner
 from uws_server.storage.queue import QueueStore
 from uws_server.storage.results import ResultReader
 from uws_server.storage.tables import (
@@ -33,7 +34,6 @@ from uws_server.storage.tables import (
     SUMMARY,
     TAKEN,
     PhaseColumns,
-    drain,
     dump_parameters,
     job_row,
     jobs,
@@ -47,8 +47,6 @@ from uws_server.storage.tables import (
 from uws_server.storage.transitions import execute, phase_change, standing_still
 
 _ID = re.compile(r"[0-9a-f]{32}")
-_IS_OPEN = ~sa.exists(sa.select(drain.c.id))
-"""Condition: nobody drains the queue."""
 # built once: to build such a statement takes as long as to execute it
 _JOB = jobs.select().where(jobs.c.id == sa.bindparam("wanted"))
 
@@ -59,6 +57,13 @@ class Run(NamedTuple):
     job_id: str
     phase: Phase
     server: str | None
+
+
+class Updated(NamedTuple):
+    """Whether a job was changed, and the bytes that its owner held before."""
+
+    done: bool
+    held: int
 
 
 class Asked(NamedTuple):
@@ -96,8 +101,6 @@ class JobStore:
 
     def __init__(self, url: str) -> None:
         self.server = new_id()
-        self.counting = threading.Lock()
-        """Held from when jobs or bytes are counted against a limit of an account until what comes counts itself."""
         self.engine = engine_for(url)
         try:
             migrate.require_current(self.engine)
@@ -127,6 +130,15 @@ class JobStore:
         """Store a new job, which must be PENDING."""
         self._added.add(job_row(job))
 
+    def add_within(self, job: Job, most: int) -> int | None:
+        """Store a new job if its owner then holds at most so many bytes; else return how many there are."""
+        with alone(self.engine, of_owner(job.owner)) as connection:
+            held = _held_by(connection, job.owner)
+            if held + job.size > most:
+                return held
+            connection.execute(jobs.insert().values(job_row(job)))
+            return None
+
     def get(self, job_id: str) -> Job:
         """Return the job with that id. Raise NotFound if there is none."""
         job = self.bare(job_id)
@@ -149,13 +161,6 @@ class JobStore:
         statement = phase_change(job_id, before, after).values(**columns, **standing_still(after))
         with self.engine.begin() as connection:
             return execute(connection, statement, self.server, job_id, after)
-
-    def take(self, job_id: str, started: datetime) -> bool:
-        """Take a QUEUED job for this process. Return False if another was faster, or the queue is drained."""
-        statement = phase_change(job_id, [Phase.QUEUED], Phase.EXECUTING).where(_IS_OPEN)
-        statement = statement.values(started=started, server=self.server, **standing_still(Phase.EXECUTING))
-        with self.engine.begin() as connection:
-            return execute(connection, statement, self.server, job_id, Phase.EXECUTING)
 
     def give_back(self, job_id: str) -> None:
         """Put a job back into the queue that this process may have taken without knowing it."""
@@ -210,12 +215,23 @@ class JobStore:
         with self.engine.begin() as connection:
             return execute(connection, statement, self.server, job_id, Phase.ARCHIVED)
 
-    def update_pending(self, before: Job, after: Job) -> bool:
-        """Replace the parameters of a PENDING job that is still as it was `before`; return whether it was."""
+    def update_pending(self, before: Job, after: Job, coming: int, most: int) -> Updated:
+        """Replace the parameters of a PENDING job that is still as it was `before`.
+
+        `coming` bytes are added to what it holds; nothing is changed where its owner then held more than `most` (0: any
+        number).
+        """
         unchanged = jobs.c.parameters == dump_parameters(before)
         statement = jobs.update().where(jobs.c.id == before.id, jobs.c.phase == Phase.PENDING.value, unchanged)
-        with self.engine.begin() as connection:
-            return connection.execute(statement.values(parameters=dump_parameters(after))).rowcount == 1
+        statement = statement.values(
+            parameters=dump_parameters(after), size=jobs.c.size + coming, input_size=after.input_size,
+            expected_s=after.expected_s,
+        )  # fmt: skip
+        with alone(self.engine, of_owner(before.owner)) if most else self.engine.begin() as connection:
+            held = _held_by(connection, before.owner) if most else 0
+            if most and held + coming > most:
+                return Updated(False, held)
+            return Updated(connection.execute(statement).rowcount == 1, held)
 
     def change(self, job_id: str, **columns: Unpack[JobColumns]) -> None:
         """Set columns that no phase depends on. Raise NotFound if there is no job with that id."""
@@ -287,11 +303,6 @@ class JobStore:
         with self._reading.connect() as connection:
             return lists.some(connection, ids, wanted)
 
-    def queued(self, most: int) -> Sequence[str]:
-        """Return the ids of the jobs that wait to be run, longest queued first; none while the queue is drained."""
-        query = sa.select(jobs.c.id).where(BUSY, jobs.c.phase == Phase.QUEUED.value, _IS_OPEN)
-        return self._ids(query.order_by(jobs.c.queued, jobs.c.created).limit(most))
-
     def taken(self) -> list[Run]:
         """Return the jobs that servers run."""
         query = sa.select(jobs.c.id, jobs.c.phase, jobs.c.server).where(TAKEN)
@@ -327,15 +338,18 @@ class JobStore:
 
     def stored_bytes(self, owner: str | None) -> int:
         """Return how many bytes the jobs of an owner hold on disk."""
-        query = sa.select(stored.c.bytes).where(stored.c.owner == (owner or ""))
         with self._reading.connect() as connection:
-            return connection.execute(query).scalar() or 0
+            return _held_by(connection, owner)
 
     # --- parts -----------------------------------------------------------------------------------------
 
     def _ids(self, query: sa.Select[Any]) -> Sequence[str]:
         with self._reading.connect() as connection:
             return connection.execute(query).scalars().all()
+
+
+def _held_by(connection: sa.Connection, owner: str | None) -> int:
+    return connection.execute(sa.select(stored.c.bytes).where(stored.c.owner == (owner or ""))).scalar() or 0
 
 
 def _require_id(kind: str, text: str) -> None:

@@ -7,7 +7,7 @@ jobs of each owner and definition in their order, and the query of the heads ski
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Unpack
 
@@ -251,7 +251,7 @@ class QueueStore:
         owner: str | None,
         before: Sequence[Phase],
         after: Phase,
-        counted: Sequence[Phase],
+        counted: Collection[Phase],
         most: int,
         **columns: Unpack[PhaseColumns],
     ) -> Moved:
@@ -268,6 +268,13 @@ class QueueStore:
                 return Moved(False, number)
             statement = phase_change(job_id, before, after).values(**columns, **standing_still(after))
             return Moved(execute(connection, statement, self._server, job_id, after), number)
+
+    def standing_since(self, before: datetime) -> Sequence[str]:
+        """Return the ids of the jobs of this process that stand still since then, and shall not go on."""
+        query = sa.select(jobs.c.id).where(TAKEN, jobs.c.phase == Phase.SUSPENDED.value, jobs.c.server == self._server)
+        query = query.where(jobs.c.resume_asked.is_(None), jobs.c.suspended <= before)
+        with self._reading.connect() as connection:
+            return connection.execute(query).scalars().all()
 
     # --- going on --------------------------------------------------------------------------------------
 

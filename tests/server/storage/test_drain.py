@@ -38,24 +38,25 @@ def queued(store: JobStore, number: int = 0, definition: str = "dummy", owner: s
     return job.id
 
 
+def taken(store: JobStore) -> list[str]:
+    """What a server takes that has room for everything."""
+    return [one.id for one in store.queue.take(lambda queues, _: [one for queue in queues for one in queue], NOW)]
+
+
 def test_no_server_takes_a_job_of_a_drained_queue(store: JobStore, other: JobStore) -> None:
     job = queued(store)
-    seen = other.queued(10)
-    assert list(seen) == [job]
     drain = DrainStore(store.engine, store.server)
     note = Drain(NOW, "ada", "upgrade")
     drain.begin(note)
     assert DrainStore(other.engine, other.server).now() == note
-    assert (list(store.queued(10)), list(other.queued(10))) == ([], [])
-    assert not other.take(job, NOW), "nor one that was seen in the queue before"
+    assert (taken(store), taken(other)) == ([], [])
     assert store.get(job).phase is Phase.QUEUED
     drain.begin(Drain(NOW, "eve", ""))
     assert drain.now() == Drain(NOW, "eve", ""), "the last one is named"
     assert drain.end()
     assert not drain.end()
     assert drain.now() is None
-    assert list(other.queued(10)) == [job]
-    assert other.take(job, NOW)
+    assert taken(other) == [job]
     assert store.get(job).phase is Phase.EXECUTING
     assert store.get(job).queued == NOW
 

@@ -89,6 +89,7 @@ class _Reader:
             memory=self._bytes("control.memory"),
             disk=self._bytes("control.disk"),
             cpus=self._whole("control.cpus", 1),
+            max_running=self._whole("control.max_running", 0),
             partition=self._sheet.texts["control.partition"].strip(),
             quote=self._whole("control.quote", 0),
             statuses=self._statuses(),

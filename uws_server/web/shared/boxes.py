@@ -56,6 +56,7 @@ LIMITS = (
     Box("control.memory", "Memory", about="Empty: what the server allows.", example="2 GiB"),
     Box("control.disk", "Disk", about="Empty: what the server allows.", example="10 GiB"),
     Box("control.cpus", "Cores", "number"),
+    Box("control.max_running", "Run at a time", "number", "On all servers together; empty: any number."),
     Box(
         "control.warm",
         "Python",

@@ -1,0 +1,54 @@
+"""What the jobs of this server may take together, what a job takes, and which job can never run here.
+
+Imports the configuration, the jobs' values and its neighbours.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from uws_server.config import Config
+from uws_server.execution.fairness import Limits
+from uws_server.jobs.definition import Definition
+from uws_server.jobs.job import Needs
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """The limits of a server, and the seconds up to which the time limit of a job makes it a short one."""
+
+    limits: Limits
+    short_s: int
+
+    @classmethod
+    def of(cls, config: Config) -> Capacity:
+        """Return what the configuration says; where it says nothing of cores, there is one for each place at least."""
+        jobs = config.jobs
+        cores = jobs.cores or max(jobs.max_running, os.cpu_count() or 1)
+        limits = Limits(jobs.max_running, jobs.short_places, cores, jobs.memory, config.accounts.max_running_owner)
+        return cls(limits, jobs.short)
+
+    def needs(self, definition: Definition, duration_s: int, trial: bool) -> Needs:
+        """Return what a job with that time limit takes; one of several cores never has a short place."""
+        control = definition.control
+        short = control.cpus == 1 and (trial or 0 < duration_s <= self.short_s)
+        return Needs(control.cpus, control.memory, short)
+
+    def obstacle(self, definition: Definition) -> str:
+        """Return the sentence that says why jobs of a definition can never run here; '' where they can."""
+        control, limits = definition.control, self.limits
+        if control.cpus > limits.cores:
+            return f"a job of {definition.name} takes {control.cpus} cores, all jobs here have {limits.cores} together"
+        if limits.memory and control.memory > limits.memory:
+            return (
+                f"a job of {definition.name} takes {control.memory:,} bytes of memory, all jobs here have "
+                f"{limits.memory:,} together"
+            )
+        return ""
+
+    def limits_for(self, definitions: Iterable[Definition]) -> Limits:
+        """Return the limits with those of the definitions as they are now."""
+        of_definition = {each.name: each.control.max_running for each in definitions if each.control.max_running}
+        return replace(self.limits, of_definition=of_definition)
