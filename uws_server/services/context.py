@@ -35,6 +35,7 @@ from uws_server.storage.clock import ClockStore
 from uws_server.storage.counts import Counts
 from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.drain import DrainStore
+from uws_server.storage.durations import DurationStore
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.library import Library
@@ -66,6 +67,7 @@ class Services:
         self.uses = UseStore(self.store.engine)
         self.secrets = job_secrets.job_secrets(config, self.store)
         self.accounts = Accounts(AccountStore(self.store.engine))
+        self.durations = DurationStore(self.store.engine)
         self.sessions = Sessions(SessionStore(self.store.engine))
         self.revisions = Revisions(config.folders.data)
         self.definitions = DefinitionStore(self.store.engine)

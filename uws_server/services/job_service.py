@@ -7,6 +7,7 @@ is in `job_reader`, how one ends in `job_life`. Imports the services and everyth
 from __future__ import annotations
 
 import contextlib
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from uws_server.services.parameters import ParameterReader, Request, Upload
 from uws_server.services.quotas import Quotas, expected_end
 from uws_server.services.rights import Caller
 from uws_server.storage.definitions import DefinitionStore
+from uws_server.storage.durations import DurationStore
 from uws_server.storage.files import size_of
 from uws_server.storage.library import Installed
 
@@ -44,6 +46,7 @@ class Needs(LookNeeds, Protocol):
     secrets: JobSecrets
     life: JobLife
     capacity: Capacity
+    durations: DurationStore
 
 
 class JobService(JobReader):
@@ -83,6 +86,7 @@ class JobService(JobReader):
         accepted = self._needs.parameters.read(definition, request.values, request.uploads, origin)
         self.quotas.require_room(accepted.size)
         now, duration = utcnow(), self.quotas.duration(definition, request.execution_duration)
+        expected = self._expected(installed, accepted.input_size)
         job = Job(
             id=new_id(),
             definition=definition.name,
@@ -91,7 +95,7 @@ class JobService(JobReader):
             created=now,
             execution_duration=duration,
             destruction=self.quotas.destruction(now, request.destruction),
-            quote=expected_end(definition, now),
+            quote=expected_end(expected, now),
             owner=self.caller.name,
             run_id=request.run_id,
             parameters=accepted.values,
@@ -101,6 +105,8 @@ class JobService(JobReader):
             parent=origin.parent,
             after=origin.after,
             needs=self._needs.capacity.needs(definition, duration, trial),
+            input_size=accepted.input_size,
+            expected_s=expected,
         )
         if accepted.placed:
             self._files.create(job.id, accepted.placed)
@@ -113,14 +119,25 @@ class JobService(JobReader):
             self._give_keys({job.id})
         return job
 
+    def _expected(self, installed: Installed, input_size: int) -> int | None:
+        """Return the seconds that a job is expected to run: as its definition says, else as those before it did."""
+        definition = installed.definition
+        if definition.control.quote:
+            return definition.control.quote
+        seconds = self._needs.durations.expected(definition.name, installed.revision, input_size)
+        return None if seconds is None else math.ceil(seconds)
+
     def set_parameters(self, job: Job, values: Mapping[str, Sequence[str]], uploads: Mapping[str, Upload]) -> Job:
         """Change some parameters of a job that is still PENDING, and return the job."""
         self._rights.require_change(self.caller, job)
         _must_be(job, "its parameters can be changed", Phase.PENDING)
         self._files.reserve.require()
-        definition = self.definitions.of(job).definition
-        accepted = self._needs.parameters.read_changes(definition, values, uploads, job.parameters)
+        installed = self.definitions.of(job)
+        accepted = self._needs.parameters.read_changes(installed.definition, values, uploads, job.parameters)
         changed = replace(job, parameters=accepted.values)
+        kept = _upload_places(job) & _upload_places(changed)
+        input_size = accepted.input_size + self._files.size_of_files(job.id, kept)
+        changed = replace(changed, input_size=input_size, expected_s=self._expected(installed, input_size))
         self.quotas.require_room(accepted.size)
         self._change_pending(job, changed, accepted.placed, accepted.size)
         return changed
@@ -153,7 +170,7 @@ class JobService(JobReader):
         self._require_run(installed, job.trial)
         self._require_predecessor(job)
         now = utcnow()
-        quote = expected_end(installed.definition, now)
+        quote = expected_end(job.expected_s, now)
         if not self.quotas.queue(job, now, quote):
             raise _changed(job)
         self._needs.scheduler.wake()
@@ -190,10 +207,10 @@ class JobService(JobReader):
         """
         self._rights.require_change(self.caller, job)
         if job.phase is Phase.SUSPENDED and job.resume_asked is not None:
-            if not self._store.queue.withdraw_resume(job.id):
-                raise _changed(job)
-            self._needs.scheduler.announce(job.id)
-            return
+            if self._store.queue.withdraw_resume(job.id):
+                self._needs.scheduler.announce(job.id)
+                return
+            job = self._store.bare(job.id)  # it got its place at this moment
         _must_be(job, "it can be suspended", Phase.EXECUTING)
         if not self.quotas.suspend(job):
             raise _changed(job)

@@ -25,10 +25,9 @@ def amount(count: int) -> str:
     return f"{count} bytes"
 
 
-def expected_end(definition: Definition, start: datetime) -> datetime | None:
+def expected_end(seconds: int | None, start: datetime) -> datetime | None:
     """Return when a job that starts then is expected to end (the quote of UWS). Return None where nobody knows."""
-    seconds = definition.control.quote
-    return start + timedelta(seconds=seconds) if seconds else None
+    return None if seconds is None else start + timedelta(seconds=seconds)
 
 
 class Quotas:

@@ -27,7 +27,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +173,14 @@ class JobFiles:
         except (FileNotFoundError, NotADirectoryError):
             return 0
         return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+    def size_of_files(self, job_id: str, places: Iterable[str]) -> int:
+        """Return the bytes of some files of a job; what is not there does not count."""
+        size = 0
+        for place in places:
+            with contextlib.suppress(OSError):
+                size += (self.folder(job_id) / place).lstat().st_size
+        return size
 
     def time_of(self, job_id: str, name: str) -> int:
         """Return when a file of a job was changed last, in nanoseconds; 0 if there is none (yet)."""

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from uws_server.errors import NotFound
 from uws_server.jobs.job import Filter, Job, JobError, JobReference, JobSummary, Result, Usage, new_id
 from uws_server.jobs.phases import ENDED, Phase
-from uws_server.storage import changes, lists, migrate, uses
+from uws_server.storage import changes, durations, lists, migrate, uses
 from uws_server.storage.database import Look, Reader, engine_for, reading
 from uws_server.storage.grouped import GroupedInsert
 from uws_server.storage.lists import ListReader
@@ -204,6 +204,8 @@ class JobStore:
             if found:
                 connection.execute(results.insert(), [result_row(job_id, i, item) for i, item in enumerate(found)])
             uses.record(connection, job_id, used)
+            if after is Phase.COMPLETED:
+                durations.record(connection, job_id, ended)
             return True
 
     def archive(self, job_id: str) -> bool:
