@@ -27,8 +27,8 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[Any]
 
-MOST_PIXELS = 16_000_000
-"""Most pixels of an image: 4000 x 4000."""
+MOST_PIXELS = 9_000_000
+"""Most pixels of an image: 3000 x 3000, for XMM-Newton the whole plane at 0.9 arcsec."""
 
 _FARTHEST_DEG = 5.0
 """Farthest that a centre may lie from the tangent point of the list: wider than every field of view."""
