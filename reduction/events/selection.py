@@ -371,7 +371,7 @@ def in_good_time(selection: Selection, times: npt.NDArray[np.float64], ccds: npt
         Shape (n,).
     """
     good = np.zeros(times.size, dtype=np.bool_)
-    present = [None] if ccds is None else [int(ccd) for ccd in np.unique(ccds)]
+    present = _present(ccds)
     for ccd in present:
         intervals = of_ccd(selection.gtis, ccd)
         if intervals is None:
@@ -381,3 +381,12 @@ def in_good_time(selection: Selection, times: npt.NDArray[np.float64], ccds: npt
     if selection.phases is not None:
         good[good] = selection.phases.contains(times[good])
     return good
+
+
+def _present(ccds: npt.NDArray[Any] | None) -> list[int | None]:
+    """Return the CCDs of some events, None for no number. Lists have one CCD after the other: one is the usual case."""
+    if ccds is None:
+        return [None]
+    if ccds.size and ccds.min() == ccds.max():
+        return [int(ccds[0])]
+    return [int(ccd) for ccd in np.unique(ccds)]

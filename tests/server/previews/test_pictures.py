@@ -186,6 +186,30 @@ def write_curve(path: Path, columns: list[fits.Column], **keywords: object) -> P
     return path
 
 
+def test_the_threshold_of_a_flare_filter_is_drawn_where_it_is(shared: Path, tmp_path: Path) -> None:
+    """21 bins of the real curve lie above a line at 0.5 count/s, the other 217 below it."""
+    with fits.open(shared / "real/xmm_coma8/PN_rate.fits") as hdus:
+        columns = [fits.Column(name, "D", array=hdus["RATE"].data[name]) for name in ("TIME", "RATE", "ERROR")]
+    path = write_curve(tmp_path / "a.fits", columns, TIMEDEL=100.0, FLCUTTHR=0.5, FLGOODT=21642.2)
+    root = drawn(path)
+    (line,) = [item.get("d", "") for item in root.iter(f"{SVG}path")
+               if item.get("class") == "cut" and "h24" not in item.get("d", "")]  # fmt: skip
+    at = float(line.split()[1].partition("H")[0])
+    heights = [float(item.get("cy", "")) for item in root.iter(f"{SVG}circle")]
+    assert (len([y for y in heights if y < at]), len([y for y in heights if y > at])) == (21, 217)
+    words = "Cut at 0.5 counts / s; 21,642 s of good time are left."
+    assert words in "".join(root.find(f"{SVG}desc").itertext())  # type: ignore[union-attr]
+    assert "cut at 0.5" in "".join(root.itertext())
+
+
+def test_the_threshold_that_the_sas_gives_its_curve_is_taken(shared: Path, tmp_path: Path) -> None:
+    with fits.open(shared / "real/xmm_coma8/P0124710801PNS001FBKTSR0000.FTZ") as hdus:
+        fits.HDUList([fits.PrimaryHDU(), hdus["RATE"].copy()]).writeto(tmp_path / "a.fits")
+    curve = Previews().look(ResultFile("a", tmp_path / "a.fits", {})).curve
+    assert curve is not None
+    assert "Cut at 20.57 counts / s." in curve.summary()
+
+
 def test_a_real_light_curve_is_drawn_as_it_is(shared: Path) -> None:
     path = shared / "real/xmm_coma8/PN_rate.fits"
     preview = Previews().look(ResultFile("a", path, {}))
