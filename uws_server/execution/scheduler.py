@@ -19,6 +19,7 @@ from uws_server.execution.announcing import Announcer
 from uws_server.execution.capacity import Capacity
 from uws_server.execution.endings import Registrar
 from uws_server.execution.finishing import Finisher, Finishers
+from uws_server.execution.forecast import Forecast
 from uws_server.execution.job_secrets import job_secrets
 from uws_server.execution.launching import Launcher
 from uws_server.execution.observers import Observers
@@ -72,8 +73,9 @@ class Scheduler:
         self._adopter = Adopter(
             store, files, starter, self._running, self._announcer, self._finish_later, self.release
         )  # fmt: skip
-        self._peers = Peers(ServerStore(store.engine), store.server)
+        self._peers = Peers(ServerStore(store.engine), store.server, capacity.limits.places)
         self._watching = changes.watch(store.engine, store.server, self._heard, self._missed)
+        self.forecast = Forecast(store.queue, lambda: capacity.limits_for(each.definition for each in library))
         self._tidier = ThreadPoolExecutor(1, "tidy")
         self._round = time.monotonic()
         """When the loop went round last."""

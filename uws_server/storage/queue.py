@@ -73,6 +73,41 @@ class Load(NamedTuple):
     memory: int
 
 
+class Waiting(NamedTuple):
+    """A job in the queue, as one looks at all of them: times in microseconds since 1970, else as in a candidate."""
+
+    id: str
+    owner: str
+    definition: str
+    since: int
+    short: bool
+    cores: int
+    expected_s: int | None
+    most: int | None = None
+    served: int = 0
+
+
+class Started(NamedTuple):
+    """A job that runs: when it was started, in microseconds since 1970, and the seconds that it is expected to run."""
+
+    owner: str
+    definition: str
+    short: bool
+    cores: int
+    started: int
+    expected_s: int | None
+
+
+class QueueState(NamedTuple):
+    """The whole queue at a moment: who waits, longest first, what runs, the places of all servers, if it is drained."""
+
+    waiting: Sequence[Waiting]
+    running: Sequence[Started]
+    places: int
+    servers: int
+    drained: bool
+
+
 class Moved(NamedTuple):
     """Whether a job went to another phase, and how many its owner had of those that count against a limit."""
 
@@ -118,13 +153,19 @@ _NEXT = sa.text(
 ).bindparams(sa.bindparam("short", type_=sa.Boolean))
 
 
-def _candidates(since: sa.ColumnElement[int]) -> sa.Select[Any]:
-    """Return the query of candidates, the columns in their order."""
+def _of_owners(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """Return the query of columns of jobs, and of two of their owners: how many may run, when one was served last."""
     most = sa.case((accounts.c.is_admin, 0), else_=accounts.c.max_running)
     served = sa.func.coalesce(sa.type_coerce(turns.c.served, sa.BigInteger), 0)
-    about = (jobs.c.id, jobs.c.owner, jobs.c.definition, since, jobs.c.short, jobs.c.cores, jobs.c.needed_memory)
     joined = jobs.outerjoin(accounts, accounts.c.name == jobs.c.owner).outerjoin(turns, turns.c.owner == jobs.c.owner)
-    return sa.select(*about, most, served).select_from(joined)
+    return sa.select(*columns, most, served).select_from(joined)
+
+
+def _candidates(since: sa.ColumnElement[int]) -> sa.Select[Any]:
+    """Return the query of candidates, the columns in their order."""
+    return _of_owners(
+        jobs.c.id, jobs.c.owner, jobs.c.definition, since, jobs.c.short, jobs.c.cores, jobs.c.needed_memory
+    )  # fmt: skip
 
 
 _OF_HEADS = _candidates(sa.type_coerce(jobs.c.queued, sa.BigInteger))
@@ -242,6 +283,32 @@ class QueueStore:
         """Note when a job of an owner was started last."""
         if not connection.execute(turns.update().where(turns.c.owner == owner).values(served=now)).rowcount:
             connection.execute(turns.insert().values(owner=owner, served=now))
+
+    # --- looking ---------------------------------------------------------------------------------------
+
+    def state(self, most: int) -> QueueState:
+        """Return the whole queue as it is now, at most so many jobs of it."""
+        queued = sa.type_coerce(jobs.c.queued, sa.BigInteger)
+        waits = sa.or_(jobs.c.resume_asked.is_not(None), QUEUED)
+        since = sa.func.coalesce(sa.type_coerce(jobs.c.resume_asked, sa.BigInteger), queued)
+        waiting = _of_owners(
+            jobs.c.id, jobs.c.owner, jobs.c.definition, since, jobs.c.short, jobs.c.cores, jobs.c.expected_s
+        ).where(BUSY, waits).order_by(jobs.c.queued).limit(most)  # fmt: skip
+        started = sa.func.coalesce(sa.type_coerce(jobs.c.started, sa.BigInteger), 0)
+        running = sa.select(
+            jobs.c.owner, jobs.c.definition, jobs.c.short, jobs.c.cores, started, jobs.c.expected_s
+        ).where(TAKEN, jobs.c.phase != Phase.SUSPENDED.value)  # fmt: skip
+        places = sa.select(sa.func.coalesce(sa.func.sum(servers.c.places), 0), sa.func.count())
+        with self._reading.connect() as connection:
+            number, of_servers = connection.execute(places).one()
+            drained = connection.execute(sa.select(drain.c.id)).first() is not None
+            return QueueState(
+                [Waiting(*row) for row in connection.execute(waiting)],
+                [Started(*row) for row in connection.execute(running)],
+                int(number),
+                of_servers,
+                drained,
+            )
 
     # --- within a limit --------------------------------------------------------------------------------
 

@@ -126,6 +126,7 @@ class JobPage(Page):
             definition=definition,
             title=definition.title if definition else job.definition,
             progress=progress or Progress(),
+            position=texts.position(self.job_service.position(job), utcnow()),
             usage=job.usage or (progress.usage if progress else None),
             elapsed=job.elapsed(utcnow()),
             ended=ended,
@@ -170,6 +171,7 @@ class JobPage(Page):
             "memory": texts.size(usage.memory) if usage else None,
             "error": job.error.message if job.error else None,
             "warning": job.warning or None,
+            "queue": texts.position(self.job_service.position(job), utcnow()) or None,
             "log": {"offset": after, "lines": [[line.kind, line.text] for line in piece]},
             "results": [
                 {"name": result.name, "size": result.size, "url": self.stored(result)} for result in shown.results
