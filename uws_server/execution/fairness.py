@@ -1,9 +1,9 @@
 """Whose turn it is: which of the jobs that wait are started next, as a pure function. Imports the values of the queue.
 
-The owner with the fewest cores in use comes first, then the one who was served longest ago, or came first where that
-was later, so that whoever queued five hundred jobs gets no more than whoever queued one. What does not fit on the
-machine is waited for, and nothing that came later passes it: else a job of many cores would wait as long as small ones
-come. What a limit of an owner or a definition holds back is passed.
+The owner with the fewest cores in use comes first, then the one who was served longest ago, then the one who came
+first, so that whoever queued five hundred jobs gets no more than whoever queued one. What does not fit on the machine
+is waited for, and nothing that came later passes it: else a job of many cores would wait as long as small ones come.
+What a limit of an owner or a definition holds back is passed.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _first(heads: Mapping[int, tuple[Candidate, Iterator[Candidate]]], use: _Use
     def rank(number: int) -> tuple[int, int, int, str, bool, int, str]:
         head = heads[number][0]
         came, owner = since[head.owner], head.owner
-        return use.cores_of[owner], max(came, served[owner]), came, owner, not head.resumes, head.since, head.id
+        return use.cores_of[owner], served[owner], came, owner, not head.resumes, head.since, head.id
 
     return min(heads, key=rank)
 

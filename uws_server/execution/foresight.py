@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter, deque
 from collections.abc import Sequence
+from itertools import count
 
 from uws_server.execution.fairness import Limits
 from uws_server.jobs.job import Position, moment_of
@@ -62,7 +63,7 @@ class _Lane:
         self._ends: list[tuple[int, int, bool, str, str, int]] = []
         """Of what runs: when it ends, a number that keeps them apart, if that is known, owner, definition, cores."""
         self._turns: list[tuple[int, int, int, str, int]] = []
-        self._last = 0
+        self._last, self._numbers = 0, count()
         self._last = 0
         self._found: dict[str, Position] = {}
 
@@ -125,7 +126,7 @@ class _Lane:
             self._full.add(job.definition)
         if owner := self._owners.get(job.owner):
             owner.cores, owner.jobs = owner.cores + job.cores, owner.jobs + 1
-        heapq.heappush(self._ends, (end, len(self._ends), is_known, job.owner, job.definition, job.cores))
+        heapq.heappush(self._ends, (end, next(self._numbers), is_known, job.owner, job.definition, job.cores))
 
     def _push(self, name: str) -> None:
         """Note anew when it is the turn of an owner; what was noted before counts no more."""
@@ -133,7 +134,7 @@ class _Lane:
         if owner is None or (head := owner.head(self._full)) is None:
             return
         owner.turn += 1
-        turn = (owner.cores, max(head.since, owner.served), head.since, name, owner.turn)
+        turn = (owner.cores, owner.served, head.since, name, owner.turn)
         heapq.heappush(self._turns, turn)
 
     def _place(self, job: Waiting, start_us: int | None) -> None:
