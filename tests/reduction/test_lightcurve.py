@@ -256,6 +256,10 @@ def test_every_gap_has_its_cause(tmp_path: Path) -> None:
     assert set(gap[(at > 2000) & (at < 2300)]) == {"TELEMETRY"}
     assert set(gap[(at > 4050) & (at < 5000)]) == {"GTI"}
     assert set(gap[(at > 100) & (at < 950)]) == {""}
+    told = fits.getdata(tmp_path / "job/results/lightcurve.fits", "GAPS")
+    longest = [(row["START"] - START, row["STOP"] - START, row["CAUSE"].strip()) for row in told]
+    assert [(round(a), round(b), cause) for a, b, cause in longest] == [
+        (1000, 1200, "USER GTI"), (2000, 2300, "TELEMETRY"), (4001, 5000, "GTI"), (9990, 10000, "GTI")]  # fmt: skip
     assert header["LOST3"] == pytest.approx(200.0, abs=0.1)
     assert header["LOST4"] == pytest.approx(300.0, abs=0.1)
     ends = [stop for _, stop in gtis(1)]

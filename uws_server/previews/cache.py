@@ -159,7 +159,7 @@ def _look_at_fits(file: ResultFile) -> Preview:
         preview = Preview("events", reason=_why_no_sky(file.path))
     elif (curve_hdu := next((hdu for hdu in hdus if curve.is_curve(hdu)), None)) is not None:
         try:
-            preview = Preview("lightcurve", curve=curve.read(file.path, curve_hdu, hdus[0]))
+            preview = Preview("lightcurve", curve=curve.read(file.path, curve_hdu, hdus))
         except NoPreview as error:
             preview = Preview("table", reason=str(error))
     elif _first_image(hdus) is not None:
