@@ -120,6 +120,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
     ),
     "uws_server.services": (
         "uws_server.execution.warm",
+        "uws_server.execution.slurm",
         "uws_server.execution",
         "uws_server.storage",
         "uws_server.archive",
@@ -137,6 +138,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
     # how jobs run, what is kept, what there is to look at
     "uws_server.backups": ("uws_server.storage", "uws_server.jobs"),
     "uws_server.execution.warm": ("uws_server.execution", "uws_server.storage", "uws_server.jobs"),
+    "uws_server.execution.slurm": ("uws_server.execution", "uws_server.storage", "uws_server.jobs"),
     "uws_server.execution": (
         "uws_server.storage",
         "uws_server.jobs",
@@ -516,7 +518,7 @@ def test_every_library_is_declared() -> None:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     extras = config["options.extras_require"]
-    text = "\n".join([config["options"]["install_requires"], extras["postgres"], extras["slurm"]])
+    text = "\n".join([config["options"]["install_requires"], extras["postgres"]])
     declared = {distribution_key(match) for match in re.findall(r"^\s*([A-Za-z0-9][\w.-]*)", text, re.MULTILINE)}
     distributions = packages_distributions()
     wrong = []

@@ -153,6 +153,9 @@ class Jobs:
     max_disk: Annotated[
         int, SizeKey("bytes that one job may write; a definition may say less; 0: any number", lowest=0)
     ] = 100 * 10**9
+    execution: Annotated[
+        str, Key("where jobs run: local, or slurm (a cluster)", pattern="local|slurm", expected="local or slurm")
+    ] = "local"
     environment: Annotated[Names, Key("further variables of the server's environment that scripts get")] = ()
     secrets: Annotated[Path | None, Key("folder of the secrets that live definitions may ask for, one a file")] = None
     warm: Annotated[
@@ -170,6 +173,21 @@ class Jobs:
             expected="nothing or record",
         ),
     ] = "nothing"
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """What jobs ask a Slurm cluster for, which the server reaches by Slurm's commands."""
+
+    max_jobs: Annotated[int, Key("jobs that this server has on the cluster; more wait here", highest=10**6)] = 1000
+    partition: Annotated[str, Key("partition of jobs whose definition names none; empty: the cluster's default")] = ""
+    cluster_account: Annotated[str, Key("account to which the cluster charges jobs; empty: the user's default")] = ""
+    qos: Annotated[str, Key("quality of service of jobs; empty: the user's default")] = ""
+    sbatch_options: Annotated[Names, Key("further options of sbatch, such as --constraint=avx2")] = ()
+    time_margin: Annotated[
+        int, Key("seconds by which the cluster's limit of time is longer than a job's own", lowest=0, highest=86400)
+    ] = 60
+    squeue_interval: Annotated[int, Key("seconds between two looks at the cluster's queue", highest=3600)] = 5
 
 
 @dataclass(frozen=True)
@@ -223,6 +241,7 @@ class Config:
     server: Server = field(default_factory=Server)
     folders: Folders = field(default_factory=Folders)
     jobs: Jobs = field(default_factory=Jobs)
+    slurm: Slurm = field(default_factory=Slurm)
     remote: Remote = field(default_factory=Remote)
     accounts: Accounts = field(default_factory=Accounts)
     products: Products = field(default_factory=Products)

@@ -63,7 +63,7 @@ async function update(state) {
 function showStage(state) {
   const turn = document.getElementById("turn");
   if (turn) turn.textContent = state.queue ? `: ${state.queue}` : "";
-  if (state.phase !== "EXECUTING") return false;
+  if (state.phase !== "EXECUTING" && !(state.phase === "QUEUED" && state.stage)) return false;
   const stage = document.getElementById("stage"), count = document.getElementById("count");
   const text = state.stage || "Running", counted = state.total ? `${state.number}/${state.total}` : "";
   clock.run(document.getElementById("elapsed"), state.elapsed);

@@ -129,6 +129,8 @@ def _hold(store: JobStore, options: argparse.Namespace) -> None:
     def hold(job: Job) -> str:
         if store.move(job.id, [Phase.PENDING, Phase.QUEUED], Phase.HELD):
             return "held"
+        if store.on_cluster.waits(job.id):
+            raise Conflict(f"job {job.id} waits on the cluster for a node: it can no longer be held; abort it")
         raise Conflict(f"job {job.id} is {store.bare(job.id).phase}: only one that waits can be held")
 
     _each(store, options.ids, hold)

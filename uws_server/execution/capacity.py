@@ -14,13 +14,20 @@ from uws_server.execution.fairness import Limits
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Needs
 
+ELSEWHERE = "slurm"
+"""What `execution` is for jobs that run on a cluster."""
+
 
 @dataclass(frozen=True)
 class Capacity:
-    """The limits of a server, and the seconds up to which the time limit of a job makes it a short one."""
+    """The limits of a server, and the seconds up to which the time limit of a job makes it a short one.
+
+    `execution` is where jobs run whose definition does not say it.
+    """
 
     limits: Limits
     short_s: int
+    execution: str = "local"
 
     @classmethod
     def of(cls, config: Config) -> Capacity:
@@ -28,7 +35,11 @@ class Capacity:
         jobs = config.jobs
         cores = jobs.cores or max(jobs.max_running, os.cpu_count() or 1)
         limits = Limits(jobs.max_running, jobs.short_places, cores, jobs.memory, config.accounts.max_running_owner)
-        return cls(limits, jobs.short)
+        return cls(limits, jobs.short, jobs.execution)
+
+    def is_elsewhere(self, definition: Definition) -> bool:
+        """Check whether jobs of a definition run on a cluster."""
+        return (definition.control.execution or self.execution) == ELSEWHERE
 
     def needs(self, definition: Definition, duration_s: int, trial: bool) -> Needs:
         """Return what a job with that time limit takes; one of several cores never has a short place."""
@@ -39,6 +50,8 @@ class Capacity:
     def obstacle(self, definition: Definition) -> str:
         """Return the sentence that says why jobs of a definition can never run here; '' where they can."""
         control, limits = definition.control, self.limits
+        if self.is_elsewhere(definition):
+            return ""
         if control.cpus > limits.cores:
             return f"a job of {definition.name} takes {control.cpus} cores, all jobs here have {limits.cores} together"
         if limits.memory and control.memory > limits.memory:

@@ -14,7 +14,7 @@ from uws_server.errors import NotFound
 from uws_server.execution import job_steps, local, obscore, products, sandbox
 from uws_server.execution.observers import Observers
 from uws_server.execution.progress import error_sentence
-from uws_server.execution.watchdog import GivenUp
+from uws_server.execution.verdicts import GivenUp
 from uws_server.jobs.job import Job, JobError, Usage, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage import obscore_rows
@@ -40,10 +40,10 @@ class Registrar:
     base_url: str
     observers: Observers
 
-    def register(self, job_id: str, given_up: GivenUp | None = None) -> None:
+    def register(self, job_id: str, given_up: GivenUp | None = None, told: GivenUp | None = None) -> None:
         """Store the results of a job and set its last phase. Does nothing for a job that was deleted while it ran.
 
-        `given_up` is how it ends if the server ended its supervisor.
+        `given_up` is how it ends if the server ended its supervisor, `told` how whatever its status says.
         """
         self.files.remove_secrets(job_id)  # its supervisor has, unless it was killed
         try:
@@ -53,8 +53,8 @@ class Registrar:
         folder = self.files.folder(job_id)
         definition = self.library.of(job).definition
         status = local.status(folder)
-        if status is None:
-            left = local.end_orphans(job_id)
+        left = local.end_orphans(job_id) if status is None else 0
+        if status is None and told is None:
             errors = local.error_output(folder)
             LOG.error("job %s: its supervisor left no status (%d processes): %s", job_id, left, errors)
         folder.mkdir(parents=True, exist_ok=True)  # a script may have removed it, with its supervisor
@@ -63,6 +63,8 @@ class Registrar:
         found = products.collect(job, definition, folder, url, ended)
         warning = job_steps.warning_of(definition, status)
         phase, error = (Phase.COMPLETED, None) if warning else _verdict(job, status, given_up, found, folder)
+        if told is not None:
+            phase, error, warning = told.phase, told.error, ""
         ending = Ending(warning, _usage(status))
         used = job_steps.checked(found.used, job, folder, UseStore(self.store.engine).made_here)
         if self.store.end(job_id, phase, ended, error, found.results, size_of(folder), used, ending):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 
 from uws_server.config import Config
 from uws_server.errors import Forbidden, NotFound
 from uws_server.execution import staging
 from uws_server.execution.announcing import Announcer
 from uws_server.execution.capacity import Capacity
-from uws_server.execution.fairness import choose, has_room
+from uws_server.execution.dividing import choose_somewhere, has_room_somewhere
 from uws_server.execution.job_secrets import Asking, JobSecrets
 from uws_server.execution.persistence import persist
 from uws_server.execution.running import Running
@@ -79,7 +80,9 @@ class Launcher:
         if self._files.reserve.problem():
             return is_one_lost  # they would fail for want of room
         queue = self._store.queue
-        while queue.has_waiting() and has_room(queue.loads(), self._capacity.limits):
+        while queue.has_waiting() and has_room_somewhere(
+            queue.loads(), self._capacity.limits, self._elsewhere(), self._free_elsewhere()
+        ):
             taken = self._taken()
             if not taken:
                 break
@@ -90,13 +93,21 @@ class Launcher:
                 is_one_lost |= not self._running.obey(one.id) and one.resumes
         return is_one_lost
 
+    def _elsewhere(self) -> set[str]:
+        """Return the names of the definitions whose jobs run elsewhere."""
+        found = (installed.definition for installed in self._library)
+        return {definition.name for definition in found if self._capacity.is_elsewhere(definition)}
+
+    def _free_elsewhere(self) -> int:
+        return self._config.slurm.max_jobs - self._starter.number_elsewhere()
+
     def _taken(self) -> list[Candidate]:
         """Take the jobs whose turn it is."""
         limits = self._capacity.limits_for(installed.definition for installed in self._library)
         chosen: list[Candidate] = []
 
         def choose_some(queues: Sequence[Iterator[Candidate]], loads: Sequence[Load]) -> Sequence[Candidate]:
-            chosen[:] = choose(queues, loads, limits)
+            chosen[:] = choose_somewhere(queues, loads, limits, self._elsewhere(), self._free_elsewhere())
             return chosen
 
         try:
@@ -112,7 +123,17 @@ class Launcher:
             if one.resumes:
                 self._running.obey(one.id)
             else:
-                self._store.give_back(one.id)
+                self._give_back_one(one.id)
+
+    def _give_back_one(self, job_id: str) -> None:
+        self._store.give_back(job_id)
+        self._store.on_cluster.give_back(job_id)
+
+    def begin(self, job_id: str, started: datetime) -> None:
+        """Record that a job has begun which waited elsewhere for its turn."""
+        if self._store.on_cluster.begin(job_id, started):
+            self._announcer.announce(job_id)
+            self._announcer.observers.job_started(self._store.bare(job_id))
 
     def _launch(self, job_id: str) -> None:
         """Start a job that was taken. Where that fails for want of something, put it back into the queue and raise."""
@@ -121,15 +142,18 @@ class Launcher:
             job = self._store.get(job_id)
             installed = self._library.of(job)
             self._files.create(job_id, {})
+            if job.phase is Phase.QUEUED and not self._capacity.is_elsewhere(installed.definition):
+                self._store.on_cluster.begin(job_id, utcnow())  # that of its revision says so; the live one does not
             values = self._secrets.of(Asking(installed.definition, job.revision, job.owner, job.trial, job.created))
             secrets = self._files.put_secrets(job_id, values) if values else None
             launch = staging.prepare(job, installed, folder, self._config, self._base_url, secrets)
             self._running.add(job_id, self._starter.start(job, installed, folder, launch))
-            self._announcer.observers.job_started(job)
+            if job.phase is not Phase.QUEUED:
+                self._announcer.observers.job_started(job)
         except Exception as error:
             self._files.remove_secrets(job_id)
             if meaning_of(error):
-                persist(lambda: self._store.give_back(job_id), self._stopping)
+                persist(lambda: self._give_back_one(job_id), self._stopping)
                 raise
             LOG.exception("job %s cannot be started", job_id)
             told = isinstance(error, NotFound | Forbidden)

@@ -111,8 +111,12 @@ class Scheduler:
         return self._thread.is_alive() and time.monotonic() - self._round < _SILENT_S
 
     def running_count(self) -> int:
-        """Return how many jobs run under this process."""
-        return len(self._running)
+        """Return how many jobs run under this process, on this machine."""
+        return len(self._running) - self._starter.number_elsewhere()
+
+    def elsewhere_count(self) -> int:
+        """Return how many jobs of this process wait or run elsewhere."""
+        return self._starter.number_elsewhere()
 
     def kept(self) -> list[Kept]:
         """Return the processes that are kept for the starts of jobs."""
@@ -197,7 +201,11 @@ class Scheduler:
     def _wait(self, seconds: float) -> None:
         """Wait for a wake-up or the end of a supervisor, at most so many seconds."""
         for job_id in self._running.wait(seconds):
-            if not self._adopter.goes_on(job_id):
+            handle = self._running[job_id]
+            if (started := handle.started()) is not None:
+                self._launcher.begin(job_id, started)
+                handle.note_started()
+            if handle.has_ended() and not self._adopter.goes_on(job_id):
                 self._running.unwatch(job_id)
                 self._finish_later(job_id)
 
@@ -218,7 +226,8 @@ class Scheduler:
 
     def _finish(self, job_id: str) -> None:
         try:
-            self._finisher.finish(job_id)
+            handle = self._running.handles().get(job_id)
+            self._finisher.finish(job_id, handle.verdict() if handle else None)
         finally:
             self._running.remove(job_id)
             self.progress.forget(job_id)

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from uws_server.execution.running import Running
 from uws_server.execution.starter import Handle
+from uws_server.execution.verdicts import GivenUp
 from uws_server.jobs.job import JobError, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage.files import JobFiles
@@ -25,14 +26,6 @@ STOPPED_S = 10.0
 """Seconds after which a supervisor that is stopped again and again is ended."""
 OVERDUE_S = 60.0
 """Seconds after the limit of its job, or after the request to end it, when a supervisor is ended."""
-
-
-@dataclass(frozen=True)
-class GivenUp:
-    """The last phase of a job whose supervisor was ended by the server, and why."""
-
-    phase: Phase
-    error: JobError
 
 
 @dataclass
@@ -106,7 +99,7 @@ class Watchdog:
         if to_abort and watched.asked is None:
             watched.asked = now
         if given_up := self._verdict(job_id, handle, watched, now):
-            LOG.error("job %s: %s", job_id, given_up.error.message)
+            LOG.error("job %s: %s", job_id, given_up.error.message if given_up.error else given_up.phase)
             self._given_up[job_id] = given_up
             handle.kill()
         elif watched.stopped is not None:

@@ -14,6 +14,7 @@ from itertools import islice
 from uws_server.errors import DefinitionError, Problem
 from uws_server.jobs import patterns
 from uws_server.jobs.definition import (
+    EXECUTIONS,
     FILE_TYPES,
     NUMBER_TYPES,
     OPTION_TYPES,
@@ -211,6 +212,8 @@ def _control(control: Control) -> Iterator[Problem]:
         yield Problem("control.cpus", f"{control.cpus} came; 1 to 1024 is allowed")
     if not 0 <= control.max_running <= 10**6:
         yield Problem("control.max_running", f"{control.max_running} came; 0 (any number) to 1000000 is allowed")
+    if control.execution and control.execution not in EXECUTIONS:
+        yield Problem("control.execution", f"{control.execution[:80]!r} came; {' or '.join(EXECUTIONS)} is allowed")
     if control.partition and not _NAME.fullmatch(control.partition):
         yield Problem("control.partition", f"{control.partition[:80]!r} is no name of a partition")
     for status, sentence in control.statuses.items():

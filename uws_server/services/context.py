@@ -14,6 +14,7 @@ from uws_server.config import Config
 from uws_server.execution import curation, job_secrets, sandbox
 from uws_server.execution.capacity import Capacity
 from uws_server.execution.scheduler import Scheduler
+from uws_server.execution.slurm.placing import PlacedStarter
 from uws_server.execution.starter import ColdStarter
 from uws_server.execution.warm.starter import WarmStarter
 from uws_server.services.accounts import Accounts
@@ -73,9 +74,12 @@ class Services:
         self.definitions = DefinitionStore(self.store.engine)
         self.definition_check.prepare(candidates(definitions, self.revisions, self.definitions))
         self.library = Library(definitions, self.definition_check.require_sound, self.revisions, self.definitions)
-        starter = WarmStarter(config) if config.jobs.warm else ColdStarter()
+        here = WarmStarter(config) if config.jobs.warm else ColdStarter()
         self.capacity = Capacity.of(config)
-        self.scheduler = Scheduler(self.store, self.files, self.library, config, self.capacity, base_url, starter)
+        self._starter = PlacedStarter(config, self.capacity, here, lambda job_id: self.store.asked(job_id).abort)
+        self.scheduler = Scheduler(
+            self.store, self.files, self.library, config, self.capacity, base_url, self._starter
+        )
         self.life = JobLife(self.store, self.files, self.uses, self.scheduler, config.jobs.destroyed == "record")
         self.housekeeping = Housekeeping(
             Expiry(self.life, self.store, ServerClock(ClockStore(self.store.engine))),
@@ -88,7 +92,7 @@ class Services:
         self.scheduler.observers.add(self.housekeeping)
         self.counts = Counts(self.store.engine)
         self.drain = DrainStore(self.store.engine, self.store.server)
-        self.health = Health(self.counts, self.files, self.scheduler)
+        self.health = Health(self.counts, self.files, self.scheduler, self._starter.cluster_answers)
         self.metrics = Metrics(config, self.counts, self.drain, self.scheduler, self.health)
         self.scheduler.observers.add(self.metrics)
 
@@ -103,6 +107,7 @@ class Services:
     def start(self) -> None:
         """Begin to run jobs, and to read the archive."""
         self.archive.prepare()
+        self._starter.begin()
         self.scheduler.start()
 
     def stop(self) -> None:

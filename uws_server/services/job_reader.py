@@ -149,11 +149,15 @@ class JobReader:
         return self._uses.held_back(ids) if ids else {}
 
     def progress(self, job: Job | JobSummary) -> Progress | None:
-        """Return how far a running job is. Return None if it does not run."""
+        """Return how far a running job is, or why one waits on a cluster. Return None if it does neither."""
+        if job.phase is Phase.QUEUED and isinstance(job, Job):
+            return self._running.progress.waiting(job.id)
         return self._running.progress.read(job.id) if job.phase is Phase.EXECUTING else None
 
     def progress_at_hand(self, job: Job) -> Progress | None:
-        """Return how far a running job is, None if it does not run. Raise NotAtHand if much of its log is unread."""
+        """Return what `progress` does. Raise NotAtHand if much of the log is unread."""
+        if job.phase is Phase.QUEUED:
+            return self._running.progress.waiting(job.id)
         return self._running.progress.at_hand(job.id) if job.phase is Phase.EXECUTING else None
 
     def position(self, job: Job) -> Position | None:

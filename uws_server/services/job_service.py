@@ -195,6 +195,7 @@ class JobService(JobReader):
     def hold(self, job: Job) -> None:
         """Keep a job from starting until it is run again."""
         self._rights.require_change(self.caller, job)
+        self._require_not_on_cluster(job, "it can no longer be held; it can be aborted")
         _must_be(job, "it can be held", Phase.PENDING, Phase.QUEUED)
         if not self._store.move(job.id, [Phase.PENDING, Phase.QUEUED], Phase.HELD):
             raise _changed(job)
@@ -246,6 +247,7 @@ class JobService(JobReader):
         """Set executionDuration of a job that has not begun, bounded by the definition and the server."""
         self._rights.require_change(self.caller, job)
         _must_be(job, "its executionDuration can be set", Phase.PENDING, Phase.HELD, Phase.QUEUED)
+        self._require_not_on_cluster(job, "its executionDuration can no longer be set")
         definition = self.definitions.of(job).definition
         duration = self.quotas.duration(definition, seconds)
         needs = self._needs.capacity.needs(definition, duration, job.trial)
@@ -278,6 +280,10 @@ class JobService(JobReader):
         self._store.change(job.id, share=None)
 
     # --- checks ----------------------------------------------------------------------------------------
+
+    def _require_not_on_cluster(self, job: Job, what: str) -> None:
+        if job.phase is Phase.QUEUED and self._store.on_cluster.waits(job.id):
+            raise Forbidden(f"job {job.id} waits on the cluster for a node: {what}")
 
     def _require_run(self, installed: Installed, trial: bool) -> None:
         """Raise Forbidden or Unauthorized if the caller lacks the roles for making and running a job.

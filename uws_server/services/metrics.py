@@ -107,6 +107,10 @@ class _Now(Collector):
             ("uws_disk_reserve_bytes", "Free room below which nothing is taken.", self._config.folders.reserve),
         ):
             yield GaugeMetricFamily(name, about, value=float(value))
+        if found.cluster is not None:
+            number = self._scheduler.elsewhere_count()
+            yield GaugeMetricFamily("uws_cluster_answers", "1 while the cluster answers.", value=float(found.cluster))
+            yield GaugeMetricFamily("uws_cluster_jobs", "Jobs of this process on the cluster.", value=float(number))
 
     def _of_database(self) -> Iterator[GaugeMetricFamily]:
         """Yield the figures that all servers on the database share."""

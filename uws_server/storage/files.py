@@ -38,12 +38,15 @@ from uws_server.storage.reserve import Reserve
 STEPS_FILE = "steps.json"
 """The steps of a job, in its folder: those of its inputs, then its own."""
 
+SLURM_FILE = "slurm.json"
+"""Where the server notes the place of a job on a cluster, in its folder."""
+
 HELPERS_FILE = "helpers.json"
 """Where the command uws-result notes its arguments (`reduction.shell`)."""
 
 OURS = frozenset(
-    {"parameters.json", "launch.json", "fetch.json", "status.json", "shepherd.json", "shepherd.err", STEPS_FILE}
-    | {"job.log", "stdout.log", "stderr.log", "script.sh", "notes.json", "usage.json", HELPERS_FILE}
+    {"parameters.json", "launch.json", "fetch.json", "status.json", "shepherd.json", "shepherd.err", SLURM_FILE}
+    | {"job.log", "stdout.log", "stderr.log", "script.sh", "notes.json", "usage.json", HELPERS_FILE, STEPS_FILE}
 )
 """Files in the folder of a job that are the server's own: never results."""
 

@@ -24,12 +24,14 @@ from uws_server.storage.database import Look, Reader, engine_for, reading
 from uws_server.storage.grouped import GroupedInsert
 from uws_server.storage.lists import ListReader
 from uws_server.storage.locks import alone, of_owner
+from uws_server.storage.on_cluster import OnCluster
 from uws_server.storage.queue import QueueStore
 from uws_server.storage.results import ResultReader
 from uws_server.storage.tables import (
     ADDED,
     BUSY,
     LISTED,
+    ON_CLUSTER,
     REFERENCE,
     SUMMARY,
     TAKEN,
@@ -47,6 +49,8 @@ from uws_server.storage.tables import (
 from uws_server.storage.transitions import execute, phase_change, standing_still
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_IS_TAKEN = sa.or_(TAKEN, ON_CLUSTER)
+"""Condition: a server has taken the job, and it runs, or waits on a cluster."""
 # built once: to build such a statement takes as long as to execute it
 _JOB = jobs.select().where(jobs.c.id == sa.bindparam("wanted"))
 
@@ -108,6 +112,7 @@ class JobStore:
             self.engine.dispose()
             raise
         self.queue = QueueStore(self.engine, self.server, os.uname().nodename)
+        self.on_cluster = OnCluster(self.engine, self.server)
         self._reading = reading(self.engine)
         self._added = GroupedInsert(self.engine, jobs, ADDED)
         self._read_by(Reader(self.engine))
@@ -156,9 +161,10 @@ class JobStore:
     def move(self, job_id: str, before: Iterable[Phase], after: Phase, **columns: Unpack[PhaseColumns]) -> bool:
         """Set the phase to `after` if it is one of `before` and the step is legal; return whether it was set.
 
-        `columns` are set in the same statement (such as `started`).
+        `columns` are set in the same statement (such as `started`). A job that waits on a cluster is left alone.
         """
-        statement = phase_change(job_id, before, after).values(**columns, **standing_still(after))
+        statement = phase_change(job_id, before, after).where(~ON_CLUSTER)
+        statement = statement.values(**columns, **standing_still(after))
         with self.engine.begin() as connection:
             return execute(connection, statement, self.server, job_id, after)
 
@@ -172,7 +178,7 @@ class JobStore:
         """Take over a job from another server process. Return False if that process no longer owns it."""
         theirs = jobs.c.server.is_(None) if server is None else jobs.c.server == server
         with self.engine.begin() as connection:
-            statement = jobs.update().where(jobs.c.id == job_id, theirs, TAKEN).values(server=self.server)
+            statement = jobs.update().where(jobs.c.id == job_id, theirs, _IS_TAKEN).values(server=self.server)
             return connection.execute(statement).rowcount == 1
 
     def end(
@@ -244,7 +250,7 @@ class JobStore:
 
     def ask_abort(self, job_id: str) -> bool:
         """Note that a job which a server has taken is to be ended, and announce it. Return False if none has it."""
-        statement = jobs.update().where(jobs.c.id == job_id, TAKEN).values(abort_asked=True)
+        statement = jobs.update().where(jobs.c.id == job_id, _IS_TAKEN).values(abort_asked=True)
         with self.engine.begin() as connection:
             return execute(connection, statement, self.server, job_id, changes.ABORT)
 
@@ -307,13 +313,15 @@ class JobStore:
 
     def taken(self) -> list[Run]:
         """Return the jobs that servers run."""
-        query = sa.select(jobs.c.id, jobs.c.phase, jobs.c.server).where(TAKEN)
+        query = sa.select(jobs.c.id, jobs.c.phase, jobs.c.server)
         with self._reading.connect() as connection:
-            return [Run(job_id, Phase(phase), server) for job_id, phase, server in connection.execute(query)]
+            return [Run(job_id, Phase(phase), server) for job_id, phase, server in self._taken(connection, query)]
 
     def to_abort(self) -> Sequence[str]:
         """Return the ids of the jobs that this process runs and that are to be ended."""
-        return self._ids(sa.select(jobs.c.id).where(TAKEN, jobs.c.server == self.server, jobs.c.abort_asked))
+        query = sa.select(jobs.c.id).where(jobs.c.server == self.server, jobs.c.abort_asked)
+        with self._reading.connect() as connection:
+            return [job_id for (job_id,) in self._taken(connection, query)]
 
     def expired(self, now: datetime) -> Sequence[str]:
         """Return the ids of the jobs whose destruction time has passed."""
@@ -344,6 +352,10 @@ class JobStore:
             return _held_by(connection, owner)
 
     # --- parts -----------------------------------------------------------------------------------------
+
+    def _taken(self, connection: sa.Connection, query: sa.Select[Any]) -> list[Any]:
+        """Return the rows of jobs that servers have taken; two queries, because one with OR would use no index."""
+        return [row for taken in (TAKEN, ON_CLUSTER) for row in connection.execute(query.where(taken))]
 
     def _ids(self, query: sa.Select[Any]) -> Sequence[str]:
         with self._reading.connect() as connection:

@@ -16,8 +16,10 @@ import sqlalchemy as sa
 from uws_server.jobs.phases import Phase
 from uws_server.storage.database import reading
 from uws_server.storage.locks import QUEUE, alone, of_owner
+from uws_server.storage.on_cluster import OnCluster
 from uws_server.storage.tables import (
     BUSY,
+    ON_CLUSTER,
     QUEUED,
     TAKEN,
     PhaseColumns,
@@ -25,11 +27,10 @@ from uws_server.storage.tables import (
     accounts,
     drain,
     jobs,
-    microseconds_of,
     servers,
     turns,
 )
-from uws_server.storage.transitions import execute, phase_change, standing_still
+from uws_server.storage.transitions import execute, phase_change, quote_from, standing_still
 
 _PAGE = 8
 """Jobs of one owner and definition that are read at once after the first."""
@@ -40,7 +41,7 @@ class Candidate(NamedTuple):
 
     `most` is how many jobs of its owner may run, 0 for any number, None for what the configuration says; `served` is
     when one of its owner was started last, in microseconds, 0 for never. One that `resumes` stands still on this
-    server, and is to go on.
+    server, and is to go on. One that is chosen for `elsewhere` stays QUEUED, in the hands of this server.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Candidate(NamedTuple):
     most: int | None = None
     served: int = 0
     resumes: bool = False
+    elsewhere: bool = False
 
 
 class Load(NamedTuple):
@@ -122,19 +124,21 @@ Choose = Callable[[Sequence[Iterator[Candidate]], Sequence[Load]], Sequence[Cand
 _HEADS = sa.text(
     """
     WITH RECURSIVE waiting_owner(owner) AS (
-        SELECT min(owner) FROM jobs WHERE phase = 'QUEUED'
+        SELECT min(owner) FROM jobs WHERE phase = 'QUEUED' AND server IS NULL
         UNION ALL
-        SELECT (SELECT min(owner) FROM jobs WHERE phase = 'QUEUED' AND owner > before.owner)
+        SELECT (SELECT min(owner) FROM jobs WHERE phase = 'QUEUED' AND server IS NULL AND owner > before.owner)
         FROM waiting_owner AS before WHERE before.owner IS NOT NULL
     ), waiting_pair(owner, definition) AS (
-        SELECT owner, (SELECT min(definition) FROM jobs WHERE phase = 'QUEUED' AND owner = waiting_owner.owner)
+        SELECT owner, (SELECT min(definition) FROM jobs
+                       WHERE phase = 'QUEUED' AND server IS NULL AND owner = waiting_owner.owner)
         FROM waiting_owner WHERE owner IS NOT NULL
         UNION ALL
         SELECT owner, (SELECT min(definition) FROM jobs
-                       WHERE phase = 'QUEUED' AND owner = before.owner AND definition > before.definition)
+                       WHERE phase = 'QUEUED' AND server IS NULL
+                           AND owner = before.owner AND definition > before.definition)
         FROM waiting_pair AS before WHERE before.definition IS NOT NULL
     ), head(id) AS (
-        SELECT (SELECT id FROM jobs WHERE phase = 'QUEUED' AND owner = waiting_pair.owner
+        SELECT (SELECT id FROM jobs WHERE phase = 'QUEUED' AND server IS NULL AND owner = waiting_pair.owner
                 AND definition = waiting_pair.definition AND short = lane.short
                 ORDER BY queued, id LIMIT 1)
         FROM waiting_pair CROSS JOIN (SELECT FALSE AS short UNION ALL SELECT TRUE) AS lane
@@ -146,7 +150,7 @@ _HEADS = sa.text(
 _NEXT = sa.text(
     """
     SELECT id, queued, cores, needed_memory FROM jobs
-    WHERE phase = 'QUEUED' AND owner = :owner AND definition = :definition AND short = :short
+    WHERE phase = 'QUEUED' AND server IS NULL AND owner = :owner AND definition = :definition AND short = :short
         AND (queued, id) > (:queued, :id)
     ORDER BY queued, id LIMIT :page
     """
@@ -192,7 +196,7 @@ class QueueStore:
             (jobs.c.phase == Phase.SUSPENDED.value).label("stands"),
             jobs.c.short,
         )
-        self._loads = sa.select(*kind, jobs.c.cores, jobs.c.needed_memory).where(TAKEN)
+        self._loads = sa.select(*kind, jobs.c.cores, jobs.c.needed_memory)
         self._loads = self._loads.select_from(jobs.outerjoin(servers, servers.c.id == jobs.c.server))
 
     # --- taking ----------------------------------------------------------------------------------------
@@ -224,7 +228,8 @@ class QueueStore:
 
     def _loads_by(self, connection: sa.Connection) -> list[Load]:
         # grouped here: told to group them, SQLite walks over all jobs by an index that has them by owner
-        found = Counter(tuple(row) for row in connection.execute(self._loads))
+        kinds = (self._loads.where(taken) for taken in (TAKEN, ON_CLUSTER))
+        found = Counter(tuple(row) for kind in kinds for row in connection.execute(kind))
         return [
             Load(
                 owner,
@@ -269,13 +274,13 @@ class QueueStore:
 
     def _start(self, connection: sa.Connection, one: Candidate, now: datetime) -> bool:
         """Have a job executed; return False if it was held, aborted or deleted meanwhile."""
+        if one.elsewhere and not one.resumes:
+            return OnCluster(self._engine, self._server).take(connection, one.id)
         statement = phase_change(one.id, [Phase.QUEUED, Phase.SUSPENDED], Phase.EXECUTING)
         if one.resumes:
             statement = statement.where(jobs.c.resume_asked.is_not(None), jobs.c.server == self._server)
         else:
-            end = microseconds_of(now) + jobs.c.expected_s * sa.literal(1_000_000, sa.BigInteger)
-            quote = sa.func.coalesce(end, sa.type_coerce(jobs.c.quote, sa.BigInteger))
-            statement = statement.where(QUEUED).values(started=now, server=self._server, quote=quote)
+            statement = statement.where(QUEUED).values(started=now, server=self._server, quote=quote_from(now))
         statement = statement.values(standing_still(Phase.EXECUTING))
         return execute(connection, statement, self._server, one.id, Phase.EXECUTING)
 

@@ -92,8 +92,14 @@ jobs = sa.Table(
 LISTED = jobs.c.phase != sa.literal_column(f"'{Phase.ARCHIVED}'")
 """Condition: the job is in lists that name no phase."""
 
-QUEUED = jobs.c.phase == sa.literal_column(f"'{Phase.QUEUED}'")
-"""Condition: the job waits to be started."""
+IS_QUEUED = jobs.c.phase == sa.literal_column(f"'{Phase.QUEUED}'")
+"""Condition: the job waits, for a server or on a cluster."""
+
+QUEUED = sa.and_(IS_QUEUED, jobs.c.server.is_(None))
+"""Condition: the job waits to be started by a server."""
+
+ON_CLUSTER = sa.and_(IS_QUEUED, jobs.c.server.is_not(None))
+"""Condition: the job waits on a cluster, where a server has put it: only that server changes it."""
 
 TAKEN = jobs.c.phase.in_([sa.literal_column(f"'{phase}'") for phase in ("EXECUTING", "SUSPENDED", "UNKNOWN")])
 """Condition: a server has taken the job."""

@@ -101,6 +101,7 @@ def of_package(package: Package) -> Sheet:
     texts |= {"control.max_running": str(control.max_running or "")}
     texts |= {"control.duration.default": str(control.duration.default)}
     texts |= {"control.duration.max": str(control.duration.max), "control.partition": control.partition}
+    texts |= {"control.execution": control.execution}
     texts |= {"control.quote": str(control.quote or ""), "control.warm": str(control.warm).lower()}
     texts |= {"control.secrets": ", ".join(control.secrets)}
     texts |= {"control.statuses": "\n".join(f"{status} {text}" for status, text in control.statuses.items())}

@@ -90,6 +90,7 @@ class _Reader:
             disk=self._bytes("control.disk"),
             cpus=self._whole("control.cpus", 1),
             max_running=self._whole("control.max_running", 0),
+            execution=self._sheet.texts["control.execution"],
             partition=self._sheet.texts["control.partition"].strip(),
             quote=self._whole("control.quote", 0),
             statuses=self._statuses(),

@@ -64,6 +64,12 @@ LIMITS = (
         "A new interpreter loads its modules for each job.",
         options=(("true", "forked from one that has the modules"), ("false", "a new interpreter")),
     ),
+    Box(
+        "control.execution",
+        "Runs",
+        "select",
+        options=(("", "where the server has jobs run"), ("local", "on the server"), ("slurm", "on its cluster")),
+    ),
     Box("control.partition", "Partition", about="The queue of a cluster."),
     Box("control.secrets", "Secrets", about="Names, with commas: what its jobs get as files, for other services.",
         example="xsa_token"),
