@@ -133,7 +133,7 @@ class Jobs:
     ] = 1
     short: Annotated[int, Key("a job is short if its executionDuration is at most so many seconds", lowest=0)] = 60
     cores: Annotated[
-        int, Key("cores that jobs on this machine may take together; 0: one for each place, or all there are", lowest=0)
+        int, Key("cores that jobs on this machine may take together; 0: one a place, or all, of this server", lowest=0)
     ] = 0
     memory: Annotated[
         int, SizeKey("memory that they may take together, by what definitions say; 0: it is not counted", lowest=0)

@@ -33,9 +33,10 @@ class Capacity:
     def of(cls, config: Config) -> Capacity:
         """Return what the configuration says; where it says nothing of cores, there is one for each place at least."""
         jobs = config.jobs
-        cores = jobs.cores or max(jobs.max_running, os.cpu_count() or 1)
-        limits = Limits(jobs.max_running, jobs.short_places, cores, jobs.memory, config.accounts.max_running_owner)
-        return cls(limits, jobs.short, jobs.execution)
+        own_cores = max(jobs.max_running, os.cpu_count() or 1)
+        of_owner = config.accounts.max_running_owner
+        places = (jobs.max_running, jobs.short_places)
+        return cls(Limits(*places, jobs.cores, jobs.memory, of_owner, own_cores=own_cores), jobs.short, jobs.execution)
 
     def is_elsewhere(self, definition: Definition) -> bool:
         """Check whether jobs of a definition run on a cluster."""
@@ -52,8 +53,8 @@ class Capacity:
         control, limits = definition.control, self.limits
         if self.is_elsewhere(definition):
             return ""
-        if control.cpus > limits.cores:
-            return f"a job of {definition.name} takes {control.cpus} cores, all jobs here have {limits.cores} together"
+        if control.cpus > (most := limits.most_cores):
+            return f"a job of {definition.name} takes {control.cpus} cores, all jobs here have {most} together"
         if limits.memory and control.memory > limits.memory:
             return (
                 f"a job of {definition.name} takes {control.memory:,} bytes of memory, all jobs here have "

@@ -56,7 +56,7 @@ class _Lane:
     ) -> None:
         self._waiting, self._running, self._limits = waiting, running, limits
         self._tells_times = not state.drained
-        self._free, self._cores = places, max(places, limits.cores * state.servers)
+        self._free, self._cores = places, max(places, limits.most_cores * state.servers)
         self._owners: dict[str, _Owner] = {}
         self._of_definition: Counter[str] = Counter()
         self._full: set[str] = set()
