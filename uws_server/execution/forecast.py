@@ -57,8 +57,8 @@ class Forecast:
         return picture.positions.get(job.id)
 
     def order(self, most: int) -> list[tuple[str, Position]]:
-        """Return the ids of the jobs that are the next to start, with their positions."""
-        return sorted(self._now().positions.items(), key=lambda each: (not each[1].short, each[1].place))[:most]
+        """Return the ids of the jobs that are the next to start, with their positions, from a new picture."""
+        return sorted(self._look().items(), key=lambda each: (not each[1].short, each[1].place))[:most]
 
     def _now(self) -> _Picture:
         """Return the picture that stands; make one if there is none and nobody else makes one."""

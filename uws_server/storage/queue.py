@@ -185,7 +185,9 @@ class QueueStore:
         )
         # the least owner is a step in the index of the queue, whatever the planner believes of the jobs
         anybody = sa.select(sa.func.min(jobs.c.owner)).where(QUEUED).scalar_subquery()
-        self._waiting = sa.select(sa.or_(anybody.is_not(None), sa.exists().where(TAKEN, resumes)))
+        self._waiting = sa.select(
+            sa.or_(sa.and_(anybody.is_not(None), ~sa.exists(sa.select(drain.c.id))), sa.exists().where(TAKEN, resumes))
+        )
         since = sa.type_coerce(jobs.c.resume_asked, sa.BigInteger)
         self._resuming = _candidates(since).where(TAKEN, resumes).order_by(since, jobs.c.id)
         kind = (
@@ -202,7 +204,7 @@ class QueueStore:
     # --- taking ----------------------------------------------------------------------------------------
 
     def has_waiting(self) -> bool:
-        """Check whether a job waits that this process may start or let go on."""
+        """Check whether a job waits that this process may start or let go on; not while the queue is drained."""
         with self._reading.connect() as connection:
             return bool(connection.execute(self._waiting).scalar())
 
