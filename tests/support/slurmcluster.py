@@ -6,6 +6,7 @@ runs the tests. Each node is a `slurmd` of its own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -17,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 from processes import carrying, until
 
@@ -109,6 +112,25 @@ class SlurmCluster:
         for pid in carrying("SLURM_CONF", str(self.conf)):
             if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() == "slurmstepd":
                 os.kill(pid, signal.SIGKILL)
+
+    @contextmanager
+    def full_spool(self, name: str) -> Iterator[None]:
+        """Have a node without room in its spool for the time of a block; the test is skipped where that cannot be."""
+        self.kill(name)
+        spool = self.folder / "spool" / name
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", spool], capture_output=True)
+        if done.returncode != 0:
+            pytest.skip(f"no small disk can be mounted here: {done.stderr.decode()}")
+        try:
+            self.start_node(name)
+            self.require_up()
+            with (spool / "fill").open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+                while True:
+                    stream.write(bytes(4096))
+            yield
+        finally:
+            self.kill(name)
+            subprocess.run(["umount", spool], check=True)
 
     def stop(self) -> None:
         """End every daemon that was started here."""

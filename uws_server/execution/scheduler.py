@@ -112,7 +112,7 @@ class Scheduler:
 
     def running_count(self) -> int:
         """Return how many jobs run under this process, on this machine."""
-        return len(self._running) - self._starter.number_elsewhere()
+        return max(0, len(self._running) - self._starter.number_elsewhere())
 
     def elsewhere_count(self) -> int:
         """Return how many jobs of this process wait or run elsewhere."""

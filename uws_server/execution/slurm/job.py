@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from uws_server.execution.jobfolder import CLAIM_FILE
+from uws_server.execution.slurm import claims
 from uws_server.execution.slurm import record as records
 from uws_server.execution.slurm.commands import SlurmJob
 from uws_server.execution.slurm.record import Record
@@ -169,7 +169,7 @@ class ClusterJob:
 
     def _ask_supervisor(self, signal: str) -> None:
         """Have the supervisor get a signal, if it is there: before it has claimed the folder, that would end it."""
-        if (self.folder / CLAIM_FILE).exists():
+        if claims.time_of(self.folder):
             self._requests.ask(self.id, signal)
 
     def _tell(self, change: Callable[[], None]) -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import time
 from collections.abc import Callable
 from typing import Protocol
 
 from uws_server.execution import local
 from uws_server.execution.slurm import claims, states
+from uws_server.execution.slurm.commands import SlurmJob
 from uws_server.execution.slurm.job import ClusterJob
 from uws_server.execution.usage import USAGE_FILE
 from uws_server.execution.verdicts import GivenUp
@@ -33,6 +35,10 @@ HURRY_S = 3.0
 """Seconds for which Slurm is asked whether it ended a job whose script ended by itself."""
 MOST_TRIES = 3
 """How often a job is given to a cluster that loses it."""
+
+
+_TOO_MUCH_MEMORY = re.compile(r"slurmstepd[^:]*: error: .*(?:exceeded memory limit|oom[ -]kill)", re.IGNORECASE)
+"""What a node writes into the error output of a job that had too much memory."""
 
 
 class Slurm(Protocol):
@@ -77,7 +83,7 @@ class Looker:
 
     def _look_at_claim(self, job: ClusterJob) -> bool:
         """Find out who has claimed the folder of a job. Return False if nobody has."""
-        claimed = _time_of_claim(job)
+        claimed = claims.time_of(job.folder)
         if not claimed:
             return False
         verdict = claims.verdict_of(job.folder)
@@ -139,7 +145,16 @@ class Looker:
             job.ended_since = job.ended_since or time.monotonic()
             _refresh(job)
             if _has_passed(job.ended_since, SETTLE_S):
-                job.end(states.ending(listed, has_begun=True))
+                self._end_killed(job, listed)
+
+    def _end_killed(self, job: ClusterJob, listed: SlurmJob) -> None:
+        """End a job whose supervisor was killed."""
+        if job.is_to_end:
+            job.end(GivenUp(Phase.ABORTED, None))
+        elif listed.state == "FAILED" and _TOO_MUCH_MEMORY.search(local.error_output(job.folder)):
+            job.end(states.out_of_memory(listed))
+        else:
+            job.end(states.ending(listed, has_begun=True))
 
     def _look_at_ended(self, job: ClusterJob, status: local.Status) -> None:
         """End a job that has left a status, unless Slurm ended it: a script that is told to end may end well."""
@@ -186,14 +201,6 @@ def _is_doubtful(status: local.Status) -> bool:
 
 def _has_passed(since: float | None, seconds: float) -> bool:
     return since is not None and time.monotonic() - since >= seconds
-
-
-def _time_of_claim(job: ClusterJob) -> float:
-    """When a supervisor claimed the folder of a job, in seconds since 1970; 0 where none has."""
-    try:
-        return (job.folder / claims.CLAIM_FILE).stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def _last_sign_of_life(job: ClusterJob) -> float:

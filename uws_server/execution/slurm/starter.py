@@ -34,6 +34,10 @@ _LOOK_S, _LOOK_EACH_S, _LOOK_MOST_S = 0.03, 0.0005, 1.0
 """Seconds between two looks at the files of all jobs: at the least, more for each job, at the most."""
 
 
+_STOP_S = 3.0
+"""Seconds for which the end of a thread is waited for."""
+
+
 class SlurmStarter:
     """The jobs of a server on the cluster; `was_asked` returns whether the abortion of a job was asked for."""
 
@@ -79,12 +83,12 @@ class SlurmStarter:
         return []
 
     def stop(self) -> None:
-        """End the threads; the jobs go on."""
+        """End the threads; the jobs go on. Slurm is not waited for for long: what it is doing is written down."""
         self._stopping = True
         self._talker.stop()
         self._woken.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(_STOP_S)
 
     def missing(self) -> list[str]:
         """Return those programs of Slurm that are not there."""

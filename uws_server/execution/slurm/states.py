@@ -6,6 +6,8 @@ may have 0, one that ran out of time 0, 9 or 15.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from uws_server.execution.slurm.commands import SlurmJob
 from uws_server.execution.verdicts import GivenUp
 from uws_server.jobs.job import JobError
@@ -69,8 +71,16 @@ def ending(job: SlurmJob, has_begun: bool) -> GivenUp:
     return GivenUp(phase, JobError(sentence, fatal=is_fatal))
 
 
+def out_of_memory(job: SlurmJob) -> GivenUp:
+    """Return how a job ends that had too much memory, where Slurm says so in its words only, not by the state."""
+    return ending(replace(job, state="OUT_OF_MEMORY"), has_begun=True)
+
+
 def _of_one_that_never_ran(job: SlurmJob, node: str) -> GivenUp | None:
     """How a job ends whose supervisor never began, where its state alone would mislead."""
+    if job.state == "CANCELLED" and job.node:  # what a node does that has no room for the script
+        why = f"the job was cancelled on {node} of the cluster at its start, by the node itself or by somebody"
+        return GivenUp(Phase.ERROR, JobError(f"{why}; {_AGAIN}", fatal=False))
     if job.state not in ("FAILED", "COMPLETED"):
         return None
     if not job.node:

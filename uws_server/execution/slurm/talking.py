@@ -187,7 +187,7 @@ class Talker:
 
     def _note(self, job: ClusterJob, found: Sequence[SlurmJob], asked_at: float) -> None:
         """Take note of how a job is listed; of two that were submitted by mistake one is kept."""
-        kept = next((each for each in found if each.id == job.record.id), None) or _most_alive(found)
+        kept = _most_alive(found, job.record.id)
         for each in found:
             if each is not kept and not states.has_ended(each):
                 LOG.warning("job %s is there twice: %d is cancelled", job.id, each.id)
@@ -246,11 +246,11 @@ def _is_new(job: ClusterJob) -> bool:
     return not (job.is_over or job.is_to_end or job.refusal or job.record.tried or job.record.id)
 
 
-def _most_alive(found: Sequence[SlurmJob]) -> SlurmJob | None:
-    """Of jobs with the same comment the one that runs, or waits, or has ended last."""
+def _most_alive(found: Sequence[SlurmJob], known: int) -> SlurmJob | None:
+    """Of jobs with the same comment the one that runs, or waits, or has ended; among equals the one that is known."""
 
-    def rank(job: SlurmJob) -> tuple[int, int]:
+    def rank(job: SlurmJob) -> tuple[int, bool, int]:
         alive = 2 if job.state in states.RUNNING else 1 if job.state in states.WAITING else 0
-        return alive, job.id if alive == 0 else -job.id
+        return alive, job.id == known, -job.id
 
     return max(found, key=rank, default=None)

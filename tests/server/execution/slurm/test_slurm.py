@@ -14,6 +14,7 @@ import requests
 
 from joblab import Lab, Remote, define
 from processes import kill_all, state, until
+from serving import running_server
 from slurmcluster import SlurmCluster, missing, running_slurm
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
@@ -261,3 +262,24 @@ def test_server_adopts_jobs_of_cluster(lab: Lab, cluster: SlurmCluster) -> None:
             job.post(PHASE="ABORT")
             assert job.ended(60) == "ABORTED"
     assert list(cluster.jobs()).count(runs.id) == 1
+
+
+def test_two_servers_on_one_cluster(cluster: SlurmCluster, tmp_path: Path) -> None:
+    """A job is submitted once, aborted through either server, and adopted by the one that is left."""
+    made = Lab(tmp_path, "")
+    settings = {"definitions": made.definitions, "execution": "slurm", "squeue_interval": 1, "max_jobs": 3}
+    with running_server(made.data, **settings) as one, running_server(made.data, **settings) as other:
+        made.served = one
+        jobs = [made.run(label=f"two{number}", seconds="600") for number in range(4)]
+        until(lambda: sum("begin two" in line for line in made.tracked()) == 4, 60, "all four run: two servers")
+        made.served = other
+        made.again(jobs[0]).post(PHASE="ABORT")
+        assert jobs[0].ended(60) == "ABORTED"
+        one.kill()
+        for job in map(made.again, jobs[1:]):
+            assert job.phase() == "EXECUTING"
+            job.post(PHASE="ABORT")
+            assert job.ended(120) == "ABORTED"
+    comments = cluster.run("squeue", "-h", "-t", "all", "-o", "%k").split()
+    assert [comments.count(job.id) for job in jobs] == [1] * 4
+    made.close()

@@ -57,3 +57,11 @@ def test_limit_that_may_pass() -> None:
     assert not Refused("Invalid partition name specified").may_pass
     assert Unreachable("Unable to contact slurm controller (connect failure)").is_undone
     assert not Unreachable("Socket timed out on send/recv operation").is_undone
+
+
+def test_node_that_cancels_a_job_at_its_start() -> None:
+    """A node without room in its spool does; one that is cancelled while it waits has no node."""
+    found = states.ending(SlurmJob(12, "CANCELLED", "None", "n7"), has_begun=False)
+    assert (found.phase, "cancelled on node n7" in str(found.error)) == (Phase.ERROR, True)
+    waited = states.ending(SlurmJob(12, "CANCELLED", "None"), has_begun=False)
+    assert (waited.phase, "not by this server" in str(waited.error)) == (Phase.ABORTED, True)
