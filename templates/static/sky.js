@@ -15,7 +15,7 @@ export function readSkies(root) {
 
 function dress(figure) {
   const picture = figure.querySelector(".drawing img"), form = figure.querySelector("form.look");
-  const reading = figure.querySelector(".reading"), save = form.querySelector("[data-save]");
+  const reading = figure.querySelector(".place"), save = form.querySelector("[data-save]");
   form.querySelector("[data-show]").hidden = true;
   save.hidden = false;
   form.addEventListener("change", () => {

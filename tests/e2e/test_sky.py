@@ -28,7 +28,7 @@ def test_an_image_is_read_under_the_pointer(new_page: Any, observed: Served, tmp
     page = new_page()
     page.goto(f"{observed.url}/jobs/{job.rsplit('/', 1)[1]}")
     figure = page.locator("figure[data-sky]").first
-    picture, reading = figure.locator(".drawing img"), figure.locator(".reading")
+    picture, reading = figure.locator(".drawing img"), figure.locator(".place")
     picture.scroll_into_view_if_needed()
     page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=picture.element_handle())
 
