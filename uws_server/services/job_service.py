@@ -252,6 +252,8 @@ class JobService(JobReader):
         duration = self.quotas.duration(definition, seconds)
         needs = self._needs.capacity.needs(definition, duration, job.trial)
         self._store.change(job.id, execution_duration=duration, short=needs.short)
+        if needs.short and not job.needs.short:
+            self._needs.scheduler.wake()  # there may be a short place for it
 
     def set_destruction(self, job: Job, when: datetime) -> None:
         """Set the time at which the job is destroyed."""

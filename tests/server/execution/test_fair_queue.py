@@ -27,13 +27,13 @@ def lab(tmp_path: Path, database_url: str) -> Iterator[Lab]:
     made.close()
 
 
-def signed_in(lab: Lab, name: str) -> Lab:
+def signed_in(lab: Lab, name: str, *options: str) -> Lab:
     """The lab as somebody with an account finds it."""
     config = lab.root / f"{name}.toml"
     config.write_text(f"[folders]\ndata = {str(lab.data)!r}\ndatabase = {lab.database!r}\n", encoding="utf-8")
     theirs = Lab(lab.root, lab.database)
     theirs.served = lab.served
-    theirs.session.auth = account(lab.data, name, "--config", str(config))
+    theirs.session.auth = account(lab.data, name, "--config", str(config), *options)
     return theirs
 
 
@@ -77,7 +77,6 @@ def test_a_short_job_runs_beside_long_ones_that_fill_the_server(lab: Lab) -> Non
         queued = lab.run(label="made short", gate=gate(lab, "open"))
         assert queued.phase() == "QUEUED"
         queued.session.post(f"{queued.url}/executionduration", data={"EXECUTIONDURATION": "20"}, timeout=300)
-        lab.run(label="wake", EXECUTIONDURATION="30")
         until(lambda: queued.phase() == "EXECUTING", what="it is short now")
         (lab.root / "open").touch()
         assert [job.ended() for job in (*long, queued)] == ["COMPLETED"] * 4
@@ -149,6 +148,19 @@ def test_limits_of_a_definition_and_of_an_owner_hold_on_two_servers(lab: Lab) ->
         assert {job.ended() for job in jobs} == {"COMPLETED"}
         begun = [line for line in lab.tracked() if line.startswith("begin")]
         assert sorted(begun) == sorted(f"begin {number}" for number in range(12)), "each once"
+
+
+def test_an_account_has_a_limit_of_its_own(lab: Lab) -> None:
+    with lab.serving(max_running=3, max_running_owner=2):
+        ann = signed_in(lab, "ann", "--max-running", "1")
+        mine = [ann.run(label=f"ann{i}", gate=gate(lab, "open")) for i in range(2)]
+        others = [lab.run(label=f"other{i}", gate=gate(lab, "open")) for i in range(3)]
+        until(lambda: len(lab.tracked()) == 3)
+        time.sleep(0.5)
+        assert sorted(job.phase() for job in mine) == ["EXECUTING", "QUEUED"]
+        assert sorted(job.phase() for job in others) == ["EXECUTING", "EXECUTING", "QUEUED"]
+        (lab.root / "open").touch()
+        assert {job.ended() for job in (*mine, *others)} == {"COMPLETED"}
 
 
 def test_a_job_that_can_never_run_is_refused_and_a_large_one_waits_for_all(lab: Lab) -> None:
