@@ -59,6 +59,7 @@ export function wordsAt(sky, across, down) {
   const words = [`${sky.measure}: ${Number.isNaN(value) ? "none" : VALUE.format(value)}`];
   const pixel = [sky.low[0] + x * sky.columns * sky.step[0], sky.low[1] + y * sky.rows * sky.step[1]];
   if (sky.sky) words.unshift(placeOf(sky.sky, x, y));
+  sky.axes.forEach(([name, zero, step], axis) => words.splice(axis, 0, `${name} ${(zero + pixel[axis] * step).toFixed(1)}`));
   words.push(`pixel ${pixel[0].toFixed(1)}, ${pixel[1].toFixed(1)}`);
   return words.join(" \u00b7 ");
 }

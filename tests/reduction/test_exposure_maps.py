@@ -28,7 +28,7 @@ UNIFORM = Observation("0999990201", 150.0, 2.0, 40.0, "2026-03-01T10:00:00", 400
 """A field of nothing but sky, the same everywhere: events inside the field of view alone."""
 
 OBSERVATIONS = int(os.environ.get("UWS_OBSERVATIONS", "100"))
-"""Simulated observations for the pulls; 500 take five minutes."""
+"""Simulated observations for the pulls."""
 
 
 @dataclass(frozen=True)

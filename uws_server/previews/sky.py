@@ -6,6 +6,7 @@ cut so that they are seen as a whole.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -41,12 +42,21 @@ _LEAST_CUT = 0.9
 
 
 @dataclass(frozen=True)
+class NamedAxis:
+    """An axis of a plane that is not the sky, such as DETX: its value at pixel 0 and what it grows by a pixel."""
+
+    name: str
+    zero: float
+    step: float
+
+
+@dataclass(frozen=True)
 class SkyView:
     """A picture of the sky before it is drawn.
 
     `low` is the lower left corner and `step` the size of a cell, in pixels of the plane, X and Y; `wcs` maps pixels
-    that count from 0 to the sky, None where that is not known. `measure` is what a cell holds, `words` what there is
-    to see.
+    that count from 0 to the sky, None where that is not known; `axes` are then the linear axes of the plane, if its
+    header names them. `measure` is what a cell holds, `words` what there is to see.
     """
 
     title: str
@@ -57,6 +67,7 @@ class SkyView:
     measure: str
     words: str
     marks: tuple[Mark, ...] = ()
+    axes: tuple[NamedAxis, NamedAxis] | None = None
 
     @property
     def size(self) -> tuple[float, float]:
@@ -120,7 +131,20 @@ def view_of_image(path: Path, hdu: Hdu, beside: Mapping[str, Path], look: Look) 
     step, drawn = (float(across), float(min(block, found.height))), marks.project(on_sky, wcs)
     part, low = _lit_part(values, step, drawn)
     return SkyView(path.name, Raster(values[part], look), low, step, wcs, f"{unit or 'Value'}{joined}",
-                   f"an image of {found.width} × {found.height} pixels", drawn)  # fmt: skip
+                   f"an image of {found.width} × {found.height} pixels", drawn,
+                   None if wcs else _named_axes(hdu))  # fmt: skip
+
+
+def _named_axes(hdu: Hdu) -> tuple[NamedAxis, NamedAxis] | None:
+    """Return the linear axes that a header names; None where one of them is not named, or is of another kind."""
+    axes = []
+    for axis in (1, 2):
+        name = str(hdu.cards.get(f"CTYPE{axis}") or "").strip()
+        pixel, value, step = (number(hdu.cards, f"{key}{axis}") for key in ("CRPIX", "CRVAL", "CDELT"))
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,11}", name) or pixel is None or value is None or not step:
+            return None
+        axes.append(NamedAxis(name, value + (1 - pixel) * step, step))
+    return axes[0], axes[1]
 
 
 def _mean(blocks: Floats) -> Floats:

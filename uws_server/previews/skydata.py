@@ -35,6 +35,7 @@ def describe(view: SkyView) -> dict[str, Any]:
         "step": list(view.step),
         "values": base64.b64encode(view.raster.values.astype("<f4").tobytes()).decode("ascii"),
         "sky": _sky(view),
+        "axes": [[axis.name, axis.zero, axis.step] for axis in view.axes or ()],
     }
 
 

@@ -222,8 +222,12 @@ def _ticks(frame: Frame, axis: int) -> tuple[str, list[tuple[float, str]]]:
             return name, [(float(np.interp(value, rising, at)), _on_circle(view.wcs, axis, value, text))
                           for value, text in ticks]  # fmt: skip
     low, size = view.low[axis], view.size[axis]
+    name = f"{'XY'[axis]} (pixels)"
+    if view.axes is not None and view.axes[axis].step > 0:
+        named = view.axes[axis]
+        name, low, size = named.name, named.zero + low * named.step, size * named.step
     ticks = Linear(low, low + size, 0, 1).ticks(about)
-    return f"{'XY'[axis]} (pixels)", [((value - low) / size, text) for value, text in ticks]
+    return name, [((value - low) / size, text) for value, text in ticks]
 
 
 def _on_circle(wcs: WCS, axis: int, value: float, text: str) -> str:

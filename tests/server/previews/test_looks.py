@@ -142,3 +142,19 @@ def test_a_large_image_is_the_mean_of_its_numbers(tmp_path: Path) -> None:
 def test_a_png_is_a_picture(tmp_path: Path) -> None:
     (tmp_path / "rgb.png").write_bytes(Raster(np.eye(4)).png())
     assert Previews().look(ResultFile("a", tmp_path / "rgb.png", {})).kind == "picture"
+
+
+def test_a_plane_that_is_not_the_sky_has_the_axes_of_its_header(tmp_path: Path) -> None:
+    header = fits.Header()
+    for axis, name in ((1, "DETX"), (2, "DETY")):
+        header[f"CTYPE{axis}"], header[f"CRPIX{axis}"], header[f"CRVAL{axis}"], header[f"CDELT{axis}"] = (
+            name,
+            1,
+            -980,
+            20,
+        )
+    fits.PrimaryHDU(np.ones((100, 100)), header).writeto(tmp_path / "a.fits")
+    previews, file = Previews(), ResultFile("a", tmp_path / "a.fits", {})
+    assert json.loads(previews.plot_data(file).data)["axes"] == [["DETX", -980.0, 20.0], ["DETY", -980.0, 20.0]]
+    texts = {text.text for text in ElementTree.fromstring(previews.plot_picture(file).data).findall(f"{SVG}text")}
+    assert {"DETX", "DETY", "\u2212500", "0", "500"} <= texts
