@@ -56,12 +56,17 @@ export function wordsAt(sky, across, down) {
   const x = (across * sky.drawing[0] - left) / width, y = 1 - (down * sky.drawing[1] - top) / height;
   if (!(x >= 0 && x < 1 && y >= 0 && y < 1)) return "";
   const value = sky.values[Math.floor(y * sky.rows) * sky.columns + Math.floor(x * sky.columns)];
-  const words = [`${sky.measure}: ${Number.isNaN(value) ? "none" : VALUE.format(value)}`];
+  const words = [`${sky.measure}: ${Number.isNaN(value) ? "none" : written(value)}`];
   const pixel = [sky.low[0] + x * sky.columns * sky.step[0], sky.low[1] + y * sky.rows * sky.step[1]];
   if (sky.sky) words.unshift(placeOf(sky.sky, x, y));
   sky.axes.forEach(([name, zero, step], axis) => words.splice(axis, 0, `${name} ${(zero + pixel[axis] * step).toFixed(1)}`));
   words.push(`pixel ${pixel[0].toFixed(1)}, ${pixel[1].toFixed(1)}`);
   return words.join(" \u00b7 ");
+}
+
+/** A value with four digits, by a power of ten where it is below a thousandth. */
+function written(value) {
+  return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(3).replace("e-", " \u00d7 10^\u2212") : VALUE.format(value);
 }
 
 /** Coordinates between the nodes: unit vectors are interpolated, which holds at the poles and across 0 h too. */
