@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,8 @@ LEAST_EXPOSED = 0.1
 """Bins whose FRACEXP is lower are left out: their rates are a few counts divided by next to nothing."""
 
 _TIMES = ("TIME", "TIME_BIN", "BARYTIME", "MJD")
-_PHASE = "PHASE"
-"""The column that profiles, folded at a period, have in place of times."""
+_PHASE, _FREQUENCY = "PHASE", "FREQUENCY"
+"""The columns that profiles, folded at a period, and periodograms have in place of times."""
 
 _HARDNESS = "Hardness ratio"
 _GAPS = "GAPS"
@@ -44,6 +44,7 @@ _RATES = (("RATE", ("ERROR", "RATE_ERR", "ERR_RATE", "STAT_ERR")), ("NET_RATE", 
           ("PDCSAP_FLUX", ("PDCSAP_FLUX_ERR",)), ("SAP_FLUX", ("SAP_FLUX_ERR",)))  # fmt: skip
 _COUNTS = (("COUNTS", ("ERROR", "STAT_ERR", "COUNTS_ERR")), ("NET_COUNTS", ("NET_ERR",)))
 _SECONDS = {"": 1.0, "S": 1.0, "SEC": 1.0, "SECOND": 1.0, "SECONDS": 1.0, "D": 86400.0, "DAY": 86400.0, "DAYS": 86400.0}
+Along = Literal["time", "phase", "frequency"]
 _GAP = 1.6
 """Bins farther apart than so many of the usual distance have a gap between them."""
 
@@ -83,8 +84,8 @@ class Gap:
 class Curve:
     """A light curve: the middles of its bins in seconds from the first, and their widths, shape (n,) both.
 
-    `bins` is how many the file has: more than MOST_BINS are joined. With `is_folded` it is a profile, whose times are
-    phases of the `start`, twice from 0 to 1.
+    `bins` is how many the file has: more than MOST_BINS are joined. `time_s` and `widths_s` are phases of a profile
+    (twice from 0 to 1) or frequencies of a periodogram (Hz) where `along` says so; `start` has their period in words.
     """
 
     title: str
@@ -97,12 +98,14 @@ class Curve:
     bins: int
     notes: tuple[str, ...] = ()
     cut: CurveCut | None = None
-    is_folded: bool = False
+    along: Along = "time"
 
     @property
     def kind(self) -> str:
         """Return what it is, in words."""
-        return "Folded profile" if self.is_folded else _HARDNESS if self.y_label == _HARDNESS else "Light curve"
+        if self.along != "time":
+            return "Folded profile" if self.along == "phase" else "Periodogram"
+        return _HARDNESS if self.y_label == _HARDNESS else "Light curve"
 
     @property
     def length_s(self) -> float:
@@ -116,8 +119,9 @@ class Curve:
             known = series.rate[np.isfinite(series.rate)]
             named = f"{series.label}: " if series.label else ""
             parts.append(f"{named}{known.min():.3g} to {known.max():.3g}, mean {known.mean():.3g}")
-        if self.is_folded:
-            return f"{self.y_label} in {self.bins:,} bins of phase, {self.start}. {'; '.join(parts)}."
+        if self.along != "time":
+            kept = "bins of phase" if self.along == "phase" else "frequencies"
+            return f"{self.y_label} in {self.bins:,} {kept}, {self.start}. {'; '.join(parts)}."
         gaps = f"{len(self.gaps)} gap{'s' if len(self.gaps) != 1 else ''}" if self.gaps else "no gaps"
         causes = sorted({gap.cause for gap in self.gaps if gap.cause})
         gaps += f" ({', '.join(causes)})" if causes else ""
@@ -133,7 +137,8 @@ def is_curve(hdu: Hdu) -> bool:
     has_times = bool(names & {*_TIMES, _PHASE})
     kind = str(hdu.cards.get("HDUCLAS1") or "").strip().upper()
     if kind:
-        return kind == "LIGHTCURVE" and has_times
+        is_periodogram = kind == "POWERSPECTRUM" and {_FREQUENCY, "POWER"} <= names
+        return (kind == "LIGHTCURVE" and has_times) or is_periodogram
     is_named = hdu.name.startswith(("RATE", "LIGHTCURVE", "LC")) or hdu.name == "LIGHT CURVE"
     return bool(names & set(_TIMES)) and (any(name in names for name, _ in _RATES) or (is_named and "COUNTS" in names))
 
@@ -166,6 +171,8 @@ def _curve(
     time = next((columns[name] for name in _TIMES if name in columns and columns[name].is_number), None)
     if time is None and _PHASE in columns and columns[_PHASE].is_number:
         return _profile(title, header, columns, rows)
+    if time is None and {_FREQUENCY, "POWER"} <= set(columns):
+        return _periodogram(title, header, columns, rows)
     if time is None:
         raise NoPreview("the light curve has no column TIME of numbers")
     second = _second(header, time)
@@ -213,7 +220,26 @@ def _profile(title: str, header: Mapping[str, Any], columns: Mapping[str, Column
     period = number(header, "PERIOD")
     start = f"period {period:.8g} s" if period else "period not known"
     return Curve(title, cycles, widths, tuple(_series(np.tile(values[order], (2, 1)), twice)), (),
-                 _label(columns, is_rate), start, len(rows), (), is_folded=True)  # fmt: skip
+                 _label(columns, is_rate), start, len(rows), (), along="phase")  # fmt: skip
+
+
+def _periodogram(title: str, header: Mapping[str, Any], columns: Mapping[str, Column], rows: Rows) -> Curve:
+    """Return the plot of a periodogram; of frequencies that are joined the highest power is shown. Raise NoPreview."""
+    frequency, power = (_bands(columns[name], rows) for name in (_FREQUENCY, "POWER"))
+    if frequency is None or power is None:
+        raise NoPreview("the periodogram has no columns FREQUENCY and POWER of numbers")
+    known = np.flatnonzero(np.isfinite(frequency[:, 0] + power[:, 0]))
+    if len(known) < 2:
+        raise NoPreview("the periodogram has no two frequencies with a power")
+    frequencies, powers = frequency[known, 0], power[known, 0]
+    begins = np.arange(0, len(known), -(-len(known) // MOST_BINS))
+    highest = np.maximum.reduceat(powers, begins)
+    middles = np.add.reduceat(frequencies, begins) / np.diff(np.append(begins, len(known)))
+    period, chance = number(header, "PERIOD"), number(header, "CHANCE")
+    start = f"highest at a period of {period:.6g} s" if period else "period not known"
+    start += f", by chance with a probability of at most {chance:.2g}" if chance is not None else ""
+    series = CurveSeries("", highest, None)
+    return Curve(title, middles, np.gradient(middles), (series,), (), "Power", start, len(rows), (), along="frequency")
 
 
 def _told_gaps(columns: Mapping[str, Column], rows: Rows, first: float) -> tuple[Gap, ...]:

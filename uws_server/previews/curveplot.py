@@ -78,7 +78,9 @@ def draw_thumbnail(curve: Curve) -> str:
 
 
 def _x_label(curve: Curve, frame: _Frame) -> str:
-    return f"Phase, {curve.start}" if curve.is_folded else f"Time ({frame.unit}) from {curve.start}"
+    if curve.along == "time":
+        return f"Time ({frame.unit}) from {curve.start}"
+    return f"Phase, {curve.start}" if curve.along == "phase" else f"Frequency (Hz), {curve.start}"
 
 
 def _description(curve: Curve) -> str:
@@ -96,9 +98,11 @@ def _frame(curve: Curve, left: float, right: float, top: float, bottom: float) -
     low = 0.0 if 0 <= low < 0.6 * high else low
     room = 0.05 * (high - low) or 0.5 * abs(high) or 1.0
     unit_s, unit = next((unit_s, unit) for most, unit_s, unit in _UNITS if curve.length_s < most)
+    if curve.along != "time":
+        unit_s, unit = 1.0, ""
     begin = float(curve.time_s[0] - curve.widths_s[0] / 2)
     ends = (begin - 0.01 * curve.length_s) / unit_s, (begin + 1.01 * curve.length_s) / unit_s
-    if curve.is_folded:
+    if curve.along == "phase":
         ends = 0.0, 2.0
     rates = Linear(low - room if low else low, high + room, bottom, top)
     return _Frame(Linear(*ends, left, right), rates, unit_s, unit)

@@ -288,6 +288,22 @@ def test_a_folded_profile_is_drawn_twice(tmp_path: Path) -> None:
     assert "4 bins of phase, period 283.7 s" in preview.curve.summary()
 
 
+def test_a_periodogram_keeps_its_peak_when_frequencies_are_joined(tmp_path: Path) -> None:
+    frequency = 1e-3 + 1e-5 * np.arange(20_000)
+    power = np.random.default_rng(3).chisquare(2, frequency.size)
+    power[12_345] = 99.0
+    columns = [fits.Column("FREQUENCY", "D", array=frequency), fits.Column("POWER", "D", array=power)]
+    keywords = {"HDUCLAS1": "POWERSPECTRUM", "PERIOD": 1 / frequency[12_345], "CHANCE": 1.5e-8}
+    path = write_curve(tmp_path / "a.fits", columns, **keywords)
+    curve = Previews().look(ResultFile("a", path, {})).curve
+    assert curve is not None and curve.kind == "Periodogram"
+    (series,) = curve.series
+    assert series.rate.size <= 1500 and series.rate.max() == 99.0
+    assert curve.time_s[int(series.rate.argmax())] == pytest.approx(frequency[12_345], abs=2e-4)
+    texts = [text.text or "" for text in drawn(path).findall(f"{SVG}text")]
+    assert any(text.startswith("Frequency (Hz), highest at a period of 8.03") for text in texts)
+
+
 def test_a_hardness_ratio_is_drawn_below_zero_too(tmp_path: Path) -> None:
     columns = [fits.Column("TIME", "D", array=[5.0, 15.0, 25.0]), fits.Column("HR", "D", array=[-0.5, 0.2, -0.1]),
                fits.Column("HR_ERR", "D", array=[0.1, 0.1, 0.1]),

@@ -100,9 +100,10 @@ def test_the_page_shows_the_curve_its_gaps_the_hardness_and_the_profile(lab: Lab
     final = lab.run("lightcurve", values, {"gti": gti})
     assert final.phase == "COMPLETED", final.error
     page = lab.page(final)
-    for words in ("Light curve", "Hardness ratio", "Folded profile"):
+    for words in ("Light curve", "Hardness ratio", "Periodogram", "Folded profile"):
         assert f'<span class="muted">{words}</span>' in page
-    curve, hardness, profile = lab.drawings(page)
+    curve, hardness, periodogram, profile = lab.drawings(page)
+    assert ">Frequency (Hz), highest at a period of " in periodogram
     assert ">cut by your GTI<" in curve and ">cut by your GTI<" in hardness
     assert ">Phase, period " in profile and "cut by" not in profile
     assert "USER GTI" in requests.get(f"{final.url}/results/log", timeout=300).text
