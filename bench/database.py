@@ -25,7 +25,8 @@ import sqlalchemy as sa
 from uws_server.jobs.job import Filter, Job, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage.jobstore import JobStore
-from uws_server.storage.tables import job_row, jobs
+from uws_server.storage.rows import job_row
+from uws_server.storage.tables import jobs
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 from postgres import programs, running_cluster  # the tests know how to start a cluster

@@ -33,7 +33,8 @@ from uws_server.jobs.job import Job, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.queue import Candidate, Load
-from uws_server.storage.tables import job_row, jobs
+from uws_server.storage.rows import job_row
+from uws_server.storage.tables import jobs
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 from postgres import programs, running_cluster  # the tests know how to start a cluster

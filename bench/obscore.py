@@ -27,7 +27,8 @@ from provenance import obscore, steps, votags
 from uws_server.jobs.job import Job, Result, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage.jobstore import JobStore
-from uws_server.storage.tables import job_row, jobs, result_row, results
+from uws_server.storage.rows import job_row, result_row
+from uws_server.storage.tables import jobs, results
 
 PRODUCTS = 100_000
 OF_A_JOB = 3

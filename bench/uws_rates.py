@@ -177,7 +177,8 @@ def fill(served: Served, count: int) -> None:
     from uws_server.jobs.job import Job, ParameterValue, new_id
     from uws_server.jobs.phases import Phase
     from uws_server.storage.jobstore import JobStore
-    from uws_server.storage.tables import job_row, jobs
+    from uws_server.storage.rows import job_row
+    from uws_server.storage.tables import jobs
 
     store = JobStore(Config.of(data=served.data).database_url())
     phases = (Phase.PENDING, Phase.COMPLETED, Phase.ERROR, Phase.ABORTED)

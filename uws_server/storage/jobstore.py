@@ -27,25 +27,19 @@ from uws_server.storage.locks import alone, of_owner
 from uws_server.storage.on_cluster import OnCluster
 from uws_server.storage.queue import QueueStore
 from uws_server.storage.results import ResultReader
-from uws_server.storage.tables import (
+from uws_server.storage.rows import (
     ADDED,
-    BUSY,
-    LISTED,
-    ON_CLUSTER,
     REFERENCE,
     SUMMARY,
-    TAKEN,
     PhaseColumns,
     dump_parameters,
     job_row,
-    jobs,
     read_job,
     read_result,
     read_summary,
     result_row,
-    results,
-    stored,
 )
+from uws_server.storage.tables import BUSY, LISTED, ON_CLUSTER, TAKEN, jobs, results, stored
 from uws_server.storage.transitions import execute, phase_change, standing_still
 
 _ID = re.compile(r"[0-9a-f]{32}")

@@ -21,7 +21,8 @@ import sqlalchemy as sa
 
 from uws_server.jobs.job import EPOCH, Filter, JobSummary
 from uws_server.storage.database import Look, Reader
-from uws_server.storage.tables import LISTED, SUMMARY, jobs, read_summary
+from uws_server.storage.rows import SUMMARY, read_summary
+from uws_server.storage.tables import LISTED, jobs
 
 _PAGE = 1024
 

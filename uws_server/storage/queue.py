@@ -17,19 +17,8 @@ from uws_server.jobs.phases import Phase
 from uws_server.storage.database import reading
 from uws_server.storage.locks import QUEUE, alone, of_owner
 from uws_server.storage.on_cluster import OnCluster
-from uws_server.storage.tables import (
-    BUSY,
-    ON_CLUSTER,
-    QUEUED,
-    TAKEN,
-    PhaseColumns,
-    UTCTime,
-    accounts,
-    drain,
-    jobs,
-    servers,
-    turns,
-)
+from uws_server.storage.rows import PhaseColumns
+from uws_server.storage.tables import BUSY, ON_CLUSTER, QUEUED, TAKEN, UTCTime, accounts, drain, jobs, servers, turns
 from uws_server.storage.transitions import execute, phase_change, quote_from, standing_still
 
 _PAGE = 8

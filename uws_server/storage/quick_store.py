@@ -18,7 +18,8 @@ from uws_server.errors import NotAtHand
 from uws_server.jobs.job import Job
 from uws_server.storage.database import Reader
 from uws_server.storage.jobstore import JobStore, not_found
-from uws_server.storage.tables import jobs, read_job
+from uws_server.storage.rows import read_job
+from uws_server.storage.tables import jobs
 
 _MOST_KEPT = 1000
 _MOST_ROWS = 100

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.storage.database import Look, Reader
-from uws_server.storage.tables import read_result, results
+from uws_server.storage.rows import read_result
+from uws_server.storage.tables import results
 
 _OF_JOB = results.select().where(results.c.job_id == sa.bindparam("job")).order_by(results.c.position)
 _PAGE = _OF_JOB.limit(sa.bindparam("most", type_=sa.Integer)).offset(sa.bindparam("first", type_=sa.Integer))

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.storage.database import reading
-from uws_server.storage.tables import UTCTime, jobs, read_job, read_result, results, uses
+from uws_server.storage.rows import read_job, read_result
+from uws_server.storage.tables import UTCTime, jobs, results, uses
 
 MOST: Final = 10_000
 """Jobs that are followed from a job."""

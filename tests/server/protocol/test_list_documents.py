@@ -14,7 +14,8 @@ from asking import Asking
 from uws_server.jobs.job import Filter, Job
 from uws_server.jobs.phases import Phase
 from uws_server.protocol.uws_xml import list_document
-from uws_server.storage.tables import job_row, jobs
+from uws_server.storage.rows import job_row
+from uws_server.storage.tables import jobs
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 COUNT = 2500

@@ -48,7 +48,7 @@ from uws_server.storage import obscore_rows, tables
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.obscore_rows import KeptRow
-from uws_server.storage.tables import job_row
+from uws_server.storage.rows import job_row
 from uwsjobs import change, create, define, reached
 
 ROW = ObsCoreRow(

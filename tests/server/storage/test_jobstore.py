@@ -21,7 +21,8 @@ from uws_server.jobs.job import Filter, Job, JobError, JobSummary, ParameterValu
 from uws_server.jobs.phases import ENDED, TRANSITIONS, Phase
 from uws_server.storage.counts import Counts
 from uws_server.storage.jobstore import JobColumns, JobStore, PhaseColumns
-from uws_server.storage.tables import job_row, jobs
+from uws_server.storage.rows import job_row
+from uws_server.storage.tables import jobs
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 

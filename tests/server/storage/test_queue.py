@@ -21,8 +21,9 @@ from uws_server.storage.accounts import Account, AccountStore
 from uws_server.storage.drain import Drain, DrainStore
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.queue import Candidate, Load
+from uws_server.storage.rows import job_row
 from uws_server.storage.servers import Server, ServerStore
-from uws_server.storage.tables import job_row, jobs, microseconds_of
+from uws_server.storage.tables import jobs, microseconds_of
 
 NOW = datetime(2026, 11, 29, 9, 0, 0, tzinfo=UTC)
 HOST = os.uname().nodename
