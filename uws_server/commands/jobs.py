@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from uws_server.storage.jobstore import JobStore
 
 _MOST = 50
-_MOST_PLACES = 50_000
 _LOOK_S = 0.5
 """Seconds between two looks at what still runs."""
 
@@ -74,26 +73,18 @@ def _with_store(options: argparse.Namespace) -> Any:
 
 
 def _list(store: JobStore, options: argparse.Namespace) -> None:
+    from uws_server.services import queue_order
+
     if options.last < 1:
         raise BadRequest(f"--last: {options.last} came; a number from 1 on is allowed")
     owners = None if options.owner is None else (options.owner or None,)
     wanted = Filter(options.definition, tuple(map(Phase, options.phase)), last=options.last, owners=owners)
-    places = _places(store, options)
+    places = queue_order.places(store, config.load(options.config, os.environ, data=options.data))
     for job in store.summaries(wanted):
         place = places.get(job.id)
         print(json.dumps(_plain(job) | {"place": place}) if options.json else _line(job, place))
     if (drained := _drain_store(store).now()) is not None and not options.json:
         print(f"(drained by {drained.who}: {drained.sentence()})")
-
-
-def _places(store: JobStore, options: argparse.Namespace) -> dict[str, int]:
-    """Return the places of the jobs in the queue, as the servers with this configuration take them."""
-    from uws_server.execution.capacity import Capacity
-    from uws_server.execution.forecast import Forecast
-
-    settings = config.load(options.config, os.environ, data=options.data)
-    forecast = Forecast(store.queue, lambda: Capacity.of(settings).limits)
-    return {job_id: at.place for job_id, at in forecast.order(_MOST_PLACES)}
 
 
 def _line(job: JobSummary, place: int | None) -> str:
