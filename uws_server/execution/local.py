@@ -24,7 +24,7 @@ from uws_server.execution.verdicts import GivenUp
 from uws_server.storage.files import read_json
 from uws_server.storage.plainfiles import claim_beside, opened
 
-_REASONS = ("exit", "abort", "timeout", "disk", "gone")
+_REASONS = ("exit", "abort", "timeout", "disk", "memory", "gone")
 """Why a script may have ended; 'gone' says that it removed the folder of its job."""
 _LATEST = 253_402_300_800
 """The end of the year 9999, in seconds since 1970."""

@@ -89,6 +89,7 @@ class Scheduler:
 
     def start(self) -> None:
         """Begin to adopt the jobs that still run and to take queued ones, in a thread: clients need not wait for it."""
+        LOG.info("what jobs take is bounded by the limits of each process (RLIMIT), and together by their supervisors")
         self._peers.join()
         self._watching.start()
         self._look_at_peers = True

@@ -102,6 +102,7 @@ def prepare(
         "duration": job.execution_duration,
         "max_log": config.jobs.max_log,
         "max_memory": memory,
+        "max_together": control.memory if config.jobs.memory else 0,
         "max_disk": disk,
         "sandboxed": sandboxed,
         "private": private if sandboxed else 0,

@@ -28,7 +28,7 @@ from typing import IO, Any, BinaryIO, Protocol
 from uws_server.execution.jobfolder import claim, remove_secrets, secrets_in, write_json, written
 from uws_server.execution.processes import descendants, kill_tree
 from uws_server.execution.redaction import Redactor
-from uws_server.execution.usage import Sampler
+from uws_server.execution.usage import Sampler, holds_more
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -133,6 +133,7 @@ class Supervisor:
         self.started = time.time()
         self.deadline = time.monotonic() + launch["duration"] if launch["duration"] else float("inf")
         self.max_disk = int(launch.get("max_disk", 0))
+        self.max_together = int(launch.get("max_together", 0))
         self.disk_before = written(folder) if self.max_disk else 0
         self.next_disk_check = time.monotonic() + _DISK_CHECK_S if self.max_disk else float("inf")
         self.process = 0
@@ -250,6 +251,8 @@ class Supervisor:
         if self.settling:
             self.settle()
         self.sampler.look(now)
+        if 0 < self.max_together < self.sampler.now and holds_more(self.pid, self.max_together):
+            self.end("memory")
         wait = 0.1 if self.reason else 3600.0 if self.paused_since else min(self.deadline - now, 3600.0)
         wait = min(wait, _SETTLE_S) if self.settling else wait
         for key, _ in self.selector.select(max(0.0, min(wait, self.next_disk_check - now, self.sampler.next - now))):
@@ -303,6 +306,10 @@ class Supervisor:
             self.logs.report(
                 f"[ERROR] disk: the job wrote more than its limit of {self.max_disk:,} bytes and was ended"
             )
+        if self.reason == "memory":
+            code = code or 1
+            most = f"{self.max_together:,} bytes of memory together"
+            self.logs.report(f"[ERROR] memory: the processes of the job held more than its {most}; it was ended")
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         status = {
             "reason": self.reason or "exit",

@@ -35,7 +35,7 @@ class Sampler:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._every_s = folder, _FIRST_S
-        self.peak = 0
+        self.peak = self.now = 0
         self.next = time.monotonic() + _FIRST_S
 
     def look(self, now: float) -> None:
@@ -46,7 +46,7 @@ class Sampler:
         self.next = now + self._every_s
         used = of_tree(os.getpid())
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        self.peak = max(self.peak, used.memory)
+        self.now, self.peak = used.memory, max(self.peak, used.memory)
         told = {"cpu_s": used.cpu_s + ended.ru_utime + ended.ru_stime, "memory": used.memory, "peak": self.peak}
         new = self._folder / f"{USAGE_FILE}.new"
         with contextlib.suppress(OSError):
@@ -69,6 +69,18 @@ def of_tree(root: int) -> Used:
             pages += int(words[21])
         todo += _children(pid)
     return Used(cpu_ticks / _TICKS, pages * _PAGE)
+
+
+def holds_more(root: int, most: int) -> bool:
+    """Check whether all descendants of a process hold more bytes, pages that several share counted once."""
+    held, todo = 0, _children(root)
+    while todo and held <= most:
+        pid = todo.pop()
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii", errors="replace")
+            held += int(text.partition("\nPss:")[2].split()[0]) << 10
+        todo += _children(pid)
+    return held > most
 
 
 def _children(pid: int) -> list[int]:

@@ -188,6 +188,31 @@ def test_a_job_that_can_never_run_is_refused_and_a_large_one_waits_for_all(lab: 
         assert {wide.ended(), later.ended(), small[1].ended()} == {"COMPLETED"}
 
 
+HOARD = """
+import os, time
+for _ in range(3):
+    if os.fork() == 0:
+        kept = os.urandom(1 << 20) * 150
+        time.sleep(float(os.environ["seconds"]))
+        os._exit(0)
+for _ in range(3):
+    os.wait()
+"""
+
+
+def test_a_job_that_holds_more_memory_than_it_takes_is_ended_where_memory_is_counted(lab: Lab) -> None:
+    """Each of its processes may hold as much as the job; together they hold more."""
+    define(lab.definitions, "hoard", HOARD, "python", parameters=PARAMETERS, control={"memory": 300_000_000})
+    with lab.serving(memory="2 GB"):
+        job = lab.run("hoard", seconds=600)
+        assert job.ended() == "ERROR"
+        sentence = "memory: the processes of the job held more than its 300,000,000 bytes of memory together"
+        assert sentence in job.text("message")
+        assert job.processes() == []
+    with lab.serving():
+        assert lab.run("hoard", seconds=3).ended() == "COMPLETED"
+
+
 def test_place_start_and_quote_are_told_from_past_jobs(lab: Lab) -> None:
     with lab.serving(max_running=1, short_places=0) as served:
         assert lab.run(seconds=1).ended() == "COMPLETED"
