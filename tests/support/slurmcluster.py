@@ -107,6 +107,13 @@ class SlurmCluster:
         daemon.terminate()
         daemon.wait()
 
+    def lose_state(self) -> None:
+        """Kill the controller and start one that knows of no job."""
+        self.kill("slurmctld")
+        shutil.rmtree(self.folder / "state")
+        (self.folder / "state").mkdir()
+        self.start_controller()
+
     def kill_steps(self) -> None:
         """End what runs the jobs of all nodes."""
         for pid in carrying("SLURM_CONF", str(self.conf)):
@@ -166,7 +173,13 @@ class SlurmCluster:
     def _start(self, name: str, *command: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self.daemons[name] = subprocess.Popen(
-                command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                env=self.environment,
+                cwd=self.folder,  # where a daemon that crashes leaves its core
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
 

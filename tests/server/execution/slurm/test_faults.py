@@ -213,3 +213,20 @@ def test_spool_of_node_is_full(tmp_path: Path) -> None:
         assert job.ended(120) == "ERROR"
         assert "was cancelled on node node1 of the cluster at its start" in job.text("message")
         assert "begin spool" not in lab.tracked()
+
+
+@long
+def test_controller_loses_its_state(cluster: SlurmCluster, tmp_path: Path) -> None:
+    """One that waited is submitted again; one that ran was ended by its node, and never runs twice."""
+    with lab_on(cluster, tmp_path) as lab:
+        runs, waits = running_job(lab, label="lost"), lab.run("waits")
+        until(lambda: record(lab, waits)["id"], 60, "Slurm has the one that waits")
+        cluster.lose_state()
+        assert runs.ended(200) in ("ABORTED", "ERROR")
+        assert runs.text("message")
+        until(lambda: cluster.jobs().get(waits.id) == "PENDING", 120, "it is submitted again")
+        assert waits.phase() == "QUEUED"
+        assert record(lab, waits)["tries"] == 2
+        waits.post(PHASE="ABORT")
+        assert waits.ended(60) == "ABORTED"
+        assert lab.tracked().count("begin lost") == 1
