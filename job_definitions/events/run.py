@@ -30,7 +30,7 @@ def main(job: task.Task) -> None:
         region = regions.parse(text, parameter="region") if text else None
         selection = select(job, events)
         on_pixels = region.on(events.wcs) if region else None
-        subspace = dss.describe(events, selection, on_pixels, dss.earlier_regions(events))
+        subspace = dss.describe_list(events, selection, on_pixels)
         if subspace.phase_share < 1:
             job.log("Note: phases: their intervals are too many to be written, so that the good times hold all phases; "
                     f"the on times of the header are {subspace.phase_share:.4g} of them")  # fmt: skip

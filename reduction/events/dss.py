@@ -7,11 +7,9 @@ keywords of a further CCD have the number of its component in front.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from provenance.fits import timing
 from provenance.fits.cards import Value
@@ -20,11 +18,17 @@ from reduction.events import fitswrite
 from reduction.events.eventlist import EventList
 from reduction.events.fitswrite import Cards, TableColumn
 from reduction.events.goodtime import GTI
+from reduction.events.regiontable import (
+    REGION_TABLE,
+    RegionRow,
+    TabledRegion,
+    bytes_of,
+    earlier_regions,
+    region_name,
+    region_table,
+)
 from reduction.events.selection import ALL_FLAG_BITS, Selection
 from reduction.missions import Ranges
-
-REGION_TABLE = "REG{:03d}01"
-"""The name of a region table: its number counts those of earlier selections too."""
 
 MAX_DESCRIPTORS = 9
 """Most quantities of a data subspace: their number has one digit, so that 12DSREF9 fits a keyword."""
@@ -42,40 +46,6 @@ _GTI_NAME = re.compile(r"[A-Z0-9_]{0,60}GTI[A-Z0-9_]{0,5}")
 """Names that a table of good times keeps: others are not those of good times to everybody."""
 
 _TIME_KEYS = (*timing.KEYWORDS, "TASSIGN", "CLOCKAPP")
-
-
-class RegionRow(Protocol):
-    """A row of a region table."""
-
-    @property
-    def shape(self) -> str:
-        """The shape in capitals; '!' in front excludes."""
-
-    @property
-    def x(self) -> list[float]:
-        """Its vector X."""
-
-    @property
-    def y(self) -> list[float]:
-        """Its vector Y."""
-
-    @property
-    def r(self) -> list[float]:
-        """Its vector R: radii, semi-axes or full sides."""
-
-    @property
-    def rotang(self) -> list[float]:
-        """Its vector ROTANG, in degrees."""
-
-
-class TabledRegion(Protocol):
-    """A region that can be written as a table."""
-
-    def table_rows(self) -> Sequence[RegionRow]:
-        """Return its rows."""
-
-    def components(self) -> Sequence[int]:
-        """Return the component of each row."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +87,7 @@ class NamedGTI:
         return self.name if self.version is None else f"{self.name}{self.version}"
 
 
-def describe(
-    events: EventList, selection: Selection, region: TabledRegion | None, earlier: Sequence[Hdu] = ()
-) -> DataSubspace:
+def describe(events: EventList, selection: Selection, region: TabledRegion | None) -> DataSubspace:
     """Describe the events that a selection and a region leave, on top of what the event list says of itself.
 
     Parameters
@@ -130,18 +98,43 @@ def describe(
         What an event must be.
     region
         Where it must be, in the plane of the X,Y columns; None for everywhere.
-    earlier
-        Region tables of the event list that hold on, those of `earlier_regions`. The new region has a table beside
-        them.
 
     Returns
     -------
     DataSubspace
         Keywords and tables; of more than MAX_DESCRIPTORS quantities the last are kept.
     """
+    return _described(events, selection, region, (), _by_ccd)
+
+
+def describe_list(events: EventList, selection: Selection, region: TabledRegion | None) -> DataSubspace:
+    """Describe a selection as `describe` does, for an event list that takes the place of the one that it is from.
+
+    Parameters
+    ----------
+    events
+        The open event list.
+    selection
+        What an event must be.
+    region
+        Where it must be, in the plane of the X,Y columns; None for everywhere.
+
+    Returns
+    -------
+    DataSubspace
+        The tables of good times keep the names that they have in the event list, and the regions of earlier selections
+        hold on: a new one has a table beside theirs.
+    """
+    return _described(events, selection, region, earlier_regions(events), _kept_by_ccd)
+
+
+def _described(
+    events: EventList, selection: Selection, region: TabledRegion | None, earlier: Sequence[Hdu],
+    name_tables: Callable[[EventList, Mapping[int | None, GTI]], list[NamedGTI]],
+) -> DataSubspace:  # fmt: skip
     mission = events.mission
     gtis, phase_share = _within_phases(selection)
-    named = _by_ccd(events, gtis)
+    named = name_tables(events, gtis)
     common = gtis.get(None)
     tabled = [*named]
     if common is not None:
@@ -157,7 +150,7 @@ def describe(
         entries.append({"TYP": events.ccd.name if events.ccd else "CCDNR", "VAL": str(named[0].ccd)})
     entries += selected
     entries.append({"TYP": events.time.name, "UNI": "s", "VAL": "TABLE", "REF": f":{tabled[0].reference}"})
-    name = _region_name(earlier)
+    name = region_name(earlier)
     if region is not None:
         entries.append({"TYP": f"POS({mission.x},{mission.y})", "VAL": "TABLE", "REF": f":{name}"})
     entries = entries[-MAX_DESCRIPTORS:]
@@ -170,8 +163,8 @@ def describe(
         cards += [("MTYPE1", "POS", "DM Keyword: Descriptor name"), ("MFORM1", f"{mission.x},{mission.y}", "")]
     tables = [gti_table(gti, events.keywords) for gti in tabled]
     if region is not None:
-        tables.insert(1, _region_table(region, name, f"{mission.x},{mission.y}"))
-    tables[1:1] = _bytes_of(events, earlier)
+        tables.insert(1, region_table(region, name, f"{mission.x},{mission.y}"))
+    tables[1:1] = bytes_of(events, earlier)
     text = expression(events, selection, region, name)
     return DataSubspace(cards, tuple(tables), text, gtis, phase_share, tuple(earlier))
 
@@ -184,29 +177,6 @@ def _within_phases(selection: Selection) -> tuple[Mapping[int | None, GTI], floa
     narrowed = {ccd: phases.within(good) for ccd, good in selection.gtis.items()}
     found = {ccd: good for ccd, good in narrowed.items() if good is not None}
     return (found, 1.0) if len(found) == len(narrowed) else (selection.gtis, phases.share)
-
-
-def _bytes_of(events: EventList, hdus: Sequence[Hdu]) -> list[bytes]:
-    """Return some small HDUs as they lie in the event list."""
-    with events.path.open("rb") as stream:
-        found = []
-        for hdu in hdus:
-            stream.seek(hdu.start)
-            found.append(stream.read(hdu.end - hdu.start))
-        return found
-
-
-def earlier_regions(events: EventList) -> list[Hdu]:
-    """Return the region tables that the data subspace of an event list refers to: its events lie in all of them."""
-    referred = {str(events.header.get(f"DSREF{number}") or "").strip().upper() for number in range(1, 10)}
-    tables = [hdu for hdu in events.hdus if str(hdu.cards.get("HDUCLAS1")).strip().upper() == "REGION"]
-    return [hdu for hdu in tables if hdu.is_table and f":{hdu.name}" in referred]
-
-
-def _region_name(earlier: Sequence[Hdu]) -> str:
-    """Return the name of a new region table beside some others."""
-    taken = {hdu.name for hdu in earlier}
-    return next(name for number in range(1, 1000) if (name := REGION_TABLE.format(number)) not in taken)
 
 
 def _component_cards(
@@ -229,6 +199,14 @@ def _by_ccd(events: EventList, gtis: Mapping[int | None, GTI]) -> list[NamedGTI]
     if len({gti.reference for gti in kept}) < len(kept):
         return [NamedGTI(f"GTI{ccd}", ccd, good) for ccd, good in by_ccd.items()]
     return kept
+
+
+def _kept_by_ccd(events: EventList, gtis: Mapping[int | None, GTI]) -> list[NamedGTI]:
+    """Return the good times of the CCDs, named as the event list's own tables are: STDGTInn for XMM-Newton."""
+    form = "STDGTI{:02d}" if events.mission.is_xmm else "GTI{}"
+    kept = [NamedGTI(_kept_name(events, ccd) or form.format(ccd), ccd, gtis[ccd])
+            for ccd in sorted(ccd for ccd in gtis if ccd is not None)]  # fmt: skip
+    return kept if len({gti.reference for gti in kept}) == len(kept) else _by_ccd(events, gtis)
 
 
 def _kept_name(events: EventList, ccd: int | None) -> str:
@@ -307,22 +285,6 @@ def gti_table(gti: NamedGTI, keywords: Mapping[str, Any]) -> bytes:
     cards.append(("TIMEUNIT", "s", "All times in s unless specified otherwise"))
     cards += [(key, keywords.get(key), "") for key in _TIME_KEYS]
     return fitswrite.table(gti.name, columns, cards)
-
-
-def _region_table(region: TabledRegion, title: str, form: str) -> bytes:
-    """Write a region as the SAS does: vectors are as long as the longest, filled up with 0."""
-    rows = region.table_rows()
-    columns = [TableColumn("SHAPE", np.array([row.shape.encode("ascii") for row in rows], dtype="S16"))]
-    for name, values in (("X", [row.x for row in rows]), ("Y", [row.y for row in rows]), ("R", [row.r for row in rows]),
-                         ("ROTANG", [row.rotang for row in rows])):  # fmt: skip
-        length = max(map(len, values))
-        array = np.array([[*value, *[0.0] * (length - len(value))] for value in values], dtype=np.float32)
-        if length:
-            columns.append(TableColumn(name, array.ravel() if length == 1 else array))
-    columns.append(TableColumn("COMPONENT", np.asarray(region.components(), dtype=np.int16)))
-    cards: Cards = [("HDUCLASS", "ASC", ""), ("HDUCLAS1", "REGION", ""), ("HDUCLAS2", "STANDARD", ""),
-                    ("MTYPE1", "pos", ""), ("MFORM1", form, "")]  # fmt: skip
-    return fitswrite.table(title, columns, cards)
 
 
 def expression(

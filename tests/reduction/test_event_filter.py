@@ -152,7 +152,7 @@ def test_good_times_and_on_times_follow_what_is_left(tmp_path: Path) -> None:
     product = filtered(tmp_path / "job", tmp_path / "pn.fits", ccd="2,5", time=f"{START}:{START + 3000}", period=100.0,
                        phases="0.25:0.75")  # fmt: skip
     with fits.open(product) as hdus:
-        tables = {hdu.header["CCDID"]: hdu.data for hdu in hdus if hdu.name.startswith("GTI")}
+        tables = {int(hdu.name[-2:]): hdu.data for hdu in hdus if hdu.name.startswith("STDGTI")}
         assert set(tables) == {2, 5}
         for table in tables.values():
             assert len(table) == 30
@@ -176,7 +176,7 @@ def test_phases_of_a_pulsar_are_too_many_for_tables_and_this_is_told(tmp_path: P
                        flag="none")  # fmt: skip
     chosen = (rows["TIME"] / 0.0331) % 1
     with fits.open(product) as hdus:
-        assert len(hdus["GTI00001"].data) == 2
+        assert len(hdus["STDGTI01"].data) == 2
         assert hdus["EVENTS"].header["ONTIME"] == pytest.approx(8990.0 / 4)
         assert hdus["EVENTS"].header["ONTIME03"] == pytest.approx(sum(b - a for a, b in gtis(3)) / 4)
         kept = hdus["EVENTS"].data["TIME"]
@@ -200,7 +200,7 @@ def test_a_range_in_utc_is_that_of_the_same_moments_in_seconds(tmp_path: Path) -
     assert np.array_equal(raw_rows(dates), raw_rows(seconds))
     assert len(raw_rows(dates)) > 300
     with fits.open(dates) as hdus:
-        assert hdus["GTI00001"].data["START"][0] == pytest.approx(day + 36_000.0, abs=1e-4)
+        assert hdus["STDGTI01"].data["START"][0] == pytest.approx(day + 36_000.0, abs=1e-4)
 
 
 def test_a_selection_of_a_selection_holds_both(tmp_path: Path) -> None:
@@ -235,7 +235,9 @@ def test_bad_pixels_and_exposures_stay_for_those_who_need_them(tmp_path: Path) -
     with fits.open(tmp_path / "pn.fits") as before, fits.open(product) as after:
         for name in ("BADPIX04", "BADPIX07"):
             assert np.array_equal(before[name].data, after[name].data)
-        assert not [hdu.name for hdu in after if hdu.name.startswith("STDGTI")]
+        tables = [hdu for hdu in after if hdu.name.startswith("STDGTI")]
+        assert [hdu.name for hdu in tables] == [f"STDGTI{ccd:02d}" for ccd in range(1, 13)], "each once"
+        assert all(hdu.data["STOP"].max() <= START + 1000 for hdu in tables)
 
 
 @pytest.mark.parametrize(
@@ -341,7 +343,7 @@ def test_cfitsio_finds_the_same_events_by_what_a_product_says(tmp_path: Path) ->
     write(tmp_path / "pn.fits", Epic(rows=50_000))
     product = filtered(tmp_path / "job", tmp_path / "pn.fits", region="physical; circle(25000,25000,4000)", ccd="3",
                        energy="0.2 12", time=f"{START}:{START + 3000}")  # fmt: skip
-    plain = (f'regfilter("{product.parent}/regions.reg",X,Y) && gtifilter("{product}[GTI00001]",TIME) && CCDNR==3 && '
+    plain = (f'regfilter("{product.parent}/regions.reg",X,Y) && gtifilter("{product}[STDGTI03]",TIME) && CCDNR==3 && '
              "(FLAG & 217710592) == 0 && PATTERN <= 4 && PI >= 200 && PI <= 12000")  # fmt: skip
     for number, path in enumerate((product, tmp_path / "pn.fits")):
         out = tmp_path / f"{number}.fits"
@@ -383,6 +385,18 @@ def test_stingray_reads_a_product_with_its_good_times(shared: Path, tmp_path: Pa
     if key == "chandra":
         assert len(good) == 1, "that of the CCD"
     assert np.allclose(good, edges, atol=1e-5, rtol=0)
+
+
+def test_stingray_takes_the_good_times_of_the_ccd_of_a_pn_list(tmp_path: Path) -> None:
+    """CCD 4 alone: its table has the name that stingray looks for."""
+    pytest.importorskip("stingray", reason="stingray is not installed: pip install stingray")
+    write(tmp_path / "pn.fits", Epic(rows=20_000))
+    product = filtered(tmp_path / "job", tmp_path / "pn.fits", ccd="4", time=f"{START + 1000}:{START + 6000}")
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", READ_BY_STINGRAY, str(product)], capture_output=True,
+                          text=True, check=True)  # fmt: skip
+    times, good = json.loads(done.stdout.splitlines()[-1])
+    assert len(times) == len(raw_rows(product))
+    assert np.allclose(good, [[START + 1000, START + 4004], [START + 5000, START + 6000]], atol=1e-5, rtol=0)
 
 
 def test_a_run_again_is_the_same_bit_for_bit(shared: Path, tmp_path: Path) -> None:
