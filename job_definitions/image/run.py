@@ -20,7 +20,7 @@ from reduction.images.counting import Counter, count
 from reduction.images.exposure import Vignetting
 from reduction.images.grid import Grid, detector_grid, sky_grid
 from reduction.images.imagefile import Frame, write_image
-from reduction.images.observed import Exposure, Watch
+from reduction.images.observed import Exposure, Watch, footprint
 from reduction.images.products import ImageProduct, Smoothing
 from reduction.missions import CREATOR
 
@@ -57,8 +57,9 @@ def main(job: task.Task) -> None:
 
         job.stage("Writing images")
         frame = Frame(events, selection, exposure.live_s)
+        outline = footprint(events, grids["sky"], exposure) if "sky" in grids and region is None else {}
         for product in made(job, counters, exposure, smoothing):
-            write(job, frame, region, product)
+            write(job, frame, region, product, outline if product.grid is grids.get("sky") else {})
         picture = products.colour_picture(counters["sky"], exposure, smoothing) if "sky" in counters else None
         if picture:
             write_bytes(job.output("rgb.png", "three bands in red, green and blue"), picture)
@@ -114,14 +115,14 @@ def made(
             yield from products.of_smoothing(counters["sky"], exposure, smoothing)
 
 
-def write(job: task.Task, frame: Frame, region: Any, product: ImageProduct) -> None:
-    """Write an image with the description of the events that are in it."""
+def write(job: task.Task, frame: Frame, region: Any, product: ImageProduct, outline: dict[str, Any]) -> None:
+    """Write an image with the description of the events that are in it; `outline` are columns of the whole field."""
     events, selection, band = frame.events, frame.selection, product.band
     mine = band.within(events, selection) if band else selection
     low, high = covered_kev(events.keywords, *((band.low_kev, band.high_kev) if band else selection.energy_kev))
     path = job.output(product.name, product.words, dataproduct_type="image", obs_creator_name=CREATOR,
                       em_min=wavelength_m(high), em_max=wavelength_m(low), t_exptime=frame.exposure_s,
-                      **product.known)  # fmt: skip
+                      **product.known, **outline)  # fmt: skip
     write_image(path, product.pixels, product.grid, product.kind, frame, dss.describe(events, mine, region),
                 product.cards, product.extensions)  # fmt: skip
 

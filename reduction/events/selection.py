@@ -22,7 +22,6 @@ from reduction.missions import Ranges, parse_patterns
 Mask = npt.NDArray[np.bool_]
 
 ALL_FLAG_BITS = 0xFFFFFFFF
-
 ENERGY_LIMITS_KEV = (0.01, 200.0)
 
 ALL_ENERGIES_KEV = (-math.inf, math.inf)
@@ -214,22 +213,21 @@ def gather(
     for rows in events.chunks():
         for observer in watching:
             observer(rows)
-        rows = _passing(rows, [test for _, test in tests])
+        rows = _passing(rows, tests)
         for target, tally in zip(targets, tallies, strict=True):
             inside = rows if target.region is None else keep(rows, in_region(events, target.region, rows))
             _count(events, selection, target, tally, inside)
     return tallies
 
 
-def _passing(rows: Rows, tests: Sequence[Callable[[Rows], Mask]]) -> Rows:
+def _passing(rows: Rows, tests: Sequence[tuple[str, Callable[[Rows], Mask]]]) -> Rows:
     """Return the rows that pass all tests, copied when half of them have failed: a copy costs more than some tests."""
-    mask: Mask | None = None
-    for test in tests:
-        found = test(rows)
-        mask = found if mask is None else mask & found
+    mask = np.ones(rows.size, dtype=np.bool_)
+    for _, test in tests:
+        mask &= test(rows)
         if 2 * np.count_nonzero(mask) < rows.size:
-            rows, mask = keep(rows, mask), None
-    return rows if mask is None else keep(rows, mask)
+            rows, mask = (kept := keep(rows, mask)), np.ones(kept.size, dtype=np.bool_)
+    return keep(rows, mask)
 
 
 def keep(rows: Rows, mask: Mask) -> Rows:

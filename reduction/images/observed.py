@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from astropy.coordinates import SkyCoord
+from astropy.wcs.utils import wcs_to_celestial_frame
 
 from reduction.events.eventlist import EventList
 from reduction.events.selection import Region, Selection, Tally
 from reduction.images.coverage import Cut
 from reduction.images.exposure import Vignetting, exposure_map, optical_axis
-from reduction.images.field import FieldSampler, find_field
+from reduction.images.field import Circle, FieldSampler, find_field
 from reduction.images.grid import Grid
 from reduction.spectra.area import CcdPlace, Sampler, place_ccds
 from reduction.spectra.spectrum import live_times
@@ -27,13 +30,15 @@ Floats = npt.NDArray[np.float64]
 class Exposure:
     """The exposure of each pixel in seconds, shape (rows, columns), and the live time of each CCD.
 
-    `is_map` is False where the CCDs could not be placed and every pixel has the longest live time.
+    `is_map` is False where the CCDs could not be placed and every pixel has the longest live time; `field` is the edge
+    of the field of view where it was found.
     """
 
     seconds: Floats
     live_s: Mapping[int | None, float]
     is_map: bool
     notes: tuple[str, ...] = ()
+    field: Circle | None = None
 
     @property
     def longest_s(self) -> float:
@@ -96,7 +101,7 @@ class Watch:
         if vignetting is not None and events.wcs is not None:
             unit_arcsec = abs(float(events.wcs.wcs.cdelt[1])) * 3600
             seconds *= vignetting.on(grid, optical_axis(events), unit_arcsec)
-        return Exposure(seconds, live_s, True, notes + field_notes + _not_placed(events, tally, places))
+        return Exposure(seconds, live_s, True, notes + field_notes + _not_placed(events, tally, places), field)
 
 
 def _not_placed(events: EventList, tally: Tally, places: Mapping[int, CcdPlace]) -> tuple[str, ...]:
@@ -106,3 +111,34 @@ def _not_placed(events: EventList, tally: Tally, places: Mapping[int, CcdPlace])
     if not events.bad_pixels:
         notes.append("no BADPIX tables: bad pixels are not taken off the exposure")
     return tuple(notes)
+
+
+def footprint(events: EventList, grid: Grid, exposure: Exposure) -> dict[str, Any]:
+    """Return the columns of ObsCore of the field of view, for an image that holds it as a whole.
+
+    Parameters
+    ----------
+    events
+        The open event list.
+    grid
+        The grid of the image, in the plane of X and Y.
+    exposure
+        Its exposure, with the edge of the field.
+
+    Returns
+    -------
+    dict
+        Empty for an image that cuts the field, whose own corners are its outline, and where the field is not known.
+    """
+    circle = exposure.field
+    if circle is None or events.wcs is None:
+        return {}
+    sides = [(middle - low, low + count * grid.step - middle) for middle, low, count in
+             zip((circle.x, circle.y), grid.low, (grid.shape[1], grid.shape[0]), strict=True)]  # fmt: skip
+    if min(min(side) for side in sides) < circle.radius:
+        return {}
+    lon, lat = events.wcs.wcs_pix2world([[circle.x, circle.y]], 0)[0]
+    centre = SkyCoord(lon, lat, unit="deg", frame=wcs_to_celestial_frame(events.wcs)).icrs
+    radius = circle.radius * grid.arcsec / grid.step / 3600
+    return {"s_ra": float(centre.ra.deg), "s_dec": float(centre.dec.deg), "s_fov": 2 * radius,
+            "s_region": f"Circle ICRS {centre.ra.deg:.7f} {centre.dec.deg:.7f} {radius:.5f}"}  # fmt: skip

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from provenance import votags
 from reduction import task
 from reduction.errors import ReductionError
 from reduction.events.eventlist import open_eventlist
@@ -264,6 +266,22 @@ def test_a_region_cuts_counts_and_exposure(simulated: Path, tmp_path: Path) -> N
     assert seconds.sum() == pytest.approx((everywhere[near] * part).sum(), rel=2e-3)
     with fits.open(products["image_0.2-12keV.fits"]) as hdus:
         assert {"REG00101", "VO-TAGS"} < {hdu.name for hdu in hdus}
+
+
+def test_the_outline_is_that_of_the_field_or_of_the_image(simulated: Path, tmp_path: Path) -> None:
+    path = next(simulated.glob("*PNS*.FITS"))
+    given = {"eventlist": path, "bands": ["0.2 12"], "background": "none", "smoothing": "none"}
+    whole = votags.read(made(tmp_path / "whole", **given)["image_0.2-12keV.fits"])
+    part = votags.read(made(tmp_path / "part", **given, size=[10])["image_0.2-12keV.fits"])
+    assert whole is not None
+    assert part is not None
+    ra, dec, radius = (float(word) for word in str(whole.row["s_region"]).removeprefix("Circle ICRS ").split())
+    field = SkyCoord(small().ra, small().dec, unit="deg", frame="fk5")
+    assert SkyCoord(ra, dec, unit="deg").separation(field).arcsec < 3
+    assert radius == pytest.approx(0.25, abs=1e-3)
+    assert whole.row["s_fov"] == pytest.approx(0.5, abs=2e-3)
+    assert str(part.row["s_region"]).startswith("Polygon ICRS ")
+    assert part.row["s_fov"] == pytest.approx(10 * 2**0.5 / 60, rel=1e-3)
 
 
 def test_every_file_is_sound(simulated: Path, tmp_path: Path) -> None:
