@@ -14,6 +14,7 @@ from reduction.timing import barycentre
 from reduction.timing.barycentred import (
     Barycentre,
     clock_of,
+    coarse_tables,
     main_table,
     position_of,
     require_covered,
@@ -71,6 +72,8 @@ def target(job: task.Task, file: FitsFile, clock: Clock, orbit: Orbit) -> Baryce
 def note_clock(job: task.Task, file: FitsFile, clock: Clock) -> None:
     """Log what the file does not say of its times, and whether its clock was corrected."""
     applied = main_table(file).cards.get("CLOCKAPP", file.hdus[0].cards.get("CLOCKAPP"))
+    if coarse := coarse_tables(file):
+        job.log(f"Note: the times of {', '.join(coarse)[:200]} are not in double precision and stay as they are")
     if not clock.system:
         job.log("Note: no TIMESYS: the times are taken to be TT")
     if applied is False or str(applied).strip().upper() == "F":

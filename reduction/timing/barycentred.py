@@ -50,12 +50,12 @@ class Barycentre:
 def main_table(file: FitsFile) -> Hdu:
     """Return the table whose clock is that of the file: the events, else a light curve, else the first good times.
 
-    Raises ReductionError if there is none.
+    Raises ReductionError if there is none, or its times are not in double precision.
     """
     strict = _strict(file)
     if not strict:
-        raise ReductionError(f"{file.name} has no events, no light curve and no good times; it has {file.names[:200]}",
-                             file.parameter)  # fmt: skip
+        raise ReductionError(f"{file.name} has no events, no light curve and no good times in seconds; it has "
+                             f"{file.names[:200]}", file.parameter)  # fmt: skip
     return strict[0]
 
 
@@ -131,7 +131,7 @@ def write_barycentred(path: Path, file: FitsFile, clock: Clock, to: Barycentre) 
     Raises
     ------
     ReductionError
-        A column of times is none of double precision, or a header cannot be read.
+        A header cannot be read.
     """
     with replacing(path) as target, file.path.open("rb") as source:
         for hdu in file.hdus:
@@ -157,18 +157,37 @@ def _strict(file: FitsFile) -> list[Hdu]:
     events = [hdu for hdu in tables if hdu.name in ("EVENTS", "STDEVT")]
     curves = [hdu for hdu in tables if str(hdu.cards.get("HDUCLAS1") or "").strip().upper() == "LIGHTCURVE"]
     good = gtitables.gti_tables(file.hdus) or gtitables.interval_tables(file.hdus)
-    return [hdu for hdu in (*events, *curves, *good) if _columns(file.table(hdu))]
+    found = []
+    for hdu in (*events, *curves, *good):
+        table = file.table(hdu)
+        for column in _time_columns(table):
+            if not _is_double(column):
+                raise ReductionError(f"column {column.name} of {table.title} is of type {column.form}; times are moved "
+                                     "in double precision (D) only", file.parameter)  # fmt: skip
+        if _columns(table):
+            found.append(hdu)
+    return found
+
+
+def coarse_tables(file: FitsFile) -> list[str]:
+    """Return the names of further tables whose times are not in double precision: they stay as they are."""
+    tables = [(hdu.name, file.table(hdu)) for hdu in file.hdus if hdu.is_table and hdu.name != TAGS_EXTNAME]
+    return [name for name, table in tables if not all(map(_is_double, _time_columns(table)))]
+
+
+def _time_columns(table: Table) -> list[Column]:
+    """Return the columns of times in seconds, of any precision."""
+    return [column for name in _TIME_COLUMNS if (column := table.columns.get(name)) and column.is_number
+            and timing.SECONDS.get(timing.unit_of(column.unit)) == 1.0]  # fmt: skip
 
 
 def _columns(table: Table) -> list[Column]:
-    """Return the columns of times in seconds. Raise ReductionError for those of single precision or whole numbers."""
-    found = [column for name in _TIME_COLUMNS if (column := table.columns.get(name)) and column.is_number
-             and timing.SECONDS.get(timing.unit_of(column.unit)) == 1.0]  # fmt: skip
-    for column in found:
-        if column.letter != "D" or column.scaled:
-            raise ReductionError(f"column {column.name} of {table.title} is of type {column.form}; times are moved in "
-                                 "double precision (D) only")  # fmt: skip
-    return found
+    """Return the columns of times that are moved: in seconds, of double precision."""
+    return [column for column in _time_columns(table) if _is_double(column)]
+
+
+def _is_double(column: Column) -> bool:
+    return column.letter == "D" and not column.scaled
 
 
 def _has_times(hdu: Hdu) -> bool:

@@ -274,6 +274,28 @@ def test_other_files_are_refused(events: Path, tmp_path: Path, shared: Path) -> 
     assert "SWIFT counts seconds of UTC" in refusal(tmp_path / "f", **values)
 
 
+def test_times_of_single_precision_are_refused_where_they_matter_and_told_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "list.fits"
+    write(path, Epic(rows=500))
+    with fits.open(path, mode="append") as hdus:
+        column = fits.Column("TIME", "E", unit="s", array=START + np.arange(3.0))
+        hdus.append(fits.BinTableHDU.from_columns([column], name="HK"))
+    orbit = xmm_orbit(tmp_path / "orbit.fits", START - 100, START + 11_000)
+    values = {"orbit": orbit, "position": "150 2"}
+    moved = make(tmp_path / "job", eventlist=path, **values)
+    assert "the times of HK are not in double precision and stay as they are" in (tmp_path / "job/log.txt").read_text()
+    assert np.array_equal(fits.getdata(moved, "HK")["TIME"], fits.getdata(path, "HK")["TIME"])
+    with fits.open(path) as hdus:
+        rows = hdus["EVENTS"].data
+        columns = [fits.Column(old.name, "E" if old.name == "TIME" else old.format, array=rows[old.name])
+                   for old in hdus["EVENTS"].columns]  # fmt: skip
+        coarse = fits.BinTableHDU.from_columns(columns, header=hdus["EVENTS"].header, name="EVENTS")
+        fits.HDUList([fits.PrimaryHDU(), coarse]).writeto(tmp_path / "coarse.fits")
+    assert "column TIME of table EVENTS of coarse.fits is of type 1E; times are moved in double precision" in refusal(
+        tmp_path / "other", eventlist=tmp_path / "coarse.fits", **values
+    )
+
+
 def test_units_come_from_the_size_where_the_column_has_none(tmp_path: Path) -> None:
     path = xmm_orbit(tmp_path / "orbit.fits", 0.0, 6000.0)
     expected = read_orbit(path, XMM).track.places

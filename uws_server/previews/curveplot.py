@@ -138,7 +138,11 @@ def _y_ticks(axis: Linear) -> Iterator[str]:
 
 
 def _bins(curve: Curve, series: CurveSeries, number: int, frame: _Frame, radius: float) -> str:
-    """Draw each bin: its width, its error, and a dot where there are few enough to tell them apart."""
+    """Draw each bin: its width, its error, and a dot where there are few to tell apart; powers as a line."""
+    if curve.along == "frequency":
+        places = zip(curve.time_s.tolist(), series.rate.tolist(), strict=True)
+        line = "L".join(f"{frame.x.at(frequency):.1f} {frame.y.at(power):.1f}" for frequency, power in places)
+        return f'<path class="c b{number}" d="M{line}"/>'
     lines, dots = [], []
     errors = np.full(series.rate.size, np.nan) if series.error is None else series.error
     halves = (curve.widths_s / 2).tolist()
