@@ -42,6 +42,7 @@ _RATES = (("RATE", ("ERROR", "RATE_ERR", "ERR_RATE", "STAT_ERR")), ("NET_RATE", 
           ("COUNT_RATE", ("COUNT_RATE_ERR", "ERROR")), ("RATE1", ("ERROR1",)), ("HR", ("HR_ERR",)),
           ("FLUX", ("FLUX_ERR", "ERROR")),
           ("PDCSAP_FLUX", ("PDCSAP_FLUX_ERR",)), ("SAP_FLUX", ("SAP_FLUX_ERR",)))  # fmt: skip
+_BOTH_SIDES = ("ERRORLO", "ERRORUP")
 _COUNTS = (("COUNTS", ("ERROR", "STAT_ERR", "COUNTS_ERR")), ("NET_COUNTS", ("NET_ERR",)))
 _SECONDS = {"": 1.0, "S": 1.0, "SEC": 1.0, "SECOND": 1.0, "SECONDS": 1.0, "D": 86400.0, "DAY": 86400.0, "DAYS": 86400.0}
 Along = Literal["time", "phase", "frequency"]
@@ -51,11 +52,15 @@ _GAP = 1.6
 
 @dataclass(frozen=True)
 class CurveSeries:
-    """Rates of one band, shape (n,), NaN where there is none; `error` is None where the file has none."""
+    """Rates of one band, shape (n,), NaN where there is none; `error` and `error_up` are None where the file has none.
+
+    They are the errors downwards and upwards, which most files have as one.
+    """
 
     label: str
     rate: Floats
     error: Floats | None
+    error_up: Floats | None
 
 
 @dataclass(frozen=True)
@@ -191,7 +196,7 @@ def _curve(
     first, usual = float(times[order[0]]), _usual(times[order], width)
     widths = np.full(len(order), usual) if width is None else width[order]
     ordered, kept = times[order] - first, values[order]
-    kept_errors = None if errors is None else errors[order]
+    kept_errors = None if errors is None else errors[:, order]
     gaps = _gaps(ordered, widths) if gap_table is None else _told_gaps(*gap_table, first)
     ordered, widths, kept, kept_errors = _joined(ordered, widths, kept, kept_errors)
     if len(ordered) < len(order):
@@ -216,7 +221,7 @@ def _profile(title: str, header: Mapping[str, Any], columns: Mapping[str, Column
     order = known[np.argsort(phase[known], kind="stable")]
     cycles = np.concatenate((phase[order], phase[order] + 1))
     widths = np.full(cycles.size, 1 / len(rows))
-    twice = None if errors is None else np.tile(errors[order], (2, 1))
+    twice = None if errors is None else np.tile(errors[:, order], (1, 2, 1))
     period = number(header, "PERIOD")
     start = f"period {period:.8g} s" if period else "period not known"
     return Curve(title, cycles, widths, tuple(_series(np.tile(values[order], (2, 1)), twice)), (),
@@ -238,7 +243,7 @@ def _periodogram(title: str, header: Mapping[str, Any], columns: Mapping[str, Co
     period, chance = number(header, "PERIOD"), number(header, "CHANCE")
     start = f"highest at a period of {period:.6g} s" if period else "period not known"
     start += f", by chance with a probability of at most {chance:.2g}" if chance is not None else ""
-    series = CurveSeries("", highest, None)
+    series = CurveSeries("", highest, None, None)
     return Curve(title, middles, np.gradient(middles), (series,), (), "Power", start, len(rows), (), along="frequency")
 
 
@@ -264,13 +269,18 @@ def _second(header: Mapping[str, Any], time: Column) -> float:
 
 
 def _values(columns: Mapping[str, Column], rows: Rows) -> tuple[Floats, Floats | None, bool]:
-    """Return rates or counts, shape (n, bands), their errors if there are any, and whether they are rates."""
+    """Return rates or counts, shape (n, bands), and whether they are rates.
+
+    Between them are their errors downwards and upwards, shape (2, n, bands), if there are any.
+    """
     for choices, is_rate in ((_RATES, True), (_COUNTS, False)):
         for name, error_names in choices:
             values = _bands(columns.get(name), rows)
             if values is not None:
-                errors = (_bands(columns.get(error), rows) for error in error_names)
-                found = next((error for error in errors if error is not None and error.shape == values.shape), None)
+                errors = [_bands(columns.get(error), rows) for error in (*_BOTH_SIDES, *error_names)]
+                known = [error for error in errors if error is not None and error.shape == values.shape]
+                both = all(side in columns for side in _BOTH_SIDES) and len(known) > 1
+                found = np.array(known[:2] if both else [known[0], known[0]]) if known else None
                 return values, found, is_rate
     raise NoPreview("the light curve has no column RATE or COUNTS of numbers")
 
@@ -343,7 +353,9 @@ def _joined(
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.add.reduceat(np.where(known, values, 0.0), begins) / numbers
         if errors is not None:
-            errors = np.sqrt(np.add.reduceat(np.where(known, np.nan_to_num(errors) ** 2, 0.0), begins)) / numbers
+            errors = (
+                np.sqrt(np.add.reduceat(np.where(known, np.nan_to_num(errors) ** 2, 0.0), begins, axis=1)) / numbers
+            )
     return np.add.reduceat(times, begins) / held, np.add.reduceat(widths, begins), means, errors
 
 
@@ -353,7 +365,8 @@ def _series(values: Floats, errors: Floats | None) -> Iterable[CurveSeries]:
     for band in range(bands):
         if np.isfinite(values[:, band]).any():
             label = f"band {band + 1}" if bands > 1 else ""
-            yield CurveSeries(label, values[:, band], None if errors is None else np.abs(errors[:, band]))
+            lower, upper = (None, None) if errors is None else np.abs(errors[:, :, band])
+            yield CurveSeries(label, values[:, band], lower, upper)
 
 
 def _label(columns: Mapping[str, Column], is_rate: bool) -> str:

@@ -91,8 +91,9 @@ def _description(curve: Curve) -> str:
 def _frame(curve: Curve, left: float, right: float, top: float, bottom: float) -> _Frame:
     low, high = np.inf, -np.inf
     for series in curve.series:
-        error = np.zeros_like(series.rate) if series.error is None else np.nan_to_num(series.error)
-        low, high = min(low, float(np.nanmin(series.rate - error))), max(high, float(np.nanmax(series.rate + error)))
+        down, up = (np.zeros_like(series.rate) if error is None else np.nan_to_num(error)
+                    for error in (series.error, series.error_up))  # fmt: skip
+        low, high = min(low, float(np.nanmin(series.rate - down))), max(high, float(np.nanmax(series.rate + up)))
     if curve.cut:
         high = max(high, curve.cut.rate)
     low = 0.0 if 0 <= low < 0.6 * high else low
@@ -144,17 +145,18 @@ def _bins(curve: Curve, series: CurveSeries, number: int, frame: _Frame, radius:
         line = "L".join(f"{frame.x.at(frequency):.1f} {frame.y.at(power):.1f}" for frequency, power in places)
         return f'<path class="c b{number}" d="M{line}"/>'
     lines, dots = [], []
-    errors = np.full(series.rate.size, np.nan) if series.error is None else series.error
+    none = np.full(series.rate.size, np.nan)
+    down, up = (none if error is None else error for error in (series.error, series.error_up))
     halves = (curve.widths_s / 2).tolist()
     times, rates = curve.time_s.tolist(), series.rate.tolist()
-    for time, half, rate, error in zip(times, halves, rates, errors.tolist(), strict=True):
+    for time, half, rate, below, above in zip(times, halves, rates, down.tolist(), up.tolist(), strict=True):
         if not np.isfinite(rate):
             continue
         left, right = frame.x.at((time - half) / frame.unit_s), frame.x.at((time + half) / frame.unit_s)
         at, middle = frame.y.at(rate), frame.x.at(time / frame.unit_s)
         lines.append(f"M{left:.1f} {at:.1f}H{max(right, left + 0.8):.1f}")
-        if np.isfinite(error):
-            lines.append(f"M{middle:.1f} {frame.y.at(rate - error):.1f}V{frame.y.at(rate + error):.1f}")
+        if np.isfinite(below) and np.isfinite(above):
+            lines.append(f"M{middle:.1f} {frame.y.at(rate - below):.1f}V{frame.y.at(rate + above):.1f}")
         dots.append(f'<circle cx="{middle:.1f}" cy="{at:.1f}" r="{radius}"/>')
     marked = "".join(dots) if radius and len(dots) <= 400 else ""
     opacity = ".65" if marked else "1"

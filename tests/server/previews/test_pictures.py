@@ -304,6 +304,21 @@ def test_a_periodogram_keeps_its_peak_when_frequencies_are_joined(tmp_path: Path
     assert any(text.startswith("Frequency (Hz), highest at a period of 8.03") for text in texts)
 
 
+def test_errors_of_two_sides_are_drawn_as_they_are(tmp_path: Path) -> None:
+    """No bar of a bin without counts reaches below 0."""
+    columns = [fits.Column("TIME", "D", array=[5.0, 15.0, 25.0]), fits.Column("RATE", "D", array=[0.0, 0.1, 0.3]),
+               fits.Column("ERROR", "D", array=[0.09, 0.16, 0.24]),
+               fits.Column("ERRORLO", "D", array=[0.0, 0.08, 0.16]),
+               fits.Column("ERRORUP", "D", array=[0.18, 0.23, 0.29])]  # fmt: skip
+    path = write_curve(tmp_path / "a.fits", columns)
+    curve = Previews().look(ResultFile("a", path, {})).curve
+    assert curve is not None
+    (series,) = curve.series
+    assert series.error is not None and series.error.tolist() == [0.0, 0.08, 0.16]
+    assert series.error_up is not None and series.error_up.tolist() == [0.18, 0.23, 0.29]
+    assert min(ticks(drawn(path), "end")) >= 0
+
+
 def test_a_hardness_ratio_is_drawn_below_zero_too(tmp_path: Path) -> None:
     columns = [fits.Column("TIME", "D", array=[5.0, 15.0, 25.0]), fits.Column("HR", "D", array=[-0.5, 0.2, -0.1]),
                fits.Column("HR_ERR", "D", array=[0.1, 0.1, 0.1]),
