@@ -31,9 +31,14 @@ class Copier:
         self._last, self._known = (last / FOLDER if last else None), known
         self.done: dict[str, FileEntry] = {}
 
-    def copy(self, place: str) -> None:
-        """Copy a file, or all files below a folder; what is no plain file, or goes away meanwhile, is passed over."""
+    def copy(self, place: str, without: frozenset[str] = frozenset()) -> None:
+        """Copy a file, or all files below a folder but those of some names.
+
+        What is no plain file, or goes away meanwhile, is passed over.
+        """
         for path in _files(self._data / place):
+            if path.name in without:
+                continue
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 self._copy(path, str(path.relative_to(self._data)))
 

@@ -142,8 +142,9 @@ class _Taking:
             return
         with contextlib.suppress(OSError), os.scandir(self._data / folder) as found:
             for entry in found:
-                if entry.name not in NOT_KEPT:
-                    self._copier.copy(f"{folder}/{entry.name}")
+                # the parts of an array, and its last script, have folders like that of a job
+                is_results = entry.name in ("results", "inputs")
+                self._copier.copy(f"{folder}/{entry.name}", frozenset() if is_results else NOT_KEPT)
 
     def _settle_jobs(self) -> None:
         """Look again at the jobs of which files are missing: deleted or changed since the rows were read."""
