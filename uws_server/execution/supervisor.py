@@ -299,7 +299,8 @@ class Supervisor:
     def finish(self, code: int) -> None:
         """Write how the script ended and which resources it used."""
         self.logs.end()
-        remove_secrets(self.secrets)
+        if Path(self.secrets).name == self.folder.name:  # those of an array are its job's, not a part's
+            remove_secrets(self.secrets)
         self.restore()
         if self.max_disk and (self.reason == "disk" or (self.reason is None and self.is_over())):
             self.reason, code = "disk", code or 1
