@@ -57,8 +57,8 @@ class Sampler:
 
 
 def of_tree(root: int) -> Used:
-    """Return what all descendants of a process use; pages that several share count for each of them."""
-    cpu_ticks = pages = 0
+    """Return what all descendants of a process use; of a page that some processes share each counts its part."""
+    cpu_ticks = memory = 0
     todo, seen = _children(root), 0
     while todo and seen < _MOST_PROCESSES:
         pid = todo.pop()
@@ -66,9 +66,18 @@ def of_tree(root: int) -> Used:
         with contextlib.suppress(OSError, ValueError, IndexError):
             words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
             cpu_ticks += sum(map(int, words[11:15]))  # its own and that of its children that ended
-            pages += int(words[21])
+            memory += _proportional(pid, int(words[21]) * _PAGE)
         todo += _children(pid)
-    return Used(cpu_ticks / _TICKS, pages * _PAGE)
+    return Used(cpu_ticks / _TICKS, memory)
+
+
+def _proportional(pid: int, resident: int) -> int:
+    """Return the bytes of a process in memory, its part of what it shares; `resident`, all of it, if none is told."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) << 10
+    return resident
 
 
 def holds_more(root: int, most: int) -> bool:

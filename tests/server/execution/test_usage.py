@@ -55,6 +55,8 @@ def test_it_is_told_while_the_job_runs_and_at_the_end(lab: Lab) -> None:
     until(lambda: told(job).get("cpuSeconds", 0) > 1, what="the CPU of a child is told while it runs")
     running = told(job)
     assert running["maxMemory"] >= running["memory"] > MEGABYTES * 10**6
+    if os.access("/proc/self/smaps_rollup", os.R_OK):
+        assert running["maxMemory"] < 1.5 * MEGABYTES * 10**6, "what parent and child share counts once"
     page = lab.session.get(job.url.replace("/rest/busy/", "/jobs/"), timeout=300).text
     assert "Memory, at most" in page
     state = lab.session.get(job.url.replace("/rest/busy/", "/jobs/") + "/state", timeout=300).json()
