@@ -43,7 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listing.set_defaults(act=_list)
     for name, act, says in (
         ("abort", _abort, "end jobs; what they made so far is kept"),
-        ("hold", _hold, "keep queued jobs from starting until they are run again"),
+        ("hold", _hold, "keep queued jobs from starting until they are released, or run again"),
+        ("release", _release, "let held jobs wait for their start again, at their former place"),
     ):
         action = add_command(actions, name, says)
         action.add_argument("ids", nargs="+", metavar="ID", help="id of a job: 32 hexadecimal digits")
@@ -54,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     drain.set_defaults(act=_drain)
     undrain = add_command(actions, "undrain", "let queued jobs start again")
     undrain.set_defaults(act=_undrain)
-    for action in (listing, *(actions.choices[name] for name in ("abort", "hold")), drain, undrain):
+    for action in (listing, *(actions.choices[name] for name in ("abort", "hold", "release")), drain, undrain):
         add_configuration(action)
         action.set_defaults(run=_with_store)
 
@@ -125,6 +126,17 @@ def _hold(store: JobStore, options: argparse.Namespace) -> None:
         raise Conflict(f"job {job.id} is {store.bare(job.id).phase}: only one that waits can be held")
 
     _each(store, options.ids, hold)
+
+
+def _release(store: JobStore, options: argparse.Namespace) -> None:
+    def release(job: Job) -> str:
+        # one that was held before it was ever run waits for its owner, as it did
+        after = Phase.PENDING if job.queued is None else Phase.QUEUED
+        if store.move(job.id, [Phase.HELD], after):
+            return "queued again" if after is Phase.QUEUED else "released: it waits to be run"
+        raise Conflict(f"job {job.id} is {store.bare(job.id).phase}: only one that is held can be released")
+
+    _each(store, options.ids, release)
 
 
 def _each(store: JobStore, ids: list[str], act: Callable[[Job], str]) -> None:

@@ -101,6 +101,12 @@ def test_a_queued_job_is_held_and_does_not_start(lab: Lab) -> None:
     assert told(lab, "hold", queued.id) == f"{queued.id} held\n"
     (lab.root / "hold").touch()
     assert (first.ended(), later.ended(), queued.phase()) == ("COMPLETED", "COMPLETED", "HELD")
+    never_run = lab.create("track")
+    told(lab, "hold", never_run.id)
+    released = told(lab, "release", queued.id, never_run.id).splitlines()
+    assert released == [f"{queued.id} queued again", f"{never_run.id} released: it waits to be run"]
+    assert (queued.ended(), never_run.phase()) == ("COMPLETED", "PENDING")
+    assert "only one that is held can be released" in ran(lab, "release", never_run.id).stderr
     assert "only one that waits can be held" in ran(lab, "hold", running(lab, "other").id).stderr
     (lab.root / "other").touch()
 
