@@ -6,6 +6,7 @@ import { offerSamp } from "./samp-send.js";
 import { readSkies } from "./sky.js";
 
 const MOST_LINES = 5000;
+const LONGEST_WAIT_S = 5; // what the job uses is looked at as often
 const PARTS = ["head", "error", "progress", "limits", "outcome"];
 
 const article = document.getElementById("job");
@@ -30,11 +31,27 @@ function dress() {
 }
 
 function follow() {
-  poll(() => `${article.dataset.state}?log=${offset}`, update, (seconds) => {
+  poll(() => asking(article.dataset.state, { log: offset }), update, (seconds) => {
     away.hidden = seconds === 0;
     if (seconds > 0) away.textContent = `The server does not answer; trying again in ${seconds} s. The job goes on.`;
     if (seconds < 0) away.textContent = "This job is no longer there: it was deleted.";
-  });
+  }, change);
+}
+
+/** Settled when the log has grown, or the phase changed before there is one; after some seconds in any case. */
+async function change() {
+  const place = phase === "Executing"
+    ? asking(`${article.dataset.uws}/log`, { OFFSET: offset, WAIT: LONGEST_WAIT_S })
+    : asking(article.dataset.uws, { PHASE: phase.toUpperCase(), WAIT: LONGEST_WAIT_S });
+  await (await fetch(place, { cache: "no-store" })).text(); // the connection is free when all of it is read
+}
+
+/** An address of this server with further parameters, and with the share link that this page was opened by. */
+function asking(address, parameters) {
+  const asked = new URL(address, location.href);
+  const share = new URLSearchParams(location.search).get("share");
+  for (const [name, value] of Object.entries(share ? { share, ...parameters } : parameters)) asked.searchParams.set(name, value);
+  return asked;
 }
 
 async function update(state) {
@@ -57,7 +74,7 @@ async function update(state) {
     return "stop";
   }
   const changed = showStage(state);
-  return grown || changed || name === "Executing" ? "changed" : "same";
+  return grown || changed ? "changed" : "same";
 }
 
 function showStage(state) {

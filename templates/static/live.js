@@ -2,14 +2,16 @@
 
 /** Ask for JSON each second, slower while nothing changes or the server is away, not at all while nobody looks.
  *  `ask` returns the address; `update` gets each answer and returns "changed", "same" or "stop"; `away` is called on
- *  failures: (seconds until the next try), or (0) when the server is back. */
-export function poll(ask, update, away) {
-  let pause = 1, failures = 0, timer = 0, stopped = false, asking = false;
+ *  failures: (seconds until the next try), or (0) when the server is back. Where there is `happens`, the server is asked
+ *  when the promise that it returns is settled, such as that of a request which the server holds back. */
+export function poll(ask, update, away, happens = null) {
+  let pause = 1, failures = 0, timer = 0, stopped = false, asking = false, turn = 0;
 
   async function once() {
     clearTimeout(timer);
     if (stopped || asking || document.hidden) return;
     asking = true;
+    turn += 1;
     try {
       const response = await fetch(ask(), { headers: { Accept: "application/json" }, cache: "no-store" });
       if (response.status === 404) { stopped = true; away(-1); return; }
@@ -18,7 +20,7 @@ export function poll(ask, update, away) {
       if (failures) { failures = 0; away(0); }
       const outcome = await update(state);
       if (outcome === "stop") { stopped = true; return; }
-      pause = outcome === "changed" ? 1 : Math.min(pause * 1.25, 5);
+      pause = happens ? (outcome === "changed" ? 0.2 : 1) : outcome === "changed" ? 1 : Math.min(pause * 1.25, 5);
     } catch {
       failures += 1;
       pause = Math.min(2 ** failures, 30);
@@ -26,7 +28,15 @@ export function poll(ask, update, away) {
     } finally {
       asking = false;
     }
-    timer = setTimeout(once, 1000 * pause);
+    timer = setTimeout(next, 1000 * pause);
+  }
+
+  async function next() {
+    const mine = turn;
+    if (happens && failures === 0 && !document.hidden) {
+      try { await happens(); } catch { /* the next answer, or none, says what it is */ }
+    }
+    if (mine === turn) once(); // else somebody came back to this page meanwhile, and it was asked
   }
 
   document.addEventListener("visibilitychange", () => { if (!document.hidden) { pause = 1; once(); } });

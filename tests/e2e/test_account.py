@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from playwright.sync_api import expect
 
 from accounts import account
@@ -96,3 +97,40 @@ def test_a_job_without_account_is_known_to_the_browser_that_made_it(new_page: Ne
     expect(other.locator("main")).to_contain_text("was made without an account")
     other.goto(whole)
     expect(other.locator("main")).to_contain_text("mine alone")
+
+
+def test_a_page_that_was_shared_follows_its_job(new_page: NewPage, house: House) -> None:
+    session = requests.Session()
+    session.auth = house.who
+    form = {"PHASE": "RUN", "seconds": "3"}
+    answer = session.post(f"{house.served.url}/rest/dummy", data=form, allow_redirects=False, timeout=300)
+    address = f"{house.served.url}/jobs/{answer.headers['Location'].rpartition('/')[2]}"
+    token = re.findall(r'name="_token" value="([^"]+)"', session.get(address, timeout=300).text)[0]
+    shown = session.post(f"{address}/share", data={"_token": token}, timeout=300)
+    link = shown.text.partition('id="share-link">')[2].partition("<")[0]
+    session.close()
+    page = new_page()
+    with page.expect_request(lambda asked: "/rest/dummy/" in asked.url and "WAIT=" in asked.url):
+        page.goto(link)
+    expect(page.locator(".phase")).to_have_text("Completed")
+    expect(page.locator("#away")).to_be_hidden()
+
+
+def test_a_secret_is_set_and_deleted_in_the_browser(new_page: NewPage, house: House) -> None:
+    name, token = house.who
+    page = new_page()
+    page.expected.append("401 (Unauthorized)")
+    page.goto(f"{house.served.url}/account")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Token", exact=True).fill(token)
+    page.keyboard.press("Enter")
+    page.get_by_label("Name of the secret").fill("xsa_token")
+    page.get_by_label("Value").fill("a-value-of-mine")
+    require_sound(page)
+    page.get_by_role("button", name="Keep the secret").click()
+    expect(page.get_by_role("rowheader", name="xsa_token")).to_be_visible()
+    assert "a-value-of-mine" not in page.content()
+    require_sound(page)
+    page.locator("summary", has_text="Delete xsa_token").click()
+    page.get_by_role("button", name="Delete the secret").click()
+    expect(page.get_by_role("rowheader", name="xsa_token")).to_have_count(0)
