@@ -119,6 +119,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "provenance.text",
     ),
     "uws_server.services": (
+        "uws_server.execution.arrays",
         "uws_server.execution.warm",
         "uws_server.execution",
         "uws_server.storage",
@@ -136,6 +137,13 @@ HOUSE: dict[str, tuple[str, ...]] = {
     ),
     # how jobs run, what is kept, what there is to look at
     "uws_server.backups": ("uws_server.storage", "uws_server.jobs"),
+    "uws_server.execution.arrays": (
+        "uws_server.execution",
+        "uws_server.storage",
+        "uws_server.jobs",
+        "provenance.steps",
+        "provenance.text",
+    ),
     "uws_server.execution.warm": ("uws_server.execution", "uws_server.storage", "uws_server.jobs"),
     "uws_server.execution": (
         "uws_server.storage",

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from uws_server.config import Config
 from uws_server.errors import Forbidden, NotFound
-from uws_server.execution import staging
 from uws_server.execution.announcing import Announcer
 from uws_server.execution.persistence import persist
 from uws_server.execution.running import Running
 from uws_server.execution.starter import Starter
+from uws_server.execution.work import Work
 from uws_server.jobs.job import JobError, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage.failures import meaning_of
@@ -28,8 +28,10 @@ class Launcher:
 
     Parameters
     ----------
-    store, files, library, config, base_url
+    store, files, library, config
         What a server is made of.
+    work
+        What prepares the folders of jobs.
     starter
         What starts the supervisors.
     running
@@ -48,7 +50,7 @@ class Launcher:
         files: JobFiles,
         library: Library,
         config: Config,
-        base_url: str,
+        work: Work,
         starter: Starter,
         running: Running,
         announcer: Announcer,
@@ -56,7 +58,7 @@ class Launcher:
         stopping: threading.Event,
     ) -> None:
         self._store, self._files, self._library = store, files, library
-        self._config, self._base_url, self._starter = config, base_url, starter
+        self._config, self._work, self._starter = config, work, starter
         self._running, self._announcer, self._failed, self._stopping = running, announcer, failed, stopping
 
     def take(self) -> None:
@@ -89,7 +91,7 @@ class Launcher:
             job = self._store.get(job_id)
             installed = self._library.of(job)
             self._files.create(job_id, {})
-            launch = staging.prepare(job, installed, folder, self._config, self._base_url)
+            launch = self._work.prepare(job, installed, folder)
             self._running.add(job_id, self._starter.start(job, installed, folder, launch))
             self._announcer.observers.job_started(job)
         except Exception as error:

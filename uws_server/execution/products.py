@@ -87,6 +87,11 @@ def _sha256(path: Path, hashed: Mapping[Path, Growing]) -> str:
     """The SHA-256 of a result: of one that was read before its tags were appended, only these are read."""
     if path in hashed:
         return hashed[path].whole_with_appended()
+    return sha256_of(path)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -25,6 +25,7 @@ from uws_server.execution.progress import ProgressReader
 from uws_server.execution.running import Running
 from uws_server.execution.starter import Kept, Starter
 from uws_server.execution.watchdog import Watchdog
+from uws_server.execution.work import Work
 from uws_server.jobs.job import Job
 from uws_server.jobs.phases import Phase
 from uws_server.storage import changes
@@ -45,7 +46,14 @@ class Scheduler:
     """Runs the queued jobs of a server."""
 
     def __init__(
-        self, store: JobStore, files: JobFiles, library: Library, config: Config, base_url: str, starter: Starter
+        self,
+        store: JobStore,
+        files: JobFiles,
+        library: Library,
+        config: Config,
+        base_url: str,
+        starter: Starter,
+        work: Work,
     ) -> None:
         self.progress = ProgressReader(files)
         self._store, self._files, self._library, self._starter = store, files, library, starter
@@ -53,11 +61,11 @@ class Scheduler:
         self._announcer = Announcer(store)
         self._running = Running(store, files, starter)
         self._watchdog = Watchdog(store, files, self._running)
-        registrar = Registrar(store, files, library, base_url, self.observers)
+        registrar = Registrar(store, files, library, base_url, self.observers, work)
         self._finisher = Finisher(store, registrar, self._watchdog, self._stopping)
         self._finishers = Finishers(files)
         self._launcher = Launcher(
-            store, files, library, config, base_url, starter, self._running, self._announcer, self.release,
+            store, files, library, config, work, starter, self._running, self._announcer, self.release,
             self._stopping,
         )  # fmt: skip
         self._adopter = Adopter(

@@ -177,7 +177,7 @@ class Supervisor:
             hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
             most = self.max_disk if hard == resource.RLIM_INFINITY else min(self.max_disk, hard)
             resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-        os.nice(5)
+        os.nice(self.launch.get("nice", 5))
 
     def watch(self, process: Script) -> None:
         """Copy the output and enforce the deadlines until the script ends."""

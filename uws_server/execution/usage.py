@@ -1,4 +1,4 @@
-"""What the processes of a job use: measured by its supervisor, read by the server. Imports nothing of ours.
+"""What the processes of a job use: measured by its supervisor, read by the server. Imports the processes.
 
 The supervisor needs nothing but the standard library, and so does this.
 """
@@ -12,6 +12,8 @@ import resource
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+from uws_server.execution.processes import children
 
 USAGE_FILE = "usage.json"
 """What a job that runs has used so far, in its folder."""
@@ -59,7 +61,7 @@ class Sampler:
 def of_tree(root: int) -> Used:
     """Return what all descendants of a process use; pages that several share count for each of them."""
     cpu_ticks = pages = 0
-    todo, seen = _children(root), 0
+    todo, seen = children(root), 0
     while todo and seen < _MOST_PROCESSES:
         pid = todo.pop()
         seen += 1
@@ -67,14 +69,5 @@ def of_tree(root: int) -> Used:
             words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
             cpu_ticks += sum(map(int, words[11:15]))  # its own and that of its children that ended
             pages += int(words[21])
-        todo += _children(pid)
+        todo += children(pid)
     return Used(cpu_ticks / _TICKS, pages * _PAGE)
-
-
-def _children(pid: int) -> list[int]:
-    """Return the children of a process; none where it has gone, or the kernel does not tell."""
-    found: list[int] = []
-    with contextlib.suppress(OSError, ValueError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (task / "children").read_text(encoding="ascii").split())
-    return found

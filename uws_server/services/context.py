@@ -12,9 +12,11 @@ from pathlib import Path
 from uws_server.archive.observations import Archive
 from uws_server.config import Config
 from uws_server.execution import curation, sandbox
+from uws_server.execution.arrays.work import ArrayWork
 from uws_server.execution.scheduler import Scheduler
 from uws_server.execution.starter import ColdStarter
 from uws_server.execution.warm.starter import WarmStarter
+from uws_server.execution.work import SingleWork
 from uws_server.services.accounts import Accounts
 from uws_server.services.definition_check import DefinitionCheck, candidates
 from uws_server.services.expiry import Expiry
@@ -69,7 +71,8 @@ class Services:
         self.definition_check.prepare(candidates(definitions, self.revisions, self.definitions))
         self.library = Library(definitions, self.definition_check.require_sound, self.revisions, self.definitions)
         starter = WarmStarter(config) if config.jobs.warm else ColdStarter()
-        self.scheduler = Scheduler(self.store, self.files, self.library, config, base_url, starter)
+        work = ArrayWork(config, base_url, SingleWork(config, base_url))
+        self.scheduler = Scheduler(self.store, self.files, self.library, config, base_url, starter, work)
         self.life = JobLife(self.store, self.files, self.uses, self.scheduler, config.jobs.destroyed == "record")
         self.housekeeping = Housekeeping(
             Expiry(self.life, self.store, ServerClock(ClockStore(self.store.engine))),

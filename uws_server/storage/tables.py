@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 import sqlalchemy as sa
 
 from uws_server.jobs.job import EPOCH, Job, JobError, JobSummary, Needs, ParameterValue, Result, Usage, moment_of
+from uws_server.jobs.part import PartCounts
 from uws_server.jobs.phases import ACTIVE, Phase
 
 
@@ -86,6 +87,9 @@ jobs = sa.Table(
     sa.Column("expected_s", sa.Integer),
     # since when a SUSPENDED job waits for a place to go on
     sa.Column("resume_asked", UTCTime),
+    # how many parts a job had that was spread over a parameter, and how many of them failed
+    sa.Column("parts", sa.Integer),
+    sa.Column("parts_failed", sa.Integer),
 )
 
 # A partial index serves only a query with its condition word for word: no bound parameters here.
@@ -116,6 +120,20 @@ results = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False, index=True),
     sa.Column("description", sa.Text, nullable=False),
+)
+
+# The parts of jobs that are spread over a parameter: the text of the value that each had, and how it ended.
+parts = sa.Table(
+    "parts",
+    metadata,
+    sa.Column("job_id", sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("phase", sa.String(16), nullable=False),
+    sa.Column("started", UTCTime),
+    sa.Column("ended", UTCTime),
+    sa.Column("sentence", sa.Text, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
 )
 
 # The files that a job used, by what they hold: how one job is found from another. `result_id` is the result of ours
@@ -416,6 +434,7 @@ def read_job(row: Iterable[Any]) -> Job:
         input_size=kept["input_size"],
         expected_s=kept["expected_s"],
         resume_asked=_moment_or_none(kept["resume_asked"]),
+        parts=None if kept["parts"] is None else PartCounts(kept["parts"], kept["parts_failed"] or 0),
     )
 
 
