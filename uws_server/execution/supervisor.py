@@ -124,6 +124,8 @@ class Supervisor:
         self.disk_before = written(folder) if self.max_disk else 0
         self.next_disk_check = time.monotonic() + _DISK_CHECK_S if self.max_disk else float("inf")
         self.process = 0
+        self.relays = bool(launch.get("relays"))
+        """Whether the script passes a request to end on to supervisors of its own, which need as long as this one."""
         self.sampler = Sampler(folder)
         self.logs = Logs(folder, launch["max_log"])
         self.home = os.open(folder, os.O_PATH | os.O_DIRECTORY)
@@ -228,7 +230,7 @@ class Supervisor:
         now = time.monotonic()
         if self.reason is None and self.paused_since is None and now >= self.deadline:
             self.end("timeout")
-        if self.reason is not None and now - self.ending_since > GRACE_S:
+        if self.reason is not None and now - self.ending_since > (2 * GRACE_S if self.relays else GRACE_S):
             kill_tree(signal.SIGKILL)
         if now >= self.next_disk_check:
             self.next_disk_check = now + _DISK_CHECK_S
@@ -251,8 +253,11 @@ class Supervisor:
         if self.reason is None:
             self.reason, self.settling = reason, False
             self.ending_since = time.monotonic()
-            # the process of a sandbox would end the script at once: only the script is asked
-            kill_tree(signal.SIGTERM, but=self.process if self.launch.get("sandboxed") else 0)
+            if self.relays:
+                os.kill(self.process, signal.SIGTERM)  # not reaped yet: it is that process
+            else:
+                # the process of a sandbox would end the script at once: only the script is asked
+                kill_tree(signal.SIGTERM, but=self.process if self.launch.get("sandboxed") else 0)
             kill_tree(signal.SIGCONT)  # a stopped process could not handle it
 
     def pause(self) -> None:

@@ -25,6 +25,7 @@ from uws_server.storage.database import Look, Reader, engine_for, reading
 from uws_server.storage.grouped import GroupedInsert
 from uws_server.storage.lists import ListReader
 from uws_server.storage.queue import QueueStore
+from uws_server.storage.parts import PartStore
 from uws_server.storage.results import ResultReader
 from uws_server.storage.tables import (
     ADDED,
@@ -111,6 +112,7 @@ class JobStore:
             raise
         self.queue = QueueStore(self.engine, self.server, os.uname().nodename)
         self._reading = reading(self.engine)
+        self.parts = PartStore(self.engine)
         self._added = GroupedInsert(self.engine, jobs, ADDED)
         self._read_by(Reader(self.engine))
 

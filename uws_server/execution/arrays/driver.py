@@ -71,8 +71,10 @@ class Driver:
         """Wait for the end of a part, a request to end, or a while."""
         told = signal.sigtimedwait(_WOKEN_BY, _LOOK_S)
         if told is not None and told.si_signo == signal.SIGTERM:
-            self.todo.clear()  # those that run were asked, too
+            self.todo.clear()
             self.is_stopping = True
+            for pid in self.running:  # none of them was waited for: they are those processes
+                os.kill(pid, signal.SIGTERM)
         with contextlib.suppress(ChildProcessError):
             while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
                 number = self.running.pop(pid, None)

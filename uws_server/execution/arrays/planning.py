@@ -47,6 +47,7 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
         "max_disk": planned.part.launch["max_disk"],
         "sandboxed": False,  # the parts are
         "private": 0,
+        "relays": True,
     }
     write_passing_json(folder / "launch.json", launch)
     return launch
