@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
+import functools
 import os
 import signal
 import sys
@@ -25,8 +25,12 @@ from uws_server.execution.arrays import gathering, part, plan, verdict
 from uws_server.execution.arrays.journal import BEGUN, Journal
 from uws_server.execution.arrays.plan import Plan
 from uws_server.execution.arrays.verdict import Verdict
+from uws_server.execution.warm import loading, script
+from uws_server.execution.warm.title import Title
 from uws_server.jobs.phases import Phase
 
+_COLD = "UWS_ARRAY_COLD"
+"""The variable that says why the driver is to load no modules."""
 _LOOK_S = 1.0
 """Seconds between two looks at how many parts may run at a time, while nothing else happens."""
 _WOKEN_BY = frozenset({signal.SIGCHLD, signal.SIGTERM})
@@ -142,16 +146,34 @@ class Driver:
         return 1
 
 
+def starter(planned: Plan) -> part.Start:
+    """Return what starts the script of a part: a fork of this process, or a new interpreter.
+
+    A process that an import has spoiled is replaced by a new one, which loads nothing.
+    """
+    why = os.environ.pop(_COLD, planned.cold)
+    if not why and planned.imports is not None:
+        why = loading.load(planned.imports) or loading.shadowed(planned.own)
+        if not why:
+            return functools.partial(script.fork, title=Title())
+        os.environ[_COLD] = why
+        os.execv(sys.executable, sys.orig_argv)
+    if why:
+        print(f"[INFO] the script starts in a new Python for each part: {' '.join(why.split())}", flush=True)
+    return supervisor.execute
+
+
 def main() -> None:
     """Run the parts of the job whose folder is the current one."""
     ctypes.CDLL(None).prctl(supervisor.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGCHLD, lambda *_: None)  # one that is ignored would not be waited for
     signal.pthread_sigmask(signal.SIG_BLOCK, _WOKEN_BY)
     folder = Path.cwd()
-    gc.collect()
-    gc.freeze()
+    planned = plan.read(folder)
+    start = starter(planned)
+    loading.settle()
     with Journal(folder) as journal:
-        code = Driver(folder, plan.read(folder), journal, supervisor.execute).run()
+        code = Driver(folder, planned, journal, start).run()
     sys.exit(code)
 
 

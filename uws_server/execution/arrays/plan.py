@@ -57,7 +57,7 @@ class Plan:
     its environment that name that folder, `variables` those that hold its value. `url` is the address below which the
     parts are, by their number. `statuses` are exit statuses that are no failure. `gather` is the last script, if there
     is one. `imports` are the modules that a script needs, `own` those in its folder, for a process that has them
-    loaded; None where every script needs a new interpreter.
+    loaded; None where every script needs a new interpreter, `cold` says why where that is no matter of course.
     """
 
     parameter: str
@@ -71,6 +71,7 @@ class Plan:
     gather: Task | None = None
     imports: tuple[tuple[str, tuple[str, ...]], ...] | None = None
     own: tuple[str, ...] = ()
+    cold: str = ""
 
     def task(self, number: int) -> Task:
         """Return the task of a part, by its number from 1 on."""

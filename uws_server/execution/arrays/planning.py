@@ -14,6 +14,7 @@ from uws_server.config import Config
 from uws_server.execution import staging
 from uws_server.execution.arrays import plan
 from uws_server.execution.arrays.plan import PartInput, Plan, Task
+from uws_server.execution.warm import needs
 from uws_server.jobs.checks import PARTS
 from uws_server.jobs.definition import Definition, Entry
 from uws_server.jobs.job import Job, ParameterValue
@@ -24,8 +25,9 @@ _LEAST_LOG = 1 << 14
 """Bytes of log that every part may write, however many there are."""
 _PROGRAM = (
     f"import sys; sys.path[:not sys.flags.safe_path] = [{str(Path(uws_server.__file__).parents[1])!r}]; "
-    "from uws_server.execution.arrays import driver; driver.main()"
+    "from uws_server.execution.arrays import driver; del sys.path[0]; driver.main()"
 )
+"""The code that runs the driver, from which scripts may be forked: they get the path of modules as Python makes it."""
 _GATHER_SCRIPT = "gather.sh"
 
 
@@ -128,7 +130,18 @@ def plan_of(job: Job, installed: Installed, folder: Path, config: Config, base_u
         variables=tuple(variables),
         statuses=dict(definition.control.statuses),
         gather=_gather(job, installed, folder, config, base_url) if definition.gather else None,
+        **_warm(single, launch, config),
     )
+
+
+def _warm(installed: Installed, launch: dict[str, Any], config: Config) -> dict[str, Any]:
+    """What the plan says of a process that the scripts may be forked from."""
+    definition = installed.definition
+    if definition.entry.type != "python" or not (definition.control.warm and config.jobs.warm) or launch["sandboxed"]:
+        return {}
+    wanted = needs.of_script(installed)
+    why = needs.obstacle(installed, wanted, launch["max_memory"])
+    return {"cold": why} if why else {"imports": wanted.imports, "own": wanted.own}
 
 
 def _of_all(job: Job, installed: Installed) -> Job:
