@@ -304,7 +304,9 @@ class Supervisor:
             "max_rss_kib": used.ru_maxrss,
             "memory": self.sampler.peak,
         }
-        write_json(self.folder / "status.json", status)
+        # a power failure that ends a part ends its driver, too: nothing would read what is settled
+        settle = _leave if self.launch.get("passing") else os.fsync
+        write_json(self.folder / "status.json", status, settle)
 
     def restore(self) -> None:
         """Put the folder back in its place if the script moved it; make a new one if it removed it."""
@@ -319,6 +321,10 @@ class Supervisor:
         self.reason = self.reason or "gone"
         self.folder.mkdir(parents=True, exist_ok=True)
         claim(self.folder)  # whoever finds it must not run the job again
+
+
+def _leave(_file: int) -> None:
+    """Leave it to the system when a file comes to the disk."""
 
 
 def execute(keeper: Supervisor) -> subprocess.Popen[bytes]:

@@ -10,6 +10,7 @@ leaves behind becomes a child of the driver, which ends it. A part that was begu
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import ctypes
 import functools
@@ -171,6 +172,7 @@ def main() -> None:
     folder = Path.cwd()
     planned = plan.read(folder)
     start = starter(planned)
+    codecs.lookup("ascii")  # loaded here, and not in every fork
     loading.settle()
     with Journal(folder) as journal:
         code = Driver(folder, planned, journal, start).run()

@@ -128,7 +128,10 @@ class _Collector:
 
     def collect(self, ended: EndedJob, below: str, suffix: str) -> None:
         """Collect what lies in the folder of a part, or of the last script."""
-        found = products.collect(ended.job, ended.definition, ended.folder, ended.results_url, ended.ended)
+        # the list of the whole, which is written last, is brought to the disk
+        found = products.collect(
+            ended.job, ended.definition, ended.folder, ended.results_url, ended.ended, lambda _: None
+        )  # fmt: skip
         named = [
             replace(result, name=f"{result.name}{suffix}", file=f"{below}{result.file}")
             for result in found.results
