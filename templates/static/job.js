@@ -5,7 +5,8 @@ import { drawPlots } from "./plot.js";
 import { offerSamp } from "./samp-send.js";
 
 const MOST_LINES = 5000;
-const PARTS = ["head", "error", "progress", "limits", "outcome"];
+const PARTS = ["head", "error", "progress", "limits", "parts-place", "outcome"];
+const PARTS_S = 2;
 
 const article = document.getElementById("job");
 const log = document.getElementById("log");
@@ -13,6 +14,7 @@ const away = document.getElementById("away");
 const announce = document.getElementById("announce");
 const clock = new Clock();
 let offset = Number(log.dataset.offset);
+let listed = 0;
 let phase = document.querySelector("#head .phase").textContent.trim();
 
 log.scrollTop = log.scrollHeight;
@@ -55,6 +57,7 @@ async function update(state) {
     return "stop";
   }
   const changed = showStage(state);
+  if (changed && document.getElementById("bar").dataset.whole !== undefined) await showParts();
   return grown || changed || name === "Executing" ? "changed" : "same";
 }
 
@@ -73,8 +76,15 @@ function showStage(state) {
   announce.textContent = counted ? `${text}, ${counted}` : text;
   const bar = document.getElementById("bar");
   bar.max = state.total || 1;
-  bar.value = state.total ? Math.max(0, state.number - 0.5) : 0;
+  bar.value = state.total ? Math.max(0, state.number - (bar.dataset.whole === undefined ? 0.5 : 0)) : 0;
   return true;
+}
+
+/** The table of the parts of a job as it is now, not more often than somebody could read it. */
+async function showParts() {
+  if (performance.now() - listed < 1000 * PARTS_S) return;
+  listed = performance.now();
+  await refreshParts(["parts-place"]);
 }
 
 function append(lines) {

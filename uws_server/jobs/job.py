@@ -73,8 +73,13 @@ class Result:
 
     @property
     def place(self) -> str:
-        """Return the path of the file among the results, such as pn/spectrum.fits: what people call it."""
-        return self.file.removeprefix("results/")
+        """Return the path of the file among the results, such as pn/spectrum.fits: what people call it.
+
+        That of a part of the job is parts/0003/spectrum.fits.
+        """
+        if self.file.startswith("results/"):
+            return self.file.removeprefix("results/")
+        return self.file.replace("/results/", "/", 1)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from uws_server.jobs.phases import Phase
 
+PARTS = "parts"
+"""The parameter by which a script that gathers the parts of a job gets the files that they made."""
+
 
 @dataclass(frozen=True)
 class Part:

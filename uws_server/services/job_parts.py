@@ -18,6 +18,8 @@ from uws_server.jobs.phases import ENDED, Phase
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 
+GATHERED = plan.GATHERED_FOLDER
+"""What names the last script of a job in the place of the number of a part."""
 MOST_SHOWN = 100
 """Parts that a page or a document shows at once."""
 _FIRST = {Phase.ERROR: 0, Phase.ABORTED: 1, Phase.UNKNOWN: 1, Phase.EXECUTING: 2}
@@ -76,7 +78,7 @@ class JobParts:
 
         Raise NotFound for no part of the job.
         """
-        if name != plan.GATHERED_FOLDER:
+        if name != GATHERED:
             self._require(job, int(name))
         return self._files.log(job.id, f"{_folder_of(name)}/job.log", offset, most)
 
@@ -103,4 +105,4 @@ class JobParts:
 
 
 def _folder_of(name: str) -> str:
-    return name if name == plan.GATHERED_FOLDER else plan.folder_of(int(name))
+    return name if name == GATHERED else plan.folder_of(int(name))

@@ -14,7 +14,7 @@ from uws_server.execution import declared
 from uws_server.execution.arrays import plan, verdict
 from uws_server.execution.arrays.plan import Plan
 from uws_server.execution.jobfolder import write_json
-from uws_server.jobs.checks import PARTS
+from uws_server.jobs.part import PARTS
 from uws_server.jobs.phases import Phase
 
 LISTING_FILE = "parts.json"

@@ -15,9 +15,9 @@ from uws_server.execution import staging
 from uws_server.execution.arrays import plan
 from uws_server.execution.arrays.plan import PartInput, Plan, Task
 from uws_server.execution.warm import needs
-from uws_server.jobs.checks import PARTS
 from uws_server.jobs.definition import Definition, Entry
 from uws_server.jobs.job import Job, ParameterValue
+from uws_server.jobs.part import PARTS
 from uws_server.storage.files import write_passing_json
 from uws_server.storage.library import Installed
 
@@ -40,8 +40,10 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
     cpus = installed.definition.control.cpus
     (folder / plan.WIDTH_FILE).write_text(f"{max(1, config.jobs.max_running // cpus)}\n", encoding="ascii")
     whole = staging.environment(_of_all(job, installed), installed, folder, os.environ, config.jobs.environment)
+    driver = [sys.executable, "-c", _PROGRAM]
+    run = staging.fetching(job, folder, config, driver)
     launch = {
-        "command": staging.fetching(job, folder, config, [sys.executable, "-c", _PROGRAM]),
+        "command": run,
         "environment": whole,
         "duration": job.execution_duration,
         "max_log": config.jobs.max_log,
@@ -50,6 +52,8 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
         "sandboxed": False,  # the parts are
         "private": 0,
         "relays": True,
+        "forks": planned.imports is not None and run == driver,
+        "nice": 0,  # it does the work of supervisors; the scripts are nice
     }
     write_passing_json(folder / "launch.json", launch)
     return launch
@@ -163,9 +167,9 @@ def _gather(job: Job, installed: Installed, folder: Path, config: Config, base_u
 
 
 def _of_part(launch: dict[str, Any], config: Config, parts: int) -> dict[str, Any]:
-    """The `launch.json` of a part: time and disk are limited for the whole, whose driver is nice already."""
+    """The `launch.json` of a part: time and disk are limited for the whole."""
     most = max(config.jobs.max_log // parts, min(_LEAST_LOG, config.jobs.max_log))
-    return launch | {"duration": 0, "max_log": most, "nice": 0, "passing": True}
+    return launch | {"duration": 0, "max_log": most, "passing": True}
 
 
 def _results(definition: Definition) -> tuple[tuple[str, ...], tuple[str, ...]]:

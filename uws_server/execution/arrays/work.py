@@ -77,7 +77,7 @@ class _Collector:
         made = [result for found in self.found for result in found.results]
         used = self.used()
         if self.plan.gather is not None and local.claimed(self.ended.folder / plan.GATHERED_FOLDER):
-            made += self.gathered(made)
+            made = [*self.gathered(made), *made]  # what it was all for comes first
         notes = [note for found in self.found for note in found.notes] + self.write_steps()
         whole = Products((*_unique(made), *_log(self.ended.folder)), tuple(notes), (), used)
         is_well = self.status is not None and (self.status.reason, self.status.code) == ("exit", 0)

@@ -34,6 +34,8 @@ RETRY_S = 600.0
 _PAUSE_S = 5.0
 """Seconds between two starts of a warm process that ends at once."""
 _MOST_SCRIPTS = 500
+_OF_DRIVER: tuple[imports.Import, ...] = (("uws_server.execution.arrays.driver", ()),)
+"""What runs the parts of an array, from which their scripts are forked in turn."""
 
 
 @dataclass
@@ -62,6 +64,8 @@ class WarmStarter(ColdStarter):
         plain = self._ready_plain()
         if plain is None:
             return local.start(folder)
+        if launch.get("forks") and (handle := self._driver(installed, folder, plain)):
+            return handle
         if _is_plain_python(job, installed, launch):
             handle = self._forked(installed, folder, launch["max_memory"], plain)
             if handle is not None:
@@ -118,6 +122,15 @@ class WarmStarter(ColdStarter):
         if not needs.imports:
             return self._from_plain(folder, needs.own, "fork")
         loaded = self._loaded_with(needs.imports, plain)
+        return None if loaded is None else self._from(loaded.link, folder, needs.own, "fork")
+
+    def _driver(self, installed: Installed, folder: Path, plain: WarmLink) -> local.Handle | None:
+        """The supervisor of an array whose driver is forked, with what scripts import; None until there is one."""
+        needs = self._needs_of(installed)
+        wanted = (*_OF_DRIVER, *needs.imports)
+        if self._spoiled_by(wanted):  # the driver finds out by itself, and says it
+            return None
+        loaded = self._loaded_with(wanted, plain)
         return None if loaded is None else self._from(loaded.link, folder, needs.own, "fork")
 
     def _from_plain(self, folder: Path, own: tuple[str, ...], script: str) -> local.Handle | None:

@@ -113,7 +113,7 @@ def test_one_value_is_an_array_of_one_part(lab: Lab) -> None:
 def test_the_last_script_sees_every_part(lab: Lab) -> None:
     job = run(lab, "merged", word=["one", "bad", "two"])
     assert job.ended() == "COMPLETED", job.text("message")
-    assert list(job.results()) == ["out_part1", "out_part3", "all", "log"]
+    assert list(job.results()) == ["all", "out_part1", "out_part3", "log"]
     told = lab.session.get(f"{job.url}/results/all", timeout=60).text
     assert told == "['one', 'two'] ['COMPLETED', 'ERROR', 'COMPLETED']\n"
 
