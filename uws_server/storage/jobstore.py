@@ -24,8 +24,8 @@ from uws_server.storage import changes, lists, migrate, parts, uses
 from uws_server.storage.database import Look, Reader, engine_for, reading
 from uws_server.storage.grouped import GroupedInsert
 from uws_server.storage.lists import ListReader
-from uws_server.storage.queue import QueueStore
 from uws_server.storage.parts import PartStore
+from uws_server.storage.queue import QueueStore
 from uws_server.storage.results import ResultReader
 from uws_server.storage.tables import (
     ADDED,
