@@ -6,7 +6,7 @@ import { offerSamp } from "./samp-send.js";
 
 const MOST_LINES = 5000;
 const PARTS = ["head", "error", "progress", "limits", "parts-place", "outcome"];
-const PARTS_S = 2;
+const PARTS_S = 2, UNCHANGED_S = 5;
 
 const article = document.getElementById("job");
 const log = document.getElementById("log");
@@ -14,7 +14,7 @@ const away = document.getElementById("away");
 const announce = document.getElementById("announce");
 const clock = new Clock();
 let offset = Number(log.dataset.offset);
-let listed = 0;
+let listed = performance.now(), outdated = false;
 let phase = document.querySelector("#head .phase").textContent.trim();
 
 log.scrollTop = log.scrollHeight;
@@ -57,7 +57,8 @@ async function update(state) {
     return "stop";
   }
   const changed = showStage(state);
-  if (changed && document.getElementById("bar").dataset.whole !== undefined) await showParts();
+  outdated ||= changed;
+  if (name === "Executing" && document.getElementById("bar").dataset.whole !== undefined) await showParts();
   return grown || changed || name === "Executing" ? "changed" : "same";
 }
 
@@ -80,10 +81,11 @@ function showStage(state) {
   return true;
 }
 
-/** The table of the parts of a job as it is now, not more often than somebody could read it. */
+/** The table of the parts of a job as it is now, not more often than somebody could read it: parts end, and begin. */
 async function showParts() {
-  if (performance.now() - listed < 1000 * PARTS_S) return;
+  if (performance.now() - listed < 1000 * (outdated ? PARTS_S : UNCHANGED_S)) return;
   listed = performance.now();
+  outdated = false;
   await refreshParts(["parts-place"]);
 }
 
