@@ -109,6 +109,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
     # every use case once
     "uws_server.reruns": (
         "uws_server.services",
+        "uws_server.execution.arrays",
         "uws_server.execution",
         "uws_server.storage",
         "uws_server.jobs",

@@ -135,7 +135,8 @@ def test_uploaded_files_go_with_the_parts_that_are_run_again(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("address", "status"),
     [("parts/4/log", 404), ("parts/0/log", 404), ("parts/x/log", 404), ("parts?FIRST=-1", 400),
-     ("parts/1/log?OFFSET=9", 200), ("parts/1/results/none.txt", 404), ("parts/1/results/../../status.json", 404), ("parts/1/results/out.txt", 200)],
+     ("parts/1/log?OFFSET=9", 200), ("parts/1/results/none.txt", 404),
+     ("parts/1/results/../../status.json", 404), ("parts/1/results/out.txt", 200)],
 )  # fmt: skip
 def test_what_there_is_not_is_told(served: Served, address: str, status: int) -> None:
     job = run(served, ["one", "two", "three"])
