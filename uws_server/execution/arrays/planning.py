@@ -35,6 +35,7 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
     """Write `parameters.json`, `parts.json`, `width` and `launch.json` of an array. Return the last one's content."""
     folder = folder.resolve()
     write_passing_json(folder / "parameters.json", staging.document_of(job, installed, folder, config, base_url))
+    (folder / plan.PARTS_FOLDER).mkdir(exist_ok=True)  # a sandbox shows what is there
     planned = plan_of(job, installed, folder, config, base_url)
     plan.write(folder, planned)
     cpus = installed.definition.control.cpus
