@@ -37,6 +37,7 @@ class Sampler:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._every_s = folder, _FIRST_S
+        self._before_s = _of_ended()
         self.peak = 0
         self.next = time.monotonic() + _FIRST_S
 
@@ -47,15 +48,20 @@ class Sampler:
         self._every_s = min(2 * self._every_s, _LATER_S)
         self.next = now + self._every_s
         used = of_tree(os.getpid())
-        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.peak = max(self.peak, used.memory)
-        told = {"cpu_s": used.cpu_s + ended.ru_utime + ended.ru_stime, "memory": used.memory, "peak": self.peak}
+        told = {"cpu_s": used.cpu_s + _of_ended() - self._before_s, "memory": used.memory, "peak": self.peak}
         new = self._folder / f"{USAGE_FILE}.new"
         with contextlib.suppress(OSError):
             new.unlink(missing_ok=True)
             with new.open("x", encoding="ascii") as stream:  # never through a link that a script put there
                 json.dump(told, stream)
             new.replace(self._folder / USAGE_FILE)
+
+
+def _of_ended() -> float:
+    """Return the seconds of CPU of the children of this process that ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
 
 
 def of_tree(root: int) -> Used:
