@@ -87,7 +87,7 @@ def fill(services: Services, count: int) -> str:
         )
         services.store.add(job)
         services.store.move(job_id, [Phase.PENDING], Phase.QUEUED, queued=created)
-        services.store.take(job_id, created)
+        services.store.move(job_id, [Phase.QUEUED], Phase.EXECUTING, started=created, server=services.store.server)
         results = [
             Result(
                 new_id(), name, f"results/{name}.fits", "application/fits", 100_000, os.urandom(32).hex(), "A product."

@@ -122,6 +122,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
     "uws_server.services": (
         "uws_server.execution.arrays",
         "uws_server.execution.warm",
+        "uws_server.execution.slurm",
         "uws_server.execution",
         "uws_server.storage",
         "uws_server.archive",
@@ -147,6 +148,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "provenance.text",
     ),
     "uws_server.execution.warm": ("uws_server.execution", "uws_server.storage", "uws_server.jobs"),
+    "uws_server.execution.slurm": ("uws_server.execution", "uws_server.storage", "uws_server.jobs"),
     "uws_server.execution": (
         "uws_server.storage",
         "uws_server.jobs",
@@ -160,6 +162,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
     "uws_server.storage": ("uws_server.jobs.formats", "uws_server.jobs"),
     "uws_server.archive": (),
     "uws_server.previews": (
+        "reduction.images",
         "reduction.events",
         "reduction.regions",
         "reduction.missions",
@@ -172,7 +175,8 @@ HOUSE: dict[str, tuple[str, ...]] = {
     "uws_server.asgi": (),
     "uws_server.client": (),
     "uws_server": (),
-    "uws_server.config": (),
+    "uws_server.config": ("uws_server.settings",),
+    "uws_server.settings": (),
     "uws_server.resources": (),
     "uws_server.version": (),
     "uws_server.errors": (),
@@ -525,7 +529,7 @@ def test_every_library_is_declared() -> None:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     extras = config["options.extras_require"]
-    text = "\n".join([config["options"]["install_requires"], extras["postgres"], extras["slurm"]])
+    text = "\n".join([config["options"]["install_requires"], extras["postgres"]])
     declared = {distribution_key(match) for match in re.findall(r"^\s*([A-Za-z0-9][\w.-]*)", text, re.MULTILINE)}
     distributions = packages_distributions()
     wrong = []

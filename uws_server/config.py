@@ -10,48 +10,22 @@ import dataclasses
 import difflib
 import logging
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
 from uws_server.errors import ConfigurationError
+from uws_server.settings import Key, Names, Setting, SizeKey
 
 _log = logging.getLogger(__name__)
 
 PREFIX = "UWS_SERVER_"
 """What an environment variable that sets a key begins with."""
 
-MOST = 10**15
-"""The largest number that any key takes."""
-
-_WHOLE = re.compile(r"\d{1,18}", re.ASCII)
-_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*(?:([kKMGT])(i?)B?|B)", re.ASCII)
-_POWER = {"k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 _ADDRESS = r"[\da-fA-F]*[.:][\da-fA-F.:]*"
-
-Names = tuple[str, ...]
-"""The value of a key that is a list: a list of texts in TOML, a text with commas in the environment."""
-
-
-@dataclass(frozen=True)
-class Key:
-    """What a key sets, and what it may be: bounds of a number or size, a pattern of a text or of each one of a list."""
-
-    help: str
-    lowest: int = 1
-    highest: int = MOST
-    pattern: str = ".*"
-    expected: str = ""
-
-
-@dataclass(frozen=True)
-class SizeKey(Key):
-    """A key whose value is a number of bytes, which may be written as a size."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +83,9 @@ class Folders:
     reserve: Annotated[
         int, SizeKey("free bytes on the disk of the data folder below which nothing new is taken; 0: none", lowest=0)
     ] = 10**9
+    secrets_key: Annotated[
+        Path | None, Key("file with the key of the secrets of accounts; empty: secrets.key in the data folder")
+    ] = None
     archive: Annotated[Path | None, Key("folder of event lists that jobs may name; empty: uploads only")] = None
     definitions: Annotated[Path | None, Key("folder of job definitions; empty: those that come with the server")] = None
 
@@ -119,6 +96,24 @@ class Jobs:
 
     max_running: Annotated[int, Key("jobs that run side by side; more wait in the queue", highest=10**6)] = max(
         1, os.cpu_count() or 1
+    )
+    short_places: Annotated[
+        int,
+        Key(
+            "places beside these that only short jobs and trials may take, so that they need not wait",
+            lowest=0,
+            highest=10**6,
+        ),
+    ] = 1
+    short: Annotated[int, Key("a job is short if its executionDuration is at most so many seconds", lowest=0)] = 60
+    cores: Annotated[
+        int, Key("cores that jobs on this machine may take together; 0: one a place, or all, of this server", lowest=0)
+    ] = 0
+    memory: Annotated[
+        int, SizeKey("memory that they may take together, by what definitions say; 0: it is not counted", lowest=0)
+    ] = 0
+    max_suspension: Annotated[int, Key("seconds for which a job may stand still; then it is ended", highest=10**9)] = (
+        86400
     )
     max_duration: Annotated[int, Key("longest a job may run, in seconds; a definition may say less", highest=10**9)] = (
         86400
@@ -132,7 +127,11 @@ class Jobs:
     max_disk: Annotated[
         int, SizeKey("bytes that one job may write; a definition may say less; 0: any number", lowest=0)
     ] = 100 * 10**9
+    execution: Annotated[
+        str, Key("where jobs run: local, or slurm (a cluster)", pattern="local|slurm", expected="local or slurm")
+    ] = "local"
     environment: Annotated[Names, Key("further variables of the server's environment that scripts get")] = ()
+    secrets: Annotated[Path | None, Key("folder of the secrets that live definitions may ask for, one a file")] = None
     warm: Annotated[
         bool, Key("whether jobs start from a process that has Python and what scripts import loaded already")
     ] = True
@@ -148,6 +147,21 @@ class Jobs:
             expected="nothing or record",
         ),
     ] = "nothing"
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """What jobs ask a Slurm cluster for, which the server reaches by Slurm's commands."""
+
+    max_jobs: Annotated[int, Key("jobs that this server has on the cluster; more wait here", highest=10**6)] = 1000
+    partition: Annotated[str, Key("partition of jobs whose definition names none; empty: the cluster's default")] = ""
+    cluster_account: Annotated[str, Key("account to which the cluster charges jobs; empty: the user's default")] = ""
+    qos: Annotated[str, Key("quality of service of jobs; empty: the user's default")] = ""
+    sbatch_options: Annotated[Names, Key("further options of sbatch, such as --constraint=avx2")] = ()
+    time_margin: Annotated[
+        int, Key("seconds by which the cluster's limit of time is longer than a job's own", lowest=0, highest=86400)
+    ] = 60
+    squeue_interval: Annotated[int, Key("seconds between two looks at the cluster's queue", highest=3600)] = 5
 
 
 @dataclass(frozen=True)
@@ -171,6 +185,12 @@ class Accounts:
     max_active: Annotated[
         int, Key("jobs that one account may have queued or running; 0: any number", lowest=0, highest=10**9)
     ] = 0
+    max_running_owner: Annotated[
+        int, Key("jobs of one account that may run at a time, on all servers; 0: any number", lowest=0, highest=10**9)
+    ] = 0
+    max_suspended: Annotated[
+        int, Key("suspended jobs that one account may have; 0: any number", lowest=0, highest=10**9)
+    ] = 10
     max_stored: Annotated[
         int, SizeKey("bytes that the jobs of one account may take on disk; 0: any number", lowest=0)
     ] = 0
@@ -195,6 +215,7 @@ class Config:
     server: Server = field(default_factory=Server)
     folders: Folders = field(default_factory=Folders)
     jobs: Jobs = field(default_factory=Jobs)
+    slurm: Slurm = field(default_factory=Slurm)
     remote: Remote = field(default_factory=Remote)
     accounts: Accounts = field(default_factory=Accounts)
     products: Products = field(default_factory=Products)
@@ -215,69 +236,6 @@ class Config:
         """Return the database's URL: the configured one, else that of SQLite in the data folder."""
         path = str(self.folders.data / "jobs.sqlite").replace("%", "%25").replace("?", "%3F")  # a URL would read them
         return self.folders.database or f"sqlite:///{path}"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A key with its name, the table it stands in and its type."""
-
-    group: str
-    name: str
-    kind: Any
-    key: Key
-
-    def read(self, value: Any) -> Any:
-        """Return the value of the key for what stands in a file or variable; ConfigurationError where it may not be."""
-        if self.kind is bool:
-            return self._truth(value)
-        if self.kind is int:
-            return self._number(value)
-        if self.kind == Names:
-            return self._names(value)
-        if not isinstance(value, str | Path):
-            raise self._wrong(value, "text is expected")
-        if self.kind is str:
-            return self._matched(str(value), value)
-        if not str(value) and self.kind is Path:
-            raise self._wrong("", "the path of a folder is expected")
-        return Path(value).expanduser().absolute() if str(value) else None
-
-    def _truth(self, value: Any) -> bool:
-        if (text := str(value).strip().lower()) not in ("true", "false"):
-            raise self._wrong(value, "true or false is expected")
-        return text == "true"
-
-    def _number(self, value: Any) -> int:
-        text = str(value).strip()
-        is_size = isinstance(self.key, SizeKey)
-        if _WHOLE.fullmatch(text):
-            number = int(text)
-        elif is_size and (match := _SIZE.fullmatch(text)):
-            number = int(Decimal(match[1]) * (1024 if match[3] else 1000) ** _POWER.get(match[2], 0))
-        elif is_size:
-            raise self._wrong(value, "a whole number or a size such as '2 GB' is expected")
-        else:
-            raise self._wrong(value, f"a whole number is expected, {self._bounds()}")
-        if not self.key.lowest <= number <= self.key.highest:
-            raise self._wrong(value, f"{self._bounds()} is allowed")
-        return number
-
-    def _bounds(self) -> str:
-        return f"{self.key.lowest} to {self.key.highest}"
-
-    def _names(self, value: Any) -> Names:
-        parts = value.split(",") if isinstance(value, str) else value
-        if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
-            raise self._wrong(value, "a list of texts is expected")
-        return tuple(self._matched(part.strip(), value) for part in parts if part.strip())
-
-    def _matched(self, text: str, value: Any) -> str:
-        if not re.fullmatch(self.key.pattern, text, re.DOTALL):
-            raise self._wrong(value, f"{self.key.expected} is expected")
-        return text
-
-    def _wrong(self, value: Any, why: str) -> ConfigurationError:
-        return ConfigurationError(f"{self.name} = {value!r}: {why}")
 
 
 @cache

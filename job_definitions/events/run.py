@@ -30,7 +30,7 @@ def main(job: task.Task) -> None:
         region = regions.parse(text, parameter="region") if text else None
         selection = select(job, events)
         on_pixels = region.on(events.wcs) if region else None
-        subspace = dss.describe(events, selection, on_pixels)
+        subspace = dss.describe(events, selection, on_pixels, dss.earlier_regions(events))
         if subspace.phase_share < 1:
             job.log("Note: phases: their intervals are too many to be written, so that the good times hold all phases; "
                     f"the on times of the header are {subspace.phase_share:.4g} of them")  # fmt: skip
@@ -66,7 +66,7 @@ def select(job: task.Task, events: EventList) -> Selection:
     cuts.require_band(events, selection)
     selection = cuts.on_ccds(events, selection, parse_ccds(job.value("ccd", "all"), events.mission))
     selection = cuts.in_time(selection, parse_times(job.value("time", ""), events.clock))
-    phases = parse_phases(job.value("phase", ""), job.value("period"), job.value("epoch", ""), events.clock)
+    phases = parse_phases(job.value("phases", ""), job.value("period"), job.value("epoch", ""), events.clock)
     for note in (*events.notes, *selection.notes):
         job.log(f"Note: {note}")
     if phases:

@@ -47,7 +47,8 @@ def main(job: task.Task) -> None:
         source = found.spectra[SOURCE]
         known = {**wanted.columns(), "dataproduct_type": "timeseries", "obs_creator_name": CREATOR,
                  "t_exptime": source.exposure_s}  # fmt: skip
-        about = ratefile.CurveFile(events, wanted.subspace(), source.exposure_s, source.backscal)
+        gaps = found.times[SOURCE].gaps(float(edges[0]), float(edges[-1]))
+        about = ratefile.CurveFile(events, wanted.subspace(), source.exposure_s, source.backscal, gaps)
         ratefile.write_light_curve(job.output("lightcurve.fits", "light curve of the source", **known), curve, about)
         if hardness is not None:
             path = job.output("hardness.fits", "hardness ratio of the source", **known)

@@ -7,12 +7,13 @@ takes a tenth of the time.
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from provenance.graph import model
 from provenance.graph.model import ProvenanceGraph
@@ -34,6 +35,8 @@ OFFLINE: Final = "urn:uws-server:"
 _DOT_S: Final = 20.0
 _MOST_DRAWN: Final = 3000
 """The most records of a picture: the time that Graphviz takes grows with their square, and nobody could read more."""
+_AT_ONCE: Final = 200
+"""The records of a part: `prov` takes some hundredths of a second for them."""
 _JSON: Final = json.JSONEncoder().encode
 _KINDS: Final = {
     "entity": "Entity", "activity": "Activity", "agent": "Agent", "used": "Usage", "wasGeneratedBy": "Generation",
@@ -65,6 +68,10 @@ def document(
     ProvDocument
         The document, with all namespaces that it uses.
     """
+    return _document_of(_records(source, options), base)
+
+
+def _document_of(listed: Iterable[Record], base: str) -> ProvDocument:
     from prov.identifier import Namespace
     from prov.model import PROV, ProvDocument
 
@@ -73,7 +80,7 @@ def document(
     for space in spaces.values():
         made.add_namespace(space)
     spaces["prov"] = PROV
-    for record in _records(source, options):
+    for record in listed:
         formal = [(PROV[name], _formal(value, spaces)) for name, value in record.formal]
         other = [(_qualified(name, spaces), _native(value, spaces)) for name, value in record.attributes]
         identifier = _qualified(record.id, spaces) if record.id else None
@@ -126,6 +133,67 @@ def prov_xml(document: ProvDocument) -> bytes:
     with io.BytesIO() as stream:
         document.serialize(stream, format="xml")
         return stream.getvalue()
+
+
+def prov_n_parts(
+    source: ProvenanceGraph | Iterable[Step], options: Options | None = None, base: str = OFFLINE
+) -> Iterator[bytes]:
+    """Yield the PROV-N of a graph or a step list, encoded, in parts that are made one after the other.
+
+    Parameters
+    ----------
+    source, options, base
+        As for `document`.
+
+    Yields
+    ------
+    bytes
+        What, joined, `prov_n` returns of the whole document.
+    """
+    end = b"\nendDocument"
+    return _in_parts(source, options, base, lambda part: prov_n(part).encode(), _Frame(end, b"", end))
+
+
+def prov_xml_parts(
+    source: ProvenanceGraph | Iterable[Step], options: Options | None = None, base: str = OFFLINE
+) -> Iterator[bytes]:
+    """Yield the PROV-XML of a graph or a step list in parts that are made one after the other.
+
+    Parameters
+    ----------
+    source, options, base
+        As for `document`.
+
+    Yields
+    ------
+    bytes
+        What, joined, `prov_xml` returns of the whole document.
+    """
+    return _in_parts(source, options, base, prov_xml, _Frame(b"/>\n", b">\n", b"</prov:document>\n"))
+
+
+class _Frame(NamedTuple):
+    """What stands around the records of a document: at the end of one without any, before them, behind them."""
+
+    end_of_empty: bytes
+    opening: bytes
+    end: bytes
+
+
+def _in_parts(
+    source: ProvenanceGraph | Iterable[Step],
+    options: Options | None,
+    base: str,
+    write: Callable[[ProvDocument], bytes],
+    frame: _Frame,
+) -> Iterator[bytes]:
+    """Yield the text that `write` returns of a document, some records at a time: each of them is written alone."""
+    listed = _records(source, options)
+    head = write(_document_of((), base)).removesuffix(frame.end_of_empty) + frame.opening
+    yield head
+    while part := list(itertools.islice(listed, _AT_ONCE)):
+        yield write(_document_of(part, base)).removeprefix(head).removesuffix(frame.end)
+    yield frame.end
 
 
 def svg(document: ProvDocument, attributes: bool = False) -> bytes:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -13,8 +13,14 @@ from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList
 from reduction.events.goodtime import GTI, combine, of_ccd, span
 from reduction.events.phase import Phases
-from reduction.events.selection import Region, Selection, in_good_time, in_region, keep, row_tests
+from reduction.events.selection import Mask, Region, Selection, in_good_time, in_region, keep, row_tests
 from reduction.missions import Ranges
+
+_CHUNK_BYTES: Final = 3_000_000
+"""Rows at a time, in bytes: what fits the cache of a processor is faster, and keeps the memory small."""
+
+_SHARP: Final = 0.25
+"""A cut that leaves less than this part of the rows copies them together: a copy costs more than a few tests."""
 
 
 @dataclass(frozen=True)
@@ -27,17 +33,15 @@ class Cut:
 
 @dataclass(frozen=True)
 class Passage:
-    """What a pass over an event list left: the cuts in their order, and the first and last time in seconds.
+    """What a pass over an event list left: the cuts in their order, of which the first is the whole list.
 
-    The first of `cuts` is the whole list. `no_time` and `bad_time` events were dropped at the cut of the good times
-    because they have no time, or lie outside of the good time. Without an event left the times are infinite.
+    `no_time` and `bad_time` events were dropped at the cut of the good times because they have no time, or lie outside
+    of the good time.
     """
 
     cuts: tuple[Cut, ...]
     no_time: int
     bad_time: int
-    first_s: float
-    last_s: float
 
     @property
     def kept(self) -> int:
@@ -162,7 +166,7 @@ def filter_events(
         raise ReductionError(f"a region is given, but {events.name} ({events.mission.name}) has no sky columns; leave "
                              "the region empty", "region")  # fmt: skip
     counter = _Counter(events, selection, region)
-    for rows in events.chunks():
+    for rows in events.chunks(_CHUNK_BYTES):
         kept = counter.left_of(rows)
         if kept.size:
             sink(kept)
@@ -177,45 +181,50 @@ class _Counter:
         self._selection = replace(selection, phases=None)
         self._tests = row_tests(events, selection, [region])
         self._left = dict.fromkeys(_names([name for name, _ in self._tests], region, selection), 0)
+        self._cut_here: dict[str, int] = {}
         self._no_time = self._bad_time = 0
-        self._first, self._last = math.inf, -math.inf
 
     def left_of(self, rows: Rows) -> Rows:
         """Return the rows that pass every cut."""
         self._left[_ALL] += rows.size
-        for number, (name, test) in enumerate(self._tests):
-            rows = keep(rows, test(rows))
-            if [later for later, _ in self._tests[number + 1 : number + 2]] != [name]:
-                self._left[name] += rows.size
+        passed = np.ones(rows.size, dtype=np.bool_)
+        for name, test in self._tests:
+            passed &= test(rows)
+            left = int(np.count_nonzero(passed))
+            self._cut_here[name] = left
+            if left < _SHARP * rows.size:
+                rows = keep(rows, passed)
+                passed = np.ones(left, dtype=np.bool_)
         if self._region is not None:
-            rows = keep(rows, in_region(self._events, self._region, rows))
-            self._left[_REGION] += rows.size
-        return self._in_time(rows) if rows.size else rows
+            rows = keep(rows, passed)
+            passed = in_region(self._events, self._region, rows)
+            self._cut_here[_REGION] = int(np.count_nonzero(passed))
+        passed &= self._in_time(rows, passed)
+        for name, left in self._cut_here.items():
+            self._left[name] += left
+        return keep(rows, passed)
 
-    def _in_time(self, rows: Rows) -> Rows:
-        """Return the rows in good time and at the phases that are kept."""
+    def _in_time(self, rows: Rows, passed: Mask) -> Mask:
+        """Tell which of the rows that passed are in good time and at the phases that are kept."""
         times = self._events.time.floats(rows)
         ccds, on_ccd = self._events.ccd.whole(rows) if self._events.ccd else (None, None)
-        good = in_good_time(self._selection, times, ccds)
+        good = passed & in_good_time(self._selection, times, ccds)
         if on_ccd is not None:
             good &= on_ccd
-        known = int(np.count_nonzero(np.isfinite(times)))
+        known = int(np.count_nonzero(passed & np.isfinite(times)))
         in_time = int(np.count_nonzero(good))
-        self._no_time += rows.size - known
+        self._no_time += int(np.count_nonzero(passed)) - known
         self._bad_time += known - in_time
-        self._left[_TIME] += in_time
+        self._cut_here[_TIME] = in_time
         if self._phases is not None:
             good[good] = self._phases.contains(times[good])
-            self._left[_PHASE] += int(np.count_nonzero(good))
-        if good.any():
-            kept = times[good]
-            self._first, self._last = min(self._first, float(kept.min())), max(self._last, float(kept.max()))
-        return keep(rows, good)
+            self._cut_here[_PHASE] = int(np.count_nonzero(good))
+        return good
 
     def passage(self) -> Passage:
         """Return what was counted."""
         cuts = tuple(Cut(name, left) for name, left in self._left.items())
-        return Passage(cuts, self._no_time, self._bad_time, self._first, self._last)
+        return Passage(cuts, self._no_time, self._bad_time)
 
 
 _ALL, _REGION, _TIME, _PHASE = "all events", "region", "good time", "phase"

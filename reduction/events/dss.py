@@ -7,7 +7,7 @@ keywords of a further CCD have the number of its component in front.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,6 +28,9 @@ REGION_TABLE = "REG{:03d}01"
 
 MAX_DESCRIPTORS = 9
 """Most quantities of a data subspace: their number has one digit, so that 12DSREF9 fits a keyword."""
+
+MAX_EARLIER = 3
+"""Most descriptors of earlier selections beside one whose regions do not hold on."""
 
 MAX_COMPONENTS = 99
 """Most CCDs of a data subspace: the number of a component has two digits."""
@@ -114,7 +117,9 @@ class NamedGTI:
         return self.name if self.version is None else f"{self.name}{self.version}"
 
 
-def describe(events: EventList, selection: Selection, region: TabledRegion | None) -> DataSubspace:
+def describe(
+    events: EventList, selection: Selection, region: TabledRegion | None, earlier: Sequence[Hdu] = ()
+) -> DataSubspace:
     """Describe the events that a selection and a region leave, on top of what the event list says of itself.
 
     Parameters
@@ -125,6 +130,9 @@ def describe(events: EventList, selection: Selection, region: TabledRegion | Non
         What an event must be.
     region
         Where it must be, in the plane of the X,Y columns; None for everywhere.
+    earlier
+        Region tables of the event list that hold on, those of `earlier_regions`. The new region has a table beside
+        them.
 
     Returns
     -------
@@ -141,12 +149,15 @@ def describe(events: EventList, selection: Selection, region: TabledRegion | Non
         taken = {gti.name for gti in named}
         tabled.append(NamedGTI(next(name for name in names if name not in taken), None, common))
     selected = _selected(events, selection)
-    entries = [entry for entry in _earlier(events) if entry not in selected]
+    entries = _earlier(events)[:MAX_EARLIER]
+    if earlier:  # with their regions, but without what is selected again
+        tables_before = {f":{hdu.name}" for hdu in earlier}
+        entries = [entry for entry in _earlier(events, tables_before) if entry not in selected]
     if named:
         entries.append({"TYP": events.ccd.name if events.ccd else "CCDNR", "VAL": str(named[0].ccd)})
     entries += selected
     entries.append({"TYP": events.time.name, "UNI": "s", "VAL": "TABLE", "REF": f":{tabled[0].reference}"})
-    name = region_name(events)
+    name = _region_name(earlier)
     if region is not None:
         entries.append({"TYP": f"POS({mission.x},{mission.y})", "VAL": "TABLE", "REF": f":{name}"})
     entries = entries[-MAX_DESCRIPTORS:]
@@ -160,10 +171,9 @@ def describe(events: EventList, selection: Selection, region: TabledRegion | Non
     tables = [gti_table(gti, events.keywords) for gti in tabled]
     if region is not None:
         tables.insert(1, _region_table(region, name, f"{mission.x},{mission.y}"))
-    referred = {entry.get("REF", "") for entry in entries}
-    earlier = tuple(hdu for hdu in _region_hdus(events) if f":{hdu.name}" in referred)
     tables[1:1] = _bytes_of(events, earlier)
-    return DataSubspace(cards, tuple(tables), expression(events, selection, region), gtis, phase_share, earlier)
+    text = expression(events, selection, region, name)
+    return DataSubspace(cards, tuple(tables), text, gtis, phase_share, tuple(earlier))
 
 
 def _within_phases(selection: Selection) -> tuple[Mapping[int | None, GTI], float]:
@@ -186,15 +196,17 @@ def _bytes_of(events: EventList, hdus: Sequence[Hdu]) -> list[bytes]:
         return found
 
 
-def region_name(events: EventList) -> str:
-    """Return the name of a new region table beside those that an event list has."""
-    taken = {hdu.name for hdu in events.hdus}
+def earlier_regions(events: EventList) -> list[Hdu]:
+    """Return the region tables that the data subspace of an event list refers to: its events lie in all of them."""
+    referred = {str(events.header.get(f"DSREF{number}") or "").strip().upper() for number in range(1, 10)}
+    tables = [hdu for hdu in events.hdus if str(hdu.cards.get("HDUCLAS1")).strip().upper() == "REGION"]
+    return [hdu for hdu in tables if hdu.is_table and f":{hdu.name}" in referred]
+
+
+def _region_name(earlier: Sequence[Hdu]) -> str:
+    """Return the name of a new region table beside some others."""
+    taken = {hdu.name for hdu in earlier}
     return next(name for number in range(1, 1000) if (name := REGION_TABLE.format(number)) not in taken)
-
-
-def _region_hdus(events: EventList) -> list[Hdu]:
-    """Return the region tables of earlier selections."""
-    return [hdu for hdu in events.hdus if hdu.is_table and str(hdu.cards.get("HDUCLAS1")).strip().upper() == "REGION"]
 
 
 def _component_cards(
@@ -225,21 +237,20 @@ def _kept_name(events: EventList, ccd: int | None) -> str:
     return name if _GTI_NAME.fullmatch(name) else ""
 
 
-def _earlier(events: EventList) -> list[dict[str, str]]:
-    """Return the descriptors of earlier selections, but those of good times and CCDs, which are written anew.
+def _earlier(events: EventList, tables: Collection[str] = ()) -> list[dict[str, str]]:
+    """Return the descriptors of earlier selections, but those of CCDs, times and places, which are written anew.
 
-    Of tables only those of regions are kept that the event list has.
+    Of places those are kept that are limited by one of some tables (``:REG00101``).
     """
     entries = []
     skip = {"CCDNR", "CCD_ID", "TIME"}
-    tables = {f":{hdu.name}" for hdu in _region_hdus(events)}
     for number in range(1, MAX_DESCRIPTORS + 1):
-        texts = {part: str(events.header.get(f"DS{part}{number}") or "").strip() for part in ("TYP", "VAL", "REF")}
-        kind, value, table = texts["TYP"].upper(), texts["VAL"].upper(), texts["REF"].upper()
-        is_region = value == "TABLE" and kind.startswith("POS") and table in tables
-        if not kind or not value or kind in skip or (not is_region and (value == "TABLE" or kind.startswith("POS"))):
+        keys = (f"DS{part}{number}" for part in ("TYP", "VAL", "REF"))
+        kind, value, table = (str(events.header.get(key, "")).strip() for key in keys)
+        is_anew = kind.upper() in skip or kind.startswith("POS") or value.upper() == "TABLE"
+        if not kind or not value or (is_anew and table.upper() not in tables):
             continue
-        entry = {part: text for part, text in texts.items() if text and (part != "REF" or is_region)}
+        entry = {"TYP": kind, "VAL": value} | ({"REF": table} if is_anew else {})
         unit = events.header.get(f"DSUNI{number}", events.header.get(f"DSUNIT{number}"))
         form = events.header.get(f"DSFORM{number}")
         entries.append(entry | ({"UNI": str(unit)} if unit else {}) | ({"FORM": str(form)} if form else {}))
@@ -314,7 +325,9 @@ def _region_table(region: TabledRegion, title: str, form: str) -> bytes:
     return fitswrite.table(title, columns, cards)
 
 
-def expression(events: EventList, selection: Selection, region: TabledRegion | None) -> str:
+def expression(
+    events: EventList, selection: Selection, region: TabledRegion | None, table: str = REGION_TABLE.format(1)
+) -> str:
     """Write the selection as an expression of the SAS (evselect), which selects the same events.
 
     Parameters
@@ -325,6 +338,8 @@ def expression(events: EventList, selection: Selection, region: TabledRegion | N
         What an event must be.
     region
         Where it must be; None for everywhere.
+    table
+        The name of the table of that region.
 
     Returns
     -------
@@ -350,7 +365,7 @@ def expression(events: EventList, selection: Selection, region: TabledRegion | N
         text = " && ".join([*parts, f"({shapes})"])
         if len(text) <= MAX_EXPRESSION:
             return text
-        parts.append(f"region({region_name(events)})")
+        parts.append(f"region({table})")
     return " && ".join(parts)
 
 

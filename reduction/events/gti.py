@@ -169,7 +169,7 @@ def _ccd_of(hdu: Hdu, referred: Mapping[str, int]) -> int | None:
         value = numeral(hdu.cards.get(key))
         if value is not None and value.is_integer():
             quadrant = numeral(hdu.cards.get("QUADRANT"))
-            return int(value) if quadrant is None else int(3 * quadrant + value + 1)
+            return int(value) if quadrant is None or key == "CCDNR" else int(3 * quadrant + value + 1)
     return referred.get(hdu.name)
 
 

@@ -65,7 +65,7 @@ class Phases:
         cycles = np.arange(first, last + 1, dtype=np.float64)
         starts, stops = (self.epoch_s + self.period_s * np.add.outer(cycles, np.array(ends)).ravel()
                          for ends in zip(*self.ranges, strict=True))  # fmt: skip
-        return good & GTI.of(starts, stops, "phase")
+        return good & GTI.of(starts, stops, "phases")
 
 
 def parse_phases(text: str, period_s: float | None, epoch: str, clock: Clock) -> Phases | None:
@@ -94,7 +94,7 @@ def parse_phases(text: str, period_s: float | None, epoch: str, clock: Clock) ->
     """
     if not text.strip():
         if period_s is not None or epoch.strip():
-            raise ReductionError("a period or an epoch is given and no phase; write phases such as 0.2:0.4", "phase")
+            raise ReductionError("a period or an epoch is given and no phase; write phases such as 0.2:0.4", "phases")
         return None
     if period_s is None:
         raise ReductionError("phases are asked without a period; give it in seconds", "period")
@@ -112,7 +112,7 @@ def _ranges(text: str) -> tuple[tuple[float, float], ...]:
         low, high = (float(found[1]), float(found[2])) if found else (0.0, 0.0)
         if not (0 <= low < high <= low + 1 and high <= 2):
             raise ReductionError(f"{part[:40]!r} is no range of phases; write the lower end first, such as 0.2:0.4, or "
-                                 "0.9:1.1 across phase 0", "phase")  # fmt: skip
+                                 "0.9:1.1 across phase 0", "phases")  # fmt: skip
         whole = math.floor(low)
         low, high = low - whole, high - whole
         pieces += [(low, high)] if high <= 1 else [(low, 1.0), (0.0, high - 1)]

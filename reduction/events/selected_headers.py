@@ -75,6 +75,6 @@ def _scaled_times(events: EventList, gtis: Mapping[int | None, GTI], share: floa
         if match[2]:
             old, new = of_ccd(events.gtis, int(match[2])), of_ccd(gtis, int(match[2]))
             part = share * new.total / old.total if old and new and old.total > 0 else 0.0
-        if part != 1.0:
+        if part != 1.0 or is_whole:
             found[key] = seconds * part
     return found

@@ -214,12 +214,22 @@ def gather(
     for rows in events.chunks():
         for observer in watching:
             observer(rows)
-        for _, test in tests:
-            rows = keep(rows, test(rows))
+        rows = _passing(rows, [test for _, test in tests])
         for target, tally in zip(targets, tallies, strict=True):
             inside = rows if target.region is None else keep(rows, in_region(events, target.region, rows))
             _count(events, selection, target, tally, inside)
     return tallies
+
+
+def _passing(rows: Rows, tests: Sequence[Callable[[Rows], Mask]]) -> Rows:
+    """Return the rows that pass all tests, copied when half of them have failed: a copy costs more than some tests."""
+    mask: Mask | None = None
+    for test in tests:
+        found = test(rows)
+        mask = found if mask is None else mask & found
+        if 2 * np.count_nonzero(mask) < rows.size:
+            rows, mask = keep(rows, mask), None
+    return rows if mask is None else keep(rows, mask)
 
 
 def keep(rows: Rows, mask: Mask) -> Rows:
@@ -371,7 +381,7 @@ def in_good_time(selection: Selection, times: npt.NDArray[np.float64], ccds: npt
         Shape (n,).
     """
     good = np.zeros(times.size, dtype=np.bool_)
-    present = [None] if ccds is None else [int(ccd) for ccd in np.unique(ccds)]
+    present = _present(ccds)
     for ccd in present:
         intervals = of_ccd(selection.gtis, ccd)
         if intervals is None:
@@ -381,3 +391,12 @@ def in_good_time(selection: Selection, times: npt.NDArray[np.float64], ccds: npt
     if selection.phases is not None:
         good[good] = selection.phases.contains(times[good])
     return good
+
+
+def _present(ccds: npt.NDArray[Any] | None) -> list[int | None]:
+    """Return the CCDs of some events, None for no number. Lists have one CCD after the other: one is the usual case."""
+    if ccds is None:
+        return [None]
+    if ccds.size and ccds.min() == ccds.max():
+        return [int(ccds[0])]
+    return [int(ccd) for ccd in np.unique(ccds)]

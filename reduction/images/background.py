@@ -31,6 +31,9 @@ GROWTH_ARCSEC = 40.0
 THRESHOLD = 4.0
 """Significance of a source: the difference of the variance-stabilized counts, 2 sqrt(n + 3/8), to those expected."""
 
+LIMITS = "wings of bright sources and emission wider than the kernel are in it; particles are not parted from the sky"
+"""What it cannot tell apart, for the header."""
+
 _ROUNDS = 6
 _LEAST_SHARE = 0.1
 """Part of the exposure under a kernel that may not be masked; where less is left, a kernel thrice as wide is taken."""
@@ -107,9 +110,13 @@ def _smooth_rate(counts: Floats, seconds: Floats, kept: Mask, sigma: float) -> F
     """Return counts per second of the pixels that are kept, smoothed; by ever wider kernels where few are kept."""
     total, all_seconds = float(counts[kept].sum()), float(seconds[kept].sum())
     result = np.full(counts.shape, total / all_seconds if all_seconds > 0 else 0.0)
-    for width in (9 * sigma, 3 * sigma, sigma):
+    missing = seconds > 0
+    for width in (sigma, 3 * sigma, 9 * sigma):
         mine, whole = gaussian(np.where(kept, seconds, 0.0), width), gaussian(seconds, width)
-        enough = (mine > _LEAST_SHARE * whole) & (mine > 1e-9 * max(float(seconds.max()), 1e-9))
+        enough = missing & (mine > _LEAST_SHARE * whole) & (mine > 1e-9 * float(seconds.max()))
         smooth = np.maximum(gaussian(np.where(kept, counts, 0.0), width), 0)
         np.divide(smooth, mine, out=result, where=enough)
+        missing &= ~enough
+        if not missing.any():
+            break
     return result

@@ -9,12 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from provenance.fits.columns import Rows
+from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList
 from reduction.events.selection import Region, Selection, Tally, Target, gather
 from reduction.images.bands import Band, around
 from reduction.images.grid import Grid
 
-Counts = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int32]
+
+MOST_CELLS = 36_000_000
+"""Most pixels of all bands together: 144 MB."""
 
 
 @dataclass
@@ -28,12 +32,16 @@ class Counter:
     grid: Grid
     bands: Sequence[Band]
     counts: Counts = field(init=False)
-    outside: Counts = field(init=False)
-    unplaced: Counts = field(init=False)
+    outside: npt.NDArray[np.int64] = field(init=False)
+    unplaced: npt.NDArray[np.int64] = field(init=False)
     _tests: list[Callable[[Rows], npt.NDArray[np.bool_]]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.counts = np.zeros((len(self.bands), *self.grid.shape), dtype=np.int64)
+        if len(self.bands) * self.grid.pixels > MOST_CELLS:
+            raise ReductionError(f"{len(self.bands)} bands of {self.grid.pixels:,} pixels each are more than "
+                                 f"{MOST_CELLS:,} pixels; give fewer bands, larger bins or a smaller size",
+                                 "bands")  # fmt: skip
+        self.counts = np.zeros((len(self.bands), *self.grid.shape), dtype=np.int32)
         self.outside, self.unplaced = np.zeros((2, len(self.bands)), dtype=np.int64)
         anything = Selection((0.0, 0.0), None, 0, {})
         limits = [band.within(self.events, anything).stored_energies(self.events) for band in self.bands]
@@ -41,15 +49,16 @@ class Counter:
 
     def __call__(self, rows: Rows) -> None:
         """Count some selected rows."""
-        x, y = self.grid.x.floats(rows), self.grid.y.floats(rows)
-        pixel, inside = self.grid.flat(x, y)
-        placed = np.isfinite(x) & np.isfinite(y)
+        placed = self.grid.place(rows)
         for index, test in enumerate(self._tests):
             mine = test(rows)
-            on_grid = mine & inside
-            self.counts[index] += np.bincount(pixel[on_grid], minlength=self.grid.pixels).reshape(self.grid.shape)
-            self.unplaced[index] += np.count_nonzero(mine & ~placed)
-            self.outside[index] += np.count_nonzero(mine & placed & ~inside)
+            on_grid = mine & placed.inside
+            pixel = placed.pixel if on_grid.all() else placed.pixel[on_grid]
+            found = np.bincount(pixel, minlength=self.grid.pixels).reshape(self.grid.shape)
+            self.counts[index] += found.astype(np.int32)
+            unplaced = 0 if placed.known is None else np.count_nonzero(mine & ~placed.known)
+            self.unplaced[index] += unplaced
+            self.outside[index] += np.count_nonzero(mine) - pixel.size - unplaced
 
 
 def count(

@@ -140,7 +140,7 @@ def exposure_map(grid: Grid, places: Mapping[int, CcdPlace], live_s: Mapping[int
     return seconds
 
 
-def rate(counts: npt.NDArray[np.float64] | npt.NDArray[np.int64], seconds: Floats) -> Floats:
+def rate(counts: npt.NDArray[np.float64] | npt.NDArray[np.int32], seconds: Floats) -> Floats:
     """Return counts per second of each pixel; NaN where there is no exposure. Shape like both."""
     result = np.full(seconds.shape, np.nan)
     np.divide(counts, seconds, out=result, where=seconds > 0)

@@ -18,18 +18,32 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from astropy.wcs.utils import wcs_to_celestial_frame
 
-from provenance.fits.columns import Column
+from provenance.fits.columns import Column, Rows
 from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList
 from reduction.missions import number
 
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Pixels = npt.NDArray[Any]
 
-MOST_PIXELS = 16_000_000
-"""Most pixels of an image: 4000 x 4000."""
+MOST_PIXELS = 9_000_000
+"""Most pixels of an image: 3000 x 3000, for XMM-Newton the whole plane at 0.9 arcsec."""
 
 _FARTHEST_DEG = 5.0
 """Farthest that a centre may lie from the tangent point of the list: wider than every field of view."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The pixels of some events, numbered row by row, shape (n,); the number of one outside of the grid means nothing.
+
+    `inside` tells which lie on the grid, `known` which have a position at all; None where all have one.
+    """
+
+    pixel: Pixels
+    inside: Mask
+    known: Mask | None
 
 
 @dataclass(frozen=True)
@@ -53,15 +67,30 @@ class Grid:
         """How many pixels there are."""
         return self.shape[0] * self.shape[1]
 
-    def flat(self, x: Floats, y: Floats) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """Return the pixel of each position, row by row, and which positions lie on the grid; shape (n,) all.
+    def place(self, rows: Rows) -> Placed:
+        """Return the pixels of some rows of the event list."""
+        axes = [self._along(rows, axis) for axis in (0, 1)]
+        (column, across, known_x), (row, up, known_y) = axes
+        placed = None if known_x is None and known_y is None else _both(known_x, known_y)
+        return Placed(row * np.intp(self.shape[1]) + column, across & up, placed)
 
-        The pixel of a position outside means nothing.
+    def _along(self, rows: Rows, axis: int) -> tuple[Pixels, Mask, Mask | None]:
+        """Return the pixel of each row along an axis, whether it is one of the grid, and whether the row has a value.
+
+        Whole numbers in bins of whole numbers of them stay integers, which takes half the time; None: all have one.
         """
+        column, size, edge = (self.x, self.y)[axis], self.shape[1 - axis], self.low[axis] + 0.5
+        if column.is_whole and column.null is None and self.step.is_integer() and edge.is_integer():
+            numbers: Pixels = column.values(rows)
+            numbers = numbers.astype("i8" if column.dtype.itemsize > 4 else "i4", copy=False)
+            pixel: Pixels = (numbers - int(edge)) // int(self.step)
+            return pixel, np.asarray((pixel >= 0) & (pixel < size)), None
+        values = column.floats(rows)
+        known = np.isfinite(values)
         with np.errstate(invalid="ignore"):
-            column, row = np.floor((x - self.low[0]) / self.step), np.floor((y - self.low[1]) / self.step)
-            inside = (column >= 0) & (column < self.shape[1]) & (row >= 0) & (row < self.shape[0])
-            return (row * self.shape[1] + column).astype(np.int64), inside
+            place = np.floor((values - self.low[axis]) / self.step)
+        inside = (place >= 0) & (place < size)
+        return np.where(inside, place, 0.0).astype(np.int64), inside, known
 
     def centres(self) -> tuple[Floats, Floats]:
         """Return the values of the columns at the centres of the pixels: shape (columns,) and (rows,)."""
@@ -71,6 +100,11 @@ class Grid:
     def reference(self, value: float, axis: int) -> float:
         """Return the pixel coordinate, as FITS counts, of a value of the column of an axis (0: x, 1: y)."""
         return (value - self.low[axis]) / self.step + 0.5
+
+
+def _both(one: Mask | None, other: Mask | None) -> Mask | None:
+    """Return what holds for both; None stands for everywhere."""
+    return other if one is None else one if other is None else one & other
 
 
 def sky_grid(

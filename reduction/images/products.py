@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from reduction.errors import ReductionError
 from reduction.events.fitswrite import Cards
-from reduction.images import imagefile, rgb
+from reduction.images import background, imagefile, rgb
 from reduction.images.background import local_background
 from reduction.images.bands import Band
 from reduction.images.counting import Counter
@@ -123,7 +123,8 @@ def of_background(counter: Counter, exposure: Exposure) -> Iterator[ImageProduct
         found = local_background(counts, exposure.seconds, counter.grid.arcsec)
         yield ImageProduct(
             f"background_{band.name}.fits", f"background in {band.low_kev:g}-{band.high_kev:g} keV", band, found.counts,
-            counter.grid, imagefile.BACKGROUND, _method("BKGMETH", found.method),
+            counter.grid, imagefile.BACKGROUND,
+            [*_method("BKGMETH", found.method), *_method("BKGLIMIT", background.LIMITS)],
             {"SOURCES": (found.masked.astype(np.int32), imagefile.MASK)},
         )  # fmt: skip
 

@@ -18,6 +18,9 @@ Floats = npt.NDArray[np.float64]
 _REACH = 5.0
 """Where a Gaussian ends, in sigmas: beyond lie 6e-7 of it along an axis."""
 
+_LINES = 64
+"""Lines of an image that are smoothed together."""
+
 _RATIO = np.sqrt(2.0)
 """Each scale of the adaptive smoothing to the one before."""
 
@@ -65,14 +68,16 @@ def _along(values: Floats, sigma: float, axis: int) -> Floats:
     weights = np.exp(-0.5 * (offsets / sigma) ** 2)
     kernel = np.zeros(2 * length)
     np.add.at(kernel, offsets % (2 * length), weights / weights.sum())
-    mirrored = np.concatenate((values, np.flip(values, axis)), axis)
-    shape = [1, 1]
-    shape[axis] = -1
-    spectrum = np.fft.rfft(mirrored, axis=axis) * np.fft.rfft(kernel).reshape(shape)
-    smooth = np.fft.irfft(spectrum, n=2 * length, axis=axis)
-    part = [slice(None), slice(None)]
-    part[axis] = slice(0, length)
-    return np.asarray(smooth[tuple(part)])
+    weight, lines, smooth = np.fft.rfft(kernel), np.moveaxis(values, axis, 1), np.empty(values.shape)
+    target = np.moveaxis(smooth, axis, 1)
+    for first in range(0, lines.shape[0], _LINES):
+        some = lines[first : first + _LINES]
+        if some.any():
+            spectrum = np.fft.rfft(np.concatenate((some, some[:, ::-1]), axis=1), axis=1) * weight
+            target[first : first + _LINES] = np.fft.irfft(spectrum, n=2 * length, axis=1)[:, :length]
+        else:
+            target[first : first + _LINES] = 0.0
+    return smooth
 
 
 def smooth_gaussian(counts: npt.ArrayLike, exposure: Floats, sigma: float) -> Smoothed:

@@ -81,6 +81,10 @@ class Mission:
     """Formats of the keywords of live time and on time of one CCD, e.g. ``LIVETI{:02d}``."""
     channel_widths_ev: tuple[int, ...] = ()
     """Widths in eV of the channels that responses have; empty where channels are those of the column `channel`."""
+    flare_kev: tuple[float, float] | None = None
+    """Energies of the light curve by which flares are found: photons of the sky have none of them."""
+    flare_threshold: float | None = None
+    """Rate of that light curve, in count/s, above which the time is usually no good."""
     modes: tuple[str, ...] = ()
     """Values of DATAMODE that can be reduced; empty: any."""
     mode_refusal: str = ""

@@ -15,7 +15,7 @@ EPN = Mission(
     flag="FLAG", flag_card="XMMEA_EP", default_flag_mask=0xCFA0000,
     ccd="CCDNR", rawx="RAWX", rawy="RAWY", detector=Window((1, 64), (1, 200)),
     detector_plane=DetectorPlane(("DETX", "DETY"), 0.05), outside_flag=0x10000,
-    live_per_ccd=("LIVETI{:02d}", "ONTIME{:02d}"), channel_widths_ev=(5,),
+    live_per_ccd=("LIVETI{:02d}", "ONTIME{:02d}"), channel_widths_ev=(5,), flare_kev=(10.0, 12.0), flare_threshold=0.4,
     modes=("IMAGING",), mode_refusal="in timing and burst mode RAWY is time, not a place on the sky",
     filter_card="FILTER",
 )  # fmt: skip
@@ -24,6 +24,6 @@ EPN = Mission(
 EMOS1 = replace(
     EPN, name="XMM-Newton EPIC MOS1", instruments=("EMOS1",), last_channel=2399, fwhm_ev=(41.0, 57.0),
     default_patterns=((0, 12),), flag_card="XMMEA_EM", default_flag_mask=0x766BA000,
-    detector=Window((1, 600), (1, 600)), channel_widths_ev=(5, 15),
+    detector=Window((1, 600), (1, 600)), channel_widths_ev=(5, 15), flare_kev=(10.0, 32.767), flare_threshold=0.35,
 )  # fmt: skip
 EMOS2 = replace(EMOS1, name="XMM-Newton EPIC MOS2", instruments=("EMOS2",))

@@ -19,6 +19,9 @@ CAUSES = ("GTI", "CCD OFF", "USER GTI", "TELEMETRY")
 """What takes exposure from a region: no CCD of the list had good time; those of the region had none while others had;
 the good times that the user gave, such as a flare filter; frames that were lost on the way down."""
 
+LEAST_GAP_S = 1e-3
+"""Shorter gaps are the rounding of the ends of good times."""
+
 _NO_TIME = GTI(np.empty(0), np.empty(0))
 
 
@@ -34,6 +37,15 @@ class CcdTime:
     listed: GTI
     chosen: GTI
     received: GTI
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time in which a region was not exposed at all, in seconds of the list's clock, and what took most of it."""
+
+    start_s: float
+    stop_s: float
+    cause: str
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,19 @@ class RegionTime:
         for name in ("listed", "chosen", "received"):
             left.append(self._sum([ccd.share * exposed_s(edges_s, getattr(ccd, name)) for ccd in self.ccds], edges_s))
         return np.asarray(np.maximum(np.array(left[:-1]) - np.array(left[1:]), 0.0), dtype=np.float64)
+
+    def gaps(self, start_s: float, stop_s: float) -> tuple[Gap, ...]:
+        """Return the times between two moments in which no CCD of the region was exposed, in order."""
+        exposed = union(ccd.received for ccd in self.ccds) & GTI.of([start_s], [stop_s])
+        edges = np.concatenate(([start_s], np.column_stack((exposed.start, exposed.stop)).ravel(), [stop_s]))
+        missing = edges.reshape(-1, 2)
+        missing = missing[missing[:, 1] - missing[:, 0] > LEAST_GAP_S]
+        if not missing.size:
+            return ()
+        flat, places = np.unique(missing.ravel(), return_inverse=True)
+        lost = self.lost_s(flat)[:, places.reshape(-1, 2)[:, 0]]
+        return tuple(Gap(float(start), float(stop), CAUSES[cause])
+                     for (start, stop), cause in zip(missing, lost.argmax(axis=0).tolist(), strict=True))  # fmt: skip
 
     @staticmethod
     def _sum(parts: list[Floats], edges_s: Floats) -> Floats:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from provenance.fits import timing
 from provenance.fits.atomic import write_bytes
@@ -16,7 +17,7 @@ from reduction.events.dss import DataSubspace
 from reduction.events.eventlist import EventList
 from reduction.events.fitswrite import LONGSTRN, Cards, TableColumn
 from reduction.spectra.ogip import primary_cards
-from reduction.timing.exposure import CAUSES
+from reduction.timing.exposure import CAUSES, Gap
 from reduction.timing.hardness import Hardness
 from reduction.timing.lightcurve import LightCurve
 from reduction.timing.periods import Periodogram, Profile
@@ -32,13 +33,15 @@ _OF_EVENTS = re.compile(r"TIMEDEL[A-Z]?|TIMEPIXR|TIERRELA|TIERABSO")
 class CurveFile:
     """What the file of a light curve says beside its bins.
 
-    `exposure_s` is the live time of the region, `backscal` its good area as in its spectrum.
+    `exposure_s` is the live time of the region, `backscal` its good area as in its spectrum, `gaps`
+    are the times in which it was not exposed.
     """
 
     events: EventList
     subspace: DataSubspace
     exposure_s: float
     backscal: float
+    gaps: tuple[Gap, ...] = ()
 
 
 def write_light_curve(path: Path, curve: LightCurve, about: CurveFile) -> None:
@@ -74,8 +77,7 @@ def write_light_curve(path: Path, curve: LightCurve, about: CurveFile) -> None:
             TableColumn("BACKV", curve.background_rate, "count/s", "background in the source region"),
             TableColumn("BACKE", curve.background_error, "count/s", "error of BACKV"),
         ]
-    columns.append(TableColumn("GAP", np.array([cause.encode() for cause in curve.causes], dtype="S9"), "",
-                               "what took most of the time not exposed"))  # fmt: skip
+    columns.append(_gap_column(curve))
     cards = [*_class_cards(curve, "NET" if curve.background else "TOTAL"), *_exposure_cards(curve, about)]
     _write(path, about, "RATE", columns, cards)
 
@@ -109,7 +111,10 @@ def write_hardness(
         columns += [TableColumn(f"RATE_{name}", curve.rate, "count/s", ""),
                     TableColumn(f"ERROR_{name}", np.mean(curve.errors, axis=0), "count/s", ""),
                     TableColumn(f"COUNTS_{name}", curve.counts.astype(np.int32), "count", "")]  # fmt: skip
-    columns.append(TableColumn("FRACEXP", hardness.soft.exposed, "", "part of the bin exposed"))
+    columns += [
+        TableColumn("FRACEXP", hardness.soft.exposed, "", "part of the bin exposed"),
+        _gap_column(hardness.soft),
+    ]
     cards: Cards = [*_class_cards(hardness.soft, "HARDNESS"), ("S_MIN", soft_kev[0], "[keV] soft band, lower end"),
                     ("S_MAX", soft_kev[1], "[keV] soft band, upper end"),
                     ("H_MIN", hard_kev[0], "[keV] hard band, lower end"),
@@ -191,6 +196,24 @@ def _time_columns(curve: LightCurve) -> Iterable[TableColumn]:
         yield TableColumn("TIMEDEL", curve.width_s, "s", "width of the bin")
 
 
+def _gap_column(curve: LightCurve) -> TableColumn:
+    return TableColumn("GAP", _texts(curve.causes), "", "what took most of the time not exposed")
+
+
+def _texts(causes: Iterable[str]) -> npt.NDArray[np.bytes_]:
+    return np.array([cause.encode("ascii") for cause in causes], dtype=f"S{max(map(len, CAUSES))}")
+
+
+def _gap_table(about: CurveFile) -> bytes:
+    """Return the gaps as a table, on the clock of the event list."""
+    columns = [TableColumn("START", np.array([gap.start_s for gap in about.gaps], dtype=np.float64), "s", ""),
+               TableColumn("STOP", np.array([gap.stop_s for gap in about.gaps], dtype=np.float64), "s", ""),
+               TableColumn("CAUSE", _texts(gap.cause for gap in about.gaps), "", "what took the exposure")]  # fmt: skip
+    cards: Cards = [("HDUCLASS", "OGIP", ""), ("HDUCLAS1", "GAPS", "times in which the region was not exposed"),
+                    ("TIMEUNIT", "s", "unit of times")]  # fmt: skip
+    return fitswrite.table("GAPS", columns, [*cards, *((key, about.events.keywords.get(key), "") for key in _CLOCK)])
+
+
 def _same_width(curve: LightCurve) -> bool:
     """Return whether all bins have one width, but for the rounding of their edges."""
     width = curve.width_s
@@ -234,5 +257,8 @@ def _exposure_cards(curve: LightCurve | None, about: CurveFile) -> Cards:
 
 def _write(path: Path, about: CurveFile, name: str, columns: list[TableColumn], cards: Cards) -> None:
     primary = [card for card in primary_cards(about.events) if not _OF_EVENTS.fullmatch(card[0])]
-    parts = [fitswrite.header(primary), fitswrite.table(name, columns, [*LONGSTRN, *cards]), *about.subspace.tables]
+    parts = [fitswrite.header(primary), fitswrite.table(name, columns, [*LONGSTRN, *cards])]
+    if name == "RATE":
+        parts.append(_gap_table(about))
+    parts += about.subspace.tables
     write_bytes(path, b"".join(parts))

@@ -3,6 +3,7 @@
 import { Clock, poll, refreshParts } from "./live.js";
 import { drawPlots } from "./plot.js";
 import { offerSamp } from "./samp-send.js";
+import { readSkies } from "./sky.js";
 
 const MOST_LINES = 5000;
 const PARTS = ["head", "error", "progress", "limits", "parts-place", "outcome"];
@@ -26,6 +27,7 @@ function dress() {
   const elapsed = document.getElementById("elapsed");
   if (phase === "Executing" && elapsed.dataset.seconds) clock.run(elapsed, Number(elapsed.dataset.seconds));
   drawPlots(document);
+  readSkies(document);
   offerSamp(document);
 }
 
@@ -63,7 +65,9 @@ async function update(state) {
 }
 
 function showStage(state) {
-  if (state.phase !== "EXECUTING") return false;
+  const turn = document.getElementById("turn");
+  if (turn) turn.textContent = state.queue ? `: ${state.queue}` : "";
+  if (state.phase !== "EXECUTING" && !(state.phase === "QUEUED" && state.stage)) return false;
   const stage = document.getElementById("stage"), count = document.getElementById("count");
   const text = state.stage || "Running", counted = state.total ? `${state.number}/${state.total}` : "";
   clock.run(document.getElementById("elapsed"), state.elapsed);

@@ -5,7 +5,7 @@ const NUMBER = new Intl.NumberFormat("en", { maximumSignificantDigits: 3, useGro
 const SUPERSCRIPT = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
 
 export function drawPlots(root) {
-  for (const figure of root.querySelectorAll("figure.plot")) {
+  for (const figure of root.querySelectorAll("figure[data-plot]")) {
     if (figure.dataset.library && !figure.dataset.drawn) {
       figure.dataset.drawn = "started";
       draw(figure).catch((error) => {

@@ -90,6 +90,24 @@ def test_our_json_is_what_prov_writes(options: Options) -> None:
             assert ours[kind].keys() == theirs[kind].keys()
 
 
+@pytest.mark.parametrize("options", EVERYTHING)
+@pytest.mark.parametrize("at_once", [1, 3, 200])
+def test_a_document_in_parts_is_the_whole(options: Options, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "_AT_ONCE", at_once)
+    base = "https://x.org/provsap?ID="
+    whole = export.document([FILTER, SPECTRUM], options, base)
+    xml, n = (list(write([FILTER, SPECTRUM], options, base)) for write in (export.prov_xml_parts, export.prov_n_parts))
+    assert b"".join(xml) == export.prov_xml(whole)
+    assert b"".join(n).decode() == export.prov_n(whole)
+    count = len(list(whole.get_records()))
+    assert len(xml) == len(n) == -(-count // at_once) + 2
+
+
+def test_a_document_of_nothing_is_one() -> None:
+    assert len(ET.fromstring(b"".join(export.prov_xml_parts([])))) == 0
+    assert b"".join(export.prov_n_parts([])).decode() == export.prov_n(export.document([]))
+
+
 def test_what_a_list_tells_becomes_activities_and_files() -> None:
     document = export.document([FILTER, SPECTRUM], Options(configuration=False))
     (second,) = names(document, "Activity") - {f"job_{JOB}"}

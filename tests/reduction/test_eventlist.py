@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from astropy.table import Table
 from astropy.wcs import WCS
 from astropy.wcs.utils import wcs_to_celestial_frame
 
@@ -261,6 +262,23 @@ def test_bad_pixels_are_read_by_ccd_and_type_zero_is_left_out(tmp_path: Path) ->
         assert set(events.bad_pixels) == {4, 12}
         assert events.bad_pixels[4].rawx.tolist() == [10]
         assert events.bad_pixels[4].extent.tolist() == [5]
+
+
+@pytest.mark.parametrize(
+    ("column", "left"), [("RAWX", {11, 12}), ("RAWY", {11, 12}), ("YEXTENT", {11, 12}), ("TYPE", {10, 11, 12})]
+)
+def test_a_bad_pixel_without_a_place_is_none(tmp_path: Path, column: str, left: set[int]) -> None:
+    """A null taken for a number would be a bad pixel elsewhere; one without a type is bad all the same."""
+    path = tmp_path / "pn.fits"
+    write(path, Epic(rows=10, bad=((4, 10, 20, 1, 5), (4, 11, 21, 2, 1), (4, 12, 22, 3, 1))))
+    with fits.open(path, mode="update") as hdus:
+        table = hdus["BADPIX04"]
+        table.data[column][0] = 7  # a pixel of the CCD
+        table.header[f"TNULL{table.columns.names.index(column) + 1}"] = 7
+    assert np.ma.getmaskarray(Table.read(path, hdu="BADPIX04")[column]).tolist() == [True, False, False]
+    with open_eventlist(path) as events:
+        assert set(events.bad_pixels[4].rawx.tolist()) == left
+        assert set(events.bad_pixels[4].rawy.tolist()) == {pixel + 10 for pixel in left}
 
 
 def with_cards(path: Path, places: dict[str, dict[str, object]]) -> Path:

@@ -71,6 +71,18 @@ def test_real_coma_file(shared: Path) -> None:
     assert gti.span(found) == (pytest.approx(header["TSTART"]), pytest.approx(header["TSTOP"]))
 
 
+def test_the_real_tables_of_pn_are_of_the_ccd_in_their_name(shared: Path) -> None:
+    """Their CCDID is the number within a quadrant, 0 to 2, of which pn has four."""
+    path = shared / "real/xmm_coma8/PN_rate.fits"
+    found = gti.read_tables(scan(path, "gti"), CLOCK)
+    assert set(found) == set(range(1, 13))
+    with fits.open(path) as hdus:
+        for ccd in range(1, 13):
+            table = hdus[f"STDGTI{ccd:02d}"]
+            assert table.header["CCDID"] == (ccd - 1) % 3
+            assert list(zip(found[ccd].start, found[ccd].stop, strict=True)) == [tuple(row) for row in table.data]
+
+
 def test_real_per_ccd_tables(shared: Path) -> None:
     path = shared / "real/xmm_coma8/PN_image.fits"
     found = gti.read_tables(scan(path, "gti"), CLOCK)

@@ -294,8 +294,9 @@ def test_the_same_job_gives_the_same_bytes(simulated: Path, tmp_path: Path) -> N
     ("values", "sentence"),
     [
         ({"bin_size": 0}, "bin_size: 0 arcsec is no side of a pixel; give a number above 0"),
-        ({"bin_size": 0.05}, "bin_size: bins of 0.05 arcsec make 51,840 x 51,840 pixels, at most 16,000,000 are"),
+        ({"bin_size": 0.05}, "bin_size: bins of 0.05 arcsec make 51,840 x 51,840 pixels, at most 9,000,000 are"),
         ({"bin_size": 4, "size": [6667]}, "bin_size: bins of 4 arcsec make 100,005 x 100,005 pixels, at most"),
+        ({"bin_size": 1, "bands": [f"1 {n}" for n in range(2, 8)]}, "bands: 6 bands of 6,718,464 pixels each are more"),
         ({"size": [0]}, "size: 0 arcmin is no size of an image"),
         ({"bands": ["2 2"]}, "bands: 2 2 is no energy range; give the lower end first"),
         ({"bands": ["0.5 2", "0.5 2"]}, "bands: the band 0.5-2keV is given twice; give each band once"),

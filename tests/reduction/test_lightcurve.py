@@ -5,9 +5,12 @@ The independent counts are made with astropy, regions and numpy alone.
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import warnings
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,11 +21,20 @@ from astropy.wcs import WCS
 from regions import PixCoord, Regions
 
 from provenance import votags
-from reduction.simulate import simulate, small
+from reduction import regions
+from reduction.events.eventlist import open_eventlist
+from reduction.events.goodtime import span
+from reduction.events.selection import choose
+from reduction.simulate import simulate, small, truth_path
 from reduction.timing import poisson
+from reduction.timing.binning import constant_edges
+from reduction.timing.extraction import extract_events
 from reduction.timing.lightcurve import Background, LightCurve
 from scriptjobs import ROOT, prepare, run
 from synthetic import LENGTH, START, Epic, gti_table, gtis, write, write_gti
+
+OBSERVATIONS = int(os.environ.get("UWS_OBSERVATIONS", "100"))
+"""How many observations the pulls of rates come from."""
 
 SCRIPT = ROOT / "job_definitions/lightcurve/run.py"
 SOURCE = small().sources[0]
@@ -256,6 +268,10 @@ def test_every_gap_has_its_cause(tmp_path: Path) -> None:
     assert set(gap[(at > 2000) & (at < 2300)]) == {"TELEMETRY"}
     assert set(gap[(at > 4050) & (at < 5000)]) == {"GTI"}
     assert set(gap[(at > 100) & (at < 950)]) == {""}
+    told = fits.getdata(tmp_path / "job/results/lightcurve.fits", "GAPS")
+    longest = [(row["START"] - START, row["STOP"] - START, row["CAUSE"].strip()) for row in told]
+    assert [(round(a), round(b), cause) for a, b, cause in longest] == [
+        (1000, 1200, "USER GTI"), (2000, 2300, "TELEMETRY"), (4001, 5000, "GTI"), (9990, 10000, "GTI")]  # fmt: skip
     assert header["LOST3"] == pytest.approx(200.0, abs=0.1)
     assert header["LOST4"] == pytest.approx(300.0, abs=0.1)
     ends = [stop for _, stop in gtis(1)]
@@ -275,18 +291,11 @@ def test_errors_are_the_exact_poisson_limits_to_the_accuracy_of_gehrels() -> Non
     assert lower[0] == 0.0
 
 
-def observations() -> int:
-    """How many simulated observations the pulls come from."""
-    import os
-
-    return int(os.environ.get("UWS_OBSERVATIONS", "100"))
-
-
 def test_the_pulls_of_rates_have_mean_0_and_width_1() -> None:
     """Net rates of bins of 60 counts or so, of source and background drawn with their own exposures and areas."""
     generator = np.random.default_rng(11)
     pulls, backgrounds = [], []
-    for _ in range(observations()):
+    for _ in range(OBSERVATIONS):
         bins, rate, behind, ratio = 25, 0.5, 0.8, 0.2
         edges = 100.0 * np.arange(bins + 1)
         live = generator.uniform(30.0, 100.0, bins) * 0.95
@@ -301,6 +310,35 @@ def test_the_pulls_of_rates_have_mean_0_and_width_1() -> None:
     for found in (np.concatenate(pulls), np.concatenate(backgrounds)):
         assert abs(found.mean()) < 0.1
         assert abs(found.std() - 1) < 0.1
+
+
+def test_the_pulls_of_simulated_observations_have_mean_0_and_width_1(tmp_path: Path) -> None:
+    """Net rate of a faint source in bins of 200 s, against the rate that the simulator expects in its circle.
+
+    The background is on another CCD, beyond the wings of the source.
+    """
+    source, pulls = replace(small().sources[0], flux=1e-12), []
+    circle = regions.parse(f'icrs; circle({source.ra}, {source.dec}, 40")')
+    away = regions.parse(f'icrs; circle({source.ra}, {source.dec - 0.11}, 90")')
+    for seed in range(OBSERVATIONS):
+        observation = replace(small(), sources=(source,), exposure_s=4000.0, seed=1000 + seed)
+        folder = tmp_path / str(seed)
+        (path,) = simulate(observation, folder, cameras=("EPN",))
+        truth = json.loads(truth_path(folder, observation).read_text())["cameras"]["EPN"]
+        expected = truth["sources"][0]["expected"]["in_circle_usual"]
+        with open_eventlist(path) as events:
+            selection = choose(events, "0.01 200")
+            first, last = span(selection.gtis) or (0.0, 0.0)
+            edges = constant_edges(first, last, 200.0)
+            on_pixels = {"source_region": circle.on(events.wcs), "background_region": away.on(events.wcs)}
+            curve = extract_events(events, selection, on_pixels, edges).curve(edges)
+        shutil.rmtree(folder)
+        rate, (lower, upper) = expected / curve.live_s.sum(), curve.errors
+        pull = (curve.rate - rate) / np.where(curve.rate > rate, lower, upper)
+        pulls += pull[curve.exposed > 0.3].tolist()
+    assert len(pulls) > 15 * OBSERVATIONS
+    assert abs(np.mean(pulls)) < 0.1
+    assert abs(np.std(pulls) - 1) < 0.1
 
 
 # --- the files -----------------------------------------------------------------------------------------------
@@ -345,6 +383,18 @@ def test_astropy_reads_the_curve_as_a_time_series(everything: Path) -> None:
     series = timeseries.TimeSeries.read(everything / "lightcurve.fits", time_column="TIME", time_format="cxcsec", hdu=1)
     assert len(series) == len(table)
     assert np.allclose(series["RATE"].value, table["RATE"])
+
+
+def test_topcats_library_reads_the_curve(everything: Path) -> None:
+    if shutil.which("stilts") is None:
+        pytest.skip("no stilts: install the Debian package")
+    command = ["stilts", "tpipe", f"in={everything / 'lightcurve.fits'}#1", "omode=out", "ofmt=csv",
+               "cmd=keepcols 'TIME RATE COUNTS GAP'"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = done.stdout.strip().splitlines()
+    rows = fits.getdata(everything / "lightcurve.fits", "RATE")
+    assert lines[0] == "TIME,RATE,COUNTS,GAP" and len(lines) == len(rows) + 1
+    assert [int(line.split(",")[2]) for line in lines[1:]] == rows["COUNTS"].tolist()
 
 
 def test_stingray_reads_the_curve(everything: Path) -> None:

@@ -37,7 +37,7 @@ def test_environment_wins_over_file_and_command_line_over_both(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", settings())
 def test_every_key_can_be_set_by_its_variable(name: str, tmp_path: Path) -> None:
-    text = {"destroyed": "record", "metrics": "admins", "log_format": "json"}.get(name, "http://x.org")
+    text = {"destroyed": "record", "metrics": "admins", "log_format": "json", "execution": "slurm"}.get(name, "http://x.org")
     listed = ("10.0.0.1, ::1", ("10.0.0.1", "::1"))
     kinds = {bool: ("false", False), int: ("7", 7), str: (text, text), Names: listed}
     given, expected = kinds.get(settings()[name].kind, (str(tmp_path), tmp_path))

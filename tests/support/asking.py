@@ -18,11 +18,15 @@ BASE = "http://127.0.0.1"
 
 @dataclass(frozen=True)
 class Answer:
-    """What came: the status, the headers with names in lower case, the body."""
+    """What came: the status, the headers with names in lower case, the body in the parts in which it was made."""
 
     status: int
     headers: dict[str, str]
-    body: bytes
+    parts: tuple[bytes, ...]
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.parts)
 
     @property
     def text(self) -> str:
@@ -52,11 +56,11 @@ class Asking:
         told: list[tuple[str, list[tuple[str, str]]]] = []
         pieces = self._application(environ, lambda status, headers, *_: told.append((status, headers)))
         try:
-            body = b"".join(pieces)
+            parts = tuple(pieces)
         finally:
             getattr(pieces, "close", lambda: None)()
         (status, headers), *_ = told
-        return Answer(int(status[:3]), {name.lower(): value for name, value in headers}, body)
+        return Answer(int(status[:3]), {name.lower(): value for name, value in headers}, parts)
 
     def close(self) -> None:
         self.services.store.close()

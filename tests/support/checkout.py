@@ -7,6 +7,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
+DEFINITIONS = sorted(path.parent.name for path in ROOT.glob("job_definitions/*/job.json"))
+"""The names of the job definitions that come with the server."""
+
 MADE_HERE = {"build", "dist", "node_modules", "vendor", "__pycache__", "demo-data"}
 HIDDEN_BUT_OURS = {".ci"}
 

@@ -112,9 +112,10 @@ def definitions(draw: st.DrawFn) -> Definition:
             draw(sizes),
             draw(sizes),
             draw(st.integers(1, 1024)),
-            draw(st.sampled_from(["", "long.q"])),
-            draw(st.integers(0, longest)),
-            {str(status): f"{status} <ä> & more" for status in draw(st.sets(st.integers(1, 125), max_size=3))},
+            partition=draw(st.sampled_from(["", "long.q"])),
+            quote=draw(st.integers(0, longest)),
+            statuses={str(status): f"{status} <ä> & more" for status in draw(st.sets(st.integers(1, 125), max_size=3))},
+            execution=draw(st.sampled_from(["", "local", "slurm"])),
         ),
         test={name: tuple(draw(st.lists(texts, max_size=2))) for name in draw(st.sets(st.sampled_from(taken[:count])))}
         if count

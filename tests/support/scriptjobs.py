@@ -11,7 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "job_definitions/spectrum/run.py"
-FILES = ("eventlist", "gti")
+FILES = ("eventlist", "gti", "lightcurve", "orbit", "ephemeris")
 
 
 def prepare(folder: Path, job: dict[str, Any] | None = None, **values: Any) -> Path:

@@ -13,12 +13,13 @@ import http
 import logging
 import struct
 import termios
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from uws_server.asgi.bodies import BODIES
 from uws_server.asgi.patience import Patience
+from uws_server.asgi.types import HALF_CLOSED, PARKED, Scope
 
 LOG = logging.getLogger(__name__)
 LOG.setLevel(logging.ERROR)  # uvicorn warns of each wrong request: whoever sends them would fill the disk
@@ -47,6 +48,8 @@ _HEAD_TOO_LARGE = Refusal(
 )
 _WRONG_HOST = Refusal(400, "HTTP/1.1 requests have exactly one Host header")
 _WRONG_FRAMES = Refusal(400, "too much stands around the chunks of the body")
+_WRONG_CODING = Refusal(501, "Transfer-Encoding: chunked is understood, once and with nothing before it")
+_NO_CODINGS = Refusal(400, "HTTP/1.0 requests have no Transfer-Encoding: send Content-Length")
 _TOO_MANY_AT_ONCE = Refusal(429, f"{_MOST_PIPELINED} requests of this connection wait already")
 _TOO_SLOW = Refusal(408, "the request came too slowly")
 _TOO_MANY = Refusal(503, "the server has too many connections: try again later")
@@ -55,8 +58,9 @@ _TOO_MANY = Refusal(503, "the server has too many connections: try again later")
 class Connection(HttpToolsProtocol):
     """One connection, which `patience` asks every second to go on as long as its client is waited for."""
 
-    __slots__ = ("_around", "_arrived", "_body", "_carried", "_credit", "_has_body", "_head", "_hosts", "_in_body",
-                 "_in_head", "_is_counted", "_patience", "_peer", "_refused", "_running", "_unread")  # fmt: skip
+    __slots__ = ("_around", "_arrived", "_body", "_carried", "_codings", "_credit", "_has_body", "_head", "_hosts",
+                 "_in_body", "_in_head", "_is_counted", "_patience", "_peer", "_refused", "_running",
+                 "_unread")  # fmt: skip
 
     def __init__(self, *, patience: Patience, **options: Any) -> None:
         super().__init__(**options)
@@ -65,6 +69,7 @@ class Connection(HttpToolsProtocol):
         self._peer = ""
         self._is_counted = self._in_head = self._in_body = self._has_body = self._refused = False
         self._head = self._carried = self._body = self._arrived = self._around = self._unread = self._hosts = 0
+        self._codings: list[bytes] = []
         self._running: RequestResponseCycle | None = None
 
     # --- what comes --------------------------------------------------------------------------------------
@@ -86,6 +91,20 @@ class Connection(HttpToolsProtocol):
             self._patience.leave(self._peer)
         self._disconnect()
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what was asked of a client that sends no more; return False to close the connection.
+
+        It is closed where no whole request is left to be answered, or where the client waits for a change: most of
+        those have gone, and a place is held for them.
+        """
+        running, last = self._running, self.cycle
+        if running is None or self._refused or self._in_head or self._in_body or running.scope.get(PARKED):
+            return False
+        last.keep_alive = False
+        for cycle in (running, last, *(cycle for cycle, _ in self.pipeline)):
+            cast(Scope, cycle.scope)[HALF_CLOSED] = True
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Read what came, within the limits."""
@@ -112,7 +131,7 @@ class Connection(HttpToolsProtocol):
         """Begin a request."""
         super().on_message_begin()
         self._in_head, self._in_body, self._credit = True, False, self._patience.seconds
-        self._has_body, self._hosts = False, 0
+        self._has_body, self._hosts, self._codings = False, 0, []
         self._head = self._carried = self._body = self._arrived = self._around = 0
 
     def on_url(self, url: bytes) -> None:
@@ -131,6 +150,8 @@ class Connection(HttpToolsProtocol):
             self._hosts += 1
         elif name == b"content-length" or name == b"transfer-encoding":
             self._has_body = self._has_body or value.strip() != b"0"
+            if name == b"transfer-encoding":
+                self._codings += (coding.strip().lower() for coding in value.split(b","))
         elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
 
@@ -165,6 +186,11 @@ class Connection(HttpToolsProtocol):
             return self._too_large()
         if self._hosts != 1 and (self._hosts or self.parser.get_http_version() != "1.0"):
             return _WRONG_HOST
+        if self._codings:
+            if self.parser.get_http_version() == "1.0":
+                return _NO_CODINGS  # RFC 9112, section 6.1: whoever passed it on may have read it otherwise
+            if self._codings != [b"chunked"]:
+                return _WRONG_CODING
         return _TOO_MANY_AT_ONCE if len(self.pipeline) >= _MOST_PIPELINED else None
 
     def _too_large(self) -> Refusal:

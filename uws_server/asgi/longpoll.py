@@ -21,7 +21,7 @@ from uws_server.asgi.alarms import Alarms
 from uws_server.asgi.growth import Growth
 from uws_server.asgi.notifier import Notifier
 from uws_server.asgi.throttle import FairTurns
-from uws_server.asgi.types import Application, Message, Receive, Scope, Send
+from uws_server.asgi.types import HALF_CLOSED, PARKED, Application, Message, Receive, Scope, Send
 
 LOG = logging.getLogger(__name__)
 HEADER = "X-Park"
@@ -127,11 +127,11 @@ def peer_address(scope: Scope) -> str:
 class _Waiter:
     """A client that waits. A class with slots: there are thousands of them."""
 
-    __slots__ = ("address", "deadline", "is_large", "owner", "send", "since", "state")
+    __slots__ = ("address", "deadline", "is_large", "owner", "scope", "send", "since", "state")
 
-    def __init__(self, address: str, is_large: bool, send: Send, now: float) -> None:
+    def __init__(self, address: str, is_large: bool, scope: Scope, send: Send, now: float) -> None:
         self.address, self.is_large = address, is_large
-        self.send = send
+        self.scope, self.send = scope, send
         self.since = now
         self.deadline = now
         self.state: str | None = None
@@ -211,6 +211,7 @@ class _Group:
                 self.leave(waiter)
                 self._polling.deliver(answer, waiter.send)
             else:
+                waiter.scope[PARKED] = True
                 self._due = min(self._due, waiter.deadline)
 
     def wake(self, when: float) -> None:
@@ -239,8 +240,10 @@ class _Group:
 
 
 def _is_for(waiter: _Waiter, answer: _Answer, now: float) -> bool:
-    """Check whether this is the answer that a client has waited for."""
-    return answer.wait is None or answer.wait.state != waiter.state or now >= waiter.deadline
+    """Check whether this is the answer that a client has waited for; one that sends no more has perhaps gone."""
+    if answer.wait is None or HALF_CLOSED in waiter.scope:
+        return True
+    return answer.wait.state != waiter.state or now >= waiter.deadline
 
 
 class LongPolling:
@@ -299,7 +302,7 @@ class LongPolling:
         if group is None:
             group = self._groups[key] = _Group(self, key, job_id, scope)
         size = len(scope["query_string"]) + sum(len(name) + len(value) for name, value in scope["headers"])
-        waiter = _Waiter(address, size > _LARGE, send, asyncio.get_running_loop().time())
+        waiter = _Waiter(address, size > _LARGE, scope, send, asyncio.get_running_loop().time())
         group.join(waiter)
         try:
             # the message comes when the client has gone, and when its answer is sent

@@ -31,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what = "author writes job definitions, others are those that definitions ask for; may be given again"
     make.add_argument("--role", action="append", default=[], metavar="ROLE", dest="roles", help=what)
     make.add_argument("--max-active", metavar="N", help="most jobs queued or running (default: max_active)")
+    make.add_argument("--max-running", metavar="N", help="most jobs running at a time (default: max_running_owner)")
     make.add_argument(
         "--max-stored", metavar="SIZE", help="what its jobs may take on disk, such as 5GB (default: max_stored)"
     )
@@ -46,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     change.add_argument("name", metavar="NAME", help="name of the account")
     change.add_argument("--admin", action=argparse.BooleanOptionalAction, help="may see and change every job, or not")
     change.add_argument("--max-active", metavar="N", help="most jobs queued or running, 0 for any number, or default")
+    change.add_argument("--max-running", metavar="N", help="most jobs running at a time, 0 for any number, or default")
     change.add_argument(
         "--max-stored", metavar="SIZE", help="what its jobs may take on disk, such as 5GB, or 'default'"
     )
@@ -87,7 +89,8 @@ def _with_accounts(options: argparse.Namespace) -> None:
 
 def _add(accounts: Accounts, options: argparse.Namespace) -> None:
     most_active, most_bytes = _limit("max_active", options.max_active), _limit("max_stored", options.max_stored)
-    token = accounts.create(options.name, options.admin, most_active, most_bytes, options.roles)
+    most_running = _limit("max_running_owner", options.max_running, "--max-running")
+    token = accounts.create(options.name, options.admin, most_active, most_bytes, options.roles, most_running)
     print(f"{options.name} {token}")
     print("Keep the token: it is not shown again.", file=sys.stderr)
 
@@ -100,8 +103,11 @@ def _change(accounts: Accounts, options: argparse.Namespace) -> None:
         columns["max_active"] = _limit("max_active", options.max_active)
     if options.max_stored is not None:
         columns["max_bytes"] = _limit("max_stored", options.max_stored)
+    if options.max_running is not None:
+        columns["max_running"] = _limit("max_running_owner", options.max_running, "--max-running")
     if not columns:
-        raise ConfigurationError("nothing to change: give --admin or --no-admin, --max-active or --max-stored")
+        limits = "--max-active, --max-running or --max-stored"
+        raise ConfigurationError(f"nothing to change: give --admin or --no-admin, {limits}")
     accounts.change(options.name, **columns)
 
 
@@ -109,14 +115,14 @@ def _set_disabled(disabled: bool) -> Callable[[Accounts, argparse.Namespace], No
     return lambda accounts, options: accounts.change(options.name, disabled=disabled)
 
 
-def _limit(key: str, text: str | None) -> int | None:
+def _limit(key: str, text: str | None, option: str = "") -> int | None:
     """Return a limit that an option gives; None for that of the configuration. ConfigurationError names the option."""
     if text in (None, _DEFAULT):
         return None
     try:
         return config.number(key, text)
     except ConfigurationError as error:
-        option = f"--{key.replace('_', '-')}"
+        option = option or f"--{key.replace('_', '-')}"
         raise ConfigurationError(str(error).replace(f"{key} = ", f"{option} ", 1)) from error
 
 
@@ -125,6 +131,7 @@ def _list(accounts: Accounts, _options: argparse.Namespace) -> None:
         words = ["admin"] if account.is_admin else []
         words += ["disabled"] if account.disabled else []
         words += [] if account.max_active is None else [f"max-active: {account.max_active}"]
+        words += [] if account.max_running is None else [f"max-running: {account.max_running}"]
         words += [] if account.max_bytes is None else [f"max-stored: {account.max_bytes / 1e9:g} GB"]
         words += [f"roles: {', '.join(account.roles.split())}"] if account.roles else []
         print(f"{account.name:32} {account.created:%Y-%m-%d}  {' '.join(words)}".rstrip())

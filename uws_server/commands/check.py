@@ -91,7 +91,9 @@ def _check(services: Services, names: list[str], only_read: bool) -> int:
             failed += 1
             continue
         print(f"{name}: {installed[name].definition.title}, version {installed[name].definition.version}", flush=True)
-        if not only_read and not _try(services, installed[name]):
+        if asked := installed[name].definition.control.secrets:
+            print(f"    not run: its jobs get {', '.join(asked)}, which only a server has", flush=True)
+        elif not only_read and not _try(services, installed[name]):
             failed += 1
     print(f"{len(names or known) - failed} of {len(names or known)} definitions are well")
     return 1 if failed else 0

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from uws_server.storage.jobstore import JobStore
 
 _MOST = 50
+_MOST_PLACES = 50_000
 _LOOK_S = 0.5
 """Seconds between two looks at what still runs."""
 
@@ -77,15 +78,29 @@ def _list(store: JobStore, options: argparse.Namespace) -> None:
         raise BadRequest(f"--last: {options.last} came; a number from 1 on is allowed")
     owners = None if options.owner is None else (options.owner or None,)
     wanted = Filter(options.definition, tuple(map(Phase, options.phase)), last=options.last, owners=owners)
+    places = _places(store, options)
     for job in store.summaries(wanted):
-        print(json.dumps(_plain(job)) if options.json else _line(job))
+        place = places.get(job.id)
+        print(json.dumps(_plain(job) | {"place": place}) if options.json else _line(job, place))
     if (drained := _drain_store(store).now()) is not None and not options.json:
         print(f"(drained by {drained.who}: {drained.sentence()})")
 
 
-def _line(job: JobSummary) -> str:
+def _places(store: JobStore, options: argparse.Namespace) -> dict[str, int]:
+    """Return the places of the jobs in the queue, as the servers with this configuration take them."""
+    from uws_server.execution.capacity import Capacity
+    from uws_server.execution.forecast import Forecast
+
+    settings = config.load(options.config, os.environ, data=options.data)
+    forecast = Forecast(store.queue, lambda: Capacity.of(settings).limits)
+    return {job_id: at.place for job_id, at in forecast.order(_MOST_PLACES)}
+
+
+def _line(job: JobSummary, place: int | None) -> str:
     elapsed = job.elapsed(utcnow())
     took = "-" if elapsed is None else f"{elapsed:.0f} s"
+    if place is not None:
+        took = f"#{place}"
     run = f"  {job.run_id}" if job.run_id else ""
     line = (
         f"{job.id}  {job.phase:9}  {job.created:%Y-%m-%d %H:%M:%S}  {took:>8}  {job.owner or '-':16}  {job.definition}"
@@ -114,6 +129,8 @@ def _hold(store: JobStore, options: argparse.Namespace) -> None:
     def hold(job: Job) -> str:
         if store.move(job.id, [Phase.PENDING, Phase.QUEUED], Phase.HELD):
             return "held"
+        if store.on_cluster.waits(job.id):
+            raise Conflict(f"job {job.id} waits on the cluster for a node: it can no longer be held; abort it")
         raise Conflict(f"job {job.id} is {store.bare(job.id).phase}: only one that waits can be held")
 
     _each(store, options.ids, hold)

@@ -85,7 +85,7 @@ class Adopter:
     def goes_on(self, job_id: str) -> bool:
         """Return whether a job goes on whose supervisor has ended; then this looks after it."""
         folder = self._files.folder(job_id)
-        if local.status(folder) is not None:
+        if local.status(folder) is not None or self._running[job_id].verdict() is not None:
             self._again.discard(job_id)
             return False
         other = self._starter.find(folder)
@@ -149,6 +149,8 @@ class Adopter:
 
     def _queue_again(self, job_id: str) -> bool:
         queued = self._store.move(job_id, [Phase.EXECUTING], Phase.QUEUED, started=None, server=None)
+        if not queued:
+            queued = self._store.on_cluster.give_back(job_id)
         self._running.wake()
         return queued
 

@@ -11,7 +11,7 @@ from uws_server.errors import NotFound
 from uws_server.execution import job_steps, local, obscore, reasons
 from uws_server.execution.job_steps import EndedJob
 from uws_server.execution.observers import Observers
-from uws_server.execution.watchdog import GivenUp
+from uws_server.execution.verdicts import GivenUp
 from uws_server.execution.work import Outcome, Work
 from uws_server.jobs.job import Job, JobError, Usage, utcnow
 from uws_server.jobs.phases import Phase
@@ -35,11 +35,12 @@ class Registrar:
     observers: Observers
     work: Work
 
-    def register(self, job_id: str, given_up: GivenUp | None = None) -> None:
+    def register(self, job_id: str, given_up: GivenUp | None = None, told: GivenUp | None = None) -> None:
         """Store the results of a job and set its last phase. Does nothing for a job that was deleted while it ran.
 
-        `given_up` is how it ends if the server ended its supervisor.
+        `given_up` is how it ends if the server ended its supervisor, `told` how whatever its status says.
         """
+        self.files.remove_secrets(job_id)  # its supervisor has, unless it was killed
         try:
             job = self.store.get(job_id)
         except NotFound:
@@ -47,8 +48,8 @@ class Registrar:
         folder = self.files.folder(job_id)
         definition = self.library.of(job).definition
         status = local.status(folder)
-        if status is None:
-            left = local.end_orphans(job_id)
+        left = local.end_orphans(job_id) if status is None else 0
+        if status is None and told is None:
             errors = local.error_output(folder)
             LOG.error("job %s: its supervisor left no status (%d processes): %s", job_id, left, errors)
         folder.mkdir(parents=True, exist_ok=True)  # a script may have removed it, with its supervisor
@@ -57,6 +58,8 @@ class Registrar:
         outcome = self.work.outcome(EndedJob(job, definition, folder, url, ended), status)
         found, warning = outcome.products, outcome.warning
         phase, error = (Phase.COMPLETED, None) if warning else _verdict(job, status, given_up, outcome, folder)
+        if told is not None:
+            phase, error, warning = told.phase, told.error, ""
         ending = Ending(warning, _usage(status), outcome.parts)
         used = job_steps.checked(found.used, job, folder, UseStore(self.store.engine).made_here)
         if self.store.end(job_id, phase, ended, error, found.results, size_of(folder), used, ending):
@@ -85,7 +88,7 @@ def _verdict(
     if status is None:
         return Phase.ERROR, JobError("the supervisor of the job was killed; run the job again", fatal=False)
     if status.reason == "abort":
-        return Phase.ABORTED, None
+        return Phase.ABORTED, given_up.error if given_up is not None else None
     if status.reason == "timeout":
         limit = job.execution_duration
         return Phase.ABORTED, JobError(f"executionDuration: the job ran for its limit of {limit} s and was ended")

@@ -1,9 +1,9 @@
 """Whose turn it is: which of the jobs that wait are started next, as a pure function. Imports the values of the queue.
 
-The owner with the fewest cores in use comes first, then the one who was served longest ago, or came first where that
-was later, so that whoever queued five hundred jobs gets no more than whoever queued one. What does not fit on the
-machine is waited for, and nothing that came later passes it: else a job of many cores would wait as long as small ones
-come. What a limit of an owner or a definition holds back is passed.
+The owner with the fewest cores in use comes first, then the one who was served longest ago, then the one who came
+first, so that whoever queued five hundred jobs gets no more than whoever queued one. What does not fit on the machine
+is waited for, and nothing that came later passes it: else a job of many cores would wait as long as small ones come.
+What a limit of an owner or a definition holds back is passed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from uws_server.storage.queue import Candidate, Load
 @dataclass(frozen=True)
 class Limits:
     """What may run at once: places and short places of this process, cores and bytes of memory of this machine, jobs of
-    an owner and of each definition on all servers. 0 stands for any number, except of places; `cores` 0 for as many as
-    there are places.
+    an owner and of each definition on all servers; 0 stands for any number, except of places.
+
+    Where `cores` is 0 those of the machine are not counted, and this process has `own_cores`, or one for each place.
     """
 
     places: int
@@ -29,6 +30,12 @@ class Limits:
     memory: int = 0
     of_owner: int = 0
     of_definition: Mapping[str, int] = field(default_factory=dict)
+    own_cores: int = 0
+
+    @property
+    def most_cores(self) -> int:
+        """Return how many cores the jobs may use together that are counted together."""
+        return self.cores or self.own_cores or self.places
 
 
 def has_room(loads: Iterable[Load], limits: Limits) -> bool:
@@ -82,7 +89,7 @@ def _first(heads: Mapping[int, tuple[Candidate, Iterator[Candidate]]], use: _Use
     def rank(number: int) -> tuple[int, int, int, str, bool, int, str]:
         head = heads[number][0]
         came, owner = since[head.owner], head.owner
-        return use.cores_of[owner], max(came, served[owner]), came, owner, not head.resumes, head.since, head.id
+        return use.cores_of[owner], served[owner], came, owner, not head.resumes, head.since, head.id
 
     return min(heads, key=rank)
 
@@ -106,8 +113,8 @@ class _Use:
         self._of_definition: Counter[str] = Counter()
         self.short = self._long = 0
         """The jobs of this process that may use a short place, and all others."""
-        self._short_here = self._cores = self._memory = 0
-        """On this machine: the jobs that may use a short place, the cores of all others, the memory of all."""
+        self._short_counted = self._cores = self._memory = 0
+        """Of what counts together: the jobs that may use a short place, the cores of all others, the memory of all."""
         self._waits_for_room = self._waits_for_memory = False
         """Whether a job that comes first waits until others on this machine have ended."""
         for load in loads:
@@ -120,12 +127,13 @@ class _Use:
         self.cores_of[load.owner] += load.cores
         self._of_owner[load.owner] += load.number
         self._of_definition[load.definition] += load.number
+        is_counted = load.here if self._limits.cores else load.mine
         if load.short:
             self.short += load.number if load.mine else 0
-            self._short_here += load.number if load.here else 0
+            self._short_counted += load.number if is_counted else 0
         else:
             self._long += load.number if load.mine else 0
-            self._cores += load.cores if load.here else 0
+            self._cores += load.cores if is_counted else 0
 
     def take(self, head: Candidate) -> _Verdict:
         """Start a job if that is possible."""
@@ -148,8 +156,8 @@ class _Use:
     def fits(self, head: Candidate) -> bool:
         """Check whether a place and the cores for a job are free; the short places take short jobs first."""
         places = self._long + max(0, self.short - self._limits.short_places)
-        cores = self._cores + max(0, self._short_here - self._limits.short_places)
-        return places < self._limits.places and cores + head.cores <= (self._limits.cores or self._limits.places)
+        cores = self._cores + max(0, self._short_counted - self._limits.short_places)
+        return places < self._limits.places and cores + head.cores <= self._limits.most_cores
 
     def _is_held_back(self, head: Candidate) -> bool:
         """Check whether a limit of the owner or of the definition is reached."""
@@ -162,5 +170,5 @@ class _Use:
 
     def _never_fits(self, head: Candidate) -> bool:
         """Check whether a job is for a larger machine, on which another server may run."""
-        is_large = head.cores > (self._limits.cores or self._limits.places)
+        is_large = head.cores > self._limits.most_cores
         return is_large or bool(self._limits.memory and head.memory > self._limits.memory)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from uws_server.execution.endings import Registrar
 from uws_server.execution.persistence import persist
+from uws_server.execution.verdicts import GivenUp
 from uws_server.execution.watchdog import Watchdog
 from uws_server.jobs.job import JobError, utcnow
 from uws_server.jobs.phases import Phase
@@ -65,22 +66,22 @@ class Finisher:
     def __init__(self, store: JobStore, registrar: Registrar, watchdog: Watchdog, stopping: threading.Event) -> None:
         self._store, self._registrar, self._watchdog, self._stopping = store, registrar, watchdog, stopping
 
-    def finish(self, job_id: str) -> None:
-        """Finish a job whose supervisor has ended."""
+    def finish(self, job_id: str, told: GivenUp | None = None) -> None:
+        """Finish a job whose supervisor has ended; `told` is how it ends where its status does not say that."""
         try:
-            self._register(job_id)
+            self._register(job_id, told)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
             self._stopping.wait(Outage(LOG, f"the end of job {job_id}").failed(error))
-            persist(lambda: self._register_or_fail(job_id), self._stopping)
+            persist(lambda: self._register_or_fail(job_id, told), self._stopping)
         finally:
             self._watchdog.forget(job_id)
 
-    def _register(self, job_id: str) -> None:
-        self._registrar.register(job_id, self._watchdog.given_up(job_id))
+    def _register(self, job_id: str, told: GivenUp | None) -> None:
+        self._registrar.register(job_id, self._watchdog.given_up(job_id), told)
 
-    def _register_or_fail(self, job_id: str) -> None:
+    def _register_or_fail(self, job_id: str, told: GivenUp | None) -> None:
         try:
-            self._register(job_id)
+            self._register(job_id, told)
         except Exception as error:
             if meaning_of(error):
                 raise  # it passes, and what the script made is still there

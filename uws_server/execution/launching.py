@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 
 from uws_server.config import Config
 from uws_server.errors import Forbidden, NotFound
 from uws_server.execution.announcing import Announcer
+from uws_server.execution.capacity import Capacity
+from uws_server.execution.dividing import choose_somewhere, has_room_somewhere
+from uws_server.execution.job_secrets import Asking, JobSecrets
 from uws_server.execution.persistence import persist
 from uws_server.execution.running import Running
 from uws_server.execution.starter import Starter
@@ -19,6 +23,7 @@ from uws_server.storage.failures import meaning_of
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.library import Library
+from uws_server.storage.queue import Candidate, Load
 
 LOG = logging.getLogger(__name__)
 
@@ -30,6 +35,10 @@ class Launcher:
     ----------
     store, files, library, config
         What a server is made of.
+    capacity
+        What its jobs may take together.
+    secrets
+        What knows which secrets a job gets.
     work
         What prepares the folders of jobs.
     starter
@@ -50,6 +59,8 @@ class Launcher:
         files: JobFiles,
         library: Library,
         config: Config,
+        capacity: Capacity,
+        secrets: JobSecrets,
         work: Work,
         starter: Starter,
         running: Running,
@@ -58,31 +69,73 @@ class Launcher:
         stopping: threading.Event,
     ) -> None:
         self._store, self._files, self._library = store, files, library
-        self._config, self._work, self._starter = config, work, starter
+        self._config, self._capacity, self._work = config, capacity, work
+        self._secrets, self._starter = secrets, starter
         self._running, self._announcer, self._failed, self._stopping = running, announcer, failed, stopping
 
-    def take(self) -> None:
-        """Start queued jobs while there is room; other servers may take them first."""
-        if self._files.reserve.problem():
-            return  # they would fail for want of room
-        while (free := self._config.jobs.max_running - len(self._running)) > 0:
-            queued = self._store.queued(free)
-            if not queued:
-                return
-            for job_id in queued:
-                if self._takes(job_id):
-                    self._launch(job_id)
-                    self._announcer.announce(job_id)
-                    self._running.obey(job_id)
+    def take(self) -> bool:
+        """Start queued jobs, and let suspended ones go on, while there is room and it is their turn.
 
-    def _takes(self, job_id: str) -> bool:
-        """Take a job. Return False if another server took it first."""
+        Return whether one that is to go on has no supervisor here: it may never have had one.
+        """
+        is_one_lost = False
+        if self._files.reserve.problem():
+            return is_one_lost  # they would fail for want of room
+        queue = self._store.queue
+        while queue.has_waiting() and has_room_somewhere(
+            queue.loads(), self._capacity.limits, self._elsewhere(), self._free_elsewhere()
+        ):
+            taken = self._taken()
+            if not taken:
+                break
+            for one in taken:
+                if not one.resumes:
+                    self._launch(one.id)
+                self._announcer.announce(one.id)
+                is_one_lost |= not self._running.obey(one.id) and one.resumes
+        return is_one_lost
+
+    def _elsewhere(self) -> set[str]:
+        """Return the names of the definitions whose jobs run elsewhere."""
+        found = (installed.definition for installed in self._library)
+        return {definition.name for definition in found if self._capacity.is_elsewhere(definition)}
+
+    def _free_elsewhere(self) -> int:
+        return self._config.slurm.max_jobs - self._starter.number_elsewhere()
+
+    def _taken(self) -> list[Candidate]:
+        """Take the jobs whose turn it is."""
+        limits = self._capacity.limits_for(installed.definition for installed in self._library)
+        chosen: list[Candidate] = []
+
+        def choose_some(queues: Sequence[Iterator[Candidate]], loads: Sequence[Load]) -> Sequence[Candidate]:
+            chosen[:] = choose_somewhere(queues, loads, limits, self._elsewhere(), self._free_elsewhere())
+            return chosen
+
         try:
-            return self._store.take(job_id, utcnow())
+            return self._store.queue.take(choose_some, utcnow())
         except Exception:
-            # the change may have been made and the answer lost: the job would wait for a supervisor for ever
-            persist(lambda: self._store.give_back(job_id), self._stopping)
+            # the change may have been made and the answer lost: the jobs would wait for a supervisor for ever
+            persist(lambda: self._give_back(chosen), self._stopping)
             raise
+
+    def _give_back(self, chosen: Sequence[Candidate]) -> None:
+        """Put jobs back into the queue that this process may have taken without knowing it."""
+        for one in chosen:
+            if one.resumes:
+                self._running.obey(one.id)
+            else:
+                self._give_back_one(one.id)
+
+    def _give_back_one(self, job_id: str) -> None:
+        self._store.give_back(job_id)
+        self._store.on_cluster.give_back(job_id)
+
+    def begin(self, job_id: str, started: datetime) -> None:
+        """Record that a job has begun which waited elsewhere for its turn."""
+        if self._store.on_cluster.begin(job_id, started):
+            self._announcer.announce(job_id)
+            self._announcer.observers.job_started(self._store.bare(job_id))
 
     def _launch(self, job_id: str) -> None:
         """Start a job that was taken. Where that fails for want of something, put it back into the queue and raise."""
@@ -91,12 +144,18 @@ class Launcher:
             job = self._store.get(job_id)
             installed = self._library.of(job)
             self._files.create(job_id, {})
-            launch = self._work.prepare(job, installed, folder)
+            if job.phase is Phase.QUEUED and not self._capacity.is_elsewhere(installed.definition):
+                self._store.on_cluster.begin(job_id, utcnow())  # that of its revision says so; the live one does not
+            values = self._secrets.of(Asking(installed.definition, job.revision, job.owner, job.trial, job.created))
+            secrets = self._files.put_secrets(job_id, values) if values else None
+            launch = self._work.prepare(job, installed, folder, secrets)
             self._running.add(job_id, self._starter.start(job, installed, folder, launch))
-            self._announcer.observers.job_started(job)
+            if job.phase is not Phase.QUEUED:
+                self._announcer.observers.job_started(job)
         except Exception as error:
+            self._files.remove_secrets(job_id)
             if meaning_of(error):
-                persist(lambda: self._store.give_back(job_id), self._stopping)
+                persist(lambda: self._give_back_one(job_id), self._stopping)
                 raise
             LOG.exception("job %s cannot be started", job_id)
             told = isinstance(error, NotFound | Forbidden)

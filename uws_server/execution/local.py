@@ -15,10 +15,12 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from uws_server.execution import processes, supervisor
+from uws_server.execution.verdicts import GivenUp
 from uws_server.storage.files import read_json
 from uws_server.storage.plainfiles import claim_beside, opened
 
@@ -90,6 +92,17 @@ class Handle:
     def is_same(self, other: object) -> bool:
         """Check whether another handle stands for the same supervisor."""
         return isinstance(other, Handle) and other.pid == self.pid
+
+    def started(self) -> datetime | None:
+        """Return None: a job here begins when it is started."""
+        return None
+
+    def note_started(self) -> None:
+        """Do nothing: a job here begins when it is started."""
+
+    def verdict(self) -> GivenUp | None:
+        """Return None: the status of a supervisor here says all."""
+        return None
 
     def has_ended(self) -> bool:
         """Check whether the supervisor has ended."""

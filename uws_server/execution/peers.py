@@ -28,10 +28,10 @@ _SILENT_S = 30.0
 class Peers:
     """The server processes on a database, as this one sees them."""
 
-    def __init__(self, store: ServerStore, server_id: str) -> None:
+    def __init__(self, store: ServerStore, server_id: str, places: int) -> None:
         self._store = store
         pid, host = os.getpid(), os.uname().nodename
-        self._me = Server(server_id, host, _pid_namespace(), pid, processes.start_time(pid))
+        self._me = Server(server_id, host, _pid_namespace(), pid, processes.start_time(pid), places)
 
     def join(self) -> None:
         """Register this process."""

@@ -16,7 +16,7 @@ from uws_server.errors import NotAtHand
 from uws_server.execution.usage import USAGE_FILE
 from uws_server.jobs.job import Progress, Usage
 from uws_server.jobs.words import CONTROL, without_colours
-from uws_server.storage.files import JobFiles
+from uws_server.storage.files import SLURM_FILE, JobFiles, read_json
 
 _STAGE = re.compile(rb"^\[STAGE(?: (\d{1,6})/(\d{1,6}))?\]([^\r\n]*)", re.MULTILINE)
 _ERROR = re.compile(rb"^\[ERROR\]([^\r\n]*)", re.MULTILINE)
@@ -45,6 +45,11 @@ class ProgressReader:
         """Return the progress of a job now."""
         with self._lock:
             return self._read(job_id)
+
+    def waiting(self, job_id: str) -> Progress | None:
+        """Return why a job waits on a cluster; None for one that does not."""
+        waits = read_json(self._files.folder(job_id) / SLURM_FILE).get("waits")
+        return Progress(waits[:_LONGEST]) if isinstance(waits, str) and waits else None
 
     def _read(self, job_id: str) -> Progress:
         offset, progress = self._seen.pop(job_id, (0, Progress()))

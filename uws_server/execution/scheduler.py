@@ -16,8 +16,11 @@ from uws_server.config import Config
 from uws_server.execution import following
 from uws_server.execution.adopting import Adopter
 from uws_server.execution.announcing import Announcer
+from uws_server.execution.capacity import Capacity
 from uws_server.execution.endings import Registrar
 from uws_server.execution.finishing import Finisher, Finishers
+from uws_server.execution.forecast import Forecast
+from uws_server.execution.job_secrets import job_secrets
 from uws_server.execution.launching import Launcher
 from uws_server.execution.observers import Observers
 from uws_server.execution.peers import BEAT_S, Peers
@@ -51,6 +54,7 @@ class Scheduler:
         files: JobFiles,
         library: Library,
         config: Config,
+        capacity: Capacity,
         base_url: str,
         starter: Starter,
         work: Work,
@@ -60,19 +64,20 @@ class Scheduler:
         self._stopping = threading.Event()
         self._announcer = Announcer(store)
         self._running = Running(store, files, starter)
-        self._watchdog = Watchdog(store, files, self._running)
+        self._watchdog = Watchdog(store, files, self._running, config.jobs.max_suspension)
         registrar = Registrar(store, files, library, base_url, self.observers, work)
         self._finisher = Finisher(store, registrar, self._watchdog, self._stopping)
         self._finishers = Finishers(files)
         self._launcher = Launcher(
-            store, files, library, config, work, starter, self._running, self._announcer, self.release,
-            self._stopping,
+            store, files, library, config, capacity, job_secrets(config, store), work, starter,
+            self._running, self._announcer, self.release, self._stopping,
         )  # fmt: skip
         self._adopter = Adopter(
             store, files, starter, self._running, self._announcer, self._finish_later, self.release
         )  # fmt: skip
-        self._peers = Peers(ServerStore(store.engine), store.server)
+        self._peers = Peers(ServerStore(store.engine), store.server, capacity.limits.places)
         self._watching = changes.watch(store.engine, store.server, self._heard, self._missed)
+        self.forecast = Forecast(store.queue, lambda: capacity.limits_for(each.definition for each in library))
         self._tidier = ThreadPoolExecutor(1, "tidy")
         self._round = time.monotonic()
         """When the loop went round last."""
@@ -108,8 +113,12 @@ class Scheduler:
         return self._thread.is_alive() and time.monotonic() - self._round < _SILENT_S
 
     def running_count(self) -> int:
-        """Return how many jobs run under this process."""
-        return len(self._running)
+        """Return how many jobs run under this process, on this machine."""
+        return max(0, len(self._running) - self._starter.number_elsewhere())
+
+    def elsewhere_count(self) -> int:
+        """Return how many jobs of this process wait or run elsewhere."""
+        return self._starter.number_elsewhere()
 
     def kept(self) -> list[Kept]:
         """Return the processes that are kept for the starts of jobs."""
@@ -126,13 +135,12 @@ class Scheduler:
             self._look_again()
 
     def suspend(self, job_id: str) -> None:
-        """Have the supervisor of a SUSPENDED job stop it, as soon as it has one; another server hears of it."""
-        self._running.obey(job_id)
+        """Have the supervisor of a SUSPENDED job stop it, as soon as it has one, and others have its place.
 
-    def resume(self, job_id: str) -> None:
-        """Have the supervisor of a job that is no longer SUSPENDED continue it; another server hears of it."""
-        if not self._running.obey(job_id):
-            self._look_again()
+        Another server hears of it.
+        """
+        self._running.obey(job_id)
+        self.wake()
 
     def _look_again(self) -> None:
         """Have all jobs that servers have taken looked at now."""
@@ -160,7 +168,7 @@ class Scheduler:
             self._running.obey(job_id)
         if what in (changes.SERVERS, changes.ABORT):
             self._look_again()
-        elif what == Phase.QUEUED:
+        elif what != Phase.EXECUTING:  # a job is queued, or what it held is free
             self.wake()
 
     def _missed(self) -> None:
@@ -180,8 +188,8 @@ class Scheduler:
                     looked, self._look_at_peers = time.monotonic(), False
                     self._look()
                 self._library.look()
-                if not self._stopping.is_set():
-                    self._launcher.take()
+                if not self._stopping.is_set() and self._launcher.take():
+                    self._look_again()
                 if time.monotonic() - tidied > _TIDY_S:
                     tidied = time.monotonic()
                     # in a thread of its own: destroying a job that runs waits for its end, which this loop must notice
@@ -195,7 +203,11 @@ class Scheduler:
     def _wait(self, seconds: float) -> None:
         """Wait for a wake-up or the end of a supervisor, at most so many seconds."""
         for job_id in self._running.wait(seconds):
-            if not self._adopter.goes_on(job_id):
+            handle = self._running[job_id]
+            if (started := handle.started()) is not None:
+                self._launcher.begin(job_id, started)
+                handle.note_started()
+            if handle.has_ended() and not self._adopter.goes_on(job_id):
                 self._running.unwatch(job_id)
                 self._finish_later(job_id)
 
@@ -216,7 +228,8 @@ class Scheduler:
 
     def _finish(self, job_id: str) -> None:
         try:
-            self._finisher.finish(job_id)
+            handle = self._running.handles().get(job_id)
+            self._finisher.finish(job_id, handle.verdict() if handle else None)
         finally:
             self._running.remove(job_id)
             self.progress.forget(job_id)

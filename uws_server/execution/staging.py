@@ -46,7 +46,9 @@ PLAIN_SCRIPT = "script.sh"
 """The copy of a script without carriage returns, which bash would take for parts of words."""
 
 
-def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_url: str) -> dict[str, Any]:
+def prepare(
+    job: Job, installed: Installed, folder: Path, config: Config, base_url: str, secrets: Path | None = None
+) -> dict[str, Any]:
     """Write `parameters.json` and `launch.json`, and the plan of what is to be fetched.
 
     Parameters
@@ -61,6 +63,8 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
         The configuration of the server.
     base_url
         The address of the server.
+    secrets
+        The folder of the secrets that it was given; None for none.
 
     Returns
     -------
@@ -69,7 +73,7 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
     """
     folder = folder.resolve()
     write_passing_json(folder / "parameters.json", document_of(job, installed, folder, config, base_url))
-    launch = launch_of(job, installed, folder, config, command(installed, folder))
+    launch = launch_of(job, installed, folder, config, command(installed, folder), secrets)
     launch["command"] = fetching(job, folder, config, launch["command"])
     write_passing_json(folder / "launch.json", launch)
     return launch
@@ -85,7 +89,13 @@ def document_of(job: Job, installed: Installed, folder: Path, config: Config, ba
 
 
 def launch_of(
-    job: Job, installed: Installed, folder: Path, config: Config, run: list[str], visible: Iterable[Path] = ()
+    job: Job,
+    installed: Installed,
+    folder: Path,
+    config: Config,
+    run: list[str],
+    secrets: Path | None = None,
+    visible: Iterable[Path] = (),
 ) -> dict[str, Any]:
     """Return the content of `launch.json` for a command that runs in a folder, in a sandbox where the job is to.
 
@@ -101,6 +111,8 @@ def launch_of(
         The configuration of the server.
     run
         The command.
+    secrets
+        The folder of the secrets that the job was given; None for none.
     visible
         What a sandbox shows beside the definition, the archive, the software and the inputs.
 
@@ -121,11 +133,13 @@ def launch_of(
             *_software(os.environ, more),
             *visible,
         ]
-        shown += _inputs_elsewhere(job)
+        shown += [*_inputs_elsewhere(job), *([secrets] if secrets else [])]
         run = sandbox.around(run, folder, config.folders.data, shown, private)
+    given = {f"UWS_SECRET_{name}": f"{secrets}/{name}" for name in control.secrets} if secrets else {}
     return {
         "command": run,
-        "environment": environment(job, installed, folder, os.environ, more),
+        "environment": environment(job, installed, folder, os.environ, more) | given,
+        "secrets": str(secrets or ""),
         "duration": job.execution_duration,
         "max_log": config.jobs.max_log,
         "max_memory": memory,

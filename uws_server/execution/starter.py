@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from uws_server.execution import local
+from uws_server.execution.verdicts import GivenUp
 from uws_server.jobs.job import Job
 from uws_server.storage.library import Installed
 
@@ -51,6 +53,18 @@ class Handle(Protocol):
     def is_same(self, other: object) -> bool:
         """Check whether another handle stands for the same supervisor."""
 
+    def started(self) -> datetime | None:
+        """Return when the supervisor of a job that waited elsewhere began, until `note_started` is called; else None.
+
+        `fd` is readable meanwhile, too.
+        """
+
+    def note_started(self) -> None:
+        """Take note that the queue knows that the supervisor has begun."""
+
+    def verdict(self) -> GivenUp | None:
+        """Return how the job ends where that is not for the status that its supervisor left to say; else None."""
+
     def close(self) -> None:
         """Release the resources of a supervisor that has ended."""
 
@@ -79,6 +93,9 @@ class Starter(Protocol):
     def claimed(self, folder: Path) -> bool:
         """Check whether a supervisor has ever claimed a folder, or will for certain."""
 
+    def number_elsewhere(self) -> int:
+        """Return how many jobs wait or run elsewhere, as far as this server watches them."""
+
     def look(self) -> None:
         """Look after what the starts are made with; called every few seconds."""
 
@@ -103,6 +120,10 @@ class ColdStarter:
     def claimed(self, folder: Path) -> bool:
         """Check whether a supervisor has ever claimed a folder."""
         return local.claimed(folder)
+
+    def number_elsewhere(self) -> int:
+        """Return 0: all jobs run here."""
+        return 0
 
     def look(self) -> None:
         """Do nothing: nothing is kept."""

@@ -21,12 +21,13 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol
 
-from uws_server.execution.jobfolder import claim, write_json, written
+from uws_server.execution.jobfolder import claim, remove_secrets, secrets_in, write_json, written
 from uws_server.execution.processes import descendants, kill_tree
+from uws_server.execution.redaction import Redactor
 from uws_server.execution.usage import Sampler
 
 PR_SET_PDEATHSIG = 1
@@ -53,15 +54,26 @@ class Logs:
     A full disk ends the log, not the job.
     """
 
-    def __init__(self, folder: Path, most: int) -> None:
+    def __init__(self, folder: Path, most: int, secrets: Mapping[str, bytes]) -> None:
         self.left = most
         self.full = False
         self.all: BinaryIO = (folder / "job.log").open("ab", buffering=0)
         self.each = {name: (folder / f"{name}.log").open("ab", buffering=0) for name in ("stdout", "stderr")}
         self.begun = dict.fromkeys(self.each, b"")
+        self.redactors = {name: Redactor(secrets) for name in self.each}
 
     def add(self, name: str, data: bytes) -> None:
-        """Append the output of the stream `name`; past the limit it is dropped, which one line of the log says."""
+        """Append the output of the stream `name` without the secrets in it."""
+        self.append(name, self.redactors[name].cleaned(data))
+
+    def end(self) -> None:
+        """Append what is left of the streams."""
+        for name, redactor in self.redactors.items():
+            self.append(name, redactor.rest())
+        self.finish()
+
+    def append(self, name: str, data: bytes) -> None:
+        """Append to the log of a stream; past the limit it is dropped, which one line of the log says."""
         kept = data[: self.left]
         self.left -= len(kept)
         self.write(self.each[name], kept)
@@ -128,7 +140,8 @@ class Supervisor:
         self.relays = bool(launch.get("relays"))
         """Whether the script passes a request to end on to supervisors of its own, which need as long as this one."""
         self.sampler = Sampler(folder)
-        self.logs = Logs(folder, launch["max_log"])
+        self.secrets = str(launch.get("secrets", ""))
+        self.logs = Logs(folder, launch["max_log"], secrets_in(self.secrets))
         self.home = os.open(folder, os.O_PATH | os.O_DIRECTORY)
         self.selector = selectors.DefaultSelector()
         self.wake_out, self.wake_in = os.pipe()
@@ -290,7 +303,9 @@ class Supervisor:
 
     def finish(self, code: int) -> None:
         """Write how the script ended and which resources it used."""
-        self.logs.finish()
+        self.logs.end()
+        if not self.launch.get("passing"):  # those of a part are still needed by others
+            remove_secrets(self.secrets)
         self.restore()
         if self.max_disk and (self.reason == "disk" or (self.reason is None and self.is_over())):
             self.reason, code = "disk", code or 1

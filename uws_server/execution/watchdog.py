@@ -10,9 +10,11 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import timedelta
 
 from uws_server.execution.running import Running
 from uws_server.execution.starter import Handle
+from uws_server.execution.verdicts import GivenUp
 from uws_server.jobs.job import JobError, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage.files import JobFiles
@@ -24,14 +26,6 @@ STOPPED_S = 10.0
 """Seconds after which a supervisor that is stopped again and again is ended."""
 OVERDUE_S = 60.0
 """Seconds after the limit of its job, or after the request to end it, when a supervisor is ended."""
-
-
-@dataclass(frozen=True)
-class GivenUp:
-    """The last phase of a job whose supervisor was ended by the server, and why."""
-
-    phase: Phase
-    error: JobError
 
 
 @dataclass
@@ -49,14 +43,23 @@ class Watchdog:
     """Watches the supervisors of a server, and ends those that are overdue."""
 
     def __init__(
-        self, store: JobStore, files: JobFiles, running: Running, clock: Callable[[], float] = time.monotonic
+        self,
+        store: JobStore,
+        files: JobFiles,
+        running: Running,
+        longest_suspension_s: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._files, self._running, self._clock = store, files, running, clock
         self._watched: dict[str, _Watched] = {}
+        self._longest_suspension = timedelta(seconds=longest_suspension_s)
         self._given_up: dict[str, GivenUp] = {}
+        self._stood_too_long: dict[str, GivenUp] = {}
 
     def look(self, to_abort: Collection[str]) -> None:
         """Look at every supervisor; `to_abort` are the jobs that were asked to end."""
+        for job_id in self._store.queue.standing_since(utcnow() - self._longest_suspension):
+            self._end_standing(job_id)
         handles = self._running.handles()
         for job_id in self._watched.keys() - handles.keys():
             del self._watched[job_id]
@@ -65,12 +68,23 @@ class Watchdog:
                 self._look_at(job_id, handle, job_id in to_abort)
 
     def given_up(self, job_id: str) -> GivenUp | None:
-        """Return how a job ends whose supervisor was ended by the server; None for any other."""
-        return self._given_up.get(job_id)
+        """Return how a job ends whose supervisor, or which itself, was ended by the server; None for any other."""
+        return self._given_up.get(job_id) or self._stood_too_long.get(job_id)
 
     def forget(self, job_id: str) -> None:
         """Forget a job that has ended."""
         self._given_up.pop(job_id, None)
+        self._stood_too_long.pop(job_id, None)
+
+    def _end_standing(self, job_id: str) -> None:
+        """Have a job ended that stood still for too long: its memory is for others."""
+        if job_id not in self._stood_too_long:
+            most = f"{self._longest_suspension.total_seconds():,.0f} s"
+            why = f"the job stood still for {most}, as long as one may on this server, and was ended"
+            LOG.warning("job %s: %s", job_id, why)
+            self._stood_too_long[job_id] = GivenUp(Phase.ABORTED, JobError(why, fatal=False))
+            self._store.ask_abort(job_id)
+            self._running.abort(job_id)
 
     def _look_at(self, job_id: str, handle: Handle, to_abort: bool) -> None:
         now = self._clock()
@@ -85,7 +99,7 @@ class Watchdog:
         if to_abort and watched.asked is None:
             watched.asked = now
         if given_up := self._verdict(job_id, handle, watched, now):
-            LOG.error("job %s: %s", job_id, given_up.error.message)
+            LOG.error("job %s: %s", job_id, given_up.error.message if given_up.error else given_up.phase)
             self._given_up[job_id] = given_up
             handle.kill()
         elif watched.stopped is not None:

@@ -34,8 +34,11 @@ class Outcome:
 class Work(Protocol):
     """Makes the folders of jobs, and reads them."""
 
-    def prepare(self, job: Job, installed: Installed, folder: Path) -> dict[str, Any]:
-        """Prepare the folder of a job that is about to run. Return the content of its `launch.json`."""
+    def prepare(self, job: Job, installed: Installed, folder: Path, secrets: Path | None = None) -> dict[str, Any]:
+        """Prepare the folder of a job that is about to run; `secrets` is that of what it was given, None for nothing.
+
+        Return the content of its `launch.json`.
+        """
 
     def outcome(self, ended: EndedJob, status: local.Status | None) -> Outcome:
         """Return what a job left whose supervisor has ended; `status` is None if that was killed."""
@@ -48,9 +51,12 @@ class SingleWork:
     config: Config
     base_url: str
 
-    def prepare(self, job: Job, installed: Installed, folder: Path) -> dict[str, Any]:
-        """Prepare the folder of a job that is about to run. Return the content of its `launch.json`."""
-        return staging.prepare(job, installed, folder, self.config, self.base_url)
+    def prepare(self, job: Job, installed: Installed, folder: Path, secrets: Path | None = None) -> dict[str, Any]:
+        """Prepare the folder of a job that is about to run; `secrets` is that of what it was given, None for nothing.
+
+        Return the content of its `launch.json`.
+        """
+        return staging.prepare(job, installed, folder, self.config, self.base_url, secrets)
 
     def outcome(self, ended: EndedJob, status: local.Status | None) -> Outcome:
         """Return what a job left whose supervisor has ended."""

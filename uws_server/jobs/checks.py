@@ -14,6 +14,7 @@ from itertools import islice
 from uws_server.errors import DefinitionError, Problem
 from uws_server.jobs import patterns
 from uws_server.jobs.definition import (
+    EXECUTIONS,
     FILE_TYPES,
     NUMBER_TYPES,
     OPTION_TYPES,
@@ -33,6 +34,8 @@ MOST_RESULTS = 500
 MOST_OPTIONS = 1000
 MOST_VALUES = 1000
 """Values that one parameter may have."""
+MOST_SECRETS = 16
+"""Secrets that one definition may ask for."""
 MOST_PROBLEMS = 200
 """Problems that are reported at once: a document with more is no definition."""
 
@@ -105,6 +108,11 @@ def name_problem(name: str) -> str:
     if not name:
         return "a name is needed: a letter, then letters, digits, '_', '-' and '.'"
     return f"{name[:80]!r} is not a letter, then letters, digits, '_', '-' and '.', at most 64"
+
+
+def secret_name_problem(name: str) -> str:
+    """Return why a secret cannot have a name; '' where it can."""
+    return _parameter_name_problem(name)
 
 
 def is_reserved(name: str) -> bool:
@@ -200,6 +208,10 @@ def _control(control: Control) -> Iterator[Problem]:
         yield Problem("control.quote", "seconds from 0 (unknown) to the longest duration are expected")
     if not 1 <= control.cpus <= 1024:
         yield Problem("control.cpus", f"{control.cpus} came; 1 to 1024 is allowed")
+    if not 0 <= control.max_running <= 10**6:
+        yield Problem("control.max_running", f"{control.max_running} came; 0 (any number) to 1000000 is allowed")
+    if control.execution and control.execution not in EXECUTIONS:
+        yield Problem("control.execution", f"{control.execution[:80]!r} came; {' or '.join(EXECUTIONS)} is allowed")
     if control.partition and not _NAME.fullmatch(control.partition):
         yield Problem("control.partition", f"{control.partition[:80]!r} is no name of a partition")
     for status, sentence in control.statuses.items():
@@ -208,6 +220,12 @@ def _control(control: Control) -> Iterator[Problem]:
             yield Problem(place, f"{status[:80]!r} is no exit status from 1 to 125; 0 is never a failure")
         if not sentence.strip() or len(sentence) > 300 or CONTROL.search(sentence) or "\n" in sentence:
             yield Problem(place, "a sentence of 1 to 300 characters is needed that says what the status stands for")
+    if len(control.secrets) > MOST_SECRETS:
+        yield Problem("control.secrets", f"{len(control.secrets)} came, at most {MOST_SECRETS} are allowed")
+    yield from _twice(control.secrets, "control.secrets")
+    for i, name in enumerate(control.secrets):
+        if problem := secret_name_problem(name):
+            yield Problem(f"control.secrets[{i}]", problem)
 
 
 def _parameter(spec: ParameterSpec, place: str) -> Iterator[Problem]:

@@ -136,14 +136,21 @@ class Keep:
     max: int = 0
 
 
+EXECUTIONS = ("local", "slurm")
+"""Where a job may run: on the machine of the server, on a cluster."""
+
+
 @dataclass(frozen=True)
 class Control:
     """The resources of a job of the definition. `memory` and `disk` in bytes, 0 for what the server allows.
 
-    `cpus` is the number of cores the script is told to use; `partition` the queue of a cluster. `quote` is how many
-    seconds a job is expected to take, 0 where nobody knows. `statuses` are the exit statuses of the script, beside 0,
-    that are no failure, each with a sentence that says what it stands for. A Python script that is not `warm` is
-    started in a new interpreter; any other may be forked from one that has its imports loaded.
+    `cpus` is the number of cores that the script takes and is told to use; `max_running` how many jobs of the
+    definition may run at a time, on all servers, 0 for any number; `execution` where it runs, '' for where the server
+    has jobs run; `partition` the queue of a cluster. `quote` is how many seconds a job is expected to take, 0 where
+    nobody knows. `statuses` are the exit statuses of the script, beside 0, that are no failure, each with a sentence
+    that says what it stands for. A Python script that is not `warm` is started in a new interpreter; any other may be
+    forked from one that has its imports loaded. `secrets` are the names of what a job gets for other services, each in
+    a file that only it can read.
     """
 
     duration: Duration = field(default_factory=Duration)
@@ -151,10 +158,13 @@ class Control:
     memory: int = 0
     disk: int = 0
     cpus: int = 1
+    max_running: int = 0
     partition: str = ""
     quote: int = 0
     statuses: Mapping[str, str] = field(default_factory=dict)
     warm: bool = True
+    secrets: tuple[str, ...] = ()
+    execution: str = ""
 
 
 @dataclass(frozen=True)

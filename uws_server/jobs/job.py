@@ -94,17 +94,30 @@ class Usage:
     memory_now: int = 0
 
 
+class Position(NamedTuple):
+    """Where a job stands that waits for a place: which of how many, among those for short places if it is `short`.
+
+    `start` is when it will start about; None where that cannot be told.
+    """
+
+    place: int
+    total: int
+    short: bool
+    start: datetime | None
+
+
 @dataclass(frozen=True)
 class Progress:
     """The last stage that a script reported: `number` of `total` (0 of 0 where it did not count).
 
-    `usage` is what its processes used so far; None where nobody has looked yet.
+    `usage` is what its processes used so far; None where nobody has looked yet. `position` is that of one that waits.
     """
 
     stage: str = ""
     number: int = 0
     total: int = 0
     usage: Usage | None = None
+    position: Position | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from provenance.fits.pha import is_spectrum
 from reduction.errors import ReductionError
 from reduction.events.fitsfile import scan
 from uws_server.previews import curve, curveplot, svg
+from uws_server.previews.look import AS_USUAL, Look
 from uws_server.previews.plot import Plot, make_plot, plot_json
 from uws_server.previews.preview import Drawing, Preview, ResultFile
 from uws_server.previews.spectra import NoPreview
@@ -49,11 +50,11 @@ class Previews:
         assert isinstance(found, Preview)
         return found
 
-    def plot_picture(self, file: ResultFile) -> Drawing:
+    def plot_picture(self, file: ResultFile, look: Look = AS_USUAL) -> Drawing:
         """Return the plot of a spectrum or a light curve, or the sky in a file with its coordinates, as SVG."""
         preview = self.look(file)
         if preview.kind in _ON_SKY:
-            return self._one_by_one(file, "sky plot", lambda: _sky_plot(file))
+            return self._one_by_one(file, f"sky plot {look.key}", lambda: _sky_plot(file, look))
         if preview.curve is not None:
             curve = preview.curve
             return self._drawn(file, "plot", lambda: curveplot.draw(curve))
@@ -67,12 +68,14 @@ class Previews:
         return self._drawn(file, "thumbnail", lambda: svg.draw_thumbnail(self._plot(file)))
 
     def plot_data(self, file: ResultFile) -> Drawing:
-        """Return the plot of a spectrum as JSON."""
+        """Return the plot of a spectrum, or the values of a picture of the sky and where they lie, as JSON."""
+        if self.look(file).kind in _ON_SKY:
+            return self._one_by_one(file, "sky data", lambda: _sky_data(file), "application/json")
         return self._drawn(file, "data", lambda: json.dumps(plot_json(self._plot(file))), "application/json")
 
     def sky_picture(self, file: ResultFile) -> Drawing:
         """Return the sky in an event list or an image as PNG, without coordinates."""
-        return self._one_by_one(file, "sky", lambda: _sky(file).raster.png(), "image/png")
+        return self._one_by_one(file, "sky", lambda: _sky(file, AS_USUAL).raster.png(), "image/png")
 
     def _one_by_one(
         self, file: ResultFile, what: str, draw: Callable[[], str | bytes], mime: str = "image/svg+xml"
@@ -132,6 +135,8 @@ def _look(file: ResultFile) -> Preview:
     try:
         with file.path.open("rb") as stream:
             head = stream.read(_TEXT_BYTES)
+        if head.startswith(b"\x89PNG\r\n\x1a\n"):
+            return Preview("picture")
         if head.startswith(b"\x1f\x8b"):
             return Preview("other", reason="the file is compressed")
         return _look_at_fits(file) if head.startswith(OPENING) else _look_at_text(head)
@@ -154,7 +159,7 @@ def _look_at_fits(file: ResultFile) -> Preview:
         preview = Preview("events", reason=_why_no_sky(file.path))
     elif (curve_hdu := next((hdu for hdu in hdus if curve.is_curve(hdu)), None)) is not None:
         try:
-            preview = Preview("lightcurve", curve=curve.read(file.path, curve_hdu, hdus[0]))
+            preview = Preview("lightcurve", curve=curve.read(file.path, curve_hdu, hdus))
         except NoPreview as error:
             preview = Preview("table", reason=str(error))
     elif _first_image(hdus) is not None:
@@ -188,13 +193,19 @@ def _why_no_sky(path: Path) -> str:
         return str(error)
 
 
-def _sky_plot(file: ResultFile) -> str:
+def _sky_plot(file: ResultFile, look: Look) -> str:
     from uws_server.previews import skyplot
 
-    return skyplot.draw(_sky(file))
+    return skyplot.draw(_sky(file, look))
 
 
-def _sky(file: ResultFile) -> SkyView:
+def _sky_data(file: ResultFile) -> str:
+    from uws_server.previews import skydata
+
+    return json.dumps(skydata.describe(_sky(file, AS_USUAL)))
+
+
+def _sky(file: ResultFile, look: Look) -> SkyView:
     from uws_server.previews import sky  # not before a picture is drawn: coordinates and projections take 18 MiB
 
     try:
@@ -202,11 +213,11 @@ def _sky(file: ResultFile) -> SkyView:
     except (OSError, ReductionError) as error:
         raise NoPreview(str(error)) from error
     if any(hdu.name in ("EVENTS", "STDEVT") for hdu in hdus):
-        return sky.view_of_events(file.path, file.beside)
+        return sky.view_of_events(file.path, file.beside, look)
     image = _first_image(hdus)
     if image is None:
         raise NoPreview("the file has no image and no events")
-    return sky.view_of_image(file.path, image, file.beside)
+    return sky.view_of_image(file.path, image, file.beside, look)
 
 
 def _first_image(hdus: tuple[Hdu, ...]) -> Hdu | None:

@@ -1,4 +1,4 @@
-"""Reads light curves for a plot: rates or counts against time, with errors and gaps. Imports the libraries only.
+"""Reads light curves for a plot: rates or counts against time or phase. Imports the libraries only.
 
 A light curve is a table that says so (HDUCLAS1), or one with a column of times beside one of rates or counts; names of
 columns are those of OGIP/93-003 and of what Chandra, eROSITA, Kepler and others write.
@@ -6,10 +6,10 @@ columns are those of OGIP/93-003 and of what Chandra, eROSITA, Kepler and others
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +31,20 @@ LEAST_EXPOSED = 0.1
 """Bins whose FRACEXP is lower are left out: their rates are a few counts divided by next to nothing."""
 
 _TIMES = ("TIME", "TIME_BIN", "BARYTIME", "MJD")
+_PHASE, _FREQUENCY = "PHASE", "FREQUENCY"
+"""The columns that profiles, folded at a period, and periodograms have in place of times."""
+
+_HARDNESS = "Hardness ratio"
+_GAPS = "GAPS"
+"""The table of our light curves that says when the region was not exposed, and why."""
+
 _RATES = (("RATE", ("ERROR", "RATE_ERR", "ERR_RATE", "STAT_ERR")), ("NET_RATE", ("ERR_RATE", "NET_RATE_ERR")),
-          ("COUNT_RATE", ("COUNT_RATE_ERR", "ERROR")), ("RATE1", ("ERROR1",)), ("FLUX", ("FLUX_ERR", "ERROR")),
+          ("COUNT_RATE", ("COUNT_RATE_ERR", "ERROR")), ("RATE1", ("ERROR1",)), ("HR", ("HR_ERR",)),
+          ("FLUX", ("FLUX_ERR", "ERROR")),
           ("PDCSAP_FLUX", ("PDCSAP_FLUX_ERR",)), ("SAP_FLUX", ("SAP_FLUX_ERR",)))  # fmt: skip
 _COUNTS = (("COUNTS", ("ERROR", "STAT_ERR", "COUNTS_ERR")), ("NET_COUNTS", ("NET_ERR",)))
 _SECONDS = {"": 1.0, "S": 1.0, "SEC": 1.0, "SECOND": 1.0, "SECONDS": 1.0, "D": 86400.0, "DAY": 86400.0, "DAYS": 86400.0}
+Along = Literal["time", "phase", "frequency"]
 _GAP = 1.6
 """Bins farther apart than so many of the usual distance have a gap between them."""
 
@@ -50,27 +59,58 @@ class CurveSeries:
 
 
 @dataclass(frozen=True)
-class Curve:
-    """A light curve: the middles of its bins in seconds from the first, shape (n,), and their width.
+class CurveCut:
+    """The rate above which time is no good (FLCUTTHR, as the SAS has it), and the good time left in s if it is told."""
 
-    `gaps` are from the end of a bin to the start of the next one that holds something, in seconds. `bins` is how many
-    the file has: more than MOST_BINS are joined.
+    rate: float
+    good_s: float | None
+
+    def words(self) -> str:
+        """Return the cut in words."""
+        left = "" if self.good_s is None else f"; {self.good_s:,.0f} s of good time are left"
+        return f"Cut at {self.rate:.4g} counts / s{left}."
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time without a bin to draw: from the end of one to the start of the next; `cause` where the file says it."""
+
+    start_s: float
+    stop_s: float
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A light curve: the middles of its bins in seconds from the first, and their widths, shape (n,) both.
+
+    `bins` is how many the file has: more than MOST_BINS are joined. `time_s` and `widths_s` are phases of a profile
+    (twice from 0 to 1) or frequencies of a periodogram (Hz) where `along` says so; `start` has their period in words.
     """
 
     title: str
     time_s: Floats
-    width_s: float
+    widths_s: Floats
     series: tuple[CurveSeries, ...]
-    gaps: tuple[tuple[float, float], ...]
+    gaps: tuple[Gap, ...]
     y_label: str
     start: str
     bins: int
     notes: tuple[str, ...] = ()
+    cut: CurveCut | None = None
+    along: Along = "time"
+
+    @property
+    def kind(self) -> str:
+        """Return what it is, in words."""
+        if self.along != "time":
+            return "Folded profile" if self.along == "phase" else "Periodogram"
+        return _HARDNESS if self.y_label == _HARDNESS else "Light curve"
 
     @property
     def length_s(self) -> float:
         """Return the time from the start of the first bin to the end of the last."""
-        return float(self.time_s[-1] - self.time_s[0]) + self.width_s
+        return float(self.time_s[-1] - self.time_s[0]) + float(self.widths_s[0] + self.widths_s[-1]) / 2
 
     def summary(self) -> str:
         """Return what the plot shows, in words."""
@@ -79,9 +119,14 @@ class Curve:
             known = series.rate[np.isfinite(series.rate)]
             named = f"{series.label}: " if series.label else ""
             parts.append(f"{named}{known.min():.3g} to {known.max():.3g}, mean {known.mean():.3g}")
+        if self.along != "time":
+            kept = "bins of phase" if self.along == "phase" else "frequencies"
+            return f"{self.y_label} in {self.bins:,} {kept}, {self.start}. {'; '.join(parts)}."
         gaps = f"{len(self.gaps)} gap{'s' if len(self.gaps) != 1 else ''}" if self.gaps else "no gaps"
+        causes = sorted({gap.cause for gap in self.gaps if gap.cause})
+        gaps += f" ({', '.join(causes)})" if causes else ""
         return (f"{self.y_label} in {self.bins:,} bins over {self.length_s:,.0f} s from {self.start}, {gaps}. "
-                f"{'; '.join(parts)}.")  # fmt: skip
+                f"{'; '.join(parts)}.{f' {self.cut.words()}' if self.cut else ''}")  # fmt: skip
 
 
 def is_curve(hdu: Hdu) -> bool:
@@ -89,28 +134,45 @@ def is_curve(hdu: Hdu) -> bool:
     if not hdu.is_table:
         return False
     names = {str(value).strip().upper() for key, value in hdu.cards.items() if key.startswith("TTYPE")}
-    has_times = bool(names & set(_TIMES))
+    has_times = bool(names & {*_TIMES, _PHASE})
     kind = str(hdu.cards.get("HDUCLAS1") or "").strip().upper()
     if kind:
-        return kind == "LIGHTCURVE" and has_times
+        is_periodogram = kind == "POWERSPECTRUM" and {_FREQUENCY, "POWER"} <= names
+        return (kind == "LIGHTCURVE" and has_times) or is_periodogram
     is_named = hdu.name.startswith(("RATE", "LIGHTCURVE", "LC")) or hdu.name == "LIGHT CURVE"
-    return has_times and (any(name in names for name, _ in _RATES) or (is_named and "COUNTS" in names))
+    return bool(names & set(_TIMES)) and (any(name in names for name, _ in _RATES) or (is_named and "COUNTS" in names))
 
 
-def read(path: Path, hdu: Hdu, primary: Hdu) -> Curve:
-    """Read a light curve; the keywords of the primary header hold where the table has none. Raise NoPreview."""
+def read(path: Path, hdu: Hdu, hdus: Sequence[Hdu]) -> Curve:
+    """Read a light curve, one of the HDUs of a file: the keywords of the first hold where it has none.
+
+    Raise NoPreview.
+    """
+    columns, rows = _table(path, hdu)
+    header = {**hdus[0].cards, **{key: value for key, value in hdu.cards.items() if value is not None}}
+    gaps = next((each for each in hdus if each.name == _GAPS and each.is_table), None)
+    return _curve(path.name, header, columns, rows, None if gaps is None else _table(path, gaps))
+
+
+def _table(path: Path, hdu: Hdu) -> tuple[Mapping[str, Column], Rows]:
+    """Read the columns and the rows of a table. Raise NoPreview."""
     try:
         table = bintable.table(hdu, path.name)
         with path.open("rb") as stream:
-            rows = table.read(stream)
+            return table.columns, table.read(stream)
     except (OSError, FitsError) as error:
         raise NoPreview(str(error)) from error
-    header = {**primary.cards, **{key: value for key, value in hdu.cards.items() if value is not None}}
-    return _curve(path.name, header, table.columns, rows)
 
 
-def _curve(title: str, header: Mapping[str, Any], columns: Mapping[str, Column], rows: Rows) -> Curve:
+def _curve(
+    title: str, header: Mapping[str, Any], columns: Mapping[str, Column], rows: Rows,
+    gap_table: tuple[Mapping[str, Column], Rows] | None,
+) -> Curve:  # fmt: skip
     time = next((columns[name] for name in _TIMES if name in columns and columns[name].is_number), None)
+    if time is None and _PHASE in columns and columns[_PHASE].is_number:
+        return _profile(title, header, columns, rows)
+    if time is None and {_FREQUENCY, "POWER"} <= set(columns):
+        return _periodogram(title, header, columns, rows)
     if time is None:
         raise NoPreview("the light curve has no column TIME of numbers")
     second = _second(header, time)
@@ -127,14 +189,68 @@ def _curve(title: str, header: Mapping[str, Any], columns: Mapping[str, Column],
         raise NoPreview("no bin of the light curve has a time and a rate")
     order = np.flatnonzero(known)[np.argsort(times[known], kind="stable")]
     first, usual = float(times[order[0]]), _usual(times[order], width)
+    widths = np.full(len(order), usual) if width is None else width[order]
     ordered, kept = times[order] - first, values[order]
     kept_errors = None if errors is None else errors[order]
-    gaps = _gaps(ordered, usual)
-    ordered, kept, kept_errors = _joined(ordered, kept, kept_errors, usual)
+    gaps = _gaps(ordered, widths) if gap_table is None else _told_gaps(*gap_table, first)
+    ordered, widths, kept, kept_errors = _joined(ordered, widths, kept, kept_errors)
     if len(ordered) < len(order):
         notes.append(f"{len(order):,} bins are joined to {len(ordered):,} for this plot")
-    return Curve(title, ordered, usual, tuple(_series(kept, kept_errors)), gaps,
-                 _label(columns, is_rate), _start(header, first, second), len(rows), (*notes, *more))  # fmt: skip
+    return Curve(title, ordered, widths, tuple(_series(kept, kept_errors)), gaps,
+                 _label(columns, is_rate), _start(header, first, second), len(rows), (*notes, *more),
+                 _cut(header) if is_rate else None)  # fmt: skip
+
+
+def _cut(header: Mapping[str, Any]) -> CurveCut | None:
+    rate = number(header, "FLCUTTHR")
+    return None if rate is None else CurveCut(rate, number(header, "FLGOODT"))
+
+
+def _profile(title: str, header: Mapping[str, Any], columns: Mapping[str, Column], rows: Rows) -> Curve:
+    """Return the plot of a folded profile: two cycles of it. Raise NoPreview if no bin has a rate."""
+    phase = columns[_PHASE].floats(rows)
+    values, errors, is_rate = _values(columns, rows)
+    known = np.flatnonzero(np.isfinite(phase) & np.isfinite(values).any(axis=1))
+    if not known.size:
+        raise NoPreview("no bin of the profile has a phase and a rate")
+    order = known[np.argsort(phase[known], kind="stable")]
+    cycles = np.concatenate((phase[order], phase[order] + 1))
+    widths = np.full(cycles.size, 1 / len(rows))
+    twice = None if errors is None else np.tile(errors[order], (2, 1))
+    period = number(header, "PERIOD")
+    start = f"period {period:.8g} s" if period else "period not known"
+    return Curve(title, cycles, widths, tuple(_series(np.tile(values[order], (2, 1)), twice)), (),
+                 _label(columns, is_rate), start, len(rows), (), along="phase")  # fmt: skip
+
+
+def _periodogram(title: str, header: Mapping[str, Any], columns: Mapping[str, Column], rows: Rows) -> Curve:
+    """Return the plot of a periodogram; of frequencies that are joined the highest power is shown. Raise NoPreview."""
+    frequency, power = (_bands(columns[name], rows) for name in (_FREQUENCY, "POWER"))
+    if frequency is None or power is None:
+        raise NoPreview("the periodogram has no columns FREQUENCY and POWER of numbers")
+    known = np.flatnonzero(np.isfinite(frequency[:, 0] + power[:, 0]))
+    if len(known) < 2:
+        raise NoPreview("the periodogram has no two frequencies with a power")
+    frequencies, powers = frequency[known, 0], power[known, 0]
+    begins = np.arange(0, len(known), -(-len(known) // MOST_BINS))
+    highest = np.maximum.reduceat(powers, begins)
+    middles = np.add.reduceat(frequencies, begins) / np.diff(np.append(begins, len(known)))
+    period, chance = number(header, "PERIOD"), number(header, "CHANCE")
+    start = f"highest at a period of {period:.6g} s" if period else "period not known"
+    start += f", by chance with a probability of at most {chance:.2g}" if chance is not None else ""
+    series = CurveSeries("", highest, None)
+    return Curve(title, middles, np.gradient(middles), (series,), (), "Power", start, len(rows), (), along="frequency")
+
+
+def _told_gaps(columns: Mapping[str, Column], rows: Rows, first: float) -> tuple[Gap, ...]:
+    """Return the gaps that a file tells, with their causes; `first` is the time of the first bin."""
+    if not all(name in columns and columns[name].is_number for name in ("START", "STOP")):
+        return ()
+    start, stop = (columns[name].floats(rows) - first for name in ("START", "STOP"))
+    texts = columns["CAUSE"].stored(rows).tolist() if "CAUSE" in columns else [b""] * len(rows)
+    causes = [text.decode("ascii", "replace").strip()[:20] if isinstance(text, bytes) else "" for text in texts]
+    told = zip(start.tolist(), stop.tolist(), causes, strict=True)
+    return tuple(Gap(begin, end, cause) for begin, end, cause in told if end > begin)
 
 
 def _second(header: Mapping[str, Any], time: Column) -> float:
@@ -197,20 +313,28 @@ def _usual(times: Floats, width: Floats | None) -> float:
     return float(np.median(apart)) if apart.size else 1.0
 
 
-def _gaps(times: Floats, width: float) -> tuple[tuple[float, float], ...]:
+def _gaps(times: Floats, widths: Floats) -> tuple[Gap, ...]:
     """Return where bins are missing: the end of a bin and the start of the next one, seconds."""
     apart = np.diff(times)
-    usual = max(width, float(np.median(apart))) if apart.size else width
-    return tuple((float(times[i] + width / 2), float(times[i + 1] - width / 2))
-                 for i in np.flatnonzero(apart > _GAP * usual))  # fmt: skip
+    usual = np.maximum(np.minimum(widths[:-1], widths[1:]), np.median(apart) if _is_even(widths) else 0.0)
+    reach = (widths[:-1] + widths[1:]) / 2
+    return tuple(Gap(float(times[row] + widths[row] / 2), float(times[row + 1] - widths[row + 1] / 2))
+                 for row in np.flatnonzero(apart > reach + (_GAP - 1) * usual))  # fmt: skip
 
 
-def _joined(times: Floats, values: Floats, errors: Floats | None, width: float) -> tuple[Floats, Floats, Floats | None]:
+def _is_even(widths: Floats) -> bool:
+    return len(widths) > 1 and bool(np.ptp(widths) <= 1e-6 * widths[0])
+
+
+def _joined(
+    times: Floats, widths: Floats, values: Floats, errors: Floats | None
+) -> tuple[Floats, Floats, Floats, Floats | None]:
     """Join neighbouring bins, never across a gap, until at most about MOST_BINS are left: mean times and rates."""
     together = -(-len(times) // MOST_BINS)
     if together == 1:
-        return times, values, errors
-    part = np.concatenate(([0], np.cumsum(np.diff(times) > _GAP * width)))
+        return times, widths, values, errors
+    usual = float(np.median(widths))
+    part = np.concatenate(([0], np.cumsum(np.diff(times) > _GAP * np.maximum(usual, (widths[:-1] + widths[1:]) / 2))))
     within = np.arange(len(times)) - np.searchsorted(part, part)
     begins = np.flatnonzero(within % together == 0)
     held = np.diff(np.append(begins, len(times)))
@@ -220,7 +344,7 @@ def _joined(times: Floats, values: Floats, errors: Floats | None, width: float) 
         means = np.add.reduceat(np.where(known, values, 0.0), begins) / numbers
         if errors is not None:
             errors = np.sqrt(np.add.reduceat(np.where(known, np.nan_to_num(errors) ** 2, 0.0), begins)) / numbers
-    return np.add.reduceat(times, begins) / held, means, errors
+    return np.add.reduceat(times, begins) / held, np.add.reduceat(widths, begins), means, errors
 
 
 def _series(values: Floats, errors: Floats | None) -> Iterable[CurveSeries]:
@@ -235,6 +359,8 @@ def _series(values: Floats, errors: Floats | None) -> Iterable[CurveSeries]:
 def _label(columns: Mapping[str, Column], is_rate: bool) -> str:
     names = [name for choices in (_RATES, _COUNTS) for name, _ in choices if name in columns]
     unit = columns[names[0]].unit.strip()[:20]
+    if names[0] == "HR":
+        return _HARDNESS
     if names[0].endswith("FLUX"):
         return f"Flux ({unit})" if unit else "Flux"
     return "Counts / s" if is_rate else "Counts per bin"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from uws_server.previews.curve import Curve
     from uws_server.previews.plot import Plot
 
-Kind = Literal["spectrum", "lightcurve", "events", "image", "table", "text", "votable", "other"]
+Kind = Literal["spectrum", "lightcurve", "events", "image", "picture", "table", "text", "votable", "other"]
 
 
 @dataclass(frozen=True)

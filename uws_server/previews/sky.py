@@ -6,6 +6,7 @@ cut so that they are seen as a whole.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList, open_eventlist
 from reduction.missions import number
 from uws_server.previews import marks
+from uws_server.previews.look import Look
 from uws_server.previews.marks import Mark
 from uws_server.previews.raster import Floats, Raster
 from uws_server.previews.spectra import NoPreview
@@ -33,6 +35,19 @@ LARGEST_SIDE = 400
 _SMALLEST_SIDE = 64
 _MARGIN = 0.15
 """What is left around a region, in parts of its size."""
+_EDGE = 0.02
+"""What is left around an image that is cut, in parts of its size."""
+_LEAST_CUT = 0.9
+"""Part of a side above which an image is left whole."""
+
+
+@dataclass(frozen=True)
+class NamedAxis:
+    """An axis of a plane that is not the sky, such as DETX: its value at pixel 0 and what it grows by a pixel."""
+
+    name: str
+    zero: float
+    step: float
 
 
 @dataclass(frozen=True)
@@ -40,8 +55,8 @@ class SkyView:
     """A picture of the sky before it is drawn.
 
     `low` is the lower left corner and `step` the size of a cell, in pixels of the plane, X and Y; `wcs` maps pixels
-    that count from 0 to the sky, None where that is not known. `measure` is what a cell holds, `words` what there is
-    to see.
+    that count from 0 to the sky, None where that is not known; `axes` are then the linear axes of the plane, if its
+    header names them. `measure` is what a cell holds, `words` what there is to see.
     """
 
     title: str
@@ -52,6 +67,7 @@ class SkyView:
     measure: str
     words: str
     marks: tuple[Mark, ...] = ()
+    axes: tuple[NamedAxis, NamedAxis] | None = None
 
     @property
     def size(self) -> tuple[float, float]:
@@ -60,17 +76,39 @@ class SkyView:
         return columns * self.step[0], rows * self.step[1]
 
 
-def view_of_events(path: Path, beside: Mapping[str, Path]) -> SkyView:
+def view_of_events(path: Path, beside: Mapping[str, Path], look: Look) -> SkyView:
     """Return an event list counted in square bins of its X and Y columns; X to the right, Y upwards."""
     try:
         with open_eventlist(path) as events:
-            return _events_view(events, beside)
+            return _events_view(events, beside, look)
     except (OSError, ReductionError) as error:
         raise NoPreview(str(error)) from error
 
 
-def view_of_image(path: Path, hdu: Hdu, beside: Mapping[str, Path]) -> SkyView:
-    """Return the image of an HDU, its pixels averaged in square blocks where it is large."""
+def view_of_image(path: Path, hdu: Hdu, beside: Mapping[str, Path], look: Look) -> SkyView:
+    """Return the image of an HDU, cut to what there is in it, its pixels averaged in square blocks where it is large.
+
+    Parameters
+    ----------
+    path
+        The file.
+    hdu
+        Its HDU with the image.
+    beside
+        The files beside it, of which region files are drawn.
+    look
+        How it is to look.
+
+    Returns
+    -------
+    SkyView
+        The picture.
+
+    Raises
+    ------
+    NoPreview
+        The image cannot be read or is too large.
+    """
     try:
         found = image(hdu)
         _require_drawable(found)
@@ -79,20 +117,66 @@ def view_of_image(path: Path, hdu: Hdu, beside: Mapping[str, Path]) -> SkyView:
         used = found.width // across * across
         with path.open("rb") as stream:
             rows = [
-                strip[:, :used].reshape(strip.shape[0], -1, across).mean(axis=(0, 2))
+                _mean(strip[:, :used].reshape(strip.shape[0], -1, across))
                 for strip in found.strips(stream, block)
             ]
     except FitsError as error:
         raise NoPreview(str(error)) from error
     except OSError as error:
         raise NoPreview(f"the image cannot be read: {error.strerror}") from error
-    raster, wcs = Raster(np.array(rows)), _image_wcs(hdu)
+    values, wcs = np.array(rows), _image_wcs(hdu)
     unit = str(hdu.cards.get("BUNIT") or "").strip()[:30]
     joined = f", mean of {block} × {block} pixels" if block > 1 else ""
     on_sky = [(role, region) for role, region in marks.read_files(beside) if wcs and region.centre_and_radius()]
-    return SkyView(path.name, raster, (-0.5, -0.5), (float(across), float(min(block, found.height))), wcs,
-                   f"{unit or 'Value'}{joined}", f"an image of {found.width} × {found.height} pixels",
-                   marks.project(on_sky, wcs))  # fmt: skip
+    step, drawn = (float(across), float(min(block, found.height))), marks.project(on_sky, wcs)
+    part, low = _lit_part(values, step, drawn)
+    return SkyView(path.name, Raster(values[part], look), low, step, wcs, f"{unit or 'Value'}{joined}",
+                   f"an image of {found.width} × {found.height} pixels", drawn,
+                   None if wcs else _named_axes(hdu))  # fmt: skip
+
+
+def _named_axes(hdu: Hdu) -> tuple[NamedAxis, NamedAxis] | None:
+    """Return the linear axes that a header names; None where one of them is not named, or is of another kind."""
+    axes = []
+    for axis in (1, 2):
+        name = str(hdu.cards.get(f"CTYPE{axis}") or "").strip()
+        pixel, value, step = (number(hdu.cards, f"{key}{axis}") for key in ("CRPIX", "CRVAL", "CDELT"))
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,11}", name) or pixel is None or value is None or not step:
+            return None
+        axes.append(NamedAxis(name, value + (1 - pixel) * step, step))
+    return axes[0], axes[1]
+
+
+def _mean(blocks: Floats) -> Floats:
+    """Return the mean of the numbers of each block, shape (blocks,), of rows of blocks (rows, blocks, columns).
+
+    A block without a number is NaN.
+    """
+    known = np.isfinite(blocks)
+    total, count = np.where(known, blocks, 0.0).sum(axis=(0, 2)), known.sum(axis=(0, 2))
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
+
+
+def _lit_part(
+    values: Floats, step: tuple[float, float], drawn: tuple[Mark, ...]
+) -> tuple[tuple[slice, slice], tuple[float, float]]:
+    """Return the part of an image that holds what is neither 0 nor NaN, and the regions; and its lower left corner.
+
+    It is the whole image where little would be cut off.
+    """
+    lit = np.isfinite(values) & (values != 0)
+    corners = np.concatenate([mark.corners for mark in drawn], axis=1) if drawn else np.empty((2, 0))
+    slices, low = [], []
+    for axis, size in ((0, values.shape[0]), (1, values.shape[1])):
+        places = np.flatnonzero(lit.any(axis=1 - axis)).tolist()
+        places += ((corners[1 - axis] + 0.5) / step[1 - axis]).tolist()
+        first, last = (min(places), max(places) + 1) if places else (0, size)
+        margin = _EDGE * (last - first) + 1
+        begin, end = max(int(first - margin), 0), min(int(np.ceil(last + margin)), size)
+        whole = end - begin > _LEAST_CUT * size or end - begin < 8
+        slices.append(slice(0, size) if whole else slice(begin, end))
+        low.append(-0.5 + slices[-1].start * step[1 - axis])
+    return (slices[0], slices[1]), (low[1], low[0])
 
 
 def _require_sky(events: EventList) -> tuple[Column, Column]:
@@ -104,7 +188,7 @@ def _require_sky(events: EventList) -> tuple[Column, Column]:
     return events.x, events.y
 
 
-def _events_view(events: EventList, beside: Mapping[str, Path]) -> SkyView:
+def _events_view(events: EventList, beside: Mapping[str, Path], look: Look) -> SkyView:
     x, y = _require_sky(events)
     low, high, count = _extent(events, x, y)
     drawn = marks.project(marks.read_files(beside), events.wcs) or marks.of_tables(events.path, events.hdus)
@@ -120,7 +204,7 @@ def _events_view(events: EventList, beside: Mapping[str, Path]) -> SkyView:
         inside = (column >= 0) & (column < shape[0]) & (row >= 0) & (row < shape[1])
         cells = (row * shape[0] + column)[inside].astype(np.int64)
         binned += np.bincount(cells, minlength=binned.size)
-    return SkyView(events.path.name, Raster(binned.reshape(shape[1], shape[0])), (float(low[0]), float(low[1])),
+    return SkyView(events.path.name, Raster(binned.reshape(shape[1], shape[0]), look), (float(low[0]), float(low[1])),
                    (step, step), events.wcs, f"Counts in bins of {_bin_size(events.wcs, step)}",
                    f"{count:,} events", drawn)  # fmt: skip
 

@@ -27,8 +27,14 @@ _STYLE = """
 .case{stroke:#05070f;stroke-opacity:.75;stroke-width:4}
 .source,.region{stroke:#7df3c1;stroke-width:2}.background{stroke:#fff;stroke-width:2;stroke-dasharray:7 4}
 .cut{stroke-dasharray:2 3}
-.scale{stroke:#fff;stroke-width:2.5}.onsky{fill:#fff;paint-order:stroke;stroke:#05070f;stroke-width:3px}
+.scale{stroke:#fff;stroke-width:2.5;fill:none}.onsky{fill:#fff;paint-order:stroke;stroke:#05070f;stroke-width:3px}
+.void{fill:#3a4150}.swatch{fill:#1c2340}
 """
+_ON_PAPER = """
+.case{stroke:#fff}.scale{stroke:#1c2340}.onsky{fill:#1c2340;stroke:#fff}.void{fill:#e3e7ea}.swatch{fill:#fff}
+.source,.region{stroke:#00734f}.background{stroke:#7a3c00}
+"""
+"""What differs where the sky is white."""
 _NAMES = {
     "RA": "Right ascension", "DEC": "Declination", "GLON": "Galactic longitude", "GLAT": "Galactic latitude",
     "ELON": "Ecliptic longitude", "ELAT": "Ecliptic latitude",
@@ -37,7 +43,7 @@ _ROLES: dict[Role, str] = {"source": "source region", "background": "background 
 
 
 @dataclass(frozen=True)
-class _Frame:
+class Frame:
     """Where the picture lies in the drawing, and how the pixels of its plane become units of it."""
 
     view: SkyView
@@ -45,17 +51,35 @@ class _Frame:
     height: float
 
     @classmethod
-    def of(cls, view: SkyView) -> _Frame:
+    def of(cls, view: SkyView) -> Frame:
+        """Return the frame of a picture."""
         across, up = view.size
         return cls(view, SIDE * across / max(across, up), SIDE * up / max(across, up))
 
     @property
+    def left(self) -> float:
+        """The left edge of the picture."""
+        return _LEFT
+
+    @property
+    def top(self) -> float:
+        """The upper edge of the picture."""
+        return _TOP
+
+    @property
     def right(self) -> float:
+        """The right edge of the picture."""
         return _LEFT + self.width
 
     @property
     def bottom(self) -> float:
+        """The lower edge of the picture."""
         return _TOP + self.height
+
+    @property
+    def drawing(self) -> tuple[int, int]:
+        """Width and height of the whole drawing."""
+        return round(self.right + _RIGHT), round(self.bottom + _BOTTOM)
 
     def place(self, x: Floats | float, y: Floats | float) -> tuple[Floats, Floats]:
         """Return the place of pixels of the plane."""
@@ -68,20 +92,23 @@ class _Frame:
 
 def draw(view: SkyView) -> str:
     """Draw a picture of the sky."""
-    frame = _Frame.of(view)
-    width, height = round(frame.right + _RIGHT), round(frame.bottom + _BOTTOM)
+    frame = Frame.of(view)
+    width, height = frame.drawing
+    style = _STYLE + (_ON_PAPER if view.raster.look.colours == "paper" else "")
     parts = [
+        _box("void", _LEFT, _TOP, frame.width, frame.height),
         _image(view.raster.png(), _LEFT, _TOP, frame.width, frame.height),
         f'<clipPath id="sky">{_box("", _LEFT, _TOP, frame.width, frame.height)}</clipPath>',
         f'<g clip-path="url(#sky)">{"".join(_mark(frame, mark) for mark in view.marks)}</g>',
         *_scale(frame),
+        *_compass(frame),
         _box("frame", _LEFT, _TOP, frame.width, frame.height),
         *_axis(frame, 0),
         *_axis(frame, 1),
         *_bar(frame),
         *_key(frame),
     ]
-    return svg.document(width, height, f"Sky in {view.title}", describe(view), parts, _STYLE)
+    return svg.document(width, height, f"Sky in {view.title}", describe(view), parts, style)
 
 
 def describe(view: SkyView) -> str:
@@ -93,8 +120,8 @@ def describe(view: SkyView) -> str:
         x, y = (low + size / 2 for low, size in zip(view.low, view.size, strict=True))
         lon, lat = (float(value) for value in view.wcs.wcs_pix2world([[x, y]], 0)[0])
         across, up = (size * 60 * scale for size, scale in zip(view.size, _degrees(view.wcs), strict=True))
-        parts.append(f"Centre: {_coordinate(view.wcs, 0)} {lon:.4f}, {_coordinate(view.wcs, 1)} {lat:+.4f} deg"
-                     f"{_system(view.wcs)}; {across:.2g} by {up:.2g} arcmin.")  # fmt: skip
+        parts.append(f"Centre: {coordinate(view.wcs, 0)} {lon:.4f}, {coordinate(view.wcs, 1)} {lat:+.4f} deg"
+                     f"{system(view.wcs)}; {across:.2g} by {up:.2g} arcmin.")  # fmt: skip
     roles = dict.fromkeys(_ROLES[mark.role] for mark in view.marks)
     if roles:
         parts.append(f"Drawn: {' and '.join(roles)}.")
@@ -113,14 +140,14 @@ def _box(kind: str, x: float, y: float, width: float, height: float) -> str:
     return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
 
 
-def _mark(frame: _Frame, mark: Mark) -> str:
+def _mark(frame: Frame, mark: Mark) -> str:
     x, y = frame.place(*mark.corners)
     line = "M" + "L".join(f"{at_x:.1f} {at_y:.1f}" for at_x, at_y in zip(x, y, strict=True)) + "z"
     kind = f"m {mark.role}{' cut' if mark.cuts_out else ''}"
     return f'<path class="m case" d="{line}"/><path class="{kind}" d="{line}"/>'
 
 
-def _scale(frame: _Frame) -> Iterator[str]:
+def _scale(frame: Frame) -> Iterator[str]:
     """Draw a line of a round length in arcmin or arcsec, about a quarter of the picture, or in pixels."""
     across = frame.view.size[0]
     if frame.view.wcs is None:
@@ -136,7 +163,28 @@ def _scale(frame: _Frame) -> Iterator[str]:
     yield f'<text class="onsky" x="{left + long / 2:.1f}" y="{at - 7:.1f}" text-anchor="middle">{escape(text)}</text>'
 
 
-def _axis(frame: _Frame, axis: int) -> Iterator[str]:
+def _compass(frame: Frame) -> Iterator[str]:
+    """Draw where north and east are, in the upper left corner; nothing where the directions are not known."""
+    wcs = frame.view.wcs
+    if wcs is None or not str(wcs.wcs.ctype[0]).startswith("RA"):
+        return
+    middle = [low + size / 2 for low, size in zip(frame.view.low, frame.view.size, strict=True)]
+    lon, lat = wcs.wcs_pix2world([middle], 0)[0]
+    step = 1e-3 if abs(lat) < 89.9 else 0.0
+    ahead = wcs.wcs_world2pix([[lon, lat + step], [lon + step / max(np.cos(np.radians(lat)), 1e-3), lat]], 0)
+    at_x, at_y = _LEFT + 46.0, _TOP + 50.0
+    for (x, y), name in zip(ahead - middle, "NE", strict=True):
+        length = float(np.hypot(x, y))
+        if not (np.isfinite(length) and length > 0):
+            return
+        dx, dy = 24 * float(x) / length, -24 * float(y) / length
+        line = f"M{at_x:.1f} {at_y:.1f}l{dx:.1f} {dy:.1f}"
+        yield f'<path class="m case" d="{line}"/><path class="scale" d="{line}"/>'
+        yield (f'<text class="onsky" x="{at_x + 1.5 * dx:.1f}" y="{at_y + 1.5 * dy + 4.5:.1f}" '
+               f'text-anchor="middle">{name}</text>')  # fmt: skip
+
+
+def _axis(frame: Frame, axis: int) -> Iterator[str]:
     """Draw ticks, numbers and the name of the lower (0) or the left (1) axis."""
     name, ticks = _ticks(frame, axis)
     for share, text in ticks:
@@ -156,7 +204,7 @@ def _axis(frame: _Frame, axis: int) -> Iterator[str]:
         yield f'<text transform="translate(20 {middle:.1f}) rotate(-90)" text-anchor="middle">{escape(name)}</text>'
 
 
-def _ticks(frame: _Frame, axis: int) -> tuple[str, list[tuple[float, str]]]:
+def _ticks(frame: Frame, axis: int) -> tuple[str, list[tuple[float, str]]]:
     """Return the name of an axis and its ticks with their shares of the side: the sky's, else those of the pixels."""
     view = frame.view
     share = np.linspace(0, 1, _SAMPLES)
@@ -170,12 +218,16 @@ def _ticks(frame: _Frame, axis: int) -> tuple[str, list[tuple[float, str]]]:
         if np.isfinite(along).all() and np.all(np.diff(rising) > 0):
             at = share if along[-1] > along[0] else share[::-1]
             ticks = Linear(float(rising[0]), float(rising[-1]), 0, 1).ticks(about)
-            name = f"{_coordinate(view.wcs, axis)} (deg{_system(view.wcs)})"
+            name = f"{coordinate(view.wcs, axis)} (deg{system(view.wcs)})"
             return name, [(float(np.interp(value, rising, at)), _on_circle(view.wcs, axis, value, text))
                           for value, text in ticks]  # fmt: skip
     low, size = view.low[axis], view.size[axis]
+    name = f"{'XY'[axis]} (pixels)"
+    if view.axes is not None and view.axes[axis].step > 0:
+        named = view.axes[axis]
+        name, low, size = named.name, named.zero + low * named.step, size * named.step
     ticks = Linear(low, low + size, 0, 1).ticks(about)
-    return f"{'XY'[axis]} (pixels)", [((value - low) / size, text) for value, text in ticks]
+    return name, [((value - low) / size, text) for value, text in ticks]
 
 
 def _on_circle(wcs: WCS, axis: int, value: float, text: str) -> str:
@@ -186,10 +238,10 @@ def _on_circle(wcs: WCS, axis: int, value: float, text: str) -> str:
     return text
 
 
-def _bar(frame: _Frame) -> Iterator[str]:
+def _bar(frame: Frame) -> Iterator[str]:
     """Draw the bar of colours with its numbers and what they are."""
     left, stretch = frame.right + 16, frame.view.raster.stretch
-    yield _image(colour_bar(), left, _TOP, 14, frame.height)
+    yield _image(colour_bar(frame.view.raster.look), left, _TOP, 14, frame.height)
     yield _box("frame", left, _TOP, 14, frame.height)
     for value in stretch.ticks(max(3, round(frame.height / 60))):
         at = frame.bottom - float(stretch.share(np.array([value]))[0]) * frame.height
@@ -200,11 +252,11 @@ def _bar(frame: _Frame) -> Iterator[str]:
            f"{escape(frame.view.measure)}</text>")  # fmt: skip
 
 
-def _key(frame: _Frame) -> Iterator[str]:
+def _key(frame: Frame) -> Iterator[str]:
     """Draw what the lines of the regions are."""
     left, at = float(_LEFT), frame.bottom + 66
     for role in dict.fromkeys(mark.role for mark in frame.view.marks):
-        yield f'<rect x="{left:.1f}" y="{at - 11:.1f}" width="34" height="14" rx="2" fill="#1c2340"/>'
+        yield f'<rect x="{left:.1f}" y="{at - 11:.1f}" width="34" height="14" rx="2" class="swatch"/>'
         yield f'<path class="m {role}" d="M{left + 4:.1f} {at - 4:.1f}h26"/>'
         yield f'<text x="{left + 41:.1f}" y="{at:.1f}">{_ROLES[role]}</text>'
         left += 200
@@ -216,13 +268,13 @@ def _degrees(wcs: WCS) -> tuple[float, float]:
     return float(across), float(up)
 
 
-def _coordinate(wcs: WCS, axis: int) -> str:
+def coordinate(wcs: WCS, axis: int) -> str:
     """Return the name of a coordinate."""
     kind = str(wcs.wcs.ctype[axis]).partition("-")[0]
     return _NAMES.get(kind, kind or "XY"[axis])
 
 
-def _system(wcs: WCS) -> str:
+def system(wcs: WCS) -> str:
     """Return the system of the coordinates, for equatorial ones."""
     return f", {wcs.wcs.radesys}" if str(wcs.wcs.ctype[0]).startswith(("RA", "DEC")) and wcs.wcs.radesys else ""
 

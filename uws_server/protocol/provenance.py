@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from bottle import Bottle, HTTPResponse, request
@@ -101,20 +101,19 @@ class Provenance:
         """Return the answer that is a graph in a format."""
         options, shown = asked.options(kind), asked.switch("ATTRIBUTES", kind not in _PICTURES)
         base = f"{self.services.base_url}/provsap?ID="
-        if kind == "json":
-            content: bytes | str = export.prov_json(graph, options, base)
-        else:
-            document = export.document(graph, options, base)
-            writers: dict[str, Callable[[], bytes | str]] = {
-                "xml": lambda: export.prov_xml(document),
-                "n": lambda: export.prov_n(document),
-                "svg": lambda: self._drawn(lambda: export.svg(document, shown)),
-                "png": lambda: self._drawn(lambda: export.png(document, shown)),
-            }
+        drawings = {"svg": export.svg, "png": export.png}
+        # in parts, of which each takes a moment: thousands of results would hold up the answers to others
+        parts = {"xml": export.prov_xml_parts, "n": export.prov_n_parts}
+        content: bytes | str | Iterator[bytes]
+        if kind in parts:
+            content = parts[kind](graph, options, base)
+        elif kind in drawings:
             try:
-                content = writers[kind]()
+                content = self._drawn(lambda: drawings[kind](export.document(graph, options, base), shown))
             except export.PictureError as error:
                 return HTTPResponse(f"{error}\n", 503, {"Content-Type": "text/plain; charset=UTF-8"})
+        else:
+            content = export.prov_json(graph, options, base)
         headers = {"Content-Type": _TYPES[kind], "Cache-Control": "private, no-cache"}
         if kind in _PICTURES:
             headers["Content-Security-Policy"] = _POLICY

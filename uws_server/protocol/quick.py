@@ -71,8 +71,9 @@ class QuickUWS(UWS):
         return listed if isinstance(listed.body, bytes | str) else None
 
     def progress(self, job: Job) -> Progress | None:
-        """Return how far a running job is, from no more than the end of its log."""
-        return self.job_service.progress_at_hand(job)
+        """Return what `progress` does, from no more than the end of a log, or what is known of the queue."""
+        position = self.job_service.position_at_hand(job)
+        return Progress(position=position) if position else self.job_service.progress_at_hand(job)
 
     def document(self, job: Job) -> bytes:
         """Return the document of a job: the one that was sent before, if nothing in it has changed."""

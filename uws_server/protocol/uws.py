@@ -115,8 +115,9 @@ class UWS(JobResource):
         return uws_xml.job_document(job, self.url(job), self.progress(job), self.style, self.share)
 
     def progress(self, job: Job) -> Progress | None:
-        """Return how far a running job is. Return None if it does not run."""
-        return self.job_service.progress(job)
+        """Return how far a running job is, or where one stands that waits. Return None for any other."""
+        position = self.job_service.position(job)
+        return Progress(position=position) if position else self.job_service.progress(job)
 
     def change(self, name: str, job_id: str, needed: str = "") -> HTTPResponse:
         """POST to the job (or to /parameters): new values, control parameters, PHASE, or ACTION=DELETE.

@@ -67,7 +67,11 @@ def job_document(job: Job, url: str, progress: Progress | None, style: str, quer
 def _job_info(job: Job, progress: Progress | None) -> str:
     """Return the element of what UWS has no word for: how far the job is, with which warning it ended, what it used."""
     told = []
-    if progress is not None:
+    position = progress.position if progress else None
+    if position is not None:
+        start = f' start="{timestamp(position.start)}"' if position.start else ""
+        told.append(("queue", f' place="{position.place}" of="{position.total}"{start}', ""))
+    elif progress is not None:
         told.append(("progress", f' n="{progress.number}" m="{progress.total}"', progress.stage))
     if job.warning:
         told.append(("warning", "", job.warning))

@@ -32,7 +32,8 @@ class Watching(JobResource):
     def ready(self) -> HTTPResponse:
         """GET whether the server can do its work: 200 or 503, and which part of it cannot be used."""
         found = Operating(self.services, Caller()).readiness()
-        told = {"live": True, "ready": found.ready, **asdict(found)}
+        parts = {name: works for name, works in asdict(found).items() if works is not None}
+        told = {"live": True, "ready": found.ready, **parts}
         return HTTPResponse(json.dumps(told), 200 if found.ready else 503, _FRESH)
 
     def metrics(self) -> HTTPResponse:

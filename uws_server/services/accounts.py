@@ -65,12 +65,13 @@ class Accounts:
         max_active: int | None = None,
         max_bytes: int | None = None,
         roles: Iterable[str] = (),
+        max_running: int | None = None,
     ) -> str:
         """Create an account and return its token, which is kept nowhere. Raise BadRequest or Conflict for its name."""
         if not _NAME.fullmatch(name):
             raise BadRequest(f"name: {name[:80]!r} is not {NAMES}")
         words = _roles(roles)
-        self._store.add(Account(name, "", is_admin, False, utcnow(), max_active, max_bytes, words))
+        self._store.add(Account(name, "", is_admin, False, utcnow(), max_active, max_bytes, words, max_running))
         return self._new_token(name, "first token")
 
     def change(self, name: str, **columns: Unpack[AccountColumns]) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from uws_server.archive.observations import Archive
 from uws_server.config import Config
-from uws_server.execution import curation, sandbox
+from uws_server.execution import curation, job_secrets, sandbox
 from uws_server.execution.arrays.work import ArrayWork
+from uws_server.execution.capacity import Capacity
 from uws_server.execution.scheduler import Scheduler
+from uws_server.execution.slurm.placing import PlacedStarter
 from uws_server.execution.starter import ColdStarter
 from uws_server.execution.warm.starter import WarmStarter
 from uws_server.execution.work import SingleWork
@@ -36,6 +38,7 @@ from uws_server.storage.clock import ClockStore
 from uws_server.storage.counts import Counts
 from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.drain import DrainStore
+from uws_server.storage.durations import DurationStore
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.library import Library
@@ -51,6 +54,7 @@ class Services:
     def __init__(self, config: Config, base_url: str, definitions: Path) -> None:
         sandbox.require(config)
         curation.require(config)
+        job_secrets.require(config)
         self.config = config
         self.base_url = base_url
         self.rights = rights_of(config)
@@ -64,15 +68,21 @@ class Services:
         self.store = JobStore(config.database_url())
         self._quick_store: QuickStore | None = None
         self.uses = UseStore(self.store.engine)
+        self.secrets = job_secrets.job_secrets(config, self.store)
         self.accounts = Accounts(AccountStore(self.store.engine))
+        self.durations = DurationStore(self.store.engine)
         self.sessions = Sessions(SessionStore(self.store.engine))
         self.revisions = Revisions(config.folders.data)
         self.definitions = DefinitionStore(self.store.engine)
         self.definition_check.prepare(candidates(definitions, self.revisions, self.definitions))
         self.library = Library(definitions, self.definition_check.require_sound, self.revisions, self.definitions)
-        starter = WarmStarter(config) if config.jobs.warm else ColdStarter()
+        here = WarmStarter(config) if config.jobs.warm else ColdStarter()
+        self.capacity = Capacity.of(config)
+        self._starter = PlacedStarter(config, self.capacity, here, lambda job_id: self.store.asked(job_id).abort)
         work = ArrayWork(config, base_url, SingleWork(config, base_url))
-        self.scheduler = Scheduler(self.store, self.files, self.library, config, base_url, starter, work)
+        self.scheduler = Scheduler(
+            self.store, self.files, self.library, config, self.capacity, base_url, self._starter, work
+        )
         self.life = JobLife(self.store, self.files, self.uses, self.scheduler, config.jobs.destroyed == "record")
         self.housekeeping = Housekeeping(
             Expiry(self.life, self.store, ServerClock(ClockStore(self.store.engine))),
@@ -85,7 +95,7 @@ class Services:
         self.scheduler.observers.add(self.housekeeping)
         self.counts = Counts(self.store.engine)
         self.drain = DrainStore(self.store.engine, self.store.server)
-        self.health = Health(self.counts, self.files, self.scheduler)
+        self.health = Health(self.counts, self.files, self.scheduler, self._starter.cluster_answers)
         self.metrics = Metrics(config, self.counts, self.drain, self.scheduler, self.health)
         self.scheduler.observers.add(self.metrics)
 
@@ -100,6 +110,7 @@ class Services:
     def start(self) -> None:
         """Begin to run jobs, and to read the archive."""
         self.archive.prepare()
+        self._starter.begin()
         self.scheduler.start()
 
     def stop(self) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from uws_server.execution.scheduler import Scheduler
 from uws_server.storage.counts import Counts
@@ -20,29 +21,41 @@ _PATIENCE_S = 3.0
 
 @dataclass(frozen=True)
 class Readiness:
-    """What of a server works."""
+    """What of a server works.
+
+    `cluster` is None where no job was to run on one. While it does not answer, jobs are taken, and wait.
+    """
 
     database: bool
     disk: bool
     scheduler: bool
+    cluster: bool | None = None
 
     @property
     def ready(self) -> bool:
-        """Return whether everything works."""
-        return all(asdict(self).values())
+        """Return whether everything works that the server cannot do without."""
+        return self.database and self.disk and self.scheduler
 
 
 class Health:
     """Looks at the parts that a server cannot do without."""
 
-    def __init__(self, counts: Counts, files: JobFiles, scheduler: Scheduler) -> None:
+    def __init__(
+        self, counts: Counts, files: JobFiles, scheduler: Scheduler, cluster_answers: Callable[[], bool | None]
+    ) -> None:
         self._counts, self._files, self._scheduler = counts, files, scheduler
+        self._cluster_answers = cluster_answers
         self._lock = threading.Lock()
         self._asking: _Question | None = None
 
     def readiness(self) -> Readiness:
         """Return what works now; a database that is silent is not waited for longer than some seconds."""
-        return Readiness(self._database_answers(), not self._files.reserve.problem(), self._scheduler.beats())
+        return Readiness(
+            self._database_answers(),
+            not self._files.reserve.problem(),
+            self._scheduler.beats(),
+            self._cluster_answers(),
+        )
 
     def _database_answers(self) -> bool:
         """Ask the database, in a thread of its own; while it is silent all who ask share one question."""

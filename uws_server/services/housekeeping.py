@@ -43,6 +43,7 @@ class Housekeeping(Observer):
         While the clock is in doubt only what does not go by it is done: it would be wrong about what is old, too.
         """
         self._hashes.sweep()
+        self._files.sweep_secrets(lambda: [run.job_id for run in self._store.taken()])
         self._look_at_disk()
         if not self._expiry.is_clock_trusted():
             return

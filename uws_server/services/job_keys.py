@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import hashlib
 import hmac
-import os
 import re
-import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from uws_server.services.rights import Caller
+from uws_server.storage.keyfile import read_secret
+
+__all__ = ["ADDRESS", "MOST_REMEMBERED", "JobKeys", "read_secret", "without_keys"]
 
 ADDRESS = "[0-9a-f]{32}(?:-[0-9a-f]{32})?"
 """What names a job in an address, as a pattern: its id, and its key where it has one."""
@@ -81,19 +81,3 @@ class JobKeys:
 
     def _digest(self, text: str) -> str:
         return hmac.new(self._secret, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
-
-
-def read_secret(path: Path) -> bytes:
-    """Return the secret in a file; of several processes that create one at the same time the first wins."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(secrets.token_bytes(32))
-            stream.flush()
-            os.fsync(stream.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(beside, path)
-        beside.unlink()
-    return path.read_bytes()

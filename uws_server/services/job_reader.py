@@ -16,7 +16,7 @@ from typing import Protocol
 from uws_server.archive.observations import Archive
 from uws_server.errors import NotFound
 from uws_server.execution.scheduler import Scheduler
-from uws_server.jobs.job import Filter, Job, JobReference, JobSummary, Progress, Result, new_id
+from uws_server.jobs.job import Filter, Job, JobReference, JobSummary, Position, Progress, Result, new_id
 from uws_server.jobs.phases import Phase
 from uws_server.services.definition_service import DefinitionService
 from uws_server.services.job_keys import JobKeys
@@ -151,12 +151,24 @@ class JobReader:
         return self._uses.held_back(ids) if ids else {}
 
     def progress(self, job: Job | JobSummary) -> Progress | None:
-        """Return how far a running job is. Return None if it does not run."""
+        """Return how far a running job is, or why one waits on a cluster. Return None if it does neither."""
+        if job.phase is Phase.QUEUED and isinstance(job, Job):
+            return self._running.progress.waiting(job.id)
         return self._running.progress.read(job.id) if job.phase is Phase.EXECUTING else None
 
     def progress_at_hand(self, job: Job) -> Progress | None:
-        """Return how far a running job is, None if it does not run. Raise NotAtHand if much of its log is unread."""
+        """Return what `progress` does. Raise NotAtHand if much of the log is unread."""
+        if job.phase is Phase.QUEUED:
+            return self._running.progress.waiting(job.id)
         return self._running.progress.at_hand(job.id) if job.phase is Phase.EXECUTING else None
+
+    def position(self, job: Job) -> Position | None:
+        """Return where a job stands that waits for a place. Return None for any other."""
+        return self._running.forecast.position(job)
+
+    def position_at_hand(self, job: Job) -> Position | None:
+        """Return what `position` does. Raise NotAtHand if the queue would have to be looked at first."""
+        return self._running.forecast.position_at_hand(job)
 
     def log(self, job: Job, name: str, offset: int = 0, most: int = 1 << 20) -> bytes:
         """Return a piece of what the script printed: of `job.log`, `stdout.log` or `stderr.log`."""

@@ -7,6 +7,7 @@ is in `job_reader`, how one ends in `job_life`. Imports the services and everyth
 from __future__ import annotations
 
 import contextlib
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +17,8 @@ from typing import Protocol
 
 from uws_server.config import Config
 from uws_server.errors import Conflict, Forbidden, NotFound
+from uws_server.execution.capacity import Capacity
+from uws_server.execution.job_secrets import Asking, JobSecrets
 from uws_server.jobs.job import Job, new_id, utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.services import trials
@@ -25,6 +28,7 @@ from uws_server.services.parameters import ParameterReader, Request, Upload
 from uws_server.services.quotas import Quotas, expected_end
 from uws_server.services.rights import Caller
 from uws_server.storage.definitions import DefinitionStore
+from uws_server.storage.durations import DurationStore
 from uws_server.storage.files import size_of
 from uws_server.storage.library import Installed
 
@@ -39,7 +43,10 @@ class Needs(LookNeeds, Protocol):
     config: Config
     parameters: ParameterReader
     definitions: DefinitionStore
+    secrets: JobSecrets
     life: JobLife
+    capacity: Capacity
+    durations: DurationStore
 
 
 class JobService(JobReader):
@@ -73,17 +80,22 @@ class JobService(JobReader):
         """Accept the parameters of a request and return the new job, PENDING."""
         self._files.reserve.require()
         definition, origin = installed.definition, request.origin
+        if obstacle := self._needs.capacity.obstacle(definition):
+            raise Forbidden(f"{obstacle}: it cannot run on this server; ask who runs it")
+        self._needs.secrets.of(Asking(definition, installed.revision, self.caller.name, trial, utcnow()))
         accepted = self._needs.parameters.read(definition, request.values, request.uploads, origin)
-        now = utcnow()
+        self.quotas.require_room(accepted.size)
+        now, duration = utcnow(), self.quotas.duration(definition, request.execution_duration)
+        expected = self._expected(installed, accepted.input_size)
         job = Job(
             id=new_id(),
             definition=definition.name,
             version=definition.version,
             phase=Phase.PENDING,
             created=now,
-            execution_duration=self.quotas.duration(definition, request.execution_duration),
+            execution_duration=duration,
             destruction=self.quotas.destruction(now, request.destruction),
-            quote=expected_end(definition, now),
+            quote=expected_end(expected, now),
             owner=self.caller.name,
             run_id=request.run_id,
             parameters=accepted.values,
@@ -92,39 +104,59 @@ class JobService(JobReader):
             trial=trial,
             parent=origin.parent,
             after=origin.after,
+            needs=self._needs.capacity.needs(definition, duration, trial),
+            input_size=accepted.input_size,
+            expected_s=expected,
         )
-        with self.quotas.room(accepted.size):
-            if accepted.placed:
-                self._files.create(job.id, accepted.placed)
-            self._store.add(job)
+        if accepted.placed:
+            self._files.create(job.id, accepted.placed)
+        try:
+            self.quotas.add(job)
+        except Forbidden:
+            self._files.delete(job.id)
+            raise
         if job.owner is None and self._rights.uses_keys():
             self._give_keys({job.id})
         return job
+
+    def _expected(self, installed: Installed, input_size: int) -> int | None:
+        """Return the seconds that a job is expected to run: as its definition says, else as those before it did."""
+        definition = installed.definition
+        if definition.control.quote:
+            return definition.control.quote
+        seconds = self._needs.durations.expected(definition.name, installed.revision, input_size)
+        return None if seconds is None else math.ceil(seconds)
 
     def set_parameters(self, job: Job, values: Mapping[str, Sequence[str]], uploads: Mapping[str, Upload]) -> Job:
         """Change some parameters of a job that is still PENDING, and return the job."""
         self._rights.require_change(self.caller, job)
         _must_be(job, "its parameters can be changed", Phase.PENDING)
         self._files.reserve.require()
-        definition = self.definitions.of(job).definition
-        accepted = self._needs.parameters.read_changes(definition, values, uploads, job.parameters)
+        installed = self.definitions.of(job)
+        accepted = self._needs.parameters.read_changes(installed.definition, values, uploads, job.parameters)
         changed = replace(job, parameters=accepted.values)
-        with self.quotas.room(accepted.size):
-            self._change_pending(job, changed, accepted.placed)
+        kept = _upload_places(job) & _upload_places(changed)
+        input_size = accepted.input_size + self._files.size_of_files(job.id, kept)
+        changed = replace(changed, input_size=input_size, expected_s=self._expected(installed, input_size))
+        self.quotas.require_room(accepted.size)
+        self._change_pending(job, changed, accepted.placed, accepted.size)
         return changed
 
-    def _change_pending(self, job: Job, changed: Job, placed: Mapping[str, Path]) -> None:
-        """Store the new parameters and files and delete the old ones.
+    def _change_pending(self, job: Job, changed: Job, placed: Mapping[str, Path], coming: int) -> None:
+        """Store the new parameters and files, of so many bytes, and delete the old ones.
 
         If another request changed the job first, delete the new files and raise Conflict.
         """
         folder = self._files.folder(job.id)
         if placed:
             self._files.create(job.id, placed)
-        won = self._store.update_pending(job, changed)
         before, after = _upload_places(job), _upload_places(changed)
-        for place in before - after if won else after - before:
-            (folder / place).unlink(missing_ok=True)
+        won = False
+        try:
+            won = self.quotas.update(job, changed, coming)
+        finally:
+            for place in before - after if won else after - before:
+                (folder / place).unlink(missing_ok=True)
         if not won:
             raise Conflict(f"job {job.id} was started or changed meanwhile; look at it and try again")
         if before != after:
@@ -138,10 +170,9 @@ class JobService(JobReader):
         self._require_run(installed, job.trial)
         self._require_predecessor(job)
         now = utcnow()
-        quote = expected_end(installed.definition, now)
-        with self.quotas.turn(job):
-            if not self._store.move(job.id, [Phase.PENDING, Phase.HELD], Phase.QUEUED, queued=now, quote=quote):
-                raise Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
+        quote = expected_end(job.expected_s, now)
+        if not self.quotas.queue(job, now, quote):
+            raise _changed(job)
         self._needs.scheduler.wake()
         self._needs.scheduler.announce(job.id)
 
@@ -164,25 +195,37 @@ class JobService(JobReader):
     def hold(self, job: Job) -> None:
         """Keep a job from starting until it is run again."""
         self._rights.require_change(self.caller, job)
-        self._step(job, [Phase.PENDING, Phase.QUEUED], Phase.HELD, "it can be held")
+        self._require_not_on_cluster(job, "it can no longer be held; it can be aborted")
+        _must_be(job, "it can be held", Phase.PENDING, Phase.QUEUED)
+        if not self._store.move(job.id, [Phase.PENDING, Phase.QUEUED], Phase.HELD):
+            raise _changed(job)
+        self._needs.scheduler.announce(job.id)
 
     def suspend(self, job: Job) -> None:
-        """Stop a running job for a while; its time limit stands still."""
+        """Stop a running job for a while; its time limit stands still, and another one has its place.
+
+        One that was to go on, and waits for a place, stays where it is.
+        """
         self._rights.require_change(self.caller, job)
-        self._step(job, [Phase.EXECUTING], Phase.SUSPENDED, "it can be suspended")
+        if job.phase is Phase.SUSPENDED and job.resume_asked is not None:
+            if self._store.queue.withdraw_resume(job.id):
+                self._needs.scheduler.announce(job.id)
+                return
+            job = self._store.bare(job.id)  # it got its place at this moment
+        _must_be(job, "it can be suspended", Phase.EXECUTING)
+        if not self.quotas.suspend(job):
+            raise _changed(job)
+        self._needs.scheduler.announce(job.id)
         self._needs.scheduler.suspend(job.id)
 
     def resume(self, job: Job) -> None:
-        """Let a suspended job go on."""
+        """Let a suspended job go on as soon as there is a place for it; it is SUSPENDED until then."""
         self._rights.require_change(self.caller, job)
-        self._step(job, [Phase.SUSPENDED], Phase.EXECUTING, "it can be resumed")
-        self._needs.scheduler.resume(job.id)
-
-    def _step(self, job: Job, before: Sequence[Phase], after: Phase, what: str) -> None:
-        _must_be(job, what, *before)
-        if not self._store.move(job.id, before, after):
-            raise Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
+        _must_be(job, "it can be resumed", Phase.SUSPENDED)
+        if not self._store.queue.ask_resume(job.id, utcnow()):
+            raise _changed(job)
         self._needs.scheduler.announce(job.id)
+        self._needs.scheduler.wake()
 
     def abort(self, job: Job) -> Job:
         """End a job, keep what it made so far and return the job as it is then. Raise Forbidden if it has ended."""
@@ -204,8 +247,13 @@ class JobService(JobReader):
         """Set executionDuration of a job that has not begun, bounded by the definition and the server."""
         self._rights.require_change(self.caller, job)
         _must_be(job, "its executionDuration can be set", Phase.PENDING, Phase.HELD, Phase.QUEUED)
+        self._require_not_on_cluster(job, "its executionDuration can no longer be set")
         definition = self.definitions.of(job).definition
-        self._store.change(job.id, execution_duration=self.quotas.duration(definition, seconds))
+        duration = self.quotas.duration(definition, seconds)
+        needs = self._needs.capacity.needs(definition, duration, job.trial)
+        self._store.change(job.id, execution_duration=duration, short=needs.short)
+        if needs.short and not job.needs.short:
+            self._needs.scheduler.wake()  # there may be a short place for it
 
     def set_destruction(self, job: Job, when: datetime) -> None:
         """Set the time at which the job is destroyed."""
@@ -235,6 +283,10 @@ class JobService(JobReader):
 
     # --- checks ----------------------------------------------------------------------------------------
 
+    def _require_not_on_cluster(self, job: Job, what: str) -> None:
+        if job.phase is Phase.QUEUED and self._store.on_cluster.waits(job.id):
+            raise Forbidden(f"job {job.id} waits on the cluster for a node: {what}")
+
     def _require_run(self, installed: Installed, trial: bool) -> None:
         """Raise Forbidden or Unauthorized if the caller lacks the roles for making and running a job.
 
@@ -260,6 +312,10 @@ class JobService(JobReader):
                     f"job {job.id} waits for job {earlier.id}, which is {earlier.phase}: "
                     "run that one, and this one follows"
                 )
+
+
+def _changed(job: Job) -> Conflict:
+    return Conflict(f"job {job.id} changed meanwhile; look at its phase and try again")
 
 
 def _must_be(job: Job, what: str, *phases: Phase) -> None:

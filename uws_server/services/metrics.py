@@ -99,6 +99,7 @@ class _Now(Collector):
             ("uws_scheduler_beats", "1 while the loop of the queue goes round.", int(found.scheduler)),
             ("uws_running_jobs", "Jobs that run under this process.", self._scheduler.running_count()),
             ("uws_running_jobs_limit", "Jobs that may run under this process.", self._config.jobs.max_running),
+            ("uws_short_places", "Places beside these for short jobs.", self._config.jobs.short_places),
             ("uws_waiting_clients", "Clients whose requests wait for a change of a job.", self.waiters()),
             ("uws_warm_processes", "Processes that are kept to fork jobs from.", len(kept)),
             ("uws_warm_memory_bytes", "Memory of these that is in no file.", sum(each.memory for each in kept)),
@@ -106,6 +107,10 @@ class _Now(Collector):
             ("uws_disk_reserve_bytes", "Free room below which nothing is taken.", self._config.folders.reserve),
         ):
             yield GaugeMetricFamily(name, about, value=float(value))
+        if found.cluster is not None:
+            number = self._scheduler.elsewhere_count()
+            yield GaugeMetricFamily("uws_cluster_answers", "1 while the cluster answers.", value=float(found.cluster))
+            yield GaugeMetricFamily("uws_cluster_jobs", "Jobs of this process on the cluster.", value=float(number))
 
     def _of_database(self) -> Iterator[GaugeMetricFamily]:
         """Yield the figures that all servers on the database share."""

@@ -14,7 +14,7 @@ from typing import Protocol
 from uws_server.config import Config
 from uws_server.errors import Forbidden, Unauthorized
 from uws_server.execution.scheduler import Scheduler
-from uws_server.jobs.job import Filter, JobSummary, Progress, utcnow
+from uws_server.jobs.job import Filter, JobSummary, Position, Progress, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.services.health import Health, Readiness
 from uws_server.services.metrics import Metrics
@@ -66,7 +66,7 @@ class Overview:
 
     now: datetime
     drained: Drain | None
-    waiting: Sequence[Waiting]
+    waiting: Sequence[tuple[Waiting, Position]]
     running: Sequence[RunningJob]
     backlog: Sequence[Backlog]
     disk: Sequence[DiskUse]
@@ -74,6 +74,7 @@ class Overview:
     total: int
     reserve: int
     max_running: int
+    short_places: int
 
     @property
     def queued_count(self) -> int:
@@ -117,7 +118,7 @@ class Operating:
         return Overview(
             now=now,
             drained=needs.drain.now(),
-            waiting=needs.counts.waiting(MOST_SHOWN),
+            waiting=self._next(),
             running=[RunningJob(job, needs.scheduler.progress.read(job.id), job.elapsed(now)) for job in running],
             backlog=self._backlog(),
             disk=needs.counts.disk(MOST_SHOWN),
@@ -125,6 +126,7 @@ class Operating:
             total=disk.total,
             reserve=needs.config.folders.reserve,
             max_running=needs.config.jobs.max_running,
+            short_places=needs.config.jobs.short_places,
         )
 
     def drain_note(self) -> str:
@@ -148,6 +150,12 @@ class Operating:
         """Raise Unauthorized or Forbidden if the caller is no admin."""
         if not self._caller.is_admin:
             self._refuse("the server is operated by admins")
+
+    def _next(self) -> list[tuple[Waiting, Position]]:
+        """Return the jobs that are the next to start, in their order."""
+        order = dict(self._needs.scheduler.forecast.order(MOST_SHOWN))
+        waiting = {job.id: job for job in self._needs.counts.waiting(list(order))}
+        return [(waiting[job_id], position) for job_id, position in order.items() if job_id in waiting]
 
     def _backlog(self) -> list[Backlog]:
         """Return the definitions with jobs that wait or run, the longest backlog first."""

@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from uws_server.config import Config
-from uws_server.errors import Unauthorized
+from uws_server.errors import BadRequest, Unauthorized
+from uws_server.execution import job_secrets
+from uws_server.execution.job_secrets import JobSecrets
+from uws_server.jobs.checks import secret_name_problem
 from uws_server.services.accounts import Accounts
 from uws_server.services.quotas import Quotas
 from uws_server.services.rights import Caller
 from uws_server.services.sessions import Sessions
 from uws_server.storage.accounts import Token
 from uws_server.storage.jobstore import JobStore
+from uws_server.storage.library import Library
+from uws_server.storage.secrets import KeptSecret
 
 
 class Needs(Protocol):
@@ -26,11 +31,20 @@ class Needs(Protocol):
     store: JobStore
     accounts: Accounts
     sessions: Sessions
+    secrets: JobSecrets
+    library: Library
+
+
+MOST_SECRETS = 50
+"""Secrets that one account may keep."""
 
 
 @dataclass(frozen=True)
 class Overview:
-    """What an account holds, and what it may hold at most (0 for any number): jobs, active ones, bytes on disk."""
+    """What an account holds, and what it may hold at most (0 for any number): jobs, active ones, bytes on disk.
+
+    `wanted` are the names of the secrets that live definitions ask for.
+    """
 
     jobs: int
     active: int
@@ -38,6 +52,8 @@ class Overview:
     bytes: int
     most_bytes: int
     tokens: Sequence[Token]
+    secrets: Sequence[KeptSecret]
+    wanted: Sequence[str]
 
     @property
     def is_full(self) -> bool:
@@ -72,7 +88,7 @@ class OwnAccount:
         quotas = Quotas(store, self._needs.config, self.caller)
         return Overview(
             store.job_count(name), store.active_count(name), quotas.most_active, store.stored_bytes(name),
-            quotas.most_bytes, self._needs.accounts.tokens(name),
+            quotas.most_bytes, self._needs.accounts.tokens(name), self._needs.secrets.store.names(name), self._wanted(),
         )  # fmt: skip
 
     def make_token(self, label: str) -> str:
@@ -82,6 +98,23 @@ class OwnAccount:
     def revoke(self, token_id: str) -> None:
         """Make a token void. Raise NotFound if the account has none of that id, BadRequest for its last one."""
         self._needs.accounts.revoke(self._name(), token_id)
+
+    def set_secret(self, name: str, value: str) -> None:
+        """Keep a secret for the jobs of the account, in place of one of that name. Raise BadRequest or Conflict."""
+        owner = self._name()
+        if problem := secret_name_problem(name):
+            raise BadRequest(f"name: {problem}")
+        if problem := job_secrets.length_problem(value.encode()):
+            raise BadRequest(f"value: {problem}")
+        self._needs.secrets.store.put(owner, name, value, MOST_SECRETS)
+
+    def delete_secret(self, name: str) -> None:
+        """Delete a secret of the account. Raise NotFound if it has none of that name."""
+        self._needs.secrets.store.delete(self._name(), name)
+
+    def _wanted(self) -> list[str]:
+        live = self._needs.library.by_name().values()
+        return sorted({name for installed in live for name in installed.definition.control.secrets})
 
     def _name(self) -> str:
         if self.caller.name is None:

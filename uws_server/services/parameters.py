@@ -6,6 +6,7 @@ values.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -94,6 +95,16 @@ class JobParameters:
     values: Mapping[str, ParameterValue]
     placed: Mapping[str, Path]
     size: int
+
+    @property
+    def input_size(self) -> int:
+        """Return the bytes of all input files: those that come along, and those of the archive or of other jobs."""
+        parts = (part for value in self.values.values() for part in value.each if part.kind == "archive")
+        size = self.size
+        for part in parts:
+            with contextlib.suppress(OSError, ValueError):
+                size += Path(str(part.value)).stat().st_size
+        return size
 
 
 class ParameterReader:

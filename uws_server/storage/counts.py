@@ -5,6 +5,7 @@ Imports the tables.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
@@ -57,12 +58,12 @@ class Counts:
             rows = connection.execute(query.group_by(jobs.c.definition, jobs.c.phase)).all()
         return [ActiveJobs(definition, Phase(phase), count) for definition, phase, count in rows]
 
-    def waiting(self, most: int) -> list[Waiting]:
-        """Return the jobs that are the next in the queue, in its order."""
+    def waiting(self, ids: Collection[str]) -> list[Waiting]:
+        """Return those of some jobs (a few hundred) that wait in the queue, longest first."""
         query = sa.select(jobs.c.id, jobs.c.definition, jobs.c.owner, jobs.c.queued)
-        query = query.where(BUSY, jobs.c.phase == Phase.QUEUED.value).order_by(jobs.c.queued, jobs.c.created)
+        query = query.where(jobs.c.id.in_(ids), jobs.c.phase == Phase.QUEUED.value)
         with self._reading.connect() as connection:
-            return [Waiting(*row) for row in connection.execute(query.limit(most))]
+            return [Waiting(*row) for row in connection.execute(query.order_by(jobs.c.queued, jobs.c.id))]
 
     def disk(self, most: int) -> list[DiskUse]:
         """Return the owners whose jobs hold the most bytes on disk, the most first."""

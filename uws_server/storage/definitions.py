@@ -125,6 +125,20 @@ class DefinitionStore:
         with self._reading.connect() as connection:
             return connection.execute(query.limit(1)).first() is not None
 
+    def was_live_at(self, name: str, revision: str, moment: datetime) -> bool:
+        """Check whether a definition was live with that revision at a moment."""
+        if name_problem(name) or not is_digest(revision):
+            return False
+        ends = (*sorted(WAS_LIVE), "remove")
+        query = sa.select(definition_history.c.revision, definition_history.c.action).where(
+            definition_history.c.name == name,
+            definition_history.c.action.in_(ends),
+            definition_history.c.made <= moment,
+        )
+        with self._reading.connect() as connection:
+            row = connection.execute(query.order_by(definition_history.c.number.desc()).limit(1)).first()
+        return row is not None and row.action != "remove" and bool(row.revision == revision)
+
     def unused(self, revisions: Collection[str]) -> set[str]:
         """Return those of some revisions that no definition, draft, trial or row of the history refers to."""
         left = set(revisions)

@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 _AT_ONCE = 1000
 """Rows that are read and written at a time."""
-_PASSING = frozenset({"alembic_version", "servers", "changes", "sessions", "stored", "job_secrets"})
+_PASSING = frozenset({"alembic_version", "servers", "changes", "sessions", "stored", "owner_secrets"})
 """Tables that are not kept: what holds of running servers and browsers only, what triggers make, and secrets."""
 
 

@@ -5,6 +5,7 @@
                           results/          what the script made
                           job.log           what it printed (stdout.log and stderr.log: each alone)
                      <id>.claim             while it runs: the claim of its supervisor, a second time
+    <data>/secrets/<id>/                    what a job that runs was given for other services
     <data>/incoming/                        uploads on their way
     <data>/reserve                          bytes for deletions on a full disk
 
@@ -26,7 +27,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,15 @@ from uws_server.storage.reserve import Reserve
 STEPS_FILE = "steps.json"
 """The steps of a job, in its folder: those of its inputs, then its own."""
 
+SLURM_FILE = "slurm.json"
+"""Where the server notes the place of a job on a cluster, in its folder."""
+
 HELPERS_FILE = "helpers.json"
 """Where the command uws-result notes its arguments (`reduction.shell`)."""
 
 OURS = frozenset(
-    {"parameters.json", "launch.json", "fetch.json", "status.json", "shepherd.json", "shepherd.err", STEPS_FILE}
-    | {"job.log", "stdout.log", "stderr.log", "script.sh", "notes.json", "usage.json", HELPERS_FILE}
+    {"parameters.json", "launch.json", "fetch.json", "status.json", "shepherd.json", "shepherd.err", SLURM_FILE}
+    | {"job.log", "stdout.log", "stderr.log", "script.sh", "notes.json", "usage.json", HELPERS_FILE, STEPS_FILE}
 )
 """Files in the folder of a job that are the server's own: never results."""
 
@@ -68,6 +72,7 @@ class JobFiles:
         data = data.absolute()  # scripts run in other folders
         self.jobs = data / "jobs"
         self.incoming = data / "incoming"
+        self._secrets = data / "secrets"
         for folder in (self.jobs, self.incoming):
             folder.mkdir(parents=True, exist_ok=True)
         self.reserve = Reserve(data, reserve)
@@ -90,6 +95,29 @@ class JobFiles:
         for place, path in uploads.items():
             path.rename(folder / place)
         return folder
+
+    def put_secrets(self, job_id: str, values: Mapping[str, bytes]) -> Path:
+        """Write secrets for a job that is about to run, each into a file of its name, and return their folder."""
+        self.remove_secrets(job_id)
+        folder = self._secrets / self.folder(job_id).name
+        self._secrets.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700)
+        for name, value in values.items():
+            handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(value)
+        return folder
+
+    def remove_secrets(self, job_id: str) -> None:
+        """Remove what a job was given; nothing happens where there is none of it."""
+        _remove(self._secrets / self.folder(job_id).name)
+
+    def sweep_secrets(self, running: Callable[[], Collection[str]]) -> None:
+        """Remove what was given to jobs that are none of the `running` ones: a server was killed with its jobs."""
+        with contextlib.suppress(FileNotFoundError):
+            given = {path.name for path in self._secrets.iterdir()}
+            for job_id in given - set(running() if given else ()):
+                _remove(self._secrets / job_id)
 
     def delete(self, job_id: str) -> None:
         """Remove a job's folder: out of sight at once, then from disk."""
@@ -148,6 +176,14 @@ class JobFiles:
         except (FileNotFoundError, NotADirectoryError):
             return 0
         return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+    def size_of_files(self, job_id: str, places: Iterable[str]) -> int:
+        """Return the bytes of some files of a job; what is not there does not count."""
+        size = 0
+        for place in places:
+            with contextlib.suppress(OSError):
+                size += (self.folder(job_id) / place).lstat().st_size
+        return size
 
     def time_of(self, job_id: str, name: str) -> int:
         """Return when a file of a job was changed last, in nanoseconds; 0 if there is none (yet)."""

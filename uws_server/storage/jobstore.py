@@ -20,10 +20,12 @@ from uws_server.errors import NotFound
 from uws_server.jobs.job import Filter, Job, JobError, JobReference, JobSummary, Result, Usage, new_id
 from uws_server.jobs.part import Part
 from uws_server.jobs.phases import ENDED, Phase
-from uws_server.storage import changes, lists, migrate, parts, uses
+from uws_server.storage import changes, durations, lists, migrate, parts, uses
 from uws_server.storage.database import Look, Reader, engine_for, reading
 from uws_server.storage.grouped import GroupedInsert
 from uws_server.storage.lists import ListReader
+from uws_server.storage.locks import alone, of_owner
+from uws_server.storage.on_cluster import OnCluster
 from uws_server.storage.parts import PartStore
 from uws_server.storage.queue import QueueStore
 from uws_server.storage.results import ResultReader
@@ -31,11 +33,11 @@ from uws_server.storage.tables import (
     ADDED,
     BUSY,
     LISTED,
+    ON_CLUSTER,
     REFERENCE,
     SUMMARY,
     TAKEN,
     PhaseColumns,
-    drain,
     dump_parameters,
     job_row,
     jobs,
@@ -49,8 +51,8 @@ from uws_server.storage.tables import (
 from uws_server.storage.transitions import execute, phase_change, standing_still
 
 _ID = re.compile(r"[0-9a-f]{32}")
-_IS_OPEN = ~sa.exists(sa.select(drain.c.id))
-"""Condition: nobody drains the queue."""
+_IS_TAKEN = sa.or_(TAKEN, ON_CLUSTER)
+"""Condition: a server has taken the job, and it runs, or waits on a cluster."""
 # built once: to build such a statement takes as long as to execute it
 _JOB = jobs.select().where(jobs.c.id == sa.bindparam("wanted"))
 
@@ -61,6 +63,13 @@ class Run(NamedTuple):
     job_id: str
     phase: Phase
     server: str | None
+
+
+class Updated(NamedTuple):
+    """Whether a job was changed, and the bytes that its owner held before."""
+
+    done: bool
+    held: int
 
 
 class Asked(NamedTuple):
@@ -102,8 +111,6 @@ class JobStore:
 
     def __init__(self, url: str) -> None:
         self.server = new_id()
-        self.counting = threading.Lock()
-        """Held from when jobs or bytes are counted against a limit of an account until what comes counts itself."""
         self.engine = engine_for(url)
         try:
             migrate.require_current(self.engine)
@@ -111,6 +118,7 @@ class JobStore:
             self.engine.dispose()
             raise
         self.queue = QueueStore(self.engine, self.server, os.uname().nodename)
+        self.on_cluster = OnCluster(self.engine, self.server)
         self._reading = reading(self.engine)
         self.parts = PartStore(self.engine)
         self._added = GroupedInsert(self.engine, jobs, ADDED)
@@ -134,6 +142,15 @@ class JobStore:
         """Store a new job, which must be PENDING."""
         self._added.add(job_row(job))
 
+    def add_within(self, job: Job, most: int) -> int | None:
+        """Store a new job if its owner then holds at most so many bytes; else return how many there are."""
+        with alone(self.engine, of_owner(job.owner)) as connection:
+            held = _held_by(connection, job.owner)
+            if held + job.size > most:
+                return held
+            connection.execute(jobs.insert().values(job_row(job)))
+            return None
+
     def get(self, job_id: str) -> Job:
         """Return the job with that id. Raise NotFound if there is none."""
         job = self.bare(job_id)
@@ -151,18 +168,12 @@ class JobStore:
     def move(self, job_id: str, before: Iterable[Phase], after: Phase, **columns: Unpack[PhaseColumns]) -> bool:
         """Set the phase to `after` if it is one of `before` and the step is legal; return whether it was set.
 
-        `columns` are set in the same statement (such as `started`).
+        `columns` are set in the same statement (such as `started`). A job that waits on a cluster is left alone.
         """
-        statement = phase_change(job_id, before, after).values(**columns, **standing_still(after))
+        statement = phase_change(job_id, before, after).where(~ON_CLUSTER)
+        statement = statement.values(**columns, **standing_still(after))
         with self.engine.begin() as connection:
             return execute(connection, statement, self.server, job_id, after)
-
-    def take(self, job_id: str, started: datetime) -> bool:
-        """Take a QUEUED job for this process. Return False if another was faster, or the queue is drained."""
-        statement = phase_change(job_id, [Phase.QUEUED], Phase.EXECUTING).where(_IS_OPEN)
-        statement = statement.values(started=started, server=self.server, **standing_still(Phase.EXECUTING))
-        with self.engine.begin() as connection:
-            return execute(connection, statement, self.server, job_id, Phase.EXECUTING)
 
     def give_back(self, job_id: str) -> None:
         """Put a job back into the queue that this process may have taken without knowing it."""
@@ -174,7 +185,7 @@ class JobStore:
         """Take over a job from another server process. Return False if that process no longer owns it."""
         theirs = jobs.c.server.is_(None) if server is None else jobs.c.server == server
         with self.engine.begin() as connection:
-            statement = jobs.update().where(jobs.c.id == job_id, theirs, TAKEN).values(server=self.server)
+            statement = jobs.update().where(jobs.c.id == job_id, theirs, _IS_TAKEN).values(server=self.server)
             return connection.execute(statement).rowcount == 1
 
     def end(
@@ -208,6 +219,8 @@ class JobStore:
             uses.record(connection, job_id, used)
             if ending is not None:
                 parts.record(connection, job_id, ending.parts)
+            if after is Phase.COMPLETED:
+                durations.record(connection, job_id, ended)
             return True
 
     def archive(self, job_id: str) -> bool:
@@ -219,12 +232,23 @@ class JobStore:
         with self.engine.begin() as connection:
             return execute(connection, statement, self.server, job_id, Phase.ARCHIVED)
 
-    def update_pending(self, before: Job, after: Job) -> bool:
-        """Replace the parameters of a PENDING job that is still as it was `before`; return whether it was."""
+    def update_pending(self, before: Job, after: Job, coming: int, most: int) -> Updated:
+        """Replace the parameters of a PENDING job that is still as it was `before`.
+
+        `coming` bytes are added to what it holds; nothing is changed where its owner then held more than `most` (0: any
+        number).
+        """
         unchanged = jobs.c.parameters == dump_parameters(before)
         statement = jobs.update().where(jobs.c.id == before.id, jobs.c.phase == Phase.PENDING.value, unchanged)
-        with self.engine.begin() as connection:
-            return connection.execute(statement.values(parameters=dump_parameters(after))).rowcount == 1
+        statement = statement.values(
+            parameters=dump_parameters(after), size=jobs.c.size + coming, input_size=after.input_size,
+            expected_s=after.expected_s,
+        )  # fmt: skip
+        with alone(self.engine, of_owner(before.owner)) if most else self.engine.begin() as connection:
+            held = _held_by(connection, before.owner) if most else 0
+            if most and held + coming > most:
+                return Updated(False, held)
+            return Updated(connection.execute(statement).rowcount == 1, held)
 
     def change(self, job_id: str, **columns: Unpack[JobColumns]) -> None:
         """Set columns that no phase depends on. Raise NotFound if there is no job with that id."""
@@ -235,7 +259,7 @@ class JobStore:
 
     def ask_abort(self, job_id: str) -> bool:
         """Note that a job which a server has taken is to be ended, and announce it. Return False if none has it."""
-        statement = jobs.update().where(jobs.c.id == job_id, TAKEN).values(abort_asked=True)
+        statement = jobs.update().where(jobs.c.id == job_id, _IS_TAKEN).values(abort_asked=True)
         with self.engine.begin() as connection:
             return execute(connection, statement, self.server, job_id, changes.ABORT)
 
@@ -296,20 +320,17 @@ class JobStore:
         with self._reading.connect() as connection:
             return lists.some(connection, ids, wanted)
 
-    def queued(self, most: int) -> Sequence[str]:
-        """Return the ids of the jobs that wait to be run, longest queued first; none while the queue is drained."""
-        query = sa.select(jobs.c.id).where(BUSY, jobs.c.phase == Phase.QUEUED.value, _IS_OPEN)
-        return self._ids(query.order_by(jobs.c.queued, jobs.c.created).limit(most))
-
     def taken(self) -> list[Run]:
         """Return the jobs that servers run."""
-        query = sa.select(jobs.c.id, jobs.c.phase, jobs.c.server).where(TAKEN)
+        query = sa.select(jobs.c.id, jobs.c.phase, jobs.c.server)
         with self._reading.connect() as connection:
-            return [Run(job_id, Phase(phase), server) for job_id, phase, server in connection.execute(query)]
+            return [Run(job_id, Phase(phase), server) for job_id, phase, server in self._taken(connection, query)]
 
     def to_abort(self) -> Sequence[str]:
         """Return the ids of the jobs that this process runs and that are to be ended."""
-        return self._ids(sa.select(jobs.c.id).where(TAKEN, jobs.c.server == self.server, jobs.c.abort_asked))
+        query = sa.select(jobs.c.id).where(jobs.c.server == self.server, jobs.c.abort_asked)
+        with self._reading.connect() as connection:
+            return [job_id for (job_id,) in self._taken(connection, query)]
 
     def expired(self, now: datetime) -> Sequence[str]:
         """Return the ids of the jobs whose destruction time has passed."""
@@ -336,15 +357,22 @@ class JobStore:
 
     def stored_bytes(self, owner: str | None) -> int:
         """Return how many bytes the jobs of an owner hold on disk."""
-        query = sa.select(stored.c.bytes).where(stored.c.owner == (owner or ""))
         with self._reading.connect() as connection:
-            return connection.execute(query).scalar() or 0
+            return _held_by(connection, owner)
 
     # --- parts -----------------------------------------------------------------------------------------
+
+    def _taken(self, connection: sa.Connection, query: sa.Select[Any]) -> list[Any]:
+        """Return the rows of jobs that servers have taken; two queries, because one with OR would use no index."""
+        return [row for taken in (TAKEN, ON_CLUSTER) for row in connection.execute(query.where(taken))]
 
     def _ids(self, query: sa.Select[Any]) -> Sequence[str]:
         with self._reading.connect() as connection:
             return connection.execute(query).scalars().all()
+
+
+def _held_by(connection: sa.Connection, owner: str | None) -> int:
+    return connection.execute(sa.select(stored.c.bytes).where(stored.c.owner == (owner or ""))).scalar() or 0
 
 
 def _require_id(kind: str, text: str) -> None:

@@ -7,7 +7,7 @@ jobs of each owner and definition in their order, and the query of the heads ski
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Unpack
 
@@ -16,8 +16,10 @@ import sqlalchemy as sa
 from uws_server.jobs.phases import Phase
 from uws_server.storage.database import reading
 from uws_server.storage.locks import QUEUE, alone, of_owner
+from uws_server.storage.on_cluster import OnCluster
 from uws_server.storage.tables import (
     BUSY,
+    ON_CLUSTER,
     QUEUED,
     TAKEN,
     PhaseColumns,
@@ -25,11 +27,10 @@ from uws_server.storage.tables import (
     accounts,
     drain,
     jobs,
-    microseconds_of,
     servers,
     turns,
 )
-from uws_server.storage.transitions import execute, phase_change, standing_still
+from uws_server.storage.transitions import execute, phase_change, quote_from, standing_still
 
 _PAGE = 8
 """Jobs of one owner and definition that are read at once after the first."""
@@ -40,7 +41,7 @@ class Candidate(NamedTuple):
 
     `most` is how many jobs of its owner may run, 0 for any number, None for what the configuration says; `served` is
     when one of its owner was started last, in microseconds, 0 for never. One that `resumes` stands still on this
-    server, and is to go on.
+    server, and is to go on. One that is chosen for `elsewhere` stays QUEUED, in the hands of this server.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Candidate(NamedTuple):
     most: int | None = None
     served: int = 0
     resumes: bool = False
+    elsewhere: bool = False
 
 
 class Load(NamedTuple):
@@ -73,6 +75,41 @@ class Load(NamedTuple):
     memory: int
 
 
+class Waiting(NamedTuple):
+    """A job in the queue, as one looks at all of them: times in microseconds since 1970, else as in a candidate."""
+
+    id: str
+    owner: str
+    definition: str
+    since: int
+    short: bool
+    cores: int
+    expected_s: int | None
+    most: int | None = None
+    served: int = 0
+
+
+class Started(NamedTuple):
+    """A job that runs: when it was started, in microseconds since 1970, and the seconds that it is expected to run."""
+
+    owner: str
+    definition: str
+    short: bool
+    cores: int
+    started: int
+    expected_s: int | None
+
+
+class QueueState(NamedTuple):
+    """The whole queue at a moment: who waits, longest first, what runs, the places of all servers, if it is drained."""
+
+    waiting: Sequence[Waiting]
+    running: Sequence[Started]
+    places: int
+    servers: int
+    drained: bool
+
+
 class Moved(NamedTuple):
     """Whether a job went to another phase, and how many its owner had of those that count against a limit."""
 
@@ -87,19 +124,21 @@ Choose = Callable[[Sequence[Iterator[Candidate]], Sequence[Load]], Sequence[Cand
 _HEADS = sa.text(
     """
     WITH RECURSIVE waiting_owner(owner) AS (
-        SELECT min(owner) FROM jobs WHERE phase = 'QUEUED'
+        SELECT min(owner) FROM jobs WHERE phase = 'QUEUED' AND server IS NULL
         UNION ALL
-        SELECT (SELECT min(owner) FROM jobs WHERE phase = 'QUEUED' AND owner > before.owner)
+        SELECT (SELECT min(owner) FROM jobs WHERE phase = 'QUEUED' AND server IS NULL AND owner > before.owner)
         FROM waiting_owner AS before WHERE before.owner IS NOT NULL
     ), waiting_pair(owner, definition) AS (
-        SELECT owner, (SELECT min(definition) FROM jobs WHERE phase = 'QUEUED' AND owner = waiting_owner.owner)
+        SELECT owner, (SELECT min(definition) FROM jobs
+                       WHERE phase = 'QUEUED' AND server IS NULL AND owner = waiting_owner.owner)
         FROM waiting_owner WHERE owner IS NOT NULL
         UNION ALL
         SELECT owner, (SELECT min(definition) FROM jobs
-                       WHERE phase = 'QUEUED' AND owner = before.owner AND definition > before.definition)
+                       WHERE phase = 'QUEUED' AND server IS NULL
+                           AND owner = before.owner AND definition > before.definition)
         FROM waiting_pair AS before WHERE before.definition IS NOT NULL
     ), head(id) AS (
-        SELECT (SELECT id FROM jobs WHERE phase = 'QUEUED' AND owner = waiting_pair.owner
+        SELECT (SELECT id FROM jobs WHERE phase = 'QUEUED' AND server IS NULL AND owner = waiting_pair.owner
                 AND definition = waiting_pair.definition AND short = lane.short
                 ORDER BY queued, id LIMIT 1)
         FROM waiting_pair CROSS JOIN (SELECT FALSE AS short UNION ALL SELECT TRUE) AS lane
@@ -111,20 +150,26 @@ _HEADS = sa.text(
 _NEXT = sa.text(
     """
     SELECT id, queued, cores, needed_memory FROM jobs
-    WHERE phase = 'QUEUED' AND owner = :owner AND definition = :definition AND short = :short
+    WHERE phase = 'QUEUED' AND server IS NULL AND owner = :owner AND definition = :definition AND short = :short
         AND (queued, id) > (:queued, :id)
     ORDER BY queued, id LIMIT :page
     """
 ).bindparams(sa.bindparam("short", type_=sa.Boolean))
 
 
-def _candidates(since: sa.ColumnElement[int]) -> sa.Select[Any]:
-    """Return the query of candidates, the columns in their order."""
+def _of_owners(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """Return the query of columns of jobs, and of two of their owners: how many may run, when one was served last."""
     most = sa.case((accounts.c.is_admin, 0), else_=accounts.c.max_running)
     served = sa.func.coalesce(sa.type_coerce(turns.c.served, sa.BigInteger), 0)
-    about = (jobs.c.id, jobs.c.owner, jobs.c.definition, since, jobs.c.short, jobs.c.cores, jobs.c.needed_memory)
     joined = jobs.outerjoin(accounts, accounts.c.name == jobs.c.owner).outerjoin(turns, turns.c.owner == jobs.c.owner)
-    return sa.select(*about, most, served).select_from(joined)
+    return sa.select(*columns, most, served).select_from(joined)
+
+
+def _candidates(since: sa.ColumnElement[int]) -> sa.Select[Any]:
+    """Return the query of candidates, the columns in their order."""
+    return _of_owners(
+        jobs.c.id, jobs.c.owner, jobs.c.definition, since, jobs.c.short, jobs.c.cores, jobs.c.needed_memory
+    )  # fmt: skip
 
 
 _OF_HEADS = _candidates(sa.type_coerce(jobs.c.queued, sa.BigInteger))
@@ -140,7 +185,9 @@ class QueueStore:
         )
         # the least owner is a step in the index of the queue, whatever the planner believes of the jobs
         anybody = sa.select(sa.func.min(jobs.c.owner)).where(QUEUED).scalar_subquery()
-        self._waiting = sa.select(sa.or_(anybody.is_not(None), sa.exists().where(TAKEN, resumes)))
+        self._waiting = sa.select(
+            sa.or_(sa.and_(anybody.is_not(None), ~sa.exists(sa.select(drain.c.id))), sa.exists().where(TAKEN, resumes))
+        )
         since = sa.type_coerce(jobs.c.resume_asked, sa.BigInteger)
         self._resuming = _candidates(since).where(TAKEN, resumes).order_by(since, jobs.c.id)
         kind = (
@@ -151,13 +198,13 @@ class QueueStore:
             (jobs.c.phase == Phase.SUSPENDED.value).label("stands"),
             jobs.c.short,
         )
-        self._loads = sa.select(*kind, jobs.c.cores, jobs.c.needed_memory).where(TAKEN)
+        self._loads = sa.select(*kind, jobs.c.cores, jobs.c.needed_memory)
         self._loads = self._loads.select_from(jobs.outerjoin(servers, servers.c.id == jobs.c.server))
 
     # --- taking ----------------------------------------------------------------------------------------
 
     def has_waiting(self) -> bool:
-        """Check whether a job waits that this process may start or let go on."""
+        """Check whether a job waits that this process may start or let go on; not while the queue is drained."""
         with self._reading.connect() as connection:
             return bool(connection.execute(self._waiting).scalar())
 
@@ -183,7 +230,8 @@ class QueueStore:
 
     def _loads_by(self, connection: sa.Connection) -> list[Load]:
         # grouped here: told to group them, SQLite walks over all jobs by an index that has them by owner
-        found = Counter(tuple(row) for row in connection.execute(self._loads))
+        kinds = (self._loads.where(taken) for taken in (TAKEN, ON_CLUSTER))
+        found = Counter(tuple(row) for kind in kinds for row in connection.execute(kind))
         return [
             Load(
                 owner,
@@ -228,13 +276,13 @@ class QueueStore:
 
     def _start(self, connection: sa.Connection, one: Candidate, now: datetime) -> bool:
         """Have a job executed; return False if it was held, aborted or deleted meanwhile."""
+        if one.elsewhere and not one.resumes:
+            return OnCluster(self._engine, self._server).take(connection, one.id)
         statement = phase_change(one.id, [Phase.QUEUED, Phase.SUSPENDED], Phase.EXECUTING)
         if one.resumes:
             statement = statement.where(jobs.c.resume_asked.is_not(None), jobs.c.server == self._server)
         else:
-            end = microseconds_of(now) + jobs.c.expected_s * sa.literal(1_000_000, sa.BigInteger)
-            quote = sa.func.coalesce(end, sa.type_coerce(jobs.c.quote, sa.BigInteger))
-            statement = statement.where(QUEUED).values(started=now, server=self._server, quote=quote)
+            statement = statement.where(QUEUED).values(started=now, server=self._server, quote=quote_from(now))
         statement = statement.values(standing_still(Phase.EXECUTING))
         return execute(connection, statement, self._server, one.id, Phase.EXECUTING)
 
@@ -242,6 +290,32 @@ class QueueStore:
         """Note when a job of an owner was started last."""
         if not connection.execute(turns.update().where(turns.c.owner == owner).values(served=now)).rowcount:
             connection.execute(turns.insert().values(owner=owner, served=now))
+
+    # --- looking ---------------------------------------------------------------------------------------
+
+    def state(self, most: int) -> QueueState:
+        """Return the whole queue as it is now, at most so many jobs of it."""
+        queued = sa.type_coerce(jobs.c.queued, sa.BigInteger)
+        waits = sa.or_(jobs.c.resume_asked.is_not(None), QUEUED)
+        since = sa.func.coalesce(sa.type_coerce(jobs.c.resume_asked, sa.BigInteger), queued)
+        waiting = _of_owners(
+            jobs.c.id, jobs.c.owner, jobs.c.definition, since, jobs.c.short, jobs.c.cores, jobs.c.expected_s
+        ).where(BUSY, waits).order_by(jobs.c.queued).limit(most)  # fmt: skip
+        started = sa.func.coalesce(sa.type_coerce(jobs.c.started, sa.BigInteger), 0)
+        running = sa.select(
+            jobs.c.owner, jobs.c.definition, jobs.c.short, jobs.c.cores, started, jobs.c.expected_s
+        ).where(TAKEN, jobs.c.phase != Phase.SUSPENDED.value)  # fmt: skip
+        places = sa.select(sa.func.coalesce(sa.func.sum(servers.c.places), 0), sa.func.count())
+        with self._reading.connect() as connection:
+            number, of_servers = connection.execute(places).one()
+            drained = connection.execute(sa.select(drain.c.id)).first() is not None
+            return QueueState(
+                [Waiting(*row) for row in connection.execute(waiting)],
+                [Started(*row) for row in connection.execute(running)],
+                int(number),
+                of_servers,
+                drained,
+            )
 
     # --- within a limit --------------------------------------------------------------------------------
 
@@ -251,7 +325,7 @@ class QueueStore:
         owner: str | None,
         before: Sequence[Phase],
         after: Phase,
-        counted: Sequence[Phase],
+        counted: Collection[Phase],
         most: int,
         **columns: Unpack[PhaseColumns],
     ) -> Moved:
@@ -268,6 +342,13 @@ class QueueStore:
                 return Moved(False, number)
             statement = phase_change(job_id, before, after).values(**columns, **standing_still(after))
             return Moved(execute(connection, statement, self._server, job_id, after), number)
+
+    def standing_since(self, before: datetime) -> Sequence[str]:
+        """Return the ids of the jobs of this process that stand still since then, and shall not go on."""
+        query = sa.select(jobs.c.id).where(TAKEN, jobs.c.phase == Phase.SUSPENDED.value, jobs.c.server == self._server)
+        query = query.where(jobs.c.resume_asked.is_(None), jobs.c.suspended <= before)
+        with self._reading.connect() as connection:
+            return connection.execute(query).scalars().all()
 
     # --- going on --------------------------------------------------------------------------------------
 

@@ -15,7 +15,8 @@ from uws_server.storage.tables import UTCTime, servers
 class Server:
     """One process.
 
-    `place` names the space in which `pid` counts, `start` tells it apart from others that had the pid.
+    `place` names the space in which `pid` counts, `start` tells it apart from others that had the pid; it runs as many
+    jobs at a time as it has `places`.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Server:
     place: str
     pid: int
     start: str
+    places: int = 1
 
 
 class ServerStore:

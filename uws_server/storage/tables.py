@@ -96,8 +96,14 @@ jobs = sa.Table(
 LISTED = jobs.c.phase != sa.literal_column(f"'{Phase.ARCHIVED}'")
 """Condition: the job is in lists that name no phase."""
 
-QUEUED = jobs.c.phase == sa.literal_column(f"'{Phase.QUEUED}'")
-"""Condition: the job waits to be started."""
+IS_QUEUED = jobs.c.phase == sa.literal_column(f"'{Phase.QUEUED}'")
+"""Condition: the job waits, for a server or on a cluster."""
+
+QUEUED = sa.and_(IS_QUEUED, jobs.c.server.is_(None))
+"""Condition: the job waits to be started by a server."""
+
+ON_CLUSTER = sa.and_(IS_QUEUED, jobs.c.server.is_not(None))
+"""Condition: the job waits on a cluster, where a server has put it: only that server changes it."""
 
 TAKEN = jobs.c.phase.in_([sa.literal_column(f"'{phase}'") for phase in ("EXECUTING", "SUSPENDED", "UNKNOWN")])
 """Condition: a server has taken the job."""
@@ -211,6 +217,16 @@ tokens = sa.Table(
     sa.Column("digest", sa.String(64), nullable=False, index=True, unique=True),
     sa.Column("created", UTCTime, nullable=False),
     sa.Column("used", UTCTime),
+)
+
+# What accounts let their jobs have for other services, encrypted with a key that is in no database (storage.secrets).
+owner_secrets = sa.Table(
+    "owner_secrets",
+    metadata,
+    sa.Column("owner", sa.ForeignKey("accounts.name", ondelete="CASCADE"), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("changed", UTCTime, nullable=False),
 )
 
 # Browsers that are signed in, by the SHA-256 of their cookie; one ends with the token that it was begun with.

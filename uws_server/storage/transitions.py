@@ -6,7 +6,7 @@ Imports the tables.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from uws_server.jobs.job import EPOCH, utcnow
 from uws_server.jobs.phases import Phase, may
 from uws_server.storage import changes
-from uws_server.storage.tables import jobs
+from uws_server.storage.tables import jobs, microseconds_of
 
 
 def phase_change(job_id: str, before: Iterable[Phase], after: Phase) -> sa.Update:
@@ -35,6 +35,12 @@ def standing_still(after: Phase) -> dict[str, Any]:
     if after is Phase.QUEUED:
         return {"suspended": None, "resume_asked": None, "stood_still": 0}
     return {}
+
+
+def quote_from(started: datetime) -> sa.ColumnElement[Any]:
+    """Return when a job that begins then is expected to end; what was said before where nobody knows."""
+    end = microseconds_of(started) + jobs.c.expected_s * sa.literal(1_000_000, sa.BigInteger)
+    return sa.func.coalesce(end, sa.type_coerce(jobs.c.quote, sa.BigInteger))
 
 
 def execute(connection: sa.Connection, statement: sa.UpdateBase, server: str, job_id: str, what: str) -> bool:

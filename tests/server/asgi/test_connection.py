@@ -22,6 +22,7 @@ from uws_server.asgi.bodies import BodiesFirst
 from uws_server.asgi.connection import MOST_HEAD, Connection
 from uws_server.asgi.patience import Patience
 from uws_server.asgi.throttle import Throttle
+from uws_server.asgi.types import PARKED
 from uws_server.asgi.wsgi import WsgiAdapter
 
 HEAD = "Host: x"
@@ -131,6 +132,12 @@ def everything(connection: socket.socket) -> bytes:
     return whole
 
 
+def require_read(place: Place) -> None:
+    """Return when the server has read what was sent to it before: it reads in turn, and answers this later."""
+    for _ in range(2):
+        assert requests.get(place.url, timeout=300).status_code == 200
+
+
 def status(answer: bytes) -> int:
     return int(answer.split(None, 2)[1])
 
@@ -216,6 +223,28 @@ def test_wrong_requests_are_refused_and_fill_no_log(
     assert caplog.text == ""
 
 
+@pytest.mark.parametrize("codings", [["gzip, chunked"], ["gzip", "chunked"], ["x,chunked"], ["identity, chunked"]])
+def test_a_transfer_coding_that_is_not_understood_is_told(place: Place, codings: list[str]) -> None:
+    """RFC 9112, section 6.1: else the application would take what is compressed for the body."""
+    headers = [f"Transfer-Encoding: {coding}" for coding in codings]
+    answer = place.answer(lines("POST / HTTP/1.1", HEAD, *headers) + b"5\r\nhello\r\n0\r\n\r\n")
+    assert status(answer) == 501
+    assert b"chunked is understood" in answer
+    assert b"connection: close" in answer
+
+
+@pytest.mark.parametrize("name", ["Transfer-Encoding: Chunked", "transfer-encoding:  chunked "])
+def test_chunks_are_understood_however_they_are_announced(place: Place, name: str) -> None:
+    answer = place.answer(lines("POST / HTTP/1.1", HEAD, "Connection: close", name) + b"5\r\nhello\r\n0\r\n\r\n")
+    assert (status(answer), answer[-5:]) == (200, b"hello")
+
+
+def test_an_old_request_has_no_transfer_coding(place: Place) -> None:
+    answer = place.answer(lines("POST / HTTP/1.0", "Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n")
+    assert status(answer) == 400
+    assert b"Content-Length" in answer
+
+
 def test_what_stands_behind_a_body_is_no_header(place: Place) -> None:
     """A proxy that sets X-Forwarded-For does not look behind the body."""
     begun = lines("POST / HTTP/1.1", HEAD, "Transfer-Encoding: chunked", "Connection: close")
@@ -283,6 +312,50 @@ def test_a_small_body_reaches_the_application_with_its_length(place: Place, chun
     body = b"a=1&b=2"
     assert requests.post(place.url, iter([body]) if chunked else body, timeout=300).content == body
     assert place.application.environ["CONTENT_LENGTH"] == str(len(body))
+
+
+# --- clients that send no more ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers"),
+    [
+        (lines("GET /blocked HTTP/1.1", HEAD), [b"nothing"]),
+        (lines("POST /blocked HTTP/1.1", HEAD, "Content-Length: 5") + b"hello", [b"hello"]),
+        (lines("POST /blocked HTTP/1.1", HEAD, "Transfer-Encoding: chunked") + b"2\r\nhi\r\n0\r\n\r\n", [b"hi"]),
+        (lines("POST /blocked HTTP/1.1", HEAD, "Content-Length: 100000") + b"x" * 100_000, [b"x" * 100_000]),
+        (lines("GET /blocked HTTP/1.1", HEAD) + lines("POST / HTTP/1.1", HEAD, "Content-Length: 3") + b"two"
+         + lines("POST / HTTP/1.1", HEAD, "Content-Length: 5") + b"three", [b"nothing", b"two", b"three"]),
+    ],
+)  # fmt: skip
+def test_a_client_that_sends_no_more_gets_its_answers(place: Place, asked: bytes, answers: list[bytes]) -> None:
+    """RFC 9112, section 9.6 has the server half-close; a client may, too (RFC 9293, section 3.6), as nc -N does."""
+    place.application.asked.clear()
+    place.application.go_on.clear()
+    with connected(place.url) as connection:
+        connection.sendall(asked)
+        connection.shutdown(socket.SHUT_WR)
+        until(lambda: place.application.asked == ["/blocked"])
+        require_read(place)
+        place.application.go_on.set()
+        whole = everything(connection)
+    assert [part.partition(b"\r\n\r\n")[2] for part in whole.split(b"HTTP/1.1 200 OK\r\n")[1:]] == answers
+    assert whole.count(b"connection: close") == 1, "the last says that no more comes"
+
+
+def test_a_long_answer_goes_on_to_a_client_that_sends_no_more(place: Place) -> None:
+    with connected(place.url) as connection:
+        connection.sendall(lines("GET /long HTTP/1.1", HEAD))
+        connection.shutdown(socket.SHUT_WR)
+        assert sum(len(piece) for piece in iter(lambda: connection.recv(1 << 20), b"")) > 2000 * 100_000
+
+
+def test_a_request_that_ends_too_early_is_not_waited_for(place: Place) -> None:
+    for begun in (b"", b"GET / HT", lines("POST / HTTP/1.1", HEAD, "Content-Length: 1000") + b"x"):
+        with connected(place.url) as connection:
+            connection.sendall(begun)
+            connection.shutdown(socket.SHUT_WR)
+            assert everything(connection) == b""
 
 
 # --- patience -------------------------------------------------------------------------------------------------
@@ -366,6 +439,7 @@ def test_who_hangs_up_with_requests_behind_a_waiting_one_is_forgotten() -> None:
     gone = threading.Event()
 
     async def waiting(scope: Any, receive: Any, send: Any) -> None:
+        scope[PARKED] = True
         while (await receive())["type"] != "http.disconnect":
             pass
         gone.set()

@@ -95,6 +95,9 @@ def test_who_waits_for_a_job_hears_of_it(lab: Lab) -> None:
 def test_a_queued_job_is_held_and_does_not_start(lab: Lab) -> None:
     first = running(lab, "hold")
     queued, later = lab.run(label="held"), lab.run(label="later")
+    places = [json.loads(line)["place"] for line in told(lab, "list", "--json", "--phase", "QUEUED").splitlines()]
+    assert places == [2, 1], "the newest is listed first"
+    assert told(lab, "list", "--phase", "QUEUED", "--last", "1").split()[4] == "#2"
     assert told(lab, "hold", queued.id) == f"{queued.id} held\n"
     (lab.root / "hold").touch()
     assert (first.ended(), later.ended(), queued.phase()) == ("COMPLETED", "COMPLETED", "HELD")

@@ -230,19 +230,20 @@ def test_on_one_place_owners_take_turns() -> None:
     assert order == ["ada", "bob", "eve", "ada", "bob", "ada", "bob", "ada"]
 
 
-@given(st.integers(1, 4), st.integers(1, 4), st.data())
-def test_nobody_waits_for_ever_beside_owners_who_always_have_more(places: int, cores: int, data: st.DataObject) -> None:
-    """New owners come all the time; one who came before them, with a large job, is served once those who were there
-    have had their turn, and enough of what runs has ended."""
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 6), st.data())
+def test_nobody_waits_for_ever_beside_owners_who_always_have_more(
+    places: int, cores: int, number: int, data: st.DataObject
+) -> None:
+    """Whoever comes, a job of many cores is served once each of the others had a turn, and enough of what runs has
+    ended to make room for it."""
     server = Server(Limits(places), [job for name in ("ada", "bob") for job in flood(name, 50)])
     server.now = 1000
     server.start()
-    victim = one("victim", "victim", since=1001, cores=min(cores, places))
-    server.waiting.append(victim)
+    server.waiting.append(one("victim", "victim", since=1001, cores=min(cores, places)))
     server.now = 1001
-    for turn in range(2 + places):
+    for turn in range(2 + number + places):
         server.now += 1
-        server.waiting += flood(f"later{turn}", 3, since=server.now)
+        server.waiting += flood(f"later{turn % number}", 3, since=server.now)
         if server.running:
             server.running.pop(data.draw(st.integers(0, len(server.running) - 1)))
         if any(job.id == "victim" for job in server.start()):

@@ -399,7 +399,7 @@ def test_every_change_of_others_is_heard_and_none_of_one_s_own(two_stores: tuple
     other.add(job)
     assert other.move(job.id, [Phase.PENDING], Phase.QUEUED)
     assert not other.move(job.id, [Phase.PENDING], Phase.QUEUED)
-    assert one.take(job.id, utcnow())
+    assert one.move(job.id, [Phase.QUEUED], Phase.EXECUTING, started=utcnow(), server=one.server)
     assert other.ask_abort(job.id)
     assert list(one.to_abort()) == [job.id]
     assert list(other.to_abort()) == []

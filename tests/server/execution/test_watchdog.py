@@ -74,7 +74,7 @@ def test_a_supervisor_is_ended_long_after_the_limit_and_after_a_request_to_end(
     store, clock = JobStore(database_url), Clock()
     files = JobFiles(tmp_path)
     running = Running(store, files, ColdStarter())
-    watchdog = Watchdog(store, files, running, clock)
+    watchdog = Watchdog(store, files, running, 86400, clock)
     began = utcnow() - timedelta(days=1)
     names = ("limited", "unlimited", "suspended", "aborted")
     ids = {name: new_id() for name in names}
@@ -83,7 +83,13 @@ def test_a_supervisor_is_ended_long_after_the_limit_and_after_a_request_to_end(
     for name, job_id in ids.items():
         store.add(Job(job_id, "track", "1", Phase.PENDING, began, 10 if name in ("limited", "suspended") else 0))
         store.move(job_id, [Phase.PENDING], Phase.QUEUED, queued=began)
-        store.take(job_id, utcnow() if name == "suspended" else began)
+        store.move(
+            job_id,
+            [Phase.QUEUED],
+            Phase.EXECUTING,
+            started=utcnow() if name == "suspended" else began,
+            server=store.server,
+        )
         running.add(job_id, local.Handle(pids[name].pid, pids[name]))
     store.move(ids["suspended"], [Phase.EXECUTING], Phase.SUSPENDED)
     aborted = [ids["aborted"]]

@@ -16,6 +16,7 @@ from astropy.wcs import WCS
 from scriptjobs import prepare, run
 from synthetic import Epic, write
 from uws_server.previews.cache import Previews
+from uws_server.previews.curve import Gap
 from uws_server.previews.preview import ResultFile
 from uws_server.previews.raster import Raster
 
@@ -186,6 +187,30 @@ def write_curve(path: Path, columns: list[fits.Column], **keywords: object) -> P
     return path
 
 
+def test_the_threshold_of_a_flare_filter_is_drawn_where_it_is(shared: Path, tmp_path: Path) -> None:
+    """21 bins of the real curve lie above a line at 0.5 count/s, the other 217 below it."""
+    with fits.open(shared / "real/xmm_coma8/PN_rate.fits") as hdus:
+        columns = [fits.Column(name, "D", array=hdus["RATE"].data[name]) for name in ("TIME", "RATE", "ERROR")]
+    path = write_curve(tmp_path / "a.fits", columns, TIMEDEL=100.0, FLCUTTHR=0.5, FLGOODT=21642.2)
+    root = drawn(path)
+    (line,) = [item.get("d", "") for item in root.iter(f"{SVG}path")
+               if item.get("class") == "cut" and "h24" not in item.get("d", "")]  # fmt: skip
+    at = float(line.split()[1].partition("H")[0])
+    heights = [float(item.get("cy", "")) for item in root.iter(f"{SVG}circle")]
+    assert (len([y for y in heights if y < at]), len([y for y in heights if y > at])) == (21, 217)
+    words = "Cut at 0.5 counts / s; 21,642 s of good time are left."
+    assert words in "".join(root.find(f"{SVG}desc").itertext())  # type: ignore[union-attr]
+    assert "cut at 0.5" in "".join(root.itertext())
+
+
+def test_the_threshold_that_the_sas_gives_its_curve_is_taken(shared: Path, tmp_path: Path) -> None:
+    with fits.open(shared / "real/xmm_coma8/P0124710801PNS001FBKTSR0000.FTZ") as hdus:
+        fits.HDUList([fits.PrimaryHDU(), hdus["RATE"].copy()]).writeto(tmp_path / "a.fits")
+    curve = Previews().look(ResultFile("a", tmp_path / "a.fits", {})).curve
+    assert curve is not None
+    assert "Cut at 20.57 counts / s." in curve.summary()
+
+
 def test_a_real_light_curve_is_drawn_as_it_is(shared: Path) -> None:
     path = shared / "real/xmm_coma8/PN_rate.fits"
     preview = Previews().look(ResultFile("a", path, {}))
@@ -211,10 +236,83 @@ def test_gaps_are_seen_and_told(tmp_path: Path) -> None:
     path = write_curve(tmp_path / "a.fits", columns)
     preview = Previews().look(ResultFile("a", path, {}))
     assert preview.curve is not None
-    assert preview.curve.gaps == ((95.0, 195.0), (295.0, 305.0))
+    assert preview.curve.gaps == (Gap(95.0, 195.0), Gap(295.0, 305.0))
     picture = drawn(path)
     assert len(picture.findall(f"{SVG}rect[@class='gap']")) == 3, "two gaps and their key"
     assert "2 gaps" in words(picture)
+
+
+def test_gaps_are_drawn_with_their_cause(tmp_path: Path) -> None:
+    """As our light curves tell it: cut by the user's good times, CCD off, no cause; one is too short to be seen."""
+    columns = [fits.Column("TIME", "D", array=1005.0 + 10.0 * np.arange(60)),
+               fits.Column("RATE", "E", array=np.full(60, 2.0))]  # fmt: skip
+    path = write_curve(tmp_path / "a.fits", columns)
+    told = [(1100.0, 1203.0, "USER GTI"), (1300.0, 1355.0, "CCD OFF"), (1400.0, 1400.1, "GTI"), (1450.0, 1480.0, "")]
+    start, stop, cause = zip(*told, strict=True)
+    table = [fits.Column("START", "D", array=start), fits.Column("STOP", "D", array=stop),
+             fits.Column("CAUSE", "9A", array=cause)]  # fmt: skip
+    with fits.open(path, mode="append") as hdus:
+        hdus.append(fits.BinTableHDU.from_columns(table, name="GAPS"))
+    curve = Previews().look(ResultFile("a", path, {})).curve
+    assert curve is not None
+    assert curve.gaps[0] == Gap(95.0, 198.0, "USER GTI")
+    assert "4 gaps (CCD OFF, GTI, USER GTI)" in curve.summary()
+    picture = drawn(path)
+    key = [text.text for text in picture.findall(f"{SVG}text")]
+    assert {"CCD off", "cut by your GTI", "no data"} <= set(key)
+    assert len(picture.findall(f"{SVG}rect[@class='gap gap2']")) == 2, "the gap and its key"
+
+
+def test_bins_of_many_widths_are_as_wide_as_they_are_and_no_gaps(tmp_path: Path) -> None:
+    widths = np.array([10.0, 400.0, 30.0, 3.0, 1000.0])
+    starts = np.concatenate(([0.0], np.cumsum(widths)[:-1]))
+    columns = [fits.Column("TIME", "D", array=starts + widths / 2), fits.Column("TIMEDEL", "D", array=widths),
+               fits.Column("RATE", "E", array=[1.0, 2.0, 3.0, 4.0, 5.0])]  # fmt: skip
+    curve = Previews().look(ResultFile("a", write_curve(tmp_path / "a.fits", columns, TIMEDEL=None), {})).curve
+    assert curve is not None
+    assert curve.widths_s.tolist() == widths.tolist()
+    assert curve.gaps == ()
+    assert curve.length_s == pytest.approx(1443.0)
+
+
+def test_a_folded_profile_is_drawn_twice(tmp_path: Path) -> None:
+    columns = [fits.Column("PHASE", "D", array=[0.125, 0.375, 0.625, 0.875]),
+               fits.Column("RATE", "E", array=[1.0, 2.0, 3.0, 2.0]),
+               fits.Column("ERROR", "E", array=[0.1, 0.1, 0.2, 0.1])]  # fmt: skip
+    path = write_curve(tmp_path / "a.fits", columns, PERIOD=283.7)
+    preview = Previews().look(ResultFile("a", path, {}))
+    assert preview.kind == "lightcurve" and preview.curve is not None
+    assert preview.curve.time_s.tolist() == [0.125, 0.375, 0.625, 0.875, 1.125, 1.375, 1.625, 1.875]
+    assert preview.curve.series[0].rate.tolist() == [1.0, 2.0, 3.0, 2.0] * 2
+    assert "Phase, period 283.7 s" in [text.text for text in drawn(path).findall(f"{SVG}text")]
+    assert "4 bins of phase, period 283.7 s" in preview.curve.summary()
+
+
+def test_a_periodogram_keeps_its_peak_when_frequencies_are_joined(tmp_path: Path) -> None:
+    frequency = 1e-3 + 1e-5 * np.arange(20_000)
+    power = np.random.default_rng(3).chisquare(2, frequency.size)
+    power[12_345] = 99.0
+    columns = [fits.Column("FREQUENCY", "D", array=frequency), fits.Column("POWER", "D", array=power)]
+    keywords = {"HDUCLAS1": "POWERSPECTRUM", "PERIOD": 1 / frequency[12_345], "CHANCE": 1.5e-8}
+    path = write_curve(tmp_path / "a.fits", columns, **keywords)
+    curve = Previews().look(ResultFile("a", path, {})).curve
+    assert curve is not None and curve.kind == "Periodogram"
+    (series,) = curve.series
+    assert series.rate.size <= 1500 and series.rate.max() == 99.0
+    assert curve.time_s[int(series.rate.argmax())] == pytest.approx(frequency[12_345], abs=2e-4)
+    texts = [text.text or "" for text in drawn(path).findall(f"{SVG}text")]
+    assert any(text.startswith("Frequency (Hz), highest at a period of 8.03") for text in texts)
+
+
+def test_a_hardness_ratio_is_drawn_below_zero_too(tmp_path: Path) -> None:
+    columns = [fits.Column("TIME", "D", array=[5.0, 15.0, 25.0]), fits.Column("HR", "D", array=[-0.5, 0.2, -0.1]),
+               fits.Column("HR_ERR", "D", array=[0.1, 0.1, 0.1]),
+               fits.Column("RATE_S", "D", array=[1.0, 1.0, 1.0])]  # fmt: skip
+    path = write_curve(tmp_path / "a.fits", columns)
+    curve = Previews().look(ResultFile("a", path, {})).curve
+    assert curve is not None
+    assert curve.series[0].rate.tolist() == [-0.5, 0.2, -0.1] and curve.y_label == "Hardness ratio"
+    assert drawn(path).find(f".//{SVG}circle") is not None
 
 
 def test_counts_become_rates_by_the_width_of_their_bin(tmp_path: Path) -> None:

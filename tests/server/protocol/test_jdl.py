@@ -16,7 +16,7 @@ from astropy.io import votable as astropy_votable
 from lxml import etree
 from pyvo.dal.adhoc import DatalinkQuery, DatalinkResults
 
-from checkout import ROOT
+from checkout import DEFINITIONS, ROOT
 from serving import Served, running_server
 from uws_server.jobs.formats import Package, native, wadl
 from uws_server.jobs.formats.detect import read_any
@@ -194,8 +194,8 @@ def test_accept_is_honoured(served: Served) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "said"),
     [
-        ("/jdl/nothing", 404, "no job definition 'nothing'; there are dummy, spectrum"),
-        ("/jdl/nothing/json", 404, "no job definition 'nothing'; there are dummy, spectrum"),
+        ("/jdl/nothing", 404, f"no job definition 'nothing'; there are {', '.join(DEFINITIONS)}"),
+        ("/jdl/nothing/json", 404, f"no job definition 'nothing'; there are {', '.join(DEFINITIONS)}"),
         (
             "/jdl/dummy/yaml",
             404,

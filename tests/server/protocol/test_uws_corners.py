@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import gzip
 import re
+import socket
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 from lxml import etree
 
 from processes import until
-from serving import Served, running_server
+from serving import Served, connected, running_server
 from uws_server.protocol import cors
 from uwsjobs import UWS, change, create, define, document, listed, phase, reached, write_definitions
 
@@ -299,3 +301,26 @@ def test_a_job_that_ends_while_the_database_does_not_answer_is_not_lost(tmp_path
         assert reached(job, "COMPLETED", "ERROR") == "COMPLETED"
         assert requests.get(f"{job}/results/result", timeout=300).text == "kept\n"
         assert reached(create(broken.url, PHASE="RUN"), "COMPLETED", "ERROR") == "COMPLETED"
+
+
+# --- clients that send no more ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [("GET {job}", 200), ("GET {job}?x=1", 200), ("GET {job}/results", 200), ("GET {list}", 200), ("GET /jobs", 200),
+     ("POST {list}", 303), ("DELETE {job}", 303)],
+)  # fmt: skip
+def test_a_client_that_ends_its_side_after_a_whole_request_is_answered(server: str, asked: str, status: int) -> None:
+    """Whichever way its answer is made: in the event loop, in a thread, or where others wait for a change."""
+    method, _, place = asked.partition(" ")
+    address = urlsplit(place.format(job=create(server), list=f"{server}/rest/dummy") if "{" in place else place)
+    target = f"{address.path}?{address.query}" if address.query else address.path
+    length = "Content-Length: 0\r\n" if method == "POST" else ""
+    with connected(server) as connection:
+        connection.sendall(f"{method} {target} HTTP/1.1\r\nHost: x\r\n{length}\r\n".encode())
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status), answer
+    assert len(body) == int(re.findall(rb"content-length: (\d+)", head)[0])

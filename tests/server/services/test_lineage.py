@@ -55,7 +55,7 @@ class Maker:
         store = self.services.store
         store.add(made)
         store.move(made.id, [Phase.PENDING], Phase.QUEUED, queued=created)
-        store.take(made.id, created)
+        store.move(made.id, [Phase.QUEUED], Phase.EXECUTING, started=created, server=store.server)
         results = [
             Result(new_id(), name, file, "application/fits", 9, digest or new_id() * 2)
             for name, file, digest in (("events", "results/events.fits", events), ("log", "job.log", ""))

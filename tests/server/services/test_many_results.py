@@ -145,9 +145,19 @@ def test_provenance_shows_a_hundred_results_what_others_used_and_the_way_to_all(
     names = set(re.findall(r'href="[^"]*/store/[^"]*">(r\d+)\.txt</a>', page))
     assert {name for name in names if int(name[1:]) >= 100} == {"r220"}
     assert len(asking.get(f"/jobs/{job}/provenance").body) < 200_000
-    whole = asking.get(f"/rest/dummy/{job}/provjson").text
-    assert whole.count("/store/") >= 250
-    assert "more results" not in whole
+    for kind in ("provjson", "provxml", "provn"):
+        whole = asking.get(f"/rest/dummy/{job}/{kind}").text
+        assert {result.id for result in results} <= set(re.findall(r"/store/([0-9a-f]{32})/", whole))
+        assert "more results" not in whole
+
+
+@pytest.mark.parametrize("kind", ["provxml", "provn"])
+def test_a_long_document_of_provenance_is_made_as_it_is_sent(asking: Asking, kind: str) -> None:
+    """Others are answered between two parts; made as a whole it took seconds, in which they waited."""
+    job, _ = ended(asking, 1000)
+    body = asking.get(f"/rest/dummy/{job}/{kind}").parts
+    assert len(body) > 10
+    assert max(map(len, body)) < sum(map(len, body)) / 4
 
 
 def test_pages_of_a_job_do_not_grow_with_its_results(tmp_path: Path) -> None:

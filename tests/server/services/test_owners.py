@@ -304,9 +304,14 @@ def test_accounts_tells_its_quotas_and_takes_none_that_makes_no_sense(tmp_path: 
         command = [sys.executable, "-m", "uws_server", "accounts", *options[:1], "--data", str(data), *options[1:]]
         return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
-    first = accounts("add", "ann", "--max-active", "4", "--max-stored", "50GB")
+    first = accounts("add", "ann", "--max-active", "4", "--max-stored", "50GB", "--max-running", "2")
     assert f"{data} was not there: a new database was made in it\n" in first.stderr
-    for option, text in (("--max-active", "-1"), ("--max-active", "many"), ("--max-stored", "-5")):
+    for option, text in (
+        ("--max-active", "-1"),
+        ("--max-active", "many"),
+        ("--max-running", "x"),
+        ("--max-stored", "-5"),
+    ):
         for command in (("add", "bob"), ("change", "ann")):
             refused = accounts(*command, f"{option}={text}")
             assert refused.returncode == 2
@@ -320,7 +325,7 @@ def test_accounts_tells_its_quotas_and_takes_none_that_makes_no_sense(tmp_path: 
     assert "give --admin or --no-admin" in accounts("change", "ann").stderr
     assert accounts("change", "nobody", "--admin").returncode == 2
     ann, bob = accounts("list").stdout.splitlines()
-    assert ann.split()[2:] == ["max-active:", "4", "max-stored:", "50", "GB"]
+    assert ann.split()[2:] == ["max-active:", "4", "max-running:", "2", "max-stored:", "50", "GB"]
     assert bob.split()[2:] == ["max-active:", "0", "max-stored:", "0", "GB"]
 
 

@@ -187,7 +187,7 @@ def test_writers_wait_for_each_other(store: JobStore) -> None:
         return all(store.move(one.id, [Phase.PENDING], Phase.QUEUED, queued=utcnow()) for one in part)
 
     assert all(race(*(partial(queue, made[start::6]) for start in range(6))))
-    assert set(store.queued(100)) == {one.id for one in made}
+    assert {one.id for one in listed(store, Filter(phases=(Phase.QUEUED,)))} == {one.id for one in made}
 
 
 def test_a_job_ends_once_with_its_results_in_order(store: JobStore) -> None:
@@ -215,18 +215,21 @@ def test_an_end_that_fails_leaves_nothing_half_done(store: JobStore) -> None:
 def test_only_a_pending_job_changes_its_parameters(store: JobStore) -> None:
     before = added(store, parameters={"text": ParameterValue("a", "a")})
     after = replace(before, parameters={"text": ParameterValue("b", "b")})
-    assert store.update_pending(before, after)
+    assert store.update_pending(before, after, 0, 0).done
     assert store.get(before.id) == after
     store.move(before.id, [Phase.PENDING], Phase.QUEUED)
-    assert not store.update_pending(after, before)
+    assert not store.update_pending(after, before, 0, 0).done
     assert store.get(before.id).parameters == after.parameters
 
 
 def test_of_two_changes_to_the_same_parameters_one_wins(store: JobStore) -> None:
+    def updated(before: Job, after: Job) -> bool:
+        return store.update_pending(before, after, 0, 0).done
+
     for _ in range(10):
         before = added(store, parameters={"a": ParameterValue("0", 0), "b": ParameterValue("0.1", 0.1)})
         wanted = [replace(before, parameters={**before.parameters, name: ParameterValue("1", 1)}) for name in "ab"]
-        said = race(*(partial(store.update_pending, before, after) for after in wanted))
+        said = race(*(partial(updated, before, after) for after in wanted))
         assert said.count(True) == 1
         assert store.get(before.id) == wanted[said.index(True)]
 
@@ -262,14 +265,6 @@ def test_after_is_strict_for_the_times_that_clients_see(store: JobStore, microse
     seen = made.created.replace(microsecond=microseconds // 1000 * 1000)
     after = seen + timedelta(microseconds=apart)
     assert bool(listed(store, Filter(made.definition, after=after))) is (seen > after)
-
-
-def test_the_queue_is_in_order(store: JobStore) -> None:
-    made = [added(store, created=NOW + timedelta(seconds=i)) for i in range(4)]
-    for place, one in enumerate([made[2], made[0], made[3], made[1]]):
-        store.move(one.id, [Phase.PENDING], Phase.QUEUED, queued=NOW + timedelta(microseconds=place))
-    assert list(store.queued(9)) == [made[2].id, made[0].id, made[3].id, made[1].id]
-    assert list(store.queued(2)) == [made[2].id, made[0].id]
 
 
 def test_a_list_longer_than_a_page_holds_every_job_once_in_order(store: JobStore) -> None:
@@ -353,7 +348,7 @@ PHASES = ((), (Phase.ERROR,), (Phase.PENDING, Phase.ARCHIVED))
 
 
 def test_every_list_is_a_walk_along_an_index(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No query of a list or of the queue sorts, or looks at rows that it does not return."""
+    """No query of a list or of what runs sorts, or looks at rows that it does not return."""
 
     def about(number: int) -> dict[str, object]:
         phase = Phase.PENDING if number % 50 else Phase.QUEUED
@@ -369,7 +364,6 @@ def test_every_list_is_a_walk_along_an_index(store: JobStore, monkeypatch: pytes
             listed(store, Filter(definition, phases, after, last, owners))
             list(store.references(Filter(definition, phases, after, last, owners)))
     sa.event.listen(store.engine, "before_cursor_execute", lambda *args: executed.append((args[2], args[3])))
-    store.queued(5)
     store.taken()
     store.to_abort()
     store.expired(NOW - timedelta(days=1))

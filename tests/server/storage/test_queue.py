@@ -8,13 +8,14 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import pytest
 import sqlalchemy as sa
 
-from uws_server.jobs.job import Job, Needs, new_id, utcnow
+from uws_server.jobs.job import Job, Needs, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage.accounts import Account, AccountStore
 from uws_server.storage.drain import Drain, DrainStore
@@ -229,6 +230,27 @@ def test_a_limit_of_an_owner_holds_across_servers(store: JobStore, other: JobSto
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(move, range(8))) == 3
+
+
+def test_a_limit_of_bytes_holds_across_servers(store: JobStore, other: JobStore) -> None:
+    """New jobs and changed parameters alike: of eight requests for 30 bytes each, three find room in 100."""
+    before = [Job(new_id(), "dummy", "1.0", Phase.PENDING, NOW, 60, owner="ada") for _ in range(4)]
+    for job in before:
+        store.add(job)
+    gate = threading.Barrier(8)
+
+    def store_some(number: int) -> bool:
+        gate.wait()
+        server = (store, other)[number % 2]
+        if number < 4:
+            changed = replace(before[number], parameters={"text": ParameterValue("b", "b")})
+            return server.update_pending(before[number], changed, 30, 100).done
+        new = Job(new_id(), "dummy", "1.0", Phase.PENDING, NOW, 60, owner="ada", size=30)
+        return server.add_within(new, 100) is None
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(store_some, range(8))) == 3
+    assert store.stored_bytes("ada") == 90
 
 
 def test_ten_thousand_jobs_of_one_owner_are_not_read(store: JobStore) -> None:

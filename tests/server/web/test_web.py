@@ -11,7 +11,7 @@ import pytest
 import requests
 from astropy.io import fits
 
-from checkout import ROOT
+from checkout import DEFINITIONS, ROOT
 from pagereader import create, visit, wait_for_end
 from serving import Served, running_server
 
@@ -100,7 +100,7 @@ def test_the_list_is_filtered_and_comes_in_pages(tmp_path: Path) -> None:
         ("phase=RUNNING", 400, "is not one of PENDING, QUEUED"),
         ("page=0", 404, "There is no page '0'"),
         ("page=x", 404, "There is no page 'x'"),
-        ("definition=nothing", 404, "there are dummy, spectrum"),
+        ("definition=nothing", 404, f"there are {', '.join(DEFINITIONS)}"),
     ],
 )
 def test_a_view_that_is_not_there(served: Served, query: str, status: int, said: str) -> None:

@@ -31,12 +31,14 @@ _PROGRAM = (
 _GATHER_SCRIPT = "gather.sh"
 
 
-def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_url: str) -> dict[str, Any]:
+def prepare(
+    job: Job, installed: Installed, folder: Path, config: Config, base_url: str, secrets: Path | None = None
+) -> dict[str, Any]:
     """Write `parameters.json`, `parts.json`, `width` and `launch.json` of an array. Return the last one's content."""
     folder = folder.resolve()
     write_passing_json(folder / "parameters.json", staging.document_of(job, installed, folder, config, base_url))
     (folder / plan.PARTS_FOLDER).mkdir(exist_ok=True)  # a sandbox shows what is there
-    planned = plan_of(job, installed, folder, config, base_url)
+    planned = plan_of(job, installed, folder, config, base_url, secrets)
     plan.write(folder, planned)
     cpus = installed.definition.control.cpus
     (folder / plan.WIDTH_FILE).write_text(f"{max(1, config.jobs.max_running // cpus)}\n", encoding="ascii")
@@ -46,6 +48,7 @@ def prepare(job: Job, installed: Installed, folder: Path, config: Config, base_u
     launch = {
         "command": run,
         "environment": whole,
+        "secrets": str(secrets or ""),
         "duration": job.execution_duration,
         "max_log": config.jobs.max_log,
         "max_memory": 0,  # the parts have the limit
@@ -105,7 +108,9 @@ def of_gather(job: Job, definition: Definition, folder: Path, files: Sequence[Pa
     return replace(job, parameters=given | {PARTS: made})
 
 
-def plan_of(job: Job, installed: Installed, folder: Path, config: Config, base_url: str) -> Plan:
+def plan_of(
+    job: Job, installed: Installed, folder: Path, config: Config, base_url: str, secrets: Path | None
+) -> Plan:
     """Return the plan of an array whose folder is given."""
     definition = installed.definition
     spread = definition.spread
@@ -117,7 +122,7 @@ def plan_of(job: Job, installed: Installed, folder: Path, config: Config, base_u
     values = [_absolute(value, folder) for value in job.parameters[spread.name].each]
     needed_files = [Path(str(value.value)) for value in values if value.kind == "archive"]
     run = staging.command(single, folder)
-    launch = staging.launch_of(common, single, marked, config, run, _visible(folder, needed_files))
+    launch = staging.launch_of(common, single, marked, config, run, secrets, _visible(folder, needed_files))
     variables = [f"UWS_PARAM_{spread.name}"]
     if staging.may_be_variable(spread.name):
         variables.append(spread.name)
@@ -134,7 +139,7 @@ def plan_of(job: Job, installed: Installed, folder: Path, config: Config, base_u
         placed=_placed(launch["environment"], str(marked), common),
         variables=tuple(variables),
         statuses=dict(definition.control.statuses),
-        gather=_gather(job, installed, folder, config, base_url) if definition.gather else None,
+        gather=_gather(job, installed, folder, config, base_url, secrets) if definition.gather else None,
         **_warm(single, launch, config),
     )
 
@@ -156,13 +161,16 @@ def _of_all(job: Job, installed: Installed) -> Job:
     return replace(job, parameters=kept)
 
 
-def _gather(job: Job, installed: Installed, folder: Path, config: Config, base_url: str) -> Task:
+def _gather(
+    job: Job, installed: Installed, folder: Path, config: Config, base_url: str, secrets: Path | None
+) -> Task:
     definition = definition_of_gather(installed.definition)
     last = replace(installed, definition=definition)
     given = of_gather(job, installed.definition, folder, ())
     run = staging.command_of(last.script, definition.entry.type, folder / _GATHER_SCRIPT)
     place = folder / plan.GATHERED_FOLDER
-    launch = staging.launch_of(given, last, place, config, run, [*_visible(folder, ()), folder / plan.PARTS_FOLDER])
+    shown = [*_visible(folder, ()), folder / plan.PARTS_FOLDER]
+    launch = staging.launch_of(given, last, place, config, run, secrets, shown)
     document = staging.document_of(given, last, folder, config, base_url)
     return Task(document, _of_part(launch, config, 1), *_results(definition))
 

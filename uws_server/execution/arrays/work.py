@@ -44,11 +44,14 @@ class ArrayWork:
     base_url: str
     single: Work
 
-    def prepare(self, job: Job, installed: Installed, folder: Path) -> dict[str, Any]:
-        """Prepare the folder of a job that is about to run. Return the content of its `launch.json`."""
+    def prepare(self, job: Job, installed: Installed, folder: Path, secrets: Path | None = None) -> dict[str, Any]:
+        """Prepare the folder of a job that is about to run; `secrets` is that of what it was given, None for nothing.
+
+        Return the content of its `launch.json`.
+        """
         if not planning.is_array(job, installed.definition):
-            return self.single.prepare(job, installed, folder)
-        return planning.prepare(job, installed, folder, self.config, self.base_url)
+            return self.single.prepare(job, installed, folder, secrets)
+        return planning.prepare(job, installed, folder, self.config, self.base_url, secrets)
 
     def outcome(self, ended: EndedJob, status: local.Status | None) -> Outcome:
         """Return what a job left whose supervisor has ended: that of its parts and of its last script."""

@@ -9,7 +9,7 @@ import re
 
 from bottle import HTTPResponse, request
 
-from uws_server.errors import BadRequest, ServerError, TooMany, Unauthorized
+from uws_server.errors import BadRequest, Conflict, ServerError, TooMany, Unauthorized
 from uws_server.incoming import forms
 from uws_server.incoming.callers import SESSION_COOKIE, cookie_of
 from uws_server.services.context import Services
@@ -89,8 +89,30 @@ class AccountPages(Page):
             return self.show(problem=error)
         return self.render.go(self.render.link("account"))
 
+    def set_secret(self) -> HTTPResponse:
+        """POST name and value of a secret: 303 to the page, which does not show the value."""
+        with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
+            self.render.require_token(form)
+            name, value = (form.take("name") or "").strip(), (form.take("value") or "").strip()
+        try:
+            self.own.set_secret(name, value)
+        except (BadRequest, Conflict) as error:
+            return self.show(problem=error, secret_name=name)
+        return self.render.go(self.render.link("account"))
+
+    def delete_secret(self, name: str) -> HTTPResponse:
+        """POST: delete a secret; 303 to the page."""
+        self._read()
+        self.own.delete_secret(name)
+        return self.render.go(self.render.link("account"))
+
     def show(
-        self, made: str = "", new_token: str = "", label: str = "", problem: ServerError | None = None
+        self,
+        made: str = "",
+        new_token: str = "",
+        label: str = "",
+        problem: ServerError | None = None,
+        secret_name: str = "",
     ) -> HTTPResponse:
         """Return the page of the account, with a token that was just made, or what is wrong with a request."""
         own = self.own
@@ -104,6 +126,7 @@ class AccountPages(Page):
             made=made,
             new_token=new_token,
             label=label,
+            secret_name=secret_name,
             problem=sentence(str(problem)) if problem else "",
         )
         response.set_header("Cache-Control", "no-store")

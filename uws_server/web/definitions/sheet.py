@@ -98,9 +98,12 @@ def of_package(package: Package) -> Sheet:
              for name in ("name", "version", "title", "description", "group", "documentation", "gather")}  # fmt: skip
     texts |= {"contact.name": definition.contact.name, "contact.email": definition.contact.email}
     texts |= {"roles": ", ".join(definition.roles), "control.cpus": str(control.cpus)}
+    texts |= {"control.max_running": str(control.max_running or "")}
     texts |= {"control.duration.default": str(control.duration.default)}
     texts |= {"control.duration.max": str(control.duration.max), "control.partition": control.partition}
+    texts |= {"control.execution": control.execution}
     texts |= {"control.quote": str(control.quote or ""), "control.warm": str(control.warm).lower()}
+    texts |= {"control.secrets": ", ".join(control.secrets)}
     texts |= {"control.statuses": "\n".join(f"{status} {text}" for status, text in control.statuses.items())}
     texts |= {f"control.destruction.{name}": str(getattr(keep, name) or "") for name in ("default", "max")}
     texts |= {f"control.{name}": _size_text(getattr(control, name)) for name in ("memory", "disk")}

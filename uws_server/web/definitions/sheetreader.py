@@ -89,9 +89,12 @@ class _Reader:
             memory=self._bytes("control.memory"),
             disk=self._bytes("control.disk"),
             cpus=self._whole("control.cpus", 1),
+            max_running=self._whole("control.max_running", 0),
+            execution=self._sheet.texts["control.execution"],
             partition=self._sheet.texts["control.partition"].strip(),
             quote=self._whole("control.quote", 0),
             statuses=self._statuses(),
+            secrets=tuple(re.findall(r"[^\s,;]+", self._sheet.texts["control.secrets"])),
             warm=self._sheet.texts["control.warm"] != "false",
         )  # fmt: skip
 

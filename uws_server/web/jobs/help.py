@@ -20,9 +20,9 @@ from uws_server.web.shared.render import Renderer
 PHASES: Mapping[Phase, str] = {
     Phase.PENDING: "It is made and not started: look at it, change its parameters, then press Run.",
     Phase.HELD: "It is kept from starting until somebody runs it.",
-    Phase.QUEUED: "It waits for its turn: the server runs some jobs side by side, the others in the order they came.",
+    Phase.QUEUED: "It waits for its turn: a free place goes to whoever uses least; short jobs have some of their own.",
     Phase.EXECUTING: "Its script runs. You may close the page: the job goes on.",
-    Phase.SUSPENDED: "Its script is stopped for a while; its time limit stands still.",
+    Phase.SUSPENDED: "Its script and its time limit stand still; RESUME lets it go on as soon as a place is free.",
     Phase.COMPLETED: "It has ended well, and its results are there.",
     Phase.ERROR: "It has ended without all it should make; its page says why, and what it made so far is kept.",
     Phase.ABORTED: "Somebody ended it, or its time limit did; what it made so far is kept.",

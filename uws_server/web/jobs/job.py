@@ -36,6 +36,7 @@ from uws_server.web.shared.render import Renderer
 _JOB_ID = re.compile(r"(?<=/)[0-9a-f]{32}(?=/results/)")
 """The id of the job before in the address of a file that it is to leave."""
 _MOST_FIGURES = 6
+_FIGURES = frozenset({"lightcurve", "events", "image", "picture"})
 _RUNNABLE = frozenset({Phase.PENDING, Phase.HELD})
 _MTYPES = {
     "spectrum": "table.load.fits",
@@ -129,6 +130,7 @@ class JobPage(Page):
             definition=definition,
             title=definition.title if definition else job.definition,
             progress=progress or Progress(),
+            position=texts.position(self.job_service.position(job), utcnow()),
             usage=job.usage or (progress.usage if progress else None),
             elapsed=job.elapsed(utcnow()),
             ended=ended,
@@ -178,6 +180,7 @@ class JobPage(Page):
             "memory": texts.size(usage.memory) if usage else None,
             "error": job.error.message if job.error else None,
             "warning": job.warning or None,
+            "queue": texts.position(self.job_service.position(job), utcnow()) or None,
             "log": {"offset": after, "lines": [[line.kind, line.text] for line in piece]},
             "results": [
                 {"name": result.name, "size": result.size, "url": self.stored(result)} for result in shown.results
@@ -244,6 +247,8 @@ class JobPage(Page):
             elif preview.kind in ("events", "image") and not preview.reason:
                 picture = self.render.link("jobs", job.id, "preview", f"{result.name}.png")
                 large = self.render.link("jobs", job.id, "preview", f"{result.name}.svg")
+            elif preview.kind == "picture":
+                picture = large = self.stored(result)
             rows.append(
                 ResultRow(
                     result,
@@ -316,7 +321,7 @@ def _number(name: str) -> int:
 
 def _figures(rows: Sequence[ResultRow]) -> list[ResultRow]:
     """Return the first light curves and pictures of the sky, which the page shows large."""
-    return [row for row in rows if row.large and row.preview.kind in ("lightcurve", "events", "image")][:_MOST_FIGURES]
+    return [row for row in rows if row.large and row.preview.kind in _FIGURES][:_MOST_FIGURES]
 
 
 def _backgrounds(rows: Sequence[ResultRow]) -> set[str]:

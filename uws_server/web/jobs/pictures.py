@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from bottle import HTTPResponse, request
 
-from uws_server.errors import NotFound
+from uws_server.errors import BadRequest, NotFound
 from uws_server.jobs.job import Job, Result
 from uws_server.jobs.phases import ENDED
+from uws_server.previews.look import Look
 from uws_server.previews.preview import Drawing, ResultFile
 from uws_server.services.job_service import JobService
 from uws_server.version import VERSION
@@ -43,17 +44,23 @@ class Pictures(Page):
         return Previews()
 
     def preview(self, job_id: str, name: str, suffix: str) -> HTTPResponse:
-        """GET a result as a picture (svg, png) or as the data of its plot (json)."""
+        """GET a result as a picture (svg, png) or as the data of its plot (json); `scale` and `colours` of a picture of
+        the sky are in the query.
+        """
+        try:
+            look = Look.read(request.query.get("scale", ""), request.query.get("colours", ""))
+        except ValueError as error:
+            raise BadRequest(str(error)) from error
         draw: dict[str, Callable[[ResultFile], Drawing]] = {
-            "svg": self.previews.plot_picture,
+            "svg": lambda file: self.previews.plot_picture(file, look),
             "png": self.previews.sky_picture,
             "json": self.previews.plot_data,
         }
-        return self._send(job_id, name, draw[suffix])
+        return self._send(job_id, name, draw[suffix], f"{suffix}-{look.key}")
 
     def thumbnail(self, job_id: str, name: str) -> HTTPResponse:
         """GET a spectrum as a small picture."""
-        return self._send(job_id, name, self.previews.thumbnail)
+        return self._send(job_id, name, self.previews.thumbnail, "thumbnail")
 
     def file(self, job: Job, result: Result) -> ResultFile | None:
         """Return the file of a result of a job; None if it is gone."""
@@ -89,12 +96,12 @@ class Pictures(Page):
         }
         return HTTPResponse("" if request.method == "HEAD" else pieces(members), 200, headers)
 
-    def _send(self, job_id: str, name: str, draw: Callable[[ResultFile], Drawing]) -> HTTPResponse:
+    def _send(self, job_id: str, name: str, draw: Callable[[ResultFile], Drawing], what: str) -> HTTPResponse:
         job = self.job_service.bare(job_id)
         file = self.named(job, name)
         if file is None:
             raise NotFound(f"job {job.id} has no result {name[:64]!r}")
-        tag = f'"{file.key}-{draw.__name__}-{VERSION}"'
+        tag = f'"{file.key}-{what}-{VERSION}"'
         headers = {"ETag": tag, "Cache-Control": "private, max-age=3600", "Content-Security-Policy": DRAWING_POLICY}
         if tag in request.get_header("If-None-Match", ""):
             return HTTPResponse("", 304, headers)

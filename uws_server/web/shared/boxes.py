@@ -56,6 +56,7 @@ LIMITS = (
     Box("control.memory", "Memory", about="Empty: what the server allows.", example="2 GiB"),
     Box("control.disk", "Disk", about="Empty: what the server allows.", example="10 GiB"),
     Box("control.cpus", "Cores", "number"),
+    Box("control.max_running", "Run at a time", "number", "On all servers together; empty: any number."),
     Box(
         "control.warm",
         "Python",
@@ -63,7 +64,15 @@ LIMITS = (
         "A new interpreter loads its modules for each job.",
         options=(("true", "forked from one that has the modules"), ("false", "a new interpreter")),
     ),
+    Box(
+        "control.execution",
+        "Runs",
+        "select",
+        options=(("", "where the server has jobs run"), ("local", "on the server"), ("slurm", "on its cluster")),
+    ),
     Box("control.partition", "Partition", about="The queue of a cluster."),
+    Box("control.secrets", "Secrets", about="Names, with commas: what its jobs get as files, for other services.",
+        example="xsa_token"),
     Box("control.statuses", "Exit statuses that are no failure", "area", "One a line: the status, what it stands for.",
         example="3 no counts in the region", wide=True),
 )  # fmt: skip

@@ -1,9 +1,11 @@
-"""Times, durations, sizes and sentences as pages write them. Imports nothing of ours."""
+"""Times, durations, sizes and sentences as pages write them. Imports the jobs' values."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+
+from uws_server.jobs.job import Position
 
 _NAMED = re.compile(r"[\w.]+:", re.ASCII)
 """A message that begins with the name of a parameter."""
@@ -47,6 +49,25 @@ def span(seconds: float | None) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02d}:{minutes:02d}:{rest:02d}"
+
+
+def roughly(seconds: float) -> str:
+    """Return a duration that is not exactly known, as people say it: less than a minute, about 5 minutes."""
+    if seconds < 60:
+        return "less than a minute"
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= 1.5 * length or length == 60:
+            number = round(seconds / length)
+            return f"about {number} {unit}{'' if number == 1 else 's'}"
+    return ""
+
+
+def position(at: Position | None, now: datetime) -> str:
+    """Return where a job stands that waits, and when it starts about; '' where nobody knows."""
+    if at is None:
+        return ""
+    start = f", starts in {roughly((at.start - now).total_seconds())}" if at.start else ""
+    return f"place {at.place:,} of {at.total:,}{' among short jobs' if at.short else ''}{start}"
 
 
 def cpu(seconds: float) -> str:

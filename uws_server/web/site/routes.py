@@ -91,6 +91,8 @@ class Pages:
             ("POST", "/logout", self.account.sign_out),
             ("GET", "/account", self.account.account),
             ("POST", "/account/tokens", self.account.make_token),
+            ("POST", "/account/secrets", self.account.set_secret),
+            ("POST", "/account/secrets/<name:re:[A-Za-z0-9_]{1,64}>/delete", self.account.delete_secret),
             ("POST", "/account/tokens/<token_id:re:[0-9a-f]{16}>/revoke", self.account.revoke),
             ("GET", "/admin", self.admin.page),
             ("POST", "/admin/<action:re:drain|undrain>", self.admin.drain),

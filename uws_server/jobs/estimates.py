@@ -1,0 +1,56 @@
+"""How long a job will probably run, from those before it: as a value, without a database. Imports nothing of ours."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+MOST_SAMPLES = 30
+"""Past jobs of a definition that are looked at."""
+_ENOUGH = 8
+"""Past jobs, and sizes among them, from which on the size of the input may count."""
+_CLEAR = 0.6
+"""The rank correlation (Spearman) of size and duration from which on it does."""
+
+
+class Sample(NamedTuple):
+    """A job that was COMPLETED: the seconds that it ran, and the bytes of its input files."""
+
+    seconds: float
+    size: int
+
+
+def expected_seconds(samples: Sequence[Sample], size: int) -> float | None:
+    """Return the seconds that a job with that many bytes of input is expected to run; None without a sample.
+
+    The median of the samples; where the duration clearly grows with the size, a line through them instead (Theil and
+    Sen: the median of the slopes of all pairs, which a few odd ones do not move), within a factor of three of what was
+    ever seen.
+    """
+    if not samples:
+        return None
+    seconds = [each.seconds for each in samples]
+    sizes = [each.size for each in samples]
+    if (
+        len(set(sizes)) < _ENOUGH
+        or len(set(seconds)) < 2
+        or statistics.correlation(_ranks(seconds), _ranks(sizes)) < _CLEAR
+    ):
+        return statistics.median(seconds)
+    slope = statistics.median(
+        (one.seconds - other.seconds) / (one.size - other.size)
+        for one, other in combinations(samples, 2)
+        if one.size != other.size
+    )
+    base = statistics.median(each.seconds - slope * each.size for each in samples)
+    return min(max(base + slope * size, min(seconds) / 3), max(seconds) * 3)
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """Return the rank of each value; equal ones share the middle of theirs."""
+    places: dict[float, list[int]] = {}
+    for place, value in enumerate(sorted(values)):
+        places.setdefault(value, []).append(place)
+    return [statistics.fmean(places[value]) for value in values]
