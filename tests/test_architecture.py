@@ -109,6 +109,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
     # every use case once
     "uws_server.reruns": (
         "uws_server.services",
+        "uws_server.execution.arrays",
         "uws_server.execution",
         "uws_server.storage",
         "uws_server.jobs",
@@ -119,6 +120,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "provenance.text",
     ),
     "uws_server.services": (
+        "uws_server.execution.arrays",
         "uws_server.execution.warm",
         "uws_server.execution.slurm",
         "uws_server.execution",
@@ -137,6 +139,14 @@ HOUSE: dict[str, tuple[str, ...]] = {
     ),
     # how jobs run, what is kept, what there is to look at
     "uws_server.backups": ("uws_server.storage", "uws_server.jobs"),
+    "uws_server.execution.arrays": (
+        "uws_server.execution.warm",
+        "uws_server.execution",
+        "uws_server.storage",
+        "uws_server.jobs",
+        "provenance.steps",
+        "provenance.text",
+    ),
     "uws_server.execution.warm": ("uws_server.execution", "uws_server.storage", "uws_server.jobs"),
     "uws_server.execution.slurm": ("uws_server.execution", "uws_server.storage", "uws_server.jobs"),
     "uws_server.execution": (

@@ -20,6 +20,7 @@ from uws_server.protocol.contents import Contents
 from uws_server.protocol.datalink import DataLink
 from uws_server.protocol.definitions import JDL
 from uws_server.protocol.obscore import ObsCore
+from uws_server.protocol.parts import Parts
 from uws_server.protocol.provenance import Provenance
 from uws_server.protocol.quick import QuickUWS, whole_answer
 from uws_server.protocol.reruns import Reprocessing
@@ -49,7 +50,7 @@ def build(services: Services) -> Application:
     """Return the application: the programs' door under /rest and /store, the people's door everywhere else."""
     app = Bottle()
     pages = Pages(services)
-    parts = (UWS, Contents, VOSI, Watching, JDL, Reprocessing, ObsCore, Provenance, DataLink)
+    parts = (UWS, Contents, Parts, VOSI, Watching, JDL, Reprocessing, ObsCore, Provenance, DataLink)
     with _compiled_once(app.router):
         for part in parts:
             part(services).routes(app)

@@ -7,7 +7,8 @@ import { readSkies } from "./sky.js";
 
 const MOST_LINES = 5000;
 const LONGEST_WAIT_S = 5; // what the job uses is looked at as often
-const PARTS = ["head", "error", "progress", "limits", "outcome"];
+const PARTS = ["head", "error", "progress", "limits", "parts-place", "outcome"];
+const PARTS_S = 2, UNCHANGED_S = 5;
 
 const article = document.getElementById("job");
 const log = document.getElementById("log");
@@ -15,6 +16,7 @@ const away = document.getElementById("away");
 const announce = document.getElementById("announce");
 const clock = new Clock();
 let offset = Number(log.dataset.offset);
+let listed = performance.now(), outdated = false;
 let phase = document.querySelector("#head .phase").textContent.trim();
 
 log.scrollTop = log.scrollHeight;
@@ -74,6 +76,8 @@ async function update(state) {
     return "stop";
   }
   const changed = showStage(state);
+  outdated ||= changed;
+  if (name === "Executing" && document.getElementById("bar").dataset.whole !== undefined) await showParts();
   return grown || changed ? "changed" : "same";
 }
 
@@ -94,8 +98,16 @@ function showStage(state) {
   announce.textContent = counted ? `${text}, ${counted}` : text;
   const bar = document.getElementById("bar");
   bar.max = state.total || 1;
-  bar.value = state.total ? Math.max(0, state.number - 0.5) : 0;
+  bar.value = state.total ? Math.max(0, state.number - (bar.dataset.whole === undefined ? 0.5 : 0)) : 0;
   return true;
+}
+
+/** The table of the parts of a job as it is now, not more often than somebody could read it: parts end, and begin. */
+async function showParts() {
+  if (performance.now() - listed < 1000 * (outdated ? PARTS_S : UNCHANGED_S)) return;
+  listed = performance.now();
+  outdated = false;
+  await refreshParts(["parts-place"]);
 }
 
 function append(lines) {

@@ -22,6 +22,7 @@ from uws_server.jobs.definition import (
     ResultSpec,
 )
 from uws_server.jobs.formats import Package
+from uws_server.jobs.part import PARTS
 from uws_server.jobs.words import control_problem
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -85,7 +86,7 @@ def definitions(draw: st.DrawFn) -> Definition:
     if several := [spec for spec in parameters if spec.max_values > 1]:
         spread = replace(draw(st.sampled_from(several)), spread=True, required=True)
         parameters = tuple(spread if spec.name == spread.name else spec for spec in parameters)
-        is_free = not any(spec.name.lower() == checks.PARTS for spec in parameters)
+        is_free = not any(spec.name.lower() == PARTS for spec in parameters)
         gather = draw(st.sampled_from(["", "gather_all.py", "merge.sh"])) if is_free else ""
         results = tuple(replace(result, gathered=bool(gather) and draw(st.booleans())) for result in results)
     kind = draw(st.sampled_from(["python", "shell"]))

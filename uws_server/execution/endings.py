@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from uws_server.errors import NotFound
-from uws_server.execution import job_steps, local, obscore, products, sandbox
+from uws_server.execution import job_steps, local, obscore, reasons
+from uws_server.execution.job_steps import EndedJob
 from uws_server.execution.observers import Observers
-from uws_server.execution.progress import error_sentence
 from uws_server.execution.verdicts import GivenUp
+from uws_server.execution.work import Outcome, Work
 from uws_server.jobs.job import Job, JobError, Usage, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage import obscore_rows
-from uws_server.storage.files import JobFiles, read_json, size_of
+from uws_server.storage.files import JobFiles, size_of
 from uws_server.storage.jobstore import Ending, JobStore
 from uws_server.storage.library import Library
 from uws_server.storage.uses import UseStore
 
 LOG = logging.getLogger(__name__)
-_TAIL = 64_000
-"""Bytes at the end of the output of a script that are searched for its reason."""
-_NO_ROOM = os.strerror(errno.ENOSPC).encode()
-_HARDLY_FREE = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -39,6 +33,7 @@ class Registrar:
     library: Library
     base_url: str
     observers: Observers
+    work: Work
 
     def register(self, job_id: str, given_up: GivenUp | None = None, told: GivenUp | None = None) -> None:
         """Store the results of a job and set its last phase. Does nothing for a job that was deleted while it ran.
@@ -60,12 +55,12 @@ class Registrar:
         folder.mkdir(parents=True, exist_ok=True)  # a script may have removed it, with its supervisor
         ended = datetime.fromtimestamp(status.end, UTC) if status else utcnow()
         url = f"{self.base_url}/rest/{job.definition}/{job.id}/results"
-        found = products.collect(job, definition, folder, url, ended)
-        warning = job_steps.warning_of(definition, status)
-        phase, error = (Phase.COMPLETED, None) if warning else _verdict(job, status, given_up, found, folder)
+        outcome = self.work.outcome(EndedJob(job, definition, folder, url, ended), status)
+        found, warning = outcome.products, outcome.warning
+        phase, error = (Phase.COMPLETED, None) if warning else _verdict(job, status, given_up, outcome, folder)
         if told is not None:
             phase, error, warning = told.phase, told.error, ""
-        ending = Ending(warning, _usage(status))
+        ending = Ending(warning, _usage(status), outcome.parts)
         used = job_steps.checked(found.used, job, folder, UseStore(self.store.engine).made_here)
         if self.store.end(job_id, phase, ended, error, found.results, size_of(folder), used, ending):
             obscore_rows.keep(self.store.engine, obscore.rows_of(folder, found.results))
@@ -82,7 +77,7 @@ def _usage(status: local.Status | None) -> Usage | None:
 
 
 def _verdict(
-    job: Job, status: local.Status | None, given_up: GivenUp | None, found: products.Products, folder: Path
+    job: Job, status: local.Status | None, given_up: GivenUp | None, outcome: Outcome, folder: Path
 ) -> tuple[Phase, JobError | None]:
     """The last phase of a job, with its error; None for COMPLETED, or if a user aborted it."""
     if status is None and given_up is not None:
@@ -100,34 +95,7 @@ def _verdict(
     if status.reason == "gone":
         return Phase.ERROR, JobError("the script removed the folder of its job: nothing that it made is left")
     if status.code != 0:
-        return Phase.ERROR, JobError(_reason(folder, status.code))
-    if found.missing:
-        return Phase.ERROR, JobError(f"the script ended well but left no {', '.join(found.missing)}")
+        return Phase.ERROR, JobError(outcome.reason or reasons.of_script(folder, status.code))
+    if missing := outcome.products.missing:
+        return Phase.ERROR, JobError(f"the script ended well but left no {', '.join(missing)}")
     return Phase.COMPLETED, None
-
-
-def _reason(folder: Path, code: int) -> str:
-    """The reason of a script that failed, in a sentence."""
-    how = f"the script was ended by signal {-code}" if code < 0 else f"the script ended with status {code}"
-    try:
-        with (folder / "stderr.log").open("rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
-            printed = stream.read()
-    except OSError:
-        printed = b""
-    return (error_sentence(printed) or f"{how} and gave no reason") + _about_room(folder, printed)
-
-
-def _about_room(folder: Path, printed: bytes) -> str:
-    """What there is to say of a script that found no room where it wrote; empty for any other."""
-    if _NO_ROOM not in printed:
-        return ""
-    if shutil.disk_usage(folder).free < _HARDLY_FREE:
-        return "; the disk of the server is full: delete jobs that are no longer needed, or ask who runs the server"
-    private = read_json(folder / "launch.json").get("private")
-    if not isinstance(private, int) or not private:
-        return ""
-    return (
-        f"; in {', '.join(sandbox.PRIVATE)} and the home folder, which are in memory, there is room for {private:,} "
-        "bytes each: large files belong into the folder of the job"
-    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -54,17 +55,22 @@ def written(folder: Path) -> tuple[Steps | None, list[str]]:
         return None, [f"{STEPS_FILE} cannot be used: {error}"]
 
 
-def make(ended: EndedJob, found: Sequence[FoundResult], hashed: Mapping[Path, Growing]) -> tuple[Steps, list[str]]:
+def make(
+    ended: EndedJob,
+    found: Sequence[FoundResult],
+    hashed: Mapping[Path, Growing],
+    settle: Callable[[int], object] = os.fsync,
+) -> tuple[Steps, list[str]]:
     """Make and write the list of a job whose script left none: the steps of its inputs, then its own.
 
-    `hashed` has the hashes of all results.
+    `hashed` has the hashes of all results; `settle` brings the file to the disk.
 
     Returns the list, and notes for the log on inputs whose steps cannot be read and on a list that cannot be written.
     """
     inherited, notes = _steps_of_inputs(ended.job, ended.folder)
     everything = steps.merge(*inherited, (_own_step(ended, found, hashed),))
     try:
-        write_bytes(ended.folder / STEPS_FILE, steps.dump(everything).encode("ascii") + b"\n")
+        write_bytes(ended.folder / STEPS_FILE, steps.dump(everything).encode("ascii") + b"\n", settle)
     except (OSError, ProvenanceError) as error:
         if meaning_of(error):
             raise  # the job is registered when there is room

@@ -9,7 +9,6 @@ from datetime import datetime
 
 from uws_server.config import Config
 from uws_server.errors import Forbidden, NotFound
-from uws_server.execution import staging
 from uws_server.execution.announcing import Announcer
 from uws_server.execution.capacity import Capacity
 from uws_server.execution.dividing import choose_somewhere, has_room_somewhere
@@ -17,6 +16,7 @@ from uws_server.execution.job_secrets import Asking, JobSecrets
 from uws_server.execution.persistence import persist
 from uws_server.execution.running import Running
 from uws_server.execution.starter import Starter
+from uws_server.execution.work import Work
 from uws_server.jobs.job import JobError, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage.failures import meaning_of
@@ -33,12 +33,14 @@ class Launcher:
 
     Parameters
     ----------
-    store, files, library, config, base_url
+    store, files, library, config
         What a server is made of.
     capacity
         What its jobs may take together.
     secrets
         What knows which secrets a job gets.
+    work
+        What prepares the folders of jobs.
     starter
         What starts the supervisors.
     running
@@ -58,8 +60,8 @@ class Launcher:
         library: Library,
         config: Config,
         capacity: Capacity,
-        base_url: str,
         secrets: JobSecrets,
+        work: Work,
         starter: Starter,
         running: Running,
         announcer: Announcer,
@@ -67,7 +69,7 @@ class Launcher:
         stopping: threading.Event,
     ) -> None:
         self._store, self._files, self._library = store, files, library
-        self._config, self._capacity, self._base_url = config, capacity, base_url
+        self._config, self._capacity, self._work = config, capacity, work
         self._secrets, self._starter = secrets, starter
         self._running, self._announcer, self._failed, self._stopping = running, announcer, failed, stopping
 
@@ -146,7 +148,7 @@ class Launcher:
                 self._store.on_cluster.begin(job_id, utcnow())  # that of its revision says so; the live one does not
             values = self._secrets.of(Asking(installed.definition, job.revision, job.owner, job.trial, job.created))
             secrets = self._files.put_secrets(job_id, values) if values else None
-            launch = staging.prepare(job, installed, folder, self._config, self._base_url, secrets)
+            launch = self._work.prepare(job, installed, folder, secrets)
             self._running.add(job_id, self._starter.start(job, installed, folder, launch))
             if job.phase is not Phase.QUEUED:
                 self._announcer.observers.job_started(job)

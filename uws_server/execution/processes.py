@@ -67,6 +67,15 @@ def descendants(root: int) -> list[Process]:
     return found
 
 
+def children(pid: int) -> list[int]:
+    """Return the children of a process; none where it has gone, or the kernel does not tell."""
+    found: list[int] = []
+    with contextlib.suppress(OSError, ValueError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text(encoding="ascii").split())
+    return found
+
+
 def kill_tree(sign: int, but: int = 0) -> None:
     """Send a signal to all descendants of this process, except those in the group `but`.
 

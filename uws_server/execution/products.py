@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +33,14 @@ class Products:
     used: tuple[Use, ...] = ()
 
 
-def collect(job: Job, definition: Definition, folder: Path, results_url: str, ended: datetime) -> Products:
+def collect(
+    job: Job,
+    definition: Definition,
+    folder: Path,
+    results_url: str,
+    ended: datetime,
+    settle: Callable[[int], object] = os.fsync,
+) -> Products:
     """Find, tag and describe the files that a job left.
 
     Parameters
@@ -45,6 +53,8 @@ def collect(job: Job, definition: Definition, folder: Path, results_url: str, en
         The URL below which its results are.
     ended
         When its script ended, an aware time.
+    settle
+        What brings a list of steps to the disk that is made here.
 
     Returns
     -------
@@ -59,7 +69,7 @@ def collect(job: Job, definition: Definition, folder: Path, results_url: str, en
     hashed: dict[Path, Growing] = {}
     if everything is None:
         hashed = {result.path: Growing(result.path) for result in found}  # each is read once, however large
-        everything, notes_on_inputs = job_steps.make(job_ended, found, hashed)
+        everything, notes_on_inputs = job_steps.make(job_ended, found, hashed, settle)
         notes_on_steps += notes_on_inputs
         used = tuple(replace(use, is_checked=True) for use in job_steps.uses_of(job, everything))
     else:
@@ -87,6 +97,11 @@ def _sha256(path: Path, hashed: Mapping[Path, Growing]) -> str:
     """The SHA-256 of a result: of one that was read before its tags were appended, only these are read."""
     if path in hashed:
         return hashed[path].whole_with_appended()
+    return sha256_of(path)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

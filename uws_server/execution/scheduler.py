@@ -28,6 +28,7 @@ from uws_server.execution.progress import ProgressReader
 from uws_server.execution.running import Running
 from uws_server.execution.starter import Kept, Starter
 from uws_server.execution.watchdog import Watchdog
+from uws_server.execution.work import Work
 from uws_server.jobs.job import Job
 from uws_server.jobs.phases import Phase
 from uws_server.storage import changes
@@ -56,6 +57,7 @@ class Scheduler:
         capacity: Capacity,
         base_url: str,
         starter: Starter,
+        work: Work,
     ) -> None:
         self.progress = ProgressReader(files)
         self._store, self._files, self._library, self._starter = store, files, library, starter
@@ -63,11 +65,11 @@ class Scheduler:
         self._announcer = Announcer(store)
         self._running = Running(store, files, starter)
         self._watchdog = Watchdog(store, files, self._running, config.jobs.max_suspension)
-        registrar = Registrar(store, files, library, base_url, self.observers)
+        registrar = Registrar(store, files, library, base_url, self.observers, work)
         self._finisher = Finisher(store, registrar, self._watchdog, self._stopping)
         self._finishers = Finishers(files)
         self._launcher = Launcher(
-            store, files, library, config, capacity, base_url, job_secrets(config, store), starter,
+            store, files, library, config, capacity, job_secrets(config, store), work, starter,
             self._running, self._announcer, self.release, self._stopping,
         )  # fmt: skip
         self._adopter = Adopter(

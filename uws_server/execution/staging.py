@@ -72,30 +72,71 @@ def prepare(
         The content of `launch.json`.
     """
     folder = folder.resolve()
+    write_passing_json(folder / "parameters.json", document_of(job, installed, folder, config, base_url))
+    launch = launch_of(job, installed, folder, config, command(installed, folder), secrets)
+    launch["command"] = fetching(job, folder, config, launch["command"])
+    write_passing_json(folder / "launch.json", launch)
+    return launch
+
+
+def document_of(job: Job, installed: Installed, folder: Path, config: Config, base_url: str) -> dict[str, Any]:
+    """Return the content of `parameters.json`, with the notes in the folder of the job and the server's curation."""
     document = parameters_document(job, installed, base_url)
     document["job"]["notes"] = notes_of(folder)
     if columns := curation.of(config):
         document["job"]["curation"] = columns
-    write_passing_json(folder / "parameters.json", document)
-    run = command(installed, folder)
+    return document
+
+
+def launch_of(
+    job: Job,
+    installed: Installed,
+    folder: Path,
+    config: Config,
+    run: list[str],
+    secrets: Path | None = None,
+    visible: Iterable[Path] = (),
+) -> dict[str, Any]:
+    """Return the content of `launch.json` for a command that runs in a folder, in a sandbox where the job is to.
+
+    Parameters
+    ----------
+    job
+        The job that is about to run.
+    installed
+        Its definition, with the script.
+    folder
+        The folder that the command runs in.
+    config
+        The configuration of the server.
+    run
+        The command.
+    secrets
+        The folder of the secrets that the job was given; None for none.
+    visible
+        What a sandbox shows beside the definition, the archive, the software and the inputs.
+
+    Returns
+    -------
+    dict
+        The content of `launch.json`.
+    """
     more = config.jobs.environment
     control = installed.definition.control
     memory, disk = _least(control.memory, config.jobs.max_memory), _least(control.disk, config.jobs.max_disk)
     sandboxed = sandbox.require_for(job, config)
     private = sandbox.share(_least(memory, disk))
     if sandboxed:
-        visible = [
+        shown = [
             installed.script.parent,
             *([config.folders.archive] if config.folders.archive else []),
             *_software(os.environ, more),
+            *visible,
         ]
-        visible += [*_inputs_elsewhere(job), *([secrets] if secrets else [])]
-        run = sandbox.around(run, folder, config.folders.data, visible, private)
-    if items := fetch.plan(job, config, folder):
-        write_passing_json(folder / fetch.PLAN_FILE, items)
-        run = fetch.command(folder, run)  # fetching needs the network, which the script may not have
+        shown += [*_inputs_elsewhere(job), *([secrets] if secrets else [])]
+        run = sandbox.around(run, folder, config.folders.data, shown, private)
     given = {f"UWS_SECRET_{name}": f"{secrets}/{name}" for name in control.secrets} if secrets else {}
-    launch = {
+    return {
         "command": run,
         "environment": environment(job, installed, folder, os.environ, more) | given,
         "secrets": str(secrets or ""),
@@ -107,8 +148,18 @@ def prepare(
         "sandboxed": sandboxed,
         "private": private if sandboxed else 0,
     }
-    write_passing_json(folder / "launch.json", launch)
-    return launch
+
+
+def fetching(job: Job, folder: Path, config: Config, run: list[str]) -> list[str]:
+    """Return a command after which the files of a job's URLs are fetched; the one that came if there are none.
+
+    Fetching needs the network, which the script may not have.
+    """
+    items = fetch.plan(job, config, folder)
+    if not items:
+        return run
+    write_passing_json(folder / fetch.PLAN_FILE, items)
+    return fetch.command(folder, run)
 
 
 def _inputs_elsewhere(job: Job) -> list[Path]:
@@ -127,15 +178,23 @@ def notes_of(folder: Path) -> list[str]:
 
 
 def command(installed: Installed, folder: Path) -> list[str]:
-    """Return the command that runs a definition's script: Python by this interpreter, a shell script by bash."""
-    entry, script = installed.definition.entry, installed.script
+    """Return the command that runs a definition's script."""
+    entry = installed.definition.entry
     if entry.type == "python" and entry.function:
-        return [sys.executable, "-P", "-m", "reduction", str(script), entry.function]
-    if entry.type == "python":
+        return [sys.executable, "-P", "-m", "reduction", str(installed.script), entry.function]
+    return command_of(installed.script, entry.type, folder / PLAIN_SCRIPT)
+
+
+def command_of(script: Path, language: str, plain: Path) -> list[str]:
+    """Return the command that runs a file: Python by this interpreter, a shell script by bash.
+
+    A copy without carriage returns of a shell script that has some is made at `plain`.
+    """
+    if language == "python":
         return [sys.executable, str(script)]
     content = script.read_bytes()
     if b"\r\n" in content:  # written in a browser, or on Windows
-        script = folder / PLAIN_SCRIPT
+        script = plain
         script.write_bytes(content.replace(b"\r\n", b"\n"))
     return ["/bin/bash", str(script)]
 
@@ -202,7 +261,7 @@ def environment(
     kept |= {"UWS_JOB_ID": job.id, "UWS_JOB_FOLDER": str(folder), "UWS_JOB_SCRIPT": str(installed.script)}
     left = _MOST
     for result in installed.definition.results:
-        if _may_be_variable(result.name):
+        if may_be_variable(result.name):
             kept[result.name] = _result_path(folder, result.file)
     for name, value in job.parameters.items():
         text = "\n".join(str(part.value) if part.is_file else part.text for part in value.each)
@@ -210,7 +269,7 @@ def environment(
         if size <= min(_LONGEST, left // 2):  # it is there under two names
             left -= 2 * size
             kept[f"UWS_PARAM_{name}"] = text
-            if _may_be_variable(name):
+            if may_be_variable(name):
                 kept[name] = text
     return kept
 
@@ -232,8 +291,8 @@ def _result_path(folder: Path, file: str) -> str:
     return f"{'results' if _AWKWARD.search(results) else results}/{file}"
 
 
-def _may_be_variable(name: str) -> bool:
-    """Whether a variable may have that name; definitions are checked for it, but a job may be older than that check."""
+def may_be_variable(name: str) -> bool:
+    """Return whether a variable may have that name: a job may be older than the check of definitions for it."""
     return _VARIABLE.fullmatch(name) is not None and not checks.is_reserved(name)
 
 

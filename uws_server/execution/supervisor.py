@@ -137,11 +137,15 @@ class Supervisor:
         self.disk_before = written(folder) if self.max_disk else 0
         self.next_disk_check = time.monotonic() + _DISK_CHECK_S if self.max_disk else float("inf")
         self.process = 0
+        self.cpu_s, self.max_rss_kib = 0.0, 0
+        self.relays = bool(launch.get("relays"))
+        """Whether the script passes a request to end on to supervisors of its own, which need as long as this one."""
         self.sampler = Sampler(folder)
         self.secrets = str(launch.get("secrets", ""))
         self.logs = Logs(folder, launch["max_log"], secrets_in(self.secrets))
         self.home = os.open(folder, os.O_PATH | os.O_DIRECTORY)
         self.selector = selectors.DefaultSelector()
+        self.wake_out, self.wake_in = os.pipe()
 
     def run(self) -> None:
         """Start the script, wait for its end, end all its processes, write status.json."""
@@ -165,15 +169,14 @@ class Supervisor:
 
     def listen(self) -> None:
         """Have the signals and the end of a child wake the supervisor."""
-        wake_out, wake_in = os.pipe()
-        os.set_blocking(wake_in, False)
-        signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
+        os.set_blocking(self.wake_in, False)
+        signal.set_wakeup_fd(self.wake_in, warn_on_full_buffer=False)
         # only noted here: what they ask for must not happen in the middle of another request
         signal.signal(signal.SIGTERM, lambda *_: self.requests.append(lambda: self.end("abort")))
         signal.signal(signal.SIGUSR1, lambda *_: self.requests.append(self.pause))
         signal.signal(signal.SIGUSR2, lambda *_: self.requests.append(self.go_on))
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self.selector.register(wake_out, selectors.EVENT_READ, lambda: os.read(wake_out, 512))
+        self.selector.register(self.wake_out, selectors.EVENT_READ, lambda: os.read(self.wake_out, 512))
 
     def limits(self) -> None:
         """Set the limits of a process of the script, in the child: it dies with the supervisor."""
@@ -191,7 +194,7 @@ class Supervisor:
             hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
             most = self.max_disk if hard == resource.RLIM_INFINITY else min(self.max_disk, hard)
             resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-        os.nice(5)
+        os.nice(self.launch.get("nice", 5))
 
     def watch(self, process: Script) -> None:
         """Copy the output and enforce the deadlines until the script ends."""
@@ -205,9 +208,11 @@ class Supervisor:
         """Reap the children that ended, orphans of the script too. Return False if no child is left."""
         try:
             while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
                 if pid == 0:
                     return True
+                self.cpu_s += used.ru_utime + used.ru_stime
+                self.max_rss_kib = max(self.max_rss_kib, used.ru_maxrss)
                 if pid == script:
                     self.code = os.waitstatus_to_exitcode(status)
         except ChildProcessError:
@@ -242,7 +247,7 @@ class Supervisor:
         now = time.monotonic()
         if self.reason is None and self.paused_since is None and now >= self.deadline:
             self.end("timeout")
-        if self.reason is not None and now - self.ending_since > GRACE_S:
+        if self.reason is not None and now - self.ending_since > (2 * GRACE_S if self.relays else GRACE_S):
             kill_tree(signal.SIGKILL)
         if now >= self.next_disk_check:
             self.next_disk_check = now + _DISK_CHECK_S
@@ -267,8 +272,11 @@ class Supervisor:
         if self.reason is None:
             self.reason, self.settling = reason, False
             self.ending_since = time.monotonic()
-            # the process of a sandbox would end the script at once: only the script is asked
-            kill_tree(signal.SIGTERM, but=self.process if self.launch.get("sandboxed") else 0)
+            if self.relays:
+                os.kill(self.process, signal.SIGTERM)  # not reaped yet: it is that process
+            else:
+                # the process of a sandbox would end the script at once: only the script is asked
+                kill_tree(signal.SIGTERM, but=self.process if self.launch.get("sandboxed") else 0)
             kill_tree(signal.SIGCONT)  # a stopped process could not handle it
 
     def pause(self) -> None:
@@ -311,17 +319,27 @@ class Supervisor:
             code = code or 1
             most = f"{self.max_together:,} bytes of memory together"
             self.logs.report(f"[ERROR] memory: the processes of the job held more than its {most}; it was ended")
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         status = {
             "reason": self.reason or "exit",
             "code": code,
             "start": self.started,
             "end": time.time(),
-            "cpu_s": used.ru_utime + used.ru_stime,
-            "max_rss_kib": used.ru_maxrss,
+            "cpu_s": self.cpu_s,
+            "max_rss_kib": self.max_rss_kib,
             "memory": self.sampler.peak,
         }
-        write_json(self.folder / "status.json", status)
+        # a power failure that ends a part ends its driver, too: nothing would read what is settled
+        settle = _leave if self.launch.get("passing") else os.fsync
+        write_json(self.folder / "status.json", status, settle)
+
+    def close(self) -> None:
+        """Release what it has opened: its process may be the supervisor of another job next."""
+        signal.set_wakeup_fd(-1)
+        self.selector.close()
+        for descriptor in (self.home, self.wake_in, self.wake_out):
+            os.close(descriptor)
+        for log in (self.logs.all, *self.logs.each.values()):
+            log.close()
 
     def restore(self) -> None:
         """Put the folder back in its place if the script moved it; make a new one if it removed it."""
@@ -336,6 +354,10 @@ class Supervisor:
         self.reason = self.reason or "gone"
         self.folder.mkdir(parents=True, exist_ok=True)
         claim(self.folder)  # whoever finds it must not run the job again
+
+
+def _leave(_file: int) -> None:
+    """Leave it to the system when a file comes to the disk."""
 
 
 def execute(keeper: Supervisor) -> subprocess.Popen[bytes]:
@@ -361,7 +383,10 @@ def supervise(folder: Path, start: Callable[[Supervisor], Script] = execute) -> 
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     launch = json.loads((folder / "launch.json").read_text(encoding="utf-8"))
     if claim(folder):
-        Supervisor(folder, launch, start).run()
+        keeper = Supervisor(folder, launch, start)
+        keeper.run()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the next one is for what this process runs next
+        keeper.close()
 
 
 def main() -> None:

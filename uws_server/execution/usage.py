@@ -1,4 +1,4 @@
-"""What the processes of a job use: measured by its supervisor, read by the server. Imports nothing of ours.
+"""What the processes of a job use: measured by its supervisor, read by the server. Imports the processes.
 
 The supervisor needs nothing but the standard library, and so does this.
 """
@@ -12,6 +12,8 @@ import resource
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+from uws_server.execution.processes import children
 
 USAGE_FILE = "usage.json"
 """What a job that runs has used so far, in its folder."""
@@ -35,6 +37,7 @@ class Sampler:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._every_s = folder, _FIRST_S
+        self._before_s = _of_ended()
         self.peak = self.now = 0
         self.next = time.monotonic() + _FIRST_S
 
@@ -45,9 +48,8 @@ class Sampler:
         self._every_s = min(2 * self._every_s, _LATER_S)
         self.next = now + self._every_s
         used = of_tree(os.getpid())
-        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.now, self.peak = used.memory, max(self.peak, used.memory)
-        told = {"cpu_s": used.cpu_s + ended.ru_utime + ended.ru_stime, "memory": used.memory, "peak": self.peak}
+        told = {"cpu_s": used.cpu_s + _of_ended() - self._before_s, "memory": used.memory, "peak": self.peak}
         new = self._folder / f"{USAGE_FILE}.new"
         with contextlib.suppress(OSError):
             new.unlink(missing_ok=True)
@@ -56,10 +58,16 @@ class Sampler:
             new.replace(self._folder / USAGE_FILE)
 
 
+def _of_ended() -> float:
+    """Return the seconds of CPU of the children of this process that ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
+
+
 def of_tree(root: int) -> Used:
     """Return what all descendants of a process use; of a page that some processes share each counts its part."""
     cpu_ticks = memory = 0
-    todo, seen = _children(root), 0
+    todo, seen = children(root), 0
     while todo and seen < _MOST_PROCESSES:
         pid = todo.pop()
         seen += 1
@@ -67,7 +75,7 @@ def of_tree(root: int) -> Used:
             words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
             cpu_ticks += sum(map(int, words[11:15]))  # its own and that of its children that ended
             memory += _proportional(pid, int(words[21]) * _PAGE)
-        todo += _children(pid)
+        todo += children(pid)
     return Used(cpu_ticks / _TICKS, memory)
 
 
@@ -82,20 +90,11 @@ def _proportional(pid: int, resident: int) -> int:
 
 def holds_more(root: int, most: int) -> bool:
     """Check whether all descendants of a process hold more bytes, pages that several share counted once."""
-    held, todo = 0, _children(root)
+    held, todo = 0, children(root)
     while todo and held <= most:
         pid = todo.pop()
         with contextlib.suppress(OSError, ValueError, IndexError):
             text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii", errors="replace")
             held += int(text.partition("\nPss:")[2].split()[0]) << 10
-        todo += _children(pid)
+        todo += children(pid)
     return held > most
-
-
-def _children(pid: int) -> list[int]:
-    """Return the children of a process; none where it has gone, or the kernel does not tell."""
-    found: list[int] = []
-    with contextlib.suppress(OSError, ValueError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (task / "children").read_text(encoding="ascii").split())
-    return found

@@ -26,6 +26,7 @@ from uws_server.jobs.definition import (
     ResultSpec,
 )
 from uws_server.jobs.job import LOG
+from uws_server.jobs.part import PARTS
 from uws_server.jobs.words import CONTROL, control_problem
 
 MOST_PARAMETERS = 500
@@ -69,9 +70,6 @@ SHELL_NAMES = frozenset(
 
 RESERVED_RESULTS = frozenset({LOG})
 """Names of the results that every job has."""
-
-PARTS = "parts"
-"""The parameter by which a script that gathers the parts of a job gets the files that they made."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")

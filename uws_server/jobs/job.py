@@ -1,4 +1,4 @@
-"""The job as a value, with its parameters, results and error; how ids are made. Imports the phases only."""
+"""The job as a value, with its parameters, results and error; how ids are made. Imports parts and phases only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
+from uws_server.jobs.part import PartCounts
 from uws_server.jobs.phases import Phase
 
 ParameterKind = Literal["value", "upload", "archive", "url"]
@@ -72,8 +73,13 @@ class Result:
 
     @property
     def place(self) -> str:
-        """Return the path of the file among the results, such as pn/spectrum.fits: what people call it."""
-        return self.file.removeprefix("results/")
+        """Return the path of the file among the results, such as pn/spectrum.fits: what people call it.
+
+        That of a part of the job is parts/0003/spectrum.fits.
+        """
+        if self.file.startswith("results/"):
+            return self.file.removeprefix("results/")
+        return self.file.replace("/results/", "/", 1)
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,8 @@ class Job:
     `trial` says that it tries a draft; `parent` is the job that it runs again, `after` the one whose end it waits for.
     `warning` is what the exit status of its script stands for, where that is no failure; `usage` what it used until its
     end; `input_size` are the bytes of its input files, `expected_s` the seconds that it is expected to run (None where
-    nobody knows), `resume_asked` since when a SUSPENDED job waits for a place to go on.
+    nobody knows), `resume_asked` since when a SUSPENDED job waits for a place to go on; `parts` counts those of a job
+    that was spread over a parameter.
     """
 
     id: str
@@ -170,6 +177,7 @@ class Job:
     input_size: int = 0
     expected_s: int | None = None
     resume_asked: datetime | None = None
+    parts: PartCounts | None = None
 
     def result(self, name: str) -> Result | None:
         """Return the result of that name, or whose file has that name; None if there is none."""

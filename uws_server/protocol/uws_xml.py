@@ -75,6 +75,8 @@ def _job_info(job: Job, progress: Progress | None) -> str:
         told.append(("progress", f' n="{progress.number}" m="{progress.total}"', progress.stage))
     if job.warning:
         told.append(("warning", "", job.warning))
+    if job.parts is not None:
+        told.append(("parts", f' total="{job.parts.total}" failed="{job.parts.failed}"', ""))
     usage = job.usage or (progress.usage if progress else None)
     if usage is not None:
         now = f' memory="{usage.memory_now}"' if usage.memory_now else ""

@@ -17,6 +17,7 @@ from provenance.fits.digests import Digests, digests
 from provenance.steps.recording import HIDDEN
 from provenance.steps.rerun import PlannedInput, PlannedStep
 from uws_server.errors import NotFound
+from uws_server.execution.arrays.plan import folder_of
 from uws_server.execution.fetch import Refused
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
@@ -29,7 +30,7 @@ _SMALL = 500
 """The size of an archive, in files, in which a file of another name is looked for."""
 _MOST_SOUGHT = 1_000_000_000
 """The bytes of a small archive that one request reads to look for a file of another name."""
-_RESULTS = re.compile(r".*/rest/[^/]+/([0-9a-f]{32})/results/?")
+_RESULTS = re.compile(r".*/rest/[^/]+/([0-9a-f]{32})/(?:parts/([1-9][0-9]{0,5})/)?results/?")
 
 Kind = Literal["archive", "job", "upload", "url"]
 
@@ -142,7 +143,8 @@ class Finder:
         places = [place for each in file.hashes for place in self._services.uses.results_with(each)]
         address = _RESULTS.fullmatch(file.location)
         if address:
-            places.append((address[1], f"results/{file.path}"))
+            below = f"{folder_of(int(address[2]))}/" if address[2] else ""
+            places.append((address[1], f"{below}results/{file.path}"))
         for job_id, place in places:
             job = self._job_service.seen(job_id)
             result = self._job_service.results.named(job, place) if job else None

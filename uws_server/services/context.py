@@ -12,11 +12,13 @@ from pathlib import Path
 from uws_server.archive.observations import Archive
 from uws_server.config import Config
 from uws_server.execution import curation, job_secrets, sandbox
+from uws_server.execution.arrays.work import ArrayWork
 from uws_server.execution.capacity import Capacity
 from uws_server.execution.scheduler import Scheduler
 from uws_server.execution.slurm.placing import PlacedStarter
 from uws_server.execution.starter import ColdStarter
 from uws_server.execution.warm.starter import WarmStarter
+from uws_server.execution.work import SingleWork
 from uws_server.services.accounts import Accounts
 from uws_server.services.definition_check import DefinitionCheck, candidates
 from uws_server.services.expiry import Expiry
@@ -77,8 +79,9 @@ class Services:
         here = WarmStarter(config) if config.jobs.warm else ColdStarter()
         self.capacity = Capacity.of(config)
         self._starter = PlacedStarter(config, self.capacity, here, lambda job_id: self.store.asked(job_id).abort)
+        work = ArrayWork(config, base_url, SingleWork(config, base_url))
         self.scheduler = Scheduler(
-            self.store, self.files, self.library, config, self.capacity, base_url, self._starter
+            self.store, self.files, self.library, config, self.capacity, base_url, self._starter, work
         )
         self.life = JobLife(self.store, self.files, self.uses, self.scheduler, config.jobs.destroyed == "record")
         self.housekeeping = Housekeeping(

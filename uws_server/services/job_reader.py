@@ -20,6 +20,7 @@ from uws_server.jobs.job import Filter, Job, JobReference, JobSummary, Position,
 from uws_server.jobs.phases import Phase
 from uws_server.services.definition_service import DefinitionService
 from uws_server.services.job_keys import JobKeys
+from uws_server.services.job_parts import JobParts
 from uws_server.services.job_results import JobResults
 from uws_server.services.rights import Caller, Rights
 from uws_server.storage.failures import meaning_of
@@ -49,6 +50,7 @@ class JobReader:
         self.caller = caller
         self.definitions = DefinitionService(needs.library, needs.rights, caller)
         self.results = JobResults(needs.store)
+        self.parts = JobParts(needs.store, needs.files)
         self._rights, self._keys, self._store, self._files = needs.rights, needs.keys, needs.store, needs.files
         self._archive, self._uses, self._running = needs.archive, needs.uses, needs.scheduler
 

@@ -23,6 +23,7 @@ from provenance.steps import recording
 from provenance.text import jsontext
 from uws_server.config import Config
 from uws_server.errors import NotFound
+from uws_server.execution.arrays.plan import folder_of
 from uws_server.jobs.job import Job, ParameterValue
 from uws_server.services import step_lists
 from uws_server.services.graph_builder import About, GraphBuilder
@@ -39,7 +40,7 @@ _FILE = re.compile(r"(?:this:)?(?:file_)?([0-9a-f]{64})")
 _PUBLISHED = re.compile(rf"ivo://[^?#]+\?({_HEX})", re.IGNORECASE)
 """A publisher's identifier of a result; of another publisher too: the one that this server had before."""
 _STORED = re.compile(rf"/store/({_HEX})(?:/[^/?#]*)?$")
-_RESULT = re.compile(rf"/rest/[^/]+/({_HEX})/results/([^/?#]+)$")
+_RESULT = re.compile(rf"/rest/[^/]+/({_HEX})/(?:parts/([1-9][0-9]{{0,5}})/)?results/([^/?#]+)$")
 _JOB = re.compile(rf"(?:/rest/[^/]+|/jobs)/({_HEX})/?$")
 _URN = re.compile(rf"urn:uws-server:({_HEX})(?::(.+))?")
 
@@ -82,7 +83,7 @@ class ProvenanceReader:
         """
         text = identifier.strip()
         if match := _RESULT.search(text):
-            return self._result_of(match[1], unquote(match[2]))
+            return self._result_of(match[1], unquote(match[3]), f"{folder_of(int(match[2]))}/" if match[2] else "")
         if match := _URN.fullmatch(text):
             return self._result_of(match[1], match[2]) if match[2] else self._job_or_result(match[1])
         if match := _PUBLISHED.fullmatch(text):
@@ -136,10 +137,10 @@ class ProvenanceReader:
             raise NotFound(f"ID: there is no job and no result {some_id!r}")
         return Start(f"result_{some_id}", (maker,))
 
-    def _result_of(self, job_id: str, name: str) -> Start:
+    def _result_of(self, job_id: str, name: str, below: str = "") -> Start:
         for kept in self._seen([job_id]):
             for result in kept.results:
-                if name in (result.name, result.file_name):
+                if name in (result.name, result.file_name) and result.file.startswith(below):
                     return Start(f"result_{result.id}", (job_id,))
         raise NotFound(f"ID: there is no result {name[:80]!r} of a job {job_id!r}")
 

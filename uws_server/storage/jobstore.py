@@ -18,13 +18,15 @@ import sqlalchemy as sa
 
 from uws_server.errors import NotFound
 from uws_server.jobs.job import Filter, Job, JobError, JobReference, JobSummary, Result, Usage, new_id
+from uws_server.jobs.part import Part
 from uws_server.jobs.phases import ENDED, Phase
-from uws_server.storage import changes, durations, lists, migrate, uses
+from uws_server.storage import changes, durations, lists, migrate, parts, uses
 from uws_server.storage.database import Look, Reader, engine_for, reading
 from uws_server.storage.grouped import GroupedInsert
 from uws_server.storage.lists import ListReader
 from uws_server.storage.locks import alone, of_owner
 from uws_server.storage.on_cluster import OnCluster
+from uws_server.storage.parts import PartStore
 from uws_server.storage.queue import QueueStore
 from uws_server.storage.results import ResultReader
 from uws_server.storage.rows import (
@@ -72,14 +74,18 @@ class Asked(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """How the script of a job ended beside its phase: what its exit status stands for, and what it used."""
+    """How the script of a job ended beside its phase: what its exit status stands for, what it used, and its parts."""
 
     warning: str = ""
     usage: Usage | None = None
+    parts: tuple[Part, ...] = ()
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of what is known."""
         told: dict[str, Any] = {"warning": self.warning} if self.warning else {}
+        if self.parts:
+            failed = sum(part.phase is not Phase.COMPLETED for part in self.parts)
+            told |= {"parts": len(self.parts), "parts_failed": failed}
         return told | ({"cpu_s": self.usage.cpu_s, "memory": self.usage.memory} if self.usage else {})
 
 
@@ -108,6 +114,7 @@ class JobStore:
         self.queue = QueueStore(self.engine, self.server, os.uname().nodename)
         self.on_cluster = OnCluster(self.engine, self.server)
         self._reading = reading(self.engine)
+        self.parts = PartStore(self.engine)
         self._added = GroupedInsert(self.engine, jobs, ADDED)
         self._read_by(Reader(self.engine))
 
@@ -204,6 +211,8 @@ class JobStore:
             if found:
                 connection.execute(results.insert(), [result_row(job_id, i, item) for i, item in enumerate(found)])
             uses.record(connection, job_id, used)
+            if ending is not None:
+                parts.record(connection, job_id, ending.parts)
             if after is Phase.COMPLETED:
                 durations.record(connection, job_id, ended)
             return True

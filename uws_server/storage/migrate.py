@@ -21,7 +21,7 @@ from uws_server.storage.database import engine_for
 
 LOG = logging.getLogger(__name__)
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0006", "0007", "0008", "0009", "0011", "0013")
+REVISIONS = ("0001", "0002", "0003", "0004", "0006", "0007", "0008", "0009", "0010", "0011", "0013")
 """Every revision, in order: what stands in `migrations/versions`. Known here so that a start need not load Alembic."""
 
 HEAD = REVISIONS[-1]

@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 import sqlalchemy as sa
 
 from uws_server.jobs.job import Job, JobError, JobSummary, Needs, ParameterValue, Result, Usage, moment_of
+from uws_server.jobs.part import PartCounts
 from uws_server.jobs.phases import Phase
 from uws_server.storage.tables import jobs
 
@@ -139,6 +140,7 @@ def read_job(row: Iterable[Any]) -> Job:
         input_size=kept["input_size"],
         expected_s=kept["expected_s"],
         resume_asked=_moment_or_none(kept["resume_asked"]),
+        parts=None if kept["parts"] is None else PartCounts(kept["parts"], kept["parts_failed"] or 0),
     )
 
 

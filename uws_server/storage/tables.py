@@ -84,6 +84,9 @@ jobs = sa.Table(
     sa.Column("expected_s", sa.Integer),
     # since when a SUSPENDED job waits for a place to go on
     sa.Column("resume_asked", UTCTime),
+    # how many parts a job had that was spread over a parameter, and how many of them failed
+    sa.Column("parts", sa.Integer),
+    sa.Column("parts_failed", sa.Integer),
 )
 
 # A partial index serves only a query with its condition word for word: no bound parameters here.
@@ -120,6 +123,20 @@ results = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False, index=True),
     sa.Column("description", sa.Text, nullable=False),
+)
+
+# The parts of jobs that are spread over a parameter: the text of the value that each had, and how it ended.
+parts = sa.Table(
+    "parts",
+    metadata,
+    sa.Column("job_id", sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("phase", sa.String(16), nullable=False),
+    sa.Column("started", UTCTime),
+    sa.Column("ended", UTCTime),
+    sa.Column("sentence", sa.Text, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
 )
 
 # The files that a job used, by what they hold: how one job is found from another. `result_id` is the result of ours

@@ -16,6 +16,7 @@ from lxml import etree
 from joblab import Lab, Remote, define
 from processes import until
 from uws_server.execution import usage
+from uws_server.execution.processes import children
 from uws_server.execution.progress import ProgressReader
 from uws_server.jobs.job import new_id
 from uws_server.storage.files import JobFiles
@@ -85,7 +86,7 @@ def test_a_tree_is_counted_to_its_leaves() -> None:
             until(lambda: usage.of_tree(process.pid).memory > 200_000_000, what="the child is counted")
             assert usage.of_tree(os.getpid()).memory > usage.of_tree(process.pid).memory
         finally:
-            for pid in [*usage._children(process.pid), process.pid]:
+            for pid in [*children(process.pid), process.pid]:
                 os.kill(pid, 9)
     assert usage.of_tree(process.pid) == (0, 0)
 

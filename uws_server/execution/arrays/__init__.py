@@ -1,7 +1,7 @@
 """Arrays: one job that runs its script once for each value of the parameter it is spread over.
 
 The folder is the interface. To the queue an array is one job with one supervisor and one claim: the command in its
-`launch.json` is the `driver`, which runs the parts side by side, each under a supervisor of its own. Anything else that
+`launch.json` is the `driver`, which runs the parts side by side, each under a supervisor (`workers`). Whatever else
 runs the parts (a job array of a cluster) reads and writes the same files::
 
     <job>/parameters.json   as of any job: the spread parameter has all its values

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from uws_server.execution.jobfolder import write_json
+from uws_server.storage.plainfiles import opened
 
 PLAN_FILE = "parts.json"
 WIDTH_FILE = "width"
 PARTS_FOLDER = "parts"
 GATHERED_FOLDER = "gathered"
+_MOST_BYTES = 1 << 27
 _LONGEST = 100_000
 """The most bytes of a value in the environment: the system refuses 128 KiB. parameters.json holds every value."""
 
@@ -55,7 +57,7 @@ class Plan:
     its environment that name that folder, `variables` those that hold its value. `url` is the address below which the
     parts are, by their number. `statuses` are exit statuses that are no failure. `gather` is the last script, if there
     is one. `imports` are the modules that a script needs, `own` those in its folder, for a process that has them
-    loaded; None where every script needs a new interpreter.
+    loaded; None where every script needs a new interpreter, `cold` says why where that is no matter of course.
     """
 
     parameter: str
@@ -65,10 +67,11 @@ class Plan:
     url: str
     placed: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
-    statuses: Mapping[str, str] | None = None
+    statuses: Mapping[str, str] = field(default_factory=dict)
     gather: Task | None = None
     imports: tuple[tuple[str, tuple[str, ...]], ...] | None = None
     own: tuple[str, ...] = ()
+    cold: str = ""
 
     def task(self, number: int) -> Task:
         """Return the task of a part, by its number from 1 on."""
@@ -100,15 +103,15 @@ def write(folder: Path, plan: Plan) -> None:
 def read(folder: Path) -> Plan:
     """Return the plan of the job with that folder. Raise OSError or ValueError if there is none that can be read."""
     try:
-        content = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
-        given = tuple(PartInput(**each) for each in content.pop("inputs"))
-        part, gather = _task(content.pop("part")), content.pop("gather")
-        names = {name: tuple(content.pop(name)) for name in ("placed", "variables", "own")}
-        imports = content.pop("imports")
-        modules = None if imports is None else tuple((module, tuple(taken)) for module, taken in imports)
-        return Plan(
-            inputs=given, part=part, gather=_task(gather) if gather else None, imports=modules, **names, **content
-        )
+        with opened(folder / PLAN_FILE) as stream:
+            content = json.loads(stream.read(_MOST_BYTES))
+        content["inputs"] = tuple(PartInput(**each) for each in content["inputs"])
+        content["part"], gather = _task(content["part"]), content["gather"]
+        content["gather"] = _task(gather) if gather else None
+        content |= {name: tuple(content[name]) for name in ("placed", "variables", "own")}
+        if content["imports"] is not None:
+            content["imports"] = tuple((module, tuple(taken)) for module, taken in content["imports"])
+        return Plan(**content)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{PLAN_FILE} is no plan: {error}") from error
 

@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import functools
 import gc
-import importlib.util
 import os
 import selectors
 import signal
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from uws_server.execution import supervisor
-from uws_server.execution.warm import messages, script, state
+from uws_server.execution.warm import loading, messages, script, state
 from uws_server.execution.warm.title import ROOM_VARIABLE, Title
 
 _IDLE_S = 600.0
@@ -84,10 +83,8 @@ class WarmProcess:
         """Return why a job must not start here; empty if it may. `own` are modules in the folder of its script."""
         if any(state.signature(file) != before for file, before in self.files.items()):
             return {"stale": True}
-        loaded = {name.partition(".")[0] for name in sys.modules}
-        if shadowed := loaded.intersection(own):
-            return {"refused": f"{min(shadowed)} in the folder of the definition has the name of a loaded module"}
-        return {}
+        why = loading.shadowed(own)
+        return {"refused": why} if why else {}
 
     def fork(self, child: Any) -> None:
         """Fork a process that calls `child`, and answer with its pid and a descriptor of it."""
@@ -131,24 +128,13 @@ class WarmProcess:
 
     def load(self, imports: Sequence[tuple[str, Sequence[str]]]) -> dict[str, Any]:
         """Import modules. Return the memory in use, or why the process is not to be used any more."""
-        before, begun = state.State.now(), time.time_ns()
-        for module, names in imports:
-            if importlib.util.find_spec(module.partition(".")[0]) is None:
-                return {"refused": f"there is no module {module.partition('.')[0]}"}
-            try:
-                __import__(module, fromlist=list(names))
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the script meets it, too
-                return {"refused": f"importing {module} failed: {type(error).__name__}: {str(error)[:200]}"}
-            if change := before.change(state.State.now()):
-                return {"refused": f"importing {module} {change}"}
-            if name := state.unfit():
-                return {"refused": f"importing {module} loaded {name}, which does not work in a fork"}
+        begun = time.time_ns()
+        if why := loading.load(imports):
+            return {"refused": why}
         self.files = state.signatures()
         if any(kept is None or kept[0] >= begun for kept in self.files.values()):
             return {"stale": True}
-        gc.collect()
-        gc.freeze()
-        ctypes.CDLL(None).malloc_trim(0)
+        loading.settle()
         return {"memory": state.memory()}
 
 

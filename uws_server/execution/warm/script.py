@@ -27,7 +27,7 @@ from uws_server.execution.warm.title import Title
 
 _COERCED = "LC_CTYPE"
 """The variable that Python sets for itself and what it starts where the locale is C."""
-_MODULE_OPTION = "-m"
+_MODULE_OPTION, _CODE_OPTION = "-m", "-c"
 _FLUSH_FAILED = 120
 
 
@@ -94,7 +94,7 @@ def _describe(command: Sequence[str], environment: Mapping[str, str], title: Tit
 
 
 def _run(command: Sequence[str]) -> int:
-    """Run the script, or the module, that a command line names, as __main__. Return its exit status."""
+    """Run the script, the module or the code that a command line names, as __main__. Return its exit status."""
     try:
         main = sys.modules["__main__"] = types.ModuleType("__main__")
         vars(main).update(__annotations__={}, __builtins__=sys.modules["builtins"])
@@ -102,6 +102,11 @@ def _run(command: Sequence[str]) -> int:
             at = command.index(_MODULE_OPTION)
             sys.argv[:] = [_MODULE_OPTION, *command[at + 2 :]]
             runpy._run_module_as_main(command[at + 1])  # type: ignore[attr-defined]
+        elif command[1] == _CODE_OPTION:
+            sys.argv[:] = [_CODE_OPTION]
+            if not sys.flags.safe_path:
+                sys.path.insert(0, "")
+            exec(compile(command[2], "<string>", "exec", dont_inherit=True), vars(main))
         else:
             _run_file(command[1], vars(main))
     except SystemExit as error:

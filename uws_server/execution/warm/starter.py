@@ -21,6 +21,7 @@ from uws_server.execution import local, staging
 from uws_server.execution.starter import ColdStarter, Kept
 from uws_server.execution.warm import imports, state
 from uws_server.execution.warm.link import Misbehaved, WarmLink
+from uws_server.execution.warm.needs import Needs, obstacle, of_script
 from uws_server.jobs.job import Job
 from uws_server.storage.library import Installed
 
@@ -30,19 +31,11 @@ MOST_BYTES = 1 << 29
 """The most memory that a warm process may use."""
 RETRY_S = 600.0
 """Seconds after which an import that spoiled a process is tried again."""
-_LEAST_LIMIT = 1 << 30
-"""The lowest limit of memory of a job that starts with modules loaded, which it may not need."""
 _PAUSE_S = 5.0
 """Seconds between two starts of a warm process that ends at once."""
 _MOST_SCRIPTS = 500
-
-
-@dataclass(frozen=True)
-class _Needs:
-    """What a script imports that Python does not have, and the modules in its folder."""
-
-    imports: tuple[imports.Import, ...]
-    own: tuple[str, ...]
+_OF_DRIVER: tuple[imports.Import, ...] = (("uws_server.execution.arrays.driver", ()),)
+"""What runs the parts of an array, from which their scripts are forked in turn."""
 
 
 @dataclass
@@ -62,7 +55,7 @@ class WarmStarter(ColdStarter):
         self._plain: WarmLink | None = None
         self._loaded: _Loaded | None = None
         self._not_before = 0.0
-        self._needs: dict[Path, _Needs] = {}
+        self._needs: dict[Path, Needs] = {}
         self._spoiled: dict[tuple[imports.Import, ...], tuple[str, float]] = {}
 
     def start(self, job: Job, installed: Installed, folder: Path, launch: dict[str, Any]) -> local.Handle:
@@ -71,6 +64,8 @@ class WarmStarter(ColdStarter):
         plain = self._ready_plain()
         if plain is None:
             return local.start(folder)
+        if launch.get("forks") and (handle := self._driver(installed, folder, plain)):
+            return handle
         if _is_plain_python(job, installed, launch):
             handle = self._forked(installed, folder, launch["max_memory"], plain)
             if handle is not None:
@@ -119,14 +114,23 @@ class WarmStarter(ColdStarter):
 
     def _forked(self, installed: Installed, folder: Path, max_memory: int, plain: WarmLink) -> local.Handle | None:
         """The supervisor of a job whose script is forked; None for one whose script needs a new interpreter."""
-        needs = self._needs_of(installed.script, installed.definition.entry.function)
-        why = _obstacle(installed, needs, max_memory) or self._spoiled_by(needs.imports)
+        needs = self._needs_of(installed)
+        why = obstacle(installed, needs, max_memory) or self._spoiled_by(needs.imports)
         if why:
             _note(folder, why)
             return None
         if not needs.imports:
             return self._from_plain(folder, needs.own, "fork")
         loaded = self._loaded_with(needs.imports, plain)
+        return None if loaded is None else self._from(loaded.link, folder, needs.own, "fork")
+
+    def _driver(self, installed: Installed, folder: Path, plain: WarmLink) -> local.Handle | None:
+        """The supervisor of an array whose driver is forked, with what scripts import; None until there is one."""
+        needs = self._needs_of(installed)
+        wanted = (*_OF_DRIVER, *needs.imports)
+        if self._spoiled_by(wanted):  # the driver finds out by itself, and says it
+            return None
+        loaded = self._loaded_with(wanted, plain)
         return None if loaded is None else self._from(loaded.link, folder, needs.own, "fork")
 
     def _from_plain(self, folder: Path, own: tuple[str, ...], script: str) -> local.Handle | None:
@@ -205,37 +209,20 @@ class WarmStarter(ColdStarter):
         self._spoiled.pop(wanted, None)
         return ""
 
-    def _needs_of(self, script: Path, function: str) -> _Needs:
+    def _needs_of(self, installed: Installed) -> Needs:
         """What a script imports, read once: the files of a revision never change."""
-        found = self._needs.get(script)
+        found = self._needs.get(installed.script)
         if found is None:
-            own = imports.own_modules(script.parent)
-            needed = imports.of_script(script, own)
-            if function:
-                needed = (*_OF_FUNCTIONS, *needed)
             if len(self._needs) >= _MOST_SCRIPTS:
                 self._needs.clear()
-            found = self._needs[script] = _Needs(needed, own)
+            found = self._needs[installed.script] = of_script(installed)
         return found
-
-
-_OF_FUNCTIONS: tuple[imports.Import, ...] = (("reduction.task", ()), ("reduction.errors", ()))
-"""What `python -m reduction` imports, which calls the function of a definition."""
 
 
 def _is_plain_python(job: Job, installed: Installed, launch: dict[str, Any]) -> bool:
     """Whether a job is a Python script by itself: no trial, nothing shut in, nothing fetched before."""
     is_python = installed.definition.entry.type == "python" and installed.definition.control.warm
     return is_python and not job.trial and launch["command"] == staging.command(installed, Path())
-
-
-def _obstacle(installed: Installed, needs: _Needs, max_memory: int) -> str:
-    """Why a script needs a new interpreter; empty for one that may be forked."""
-    if (cpus := installed.definition.control.cpus) != 1:
-        return f"control.cpus is {cpus}, which libraries read when they are loaded"
-    if needs.imports and 0 < max_memory < _LEAST_LIMIT:
-        return f"the limit of memory of {max_memory:,} bytes is below {_LEAST_LIMIT:,}"
-    return ""
 
 
 def _note(folder: Path, why: str) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 from bottle import HTTPResponse, request
 
@@ -19,9 +20,11 @@ from uws_server.jobs.job import LOG, Job, Progress, Result, utcnow
 from uws_server.jobs.parameters import texts_of
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.previews.preview import Preview
+from uws_server.reruns.failed_parts import FailedParts
 from uws_server.reruns.service import Reruns
 from uws_server.services.context import Services
 from uws_server.services.drafts import Drafts
+from uws_server.services.job_parts import GATHERED
 from uws_server.services.operating import Operating
 from uws_server.web.jobs.joblist import read_view
 from uws_server.web.jobs.limits import Limit, LimitForms, Limits
@@ -117,6 +120,7 @@ class JobPage(Page):
         results = self.results(job, shown.results)
         backgrounds = _backgrounds(results)
         progress = self.job_service.progress(job)
+        parts = self.job_service.parts.page(job, _number("parts"))
         waits_for = self.job_service.waits([job.id]).get(job.id, "") if job.phase is Phase.PENDING else ""
         return self.render.page(
             "job.html",
@@ -141,7 +145,12 @@ class JobPage(Page):
             log=log,
             results=results,
             shown=shown,
-            plots=[row for row in results if row.preview.kind == "spectrum" and row.file not in backgrounds],
+            parts=parts,
+            gathered_log=self.gathered_log(job, definition) if parts and parts.ended == parts.total else "",
+            shared=self.shared,
+            plots=[row for row in results if row.preview.kind == "spectrum" and row.file not in backgrounds][
+                : _MOST_FIGURES if parts else None
+            ],
             figures=_figures(results),
             parameters=self.parameters(job, definition),
             whole_log=self.whole_log(job),
@@ -276,6 +285,26 @@ class JobPage(Page):
         """
         result = self.job_service.results.named(job, LOG)
         return self.stored(result) if result else self.render.link("rest", job.definition, job.id, "stdout")
+
+    def gathered_log(self, job: Job, definition: Definition | None) -> str:
+        """Return the address of what the script printed that gathers the parts of a job; '' if it printed nothing."""
+        if definition is None or not definition.gather or not self.job_service.parts.log(job, GATHERED, most=1):
+            return ""
+        return self.render.link("rest", job.definition, job.id, "parts", GATHERED, "log") + self.shared
+
+    @property
+    def shared(self) -> str:
+        """What is appended to addresses of what is in a job: the token of the share link that the reader came by."""
+        token = self.job_service.caller.share
+        return f"?{urlencode({SHARE: token})}" if token else ""
+
+    def rerun_failed(self, job_id: str) -> HTTPResponse:
+        """POST the button below the parts: the page of a new job of those that failed, which runs."""
+        with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
+            self.render.require_token(form)
+        made = FailedParts(self.services, self.job_service).make(self.job_service.bare(job_id))
+        self.job_service.run_new(made)
+        return self.render.go(self.render.link("jobs", made.id))
 
     def stored(self, result: Result) -> str:
         """Return the address of a result that needs no cookie and ends with the name of its file."""

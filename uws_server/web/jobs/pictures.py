@@ -82,7 +82,7 @@ class Pictures(Page):
         members = []
         for result in job.results:
             with contextlib.suppress(NotFound, FileNotFoundError):  # its file is gone
-                place = result.file.removeprefix("results/").replace("\\", "_")  # Windows takes it for a folder
+                place = result.place.replace("\\", "_")  # Windows takes it for a folder
                 members.append(Member.of(f"{folder}/{place}", self.job_service.result_path(job, result)))
         if job.phase not in ENDED:
             raise NotFound(f"job {job.id} has no files yet; it is {job.phase}")

@@ -65,6 +65,7 @@ class Pages:
             ("GET", f"/jobs/{_ID}/state", self.job.state),
             ("GET", f"/jobs/{_ID}/provenance", self.provenance.page),
             ("POST", f"/jobs/{_ID}/<action:re:run|abort|delete|share|unshare>", self.job.act),
+            ("POST", f"/jobs/{_ID}/parts/rerun", self.job.rerun_failed),
             ("POST", f"/jobs/{_ID}/<which:re:duration|destruction>", self.job.limit),
             ("GET", f"/jobs/{_ID}/all.<suffix:re:tar|zip>", self.pictures.archive),
             ("GET", f"/jobs/{_ID}/preview/<name>.<suffix:re:svg|png|json>", self.pictures.preview),
