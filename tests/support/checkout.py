@@ -10,6 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFINITIONS = sorted(path.parent.name for path in ROOT.glob("job_definitions/*/job.json"))
 """The names of the job definitions that come with the server."""
 
+TRIED = [name for name in DEFINITIONS if not name.startswith("sas_")]
+"""Those with test values. What calls the SAS has none: on a server without it no trial of them could succeed."""
+
 MADE_HERE = {"build", "dist", "node_modules", "vendor", "__pycache__", "demo-data"}
 HIDDEN_BUT_OURS = {".ci"}
 

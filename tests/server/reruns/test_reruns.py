@@ -20,7 +20,7 @@ import requests
 from astropy.io import fits
 
 import labs
-from checkout import ROOT
+from checkout import ROOT, TRIED
 from growth import Work, processor_s, require_linear
 from pagereader import visit
 from processes import carrying, until
@@ -166,7 +166,7 @@ def test_the_format_of_an_error_is_no_change(lab: Lab, note: Path) -> None:
 # --- the same again ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(path.parent.name for path in (ROOT / "job_definitions").glob("*/job.json")))
+@pytest.mark.parametrize("name", TRIED)
 def test_every_definition_makes_the_same_bytes_again_from_its_product_alone(
     lab: Lab, name: str, tmp_path: Path
 ) -> None:
