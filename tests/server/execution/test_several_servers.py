@@ -477,7 +477,7 @@ def test_a_process_runs_until_it_has_ended() -> None:
 
 
 def test_servers_know_who_lives(two_stores: tuple[JobStore, JobStore]) -> None:
-    one, other = (Peers(ServerStore(store.engine), store.server) for store in two_stores)
+    one, other = (Peers(ServerStore(store.engine), store.server, 1) for store in two_stores)
     table = ServerStore(two_stores[0].engine)
     one.join()
     other.join()
