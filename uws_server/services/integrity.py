@@ -86,9 +86,16 @@ def _of_job(job: Job, folder: Path, tally: Tally, grown: Callable[[], None]) -> 
             yield Finding(what, job.id, result.file, why)
         grown()
     registered = {result.file for result in job.results}
-    for place in _plain_files(folder, "results"):
-        if place not in registered:
-            yield Finding("extra", job.id, place, "no result of the job")
+    for below in ("results", *_results_of_parts(folder)):
+        for place in _plain_files(folder, below):
+            if place not in registered:
+                yield Finding("extra", job.id, place, "no result of the job")
+
+
+def _results_of_parts(folder: Path) -> Iterator[str]:
+    """Yield the folders of the results of each part of a job, and of the script that gathers them."""
+    for pattern in ("parts/[0-9]*/results", "gathered/results"):
+        yield from sorted(path.relative_to(folder).as_posix() for path in folder.glob(pattern) if not path.is_symlink())
 
 
 def _plain_files(folder: Path, below: str) -> Iterator[str]:

@@ -133,3 +133,13 @@ def test_no_data_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_finding_is_one_line() -> None:
     assert str(Finding("extra", "ab", "results/x", "why")) == "extra    ab  results/x  why"
+
+
+def test_a_file_too_many_among_the_results_of_a_part_is_told(data: Path) -> None:
+    files, store = JobFiles(data), JobStore(f"sqlite:///{data / 'jobs.sqlite'}")
+    for below in ("parts/0002/results", "gathered/results"):
+        (files.folder("0" * 32) / below).mkdir(parents=True)
+        (files.folder("0" * 32) / below / "extra.txt").write_text("x")
+    found = [finding.name for finding in examine(store, files, Tally())]
+    store.close()
+    assert found == ["parts/0002/results/extra.txt", "gathered/results/extra.txt"]
