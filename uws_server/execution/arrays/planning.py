@@ -14,6 +14,7 @@ from uws_server.config import Config
 from uws_server.execution import staging
 from uws_server.execution.arrays import plan
 from uws_server.execution.arrays.plan import PartInput, Plan, Task
+from uws_server.execution.capacity import Capacity
 from uws_server.execution.warm import needs
 from uws_server.jobs.definition import Definition, Entry
 from uws_server.jobs.job import Job, ParameterValue
@@ -40,8 +41,7 @@ def prepare(
     (folder / plan.PARTS_FOLDER).mkdir(exist_ok=True)  # a sandbox shows what is there
     planned = plan_of(job, installed, folder, config, base_url, secrets)
     plan.write(folder, planned)
-    cpus = installed.definition.control.cpus
-    (folder / plan.WIDTH_FILE).write_text(f"{max(1, config.jobs.max_running // cpus)}\n", encoding="ascii")
+    (folder / plan.WIDTH_FILE).write_text(f"{width_of(installed.definition, config)}\n", encoding="ascii")
     whole = staging.environment(_of_all(job, installed), installed, folder, os.environ, config.jobs.environment)
     driver = [sys.executable, "-c", _PROGRAM]
     run = staging.fetching(job, folder, config, driver)
@@ -61,6 +61,16 @@ def prepare(
     }
     write_passing_json(folder / "launch.json", launch)
     return launch
+
+
+def width_of(definition: Definition, config: Config) -> int:
+    """Return how many parts may run at a time at first.
+
+    On a cluster it is one: the allocation of a job has the cores of one part.
+    """
+    if Capacity.of(config).is_elsewhere(definition):
+        return 1
+    return max(1, config.jobs.max_running // definition.control.cpus)
 
 
 def is_array(job: Job, definition: Definition) -> bool:
