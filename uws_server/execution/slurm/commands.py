@@ -21,7 +21,8 @@ SUBMIT_S = 15
 _ASK_S = 20
 _KEPT = ("PATH", "HOME", "SLURM_CONF", "SLURM_JWT", "LD_LIBRARY_PATH")
 """The variables that the commands get of the environment of the server."""
-_FIELDS = "%A|%T|%r|%N|%k"
+_FIELDS = "JobID:20|,State:30|,RestartCnt:9|,NodeList:200|,Comment:200|,Reason:300"
+"""What is asked of each job, with the most characters of each and what stands behind it."""
 _PASSING = re.compile(
     r"unable to contact|timed out|zero bytes|standby mode|temporarily un|connection|authentication|credential|"
     r"message (?:receive|send)|unexpected m|communication|try(?:ing)? again|nonresponsive",
@@ -56,12 +57,16 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class SlurmJob:
-    """A job as Slurm lists it: `reason` is why it waits or has ended, `node` where it runs or ran."""
+    """A job as Slurm lists it: `reason` is why it waits or has ended, `node` where it runs or ran.
+
+    `restarts` is how often it was put back into the queue.
+    """
 
     id: int
     state: str
     reason: str = ""
     node: str = ""
+    restarts: int = 0
 
 
 class SlurmCommands:
@@ -94,14 +99,14 @@ class SlurmCommands:
 
     def jobs(self) -> dict[str, list[SlurmJob]]:
         """Return what Slurm knows of the jobs of this user, by their comment. Raise Unreachable."""
-        done = self._run(["squeue", "-h", "-t", "all", "-u", str(os.geteuid()), "-o", _FIELDS], _ASK_S)
+        done = self._run(["squeue", "-h", "-t", "all", "-u", str(os.geteuid()), "-O", _FIELDS], _ASK_S)
         if done.returncode != 0:
             raise Unreachable(_sentence(done.stderr) or f"squeue ended with status {done.returncode}")
         found: dict[str, list[SlurmJob]] = {}
         for line in done.stdout.splitlines():
-            number, state, reason, node, comment = (line.split("|", 4) + [""] * 4)[:5]
-            if number.isdigit():
-                found.setdefault(comment.strip(), []).append(SlurmJob(int(number), state, reason, node))
+            number, state, restarts, node, comment, reason = (*map(str.strip, line.split("|", 5)), *[""] * 5)[:6]
+            if number.isdigit() and restarts.isdigit():
+                found.setdefault(comment, []).append(SlurmJob(int(number), state, reason, node, int(restarts)))
         return found
 
     def cancel(self, slurm_id: int) -> None:

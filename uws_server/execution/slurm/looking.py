@@ -134,7 +134,8 @@ class Looker:
             since = max(job.absent_since or 0.0, _last_sign_of_life(job))
             if _has_passed(since, LOST_S):
                 job.end(states.forgotten())
-        elif listed.state in states.WAITING:  # or its controller has lost what it knew last
+        elif listed.restarts > job.record.restarts or listed.state in states.WAITING:
+            # in the queue again, or its controller has lost what it knew last: the supervisor may still run
             job.waits_since = job.waits_since or time.monotonic()
             if _has_passed(max(job.waits_since, _last_sign_of_life(job)), LOST_S):
                 self._slurm.ask(job.id, "KILL")
@@ -175,9 +176,12 @@ class Looker:
         listed, was_told = job.listed, status.reason == "abort"
         if listed is None:
             self._end_by_status(job, states.ended_from_outside() if was_told else None)
-        elif listed.state in states.WAITING:
+        elif listed.restarts > job.record.restarts:
             self._slurm.ask(job.id, "KILL")
-            job.end(None if status.code == 0 and not was_told else states.requeued())
+            job.end(states.requeued())
+        elif listed.state in states.WAITING:  # its controller has lost what it knew last
+            self._slurm.ask(job.id, "KILL")
+            job.end(states.ended_from_outside() if was_told else None)
         elif states.was_interrupted(listed):
             job.end(states.ending(listed, has_begun=True))
         elif states.has_ended(listed):  # by itself, for Slurm: only its supervisor was told to end it

@@ -15,7 +15,7 @@ class Record:
 
     `tried` is when sbatch was called last, in seconds since 1970, 0 where that had no effect; `tries` how often Slurm
     has taken the job. `id` is the number that Slurm gave it, 0 as long as that is not known; `waits` why it waits,
-    `node` where it runs.
+    `node` where it runs, `restarts` how often Slurm had put it back into its queue before a supervisor began.
     """
 
     options: tuple[str, ...]
@@ -24,6 +24,7 @@ class Record:
     id: int = 0
     waits: str = ""
     node: str = ""
+    restarts: int = 0
 
 
 def is_there(folder: Path) -> bool:
@@ -42,6 +43,7 @@ def read(folder: Path) -> Record | None:
             int(found["id"]),
             str(found["waits"]),
             str(found["node"]),
+            int(found.get("restarts", 0)),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from uws_server.execution.slurm import options, states
+from uws_server.execution.slurm import claims, options, states
 from uws_server.execution.slurm import record as records
 from uws_server.execution.slurm.commands import SUBMIT_S, Refused, SlurmCommands, SlurmJob, Unreachable
 from uws_server.execution.slurm.job import ClusterJob
@@ -193,8 +193,9 @@ class Talker:
                 LOG.warning("job %s is there twice: %d is cancelled", job.id, each.id)
                 self._commands.cancel(each.id)
         if kept is not None:
-            is_waiting = kept.state in states.WAITING
-            job.change_record(id=kept.id, node=kept.node, waits=states.waiting_note(kept.reason) if is_waiting else "")
+            waits = states.waiting_note(kept.reason) if kept.state in states.WAITING else ""
+            before = job.record.restarts if claims.time_of(job.folder) else kept.restarts
+            job.change_record(id=kept.id, node=kept.node, waits=waits, restarts=before)
             job.list(kept, asked_at)
         elif job.record.id:
             job.list(None, asked_at)

@@ -43,6 +43,7 @@ def lab(cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     for name, control in wants.items():
         define(made.definitions, name, "echo made > results/out.txt", control=control)
     define(made.definitions, "brief", "echo begun; sleep 600", control={"duration": {"default": 2, "max": 2}})
+    define(made.definitions, "gentle", "trap 'exit 0' TERM; while :; do sleep 0.05; done")
     with made.serving(execution="slurm", squeue_interval=1):
         yield made
     made.close()
@@ -208,6 +209,17 @@ def test_cancelled_from_outside(lab: Lab, cluster: SlurmCluster) -> None:
     cluster.run("scancel", str(record(lab, job)["id"]))
     assert job.ended(60) == "ABORTED"
     assert job.text("message") == "the job was cancelled on the cluster, not by this server"
+
+
+def test_script_that_ends_well_when_it_is_told_to(lab: Lab, cluster: SlurmCluster) -> None:
+    """Exit status 0 is no success of a job that the cluster ended, or put back into its queue."""
+    cancelled, requeued = lab.run("gentle"), lab.run("gentle")
+    for job in (cancelled, requeued):
+        until(lambda job=job: len(job.processes()) > 1, 60, "its script runs")  # type: ignore[misc]
+    cluster.run("scancel", str(record(lab, cancelled)["id"]))
+    cluster.run("scontrol", "update", f"jobid={record(lab, requeued)['id']}", "requeue=1")
+    cluster.run("scontrol", "requeue", str(record(lab, requeued)["id"]))
+    assert (cancelled.ended(60), requeued.ended(60)) == ("ABORTED", "ERROR")
 
 
 def test_cancelled_from_outside_while_it_waits(lab: Lab, cluster: SlurmCluster) -> None:
