@@ -20,6 +20,8 @@ USAGE_FILE = "usage.json"
 
 _FIRST_S, _LATER_S = 1.0, 5.0
 """Seconds from the start to the first look at the processes, and between two of the later ones."""
+_REST = 20
+"""How many times as long as a look takes it is waited for the next one, at least."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MOST_PROCESSES = 10_000
@@ -46,8 +48,10 @@ class Sampler:
         if now < self.next:
             return
         self._every_s = min(2 * self._every_s, _LATER_S)
-        self.next = now + self._every_s
+        begun = time.monotonic()
         used = of_tree(os.getpid())
+        # the kernel walks through all pages: of 16 GB that may take a second, which is not to be spent all the time
+        self.next = now + max(self._every_s, _REST * (time.monotonic() - begun))
         self.now, self.peak = used.memory, max(self.peak, used.memory)
         told = {"cpu_s": used.cpu_s + _of_ended() - self._before_s, "memory": used.memory, "peak": self.peak}
         new = self._folder / f"{USAGE_FILE}.new"
