@@ -121,21 +121,48 @@ def of_ccd(tables: GTITables, ccd: int | None) -> GTI | None:
     return own if own is not None else common
 
 
+def of_user(tables: GTITables, user: GTITables, has_ccds: bool) -> tuple[GTITables, list[str]]:
+    """Return a user's good times as they are for the CCDs of an event list.
+
+    Parameters
+    ----------
+    tables
+        Good times of the event list by CCD.
+    user
+        Those of the user; empty for none.
+    has_ccds
+        Whether the list tells the CCDs of its events: of one that does not, any time is good that is so for some CCD.
+
+    Returns
+    -------
+    user, notes
+        The good times, and a note on the CCDs that they leave out where the list itself has one table for all.
+    """
+    if not user or None in user:
+        return user, []
+    if not has_ccds:
+        return {None: union(user.values())}, []
+    there = ", ".join(str(ccd) for ccd in sorted(ccd for ccd in user if ccd is not None))
+    note = f"gti: the file has the good times of CCD {there}; other CCDs have none"
+    return user, [note] if set(tables) <= {None} else []
+
+
 def combine(tables: GTITables, user: GTITables) -> dict[int | None, GTI]:
     """Return the good time of an event list within that of a user's GTI file, by CCD.
 
-    A CCD of the event list that a per-CCD user table leaves out has no good time.
+    A CCD that a user's file by CCD leaves out has no good time, whether the list has its own by CCD or one for all: so
+    does a data subspace whose components, one a CCD, name a table each.
     """
     if not user:
         return dict(tables)
-    ccds: set[int | None] = set(tables) or {None}
-    if None in ccds and len(ccds) == 1:
-        ccds |= set(user)
+    ccds = set(tables) or {None}
+    if None in ccds:
+        ccds = (ccds - {None}) | set(user)
     result: dict[int | None, GTI] = {}
     for ccd in ccds:
         mine, theirs = of_ccd(tables, ccd), of_ccd(user, ccd)
         if theirs is None:
-            theirs = union(user.values()) if ccd is None else GTI(np.empty(0), np.empty(0))
+            theirs = GTI(np.empty(0), np.empty(0))
         result[ccd] = theirs if mine is None else mine & theirs
     return result
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from astropy.io import fits
 from hypothesis import given
@@ -253,6 +254,31 @@ def test_combining_with_a_users_intervals() -> None:
     by_ccd = gti.combine({None: GTI.of([0], [10])}, {1: GTI.of([2], [3]), 4: GTI.of([8], [12])})
     assert gti.of_ccd(by_ccd, 1) == GTI.of([2], [3])
     assert gti.of_ccd(by_ccd, 4) == GTI.of([8], [10])
+    assert gti.of_ccd(by_ccd, 3) is None, "as of a list with a table for each CCD, one that is left out has none"
+    assert gti.combine({}, {1: GTI.of([2], [3])}) == {1: GTI.of([2], [3])}
+    mixed = gti.combine({1: GTI.of([0], [5]), None: GTI.of([1], [10])}, {1: GTI.of([0], [3]), 2: GTI.of([4], [6])})
+    assert mixed == {1: GTI.of([1], [3]), 2: GTI.of([4], [6])}
+
+
+by_ccd = st.dictionaries(st.sampled_from([None, 1, 2, 3]), intervals, max_size=4)
+
+
+@given(by_ccd, by_ccd, st.sampled_from([1, 2, 3]))
+def test_a_second_is_good_where_both_say_so_of_its_ccd(
+    mine: dict[int | None, GTI], user: dict[int | None, GTI], ccd: int
+) -> None:
+    """Each of the two tells of a CCD by the table of that and by the one for all; without either it has none."""
+
+    def seconds(tables: dict[int | None, GTI]) -> npt.NDArray[np.bool_]:
+        named = [tables[key].contains(MIDDLES) for key in (ccd, None) if key in tables]
+        return np.logical_and.reduce(named) if named else np.full(MIDDLES.shape, not tables)
+
+    found = gti.of_ccd(gti.combine(mine, user), ccd)
+    if mine or user:
+        good = found.contains(MIDDLES) if found is not None else np.zeros(MIDDLES.shape, dtype=bool)
+        assert np.array_equal(good, seconds(mine) & seconds(user))
+    else:
+        assert found is None
 
 
 def test_a_table_is_of_the_ccd_whose_component_refers_to_it(tmp_path: Path) -> None:

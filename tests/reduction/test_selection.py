@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from astropy.io import fits
 
 from reduction import regions
 from reduction.errors import ReductionError
 from reduction.events.eventlist import open_eventlist
-from reduction.events.selection import Target, choose, gather
+from reduction.events.goodtime import GTI
+from reduction.events.selection import Target, choose, gather, in_region
 from reduction.spectra.spectrum import extract
-from synthetic import Epic, gtis, write
+from synthetic import LENGTH, START, Epic, gti_table, gtis, write
 
 CIRCLE = "physical; circle(25921,25921,6000)"
 
@@ -141,6 +143,52 @@ def test_a_row_without_a_value_is_in_no_selection(tmp_path: Path, column: str, n
         spectrum = extract(events, choose(events, "0.2 12.0", flag="none"), {"source_region": region})["source_region"]
     assert spectrum.selected == np.count_nonzero(wanted)
     assert np.array_equal(spectrum.counts, np.bincount(rows["PI"][wanted] // 5, minlength=4096))
+
+
+class Outside:
+    """All but a disc, written so that what has no place lies in it: whoever asks must leave that out."""
+
+    bounds = (-1e9, 1e9, -1e9, 1e9)
+
+    def contains(self, x: npt.ArrayLike, y: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        distance = np.hypot(np.asarray(x) - 25921.0, np.asarray(y) - 25921.0)
+        return np.asarray(~(distance <= 6000))
+
+
+@pytest.mark.parametrize(("column", "null"), [("X", 25921), ("Y", 25000)])
+def test_a_row_without_a_position_is_not_outside_a_circle_either(tmp_path: Path, column: str, null: int) -> None:
+    rows = with_null(tmp_path / "pn.fits", column, null, 3)
+    outside = (rows[column] != null) & (np.hypot(rows["X"] - 25921.0, rows["Y"] - 25921.0) > 6000)
+    wanted = in_good_time(rows) & (rows["PI"] >= 200) & (rows["PI"] <= 12000) & outside
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        found = np.concatenate([in_region(events, Outside(), chunk) for chunk in events.chunks()])
+        assert np.array_equal(found, outside)
+        (tally,) = gather(events, choose(events, "0.2 12.0", "all", "none"), [Target(Outside())])
+    assert tally.selected == np.count_nonzero(wanted) > 100
+    assert np.array_equal(tally.counts, np.bincount(rows["PI"][wanted] // 5, minlength=4096))
+
+
+@pytest.mark.parametrize("has_ccds", [True, False])
+def test_good_times_by_ccd_for_a_list_with_one_table_for_all(tmp_path: Path, has_ccds: bool) -> None:
+    """A CCD that the user's file leaves out has none; of a list that tells no CCD, what is good for one is good."""
+    rows = write(tmp_path / "pn.fits", Epic(rows=20_000, stdgti=False))
+    with fits.open(tmp_path / "pn.fits", mode="update") as hdus:
+        hdus.append(gti_table("GTI", [START], [START + LENGTH]))
+        if not has_ccds:
+            hdus["EVENTS"].columns.change_name("CCDNR", "OTHER")
+    user = {4: GTI.of([START + 100], [START + 4000]), 7: GTI.of([START + 3000], [START + 6000])}
+    inside = {ccd: (rows["TIME"] >= good.start[0]) & (rows["TIME"] <= good.stop[0]) for ccd, good in user.items()}
+    if has_ccds:
+        wanted = np.logical_or.reduce([(rows["CCDNR"] == ccd) & mine for ccd, mine in inside.items()])
+    else:
+        wanted = inside[4] | inside[7]
+    wanted &= (rows["PI"] >= 200) & (rows["PI"] <= 12000)
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        selection = choose(events, "0.2 12.0", "all", "none", user_gti=user)
+        (tally,) = gather(events, selection, [Target(None)])
+    assert tally.selected == np.count_nonzero(wanted) > 100
+    told = "gti: the file has the good times of CCD 4, 7; other CCDs have none"
+    assert (told in selection.notes) == has_ccds
 
 
 @pytest.mark.parametrize("column", ["X", "Y"])
