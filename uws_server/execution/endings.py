@@ -16,9 +16,10 @@ from uws_server.execution.work import Outcome, Work
 from uws_server.jobs.job import Job, JobError, Usage, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage import obscore_rows
-from uws_server.storage.files import JobFiles, size_of
+from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import Ending, JobStore
 from uws_server.storage.library import Library
+from uws_server.storage.plainfiles import size_of
 from uws_server.storage.uses import UseStore
 
 LOG = logging.getLogger(__name__)

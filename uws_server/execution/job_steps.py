@@ -24,7 +24,8 @@ from uws_server.execution.results import FoundResult
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, ParameterValue
 from uws_server.storage.failures import meaning_of
-from uws_server.storage.files import STEPS_FILE, write_bytes
+from uws_server.storage.files import STEPS_FILE
+from uws_server.storage.plainfiles import write_bytes
 from uws_server.storage.uses import Use
 
 Steps = tuple[steps.Step, ...]

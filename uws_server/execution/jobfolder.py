@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from uws_server.execution.processes import boot_id, start_time
-from uws_server.storage.plainfiles import claim_beside
+from uws_server.storage.plainfiles import claim_beside, write_bytes
 
 CLAIM_FILE = "shepherd.json"
 """Says which process has claimed the folder: the first one that linked it there."""
@@ -21,37 +21,17 @@ _FULL_DISK_S = 1.0
 """Seconds between two tries to write on a full disk."""
 
 
-def written(folder: Path) -> int:
-    """Return the bytes of the plain files below a folder; a file that disappears meanwhile does not count."""
-    size, todo = 0, [str(folder)]
-    while todo:
-        with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):
-                    if entry.is_dir(follow_symlinks=False):
-                        todo.append(entry.path)
-                    elif entry.is_file(follow_symlinks=False):
-                        size += entry.stat(follow_symlinks=False).st_size
-    return size
-
-
 def write_json(path: Path, content: dict[str, Any], settle: Callable[[int], object] = os.fsync) -> None:
-    """Write beside `path`, `settle` it, rename. A link that a script put there is removed, a folder moved away.
+    """Write JSON where the script may have put something else: a link is removed, a folder moved away.
 
     A full disk is waited for: what the script did would be lost without its status.
     """
-    new = path.with_name(path.name + ".new")
-    for place in (path, new):
+    for place in (path, path.with_name(path.name + ".new")):
         if place.is_dir() and not place.is_symlink():
             place.rename(place.with_name(f"{place.name}.{time.time_ns()}"))
     while True:
-        new.unlink(missing_ok=True)
         try:
-            with new.open("x", encoding="utf-8") as stream:
-                json.dump(content, stream)
-                stream.flush()
-                settle(stream.fileno())
-            new.replace(path)
+            write_bytes(path, json.dumps(content).encode(), settle)
             return
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):

@@ -25,10 +25,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol
 
-from uws_server.execution.jobfolder import claim, remove_secrets, secrets_in, write_json, written
+from uws_server.execution.jobfolder import claim, remove_secrets, secrets_in, write_json
 from uws_server.execution.processes import descendants, kill_tree
 from uws_server.execution.redaction import Redactor
 from uws_server.execution.usage import Sampler, holds_more
+from uws_server.storage.plainfiles import size_of
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -134,7 +135,7 @@ class Supervisor:
         self.deadline = time.monotonic() + launch["duration"] if launch["duration"] else float("inf")
         self.max_disk = int(launch.get("max_disk", 0))
         self.max_together = int(launch.get("max_together", 0))
-        self.disk_before = written(folder) if self.max_disk else 0
+        self.disk_before = size_of(folder) if self.max_disk else 0
         self.next_disk_check = time.monotonic() + _DISK_CHECK_S if self.max_disk else float("inf")
         self.process = 0
         self.cpu_s, self.max_rss_kib = 0.0, 0
@@ -265,7 +266,7 @@ class Supervisor:
 
     def is_over(self) -> bool:
         """Return whether the job has written as much as it may: a file that reached the limit stopped growing."""
-        return written(self.folder) - self.disk_before >= self.max_disk
+        return size_of(self.folder) - self.disk_before >= self.max_disk
 
     def end(self, reason: str) -> None:
         """Ask all processes to end, once."""

@@ -29,8 +29,8 @@ from uws_server.services.quotas import Quotas, expected_end
 from uws_server.services.rights import Caller
 from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.durations import DurationStore
-from uws_server.storage.files import size_of
 from uws_server.storage.library import Installed
+from uws_server.storage.plainfiles import size_of
 
 _ABORT_WAIT_S = 10.0
 TRIAL = "trial"

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from uws_server.errors import NotFound
-from uws_server.storage.plainfiles import NotPlain, claim_beside, opened
+from uws_server.storage.plainfiles import NotPlain, claim_beside, opened, write_bytes
 from uws_server.storage.reserve import Reserve
 
 STEPS_FILE = "steps.json"
@@ -268,21 +268,6 @@ def copy(source: Path, target: Path) -> None:
         shutil.copyfileobj(content, stream, 1 << 20)
 
 
-def write_bytes(path: Path, content: bytes, settle: Callable[[int], object] = os.fsync) -> None:
-    """Write a file so that a reader finds the old content or the whole new one: beside it, `settle`, rename."""
-    beside = path.with_name(path.name + ".new")
-    try:
-        with beside.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            settle(stream.fileno())
-        beside.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
-        raise
-
-
 def write_json(path: Path, content: Any) -> None:
     """Write JSON to a file, the whole of it or nothing."""
     write_bytes(path, json.dumps(content).encode())
@@ -304,20 +289,6 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def size_of(folder: Path) -> int:
-    """Return the bytes of the plain files below a folder; what goes away meanwhile does not count."""
-    size, todo = 0, [str(folder)]
-    while todo:
-        with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):
-                    if entry.is_dir(follow_symlinks=False):
-                        todo.append(entry.path)
-                    else:
-                        size += entry.stat(follow_symlinks=False).st_size
-    return size
 
 
 def safe_name(name: str) -> str:

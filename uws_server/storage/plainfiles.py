@@ -1,9 +1,14 @@
-"""Opens files that a running script may have touched, and names the one beside them. Imports nothing of ours."""
+"""Plain files where a running script may have put something else: read, measured, written, and the claim beside them.
+
+Imports nothing of ours: the supervisor of a job starts with it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +29,43 @@ def opened(path: Path) -> BinaryIO:
         os.close(handle)
         raise NotPlain(f"{path.name} is no plain file")
     return os.fdopen(handle, "rb")
+
+
+def size_of(folder: Path) -> int:
+    """Return the bytes of the plain files below a folder; what goes away meanwhile does not count.
+
+    Folders lie in each other as deep as a script likes: nothing recurses.
+    """
+    size, todo = 0, [str(folder)]
+    while todo:
+        with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        todo.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        size += entry.stat(follow_symlinks=False).st_size
+    return size
+
+
+def write_bytes(path: Path, content: bytes, settle: Callable[[int], object] = os.fsync) -> None:
+    """Write a file so that a reader finds the old content or the whole new one: beside it, `settle`, rename.
+
+    What lies in the place beside it, such as a link, is removed and not written through. Raises OSError, and leaves
+    nothing beside it then.
+    """
+    beside = path.with_name(path.name + ".new")
+    try:
+        beside.unlink(missing_ok=True)
+        with beside.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            settle(stream.fileno())
+        beside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
 
 
 def claim_beside(folder: Path) -> Path:

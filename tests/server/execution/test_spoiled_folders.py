@@ -9,7 +9,8 @@ import pytest
 
 from joblab import Lab, define
 from processes import until
-from uws_server.storage.files import JobFiles, size_of
+from uws_server.storage.files import JobFiles
+from uws_server.storage.plainfiles import size_of
 
 NESTS = """
 import os

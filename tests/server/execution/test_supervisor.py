@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from processes import carrying, kill_all, state, until
-from uws_server.execution import jobfolder, local, processes, supervisor
+from uws_server.execution import local, processes, supervisor
+from uws_server.storage import plainfiles
 
 MARK = "UWS_TEST_MARK"
 STATUS_KEYS = {"reason", "code", "start", "end", "cpu_s", "max_rss_kib", "memory"}
@@ -537,7 +538,7 @@ def test_a_job_that_wrote_too_much_fails_and_is_told_the_limit(prepare: Prepare,
     assert (status["reason"], status["code"]) == ("disk", 1)
     assert kept.lines("stderr.log")[-1] == TOLD
     assert kept.lines("job.log")[-1] == TOLD
-    assert jobfolder.written(kept.folder) < 2 * 10**6
+    assert plainfiles.size_of(kept.folder) < 2 * 10**6
 
 
 def test_a_job_is_ended_while_it_fills_the_disk(prepare: Prepare) -> None:

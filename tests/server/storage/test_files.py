@@ -286,3 +286,14 @@ def test_a_copy_is_of_plain_files_only(tmp_path: Path) -> None:
     for name in ("link", "pipe", ".", "nothing"):
         with pytest.raises(OSError, match=r"plain|symbolic|No such|directory"):
             copy(tmp_path / name, target)
+
+
+def test_what_is_written_beside_a_file_goes_through_no_link(tmp_path: Path) -> None:
+    """A script may have put a link there a moment ago: what it leads to stays as it is."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("of somebody else", encoding="utf-8")
+    (tmp_path / "steps.json.new").symlink_to(elsewhere)
+    write_json(tmp_path / "steps.json", {"ours": 1})
+    assert elsewhere.read_text(encoding="utf-8") == "of somebody else"
+    assert json.loads((tmp_path / "steps.json").read_text(encoding="utf-8")) == {"ours": 1}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "steps.json"]

@@ -14,8 +14,9 @@ import pytest
 
 from processes import state, until
 from starts import FORKED, Starts, warm, warm_processes
-from uws_server.execution import jobfolder, local
+from uws_server.execution import local
 from uws_server.execution.warm import link
+from uws_server.storage import plainfiles
 
 NEW = "[INFO] the script starts in a new Python: "
 SLEEPS = FORKED + "import time, pathlib\npathlib.Path('begun').touch()\nwhile not pathlib.Path('go').exists():\n"
@@ -313,4 +314,4 @@ def test_starts_leave_no_descriptor_and_no_zombie(starts: Starts) -> None:
         starts.handles.remove(handle)
         until(lambda pid=handle.pid: state(pid) == "", 60)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
-    assert jobfolder.written(starts.root) > 0
+    assert plainfiles.size_of(starts.root) > 0
