@@ -103,7 +103,7 @@ def checked(
     Parameters
     ----------
     used
-        The files, as `uses_of` returns them.
+        The files, as `uses_of` returns them; empty where it is not known what was used.
     job, folder
         The job, and its folder.
     made_here
@@ -117,7 +117,7 @@ def checked(
     ours = made_here({use.sha256 for use in used if use.sha256 and not use.is_checked})
     return tuple(
         replace(use, is_checked=_has(folder, value, use.sha256)) if use.sha256 in ours and not use.is_checked else use
-        for use, (_, value) in zip(used, _files_of(job), strict=True)
+        for use, (_, value) in zip(used, _files_of(job), strict=False)
     )
 
 

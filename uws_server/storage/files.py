@@ -4,7 +4,7 @@
                           inputs/           uploaded files
                           results/          what the script made
                           job.log           what it printed (stdout.log and stderr.log: each alone)
-                     <id>.claim             while it runs: the claim of its supervisor, a second time
+                     .<id>.claim            while it runs: the claim of its supervisor, a second time
     <data>/secrets/<id>/                    what a job that runs was given for other services
     <data>/incoming/                        uploads on their way
     <data>/reserve                          bytes for deletions on a full disk
@@ -55,7 +55,7 @@ PROTECTED = OURS - {STEPS_FILE, HELPERS_FILE, "script.sh", "status.json", "usage
 
 _SAFE = re.compile(r"[^A-Za-z0-9._+-]")
 _ID = re.compile(r"[0-9a-f]{32}")
-_ENTRY = re.compile(r"([0-9a-f]{32})(?:\.claim)?")
+_ENTRY = re.compile(r"([0-9a-f]{32})|\.([0-9a-f]{32})\.claim")
 _DEEPEST, _LONGEST = 32, 2000
 """How many folders deep, and how long, a path may be that is removed where it lies."""
 _SMALL = 1 << 12
@@ -218,7 +218,7 @@ class JobFiles:
             if parent.is_dir():
                 for entry in os.scandir(parent):
                     if match := _ENTRY.fullmatch(entry.name):
-                        yield match[1], Path(entry)
+                        yield match[1] or match[2], Path(entry)
 
 
 def _changed(path: Path) -> float:

@@ -69,5 +69,8 @@ def write_bytes(path: Path, content: bytes, settle: Callable[[int], object] = os
 
 
 def claim_beside(folder: Path) -> Path:
-    """Return where the claim of a supervisor stands beside the folder of its job, which the script may remove."""
-    return folder.with_name(f"{folder.name}.claim")
+    """Return where the claim of a supervisor stands beside the folder of its job, which the script may remove.
+
+    Its name begins with a dot: beside the folder of a part it lies among the files of a job, and is no result.
+    """
+    return folder.with_name(f".{folder.name}.claim")
