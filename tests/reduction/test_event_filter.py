@@ -374,7 +374,7 @@ print(json.dumps([[float(time) for time in found.time], [[float(edge) for edge i
 @pytest.mark.parametrize("key", ["chandra", "nustar", "ngc300"])
 def test_stingray_reads_a_product_with_its_good_times(shared: Path, tmp_path: Path, key: str) -> None:
     """In a process of its own, as its readers leave files open."""
-    pytest.importorskip("stingray", reason="stingray is not installed: pip install stingray")
+    pytest.importorskip("stingray", reason="stingray is not installed: pip install -e '.[oracles]'")
     product = filtered(tmp_path, shared / "real" / REAL[key], **SELECTIONS[key].parameters)
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", READ_BY_STINGRAY, str(product)], capture_output=True,
                           text=True, check=True)  # fmt: skip
@@ -389,7 +389,7 @@ def test_stingray_reads_a_product_with_its_good_times(shared: Path, tmp_path: Pa
 
 def test_stingray_takes_the_good_times_of_the_ccd_of_a_pn_list(tmp_path: Path) -> None:
     """CCD 4 alone: its table has the name that stingray looks for."""
-    pytest.importorskip("stingray", reason="stingray is not installed: pip install stingray")
+    pytest.importorskip("stingray", reason="stingray is not installed: pip install -e '.[oracles]'")
     write(tmp_path / "pn.fits", Epic(rows=20_000))
     product = filtered(tmp_path / "job", tmp_path / "pn.fits", ccd="4", time=f"{START + 1000}:{START + 6000}")
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", READ_BY_STINGRAY, str(product)], capture_output=True,
