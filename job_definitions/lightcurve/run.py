@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
 from provenance.fits.atomic import write_bytes
 from reduction import parameters, task
 from reduction.errors import ReductionError
@@ -9,11 +13,13 @@ from reduction.events.eventlist import EventList, open_eventlist
 from reduction.events.goodtime import span
 from reduction.events.selection import parse_energy
 from reduction.missions import CREATOR
+from reduction.spectra.spectrum import Spectrum
 from reduction.spectra.subtraction import BACKGROUND, SOURCE
 from reduction.timing import periods, ratefile
 from reduction.timing.adaptive import by_counts, by_signal_to_noise
 from reduction.timing.binning import Floats, constant_edges
 from reduction.timing.blocks import bayesian_blocks
+from reduction.timing.exposure import Gap
 from reduction.timing.extraction import Band, Extracted, extract_events
 from reduction.timing.hardness import Hardness
 from reduction.timing.lightcurve import LightCurve, edges_on_clock
@@ -34,7 +40,6 @@ def main(job: task.Task) -> None:
         parameters.report(job, found.spectra)
         edges = following_edges(job, found) if edges is None else edges
         curve = found.curve(edges)
-
         report(job, curve)
         hardness = Hardness(*(found.curve(edges, band) for band in bands.values())) if bands else None
 
@@ -42,25 +47,46 @@ def main(job: task.Task) -> None:
         spectrum = find_period(job, found, search) if search is not None else None
         period = job.value("period") or (spectrum.period_s if spectrum else None)
         profile = fold(job, found, float(period), epoch(job, events, edges)) if period else None
+        if period and events.clock.place != "SOLARSYSTEM":
+            job.log("Note: the times are not those at the barycentre: the motion of the Earth shifts the period")
 
         job.stage("Writing the light curve")
-        source = found.spectra[SOURCE]
-        known = {**wanted.columns(), "dataproduct_type": "timeseries", "obs_creator_name": CREATOR,
-                 "t_exptime": source.exposure_s}  # fmt: skip
         gaps = found.times[SOURCE].gaps(float(edges[0]), float(edges[-1]))
-        about = ratefile.CurveFile(events, wanted.subspace(), source.exposure_s, source.backscal, gaps)
-        ratefile.write_light_curve(job.output("lightcurve.fits", "light curve of the source", **known), curve, about)
-        if hardness is not None:
-            path = job.output("hardness.fits", "hardness ratio of the source", **known)
-            ratefile.write_hardness(path, hardness, bands["soft_band"], bands["hard_band"], about)
-        if spectrum is not None:
-            ratefile.write_periodogram(
-                job.output("periodogram.fits", "periodogram of the source", **known), spectrum, about
-            )
-        if profile is not None:
-            ratefile.write_profile(job.output("profile.fits", "folded profile of the source", **known), profile, about)
-        write_bytes(job.output("regions.reg", "regions as DS9 text"), wanted.region_file())
+        write(job, wanted, found.spectra[SOURCE], gaps, Made(curve, hardness, bands, spectrum, profile))
     job.stage("Writing the provenance")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made of the events: the light curve, and what was asked for beside it; `bands` go by parameter."""
+
+    curve: LightCurve
+    hardness: Hardness | None
+    bands: Mapping[str, Band]
+    spectrum: periods.Periodogram | None
+    profile: periods.Profile | None
+
+
+def write(job: task.Task, wanted: parameters.Wanted, source: Spectrum, gaps: tuple[Gap, ...], made: Made) -> None:
+    """Write the products."""
+    about = ratefile.CurveFile(wanted.events, wanted.subspace(), source.exposure_s, source.backscal, gaps)
+
+    known = {**wanted.columns(), "dataproduct_type": "timeseries", "obs_creator_name": CREATOR,
+             "t_exptime": source.exposure_s}  # fmt: skip
+
+    def place(name: str, description: str) -> Path:
+        return job.output(f"{name}.fits", f"{description} of the source", **known)
+
+    ratefile.write_light_curve(place("lightcurve", "light curve"), made.curve, about)
+    if made.hardness is not None:
+        ratefile.write_hardness(
+            place("hardness", "hardness ratio"), made.hardness, made.bands["soft_band"], made.bands["hard_band"], about
+        )
+    if made.spectrum is not None:
+        ratefile.write_periodogram(place("periodogram", "periodogram"), made.spectrum, about)
+    if made.profile is not None:
+        ratefile.write_profile(place("profile", "folded profile"), made.profile, about)
+    write_bytes(job.output("regions.reg", "regions as DS9 text"), wanted.region_file())
 
 
 def hardness_bands(job: task.Task) -> dict[str, Band]:

@@ -377,6 +377,27 @@ def test_the_hardness_counts_are_those_of_each_band(pn: Path, everything: Path, 
     assert 0.8 < spread < 1.25
 
 
+def test_phase_0_is_at_the_epoch(pn: Path, tmp_path: Path) -> None:
+    """MJD 61100.5 (TT) in seconds from MJDREF 50814; the period is told to be one at the telescope."""
+    results = make(tmp_path / "job", eventlist=pn, source_region=CIRCLE, period=700.0, epoch=61100.5, phase_bins=8)
+    with fits.open(results / "profile.fits") as hdus:
+        header, rows = hdus["PROFILE"].header, hdus["PROFILE"].data
+    assert header["TPHASE0"] == (61100.5 - 50814) * 86400
+    with fits.open(pn) as hdus:
+        table = hdus["EVENTS"].data
+        chosen = sky_mask(hdus["EVENTS"], CIRCLE) & (table["PATTERN"] <= 4) & (table["FLAG"] & 0xCFA0000 == 0)
+        chosen &= (table["PI"] >= 200) & (table["PI"] <= 12000)
+        good = np.zeros(len(table), dtype=bool)
+        for ccd in range(1, 13):
+            intervals = hdus[f"STDGTI{ccd:02d}"].data
+            within = (table["TIME"][:, None] >= intervals["START"]) & (table["TIME"][:, None] <= intervals["STOP"])
+            good |= (table["CCDNR"] == ccd) & within.any(axis=1)
+    phase = ((table["TIME"][chosen & good] - header["TPHASE0"]) / 700.0) % 1
+    assert np.array_equal(rows["COUNTS"], np.histogram(phase, np.linspace(0, 1, 9))[0])
+    assert rows["COUNTS"].sum() == 20421
+    assert "the motion of the Earth shifts the period" in (tmp_path / "job/log.txt").read_text()
+
+
 def test_astropy_reads_the_curve_as_a_time_series(everything: Path) -> None:
     timeseries = pytest.importorskip("astropy.timeseries")
     table = fits.getdata(everything / "lightcurve.fits", "RATE")
