@@ -10,21 +10,17 @@ from provenance.fits.atomic import write_bytes
 from reduction import parameters, task
 from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList, open_eventlist
-from reduction.events.goodtime import span
 from reduction.events.selection import parse_energy
 from reduction.missions import CREATOR
 from reduction.spectra.spectrum import Spectrum
 from reduction.spectra.subtraction import BACKGROUND, SOURCE
 from reduction.timing import periods, ratefile
-from reduction.timing.adaptive import by_counts, by_signal_to_noise
-from reduction.timing.binning import Floats, constant_edges
-from reduction.timing.blocks import bayesian_blocks
+from reduction.timing.binning import Floats
+from reduction.timing.binnings import Binning
 from reduction.timing.exposure import Gap
 from reduction.timing.extraction import Band, Extracted, extract_events
 from reduction.timing.hardness import Hardness
-from reduction.timing.lightcurve import LightCurve, edges_on_clock
-
-BINNINGS = ("constant", "counts", "snr", "blocks")
+from reduction.timing.lightcurve import LightCurve
 
 
 def main(job: task.Task) -> None:
@@ -33,12 +29,13 @@ def main(job: task.Task) -> None:
     with open_eventlist(job.path("eventlist")) as events:
         wanted = parameters.wanted(job, events)
         bands, search = hardness_bands(job), period_range(job)
-        edges = known_edges(job, wanted)
+        binning = binning_of(job)
+        edges = binning.known_edges(wanted.selection.gtis)
         job.stage("Counting events")
         keep = edges is None or search is not None or job.value("period")
         found = extract_events(events, wanted.selection, wanted.on_pixels, None if keep else edges, bands)
         parameters.report(job, found.spectra)
-        edges = following_edges(job, found) if edges is None else edges
+        edges = binning.edges_of(found) if edges is None else edges
         curve = found.curve(edges)
         report(job, curve)
         hardness = Hardness(*(found.curve(edges, band) for band in bands.values())) if bands else None
@@ -111,31 +108,12 @@ def period_range(job: task.Task) -> tuple[float, float] | None:
     return low, high
 
 
-def known_edges(job: task.Task, wanted: parameters.Wanted) -> Floats | None:
-    """Return the edges of constant bins; None for bins that follow the events. Raises ReductionError."""
-    binning = job.value("binning", "constant")
-    if binning not in BINNINGS:
-        raise ReductionError(f"{binning!r} is no binning; write {', '.join(BINNINGS)}", "binning")
-    if binning != "constant":
-        return None
-    first, last = span(wanted.selection.gtis) or (0.0, 0.0)
-    return constant_edges(first, last, float(job.value("bin_size", 100.0)))
-
-
-def following_edges(job: task.Task, found: Extracted) -> Floats:
-    """Return the edges of bins that follow the events of the source. Raises ReductionError."""
-    time, live = found.times[SOURCE], found.live_times_s(SOURCE)
-    minimum = float(job.value("min_snr", 5))
-    end_s = float(time.live_before(float("inf")))
-    if job.value("binning") == "counts":
-        edges = by_counts(live, int(job.value("min_counts", 25)), end_s)
-    elif job.value("binning") == "blocks":
-        edges = bayesian_blocks(live, float(job.value("false_alarm", 0.01)), 0.0, end_s)
-    elif BACKGROUND in found.spectra:
-        edges = by_signal_to_noise(live, found.live_times_s(BACKGROUND), found.ratio, minimum, end_s)
-    else:
-        edges = by_signal_to_noise(live, live[:0], 0.0, minimum, end_s)
-    return edges_on_clock(edges, time)
+def binning_of(job: task.Task) -> Binning:
+    """Return how the light curve is binned. Raises ReductionError for a kind of bins that is none."""
+    return Binning(
+        str(job.value("binning", "constant")), float(job.value("bin_size", 100.0)), int(job.value("min_counts", 25)),
+        float(job.value("min_snr", 5.0)), float(job.value("false_alarm", 0.01)),
+    )  # fmt: skip
 
 
 def report(job: task.Task, curve: LightCurve) -> None:
