@@ -179,10 +179,14 @@ def record(
 
     Parameters
     ----------
-    name, version
+    name
         The program that did it.
-    inputs, outputs
-        The files that it read and wrote, as absolute paths.
+    version
+        The version of that program; empty where nobody knows.
+    inputs
+        The files that it read, as absolute paths.
+    outputs
+        The files that it wrote, likewise.
     values
         The parameters that it was given.
     folder

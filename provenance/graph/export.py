@@ -142,8 +142,12 @@ def prov_n_parts(
 
     Parameters
     ----------
-    source, options, base
-        As for `document`.
+    source
+        The graph, or the step list.
+    options
+        The flavour, and which records to write; None for the defaults.
+    base
+        The namespace of its identifiers, such as `https://x.org/provsap?ID=`.
 
     Yields
     ------
@@ -151,7 +155,7 @@ def prov_n_parts(
         What, joined, `prov_n` returns of the whole document.
     """
     end = b"\nendDocument"
-    return _in_parts(source, options, base, lambda part: prov_n(part).encode(), _Frame(end, b"", end))
+    yield from _in_parts(source, options, base, lambda part: prov_n(part).encode(), _Frame(end, b"", end))
 
 
 def prov_xml_parts(
@@ -161,15 +165,19 @@ def prov_xml_parts(
 
     Parameters
     ----------
-    source, options, base
-        As for `document`.
+    source
+        The graph, or the step list.
+    options
+        The flavour, and which records to write; None for the defaults.
+    base
+        The namespace of its identifiers, such as `https://x.org/provsap?ID=`.
 
     Yields
     ------
     bytes
         What, joined, `prov_xml` returns of the whole document.
     """
-    return _in_parts(source, options, base, prov_xml, _Frame(b"/>\n", b">\n", b"</prov:document>\n"))
+    yield from _in_parts(source, options, base, prov_xml, _Frame(b"/>\n", b">\n", b"</prov:document>\n"))
 
 
 class _Frame(NamedTuple):

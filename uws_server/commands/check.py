@@ -19,6 +19,7 @@ from uws_server.commands import check_files
 from uws_server.errors import BadRequest, NotFound, ServerError
 
 if TYPE_CHECKING:
+    from uws_server.jobs.definition import Definition
     from uws_server.jobs.job import Job, Result
     from uws_server.services.context import Services
     from uws_server.services.job_service import JobService
@@ -28,10 +29,11 @@ _EVERY_S = 0.1
 _PIECE = 1 << 20
 _EPILOG = """\
 Each definition is read, and every mistake in it is printed with its place. Then a job is run with the test values of
-the definition ("test" in job.json) over its defaults, in a sandbox; where bubblewrap cannot make one the script runs
-with your rights, which is said. Its log is printed as it grows, then its results with their sizes and a summary of
-their VO-TAGS. The test value of a file is the name of a file beside job.json, simulated:pn, simulated:mos1 or
-simulated:mos2 (an event list that the simulator writes), or a file of the archive.
+the definition ("test" in job.json) over its defaults (one that needs values and has none is read only), in a sandbox;
+where bubblewrap cannot make one the script runs with your rights, which is said. Its log is printed as it grows, then
+its results with their sizes and a summary of their VO-TAGS. The test value of a file is the name of a file beside
+job.json, simulated:pn, simulated:mos1 or simulated:mos2 (an event list that the simulator writes), or a file of the
+archive.
 
 With --files the files of a server's jobs are read instead, all of them, and compared with its database: a line for each
 that is missing, was changed (size or SHA-256) or is extra, with its job and name.
@@ -91,12 +93,22 @@ def _check(services: Services, names: list[str], only_read: bool) -> int:
             failed += 1
             continue
         print(f"{name}: {installed[name].definition.title}, version {installed[name].definition.version}", flush=True)
-        if asked := installed[name].definition.control.secrets:
-            print(f"    not run: its jobs get {', '.join(asked)}, which only a server has", flush=True)
+        if obstacle := _obstacle(installed[name].definition):
+            print(f"    not run: {obstacle}", flush=True)
         elif not only_read and not _try(services, installed[name]):
             failed += 1
     print(f"{len(names or known) - failed} of {len(names or known)} definitions are well")
     return 1 if failed else 0
+
+
+def _obstacle(definition: Definition) -> str:
+    """Return why a definition is not run by the check; empty for one that is."""
+    if asked := definition.control.secrets:
+        return f"its jobs get {', '.join(asked)}, which only a server has"
+    needed = [spec.name for spec in definition.parameters if spec.required and not spec.defaults]
+    if needed and not definition.test:
+        return f"it has no test values, and {', '.join(needed)} must be given"
+    return ""
 
 
 def _try(services: Services, installed: Installed) -> bool:

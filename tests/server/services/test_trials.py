@@ -147,13 +147,16 @@ def re_all(text: str, *lines: str) -> bool:
 def test_a_trial_that_fails_says_why(tmp_path: Path) -> None:
     define(tmp_path, "fails", "echo looking; echo '[ERROR] gti: nothing is left' >&2; exit 1")
     define(tmp_path, "lazy", "true", results=OUT)
-    define(tmp_path, "asks", "true", parameters=[{"name": "n", "type": "integer", "required": True}])
+    n = [{"name": "n", "type": "integer", "required": True}, {"name": "m", "type": "integer", "default": 1}]
+    define(tmp_path, "asks", "true", parameters=n, test={"m": "2"})
+    define(tmp_path, "read_only", "true", parameters=n)
     done = check("--definitions", str(tmp_path))
     assert done.returncode == 1
     assert "    | looking\n" in done.stdout
     assert "    ERROR: gti: nothing is left\n" in done.stdout
     assert "    ERROR: the script ended well but left no out.txt\n" in done.stdout
     assert "    its test values are refused: n: a value is needed" in done.stdout
+    assert "    not run: it has no test values, and n must be given\n1 of 4 definitions are well\n" in done.stdout
 
 
 def test_a_script_that_cannot_be_shut_in_is_tried_and_that_is_said_first(tmp_path: Path) -> None:
@@ -174,7 +177,7 @@ def test_a_trial_is_shut_in(tmp_path: Path) -> None:
 def test_a_name_that_is_not_there_is_a_mistake_of_the_command_line() -> None:
     done = check("nothing")
     assert done.returncode == 2
-    assert "no job definition 'nothing' in the folder; there are dummy, " in done.stderr
+    assert "no job definition 'nothing' in the folder; there are barycentre, dummy, " in done.stderr
 
 
 def test_the_test_values_of_our_definitions_survive_the_format() -> None:
