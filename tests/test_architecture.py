@@ -139,6 +139,12 @@ HOUSE: dict[str, tuple[str, ...]] = {
     ),
     # how jobs run, what is kept, what there is to look at
     "uws_server.backups": ("uws_server.storage", "uws_server.jobs"),
+    "uws_server.execution.slurm": (
+        "uws_server.execution.arrays",
+        "uws_server.execution",
+        "uws_server.storage",
+        "uws_server.jobs",
+    ),
     "uws_server.execution.arrays": (
         "uws_server.execution.warm",
         "uws_server.execution",
@@ -148,7 +154,6 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "provenance.text",
     ),
     "uws_server.execution.warm": ("uws_server.execution", "uws_server.storage", "uws_server.jobs"),
-    "uws_server.execution.slurm": ("uws_server.execution", "uws_server.storage", "uws_server.jobs"),
     "uws_server.execution": (
         "uws_server.storage",
         "uws_server.jobs",

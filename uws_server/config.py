@@ -157,6 +157,9 @@ class Slurm:
     partition: Annotated[str, Key("partition of jobs whose definition names none; empty: the cluster's default")] = ""
     cluster_account: Annotated[str, Key("account to which the cluster charges jobs; empty: the user's default")] = ""
     qos: Annotated[str, Key("quality of service of jobs; empty: the user's default")] = ""
+    array_width: Annotated[
+        int, Key("parts of a job that run side by side on a node of the cluster, each with its cores", highest=1024)
+    ] = 8
     sbatch_options: Annotated[Names, Key("further options of sbatch, such as --constraint=avx2")] = ()
     time_margin: Annotated[
         int, Key("seconds by which the cluster's limit of time is longer than a job's own", lowest=0, highest=86400)

@@ -40,21 +40,25 @@ def require(options: Iterable[str]) -> None:
             raise ConfigurationError(f"sbatch_options: --{found[1]} is set by the server; leave it out")
 
 
-def of_job(job: Job, control: Control, settings: Slurm, folder: Path) -> tuple[str, ...]:
-    """Return the options for a job: those of the configuration, then those of its definition, which win."""
+def of_job(job: Job, control: Control, settings: Slurm, folder: Path, width: int = 1) -> tuple[str, ...]:
+    """Return the options for a job: those of the configuration, then those of its definition, which win.
+
+    `width` is how many parts of it run side by side.
+    """
+    memory = control.memory * width + _SUPERVISOR_BYTES * (width if width == 1 else width + 1)
     asked = {
         "partition": control.partition or settings.partition,
         "account": settings.cluster_account,
         "qos": settings.qos,
         "time": minutes(job.execution_duration, settings.time_margin),
-        "mem": f"{math.ceil((control.memory + _SUPERVISOR_BYTES) / _MIB)}M" if control.memory else "",
+        "mem": f"{math.ceil(memory / _MIB)}M" if control.memory else "",
     }
     return (
         *settings.sbatch_options,
         *(f"--{name}={value}" for name, value in asked.items() if value),
         "--nodes=1",
         "--ntasks=1",
-        f"--cpus-per-task={control.cpus}",
+        f"--cpus-per-task={control.cpus * width}",
         f"--job-name=uws-{job.definition}",
         f"--comment={job.id}",
         f"--chdir={folder}",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from uws_server.config import Config
+from uws_server.execution.arrays import plan
 from uws_server.execution.slurm import options
 from uws_server.execution.slurm import record as records
 from uws_server.execution.slurm.commands import SlurmCommands
@@ -27,6 +28,7 @@ from uws_server.execution.starter import Kept
 from uws_server.jobs.job import Job
 from uws_server.storage.library import Installed
 from uws_server.storage.outages import Outage
+from uws_server.storage.plainfiles import write_bytes
 
 LOG = logging.getLogger(__name__)
 
@@ -57,7 +59,8 @@ class SlurmStarter:
         folder = folder.resolve()
         record = records.read(folder)  # of one that was given back by a server that had submitted it, or may have
         if record is None:
-            record = Record(options.of_job(job, installed.definition.control, self._config.slurm, folder))
+            settings, control = self._config.slurm, installed.definition.control
+            record = Record(options.of_job(job, control, settings, folder, _width(folder, settings.array_width)))
             records.write(folder, record)
         return self._watch(ClusterJob(job.id, folder, record, self))
 
@@ -157,3 +160,12 @@ class SlurmStarter:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
             return error
         return None
+
+
+def _width(folder: Path, most: int) -> int:
+    """Set how many parts of a job run side by side on its node, and return it; 1 for a job without parts."""
+    if not (folder / plan.PLAN_FILE).exists():
+        return 1
+    width = min(most, len(plan.read(folder).inputs))
+    write_bytes(folder / plan.WIDTH_FILE, f"{width}\n".encode(), settle=lambda _: None)
+    return width
