@@ -56,6 +56,8 @@ value = pathlib.Path(os.environ["UWS_SECRET_xsa_token"]).read_bytes()
 pathlib.Path("results/out.txt").write_text(hashlib.sha256(value).hexdigest())
 print("forked" if "uws_server.execution.supervisor" in sys.modules else "new", value.decode())
 """
+SPREAD = {"name": "word", "type": "string", "max_values": 9, "required": True, "spread": True}
+EACH = 'cat "$UWS_SECRET_xsa_token"; echo; sha256sum < "$UWS_SECRET_xsa_token" > results/out.txt'
 needs_bubblewrap = pytest.mark.skipif(bool(sandbox.obstacle()), reason=f"no sandbox here: {sandbox.obstacle()}")
 
 
@@ -263,6 +265,26 @@ def memory_of(pid: int) -> bytes:
                     memory.seek(start)
                     found.append(memory.read(end - start))
     return b"".join(found)
+
+
+def test_every_part_of_an_array_has_it_until_the_last_has_ended(house: House, tmp_path: Path) -> None:
+    define(house.definitions, "each", EACH, parameters=[SPREAD], results=[OUT], control=NEEDS)
+    house.put_operators()
+    settings = {"secrets": house.folder_of_operator, "anonymous": "listed", "max_running": 1}
+    with house.serving(**settings) as served:  # one part after the other
+        form = {"PHASE": "RUN", "word": ["a", "b", "c"]}
+        answer = requests.post(f"{served.url}/rest/each", data=form, allow_redirects=False, timeout=60)
+        job = Remote(answer.headers["Location"], house.session)
+        assert job.ended() == "COMPLETED", job.session.get(f"{job.url}/error", timeout=60).text
+        parts = sorted(house.folder(job).glob("parts/*/results/out.txt"))
+        assert [part.read_text().split()[0] for part in parts] == [sha256(OPERATORS)] * 3
+        assert house.given() == []
+        backup = [*COMMAND, "backup", "--config", str(house.config()), str(tmp_path / "backups")]
+        subprocess.run(backup, check=True, capture_output=True)
+    assert places_with(house.data, OPERATORS) == []
+    assert len(places_with(house.data, f"[secret {NAME}]")) >= 3
+    assert not list((tmp_path / "backups").rglob("launch.json"))
+    assert len(list((tmp_path / "backups").rglob("out.txt"))) == 3
 
 
 @needs_bubblewrap
