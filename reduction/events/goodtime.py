@@ -173,8 +173,8 @@ def span(tables: GTITables) -> tuple[float, float] | None:
     return (float(everything.start[0]), float(everything.stop[-1])) if len(everything) else None
 
 
-def require_good_time(name: str, tables: GTITables, user: GTITables) -> None:
-    """Check that an event list has good time within that of a user's GTI file.
+def remaining(name: str, tables: GTITables, user: GTITables) -> dict[int | None, GTI]:
+    """Return the good time that an event list has within that of a user's GTI file, as `combine` does.
 
     Parameters
     ----------
@@ -185,13 +185,19 @@ def require_good_time(name: str, tables: GTITables, user: GTITables) -> None:
     user
         Those of the user; empty for none.
 
+    Returns
+    -------
+    dict
+        Good times by CCD.
+
     Raises
     ------
     ReductionError
         Nothing is left; the sentence says where the good times lie.
     """
-    if any(good.total > 0 for good in combine(tables, user).values()):
-        return
+    found = combine(tables, user)
+    if any(good.total > 0 for good in found.values()):
+        return found
     mine, theirs = span(tables), span(user)
     if mine is None:
         raise ReductionError(f"{name} has no good time: its good time intervals are empty", "eventlist")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from provenance.fits.columns import Column, Rows
 from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList
-from reduction.events.goodtime import GTI, combine, of_ccd, of_user, require_good_time
+from reduction.events.goodtime import GTI, of_ccd, of_user, remaining
 from reduction.events.gti import TabledGTI
 from reduction.events.phase import Phases
 from reduction.missions import Ranges, parse_patterns
@@ -127,11 +127,9 @@ def choose(
     mask, note = _flag_mask(events, flag.strip().lower())
     notes += user_gti.notes if isinstance(user_gti, TabledGTI) else []
     user, left_out = of_user(events.gtis, user_gti or {}, has_ccds=events.ccd is not None)
-    gtis = combine(events.gtis, user)
-    require_good_time(events.name, events.gtis, user)
-    notes += left_out
+    gtis = remaining(events.name, events.gtis, user)
     energy_kev = ALL_ENERGIES_KEV if energy is None else parse_energy(energy)
-    return Selection(energy_kev, patterns, mask, gtis, tuple(notes + note))
+    return Selection(energy_kev, patterns, mask, gtis, tuple(notes + left_out + note))
 
 
 def _flag_mask(events: EventList, word: str) -> tuple[int, list[str]]:
