@@ -86,7 +86,7 @@ def taking(url: str, kind: str, number: int, other: str = "") -> None:
             begun = time.perf_counter()
             (one,) = store.queue.take(choose_one, utcnow())
             spent.append(1000 * (time.perf_counter() - begun))
-            store.move(one.id, [Phase.EXECUTING], Phase.QUEUED)
+            store.move(one.id, [Phase.EXECUTING], Phase.QUEUED, started=None, server=None)
         store.close()
         print(
             f"  {kind}: to take one of {size:6,}: median {statistics.median(spent):.3f} ms, least {min(spent):.3f} ms"

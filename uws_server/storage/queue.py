@@ -109,22 +109,25 @@ class Moved(NamedTuple):
 Choose = Callable[[Sequence[Iterator[Candidate]], Sequence[Load]], Sequence[Candidate]]
 """Chooses from the jobs that wait, those of an owner and definition in their order, beside those that run."""
 
-# min() over a condition that the index has is one step in it; a row of NULL ends each recursion
+# the first in the order of the index is one step in it; a row of NULL ends each recursion
 _HEADS = sa.text(
     """
     WITH RECURSIVE waiting_owner(owner) AS (
-        SELECT min(owner) FROM jobs WHERE phase = 'QUEUED' AND server IS NULL
+        SELECT (SELECT owner FROM jobs WHERE phase = 'QUEUED' AND server IS NULL AND owner >= '' ORDER BY owner LIMIT 1)
         UNION ALL
-        SELECT (SELECT min(owner) FROM jobs WHERE phase = 'QUEUED' AND server IS NULL AND owner > before.owner)
+        SELECT (SELECT owner FROM jobs WHERE phase = 'QUEUED' AND server IS NULL AND owner > before.owner
+                ORDER BY owner LIMIT 1)
         FROM waiting_owner AS before WHERE before.owner IS NOT NULL
     ), waiting_pair(owner, definition) AS (
-        SELECT owner, (SELECT min(definition) FROM jobs
-                       WHERE phase = 'QUEUED' AND server IS NULL AND owner = waiting_owner.owner)
+        SELECT owner, (SELECT definition FROM jobs
+                       WHERE phase = 'QUEUED' AND server IS NULL AND owner = waiting_owner.owner
+                       ORDER BY definition LIMIT 1)
         FROM waiting_owner WHERE owner IS NOT NULL
         UNION ALL
-        SELECT owner, (SELECT min(definition) FROM jobs
-                       WHERE phase = 'QUEUED' AND server IS NULL
-                           AND owner = before.owner AND definition > before.definition)
+        SELECT owner, (SELECT definition FROM jobs
+                       WHERE phase = 'QUEUED' AND server IS NULL AND owner = before.owner
+                           AND definition > before.definition
+                       ORDER BY definition LIMIT 1)
         FROM waiting_pair AS before WHERE before.definition IS NOT NULL
     ), head(id) AS (
         SELECT (SELECT id FROM jobs WHERE phase = 'QUEUED' AND server IS NULL AND owner = waiting_pair.owner

@@ -20,7 +20,8 @@ from uws_server.jobs.phases import Phase
 from uws_server.storage.accounts import Account, AccountStore
 from uws_server.storage.drain import Drain, DrainStore
 from uws_server.storage.jobstore import JobStore
-from uws_server.storage.queue import Candidate, Load
+from uws_server.storage.locks import QUEUE, alone
+from uws_server.storage.queue import _HEADS, Candidate, Load
 from uws_server.storage.rows import job_row
 from uws_server.storage.servers import Server, ServerStore
 from uws_server.storage.tables import jobs, microseconds_of
@@ -275,3 +276,15 @@ def test_ten_thousand_jobs_of_one_owner_are_not_read(store: JobStore) -> None:
         assert "SCAN jobs" not in plan, (statement, plan)
         found_rows = re.findall(r"actual time=\S+ rows=(\d+)", plan)
         assert all(int(number) < 50 for number in found_rows), (statement, plan)
+
+
+def test_the_heads_are_found_by_steps_whatever_postgresql_believes(store: JobStore) -> None:
+    """It has not counted the rows since they came, and takes the query for one that is worth compiling."""
+    if store.engine.name == "sqlite":
+        pytest.skip("SQLite has no such beliefs")
+    many_queued(store, 10_000, "ada")
+    queued(store, 99, owner="bob")
+    with alone(store.engine, QUEUE) as connection:
+        plan = "\n".join(str(row) for row in connection.exec_driver_sql(f"EXPLAIN (ANALYZE) {_HEADS}"))
+    assert "JIT" not in plan
+    assert all(int(number) < 50 for number in re.findall(r"actual time=\S+ rows=(\d+)", plan)), plan
