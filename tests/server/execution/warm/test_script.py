@@ -41,7 +41,7 @@ HOW_THEY_END = {
     "file in a cycle": "class A: pass\na = A(); a.me = a; a.f = open('left', 'w'); a.f.write('x' * 99)",
     "file of a module": "import json; json.kept = open('left', 'w'); json.kept.write('x' * 99)",
     "file of a thread": "import threading\nlocal = threading.local(); local.f = open('left', 'w'); local.f.write('x')",
-    "compressed": "import gzip; f = gzip.open('left.gz', 'wb'); f.write(b'x' * 99)\n"
+    "compressed": "import gzip; f = gzip.GzipFile('left.gz', 'wb', mtime=0); f.write(b'x' * 99)\n"
     "import atexit\natexit.register(lambda: f.close())",
     "deleted at the end": "class A:\n    def __del__(self): print('deleted', print is not None)\na = A()",
     "error while deleting": "exec('class A:\\n    def __del__(self): 1 / 0')\na = A()\nprint('end')",
