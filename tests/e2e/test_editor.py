@@ -95,7 +95,7 @@ def type_script(page: Any, text: str) -> None:
 
 def write_light_curve(page: Any) -> None:
     """Fill the editor with the definition of a light curve."""
-    page.locator("#at-name").fill("lightcurve")
+    page.locator("#at-name").fill("curve")
     fill(page, Title="Light curve", Group="Timing")
     page.locator("#at-description").fill("Rate of events against time, in bins of equal length.")
     row = add(page, "Add an input", "eventlist")
@@ -162,7 +162,7 @@ def tried_and_asked_for(page: Any) -> None:
 def made_live(admin: Any, served: Served) -> None:
     """An admin finds the request and says why it is granted."""
     admin.goto(f"{served.url}/definitions")
-    admin.get_by_role("link", name="lightcurve", exact=True).click()
+    admin.get_by_role("link", name="curve", exact=True).click()
     expect(admin.locator("main")).to_contain_text("for the timing of pulsars")
     admin.locator("summary", has_text="Make it live").click()
     admin.get_by_label("Why", exact=True).fill("it was tried")
@@ -196,12 +196,12 @@ def test_a_definition_is_written_tried_validated_run_and_taken_elsewhere(
     mistake_is_shown(page)
     tried_and_asked_for(page)
     assert page.evaluate("window.neverReloaded === true")
-    assert requests.get(f"{served.url}/new/lightcurve", timeout=300).status_code == 404
+    assert requests.get(f"{served.url}/new/curve", timeout=300).status_code == 404
     made_live(sign_in(new_page, served, house.accounts["root"]), served)
     check_light_curve(run_by_anybody(new_page(), served, event_list), event_list, tmp_path / "lightcurve.fits")
-    live = visit(f"{served.url}/new/lightcurve")
+    live = visit(f"{served.url}/new/curve")
     for kind in ("json", "wadl", "votable"):
-        answer = requests.get(f"{served.url}/jdl/lightcurve/{kind}", timeout=300)
+        answer = requests.get(f"{served.url}/jdl/curve/{kind}", timeout=300)
         assert answer.status_code == 200, answer.text
         document = tmp_path / f"lightcurve.{kind}"
         document.write_bytes(answer.content)
@@ -243,7 +243,7 @@ def imported(new_page: Any, data: Path, document: Path) -> Page:
         page.get_by_role("button", name="Make it live").click()
         expect(page.get_by_text("It is live now.")).to_be_visible()
         page.wait_for_load_state("networkidle")
-        return visit(f"{other.url}/new/lightcurve")
+        return visit(f"{other.url}/new/curve")
 
 
 def test_rows_are_moved_and_removed_with_the_keyboard(new_page: Any, house: House) -> None:

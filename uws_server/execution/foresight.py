@@ -103,11 +103,15 @@ class _Lane:
 
     def _start_some(self, now: int, is_known: bool) -> None:
         while self._free > 0 and self._turns:
-            *_, name, turn = self._turns[0]
+            _, _, since, name, turn = self._turns[0]
             owner = self._owners[name]
             head = owner.head(self._full) if turn == owner.turn and not 0 < owner.most <= owner.jobs else None
             if head is None:
                 heapq.heappop(self._turns)
+                continue
+            if head.since != since:  # the definition of the one before it has become full meanwhile
+                heapq.heappop(self._turns)
+                self._push(name)
                 continue
             if head.cores > self._cores:
                 return
@@ -134,7 +138,7 @@ class _Lane:
         if owner is None or (head := owner.head(self._full)) is None:
             return
         owner.turn += 1
-        turn = (owner.cores, owner.served, head.since, name, owner.turn)
+        turn = (owner.cores, max(owner.served, head.since), head.since, name, owner.turn)
         heapq.heappush(self._turns, turn)
 
     def _place(self, job: Waiting, start_us: int | None) -> None:

@@ -88,9 +88,13 @@ class Launcher:
             taken = self._taken()
             if not taken:
                 break
-            for one in taken:
-                if not one.resumes:
-                    self._launch(one.id)
+            for number, one in enumerate(taken):
+                try:
+                    if not one.resumes:
+                        self._launch(one.id)
+                except Exception:
+                    persist(lambda others=taken[number + 1 :]: self._give_back(others), self._stopping)  # type: ignore[misc]
+                    raise
                 self._announcer.announce(one.id)
                 is_one_lost |= not self._running.obey(one.id) and one.resumes
         return is_one_lost

@@ -62,7 +62,7 @@ def services(tmp_path: Path, database_url: str) -> Iterator[Services]:
 @pytest.fixture
 def running(tmp_path: Path, database_url: str) -> Iterator[Services]:
     """Services that run two jobs side by side. Over each kind of database."""
-    made = Services(config(tmp_path, database=database_url, max_running=2), BASE, definitions_folder())
+    made = Services(config(tmp_path, database=database_url, max_running=2, short_places=0), BASE, definitions_folder())
     made.start()
     yield made
     for job in desk(made).jobs(Filter()):
@@ -474,9 +474,9 @@ def test_a_job_is_in_its_own_list_only(services: Services) -> None:
         desk(services).job(job.id, "spectrum")
     assert list(desk(services).jobs(Filter("spectrum"))) == []
     assert [found.id for found in desk(services).jobs(Filter("dummy"))] == [job.id]
-    with pytest.raises(NotFound, match="there are dummy"):
+    with pytest.raises(NotFound, match="there are barycentre, dummy"):
         desk(services).jobs(Filter("nothing"))
-    with pytest.raises(NotFound, match="there are dummy"):
+    with pytest.raises(NotFound, match="there are barycentre, dummy"):
         desk(services).create("nothing", Request())
 
 
