@@ -77,7 +77,10 @@ async function update(state) {
   }
   const changed = showStage(state);
   outdated ||= changed;
-  if (name === "Executing" && document.getElementById("bar").dataset.whole !== undefined) await showParts();
+  if (name === "Executing" && state.array) {
+    document.getElementById("bar").dataset.whole = ""; // its parts may not have been there when the page was made
+    await showParts();
+  }
   return grown || changed ? "changed" : "same";
 }
 

@@ -175,7 +175,7 @@ def run_by_anybody(user: Any, served: Served, event_list: Path) -> bytes:
     """The light curve that somebody without an account gets from the form."""
     user.goto(served.url)
     user.locator("summary", has_text="New job").click()
-    user.get_by_role("link", name="New job: Light curve").click()
+    user.get_by_role("link", name="New job: Light curve", exact=True).click()
     user.locator("input[type=file][name=eventlist]").set_input_files(event_list)
     user.get_by_label("binsize").fill("2 min")
     user.get_by_role("button", name="Create and run").click()

@@ -69,6 +69,10 @@ class JobParts:
         ended = sum(part.phase in ENDED for part in parts)
         return PartPage(tuple(self._staged(folder, parts[first : first + most])), first, len(parts), ended, failed)
 
+    def is_array(self, job: Job) -> bool:
+        """Check whether a job has parts; one that is being started may not have them yet."""
+        return job.parts is not None or (self._files.folder(job.id) / plan.PLAN_FILE).exists()
+
     def failed(self, job: Job) -> Sequence[Part]:
         """Return the parts of an ended job that are not COMPLETED."""
         return self._store.parts.failed(job.id) if job.parts is not None else ()

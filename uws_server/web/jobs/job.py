@@ -174,6 +174,7 @@ class JobPage(Page):
             "stage": progress.stage,
             "number": progress.number,
             "total": progress.total,
+            "array": not ended and self.job_service.parts.is_array(job),
             "started": texts.iso(job.started) if job.started else None,
             "elapsed": job.elapsed(utcnow()),
             "cpu": texts.cpu(usage.cpu_s) if usage else None,
