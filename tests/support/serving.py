@@ -57,6 +57,8 @@ def start_server(data: Path, *options: str, program: str = PROGRAM, **settings: 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("UWS_SERVER_")}
     environment |= {f"UWS_SERVER_{key.upper()}": str(value) for key, value in settings.items()}
     environment.setdefault("UWS_SERVER_SANDBOX", SANDBOX)
+    # else a short job, as those of dummy are, would have a place of its own where a test has it wait for one
+    environment.setdefault("UWS_SERVER_SHORT_PLACES", "0")
     data.mkdir(parents=True, exist_ok=True)
     log = data / "server.log"
     with log.open("ab") as stream:
