@@ -138,7 +138,7 @@ class _Lane:
         if owner is None or (head := owner.head(self._full)) is None:
             return
         owner.turn += 1
-        turn = (owner.cores, max(owner.served, head.since), head.since, name, owner.turn)
+        turn = (owner.cores, owner.served, head.since, name, owner.turn)
         heapq.heappush(self._turns, turn)
 
     def _place(self, job: Waiting, start_us: int | None) -> None:

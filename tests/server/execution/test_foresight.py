@@ -42,7 +42,7 @@ def test_each_starts_when_the_one_before_it_is_expected_to_end() -> None:
 
 
 def test_one_of_a_short_queue_is_not_told_to_wait_for_a_long_one() -> None:
-    ada = [waits(f"ada{i:03}", since=i, seconds=100, served=15_000) for i in range(500)]
+    ada = [waits(f"ada{i:03}", since=i, seconds=100, served=1) for i in range(500)]
     bob = waits("bob", "bob", since=10_000)
     quick = waits("quick", "eve", since=20_000, short=True)
     running = [Started("ada", "dummy", False, 1, 0, 100)]
