@@ -72,11 +72,8 @@ def write_light_curve(path: Path, curve: LightCurve, about: CurveFile) -> None:
         TableColumn("COUNTS", curve.counts.astype(np.int32), "count", "counts of the source region"),
     ]
     if curve.background is not None:
-        columns += [
-            TableColumn("BCOUNTS", curve.background.counts.astype(np.int32), "count", "counts of the background"),
-            TableColumn("BACKV", curve.background_rate, "count/s", "background in the source region"),
-            TableColumn("BACKE", curve.background_error, "count/s", "error of BACKV"),
-        ]
+        counts = curve.background.counts.astype(np.int32)
+        columns += [TableColumn("BCOUNTS", counts, "count", "counts of the background"), *_background_columns(curve)]
     columns.append(_gap_column(curve))
     cards = [*_class_cards(curve, "NET" if curve.background else "TOTAL"), *_exposure_cards(curve, about)]
     _write(path, about, "RATE", columns, cards)
@@ -150,8 +147,7 @@ def write_profile(path: Path, profile: Profile, about: CurveFile) -> None:
         TableColumn("EXPOSURE", curve.live_s, "s", "live time in the bin"),
     ]
     if curve.background is not None:
-        columns += [TableColumn("BACKV", curve.background_rate, "count/s", "background in the source region"),
-                    TableColumn("BACKE", curve.background_error, "count/s", "error of BACKV")]  # fmt: skip
+        columns += _background_columns(curve)
     cards: Cards = [
         ("HDUCLASS", "OGIP", "format conforms to OGIP standard"), ("HDUCLAS1", "LIGHTCURVE", ""),
         ("HDUCLAS2", "NET" if curve.background else "TOTAL", ""),
@@ -194,6 +190,14 @@ def _time_columns(curve: LightCurve) -> Iterable[TableColumn]:
     yield TableColumn("TIME", curve.middle_s, "s", "middle of the bin")
     if not _same_width(curve):
         yield TableColumn("TIMEDEL", curve.width_s, "s", "width of the bin")
+
+
+def _background_columns(curve: LightCurve) -> list[TableColumn]:
+    """The background that was subtracted, as it falls on the source region."""
+    return [
+        TableColumn("BACKV", curve.background_rate, "count/s", "background in the source region"),
+        TableColumn("BACKE", curve.background_error, "count/s", "error of BACKV"),
+    ]
 
 
 def _gap_column(curve: LightCurve) -> TableColumn:

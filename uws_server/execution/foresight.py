@@ -64,7 +64,6 @@ class _Lane:
         """Of what runs: when it ends, a number that keeps them apart, if that is known, owner, definition, cores."""
         self._turns: list[tuple[int, int, int, str, int]] = []
         self._last, self._numbers = 0, count()
-        self._last = 0
         self._found: dict[str, Position] = {}
 
     def positions(self, now_us: int) -> dict[str, Position]:

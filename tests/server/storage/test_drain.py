@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-
-import pytest
 
 from uws_server.jobs.job import Job, new_id
 from uws_server.jobs.phases import Phase
@@ -14,21 +11,6 @@ from uws_server.storage.drain import Drain, DrainStore
 from uws_server.storage.jobstore import JobStore
 
 NOW = datetime(2026, 11, 29, 9, 0, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[JobStore]:
-    opened = JobStore(database_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def other(store: JobStore, database_url: str) -> Iterator[JobStore]:
-    """Another server on the same database."""
-    opened = JobStore(database_url)
-    yield opened
-    opened.close()
 
 
 def queued(store: JobStore, number: int = 0, definition: str = "dummy", owner: str | None = None) -> str:

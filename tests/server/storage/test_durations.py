@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,13 +13,6 @@ from uws_server.storage.durations import DurationStore
 from uws_server.storage.jobstore import JobStore
 
 NOW = datetime(2026, 11, 29, 9, 0, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[JobStore]:
-    opened = JobStore(database_url)
-    yield opened
-    opened.close()
 
 
 def ran(

@@ -16,21 +16,6 @@ from uws_server.storage.queue import Candidate, Load
 NOW = datetime(2026, 11, 29, 9, 0, 0, tzinfo=UTC)
 
 
-@pytest.fixture
-def store(database_url: str) -> Iterator[JobStore]:
-    opened = JobStore(database_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def other(store: JobStore, database_url: str) -> Iterator[JobStore]:
-    """Another server on the same database."""
-    opened = JobStore(database_url)
-    yield opened
-    opened.close()
-
-
 def all_elsewhere(queues: Sequence[Iterator[Candidate]], _loads: Sequence[Load]) -> list[Candidate]:
     return [one._replace(elsewhere=True) for one in chain(*queues)]
 

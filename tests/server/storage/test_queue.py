@@ -30,21 +30,6 @@ NOW = datetime(2026, 11, 29, 9, 0, 0, tzinfo=UTC)
 HOST = os.uname().nodename
 
 
-@pytest.fixture
-def store(database_url: str) -> Iterator[JobStore]:
-    opened = JobStore(database_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def other(store: JobStore, database_url: str) -> Iterator[JobStore]:
-    """Another server on the same database."""
-    opened = JobStore(database_url)
-    yield opened
-    opened.close()
-
-
 def queued(store: JobStore, number: int = 0, definition: str = "dummy", **about: object) -> str:
     """A job that was queued so many seconds after nine o'clock."""
     job = Job(new_id(), definition, "1.0", Phase.PENDING, NOW, 60, **about)  # type: ignore[arg-type]
