@@ -32,14 +32,15 @@ from typing import Any
 
 from provenance import steps, tagging, votags
 from provenance.fits.atomic import write_bytes
-from provenance.fits.digests import Digests, digests
+from provenance.fits.digests import Digests, digests, digests_of_gzipped
 from provenance.fits.hdus import holds_fits
 from provenance.steps import recording
 from provenance.text.errors import FitsError, ProvenanceError
 from provenance.text.paths import without_folders
 from reduction.arguments import Argument, read_parameters
 from reduction.errors import ReductionError
-from reduction.events.fitsfile import inflate, is_gzip
+from reduction.events.cache import cache_of, inflate_by
+from reduction.events.fitsfile import is_gzip
 
 STEPS_FILE = "steps.json"
 RESULTS_FOLDER = "results"
@@ -131,18 +132,19 @@ class Task:
         if not path.is_file():
             raise ReductionError(f"there is no file {argument.display_name}", argument.name)
         key = str(argument.value)
-        self._hash(key, path)
         plain = path
         if is_gzip(path):
             plain = self._inflated_path(key, re.sub(r"(?i)\.(gz|ftz)$", "", path.name) or "inflated")
             if not plain.is_file():
-                inflate(path, plain, argument.name)
+                inflate_by(cache_of(self.about.get("cache")), path, plain, argument.name)
+        self._hash(key, path, plain)
         self._read_steps(plain, argument)
         return plain
 
-    def _hash(self, key: str, path: Path) -> None:
+    def _hash(self, key: str, path: Path, plain: Path) -> None:
         if key not in self._digests:
-            self._digests[key] = self._workers.submit(digests, path)
+            submit = self._workers.submit
+            self._digests[key] = submit(digests, path) if plain == path else submit(digests_of_gzipped, path, plain)
 
     def _inflated_path(self, key: str, name: str) -> Path:
         """The path to which a file is inflated; two files of one name get a path each."""
@@ -270,7 +272,7 @@ class Task:
             raise ReductionError(f"there is no file {path.name} to be the input of a step")
         for argument in self._files():
             if path in (self.folder / str(argument.value), self._inflated.get(str(argument.value))):
-                self._hash(str(argument.value), self.folder / str(argument.value))
+                self._hash(str(argument.value), self.folder / str(argument.value), path)
                 self._read_steps(path, argument)
                 return self._used(argument)
         found = digests(path)

@@ -32,7 +32,8 @@ CHUNK_BYTES: Final = 12_000_000
 class Table:
     """A binary table: where its rows lie, and what they are.
 
-    `title` is what the table is called in errors, `file` the name of its file; `data` is the byte where the rows begin.
+    `title` is what the table is called in errors, `file` the name of its file; `data` is the byte where the rows begin,
+    `heap_data` and `heap_end` are those where its heap begins and ends.
     `dtype` is a row as it lies in the file, packed and big-endian. `columns` go by name in capitals; of two columns of
     one name the first is meant.
     """
@@ -41,13 +42,14 @@ class Table:
     file: str
     data: int
     rows: int
-    heap: int
     dtype: np.dtype[np.void]
     columns: Mapping[str, Column]
+    heap_data: int
+    heap_end: int
 
     def read(self, stream: IO[bytes]) -> Rows:
         """Read all rows, shape (rows,). Raise FitsError if the table is larger than MAX_BYTES or not all there."""
-        size = self.rows * self.dtype.itemsize
+        size = self.size
         if size > MAX_BYTES:
             raise FitsError(f"{self.title} has {self.rows} rows of {self.dtype.itemsize} bytes; at most "
                             f"{MAX_BYTES} bytes are read")  # fmt: skip
@@ -61,6 +63,61 @@ class Table:
         """Read some columns of numbers, named in capitals, as `read` does; NaN where there is no value."""
         rows = self.read(stream)
         return [self.columns[name].floats(rows) for name in names]
+
+    def lists(self, stream: IO[bytes], name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Read a column of numbers, named in capitals, in which each row has a list of its own length.
+
+        Parameters
+        ----------
+        stream
+            The file.
+        name
+            The column: of variable length, or an array of one length in all rows.
+
+        Returns
+        -------
+        tuple
+            The lengths of the lists, shape (rows,), and what they hold, one list behind the other, not scaled.
+
+        Raises
+        ------
+        FitsError
+            The column holds no numbers, a list lies outside of the heap, or all are more than MAX_BYTES.
+        """
+        column, rows = self.columns[name], self.read(stream)
+        what = f"column {column.name} of {self.title}"
+        item = columns.number_type(column.items or column.letter)
+        if item is None:
+            raise FitsError(f"{what} has TFORM {column.form + column.items!r}; numbers are read")
+        if not column.items:
+            return np.full(self.rows, column.repeat, dtype=np.int64), column.floats(rows).reshape(-1)
+        if column.repeat != 1:  # no list at all: FITS Standard 4.0, 7.3.5
+            return np.zeros(self.rows, dtype=np.int64), np.empty(0)
+        lengths, starts = column.stored(rows).astype(np.int64).T
+        room, filled = self.heap_end - self.heap_data, lengths > 0  # where an empty list begins means nothing
+        inside = (starts >= 0) & (starts <= room) & (lengths <= (room - starts) // item.itemsize)
+        if (lengths < 0).any() or not inside[filled].all():
+            raise FitsError(f"{what} points outside of its table: the file is broken")
+        ends = np.where(filled, starts + lengths * item.itemsize, 0)
+        last = int(ends.max(initial=0))
+        if max(last, int(lengths.sum()) * item.itemsize) > MAX_BYTES:
+            raise FitsError(f"{what} holds {lengths.sum()} numbers; at most {MAX_BYTES} bytes are read")
+        stream.seek(self.heap_data)
+        heap = stream.read(last)
+        if len(heap) < last:
+            raise FitsError(f"{self.file} ends inside {self.title}: the file changed while it was read")
+        joined = b"".join(heap[start:end] for start, end in zip(starts, ends, strict=True))
+        return lengths, np.frombuffer(joined, dtype=item).astype(np.float64)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all rows."""
+        return self.rows * self.dtype.itemsize
+
+    @property
+    def heap(self) -> int:
+        """Bytes behind the rows: a gap and the heap."""
+        return self.heap_end - self.data - self.size
 
     def chunks(self, path: Path, size_bytes: int = CHUNK_BYTES) -> Iterator[Rows]:
         """Go once through the rows of a plain file, about `size_bytes` at a time.
@@ -101,9 +158,12 @@ def table(hdu: Hdu, file: str = "the file") -> Table:
     except FitsError as error:
         raise FitsError(f"{title} {error}") from error
     found = [columns.column(hdu.cards, index, title) for index in range(1, count + 1)]
+    before = rows * width
+    if any(column.items for column in found):
+        before = hdus.whole(hdu, "THEAP", before, before + heap, default=before)
     dtype = np.dtype([(column.field, columns.field_type(column)) for column in found])
     if dtype.itemsize != width:
         raise FitsError(f"the columns of {title} take {dtype.itemsize} bytes, NAXIS1 says {width}: the file is broken")
     by_name = {column.name.upper(): column for column in reversed(found)}
     ordered = {column.name.upper(): by_name[column.name.upper()] for column in found}
-    return Table(title, file, hdu.data, rows, heap, dtype, ordered)
+    return Table(title, file, hdu.data, rows, dtype, ordered, hdu.data + before, hdu.data + rows * width + heap)

@@ -38,8 +38,8 @@ class Column:
     """One column of a table: where its values are in a row and how they are scaled.
 
     `index` counts from 1 as in TTYPEn; `field` is the name of the column in `Table.dtype`; `letter` and `repeat` are
-    those of TFORMn (TDIMn is not looked at). A value is ``zero + scale * stored``; a stored integer equal to `null` is
-    none.
+    those of TFORMn (TDIMn is not looked at), `items` the letter of what a column of variable length holds. A value is
+    ``zero + scale * stored``; a stored integer equal to `null` is none.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Column:
     zero: float = 0.0
     null: int | None = None
     unit: str = ""
+    items: str = ""
 
     @property
     def scaled(self) -> bool:
@@ -189,7 +190,12 @@ def column(cards: Mapping[str, Value], index: int, where: str) -> Column:
         scale = zero = None
     null = _null(header, index, dtype) if letter in "BIJK" else None
     return Column(name, f"c{index}", index, letter, repeat, dtype, 1.0 if scale is None else scale, zero or 0.0, null,
-                  header.text(f"TUNIT{index}"))  # fmt: skip
+                  header.text(f"TUNIT{index}"), found[3][:1].upper() if letter in "PQ" else "")  # fmt: skip
+
+
+def number_type(letter: str) -> np.dtype[Any] | None:
+    """Return the type of one real number as it lies in a file; None for a letter that stands for something else."""
+    return np.dtype(_TYPES[letter]) if letter in tuple("BIJKED") else None
 
 
 def field_type(column: Column) -> np.dtype[Any]:

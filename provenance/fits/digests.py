@@ -87,6 +87,17 @@ def digests(path: Path) -> Digests:
     return Growing(path).digests
 
 
+def digests_of_gzipped(packed: Path, plain: Path) -> Digests:
+    """Hash a gzipped file of which an inflated copy is at hand, which need not be inflated again. Raise OSError."""
+    with packed.open("rb") as stream:
+        whole = hashlib.sha256()
+        _feed(stream, 0, None, whole)
+        is_short = plain.stat().st_size <= gzipped.longest(stream)
+    found = digests(plain) if is_short else None
+    is_fits = found is not None and found.is_fits
+    return Digests(whole.hexdigest(), found.science if found and is_fits else whole.hexdigest(), is_fits)
+
+
 def _of_gzipped(stream: IO[bytes], path: Path) -> tuple[Any, Any, bool]:
     """Hash a gzipped file as it lies, and the FITS file in it where it holds a sound one."""
     whole = hashlib.sha256()

@@ -82,6 +82,10 @@ def inflated(stream: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
         raise FitsError(f"{path}: the gzip is damaged: {error}") from error
 
 
+class NoRoomError(FitsError):
+    """The disk has no room for an inflated file."""
+
+
 def inflate(path: Path, target: Path) -> None:
     """Write the inflated content of a gzipped file to a new file.
 
@@ -90,19 +94,39 @@ def inflate(path: Path, target: Path) -> None:
     """
     with target.open("xb", buffering=0) as sink:
         try:
-            with path.open("rb") as packed, _file(fileobj=packed, mode="rb") as source:
-                _inflate(source, sink, path, target)
-        except damages() as error:
-            target.unlink(missing_ok=True)
-            raise FitsError(
-                f"{path.name} cannot be inflated, it is truncated or broken ({error}); fetch it again"
-            ) from error
+            inflate_into(path, sink, target.parent)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
 
 
-def _inflate(source: Any, sink: IO[bytes], path: Path, target: Path) -> None:
+def inflate_into(path: Path, sink: IO[bytes], folder: Path) -> None:
+    """Write the inflated content of a gzipped file to an open file.
+
+    Parameters
+    ----------
+    path
+        The gzipped file.
+    sink
+        The file that is written.
+    folder
+        Where it lies: on the disk that must have room.
+
+    Raises
+    ------
+    FitsError
+        As `inflate` does; NoRoomError if the disk has no room.
+    """
+    try:
+        with path.open("rb") as packed, _file(fileobj=packed, mode="rb") as source:
+            _inflate(source, sink, path, folder)
+    except damages() as error:
+        raise FitsError(
+            f"{path.name} cannot be inflated, it is truncated or broken ({error}); fetch it again"
+        ) from error
+
+
+def _inflate(source: Any, sink: IO[bytes], path: Path, folder: Path) -> None:
     """Copy in steps, watching the size, the ratio and the disk."""
     packed = path.stat().st_size
     buffer = bytearray(_CHUNK)
@@ -113,8 +137,8 @@ def _inflate(source: Any, sink: IO[bytes], path: Path, target: Path) -> None:
         if written > MAX_ON_DISK or (written > RATIO_FROM and written > MAX_RATIO * packed):
             raise FitsError(f"{path.name} inflates to more than {written} bytes from {packed}; at most "
                             f"{MAX_ON_DISK} bytes and {MAX_RATIO} times are allowed")  # fmt: skip
-        if step % _ASK_DISK_EVERY == 0 and shutil.disk_usage(target.parent).free < MIN_FREE:
-            raise FitsError(f"there is no room on the disk to inflate {path.name}")
+        if step % _ASK_DISK_EVERY == 0 and shutil.disk_usage(folder).free < MIN_FREE:
+            raise NoRoomError(f"there is no room on the disk to inflate {path.name}")
         step += 1
         done = 0
         while done < count:

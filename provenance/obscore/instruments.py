@@ -40,6 +40,8 @@ class Instrument:
 _PN: Final = Instrument("XMM", "EPN", 6.6, (81.5, 73.6), (0.15, 15.0), 0.5, is_round=True)
 _MOS1: Final = Instrument("XMM", "EMOS1", 4.3, (41.0, 57.0), (0.15, 12.0), 0.5, is_round=True)
 
+_EROSITA: Final = ("MERGED", *(f"TM{number}" for number in range(10)))
+
 INSTRUMENTS: Final = (
     _PN,
     _MOS1,
@@ -51,6 +53,17 @@ INSTRUMENTS: Final = (
     Instrument("NUSTAR", "FPMB", 18.0, (219.0, 106.0), (3.0, 79.0), 13.0 * math.sqrt(2) / 60, is_round=False),
     # Gendreau et al. 2016, SPIE 9905: 30 square arcmin, no image
     Instrument("NICER", "XTI", None, (70.0, 48.0), (0.2, 12.0), 2 * math.sqrt(30 / math.pi) / 60, is_round=True),
+    # Moretti et al. 2005, SPIE 5898 (King profile); Burrows et al. 2005, Space Sci. Rev. 120, 165
+    Instrument("SWIFT", "XRT", 8.7, (66.0, 50.0), (0.2, 10.0), 23.6 * math.sqrt(2) / 60, is_round=False),
+    # half-energy widths stand for FWHM here: Predehl et al. 2021, A&A 647, A1; Weisskopf et al. 2022, JATIS 8, 026002;
+    # Tashiro et al. 2020, SPIE 11444
+    *(Instrument("EROSITA", name, 16.1, (50.0, 53.0), (0.2, 8.0), 1.03, is_round=True) for name in _EROSITA),
+    *(
+        Instrument("IXPE", name, 30.0, (0.0, 440.0), (2.0, 8.0), 12.9 * math.sqrt(2) / 60, is_round=False)
+        for name in ("GPD", "DU1", "DU2", "DU3")
+    ),
+    Instrument("XRISM", "RESOLVE", 78.0, (4.5, 0.0), (0.3, 12.0), 3.1 * math.sqrt(2) / 60, is_round=False),
+    Instrument("XRISM", "XTEND", 78.0, (70.0, 65.0), (0.4, 13.0), 38.5 * math.sqrt(2) / 60, is_round=False),
 )
 
 

@@ -16,7 +16,16 @@ from typing import IO, Any, Final
 
 from provenance.obscore.columns import Column
 from provenance.obscore.row import ALL_COLUMNS, Value
-from provenance.obscore.table import BATCH, VOTABLE_TYPES, Columns, Row, unit_of, written_in_batches
+from provenance.obscore.table import (
+    BATCH,
+    OBSCORE,
+    VOTABLE_TYPES,
+    About,
+    Columns,
+    Row,
+    unit_of,
+    written_in_batches,
+)
 
 CSV_MIME: Final = "text/csv"
 TSV_MIME: Final = "text/tab-separated-values"
@@ -81,7 +90,9 @@ def json_table(rows: Iterable[Row], most: int | None = None, columns: Columns = 
     yield b"\n]}\n"
 
 
-def fits_table(rows: Iterable[Row], most: int | None = None, columns: Columns = ALL_COLUMNS) -> Iterator[bytes]:
+def fits_table(
+    rows: Iterable[Row], most: int | None = None, columns: Columns = ALL_COLUMNS, about: About = OBSCORE
+) -> Iterator[bytes]:
     """Write rows as a FITS binary table.
 
     The rows wait in a temporary file: how many there are, and how wide their texts, stands in the header, before them.
@@ -94,6 +105,8 @@ def fits_table(rows: Iterable[Row], most: int | None = None, columns: Columns = 
         The most rows to write; None for all.
     columns
         The columns of the table.
+    about
+        What the table says of itself: its name is that of the extension.
 
     Yields
     ------
@@ -106,7 +119,7 @@ def fits_table(rows: Iterable[Row], most: int | None = None, columns: Columns = 
     with tempfile.TemporaryFile("w+b") as waiting:
         count, widths = _store(rows, most, columns, waiting)
         dtype = np.dtype([(column.name, _dtype(column, widths)) for column in columns])
-        yield _fits_head(columns, widths, count, dtype.itemsize)
+        yield _fits_head(columns, widths, count, dtype.itemsize, about)
         waiting.seek(0)
         while batch := list(islice(waiting, BATCH)):
             cells = [tuple(map(_cell, columns, json.loads(line))) for line in batch]
@@ -167,13 +180,13 @@ def _cell(column: Column, value: Value | None) -> Any:
     return value
 
 
-def _fits_head(columns: Columns, widths: dict[str, int], count: int, row_bytes: int) -> bytes:
+def _fits_head(columns: Columns, widths: dict[str, int], count: int, row_bytes: int, about: About) -> bytes:
     """Everything before the first row: an empty primary HDU and the header of the table."""
     from astropy.io import fits  # here: the other formats do without
 
     header = fits.Header(
         [("XTENSION", "BINTABLE"), ("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", row_bytes), ("NAXIS2", count),
-         ("PCOUNT", 0), ("GCOUNT", 1), ("TFIELDS", len(columns)), ("EXTNAME", "OBSCORE")]
+         ("PCOUNT", 0), ("GCOUNT", 1), ("TFIELDS", len(columns)), ("EXTNAME", about.name.upper())]
     )  # fmt: skip
     for number, column in enumerate(columns, start=1):
         header[f"TTYPE{number}"] = (column.name, column.description[:40])

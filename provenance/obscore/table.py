@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
@@ -26,16 +27,33 @@ _NAMESPACE: Final = "http://www.ivoa.net/xml/VOTable/v1.3"
 VOTABLE_TYPES: Final = {"INTEGER": "int", "BIGINT": "long", "DOUBLE": "double"}
 _ECSV_TYPES: Final = {"INTEGER": "int32", "BIGINT": "int64", "DOUBLE": "float64"}
 _XTYPES: Final = {"TIMESTAMP": "timestamp", "REGION": "adql:REGION"}
-_REFERENCES: Final = {"s_ra": "icrs", "s_dec": "icrs", "s_region": "icrs", "t_min": "tt", "t_max": "tt"}
+_REFERENCES: Final = {"s_ra": "icrs", "s_dec": "icrs", "s_region": "icrs", "t_min": "tt", "t_max": "tt",
+                      "ra": "icrs", "dec": "icrs"}  # fmt: skip
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _QUOTED: Final = re.compile(r'[\s",]')
+
+
+@dataclass(frozen=True)
+class About:
+    """What a table says of itself: its name, a sentence, and further INFO elements: name, value and text of each."""
+
+    name: str
+    sentence: str
+    infos: tuple[tuple[str, str, str], ...] = ()
+
+
+OBSCORE: Final = About("obscore", "ObsCore 1.1 rows, and columns of its draft high-energy extension behind them")
 
 Row = Mapping[str, Value]
 Columns = Sequence[Column]
 
 
 def votable(
-    rows: Iterable[Row], most: int | None = None, columns: Columns = ALL_COLUMNS, datalink: str = ""
+    rows: Iterable[Row],
+    most: int | None = None,
+    columns: Columns = ALL_COLUMNS,
+    datalink: str = "",
+    about: About = OBSCORE,
 ) -> Iterator[bytes]:
     """Write rows as a VOTable.
 
@@ -51,6 +69,8 @@ def votable(
     datalink
         The address of the DataLink service that takes an obs_publisher_did as ID, for a descriptor behind the table
         (DataLink 1.1, section 4.1); empty for none.
+    about
+        What the table says of itself.
 
     Yields
     ------
@@ -62,7 +82,7 @@ def votable(
     Exception
         That of `rows`. The table is closed with QUERY_STATUS=ERROR before, so that a reader has a whole document.
     """
-    yield _votable_head(columns).encode()
+    yield _votable_head(columns, about).encode()
     left = iter(rows)
     failed: Exception | None = None
     try:
@@ -120,15 +140,19 @@ def written_in_batches(rows: Iterator[Row], most: int | None, write: Callable[[R
         yield "".join(batch).encode()
 
 
-def _votable_head(columns: Columns) -> str:
+def _votable_head(columns: Columns, about: About) -> str:
     """Everything before the first row."""
     fields = "\n".join(_field(column) for column in columns)
+    infos = "".join(
+        f"<INFO name={quoteattr(name)} value={quoteattr(value)}>{escape(text)}</INFO>\n"
+        for name, value, text in about.infos
+    )
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<VOTABLE version="1.4" xmlns="{_NAMESPACE}">\n'
-        '<RESOURCE type="results">\n<INFO name="QUERY_STATUS" value="OK"/>\n<COOSYS ID="icrs" system="ICRS"/>\n'
+        '<RESOURCE type="results">\n<INFO name="QUERY_STATUS" value="OK"/>\n'
+        f'{infos}<COOSYS ID="icrs" system="ICRS"/>\n'
         '<TIMESYS ID="tt" timeorigin="MJD-origin" timescale="TT" refposition="UNKNOWN"/>\n'
-        '<TABLE name="obscore">\n'
-        "<DESCRIPTION>ObsCore 1.1 rows, and columns of its draft high-energy extension behind them</DESCRIPTION>\n"
+        f"<TABLE name={quoteattr(about.name)}>\n<DESCRIPTION>{escape(about.sentence)}</DESCRIPTION>\n"
         f"{fields}\n<DATA><TABLEDATA>\n"
     )
 
@@ -149,12 +173,13 @@ def _descriptor(address: str) -> str:
 
 def _field(column: Column) -> str:
     """The FIELD of a column."""
-    kind = VOTABLE_TYPES.get(column.adql)
+    name, _, size = column.adql.partition("(")
+    kind = VOTABLE_TYPES.get(name)
     attributes = {
         "ID": column.name,
         "name": column.name,
         "datatype": kind or ("char" if column.adql in _XTYPES else "unicodeChar"),
-        "arraysize": None if kind else "*",
+        "arraysize": size.rstrip(")") or (None if kind else "*"),
         "xtype": _XTYPES.get(column.adql),
         "ref": _REFERENCES.get(column.name),
         "unit": unit_of(column),

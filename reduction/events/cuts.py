@@ -16,9 +16,6 @@ from reduction.events.phase import Phases
 from reduction.events.selection import Mask, Region, Selection, in_good_time, in_region, keep, row_tests
 from reduction.missions import Ranges
 
-_CHUNK_BYTES: Final = 3_000_000
-"""Rows at a time, in bytes: what fits the cache of a processor is faster, and keeps the memory small."""
-
 _SHARP: Final = 0.25
 """A cut that leaves less than this part of the rows copies them together: a copy costs more than a few tests."""
 
@@ -166,7 +163,7 @@ def filter_events(
         raise ReductionError(f"a region is given, but {events.name} ({events.mission.name}) has no sky columns; leave "
                              "the region empty", "region")  # fmt: skip
     counter = _Counter(events, selection, region)
-    for rows in events.chunks(_CHUNK_BYTES):
+    for rows in events.chunks():
         kept = counter.left_of(rows)
         if kept.size:
             sink(kept)

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from astropy.wcs import WCS
 
-from provenance.fits.bintable import CHUNK_BYTES, Table
+from provenance.fits.bintable import Table
 from provenance.fits.columns import Column, Rows
 from provenance.fits.hdus import Hdu
 from provenance.fits.headers import Cards
@@ -27,6 +28,13 @@ from reduction.events.fitsfile import FitsFile, Header, inflate, is_gzip, reduct
 from reduction.events.goodtime import GTI
 from reduction.events.gti import read_tables
 from reduction.missions import Mission, identify, number
+
+CHUNK_BYTES: Final = 3_000_000
+"""Rows at a time, in bytes: what fits the cache of a processor is faster, and keeps the memory small."""
+
+
+class NoEventList(ReductionError):
+    """Raised for a sound FITS file that has no table of events."""
 
 
 @dataclass(frozen=True)
@@ -145,13 +153,13 @@ def _describe(path: Path, name: str, parameter: str) -> EventList:
 
     x, y = column(mission.x), column(mission.y)
     clock = _clock(file, events, needed(mission.time))
-    tabled = read_tables(file, clock, events.cards, file.hdus[0].cards)
+    tabled = read_tables(file, clock, events.cards, file.hdus[0].cards, ccd_of_name=mission.ccd_of_gti)
     notes = tabled.notes
     gtis: dict[int | None, GTI] = tabled
     if not tabled:
         gtis = _whole_exposure(keywords, name, parameter)
         notes.insert(0, "no good time intervals: TSTART to TSTOP is taken as good")
-    notes += [note for note in (mission.filter_note(keywords), mission.pointing_note(keywords)) if note]
+    notes += [note for note in (mission.caveat, mission.filter_note(keywords), mission.pointing_note(keywords)) if note]
     return EventList(
         name=name, path=path, mission=mission, header=events.cards, keywords=keywords,
         hdus=file.hdus, events=events, table=table, time=needed(mission.time), energy=needed(mission.energy),
@@ -163,12 +171,12 @@ def _describe(path: Path, name: str, parameter: str) -> EventList:
 
 
 def _find_events(file: FitsFile) -> Hdu:
-    """Return the event table. Raise ReductionError if there is none."""
+    """Return the event table. Raise NoEventList if there is none."""
     for hdu in file.hdus:
         if hdu.is_table and hdu.name in ("EVENTS", "STDEVT"):
             return hdu
-    raise ReductionError(f"{file.name} has no table EVENTS, so it is no event list; it has {file.names[:200]}",
-                         file.parameter)  # fmt: skip
+    raise NoEventList(f"{file.name} has no table EVENTS, so it is no event list; it has {file.names[:200]}",
+                      file.parameter)  # fmt: skip
 
 
 def _clock(file: FitsFile, events: Hdu, time: Column) -> Clock:

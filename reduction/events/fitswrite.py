@@ -15,8 +15,11 @@ import numpy.typing as npt
 
 from provenance.fits.cards import BLOCK, SIZE, Value, card
 
-Cards = list[tuple[str, Value, str]]
+Card = tuple[str, Value, str]
 """Keyword, value and comment."""
+
+Cards = list[Card]
+"""Keyword, value and comment of each card."""
 
 PRIMARY: Cards = [("SIMPLE", True, "file does conform to FITS standard"), ("BITPIX", 8, ""), ("NAXIS", 0, ""),
                   ("EXTEND", True, "")]  # fmt: skip
@@ -50,6 +53,32 @@ class TableColumn:
         return f"{self.array.shape[1]}{code}" if self.array.ndim > 1 else code
 
 
+@dataclass(frozen=True)
+class ListColumn:
+    """A column of variable length: how long the list of each row is, shape (rows,), and what all hold, flat."""
+
+    name: str
+    lengths: npt.NDArray[Any]
+    items: npt.NDArray[Any]
+    unit: str = ""
+    comment: str = ""
+
+    @property
+    def form(self) -> str:
+        """The value of TFORMn."""
+        return f"1P{_CODES[self.items.dtype.str[1:]]}({self.lengths.max(initial=0)})"
+
+    @property
+    def heap(self) -> bytes:
+        """What stands in the heap."""
+        return self.items.astype(self.items.dtype.newbyteorder(">")).tobytes()
+
+    def descriptors(self, before: int) -> TableColumn:
+        """Return what stands in the rows: lengths, and offsets in a heap in which `before` bytes come first."""
+        offsets = before + self.items.itemsize * (np.cumsum(self.lengths) - self.lengths)
+        return TableColumn(self.name, np.stack((self.lengths, offsets), axis=1).astype(np.int32))
+
+
 def header(cards: Iterable[tuple[str, Value, str]]) -> bytes:
     """Write the blocks of a header, END and padding included; cards without a value (None) are left out."""
     return from_texts(texts(cards))
@@ -68,7 +97,7 @@ def from_texts(cards: Iterable[str]) -> bytes:
     return text.ljust(-(-len(text) // BLOCK) * BLOCK).encode("ascii")
 
 
-def table(name: str, columns: Sequence[TableColumn], cards: Cards) -> bytes:
+def table(name: str, columns: Sequence[TableColumn | ListColumn], cards: Cards) -> bytes:
     """Write a binary table.
 
     Parameters
@@ -85,22 +114,28 @@ def table(name: str, columns: Sequence[TableColumn], cards: Cards) -> bytes:
     bytes
         Header and data, whole blocks.
     """
-    rows = len(columns[0].array)
-    fields = [(column.name, column.dtype, column.array.shape[1:]) for column in columns]
-    data = np.zeros(rows, dtype=np.dtype(fields))
+    heap, stored = b"", []
     for column in columns:
-        data[column.name] = column.array
+        if isinstance(column, ListColumn):
+            stored.append(column.descriptors(len(heap)))
+            heap += column.heap
+        else:
+            stored.append(column)
+    rows = len(stored[0].array)
+    data = np.zeros(rows, dtype=np.dtype([(each.name, each.dtype, each.array.shape[1:]) for each in stored]))
+    for each in stored:
+        data[each.name] = each.array
     structure: Cards = [
         ("XTENSION", "BINTABLE", "binary table extension"), ("BITPIX", 8, "8-bit bytes"), ("NAXIS", 2, ""),
         ("NAXIS1", data.dtype.itemsize, "width of table in bytes"), ("NAXIS2", rows, "number of rows in table"),
-        ("PCOUNT", 0, ""), ("GCOUNT", 1, ""), ("TFIELDS", len(columns), "number of fields in each row"),
+        ("PCOUNT", len(heap), ""), ("GCOUNT", 1, ""), ("TFIELDS", len(columns), "number of fields in each row"),
     ]  # fmt: skip
     for number, column in enumerate(columns, start=1):
         structure += [(f"TTYPE{number}", column.name, column.comment), (f"TFORM{number}", column.form, "")]
         if column.unit:
             structure.append((f"TUNIT{number}", column.unit, ""))
     structure.append(("EXTNAME", name, "The name of this table"))
-    return header([*structure, *cards]) + padded(data.tobytes())
+    return header([*structure, *cards]) + padded(data.tobytes() + heap)
 
 
 def padded(data: bytes) -> bytes:

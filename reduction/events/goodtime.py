@@ -91,6 +91,10 @@ class GTI:
         moments = np.asarray(times, dtype=np.float64)
         if not len(self):
             return np.zeros(moments.shape, dtype=bool)
+        if moments.size:  # the usual case: all within one interval; NaN is within none
+            around = int(np.searchsorted(self.start, moments.min(), side="right")) - 1
+            if around >= 0 and moments.max() <= self.stop[around]:
+                return np.ones(moments.shape, dtype=bool)
         before = np.searchsorted(self.start, moments, side="right") - 1
         return np.asarray((before >= 0) & (moments <= self.stop[before]), dtype=np.bool_)
 

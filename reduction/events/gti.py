@@ -21,6 +21,9 @@ from reduction.events.goodtime import GTI, GTITables, combine, of_ccd, span, uni
 
 __all__ = ["GTI", "Clock", "GTITables", "TabledGTI", "combine", "of_ccd", "read_file", "read_tables", "span", "union"]
 
+CCD_OF_NAME = r"STDGTI(\d\d)"
+"""Pattern of the names of tables that are of one CCD by convention, its number as a group."""
+
 
 class TabledGTI(dict[int | None, GTI]):
     """Good time by CCD number (None: every CCD) as tables have it.
@@ -49,11 +52,13 @@ class TabledGTI(dict[int | None, GTI]):
         self[ccd] = self[ccd] & good if ccd in self else good
 
 
-def read_tables(file: FitsFile, clock: Clock, *inherited: Mapping[str, Value]) -> TabledGTI:
+def read_tables(
+    file: FitsFile, clock: Clock, *inherited: Mapping[str, Value], ccd_of_name: str = CCD_OF_NAME
+) -> TabledGTI:
     """Read the good time intervals of a file, on the given clock, by CCD (None: all).
 
-    The tables are those that `gtitables.gti_tables` finds. The CCD comes from the name (STDGTInn is CCD nn), else from
-    CCDID or CCD_ID or from the data subspace keywords that refer to the table. Several tables of one CCD are
+    The tables are those that `gtitables.gti_tables` finds. The CCD comes from the name (as STDGTInn is CCD nn), else
+    from CCDID or CCD_ID or from the data subspace keywords that refer to the table. Several tables of one CCD are
     intersected: each came from a selection on top of the others.
 
     Parameters
@@ -64,6 +69,8 @@ def read_tables(file: FitsFile, clock: Clock, *inherited: Mapping[str, Value]) -
         The clock of the event list.
     *inherited
         Headers that say what times count from where a table does not; the primary one if none is given.
+    ccd_of_name
+        Pattern of the names of tables that are of one CCD, its number as a group.
 
     Returns
     -------
@@ -75,7 +82,7 @@ def read_tables(file: FitsFile, clock: Clock, *inherited: Mapping[str, Value]) -
     ReductionError
         A table makes no sense, or its clock is not that of the event list; the error names the parameter of the file.
     """
-    return _read(file, gtitables.gti_tables(file.hdus), clock, inherited or (file.hdus[0].cards,))
+    return _read(file, gtitables.gti_tables(file.hdus), clock, inherited or (file.hdus[0].cards,), ccd_of_name)
 
 
 def read_file(path: Path, clock: Clock, parameter: str = "gti") -> TabledGTI:
@@ -117,13 +124,14 @@ def read_file(path: Path, clock: Clock, parameter: str = "gti") -> TabledGTI:
 
 
 def _read(
-    file: FitsFile, tables: Iterable[Hdu], clock: Clock, inherited: Iterable[Mapping[str, Value]]
-) -> TabledGTI:
+    file: FitsFile, tables: Iterable[Hdu], clock: Clock, inherited: Iterable[Mapping[str, Value]],
+    ccd_of_name: str = CCD_OF_NAME,
+) -> TabledGTI:  # fmt: skip
     """Read some tables of a file, and note which of its tables are passed over or taken against convention."""
     found, referred = TabledGTI(), _referred_ccds(file.hdus)
     taken = list(tables)
     for hdu in taken:
-        found.add(hdu.name, _ccd_of(hdu, referred), _read_table(file, hdu, clock, inherited))
+        found.add(hdu.name, _ccd_of(hdu, referred, ccd_of_name), _read_table(file, hdu, clock, inherited))
     odd = [hdu.name for hdu in taken if not gtitables.is_gti(hdu)]
     if odd:
         found.notes.append(f"the good times of {file.name} are those of {', '.join(odd)[:200]}")
@@ -158,12 +166,12 @@ def _referred_ccds(hdus: Sequence[Hdu]) -> dict[str, int]:
     return found
 
 
-def _ccd_of(hdu: Hdu, referred: Mapping[str, int]) -> int | None:
+def _ccd_of(hdu: Hdu, referred: Mapping[str, int], ccd_of_name: str) -> int | None:
     """Return the CCD of a table; None for all.
 
     The name comes first: in STDGTInn of pn, as the SAS writes event lists, CCDID is the number within QUADRANT, 0 to 2.
     """
-    if found := re.fullmatch(r"STDGTI(\d\d)", hdu.name):
+    if found := re.fullmatch(ccd_of_name, hdu.name):
         return int(found[1])
     for key in ("CCDID", "CCD_ID", "CCDNR"):
         value = numeral(hdu.cards.get(key))

@@ -107,8 +107,8 @@ def parse_phases(text: str, period_s: float | None, epoch: str, clock: Clock) ->
 def _ranges(text: str) -> tuple[tuple[float, float], ...]:
     """Read ranges of phase, cut at whole phases and joined where they overlap. Raise ReductionError."""
     pieces: list[tuple[float, float]] = []
-    for part in re.sub(r"\s", "", text).split(","):
-        found = _RANGE.fullmatch(part)
+    for part in (piece.strip() for piece in text.split(",")):
+        found = _RANGE.fullmatch(re.sub(r"\s*:\s*", ":", part))
         low, high = (float(found[1]), float(found[2])) if found else (0.0, 0.0)
         if not (0 <= low < high <= low + 1 and high <= 2):
             raise ReductionError(f"{part[:40]!r} is no range of phases; write the lower end first, such as 0.2:0.4, or "

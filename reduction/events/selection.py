@@ -336,8 +336,8 @@ def _count(events: EventList, selection: Selection, target: Target, tally: Tally
     if not good.any():
         return
     if ccds is not None:
-        for ccd, number in zip(*np.unique(ccds[good], return_counts=True), strict=True):
-            tally.per_ccd[int(ccd)] = tally.per_ccd.get(int(ccd), 0) + int(number)
+        for ccd in _present(ccds[good]):
+            tally.per_ccd[ccd] = tally.per_ccd.get(ccd, 0) + int(np.count_nonzero(good & (ccds == ccd)))
     kept = keep(rows, good)
     times = times[good]
     tally.selected += int(kept.size)

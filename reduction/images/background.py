@@ -89,15 +89,12 @@ def local_background(counts: npt.ArrayLike, exposure: Floats, pixel_arcsec: floa
 
 def box_sums(values: Floats, half: int) -> Floats:
     """Return the sum over the box of 2 half + 1 pixels a side around each pixel, cut at the border of the image."""
-    sums = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
-    sums[1:, 1:] = values.cumsum(axis=0).cumsum(axis=1)
-    low, high = [], []
-    for size in values.shape:
-        index = np.arange(size)
-        low.append(np.maximum(index - half, 0))
-        high.append(np.minimum(index + half + 1, size))
-    corners = [sums[np.ix_(rows, columns)] for rows in (low[0], high[0]) for columns in (low[1], high[1])]
-    return np.asarray(corners[3] - corners[2] - corners[1] + corners[0])
+    size = 2 * half + 1
+    sums = np.zeros((values.shape[0] + size, values.shape[1] + size))
+    sums[half + 1 : half + 1 + values.shape[0], half + 1 : half + 1 + values.shape[1]] = values
+    for axis in (0, 1):
+        np.cumsum(sums, axis=axis, out=sums)
+    return np.asarray(sums[size:, size:] - sums[size:, :-size] - sums[:-size, size:] + sums[:-size, :-size])
 
 
 def _significant(found: Floats, expected: Floats) -> Mask:

@@ -20,10 +20,13 @@ Counts = npt.NDArray[np.int32]
 MOST_CELLS = 36_000_000
 """Most pixels of all bands together: 144 MB."""
 
+_MOST_WAITING = 2_000_000
+"""Most events of all bands whose pixels wait to be counted together: 16 MB."""
+
 
 @dataclass
 class Counter:
-    """Counts of the selected events in the pixels of a grid, by band: shape (bands, rows, columns).
+    """Counts of the selected events in the pixels of a grid, by band: `counts` of shape (bands, rows, columns).
 
     `outside` are events with a position beyond the grid, `unplaced` those that have none, by band.
     """
@@ -31,21 +34,37 @@ class Counter:
     events: EventList
     grid: Grid
     bands: Sequence[Band]
-    counts: Counts = field(init=False)
     outside: npt.NDArray[np.int64] = field(init=False)
     unplaced: npt.NDArray[np.int64] = field(init=False)
+    _counts: Counts = field(init=False)
     _tests: list[Callable[[Rows], npt.NDArray[np.bool_]]] = field(init=False)
+    _waiting: list[list[npt.NDArray[np.int64]]] = field(init=False)
 
     def __post_init__(self) -> None:
         if len(self.bands) * self.grid.pixels > MOST_CELLS:
             raise ReductionError(f"{len(self.bands)} bands of {self.grid.pixels:,} pixels each are more than "
                                  f"{MOST_CELLS:,} pixels; give fewer bands, larger bins or a smaller size",
                                  "bands")  # fmt: skip
-        self.counts = np.zeros((len(self.bands), *self.grid.shape), dtype=np.int32)
+        self._counts = np.zeros((len(self.bands), *self.grid.shape), dtype=np.int32)
+        self._waiting = [[] for _ in self.bands]
         self.outside, self.unplaced = np.zeros((2, len(self.bands)), dtype=np.int64)
         anything = Selection((0.0, 0.0), None, 0, {})
         limits = [band.within(self.events, anything).stored_energies(self.events) for band in self.bands]
         self._tests = [self.events.energy.between(low, high) for low, high in limits]
+
+    @property
+    def counts(self) -> Counts:
+        """The counts so far."""
+        for index in range(len(self.bands)):
+            self._add(index)
+        return self._counts
+
+    def _add(self, index: int) -> None:
+        """Add the pixels of a band that wait: for a few events at a time, zeroing an image costs more than they do."""
+        if self._waiting[index]:
+            found = np.bincount(np.concatenate(self._waiting[index]), minlength=self.grid.pixels)
+            self._counts[index] += found.reshape(self.grid.shape).astype(np.int32)
+            self._waiting[index].clear()
 
     def __call__(self, rows: Rows) -> None:
         """Count some selected rows."""
@@ -54,8 +73,9 @@ class Counter:
             mine = test(rows)
             on_grid = mine & placed.inside
             pixel = placed.pixel if on_grid.all() else placed.pixel[on_grid]
-            found = np.bincount(pixel, minlength=self.grid.pixels).reshape(self.grid.shape)
-            self.counts[index] += found.astype(np.int32)
+            self._waiting[index].append(pixel)
+            if sum(map(len, self._waiting[index])) > _MOST_WAITING // len(self.bands):
+                self._add(index)
             unplaced = 0 if placed.known is None else np.count_nonzero(mine & ~placed.known)
             self.unplaced[index] += unplaced
             self.outside[index] += np.count_nonzero(mine) - pixel.size - unplaced

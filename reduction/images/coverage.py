@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from reduction.events.selection import Region
-from reduction.images.field import Circle
 from reduction.images.grid import Grid
 from reduction.spectra.area import CcdPlace
+from reduction.spectra.field import Circle
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -14,14 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from astropy.coordinates import SkyCoord
-from astropy.wcs.utils import wcs_to_celestial_frame
 
 from reduction.errors import ReductionError
-from reduction.events.eventlist import EventList
 from reduction.images.coverage import Cut, covered_by
 from reduction.images.grid import Grid
-from reduction.missions import number
 from reduction.spectra.area import CcdPlace
 
 Floats = npt.NDArray[np.float64]
@@ -96,18 +92,6 @@ class Vignetting:
         across, up = grid.centres()
         away = np.hypot((across - axis[0])[None, :], (up - axis[1])[:, None]) * unit_arcsec / 60
         return np.asarray(np.interp(away, self.arcmin, self.factor))
-
-
-def optical_axis(events: EventList) -> tuple[float, float]:
-    """Return X and Y of the optical axis: RA_PNT and DEC_PNT in the frame of the list, else the tangent point."""
-    assert events.wcs is not None
-    ra, dec = number(events.keywords, "RA_PNT"), number(events.keywords, "DEC_PNT")
-    if ra is None or dec is None:
-        ra, dec = (float(value) for value in events.wcs.wcs.crval)
-    frame = wcs_to_celestial_frame(events.wcs)
-    sky = SkyCoord(ra, dec, unit="deg", frame=frame)
-    x, y = events.wcs.wcs_world2pix([[sky.spherical.lon.deg, sky.spherical.lat.deg]], 0)[0]
-    return float(x), float(y)
 
 
 def exposure_map(grid: Grid, places: Mapping[int, CcdPlace], live_s: Mapping[int | None, float], cut: Cut) -> Floats:

@@ -15,12 +15,13 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs.utils import wcs_to_celestial_frame
 
 from reduction.events.eventlist import EventList
+from reduction.events.pointing import optical_axis
 from reduction.events.selection import Region, Selection, Tally
 from reduction.images.coverage import Cut
-from reduction.images.exposure import Vignetting, exposure_map, optical_axis
-from reduction.images.field import Circle, FieldSampler, find_field
+from reduction.images.exposure import Vignetting, exposure_map
 from reduction.images.grid import Grid
 from reduction.spectra.area import CcdPlace, Sampler, place_ccds
+from reduction.spectra.field import Circle, FieldSampler, find_field
 from reduction.spectra.spectrum import live_times
 
 Floats = npt.NDArray[np.float64]

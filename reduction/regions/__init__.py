@@ -12,7 +12,8 @@ DS9
     sexagesimal positions, sizes with ``" ' d r`` (degrees without), rings cut into ``n=`` parts (the whole ring) and
     composite regions (their parts). ``physical`` means the X and Y columns of the event list. A leading ``-`` or ``!``,
     the property ``include=0`` or ``global include=0`` excludes; ``A & !B`` cuts B out of A. A file in which some
-    shapes are marked as background (``background``, ``source=0``) and some are not is refused.
+    shapes are marked as background (``background``, ``source=0``, ``tag={background}``) and some are not holds two
+    regions, which `parse_with_background` reads; what is cut out of the background is marked as such, too.
 
 CIAO
     With CIAO's first line: numbers without a unit are physical, positions that are sexagesimal or in degrees with a
@@ -54,6 +55,15 @@ from __future__ import annotations
 
 from reduction.regions.core import PROJECTION_LIMIT_DEG, RegionSet
 from reduction.regions.pixel import PixelRegionSet, TableRow
-from reduction.regions.reader import MAX_BYTES, MAX_SHAPES, parse
+from reduction.regions.reader import MAX_BYTES, MAX_SHAPES, parse, parse_with_background
 
-__all__ = ["MAX_BYTES", "MAX_SHAPES", "PROJECTION_LIMIT_DEG", "PixelRegionSet", "RegionSet", "TableRow", "parse"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_SHAPES",
+    "PROJECTION_LIMIT_DEG",
+    "PixelRegionSet",
+    "RegionSet",
+    "TableRow",
+    "parse",
+    "parse_with_background",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import astropy.units as u
 import numpy as np
@@ -98,11 +99,36 @@ class RegionSet:
         ReductionError
             A shape is in ``physical`` pixels, which have no position on the sky without an event list.
         """
-        if self._has_physical():
+        self._require_sky()
+        return stcs.write(self.include, self.exclude)
+
+    def in_icrs(self) -> RegionSet:
+        """Return the same shapes on the sky, with positions and angles in ICRS.
+
+        Returns
+        -------
+        RegionSet
+            The shapes in their order; those that are in ICRS already are kept as they are.
+
+        Raises
+        ------
+        ReductionError
+            A shape is in ``physical`` pixels, which have no position on the sky without an event list.
+        """
+        self._require_sky()
+        include, exclude = (tuple(_in_icrs(shape) for shape in shapes) for shapes in (self.include, self.exclude))
+        return RegionSet(include, exclude, self.parameter)
+
+    def _require_sky(self) -> None:
+        if not self.is_on_sky:
             raise ReductionError(
                 f"{self.parameter}: a region in physical X,Y has no sky position without an event list", self.parameter
             )
-        return stcs.write(self.include, self.exclude)
+
+    @property
+    def is_on_sky(self) -> bool:
+        """Whether no shape is in ``physical`` pixels."""
+        return all(frame_of(shape) != PHYSICAL for shape in self.include + self.exclude)
 
     def centre_and_radius(self) -> tuple[SkyCoord, Angle] | None:
         """Return the centre (ICRS) and the radius of a circle on the sky that encloses the included shapes.
@@ -110,19 +136,22 @@ class RegionSet:
         It is exact for a single shape with a centre; for several shapes it is at most a few per cent larger than the
         smallest circle. None if a shape is in ``physical`` pixels.
         """
+        return self._enclosing
+
+    @cached_property
+    def _enclosing(self) -> tuple[SkyCoord, Angle] | None:
         if any(frame_of(shape) == PHYSICAL for shape in self.include):
             return None
+        if len(self.include) == 1 and not isinstance(self.include[0], regions.PolygonSkyRegion):
+            centre, radius = _reach(self.include[0])
+            at = centre if centre.frame.name == "icrs" else centre.icrs
+            return at, Angle(math.degrees(radius), u.deg)
         centres, reaches = zip(*(_reach(shape) for shape in self.include), strict=True)
         lon = np.concatenate([np.atleast_1d(c.icrs.ra.rad) for c in centres])
         lat = np.concatenate([np.atleast_1d(c.icrs.dec.rad) for c in centres])
         reach = np.concatenate([np.full(np.size(c.icrs.ra.rad), r) for c, r in zip(centres, reaches, strict=True)])
         points = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
-        if len(points) == 1:
-            return centres[0].icrs, Angle(reach[0] * u.rad).to(u.deg)
         return _bounding_circle(points, reach)
-
-    def _has_physical(self) -> bool:
-        return any(frame_of(shape) == PHYSICAL for shape in self.include + self.exclude)
 
     def _placed(self, shape: regions.Region, wcs: WCS | None) -> regions.PixelRegion:
         if isinstance(shape, regions.PixelRegion):
@@ -173,6 +202,15 @@ def _in_frame(shape: regions.SkyRegion, tangent: SkyCoord) -> regions.SkyRegion:
         tangent, merge_attributes=False
     )
     return shape.copy(center=centre, angle=shape.angle + centre.position_angle(northwards))
+
+
+def _in_icrs(shape: regions.SkyRegion) -> regions.SkyRegion:
+    if frame_of(shape) == "icrs":
+        return shape
+    if isinstance(shape, regions.PolygonSkyRegion):
+        return shape.copy(vertices=shape.vertices.icrs)
+    turned = _in_frame(shape, SkyCoord(0 * u.deg, 0 * u.deg)).copy(center=shape.center.icrs)
+    return turned.copy(angle=turned.angle % (360 * u.deg)) if hasattr(turned, "angle") else turned
 
 
 def _bounding_circle(points: np.ndarray, reach: np.ndarray) -> tuple[SkyCoord, Angle]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from enum import Enum
 
 import regions
 
@@ -40,13 +42,63 @@ def read(text: str) -> Selection:
     ShapeError
         Something is not understood; the message has its line number and text.
     """
+    reader = _read(text)
+    if len({mark.is_background for mark in reader.marks}) > 1:
+        raise ShapeError(
+            "some regions of this file are marked as background and some are not; give them as two separate parameters"
+        )
+    return reader.selection(set(_Mark))
+
+
+def read_both(text: str) -> Mapping[bool, Selection]:
+    """Read the shapes of a DS9 region file that may hold a source and its background.
+
+    Parameters
+    ----------
+    text
+        The content of the file.
+
+    Returns
+    -------
+    Mapping
+        Whether they are marked as background -> the shapes that are included, and those that are excluded. There is at
+        least one of the two.
+
+    Raises
+    ------
+    ShapeError
+        Something is not understood; the message has its line number and text.
+    """
+    reader = _read(text)
+    behind = {_Mark.BACKGROUND, _Mark.TAGGED}
+    sides = {True: reader.marks & behind, False: reader.marks - behind}
+    return {background: reader.selection(marks) for background, marks in sides.items() if marks}
+
+
+def _read(text: str) -> _Reader:
+    """Return what a file holds. Raise ShapeError if something is not understood, or there is no shape."""
     reader = _Reader()
     for statement in statements(text):
         try:
             reader.take(statement)
         except ShapeError as error:
             raise ShapeError(f"line {statement.line}, '{shortened(statement.words)}': {error}") from error
-    return reader.selection(text)
+    if not reader.marks:
+        raise ShapeError(_nothing(text, reader.frame))
+    return reader
+
+
+class _Mark(Enum):
+    """What a shape is marked as; one that is tagged is background to people, not to DS9."""
+
+    NONE = "none"
+    TAGGED = "tagged"
+    BACKGROUND = "background"
+
+    @property
+    def is_background(self) -> bool:
+        """Whether it is background to DS9."""
+        return self is _Mark.BACKGROUND
 
 
 class _Reader:
@@ -55,9 +107,8 @@ class _Reader:
     def __init__(self) -> None:
         self.frame: str | None = None
         self.usual = Properties(included=True, background=False)
-        self.components: list[Component] = []
-        self.exclude: list[regions.Region] = []
-        self.background: set[bool] = set()
+        self.components: list[tuple[_Mark, Component]] = []
+        self.exclude: list[tuple[_Mark, regions.Region]] = []
 
     def take(self, statement: Statement) -> None:
         """Take the next statement. Raise ShapeError if it is not understood."""
@@ -72,21 +123,20 @@ class _Reader:
         if words:
             self._take_shapes(words, said)
 
-    def selection(self, text: str) -> Selection:
-        """Return the shapes that were read. Raise ShapeError if there are none, or if they belong to two regions."""
-        if len(self.background) > 1:
-            raise ShapeError(
-                "some regions of this file are marked as background and some are not; give them as two separate "
-                "parameters"
-            )
-        include, cut = united(self.components)
-        exclude = (*cut, *self.exclude)
-        if not include and not exclude:
-            raise ShapeError(_nothing(text, self.frame))
+    @property
+    def marks(self) -> set[_Mark]:
+        """What the shapes are marked as; empty if there are none."""
+        return {mark for mark, _ in (*self.components, *self.exclude)}
+
+    def selection(self, marks: set[_Mark]) -> Selection:
+        """Return the shapes that are included and those that are excluded, of some marks. Raise ShapeError."""
+        include, cut = united([component for mark, component in self.components if mark in marks])
+        exclude = (*cut, *(shape for mark, shape in self.exclude if mark in marks))
         check_count(len(include) + len(exclude))
         return include, exclude
 
     def _take_shapes(self, words: str, said: Properties) -> None:
+        mark = self._mark(said)
         groups = _groups(words)
         for group in groups:
             signed = [(sign, ds9_shapes.read(shape, self.frame, _ADVICE)) for sign, shape in group]
@@ -96,10 +146,15 @@ class _Reader:
                     raise ShapeError(
                         "a shape joined by '|' cannot be cut out; put what is cut out on a line of its own"
                     )
-                self.exclude += ds9_shapes.whole(signed[0][1])
+                self.exclude += [(mark, shape) for shape in ds9_shapes.whole(signed[0][1])]
             else:
-                self.components += _component(signed, included)
-        self.background.add(bool(self.usual.background if said.background is None else said.background))
+                self.components += [(mark, component) for component in _component(signed, included)]
+
+    def _mark(self, said: Properties) -> _Mark:
+        if said.background is None and said.tagged and not self.usual.background:
+            return _Mark.TAGGED
+        is_background = self.usual.background if said.background is None else said.background
+        return _Mark.BACKGROUND if is_background else _Mark.NONE
 
     def _included(self, sign: str, said: Properties) -> bool:
         if sign in ("-", "!") and sign:

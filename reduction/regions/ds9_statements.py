@@ -26,6 +26,8 @@ _NUMBER = re.compile(r"[-+]?[\d.]+(?=[\s,;]|$)")
 _NAME = re.compile(r"([a-z]\w*)\s*(=?)\s*", re.IGNORECASE)
 _BARE = re.compile(r"[^\s;,]*")
 _YES, _NO = ("yes", "y", "on", "true"), ("no", "n", "off", "false")
+_BACKGROUND_TAGS = ("background", "bkg", "bkgd", "bgd")
+"""Groups of regions, as DS9 calls them, by which people mark what is background."""
 _MANY_WORDS = ("point", "ruler", "compass", "callback")
 """Properties whose value is several words."""
 _SHAPE_IN_COMMENT = re.compile(rf";\s*(?:[-+!]\s*)?({'|'.join(SHAPE_NAMES)})\b\s*[(\d]", re.IGNORECASE)
@@ -33,10 +35,14 @@ _SHAPE_IN_COMMENT = re.compile(rf";\s*(?:[-+!]\s*)?({'|'.join(SHAPE_NAMES)})\b\s
 
 @dataclass(frozen=True)
 class Properties:
-    """What properties say of a shape: whether it is included, whether it is background; None if they do not say."""
+    """What properties say of a shape: whether it is included, whether it is background; None if they do not say.
+
+    `tagged` is whether it has a tag that people give to what is background; to DS9 it is a name like any other.
+    """
 
     included: bool | None = None
     background: bool | None = None
+    tagged: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,10 +94,11 @@ class _Reader:
         self.position = 0
         self.included: bool | None = None
         self.background: bool | None = None
+        self.tagged = False
 
     def read(self, position: int) -> tuple[Properties, int]:
         """Return the properties from a position on, and where their statement ends. Raise ShapeError if not clear."""
-        self.position, self.included, self.background = position, None, None
+        self.position, self.included, self.background, self.tagged = position, None, None, False
         name = ""
         while not self._at_end():
             char = self.line[self.position]
@@ -104,7 +111,7 @@ class _Reader:
                 name = self._property(word, name)
             else:
                 self._comment()
-        return Properties(self.included, self.background), self.position
+        return Properties(self.included, self.background, self.tagged), self.position
 
     def check_composite(self) -> None:
         """Raise ShapeError for a composite region that is cut out as a whole; of others the members say all."""
@@ -133,6 +140,8 @@ class _Reader:
                 self.included = _truth(name, value)
             elif name in ("source", "background"):
                 self.background = _truth(name, value) == (name == "background")
+            elif name == "tag":
+                self.tagged = self.tagged or value.strip().lower() in _BACKGROUND_TAGS
         elif name in ("source", "background", "dash"):
             self.position = word.end()
             self.background = self.background if name == "dash" else name == "background"

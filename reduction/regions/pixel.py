@@ -5,6 +5,7 @@ Every shape is bounded by a curve (an ellipse or a polygon); rings have a second
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -17,8 +18,12 @@ from reduction.regions.outlines import Ellipse, Extent, Outline, Polygon, Rectan
 
 AREA_LINES = 8192
 """Scan lines for an area: the relative error for a circle is 1e-6."""
-EXCLUDED_WEIGHT = 1 << 20
-"""Larger than the largest number of included shapes."""
+SHARED_LINES = 2048
+"""Scan lines for an area that two selections share, where a few digits are enough."""
+WEIGHTS = (1, 1 << 15, 1 << 30, 1 << 45)
+"""What a shape that is included in, or excluded from, a first and a second selection adds to the depth at a point.
+
+Each is larger than the largest number of shapes times the one before."""
 
 
 class TableRow(NamedTuple):
@@ -72,6 +77,20 @@ class PixelRegionSet:
         if len(self._included) == 1 and not self._excluded:
             return self._included[0].size
         return _scanned_area(self._included, self._excluded)
+
+    def shared_area(self, other: PixelRegionSet) -> float:
+        """Return the area in square pixels that is selected by both, along lines as in `area`.
+
+        The lines are evenly spaced, whatever the vertices: the error is a thousandth of an area as wide as both.
+        """
+        (ax0, ax1, ay0, ay1), (bx0, bx1, by0, by1) = self.bounds, other.bounds
+        low, high = max(ay0, by0), min(ay1, by1)
+        if low >= high or max(ax0, bx0) >= min(ax1, bx1):
+            return 0.0
+        step = (high - low) / SHARED_LINES
+        lines = low + (np.arange(SHARED_LINES) + 0.5) * step
+        groups = (self._included, self._excluded, other._included, other._excluded)
+        return sum(float(np.sum(_shared_length(part, groups))) * step for part in _chunks(lines))
 
     def table_rows(self) -> list[TableRow]:
         """Return the rows of a REGnnnnn table, in the columns of the ASC region format that SAS writes.
@@ -202,31 +221,54 @@ def _scanned_area(included: tuple[_Area, ...], excluded: tuple[_Area, ...]) -> f
     order = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     lines = np.repeat(edges[:-1], counts) + (order + 0.5) * steps
     total = 0.0
-    for first in range(0, len(lines), 256):
-        part = slice(first, first + 256)
-        total += float(np.sum(_selected_length(lines[part], included, excluded) * steps[part]))
+    for part, widths in zip(_chunks(lines), _chunks(steps), strict=True):
+        total += float(np.sum(_selected_length(part, included, excluded) * widths))
     return total
 
 
-def _selected_length(y: np.ndarray, included: tuple[_Area, ...], excluded: tuple[_Area, ...]) -> np.ndarray:
-    """Return the length of horizontal lines at `y` (L,) inside any included and no excluded area, shape (L,).
+def _chunks(values: np.ndarray) -> list[np.ndarray]:
+    """Return the values in parts that bound the memory which their lines take."""
+    return [values[first : first + 256] for first in range(0, len(values), 256)]
 
-    The depth at a point of a line is the number of included areas that hold it, plus `EXCLUDED_WEIGHT` for every
-    excluded area that holds it.
+
+def _selected_length(y: np.ndarray, included: tuple[_Area, ...], excluded: tuple[_Area, ...]) -> np.ndarray:
+    """Return the length of horizontal lines at `y` (L,) inside any included and no excluded area, shape (L,)."""
+    widths, (inside, outside) = _depths(y, (included, excluded))
+    return np.asarray(np.sum(np.where((inside > 0) & (outside == 0), widths, 0.0), axis=1))
+
+
+def _shared_length(y: np.ndarray, groups: tuple[tuple[_Area, ...], ...]) -> np.ndarray:
+    """Return the length of horizontal lines at `y` (L,) that is selected by two selections, shape (L,)."""
+    widths, (inside, outside, also_inside, also_outside) = _depths(y, groups)
+    shared = (inside > 0) & (outside == 0) & (also_inside > 0) & (also_outside == 0)
+    return np.asarray(np.sum(np.where(shared, widths, 0.0), axis=1))
+
+
+def _depths(y: np.ndarray, groups: Sequence[tuple[_Area, ...]]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the parts into which the borders cut horizontal lines at `y` (L,), and in how many areas each part lies.
+
+    Parameters
+    ----------
+    y
+        Heights of the lines, ascending.
+    groups
+        Areas that are counted together; at most as many groups as there are `WEIGHTS`.
+
+    Returns
+    -------
+    widths, counts
+        Widths of the parts, shape (L, K); for each group the number of its areas that hold a part, shape (L, K).
     """
-    ends, weights = [], []
-    for weight, areas in ((1, included), (EXCLUDED_WEIGHT, excluded)):
+    ends, weights = [np.zeros((len(y), 1))], [np.zeros((len(y), 1), dtype=np.int64)]
+    for weight, areas in zip(WEIGHTS, groups, strict=False):
         for area in areas:
             for outline, sign in ((area.outer, 1), (area.hole, -1)):
                 if outline and outline.extent[2] <= y[-1] and outline.extent[3] >= y[0]:
                     starts, stops = spans(outline, y)
                     ends += [starts, stops]
                     weights += [np.full(starts.shape, sign * weight), np.full(stops.shape, -sign * weight)]
-    if not ends:
-        return np.zeros(len(y))
     x, change = np.concatenate(ends, axis=1), np.concatenate(weights, axis=1)
     order = np.argsort(x, axis=1)
-    x = np.take_along_axis(x, order, axis=1)
     depth = np.cumsum(np.take_along_axis(change, order, axis=1), axis=1)[:, :-1]
-    selected = (depth > 0) & (depth < EXCLUDED_WEIGHT)
-    return np.asarray(np.sum(np.where(selected, np.diff(x, axis=1), 0.0), axis=1))
+    counts = [(depth // weight) % WEIGHTS[1] for weight, _ in zip(WEIGHTS, groups, strict=False)]
+    return np.diff(np.take_along_axis(x, order, axis=1), axis=1), counts

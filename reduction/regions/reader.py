@@ -17,7 +17,7 @@ MAX_BYTES = 100_000
 _BYTE_ORDER_MARK = "\ufeff"
 """What some editors put in front of a text."""
 
-__all__ = ["MAX_BYTES", "MAX_SHAPES", "parse"]
+__all__ = ["MAX_BYTES", "MAX_SHAPES", "parse", "parse_with_background"]
 
 
 def parse(text: str, parameter: str = "region") -> RegionSet:
@@ -41,13 +41,48 @@ def parse(text: str, parameter: str = "region") -> RegionSet:
         The text is empty or too long, or a part of it is not understood; nothing is skipped.
     """
     try:
-        include, exclude = _read(text)
+        text = _checked(text)
+        include, exclude = _reader(text)(text)
+        check_count(len(include) + len(exclude))
     except ShapeError as error:
         raise ReductionError(f"{parameter}: {error}", parameter) from error
     return RegionSet(include, exclude, parameter)
 
 
-def _read(text: str) -> Selection:
+def parse_with_background(text: str, parameter: str = "region") -> tuple[RegionSet, RegionSet | None]:
+    """Read regions from text that may hold the region of a background too: a DS9 file that marks it as such.
+
+    Parameters
+    ----------
+    text
+        The text itself, not a file name, in any of the notations that stand in the package's description.
+    parameter
+        Job parameter named in errors.
+
+    Returns
+    -------
+    source, background
+        The shapes that are not marked as background, and those that are; None where there is one region only, whatever
+        it is marked as.
+
+    Raises
+    ------
+    ReductionError
+        As `parse`.
+    """
+    try:
+        plain = _checked(text)
+        found = ds9.read_both(plain) if _reader(plain) is ds9.read else {}
+    except ShapeError as error:
+        raise ReductionError(f"{parameter}: {error}", parameter) from error
+    if len(found) < 2:
+        return parse(text, parameter), None
+    source, background = (RegionSet(*found[marked], parameter) for marked in (False, True))
+    return source, background
+
+
+def _checked(text: str) -> str:
+    """Return the text without its byte order mark. Raise ShapeError if it is empty, too long or no plain text."""
     text = text.removeprefix(_BYTE_ORDER_MARK)
     size = len(text.encode("utf-8", "replace"))
     if size > MAX_BYTES:
@@ -60,9 +95,7 @@ def _read(text: str) -> Selection:
             f"the region text holds the control character {control.group()!a} at position {control.start() + 1}; "
             "give plain text"
         )
-    include, exclude = _reader(text)(text)
-    check_count(len(include) + len(exclude))
-    return include, exclude
+    return text
 
 
 def _reader(text: str) -> Callable[[str], Selection]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +10,9 @@ import astropy.units as u
 import numpy as np
 import regions
 
-from reduction.regions import shapes
+from reduction.regions import polygons, shapes
 from reduction.regions.shapes import Selection, ShapeError, shortened
 
-ELLIPSE_VERTICES = 72
 _FRAMES = {"ICRS": "icrs", "FK5": "fk5", "J2000": "fk5", "FK4": "fk4", "B1950": "fk4", "GALACTIC": "galactic"}
 _SHAPES = ("CIRCLE", "ELLIPSE", "BOX", "POLYGON")
 _OPERATORS = ("UNION", "INTERSECTION", "DIFFERENCE", "NOT")
@@ -223,26 +221,10 @@ def _phrase(shape: regions.Region) -> str:
     if name == "annulus":
         return f"Difference ( Circle {position} {degrees[1]:.12g} Circle {position} {degrees[0]:.12g} )"
     angle_rad = 0.0 if angle is None else float(angle.to_value(u.rad))
-    outlines = [_outline(shape, name, degrees[i : i + 2], angle_rad) for i in range(0, len(degrees), 2)]
+    sizes = zip(degrees[::2], degrees[1::2], strict=True)
+    corners = [polygons.corners(shape.center, name, each, angle_rad).icrs for each in sizes]
+    outlines = [f"Polygon {_pairs(each.ra.deg, each.dec.deg)}" for each in corners]
     return outlines[0] if len(outlines) == 1 else f"Difference ( {outlines[1]} {outlines[0]} )"
-
-
-def _outline(shape: regions.Region, name: str, sizes_deg: list[float], angle_rad: float) -> str:
-    """Return the polygon of a box, or of an ellipse of the same area, offset on great circles from the centre."""
-    first_deg, second_deg = sizes_deg
-    if name == "box":
-        along, across = np.array([1, -1, -1, 1]) * first_deg / 2, np.array([1, 1, -1, -1]) * second_deg / 2
-    else:
-        step = 2 * math.pi / ELLIPSE_VERTICES
-        wider = math.sqrt(step / math.sin(step))
-        phase = step * np.arange(ELLIPSE_VERTICES)
-        along, across = wider * first_deg * np.cos(phase), wider * second_deg * np.sin(phase)
-    cos, sin = math.cos(angle_rad), math.sin(angle_rad)
-    west, north = along * cos - across * sin, along * sin + across * cos
-    # in the tangent plane straight lines are great circles
-    radius_deg = np.degrees(np.arctan(np.radians(np.hypot(west, north))))
-    corners = shape.center.directional_offset_by(np.arctan2(-west, north) * u.rad, radius_deg * u.deg).icrs
-    return f"Polygon {_pairs(corners.ra.deg, corners.dec.deg)}"
 
 
 def _pairs(lon: np.ndarray, lat: np.ndarray) -> str:
