@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from provenance.fits.headers import numeral
+from reduction.missions.field import EPIC_FIELD, FieldOfView
 
 Header = Mapping[str, Any]
 """Keywords and their values: an astropy header, or a plain dictionary."""
@@ -77,6 +78,8 @@ class Mission:
     detector_plane: DetectorPlane | None = None
     outside_flag: int = 0
     """The bits of the flag that say that an event lies outside of the field of view; 0 where none does."""
+    ccd_of_gti: str = r"STDGTI(\d\d)"
+    """Pattern of the names of tables of good times that are of one CCD, its number as a group."""
     live_per_ccd: tuple[str, str] | None = None
     """Formats of the keywords of live time and on time of one CCD, e.g. ``LIVETI{:02d}``."""
     channel_widths_ev: tuple[int, ...] = ()
@@ -88,8 +91,12 @@ class Mission:
     modes: tuple[str, ...] = ()
     """Values of DATAMODE that can be reduced; empty: any."""
     mode_refusal: str = ""
+    caveat: str = ""
+    """What to know of every product of the instrument; empty for nothing."""
     filter_card: str | None = None
     """The keyword of the filter wheel, where a position of it keeps the sky out or lets in a calibration source."""
+    field: FieldOfView = EPIC_FIELD
+    """The sky about the pointing that the instrument sees."""
 
     @property
     def channels(self) -> npt.NDArray[np.int32]:
@@ -147,7 +154,7 @@ class Mission:
     def pointing_note(self, header: Header) -> str:
         """Return what a telescope that moved makes of an exposure; empty for one that pointed at one place."""
         mode = str(header.get("OBS_MODE") or "").strip().upper()
-        if mode not in ("SLEW", "SCAN"):
+        if mode not in ("SLEW", "SCAN", "SURVEY"):
             return ""
         return (f"OBS_MODE is {mode}: the telescope moved, so that each place of the sky was seen for a part of the "
                 "good time only, which no exposure here takes into account")  # fmt: skip

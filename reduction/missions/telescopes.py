@@ -10,15 +10,29 @@ import re
 
 from reduction.errors import ReductionError
 from reduction.missions.chandra import ACIS
+from reduction.missions.erosita import EROSITA
+from reduction.missions.ixpe import GPD
 from reduction.missions.model import HIGHEST_PATTERN, Header, Mission, Ranges
 from reduction.missions.nicer import XTI
 from reduction.missions.nustar import FPMA, FPMB
+from reduction.missions.swift import XRT
 from reduction.missions.xmm import EMOS1, EMOS2, EPN
+from reduction.missions.xrism import RESOLVE, XTEND
 
 CREATOR = "uws-server reduction"
 """What products name as their maker, whatever the telescope (keyword CREATOR)."""
 
-MISSIONS: tuple[Mission, ...] = (EPN, EMOS1, EMOS2, ACIS, FPMA, FPMB, XTI)
+MISSIONS: tuple[Mission, ...] = (
+    EPN, EMOS1, EMOS2, ACIS, FPMA, FPMB, XTI, XRT, GPD, EROSITA, RESOLVE, XTEND,
+)  # fmt: skip
+
+_NOT_READ = {
+    ("SVOM", "MXT"): "no public document gives the columns and the channels of its event lists",
+    ("CHANDRA", "HRC"): "its events have no energies",
+    ("XMM", "RGS1"): "its spectra are dispersed, which no job here takes into account",
+    ("XMM", "RGS2"): "its spectra are dispersed, which no job here takes into account",
+}
+"""Why the event lists of some instruments are not read, by TELESCOP and INSTRUME."""
 
 
 def identify(header: Header, parameter: str = "eventlist") -> Mission:
@@ -51,6 +65,9 @@ def identify(header: Header, parameter: str = "eventlist") -> Mission:
                     f"the event list of {mission.name} is in {mode} mode, only {', '.join(mission.modes)} mode can be "
                     f"reduced: {mission.mode_refusal}", parameter)  # fmt: skip
             return mission
+    if why := _NOT_READ.get((telescope.upper(), instrument.upper())):
+        raise ReductionError(f"the event list is from {telescope} {instrument}, which is not read here: {why}",
+                             parameter)  # fmt: skip
     came = " ".join(part for part in (telescope, instrument) if part) or "nowhere (no TELESCOP, no INSTRUME)"
     known = ", ".join(mission.name for mission in MISSIONS)
     raise ReductionError(f"the event list is from {came[:80]}; known are {known}", parameter)

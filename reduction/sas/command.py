@@ -63,7 +63,7 @@ def _expression_parser(parser: argparse.ArgumentParser) -> None:
 def _run_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", default="", help="what the job does now; empty: that it runs the task")
     parser.add_argument("--made", action="append", default=[], metavar="FILE",
-                        help="a file that the task writes under a name of its own")  # fmt: skip
+                        help="a file that the task writes under a name of its own, or a pattern of names")  # fmt: skip
     parser.add_argument("task", help="a task of the SAS")
     parser.add_argument("values", nargs="*", metavar="NAME=VALUE", help="its parameters")
     parser.set_defaults(act=_run)
@@ -112,13 +112,13 @@ def _run(options: argparse.Namespace) -> int:
     found = installation.require([task.name], os.environ)
     shell.announce(options.stage or f"Running {task.name}", shell.job_folder())
     environment = dict(os.environ) | {"PATH": found.path(os.environ)}
-    code, complaint = _follow(found.command([task.name, *options.values]), environment)
+    code, complaint = follow(found.command([task.name, *options.values]), environment)
     if code:
         why = complaint or f"it ended with status {code} and gave no reason"
         print(f"[ERROR] {task.name}: {why}", file=sys.stderr, flush=True)
         return code if 0 < code < 126 else 1
     reads, writes = files_of(task, given)
-    writes += map(Path, options.made)
+    writes += [path for name in options.made for path in sorted(Path().glob(name)) or [Path(name)]]
     if lost := [str(path) for path in writes if not path.is_file()]:
         raise ReductionError(f"{task.name} ended well but left no {', '.join(lost)}")
     read, written = ([path.absolute() for path in paths] for paths in (reads, writes))
@@ -146,7 +146,7 @@ def _file(text: str) -> str:
     return text if Path(text).is_file() else text.partition(":")[0]
 
 
-def _follow(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+def follow(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
     """Run a command, passing on what it prints. Return its exit status, and the sentence of its error."""
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -160,5 +160,6 @@ def _follow(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int
             complaint = [f"{match['text']} ({match['code']})" if match["text"] else match["code"]]
         elif complaint and line.startswith("  ") and len(complaint) < _MOST_LINES:
             complaint.append(line.strip())  # the SAS breaks long messages
+    process.stdout.close()
     return process.wait(), " ".join(complaint)
 

@@ -46,7 +46,7 @@ def require(tasks: Iterable[str], environment: Mapping[str, str]) -> Installatio
         The names of tasks.
     environment
         The variables of the process: SAS_DIR, SAS_CCFPATH, SAS_CCF, and SAS_ODF for tasks that read an observation's
-        data files.
+        data files; neither of the latter two where the task that makes what it names is among the tasks.
 
     Returns
     -------
@@ -69,8 +69,10 @@ def require(tasks: Iterable[str], environment: Mapping[str, str]) -> Installatio
     paths = [Path(part) for part in environment.get("SAS_CCFPATH", "").split(os.pathsep) if part]
     if not any(path.is_dir() for path in paths):
         raise _missing("SAS_CCFPATH names no folder of current calibration files")
-    _file(environment, "SAS_CCF", "the index of calibration files that cifbuild has made")
-    if any(task.needs_odf for task in wanted):
+    made = {task.name for task in wanted}
+    if "cifbuild" not in made:
+        _file(environment, "SAS_CCF", "the index of calibration files that cifbuild has made")
+    if any(task.needs_odf for task in wanted) and "odfingest" not in made:
         _odf(environment)
     return found
 

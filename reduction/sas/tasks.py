@@ -69,6 +69,8 @@ TASKS = {
         _task("epiclccorr", "srctslist eventset bkgtslist", "outset", "withbkgset applyabsolutecorrections"),
         _task("barycen", "", "", "timecolumn withsrccoordinates srcra srcdec processgtis ephemeris", changes="table",
               needs_odf=True),
+        _task("cifbuild", "", "calindexset", "withccfpath analysisdate category fullpath"),
+        _task("odfingest", "", "", "odfdir withodfdir outdir writepath oalcheck"),
         _task("atthkgen", "", "atthkset", "timestep", needs_odf=True),
         _task("edetect_chain", "imagesets eventsets attitudeset",
               "eboxl_list eboxm_list eml_list",
