@@ -17,6 +17,7 @@ from reduction.errors import ReductionError
 from reduction.events.eventlist import BadPixels, EventList
 from reduction.events.selection import Region
 from reduction.missions import Window
+from reduction.spectra.field import Circle
 
 Floats = npt.NDArray[np.float64]
 
@@ -197,12 +198,14 @@ def _good_pixels(window: Window, bad: BadPixels | None) -> npt.NDArray[np.bool_]
 
 
 def good_area(
-    events: EventList, region: SizedRegion | None, places: Mapping[int, CcdPlace], ccds: Mapping[int | None, int]
-) -> GoodArea:
-    """Return the area of a region that lies on good pixels.
+    events: EventList, region: SizedRegion | None, places: Mapping[int, CcdPlace], ccds: Mapping[int | None, int],
+    edge: Circle | None = None,
+) -> GoodArea:  # fmt: skip
+    """Return the area of a region that lies on good pixels within the field of view.
 
     It is the geometrical area of the region times the part of a regular grid of points in it that falls on good pixels;
-    a point that lies on two overlapping CCDs counts for the first.
+    a point that lies on two overlapping CCDs counts for the first. The SAS, too, leaves out what lies outside of the
+    field of view (`backscale`, whose parameter ignoreoutoffov is true).
 
     Parameters
     ----------
@@ -214,27 +217,32 @@ def good_area(
         CCD number -> its position, from `place_ccds`.
     ccds
         CCD number -> counts in the region.
+    edge
+        The edge of the field of view; None where the region does not reach it.
 
     Returns
     -------
     GoodArea
         Area in squared sky pixels with the share of each CCD. If no CCD, or not every one of `ccds`, could be placed,
-        it is the geometrical area without shares (1 without a region), and a note says so.
+        it is the geometrical area within the field without shares (1 without a region), and a note says so.
     """
+    x, y = points_in(region) if region is not None else (np.empty(0), np.empty(0))
+    free = np.ones(x.size, dtype=np.bool_) if edge is None else edge.distance(x, y) <= 0
+    seen = np.count_nonzero(free) / x.size if x.size else 1.0
+    cut = [] if seen == 1 else [f"{percent(1 - seen)} of the region lies outside of the field of view and is not in "
+                                "its area"]  # fmt: skip
     lost = sorted(ccd for ccd in ccds if ccd is not None and ccd not in places)
     if not places or lost:
         notes = []
         if events.mission.detector is not None:
             which = f"CCD {', '.join(map(str, lost))}" if lost else "the CCDs"
             notes.append(f"too few events to place {which}: gaps and bad pixels are not taken off the area")
-        return GoodArea(region.area() if region else 1.0, {}, tuple(notes))
+        return GoodArea(region.area() * seen if region else 1.0, {}, tuple(notes + cut))
     notes = [] if events.bad_pixels else ["no BADPIX tables: bad pixels are not taken off the area"]
     if region is None:
         areas = {ccd: place.pixel_area * np.count_nonzero(place.good) for ccd, place in places.items()}
         total = float(sum(areas.values()))
         return GoodArea(total, {ccd: float(area) / total for ccd, area in areas.items()}, tuple(notes))
-    x, y = points_in(region)
-    free = np.ones(x.size, dtype=np.bool_)
     shares: dict[int | None, float] = {}
     for ccd, place in places.items():
         low, high = place.extent
@@ -244,7 +252,14 @@ def good_area(
         if covered.size:
             shares[ccd] = covered.size / x.size
     good = sum(shares.values())
-    return GoodArea(region.area() * good, {ccd: part / good for ccd, part in shares.items()}, tuple(notes))
+    return GoodArea(region.area() * good, {ccd: part / good for ccd, part in shares.items()}, tuple(notes + cut))
+
+
+def percent(part: float) -> str:
+    """Return a part of something, 0 to 1, as a log has it: "all" is all of it."""
+    if part >= 1:
+        return "all"
+    return f"{100 * part:.2g} %" if part < 0.995 else "more than 99 %"
 
 
 def points_in(region: Region) -> tuple[Floats, Floats]:

@@ -1,6 +1,6 @@
-"""Grouping of spectral channels for fitting: by a minimum of counts, or by the resolution of the instrument.
+"""Grouping of spectral channels for fitting: by counts, by signal to noise, or by the resolution of the instrument.
 
-Both return GROUPING (1 starts a group, -1 continues it) and QUALITY (0 good, 1 bad, 2 dubious) of OGIP/92-007.
+All return GROUPING (1 starts a group, -1 continues it) and QUALITY (0 good, 1 bad, 2 dubious) of OGIP/92-007.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BAD = 1
 """QUALITY of channels outside the range that is grouped, as the SAS sets it."""
 
 DUBIOUS = 2
-"""QUALITY of the last group where its counts fall short."""
+"""QUALITY of the last group where its counts, or its signal, fall short."""
 
 
 def by_minimum_counts(
@@ -67,6 +67,73 @@ def check_minimum(minimum: int, parameter: str = "min_counts") -> None:
     """Raise ReductionError, naming the parameter, if a minimum of counts is below 1."""
     if minimum < 1:
         raise ReductionError(f"{minimum} is no minimum of counts; give 1 or more", parameter)
+
+
+def by_signal_to_noise(
+    counts: npt.NDArray[np.integer],
+    minimum: float,
+    background: npt.NDArray[np.integer] | None = None,
+    ratio: float = 0.0,
+    lo: int = 0,
+    hi: int | None = None,
+    parameter: str = "min_snr",
+) -> Grouping:
+    """Join neighbouring channels until the net counts of each group are a minimum of times their error.
+
+    With S counts of the source region and B of the background region the net counts are ``S - ratio B``, their error is
+    ``sqrt(S + ratio^2 B)``, the square root of the variance of two Poisson counts. Every channel is looked at once.
+
+    Parameters
+    ----------
+    counts
+        Counts of the channels, shape (n,).
+    minimum
+        Least signal to noise of a group.
+    background
+        Counts of the background in the same channels, shape (n,); None for no background.
+    ratio
+        Counts expected in the source region for each count of the background.
+    lo
+        Index of the first channel that is grouped, as in `by_minimum_counts`.
+    hi
+        Index of the channel after the last one that is grouped, as in `by_minimum_counts`; None to group to the end.
+    parameter
+        Job parameter named in the error.
+
+    Returns
+    -------
+    grouping, quality
+        Shape (n,) both. Channels at the end that fall short together are one group of quality 2.
+
+    Raises
+    ------
+    ReductionError
+        The minimum is not above 0.
+    """
+    check_signal(minimum, parameter)
+    first, last = _limits(counts.size, lo, hi)
+    grouping, quality = _outside(counts.size, first, last)
+    behind = np.zeros(counts.size, dtype=np.int64) if background is None else background
+    source = of_background = 0
+    start = first
+    for channel, (more, more_behind) in enumerate(
+        zip(counts[first:last].tolist(), behind[first:last].tolist(), strict=True), start=first
+    ):
+        source, of_background = source + more, of_background + more_behind
+        net, variance = source - ratio * of_background, source + ratio * ratio * of_background
+        if net > 0 and net * net >= minimum * minimum * variance:
+            grouping[start + 1 : channel + 1] = -1
+            source = of_background = 0
+            start = channel + 1
+    grouping[start + 1 : last] = -1
+    quality[start:last] = DUBIOUS
+    return grouping, quality
+
+
+def check_signal(minimum: float, parameter: str = "min_snr") -> None:
+    """Raise ReductionError, naming the parameter, if a minimum of the signal to noise is not above 0."""
+    if not (np.isfinite(minimum) and minimum > 0):
+        raise ReductionError(f"{minimum:g} is no signal to noise; give a number above 0", parameter)
 
 
 def optimal(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +15,7 @@ from provenance.fits.atomic import write_bytes
 from reduction.events import fitswrite
 from reduction.events.dss import DataSubspace
 from reduction.events.eventlist import EventList
-from reduction.events.fitswrite import LONGSTRN, PRIMARY, Cards, TableColumn
+from reduction.events.fitswrite import LONGSTRN, PRIMARY, Card, Cards, TableColumn
 from reduction.missions import CREATOR
 from reduction.spectra.spectrum import Spectrum
 
@@ -29,6 +32,13 @@ _NOT_CARRIED = re.compile(
     r"|(LONP|LATP)\d+|EXPOSUR\w*|ONTIME\w*|LIVETI\w*|LIVTI\w*|XMMEA_\w+|"
 )
 """Keywords of the event list that do not hold for a product made from it, or that its writer sets."""
+
+
+_OF_ONE_SPECTRUM = re.compile(
+    r"AREASCAL|BACKSCAL|CORRSCAL|CORRFILE|BACKFILE|RESPFILE|ANCRFILE|POISSERR|SYS_ERR|CHANTYPE|DETCHANS|QUALITY|GROUPING"
+    r"|SPECDELT|SPECPIX|SPECVAL|BKGSHARE|(SNGL|DBLE|ESGL|EDBL)_OTM|NUMSPEC"
+)
+"""Keywords of a spectrum that do not hold for a sum, or that its writer sets."""
 
 
 def observation_cards(events: EventList) -> Cards:
@@ -62,6 +72,7 @@ def write_spectrum(
     kind: str = "TOTAL",
     background_file: str = "NONE",
     shared_area: float = 0.0,
+    more: Sequence[Card] = (),
 ) -> None:
     """Write a spectrum as an OGIP PHA file, whole or not at all.
 
@@ -81,12 +92,75 @@ def write_spectrum(
         Name of the background spectrum in the same folder (BACKFILE), or NONE.
     shared_area
         Part of the region's area that lies in the region of the background, 0 to 1; 0 is not written.
+    more
+        Further keywords, such as those of pile-up.
 
     Raises
     ------
     OSError
         The file cannot be written.
     """
+    files = Files(background=background_file)
+    cards = _spectrum_cards(spectrum, events.keywords, kind, files, subspace)
+    if shared_area > 0:
+        cards.append((SHARED_AREA, round(shared_area, 4), "Part of this region in that of BACKFILE"))
+    _write(path, primary_cards(events), spectrum, [*cards, *more], subspace.tables)
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files that a spectrum names: its background, its redistribution and its effective area; NONE for none."""
+
+    background: str = "NONE"
+    response: str = "NONE"
+    area: str = "NONE"
+
+
+def write_combined(
+    path: Path, spectrum: Spectrum, headers: Sequence[Mapping[str, Any]], kind: str, files: Files, more: Sequence[Card]
+) -> None:
+    """Write the sum of spectra as an OGIP PHA file, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file; an existing file is replaced.
+    spectrum
+        The sum; without grouping the columns GROUPING and QUALITY are left out.
+    headers
+        Keywords of the spectra that were summed; those of the observation that all of them share are taken.
+    kind
+        HDUCLAS2: TOTAL (source and background) or BKG.
+    files
+        The files in the same folder that it names.
+    more
+        Further keywords, such as those that tell what was summed.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
+    shared = _shared_keywords(headers)
+    creator: Cards = [*PRIMARY, ("CREATOR", CREATOR, "name of code which created this file"), *LONGSTRN]
+    primary = [*creator, *((key, value, "") for key, value in shared.items())]
+    _write(path, primary, spectrum, [*_spectrum_cards(spectrum, shared, kind, files), *more], ())
+
+
+def _shared_keywords(headers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the keywords of the observation that are the same in all headers, and when they began and ended."""
+    first = headers[0]
+    shared = {key: value for key, value in first.items()
+              if value is not None and _CARRIED_NAME.fullmatch(key) and not _NOT_CARRIED.fullmatch(key)
+              and not _OF_ONE_SPECTRUM.fullmatch(key) and all(each.get(key) == value for each in headers)
+              and (isinstance(value, str) or math.isfinite(value))}  # fmt: skip
+    for key, choose in (("DATE-OBS", min), ("DATE-END", max)):
+        if all(isinstance(each.get(key), str) for each in headers):
+            shared[key] = choose(each[key] for each in headers)
+    return shared
+
+
+def _write(path: Path, primary: Cards, spectrum: Spectrum, cards: Cards, tables: Sequence[bytes]) -> None:
     columns = [
         TableColumn("CHANNEL", spectrum.channel.astype(np.int16), "", "pulse invariant channel"),
         TableColumn("COUNTS", spectrum.counts.astype(np.int32), "count", "counts per channel"),
@@ -94,25 +168,21 @@ def write_spectrum(
     if spectrum.grouping is not None and spectrum.quality is not None:
         columns.append(TableColumn("GROUPING", spectrum.grouping, "", "1 starts a group, -1 continues it"))
         columns.append(TableColumn("QUALITY", spectrum.quality, "", "Quality flag of this channel (0=good)"))
-    cards = _spectrum_cards(spectrum, events, subspace, kind, background_file)
-    if shared_area > 0:
-        cards.append((SHARED_AREA, round(shared_area, 4), "Part of this region in that of BACKFILE"))
-    parts = [fitswrite.header(primary_cards(events)), fitswrite.table("SPECTRUM", columns, cards), *subspace.tables]
+    parts = [fitswrite.header(primary), fitswrite.table("SPECTRUM", columns, cards), *tables]
     write_bytes(path, b"".join(parts))
 
 
 def _spectrum_cards(
-    spectrum: Spectrum, events: EventList, subspace: DataSubspace, kind: str, background_file: str
+    spectrum: Spectrum, keywords: Mapping[str, Any], kind: str, files: Files, subspace: DataSubspace | None = None
 ) -> Cards:
     """Return the keywords of the SPECTRUM table."""
     mission = spectrum.mission
-    keywords = events.keywords
     cards: Cards = [
         *LONGSTRN,
         ("TELESCOP", keywords.get("TELESCOP", mission.telescope), "Telescope (mission) name"),
         ("INSTRUME", keywords.get("INSTRUME", mission.instruments[0]), "Instrument name"),
         ("FILTER", keywords.get("FILTER", "NONE"), "Filter ID"),
-        ("SLCTEXPR", subspace.expression, ""),
+        ("SLCTEXPR", subspace.expression if subspace else None, ""),
         ("HDUCLASS", "OGIP", "Format conforms to OGIP/GSFC conventions"),
         ("HDUCLAS1", "SPECTRUM", "File contains a spectrum"),
         ("HDUCLAS2", kind, "gross counts" if kind == "TOTAL" else "background counts"),
@@ -135,13 +205,13 @@ def _spectrum_cards(
             ("SPECVAL", (mission.channel_divisor - 1) / 2, "Original chan value at center of channel SPECPIX"),
         ]
     cards += [
-        *subspace.cards,
+        *(subspace.cards if subspace else []),
         ("EXPOSURE", spectrum.exposure_s, "[s] Weighted live time of CCDs in the region"),
         ("BACKSCAL", spectrum.backscal, "Scaling factor for background"),
-        ("BACKFILE", background_file, "Background FITS file"),
+        ("BACKFILE", files.background, "Background FITS file"),
         ("CORRFILE", "NONE", "Correction FITS file"),
-        ("RESPFILE", "NONE", "redistribution matrix"),
-        ("ANCRFILE", "NONE", "ancillary response"),
+        ("RESPFILE", files.response, "redistribution matrix"),
+        ("ANCRFILE", files.area, "ancillary response"),
         ("TLMIN1", mission.first_channel, "Lowest channel"),
         ("TLMAX1", mission.last_channel, "Highest channel"),
     ]

@@ -19,6 +19,7 @@ from reduction.events.selection import Selection, Tally, Target, gather
 from reduction.missions import Mission
 from reduction.spectra import grouping
 from reduction.spectra.area import CcdPlace, GoodArea, Sampler, SizedRegion, good_area, place_ccds, require_in_field
+from reduction.spectra.field import LOOK_ROWS, FieldSampler, edge_at
 
 XMM_AREA_ARCSEC = 0.05
 """Side of the squares in which BACKSCAL of XMM-Newton is counted, as in the SAS."""
@@ -71,6 +72,42 @@ class Spectrum:
         groups, quality = grouping.by_minimum_counts(self.counts, minimum, lo, hi)
         return replace(self, grouping=groups, quality=quality)
 
+    def grouped_by_signal(
+        self, minimum: float, energy_kev: tuple[float, float], background: Spectrum | None = None
+    ) -> Spectrum:
+        """Return the spectrum with its channels within an energy range grouped to a minimum of signal to noise.
+
+        The signal is what is left of the counts without those of the background, scaled by exposure and area.
+
+        Parameters
+        ----------
+        minimum
+            Signal to noise of a group.
+        energy_kev
+            Lowest and highest energy in keV of the channels that are grouped.
+        background
+            Spectrum of the background; None where there is none.
+
+        Returns
+        -------
+        Spectrum
+            The same counts, with the first channels of groups and the channels outside of any.
+
+        Raises
+        ------
+        ReductionError
+            The minimum is not above 0.
+        """
+        lo, hi = self.channels_of(energy_kev)
+        counts, ratio = (None, 0.0) if background is None else (background.counts, self.scale_of(background))
+        groups, quality = grouping.by_signal_to_noise(self.counts, minimum, counts, ratio, lo, hi)
+        return replace(self, grouping=groups, quality=quality)
+
+    def scale_of(self, background: Spectrum) -> float:
+        """Return the counts that each count of a background stands for; 0 for one that was not exposed."""
+        seen = background.exposure_s * background.backscal
+        return self.exposure_s * self.backscal / seen if seen > 0 else 0.0
+
     def grouped_optimally(self, energy_kev: tuple[float, float]) -> Spectrum:
         """Return the spectrum with its channels within an energy range grouped by the resolution of the instrument."""
         lo, hi = self.channels_of(energy_kev)
@@ -115,14 +152,18 @@ def extract(
                                  "leave the region empty", parameter)  # fmt: skip
     sampler = Sampler(events)
     targets = [Target(region, (sinks or {}).get(parameter)) for parameter, region in regions.items()]
-    tallies = gather(events, selection, targets, [sampler] if events.x and events.y else [])
+    look = FieldSampler(events, LOOK_ROWS)
+    tallies = gather(events, selection, targets, [sampler, look] if events.x and events.y else [])
     table = sampler.table
+    edge, note = edge_at(events, look.table, regions.values())
     places = place_ccds(events, table)
     spectra = {}
     for (parameter, region), tally in zip(regions.items(), tallies, strict=True):
-        area = good_area(events, region, places, tally.per_ccd)
+        area = good_area(events, region, places, tally.per_ccd, edge)
         if region is not None and not tally.selected:
             require_in_field(events, region, table, area.pixels > 0, parameter)
+        if note and region is not None:
+            area = replace(area, notes=(*area.notes, note))
         spectra[parameter] = _spectrum(events, selection, region, tally, area, places)
     return spectra
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reduction.errors import ReductionError
-from reduction.spectra.area import SizedRegion, points_in
+from reduction.spectra.area import SizedRegion, percent, points_in
 from reduction.spectra.spectrum import Spectrum
 
 SOURCE, BACKGROUND = "source_region", "background_region"
@@ -36,7 +36,7 @@ class Overlap:
     @property
     def sentence(self) -> str:
         """What the overlap does, for the log."""
-        source, background = (_percent(part) for part in (self.of_source, self.of_background))
+        source, background = (percent(part) for part in (self.of_source, self.of_background))
         return (f"{source} of the source region lies in the background region ({background} of that one): counts of "
                 "the source are subtracted as background")  # fmt: skip
 
@@ -92,7 +92,3 @@ def require_areas(spectra: Mapping[str, Spectrum]) -> None:
     for parameter, spectrum in spectra.items():
         if not spectrum.backscal > 0:
             raise ReductionError("no good pixel lies in it: without an area no background can be subtracted", parameter)
-
-
-def _percent(part: float) -> str:
-    return f"{100 * part:.2g} %" if part < 0.995 else "all"

@@ -21,6 +21,8 @@ MOST_COUNTS = 100_000
 """The most counts for which limits are summed up."""
 
 _HALVINGS = 80
+_LEAST_TERM = 1e-17
+"""Part of a sum below which a term changes it no more."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,17 @@ def chance(counts: int, background: float) -> float:
     """Return the probability that a background of that mean alone gives so many counts or more."""
     if counts == 0:
         return 1.0
-    return -math.expm1(_Posterior(counts - 1, 0.0)._log_below(background))
+    if counts <= background:
+        return -math.expm1(_Posterior(counts - 1, 0.0)._log_below(background))
+    if background == 0:
+        return 0.0
+    # summed from the counts on, each term smaller than the one before: the difference to 1 would be of rounding errors
+    number, term, total = counts, 1.0, 1.0
+    while term > _LEAST_TERM * total:
+        number += 1
+        term *= background / number
+        total += term
+    return math.exp(counts * math.log(background) - background - math.lgamma(counts + 1) + math.log(total))
 
 
 def _upper(posterior: _Posterior, lower: float, confidence: float) -> float:
