@@ -1,17 +1,20 @@
-"""The three EPIC cameras as the simulator models them: CCDs, pixels, frame times, patterns, area; may import numpy.
+"""The three EPIC cameras as the simulator models them: frame times, patterns, resolution; may import numpy.
 
 Detector coordinates DETX, DETY and sky coordinates X, Y are in units of 0.05 arcsec, both as seen on the sky, with X
-growing to the west: the DETY axis points to position angle PA_PNT, and X,Y = (25921, 25921) is the aim point. The CCDs
-lie as in the real cameras, with round numbers for the gaps; their numbers are schematic, but the aim point is on CCD 4
-of pn and on CCD 1 of MOS. Of the flag bits, OUT_OF_FIELD, COSMIC_RAY and INVALID_PATTERN are those of SAS; the two
-CLOSE_TO bits are among the low bits that the usual selections ignore and FLAG == 0 does not.
+growing to the west: the DETY axis points to position angle PA_PNT, and X,Y = (25921, 25921) is the aim point, where the
+optical axis is. Of the flag bits, OUT_OF_FIELD, COSMIC_RAY and INVALID_PATTERN are those of SAS; the two CLOSE_TO bits
+are among the low bits that the usual selections ignore and FLAG == 0 does not.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from reduction import instruments
+from reduction.simulate.ccds import Ccd, mos_ccds, pn_ccds
+from reduction.simulate.particles import MOS_PARTICLES, PN_PARTICLES, Particles
 
 UNITS_PER_ARCSEC = 20
 """Units of DETX, DETY, X and Y in an arcsec."""
@@ -33,59 +36,30 @@ COSMIC_RAY = 0x80000
 
 
 @dataclass(frozen=True)
-class Ccd:
-    """One CCD of `columns` x `rows` pixels.
-
-    The side `pixel` of a pixel and the centre of the CCD at DETX `x`, DETY `y` are in units of 0.05 arcsec. `axes` has
-    the direction of growing RAWX on the detector, then that of growing RAWY. Raw coordinates count from 1; whole
-    numbers are the centres of pixels.
-    """
-
-    number: int
-    columns: int
-    rows: int
-    pixel: int
-    x: float
-    y: float
-    axes: tuple[tuple[int, int], tuple[int, int]]
-
-    def to_detector(self, rawx: np.ndarray, rawy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return DETX, DETY of raw positions, arrays of the same shape."""
-        u = (rawx - (self.columns + 1) / 2) * self.pixel
-        v = (rawy - (self.rows + 1) / 2) * self.pixel
-        (xu, yu), (xv, yv) = self.axes
-        return self.x + xu * u + xv * v, self.y + yu * u + yv * v
-
-    def to_raw(self, detx: np.ndarray, dety: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return RAWX, RAWY (fractions included) of detector positions, arrays of the same shape."""
-        (xu, yu), (xv, yv) = self.axes
-        dx, dy = detx - self.x, dety - self.y
-        u, v = xu * dx + yu * dy, xv * dx + yv * dy
-        return u / self.pixel + (self.columns + 1) / 2, v / self.pixel + (self.rows + 1) / 2
-
-
-@dataclass(frozen=True)
 class Camera:
     """Model of a camera.
 
-    The effective area of the usual patterns is ``a0 (1 - exp(-(E/e1)^p)) / (1 + (E/e2)^q)`` cm2 with `area` = (a0, e1,
-    p, e2, q), E in keV; the FWHM of the measured energy in eV is ``sqrt(f0^2 + f1^2 E)`` with `fwhm_ev` = (f0, f1).
-    `patterns` has the share of PATTERN 0, 1, ..., whatever the energy. `aim` is DETX, DETY of the aim point.
+    The FWHM of the measured energy in eV is ``sqrt(f0^2 + f1^2 E)`` with `fwhm_ev` = (f0, f1) and E in keV; a share of
+    the photons, linear in energy between the pairs (keV, share) of `shelf`, is measured anywhere below. `patterns` has
+    the share of PATTERN 0, 1, ...; for pn that of single events changes with energy. `aim` is DETX, DETY of the aim
+    point, and `out_of_time` the part of the photons that arrive while the CCD is read out.
     """
 
     key: str
     ccds: tuple[Ccd, ...]
     central_ccd: int
     aim: tuple[float, float]
+    submode: str
     frame_s: float
     live_fraction: float
+    out_of_time: float
     patterns: tuple[float, ...]
     usual_pattern: int
-    area: tuple[float, float, float, float, float]
     fwhm_ev: tuple[float, float]
-    lines_kev: tuple[float, ...]
-    background_scale: float
-    """Background per area of the sky, relative to pn."""
+    shelf: tuple[tuple[float, float], ...]
+    channels: int
+    """Number of channels of 5 eV of a spectrum."""
+    particles: Particles
     flag_card: str
     flag_mask: int
     exposure_id: str
@@ -104,16 +78,24 @@ class Camera:
         return float(sum(self.patterns[: self.usual_pattern + 1]))
 
     def effective_area(self, energy_kev: np.ndarray) -> np.ndarray:
-        """Return the effective area in cm2 for events of the usual patterns, shape (n,) like the energies in keV."""
-        a0, e1, p, e2, q = self.area
-        return np.asarray(a0 * -np.expm1(-((energy_kev / e1) ** p)) / (1 + (energy_kev / e2) ** q))
+        """Return the area in cm2 on the axis for usual patterns in time, shape (n,) like the energies in keV."""
+        return instruments.effective_area(self.key, energy_kev)
 
     def sigma_ev(self, energy_kev: np.ndarray) -> np.ndarray:
         """Return the standard deviation of the measured energy in eV, shape (n,) like the energies in keV."""
         noise, fano = self.fwhm_ev
         return np.asarray(np.sqrt(noise**2 + fano**2 * energy_kev) / 2.354820045)
 
-    def to_sky(self, detx: np.ndarray, dety: np.ndarray, pa_deg: float) -> tuple[np.ndarray, np.ndarray]:
+    def shelf_share(self, energy_kev: np.ndarray) -> np.ndarray:
+        """Return the share of photons that are measured anywhere below their energy, shape (n,) like the energies."""
+        energy, share = np.array(self.shelf).T
+        return np.asarray(np.interp(energy_kev, energy, share))
+
+    def off_axis_arcmin(self, detx: np.ndarray, dety: np.ndarray) -> np.ndarray:
+        """Return the angle from the optical axis in arcmin, shape like the detector positions."""
+        return np.asarray(np.hypot(detx - self.aim[0], dety - self.aim[1]) / (60 * UNITS_PER_ARCSEC))
+
+    def to_sky(self, detx: np.ndarray, dety: np.ndarray, pa_deg: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Return the sky position of detector positions.
 
         Parameters
@@ -123,7 +105,7 @@ class Camera:
         dety
             DETY in units of 0.05 arcsec, shape (n,).
         pa_deg
-            Position angle of the DETY axis in degrees.
+            Position angle of the DETY axis in degrees, a number or shape (n,).
 
         Returns
         -------
@@ -134,7 +116,7 @@ class Camera:
         dx, dy = detx - self.aim[0], dety - self.aim[1]
         return CENTRE + cos * dx - sin * dy, CENTRE + sin * dx + cos * dy
 
-    def to_detector(self, x: np.ndarray, y: np.ndarray, pa_deg: float) -> tuple[np.ndarray, np.ndarray]:
+    def to_detector(self, x: np.ndarray, y: np.ndarray, pa_deg: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Return the detector position of sky positions.
 
         Parameters
@@ -144,7 +126,7 @@ class Camera:
         y
             Y in units of 0.05 arcsec, shape (n,).
         pa_deg
-            Position angle of the DETY axis in degrees.
+            Position angle of the DETY axis in degrees, a number or shape (n,).
 
         Returns
         -------
@@ -156,58 +138,40 @@ class Camera:
         return self.aim[0] + cos * dx + sin * dy, self.aim[1] - sin * dx + cos * dy
 
 
-def _pn_ccds() -> tuple[Ccd, ...]:
-    """Return two rows of six CCDs of 64 x 200 pixels of 4.1 arcsec, gaps of 11 arcsec, read out at the outer edges."""
-    pixel, gap = 82, 220
-    pitch, height = 64 * pixel + gap, 200 * pixel
-    upper, lower = ((-1, 0), (0, -1)), ((1, 0), (0, 1))
-    ccds = []
-    for number in range(1, 13):
-        quadrant, column = divmod(number - 1, 3)
-        right, below = quadrant >= 2, quadrant in (1, 2)
-        x, y = (column + 0.5) * pitch * (1 if right else -1), (height + gap) / 2 * (-1 if below else 1)
-        ccds.append(Ccd(number, 64, 200, pixel, x, y, lower if below else upper))
-    return tuple(ccds)
-
-
-def _mos_ccds(quarter_turns: int) -> tuple[Ccd, ...]:
-    """Return a central CCD of 600 x 600 pixels of 1.1 arcsec and six around it, gaps of 11 arcsec."""
-    pixel, gap = 22, 220
-    side = 600 * pixel + gap
-    centres = [(0.0, 0.0), (-1.0, -0.5), (-1.0, 0.5), (0.0, 1.0), (1.0, 0.5), (1.0, -0.5), (0.0, -1.0)]
-    ccds = []
-    for number, (across, up) in enumerate(centres, start=1):
-        x, y, right, upwards = across * side, up * side, (1, 0), (0, 1)
-        for _ in range(quarter_turns):
-            x, y = -y, x
-            right, upwards = (-right[1], right[0]), (-upwards[1], upwards[0])
-        ccds.append(Ccd(number, 600, 600, pixel, x, y, (right, upwards)))
-    return tuple(ccds)
-
-
 _PN_PATTERNS = (0.66, 0.075, 0.070, 0.070, 0.070, 0.007, 0.007, 0.007, 0.007, 0.004, 0.004, 0.004, 0.004, 0.011)
 _MOS_PATTERNS = (
     0.72, 0.05, 0.05, 0.05, 0.05, 0.008, 0.008, 0.008, 0.008, 0.007, 0.007, 0.007, 0.007,
     *(0.02 / 13,) * 13,
 )  # fmt: skip
+_PN_SHELF = (
+    (0.15, 0.0), (0.35, 0.05), (0.45, 0.18), (0.55, 0.18), (0.7, 0.12), (1.0, 0.055), (1.5, 0.02), (1.83, 0.015),
+    (1.85, 0.12), (3.0, 0.05), (4.0, 0.027), (6.0, 0.01), (10.0, 0.003),
+)  # fmt: skip
+_MOS_SHELF = (
+    (0.15, 0.0), (0.4, 0.05), (0.5, 0.15), (0.7, 0.09), (1.0, 0.04), (1.5, 0.024), (1.83, 0.02), (1.85, 0.085),
+    (3.0, 0.05), (4.0, 0.04), (6.0, 0.047), (8.0, 0.08), (10.0, 0.135),
+)  # fmt: skip
 
 EPN = Camera(
-    key="EPN", ccds=_pn_ccds(), central_ccd=4, aim=(-2196.0, -1110.0), frame_s=0.0733649, live_fraction=0.925,
-    patterns=_PN_PATTERNS, usual_pattern=4, area=(1250.0, 0.45, 1.5, 7.0, 3.0), fwhm_ev=(81.5, 73.6),
-    lines_kev=(1.49, 8.05, 8.9), background_scale=1.0, flag_card="XMMEA_EP", flag_mask=0xCFA0000, exposure_id="S003",
-    product="PNS003PIEVLI", bad_pixels_per_ccd=8,
+    key="EPN", ccds=pn_ccds(), central_ccd=4, aim=(-2196.0, -1110.0), submode="PrimeFullWindow", frame_s=0.0733649,
+    live_fraction=0.925, out_of_time=0.063, patterns=_PN_PATTERNS, usual_pattern=4, fwhm_ev=(81.5, 73.6),
+    shelf=_PN_SHELF, channels=4096, particles=PN_PARTICLES, flag_card="XMMEA_EP", flag_mask=0xCFA0000,
+    exposure_id="S003", product="PNS003PIEVLI", bad_pixels_per_ccd=8,
 )  # fmt: skip
 EMOS1 = Camera(
-    key="EMOS1", ccds=_mos_ccds(0), central_ccd=1, aim=(110.0, -60.0), frame_s=2.6, live_fraction=0.985,
-    patterns=_MOS_PATTERNS, usual_pattern=12, area=(480.0, 0.9, 1.5, 6.0, 4.0), fwhm_ev=(41.0, 57.0),
-    lines_kev=(1.49, 1.74), background_scale=0.35, flag_card="XMMEA_EM", flag_mask=0x766BA000, exposure_id="S001",
-    product="M1S001MIEVLI", bad_pixels_per_ccd=20,
+    key="EMOS1", ccds=mos_ccds(0), central_ccd=1, aim=(110.0, -60.0), submode="PrimeFullWindow", frame_s=2.6,
+    live_fraction=0.985, out_of_time=0.0035, patterns=_MOS_PATTERNS, usual_pattern=12, fwhm_ev=(41.0, 57.0),
+    shelf=_MOS_SHELF, channels=2400, particles=MOS_PARTICLES, flag_card="XMMEA_EM", flag_mask=0x766BA000,
+    exposure_id="S001", product="M1S001MIEVLI", bad_pixels_per_ccd=20,
 )  # fmt: skip
-EMOS2 = Camera(
-    key="EMOS2", ccds=_mos_ccds(1), central_ccd=1, aim=(-80.0, 150.0), frame_s=2.6, live_fraction=0.985,
-    patterns=_MOS_PATTERNS, usual_pattern=12, area=(490.0, 0.9, 1.5, 6.1, 4.0), fwhm_ev=(41.0, 57.0),
-    lines_kev=(1.49, 1.74), background_scale=0.35, flag_card="XMMEA_EM", flag_mask=0x766BA000, exposure_id="S002",
-    product="M2S002MIEVLI", bad_pixels_per_ccd=20,
-)  # fmt: skip
+EMOS2 = replace(EMOS1, key="EMOS2", ccds=mos_ccds(1), aim=(-80.0, 150.0), exposure_id="S002", product="M2S002MIEVLI")
 
 CAMERAS: dict[str, Camera] = {camera.key: camera for camera in (EPN, EMOS1, EMOS2)}
+
+PN_MODES: dict[str, Camera] = {
+    "PrimeFullWindow": EPN,
+    "PrimeFullWindowExtended": replace(
+        EPN, submode="PrimeFullWindowExtended", frame_s=0.1991, live_fraction=0.97, out_of_time=0.023
+    ),
+}
+"""pn by its SUBMODE: in extended full frame each frame is longer and a smaller part of it is readout."""

@@ -1,25 +1,34 @@
-"""Photon spectra, the spectra that a camera detects, and energies drawn from them; may import numpy and `cameras`."""
+"""Photon spectra of sources, and energies drawn from binned ones; may import numpy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from reduction.errors import ReductionError
-from reduction.simulate.cameras import Camera
 
 EDGES_KEV = np.linspace(0.15, 15.0, 2971)
 """Edges of the bins of 5 eV in which photon spectra are folded, shape (n + 1,)."""
+
+MIDDLES_KEV = (EDGES_KEV[1:] + EDGES_KEV[:-1]) / 2
+"""Their middles, shape (n,)."""
 
 FLUX_BAND_KEV = (0.2, 12.0)
 """Energies of the flux of a source."""
 
 ERG_PER_KEV = 1.602176634e-9
 
-PI_RANGE = (150, 20479)
-"""Lowest and highest PI in eV."""
+
+class Spectrum(Protocol):
+    """The photon spectrum of a source."""
+
+    def shape(self, energy_kev: np.ndarray) -> np.ndarray:
+        """Photons per keV at energies in keV, not normalised."""
+
+    def describe(self) -> dict[str, Any]:
+        """Model and parameters, for the truth file."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +69,9 @@ class BlackBody:
         return {"model": "blackbody", "kt_keV": self.kt_kev}
 
 
-Spectrum = PowerLaw | BlackBody
-
-
 def photons_per_bin(spectrum: Spectrum, flux: float) -> np.ndarray:
     """Return photons / cm2 / s in the bins of `EDGES_KEV`, shape (n,), for a flux in erg / cm2 / s in 0.2-12 keV."""
-    middle, width = (EDGES_KEV[1:] + EDGES_KEV[:-1]) / 2, np.diff(EDGES_KEV)
+    middle, width = MIDDLES_KEV, np.diff(EDGES_KEV)
     photons = spectrum.shape(middle) * width
     in_band = (middle > FLUX_BAND_KEV[0]) & (middle < FLUX_BAND_KEV[1])
     return np.asarray(photons * flux / (np.sum(photons[in_band] * middle[in_band]) * ERG_PER_KEV))
@@ -74,28 +80,9 @@ def photons_per_bin(spectrum: Spectrum, flux: float) -> np.ndarray:
 def norm_at_1_kev(spectrum: Spectrum, flux: float) -> float:
     """Return photons / cm2 / s / keV at 1 keV, for a flux in erg / cm2 / s in 0.2-12 keV."""
     number = int(np.searchsorted(EDGES_KEV, 1.0))
-    return float(photons_per_bin(spectrum, flux)[number] / (EDGES_KEV[number + 1] - EDGES_KEV[number]))
-
-
-def detected_per_bin(camera: Camera, spectrum: Spectrum, flux: float) -> np.ndarray:
-    """Return the count rate of a source in the bins of `EDGES_KEV`.
-
-    Parameters
-    ----------
-    camera
-        Its effective area and the share of the usual patterns.
-    spectrum
-        Photon spectrum of the source.
-    flux
-        erg / cm2 / s in 0.2-12 keV.
-
-    Returns
-    -------
-    array
-        Counts / s of all patterns, shape (n,), before losses in gaps, on bad pixels and in dead time.
-    """
-    middle = (EDGES_KEV[1:] + EDGES_KEV[:-1]) / 2
-    return np.asarray(photons_per_bin(spectrum, flux) * camera.effective_area(middle) / camera.usual_share)
+    scale = photons_per_bin(spectrum, flux)[number] / (EDGES_KEV[number + 1] - EDGES_KEV[number])
+    middle = MIDDLES_KEV[number : number + 1]
+    return float(scale * spectrum.shape(np.ones(1))[0] / spectrum.shape(middle)[0])
 
 
 def draw_energies(draw: np.random.Generator, per_bin: np.ndarray, count: int) -> np.ndarray:
@@ -117,93 +104,3 @@ def draw_energies(draw: np.random.Generator, per_bin: np.ndarray, count: int) ->
     """
     cumulative = np.concatenate(([0.0], np.cumsum(per_bin)))
     return np.asarray(np.interp(draw.random(count) * cumulative[-1], cumulative, EDGES_KEV))
-
-
-def measure(draw: np.random.Generator, camera: Camera, energy_kev: np.ndarray) -> np.ndarray:
-    """Draw the measured energies of events: Gaussian, with a width that grows with energy.
-
-    Parameters
-    ----------
-    draw
-        Random numbers.
-    camera
-        Its energy resolution.
-    energy_kev
-        True energies, shape (n,).
-
-    Returns
-    -------
-    array
-        PI in eV within `PI_RANGE`, int16, shape (n,).
-    """
-    pi = 1000 * energy_kev + camera.sigma_ev(energy_kev) * draw.standard_normal(len(energy_kev))
-    return np.clip(np.rint(pi), *PI_RANGE).astype(np.int16)
-
-
-def draw_particles(draw: np.random.Generator, camera: Camera, count: int) -> np.ndarray:
-    """Draw events of the particle background.
-
-    Seven tenths are uniform over 0.2-20 keV, a tenth is in fluorescence lines, a fifth is noise above 0.15 keV that
-    falls exponentially.
-
-    Parameters
-    ----------
-    draw
-        Random numbers.
-    camera
-        Its fluorescence lines and energy resolution.
-    count
-        Number of events.
-
-    Returns
-    -------
-    array
-        PI in eV, int16, shape (count,).
-    """
-    energy = draw.uniform(0.2, 20.0, count)
-    kind = draw.random(count)
-    lines = np.flatnonzero(kind < 0.1)
-    energy[lines] = np.array(camera.lines_kev)[draw.integers(0, len(camera.lines_kev), len(lines))]
-    noise = np.flatnonzero(kind > 0.8)
-    energy[noise] = 0.15 + draw.exponential(0.08, len(noise))
-    return measure(draw, camera, energy)
-
-
-def draw_sky(draw: np.random.Generator, camera: Camera, count: int) -> np.ndarray:
-    """Draw events of the X-ray background of the sky: a power law of index 2, seen through the telescope.
-
-    Parameters
-    ----------
-    draw
-        Random numbers.
-    camera
-        Its effective area and energy resolution.
-    count
-        Number of events.
-
-    Returns
-    -------
-    array
-        PI in eV, int16, shape (count,).
-    """
-    return measure(draw, camera, draw_energies(draw, detected_per_bin(camera, PowerLaw(2.0), 1.0), count))
-
-
-def draw_protons(draw: np.random.Generator, camera: Camera, count: int) -> np.ndarray:
-    """Draw events of soft protons: exponential with a scale of 3 keV, from 0.3 keV on.
-
-    Parameters
-    ----------
-    draw
-        Random numbers.
-    camera
-        Its energy resolution.
-    count
-        Number of events.
-
-    Returns
-    -------
-    array
-        PI in eV, int16, shape (count,).
-    """
-    return measure(draw, camera, 0.3 + np.minimum(draw.exponential(3.0, count), 19.0))

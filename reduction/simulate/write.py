@@ -16,8 +16,10 @@ from astropy.io import fits
 
 from provenance.fits.atomic import replacing
 from reduction.simulate.cameras import CENTRE, UNITS_PER_ARCSEC, X_MAX, Camera
-from reduction.simulate.draw import MOS_ROW, PN_ROW, Detector
+from reduction.simulate.draw import Detector
 from reduction.simulate.observation import MISSION_EPOCH, Observation
+from reduction.simulate.response import FILTER
+from reduction.simulate.rows import MOS_ROW, PN_ROW
 
 CREATOR = "reduction.simulate"
 EXPOSURE_STEP_S = 10.0
@@ -49,7 +51,7 @@ def write_event_list(
     chips
         Its CCDs, with good times and bad pixels.
     batches
-        Rows of the CCDs, one after another, in the layout of `draw.PN_ROW` or `draw.MOS_ROW`.
+        Rows of the CCDs, one after another, in the layout of `rows.PN_ROW` or `rows.MOS_ROW`.
 
     Returns
     -------
@@ -129,7 +131,7 @@ def _identity(observation: Observation, camera: Camera) -> _Cards:
         ("CONTENT", content, "Contents of file"),
         ("TELESCOP", "XMM", "Telescope (mission) name"), ("INSTRUME", camera.key, "Instrument name"),
         ("OBS_MODE", "POINTING", "Observation mode"), ("DATAMODE", "IMAGING", "Instrument mode"),
-        ("SUBMODE", "PrimeFullWindow", "Guest Observer mode"), ("FILTER", "Medium", "Filter ID"),
+        ("SUBMODE", camera.submode, "Guest Observer mode"), ("FILTER", FILTER, "Filter ID"),
         ("OBS_ID", observation.obs_id, "Observation identifier"),
         ("EXP_ID", observation.obs_id + camera.exposure_id[1:], "Exposure identifier"),
         ("EXPIDSTR", camera.exposure_id, "Exposure identifier (Xnnn)"),
