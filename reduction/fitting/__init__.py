@@ -1,0 +1,1 @@
+"""Models fitted to spectra: data with their responses, models as expressions, statistics, fits with errors."""
