@@ -1,0 +1,1 @@
+"""Sources in X-ray images: sliding box, spline background, maximum likelihood fit of the point spread function."""

@@ -1,0 +1,185 @@
+"""The sliding box: places where a box of pixels holds significantly more counts than its background lets expect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from reduction.detection.likelihood import detection_likelihood, excess
+from reduction.images.background import box_sums
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+INNER, OUTER = 2, 5
+"""The local background of a box of half width h lies in a frame from h + INNER to h + OUTER pixels."""
+
+FEW = 5.0
+"""Counts of the mean of the image that join those of each frame, of which a faint image may have none."""
+
+_HALF_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Places in pixels from 0 with the half width of the box that found them and its likelihood, the best first.
+
+    Shape (n,) all.
+    """
+
+    x: Floats
+    y: Floats
+    half: Floats
+    likelihood: Floats
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def first(self, number: int) -> Candidates:
+        """Return at most the first `number`."""
+        return self.chosen(np.arange(min(number, len(self))))
+
+    def chosen(self, index: npt.NDArray[np.intp]) -> Candidates:
+        """Return those with these numbers."""
+        return Candidates(self.x[index], self.y[index], self.half[index], self.likelihood[index])
+
+
+def local_background(counts: Floats, exposure: Floats, half: int) -> Floats:
+    """Return the counts that a frame around each box lets expect in it.
+
+    Parameters
+    ----------
+    counts
+        Shape (rows, columns), 0 where nothing is exposed.
+    exposure
+        What the background is proportional to, shape (rows, columns).
+    half
+        The box has 2 half + 1 pixels a side.
+
+    Returns
+    -------
+    array
+        Shape (rows, columns). A frame has `FEW` counts at the mean rate of the image besides its own.
+    """
+    framed, lit = (box_sums(image, half + OUTER) - box_sums(image, half + INNER) for image in (counts, exposure))
+    mean = counts.sum() / max(float(exposure.sum()), 1e-300)
+    known = np.maximum(framed, 0.0) + FEW
+    return np.asarray(known / (np.maximum(lit, 0.0) + FEW / max(mean, 1e-300)) * box_sums(exposure, half))
+
+
+def local_excess(counts: Sequence[Floats], exposures: Sequence[Floats], half: int) -> Floats:
+    """Return the excess of each box over the counts around it, summed over several layers.
+
+    Parameters
+    ----------
+    counts
+        Of each layer, shape (rows, columns).
+    exposures
+        What the background of each layer is proportional to, shape (rows, columns).
+    half
+        The boxes have 2 half + 1 pixels a side.
+
+    Returns
+    -------
+    array
+        Half of the C statistic, shape (rows, columns).
+    """
+    return _summed(excess(_whole(box_sums(image, half)), local_background(image, exposure, half))
+                   for image, exposure in zip(counts, exposures, strict=True))  # fmt: skip
+
+
+def map_excess(counts: Sequence[Floats], expected: Sequence[Floats], half: int) -> Floats:
+    """Return the excess of each box over expected counts, summed over several layers.
+
+    Parameters
+    ----------
+    counts
+        Of each layer, shape (rows, columns).
+    expected
+        Expected counts of each layer, shape (rows, columns).
+    half
+        The boxes have 2 half + 1 pixels a side.
+
+    Returns
+    -------
+    array
+        Half of the C statistic, shape (rows, columns).
+    """
+    return _summed(excess(_whole(box_sums(image, half)), box_sums(model, half))
+                   for image, model in zip(counts, expected, strict=True))  # fmt: skip
+
+
+def _summed(images: Iterable[Floats]) -> Floats:
+    total: Floats = sum(images, np.zeros(()))
+    return total
+
+
+def _whole(sums: Floats) -> Floats:
+    """Return sums of counts without the rounding of their cumulation."""
+    return np.rint(sums)
+
+
+def peaks(summed: Floats, layers: int, half: int, cut: float, seen: Mask) -> Candidates:
+    """Return where the likelihood of the boxes has a maximum above a cut.
+
+    Parameters
+    ----------
+    summed
+        The excess of each box, summed over the layers, shape (rows, columns).
+    layers
+        Of how many layers it is the sum: a parameter each.
+    half
+        Half width of the boxes in pixels.
+    cut
+        Lowest likelihood.
+    seen
+        Where a source may be, shape (rows, columns).
+
+    Returns
+    -------
+    Candidates
+        Each the highest within its own box, the most likely first.
+    """
+    reach = max(half, 2)
+    ramp = np.arange(summed.size, dtype=np.float64).reshape(summed.shape)
+    smooth = box_sums(summed, 1) * 1e-4 + ramp * (1e-9 / summed.size)  # which of several equal ones is a peak
+    value = np.where(seen, summed, 0.0) + smooth
+    highest = _highest(value, reach)
+    rows, columns = np.nonzero((value >= highest) & seen & (summed >= level_of(cut, layers)))
+    likelihood = detection_likelihood(summed[rows, columns], layers)
+    order = np.argsort(-likelihood, kind="stable")
+    return Candidates(columns[order].astype(np.float64), rows[order].astype(np.float64),
+                      np.full(len(order), float(half)), likelihood[order])  # fmt: skip
+
+
+def level_of(cut: float, parameters: int) -> float:
+    """Return the summed excess whose likelihood is `cut`, by halving."""
+    low, high = 0.0, cut + 10.0 * parameters + 10.0
+    for _ in range(_HALF_STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if detection_likelihood(middle, parameters) < cut else (low, middle)
+    return high
+
+
+def _highest(values: Floats, reach: int) -> Floats:
+    """Return the highest value in the box around each pixel, axis by axis."""
+    for axis in (0, 1):
+        padded = np.pad(values, [(reach, reach) if axis == at else (0, 0) for at in (0, 1)], constant_values=-np.inf)
+        lines = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=axis)
+        values = np.asarray(lines.max(axis=-1))
+    return values
+
+
+def merged(found: Sequence[Candidates]) -> Candidates:
+    """Return the candidates of boxes of rising size: one of a larger box counts where no smaller one lies within it."""
+    kept = found[0]
+    for wider in found[1:]:
+        if len(wider) and len(kept):
+            apart = np.hypot(wider.x[:, None] - kept.x, wider.y[:, None] - kept.y).min(axis=1)
+            wider = wider.chosen(np.flatnonzero(apart > wider.half + 1))
+        kept = Candidates(*(np.concatenate((getattr(kept, name), getattr(wider, name)))
+                            for name in ("x", "y", "half", "likelihood")))  # fmt: skip
+    return kept.chosen(np.argsort(-kept.likelihood, kind="stable"))
