@@ -19,6 +19,7 @@ from reduction.events.phase import parse_phases
 from reduction.events.selection import Selection, choose
 from reduction.events.timerange import parse_times
 from reduction.missions import CREATOR, parse_ccds
+from reduction.parameters import place_of
 
 
 def main(job: task.Task) -> None:
@@ -93,12 +94,7 @@ def columns(events: EventList, selection: Selection, region: regions.RegionSet |
     if not selection.takes_all_energies:
         low, high = covered_kev(events.keywords, *selection.energy_kev)
         known |= {"em_min": wavelength_m(high), "em_max": wavelength_m(low)}
-    circle = region.centre_and_radius() if region else None
-    if region and circle:
-        centre, radius = circle
-        known |= {"s_ra": float(centre.ra.deg), "s_dec": float(centre.dec.deg), "s_fov": 2 * float(radius.deg),
-                  "s_region": region.to_stcs()}  # fmt: skip
-    return known
+    return known | place_of(region)
 
 
 if __name__ == "__main__":

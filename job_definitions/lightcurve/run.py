@@ -118,7 +118,7 @@ def binning_of(job: task.Task) -> Binning:
 
 def report(job: task.Task, curve: LightCurve) -> None:
     """Log what the light curve has, and what took its gaps."""
-    job.log(f"{curve.bins} bins, {int(curve.has_rate.sum())} of them exposed")
+    job.log(f"{curve.bins} bin{'' if curve.bins == 1 else 's'}, {int(curve.has_rate.sum())} with exposure")
     for cause, seconds in curve.lost_by_cause().items():
         job.log(f"not exposed for {seconds:.1f} s: {cause}")
 

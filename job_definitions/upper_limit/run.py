@@ -45,6 +45,9 @@ def main(job: task.Task) -> None:
 
 def wanted_regions(job: task.Task, events: EventList) -> parameters.Wanted:
     """Return what the job wants of an event list. Raises ReductionError, too, if a region is not given."""
+    if events.x is None or events.y is None:
+        raise ReductionError(f"{events.name} ({events.mission.name}) has no sky coordinates, so that there are no "
+                             "regions in which a limit could be counted", "eventlist")  # fmt: skip
     for name in (SOURCE, BACKGROUND):
         if not str(job.value(name, "")).strip():
             raise ReductionError("it is empty; a limit needs a region of the source and one of the background", name)
