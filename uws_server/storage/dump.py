@@ -116,7 +116,7 @@ def load(url: str, revision: str, found: Iterable[tuple[str, Row]], loaded: Call
     `found` are table and row in the order of a dump; `loaded` is called as they are written. A row that belongs to one
     which is not there is left out.
     """
-    migrate.upgrade(url, revision)
+    migrate.upgrade_by_steps(url, revision)
     engine = engine_for(url)
     try:
         with engine.begin() as connection:

@@ -22,6 +22,19 @@ _INSERT = sa.text(
     "INSERT INTO durations (definition, revision, updated, samples) "
     "VALUES (:definition, :revision, :updated, :samples) ON CONFLICT DO NOTHING"
 ).bindparams(sa.bindparam("updated", type_=UTCTime))
+# built once, because each end of a job asks: to build such a statement takes longer than to execute it
+_OF_JOB = (
+    sa.select(
+        jobs.c.definition, jobs.c.revision, jobs.c.started, jobs.c.stood_still, jobs.c.input_size, jobs.c.trial,
+        durations.c.samples, durations.c.updated,
+    )
+    .select_from(
+        jobs.outerjoin(
+            durations, sa.and_(durations.c.definition == jobs.c.definition, durations.c.revision == jobs.c.revision)
+        )
+    )
+    .where(jobs.c.id == sa.bindparam("wanted"))
+)  # fmt: skip
 _KEPT_S = 10.0
 _MOST_KEPT = 1000
 
@@ -60,13 +73,7 @@ class DurationStore:
 
 def record(connection: sa.Connection, job_id: str, ended: datetime) -> None:
     """Add to the past durations a job that was COMPLETED, in the transaction that ends it; trials do not count."""
-    columns = (
-        jobs.c.definition, jobs.c.revision, jobs.c.started, jobs.c.stood_still, jobs.c.input_size, jobs.c.trial,
-        durations.c.samples, durations.c.updated,
-    )  # fmt: skip
-    of_revision = sa.and_(durations.c.definition == jobs.c.definition, durations.c.revision == jobs.c.revision)
-    query = sa.select(*columns).select_from(jobs.outerjoin(durations, of_revision)).where(jobs.c.id == job_id)
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_OF_JOB, {"wanted": job_id}).one_or_none()
     if row is None or row.started is None or row.trial:
         return
     samples = _read(row.samples)

@@ -20,9 +20,9 @@ from uws_server.errors import NotFound
 from uws_server.jobs.job import Filter, Job, JobError, JobReference, JobSummary, Result, Usage, new_id
 from uws_server.jobs.part import Part
 from uws_server.jobs.phases import ENDED, Phase
-from uws_server.storage import changes, durations, lists, migrate, parts, uses
+from uws_server.storage import changes, durations, migrate, parts, tap_rows, uses
 from uws_server.storage.database import Look, Reader, engine_for, reading
-from uws_server.storage.grouped import GroupedInsert
+from uws_server.storage.grouped import Adding, GroupedInsert
 from uws_server.storage.lists import ListReader
 from uws_server.storage.locks import alone, of_owner
 from uws_server.storage.on_cluster import OnCluster
@@ -40,15 +40,19 @@ from uws_server.storage.rows import (
     read_result,
     read_summary,
     result_row,
+    search_key,
 )
+from uws_server.storage.searches import Searches
 from uws_server.storage.tables import BUSY, LISTED, ON_CLUSTER, TAKEN, jobs, results, stored
-from uws_server.storage.transitions import execute, phase_change, standing_still
+from uws_server.storage.transitions import Guard, change_phase, execute, phase_change
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _IS_TAKEN = sa.or_(TAKEN, ON_CLUSTER)
 """Condition: a server has taken the job, and it runs, or waits on a cluster."""
+_NOT_ENDED = frozenset(Phase) - ENDED
 # built once: to build such a statement takes as long as to execute it
 _JOB = jobs.select().where(jobs.c.id == sa.bindparam("wanted"))
+_ASKED = sa.select(jobs.c.abort_asked, jobs.c.suspended.is_not(None)).where(jobs.c.id == sa.bindparam("wanted"))
 
 
 class Run(NamedTuple):
@@ -98,6 +102,8 @@ class JobColumns(TypedDict, total=False):
     size: int
     forgotten: bool
     short: bool
+    run_id: str | None
+    run_key: str
 
 
 class JobStore:
@@ -111,12 +117,14 @@ class JobStore:
         except BaseException:
             self.engine.dispose()
             raise
-        self.queue = QueueStore(self.engine, self.server, os.uname().nodename)
+        reader = Reader(self.engine)
+        self.queue = QueueStore(self.engine, self.server, os.uname().nodename, reader)
         self.on_cluster = OnCluster(self.engine, self.server)
         self._reading = reading(self.engine)
         self.parts = PartStore(self.engine)
-        self._added = GroupedInsert(self.engine, jobs, ADDED)
-        self._read_by(Reader(self.engine))
+        self._added = GroupedInsert(self.engine, jobs, ADDED, changes.notice(self.engine.dialect))
+        self._asked = Look(reader, _ASKED)
+        self._read_by(reader)
 
     def _read_by(self, reader: Reader) -> None:
         """Look jobs and results up by a reader."""
@@ -124,17 +132,24 @@ class JobStore:
         turn = threading.Lock()
         self._summaries = ListReader(reader, SUMMARY, turn)
         self._references = ListReader(reader, REFERENCE, turn)
+        self._searches = Searches(self._reading, self._summaries)
 
     def close(self) -> None:
         """Close every connection."""
         self.reader.close()
+        self._added.close()
         self.engine.dispose()
 
     # --- one job ---------------------------------------------------------------------------------------
 
     def add(self, job: Job) -> None:
-        """Store a new job, which must be PENDING."""
-        self._added.add(job_row(job))
+        """Store a new job, which is PENDING, or QUEUED where it is run at once."""
+        notice = changes.values_of_notice(self.server, job.id, job.phase) if job.phase is Phase.QUEUED else None
+        self._added.add(job_row(job), notice)
+
+    def begin_adding(self, job: Job) -> Adding:
+        """Have a new job stored that is PENDING, and return what tells when it is committed."""
+        return self._added.begin(job_row(job))
 
     def add_within(self, job: Job, most: int) -> int | None:
         """Store a new job if its owner then holds at most so many bytes; else return how many there are."""
@@ -143,6 +158,8 @@ class JobStore:
             if held + job.size > most:
                 return held
             connection.execute(jobs.insert().values(job_row(job)))
+            if job.phase is Phase.QUEUED:
+                changes.announce(connection, self.server, job.id, job.phase)
             return None
 
     def get(self, job_id: str) -> Job:
@@ -164,10 +181,8 @@ class JobStore:
 
         `columns` are set in the same statement (such as `started`). A job that waits on a cluster is left alone.
         """
-        statement = phase_change(job_id, before, after).where(~ON_CLUSTER)
-        statement = statement.values(**columns, **standing_still(after))
         with self.engine.begin() as connection:
-            return execute(connection, statement, self.server, job_id, after)
+            return change_phase(connection, self.server, job_id, before, after, Guard.OFF_CLUSTER, columns)
 
     def give_back(self, job_id: str) -> None:
         """Put a job back into the queue that this process may have taken without knowing it."""
@@ -198,15 +213,13 @@ class JobStore:
         `found` are its results, `size` is what it holds on disk, in bytes, `used` the files it was given, `ending` how
         its script ended.
         """
-        statement = phase_change(job_id, [phase for phase in Phase if phase not in ENDED], after)
-        statement = statement.where(sa.or_(jobs.c.server.is_(None), jobs.c.server == self.server))
-        statement = statement.values(ended=ended, size=size)
+        columns: dict[str, Any] = {"ended": ended, "size": size}
         if error is not None:
-            statement = statement.values(error=error.message, error_fatal=error.fatal)
+            columns |= {"error": error.message, "error_fatal": error.fatal}
         if ending is not None:
-            statement = statement.values(ending.columns())
+            columns |= ending.columns()
         with self.engine.begin() as connection:
-            if not execute(connection, statement, self.server, job_id, after):
+            if not change_phase(connection, self.server, job_id, _NOT_ENDED, after, Guard.OWN, columns):
                 return False
             if found:
                 connection.execute(results.insert(), [result_row(job_id, i, item) for i, item in enumerate(found)])
@@ -224,7 +237,10 @@ class JobStore:
         """
         statement = phase_change(job_id, ENDED, Phase.ARCHIVED).values(size=0)
         with self.engine.begin() as connection:
-            return execute(connection, statement, self.server, job_id, Phase.ARCHIVED)
+            if not execute(connection, statement, self.server, job_id, Phase.ARCHIVED):
+                return False
+            tap_rows.forget_job(connection, job_id)
+            return True
 
     def update_pending(self, before: Job, after: Job, coming: int, most: int) -> Updated:
         """Replace the parameters of a PENDING job that is still as it was `before`.
@@ -236,7 +252,8 @@ class JobStore:
         statement = jobs.update().where(jobs.c.id == before.id, jobs.c.phase == Phase.PENDING.value, unchanged)
         statement = statement.values(
             parameters=dump_parameters(after), size=jobs.c.size + coming, input_size=after.input_size,
-            expected_s=after.expected_s,
+            expected_s=after.expected_s, short=after.needs.short, wanted=after.needs.parts,
+            target=after.target, target_key=search_key(after.target),
         )  # fmt: skip
         with alone(self.engine, of_owner(before.owner)) if most else self.engine.begin() as connection:
             held = _held_by(connection, before.owner) if most else 0
@@ -259,9 +276,7 @@ class JobStore:
 
     def asked(self, job_id: str) -> Asked:
         """Return what was asked of a job; nothing where there is no such job."""
-        query = sa.select(jobs.c.abort_asked, jobs.c.suspended.is_not(None)).where(jobs.c.id == job_id)
-        with self._reading.connect() as connection:
-            row = connection.execute(query).one_or_none()
+        row = next(iter(self._asked.rows(wanted=job_id)), None)
         return Asked(bool(row[0]), bool(row[1])) if row else Asked(abort=False, suspend=False)
 
     def seconds_run(self, job_id: str, now: datetime) -> float:
@@ -302,17 +317,20 @@ class JobStore:
     # --- many jobs -------------------------------------------------------------------------------------
 
     def summaries(self, wanted: Filter) -> Iterator[JobSummary]:
-        """Return the jobs that a filter lets through, newest first; no connection is held between two of them."""
-        return map(read_summary, self._summaries.rows(wanted))
+        """Return the jobs that a filter lets through, in its order; no connection is held between two of them."""
+        return self._searches.jobs(wanted) if wanted.is_search else map(read_summary, self._summaries.rows(wanted))
+
+    def count_to(self, wanted: Filter, most: int) -> int:
+        """Return how many jobs a filter lets through; `most` if there are more."""
+        return (self._searches if wanted.is_search else self._summaries).count_to(wanted, most)
 
     def references(self, wanted: Filter) -> Iterator[JobReference]:
         """Return what `summaries` does, with no more of each job than a list of UWS says, as the database has it."""
         return cast(Iterator[JobReference], self._references.rows(wanted))
 
     def some(self, ids: Collection[str], wanted: Filter) -> list[JobSummary]:
-        """Return those jobs of some ids (a few hundred), owned by nobody, that a filter lets through, newest first."""
-        with self._reading.connect() as connection:
-            return lists.some(connection, ids, wanted)
+        """Return those jobs of some ids (a few hundred), owned by nobody, that a filter lets through, in its order."""
+        return self._searches.among(ids, wanted)
 
     def taken(self) -> list[Run]:
         """Return the jobs that servers run."""

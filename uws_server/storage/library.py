@@ -24,10 +24,10 @@ from uws_server.jobs.definition import Definition
 from uws_server.jobs.formats import native
 from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE
 from uws_server.jobs.job import Job
-from uws_server.storage import scripts
 from uws_server.storage.definitions import FOLDER, DefinitionStore, Live, Source
 from uws_server.storage.outages import Outage
 from uws_server.storage.revisions import Revisions, digest_of, plain_files, read_files
+from uws_server.storage.scripts import ScriptCheck
 
 LOG = logging.getLogger(__name__)
 _EVERY_S = 1.0
@@ -92,12 +92,19 @@ class Library:
     """All usable definitions of a server."""
 
     def __init__(
-        self, folder: Path, check: Callable[[Definition], None], revisions: Revisions, store: DefinitionStore
+        self,
+        folder: Path,
+        check: Callable[[Definition], None],
+        revisions: Revisions,
+        store: DefinitionStore,
+        builtin: Sequence[Installed] = (),
     ) -> None:
+        """Read a folder; `builtin` are definitions that every server has, which no list of definitions names."""
         if not folder.is_dir():
             raise ConfigurationError(f"definitions = '{folder}': there is no such folder")
         self._folder, self._check = folder.absolute(), check
         self._revisions, self._store = revisions, store
+        self._builtin = {each.definition.name: each for each in builtin}
         self._turn = threading.Lock()
         self._outage = Outage(LOG, "reading the job definitions, of which those known so far stay,")
         self._remembered: dict[str, Installed] = {}
@@ -109,6 +116,8 @@ class Library:
 
     def get(self, name: str) -> Installed:
         """Return the live definition of that name. Raise NotFound, which names those there are, if there is none."""
+        if name in self._builtin:
+            return self._builtin[name]
         self.look()
         installed = self._state.installed
         try:
@@ -208,17 +217,18 @@ class Library:
     def _scan(self, before: Mapping[str, _Seen]) -> dict[str, _Seen]:
         """Return what is in the folder; only what changed is read."""
         seen = {}
-        for place in sorted(self._folder.iterdir()):
-            name = place.name.encode(errors="replace").decode()  # a name that is not UTF-8 can be shown, too
-            if name.startswith("."):
-                continue
-            if _is_definition(place):
-                seen[name] = self._seen(name, place, before.get(name), bool(before))
-            elif sign := _sign_of_definition(place):
-                seen[name] = _Seen((), problem=f"{name}: there is {sign}, but no {DEFINITION_FILE}", astray=True)
+        with ScriptCheck() as scripts:
+            for place in sorted(self._folder.iterdir()):
+                name = place.name.encode(errors="replace").decode()  # a name that is not UTF-8 can be shown, too
+                if name.startswith("."):
+                    continue
+                if _is_definition(place):
+                    seen[name] = self._seen(name, place, before.get(name), bool(before), scripts)
+                elif sign := _sign_of_definition(place):
+                    seen[name] = _Seen((), problem=f"{name}: there is {sign}, but no {DEFINITION_FILE}", astray=True)
         return seen
 
-    def _seen(self, name: str, place: Path, before: _Seen | None, patient: bool) -> _Seen:
+    def _seen(self, name: str, place: Path, before: _Seen | None, patient: bool, scripts: ScriptCheck) -> _Seen:
         signature: Signature = ()
         try:
             signature = _signature(place)
@@ -227,7 +237,7 @@ class Library:
             if patient and _is_fresh(signature):
                 self._due = time.monotonic() + _QUIET_S
                 return before or _Seen(())
-            return _Seen(signature, *self._read(name, place))
+            return _Seen(signature, *self._read(name, place, scripts))
         except DefinitionError as error:
             problem = str(error)
         except OSError as error:  # such as a full disk: to be tried again
@@ -236,7 +246,7 @@ class Library:
             LOG.error("job definition left out: %s", problem)
         return _Seen(signature, problem=problem)
 
-    def _read(self, name: str, place: Path) -> tuple[str, Definition]:
+    def _read(self, name: str, place: Path, scripts: ScriptCheck) -> tuple[str, Definition]:
         """Read, check and keep the files of a definition; return their digest and the definition."""
         files = read_files(place)
         definition = load(name, files, self._check)

@@ -1,4 +1,4 @@
-"""Lists of jobs, newest first, in pages: however long, they take little memory. Imports the tables.
+"""Lists of jobs, newest or oldest first, in pages: however long, they take little memory. Imports the tables.
 
 A list is the merger of streams, one for each definition and owner that the filter names. A stream is a range of an
 index for each phase, already in order, and is read page by page. Between two pages nothing is held: no transaction, no
@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from uws_server.jobs.job import EPOCH, Filter, JobSummary
+from uws_server.jobs.job import Filter, Place
 from uws_server.storage.database import Look, Reader
-from uws_server.storage.rows import SUMMARY, read_summary
-from uws_server.storage.tables import LISTED, jobs
+from uws_server.storage.sought import seen_us
+from uws_server.storage.tables import LISTED, jobs, microseconds_of
 
 _PAGE = 1024
 
@@ -36,7 +35,10 @@ class _Form(NamedTuple):
     has_owner: bool
     phases: int
     has_after: bool
+    has_until: bool
     is_first: bool
+    oldest_first: bool
+    counts: bool = False
 
 
 class ListReader:
@@ -52,12 +54,23 @@ class ListReader:
         self._definitions, self._count = Look(reader, _definitions()), Look(reader, _count())
         self._looks: dict[_Form, Look] = {}
 
-    def rows(self, wanted: Filter) -> Iterator[Row]:
-        """Return the jobs that a filter lets through, newest first; a job that comes or goes meanwhile may be in it."""
-        form = _Form(wanted.owners is not None, len(set(wanted.phases)), wanted.after is not None, is_first=True)
-        streams = [self._stream(form, values, wanted.last) for values in self._streams(wanted)]
-        merged = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=_place, reverse=True)
+    def rows(self, wanted: Filter, page: int = _PAGE) -> Iterator[Row]:
+        """Return the jobs that a filter lets through, in order; a job that comes or goes meanwhile may be in it.
+
+        At most `page` of each stream are read at once.
+        """
+        size = min(wanted.last or page, page)
+        streams = [self._stream(_form(wanted), values, size) for values in self._streams(wanted)]
+        merged = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=_place, reverse=not wanted.oldest_first)
         return itertools.islice(merged, wanted.last)
+
+    def count_to(self, wanted: Filter, most: int) -> int:
+        """Return how many jobs a filter lets through; `most` if there are more."""
+        form, count = _form(wanted)._replace(counts=True), 0
+        for values in self._streams(wanted):
+            if count < most:
+                count += self._page(form, {**values, "size": most - count})[0][0]
+        return count
 
     def count(self, owner: str) -> int:
         """Return how many jobs of an owner lists that name no phase show."""
@@ -72,18 +85,19 @@ class ListReader:
         names = self._names() if wanted.definition is None else [wanted.definition]
         owners = [None] if wanted.owners is None else sorted({owner or "" for owner in wanted.owners})
         phases = {f"phase{number}": phase.value for number, phase in enumerate(dict.fromkeys(wanted.phases))}
-        after = {} if wanted.after is None else {"after": _seen_us(wanted.after)}
+        limits = {} if wanted.after is None else {"after": seen_us(wanted.after)}
+        if wanted.until is not None:
+            limits["until"] = microseconds_of(wanted.until)
+        start = {} if wanted.start is None else _started(*wanted.start)
         for name, owner in itertools.product(names, owners):
-            yield {"definition": name, "owner": owner, **phases, **after}
+            yield {"definition": name, "owner": owner, **phases, **limits, **start}
 
-    def _stream(self, form: _Form, values: Mapping[str, Any], most: int | None) -> Iterator[Row]:
-        size = min(most or _PAGE, _PAGE)
+    def _stream(self, form: _Form, values: Mapping[str, Any], size: int) -> Iterator[Row]:
         page = self._page(form, {**values, "size": size})
         yield from page
         following = form._replace(is_first=False)
         while len(page) == size:
-            created, job_id = _place(page[-1])
-            page = self._page(following, {**values, "size": size, "last_created": created, "last_id": job_id})
+            page = self._page(following, {**values, "size": size, **_started(*_place(page[-1]))})
             yield from page
 
     def _page(self, form: _Form, values: Mapping[str, Any]) -> list[Row]:
@@ -95,29 +109,26 @@ class ListReader:
             return look.rows(**values)
 
 
-def some(connection: sa.Connection, ids: Collection[str], wanted: Filter) -> list[JobSummary]:
-    """Return those jobs of some ids (a few hundred), owned by nobody, that a filter lets through, newest first."""
-    phases = [jobs.c.phase == phase.value for phase in wanted.phases] or [LISTED]
-    query = sa.select(*SUMMARY).where(jobs.c.id.in_(ids), jobs.c.owner == "", sa.or_(*phases))
-    if wanted.after is not None:
-        query = query.where(sa.type_coerce(jobs.c.created, sa.BigInteger) > _seen_us(wanted.after))
-    if wanted.definition is not None:
-        query = query.where(jobs.c.definition == wanted.definition)
-    newest = _newest(query, sa.literal(len(ids)))
-    return [read_summary(row) for row in connection.execute(newest).cursor.fetchall()]
+def _form(wanted: Filter) -> _Form:
+    """Return the form of the query of a filter."""
+    return _Form(
+        wanted.owners is not None,
+        len(set(wanted.phases)),
+        wanted.after is not None,
+        wanted.until is not None,
+        is_first=wanted.start is None,
+        oldest_first=wanted.oldest_first,
+    )
 
 
-def _place(row: Row) -> tuple[int, str]:
+def _place(row: Row) -> Place:
     """Return what orders a row: when the job was created, and its id."""
-    return row[3], row[0]
+    return Place(row[3], row[0])
 
 
-def _seen_us(after: datetime) -> int:
-    """Return the last microsecond of a time's millisecond: clients know times of creation to the millisecond.
-
-    A job is not after the time that its own document shows.
-    """
-    return ((after - EPOCH) // timedelta(milliseconds=1)) * 1000 + 999
+def _started(created_us: int, job_id: str) -> Mapping[str, Any]:
+    """Return the values that say after which job a page begins."""
+    return {"last_created": created_us, "last_id": job_id}
 
 
 def _definitions() -> sa.Select[Any]:
@@ -134,17 +145,20 @@ def _count() -> sa.Select[Any]:
 
 
 def _query(database: str, columns: Sequence[sa.ColumnElement[Any]], form: _Form) -> sa.Select[Any]:
-    """Return the query for the newest jobs of a stream: of a range of an index for each phase.
+    """Return the query for the first jobs of a stream, or how many they are: of a range of an index for each phase.
 
     The database walks along the index of each and sorts nothing.
     """
     arms = [sa.select(*columns).where(*_bounds(form), phase) for phase in _phases(form)]
     size = sa.bindparam("size", type_=sa.Integer)
+    if form.counts:
+        each = [arm.with_only_columns(jobs.c.id).limit(size).subquery().select() for arm in arms]
+        return sa.select(sa.func.count()).select_from(sa.union_all(*each).limit(size).subquery())
     if len(arms) == 1:
-        return _newest(arms[0], size)
+        return _first(arms[0], size, form)
     if database == "postgresql":  # uses the order of an arm only if it is stated; SQLite only if it is not
-        arms = [_newest(arm, size).subquery().select() for arm in arms]
-    return _newest(sa.union_all(*arms).subquery().select(), size)
+        arms = [_first(arm, size, form).subquery().select() for arm in arms]
+    return _first(sa.union_all(*arms).subquery().select(), size, form)
 
 
 def _bounds(form: _Form) -> Iterator[sa.ColumnElement[bool]]:
@@ -154,9 +168,12 @@ def _bounds(form: _Form) -> Iterator[sa.ColumnElement[bool]]:
         yield jobs.c.owner == sa.bindparam("owner")
     if form.has_after:
         yield jobs.c.created > sa.bindparam("after")
+    if form.has_until:
+        yield jobs.c.created < sa.bindparam("until")
     if not form.is_first:
         last = sa.bindparam("last_created", type_=jobs.c.created.type), sa.bindparam("last_id", type_=jobs.c.id.type)
-        yield sa.tuple_(jobs.c.created, jobs.c.id) < sa.tuple_(*last)
+        place = sa.tuple_(jobs.c.created, jobs.c.id)
+        yield place > sa.tuple_(*last) if form.oldest_first else place < sa.tuple_(*last)
 
 
 def _phases(form: _Form) -> list[sa.ColumnElement[bool]]:
@@ -164,6 +181,7 @@ def _phases(form: _Form) -> list[sa.ColumnElement[bool]]:
     return [jobs.c.phase == sa.bindparam(f"phase{number}") for number in range(form.phases)] or [LISTED]
 
 
-def _newest(query: sa.Select[Any], size: sa.ColumnElement[int]) -> sa.Select[Any]:
-    columns = query.selected_columns
-    return query.order_by(columns.created.desc(), columns.id.desc()).limit(size)
+def _first(query: sa.Select[Any], size: sa.ColumnElement[int], form: _Form) -> sa.Select[Any]:
+    created, job_id = query.selected_columns.created, query.selected_columns.id
+    order = (created, job_id) if form.oldest_first else (created.desc(), job_id.desc())
+    return query.order_by(*order).limit(size)

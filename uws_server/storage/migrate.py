@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +22,17 @@ from uws_server.storage.database import engine_for
 
 LOG = logging.getLogger(__name__)
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0006", "0007", "0008", "0009", "0010", "0011", "0013")
+REVISIONS = (
+    "0001", "0002", "0003", "0004", "0006", "0007", "0008", "0009", "0010", "0011", "0013", "0014", "0015", "0017",
+    "0019", "0020", "0021", "0022", "0023",
+)  # fmt: skip
 """Every revision, in order: what stands in `migrations/versions`. Known here so that a start need not load Alembic."""
 
 HEAD = REVISIONS[-1]
+NEW_DATABASE = Path(__file__).with_name("new_database.sql")
+"""What every revision together makes of a new database in SQLite, written by `scripts/new-database`: to go through all
+of them, and to load Alembic for it, takes a server longer than the rest of its start."""
+_BLANKS = re.compile(r"[ \t]+$", re.MULTILINE)
 _ADVISORY_LOCK = 0x7577735F6462
 """The lock that servers share which come to migrate the same PostgreSQL database at once: 'uws_db'."""
 
@@ -39,8 +47,20 @@ def current(url: str) -> str | None:
         engine.dispose()
 
 
-def upgrade(url: str, revision: str = HEAD) -> None:
-    """Bring a database up to date, or to a revision. Raise ConfigurationError if a newer server made it."""
+def upgrade(url: str) -> None:
+    """Bring a database up to date. Raise ConfigurationError if a newer server made it."""
+    with _alone(url) as connection:
+        if connection.dialect.name == "sqlite" and _revision(connection) is None:
+            _make(connection)
+            return
+    upgrade_by_steps(url)
+
+
+def upgrade_by_steps(url: str, revision: str = HEAD) -> None:
+    """Bring a database up to date, or to a revision, by every revision that it lacks.
+
+    Raise ConfigurationError if a newer server made it.
+    """
     with _alone(url) as connection:
         before = _revision(connection)
         if before == revision:
@@ -137,6 +157,25 @@ def _back_up(connection: sa.Connection, revision: str) -> Path:
     with beside.open("rb") as stream:
         os.fsync(stream.fileno())
     return beside.replace(copy)
+
+
+def script_of(database: Path) -> str:
+    """Return the statements that make a database like one in SQLite, without its rows."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        own = "sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+        made = connection.execute(f"SELECT sql FROM sqlite_master WHERE {own} ORDER BY rowid")
+        return "".join(f"{re.sub(_BLANKS, '', statement)};\n" for (statement,) in made)
+
+
+def _make(connection: sa.Connection) -> None:
+    """Make a new database in SQLite."""
+    statement = ""
+    for line in NEW_DATABASE.read_text("utf-8").splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.exec_driver_sql(statement)
+            statement = ""
+    connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (HEAD,))
 
 
 def _run(connection: sa.Connection, before: str | None, after: str) -> None:

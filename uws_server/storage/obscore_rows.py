@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from uws_server.storage import tap_rows
 from uws_server.storage.database import reading
 from uws_server.storage.tables import SHOWN, jobs, obscore_rows, results
 
@@ -98,6 +99,33 @@ def of_jobs(engine: sa.Engine, wanted: Sequence[str]) -> Iterator[FitsResult]:
         yield from products
 
 
+class NamedResult(NamedTuple):
+    """A result with its name, media type and description, and its row as that of `FitsResult`."""
+
+    stored: FitsResult
+    name: str
+    mime: str
+    description: str
+
+
+_NAMED = (
+    sa.select(
+        results.c.job_id, results.c.id, results.c.file, obscore_rows.c.size, obscore_rows.c.changed, obscore_rows.c.row,
+        results.c.name, results.c.mime, results.c.description,
+    )
+    .outerjoin(obscore_rows, obscore_rows.c.result_id == results.c.id)
+    .where(results.c.id.in_(sa.bindparam("wanted", expanding=True)))
+)  # fmt: skip
+
+
+def of_ids(engine: sa.Engine, wanted: Sequence[str]) -> list[NamedResult]:
+    """Return the results with some ids, in their order; an id that there is not has none."""
+    with reading(engine).connect() as connection:
+        rows = connection.execute(_NAMED, {"wanted": list(wanted)})
+        found = {row[1]: NamedResult(FitsResult(*row[:6]), *row[6:]) for row in rows}
+    return [found[result_id] for result_id in dict.fromkeys(wanted) if result_id in found]
+
+
 def keep(engine: sa.Engine, rows: Collection[KeptRow]) -> None:
     """Store rows in place of the earlier ones; a row whose result has gone meanwhile is left out."""
     if not rows:
@@ -108,3 +136,12 @@ def keep(engine: sa.Engine, rows: Collection[KeptRow]) -> None:
         connection.execute(obscore_rows.delete().where(obscore_rows.c.result_id.in_(ids)))
         if good := [row._asdict() for row in rows if row.result_id in there]:
             connection.execute(obscore_rows.insert(), good)
+        tap_rows.keep_of_results(connection, {row.result_id: (row.row, row.size) for row in rows})
+
+
+def texts_of(engine: sa.Engine, wanted: Sequence[str]) -> dict[str, str]:
+    """Return the rows that are kept of some results (a few hundred), as JSON, by the ids of these."""
+    query = sa.select(obscore_rows.c.result_id, obscore_rows.c.row)
+    query = query.where(obscore_rows.c.result_id.in_(list(wanted)), obscore_rows.c.row != "")
+    with reading(engine).connect() as connection:
+        return {row.result_id: row.row for row in connection.execute(query)}

@@ -22,8 +22,12 @@ class OnCluster:
         self._engine, self._server, self._reading = engine, server, reading(engine)
 
     def take(self, connection: sa.Connection, job_id: str) -> bool:
-        """Take a QUEUED job for this process. Return False if it was held, aborted or deleted meanwhile."""
-        statement = jobs.update().where(jobs.c.id == job_id, QUEUED).values(server=self._server)
+        """Take a QUEUED job for this process. Return False if it was held, aborted or deleted meanwhile.
+
+        However many parts it has, it takes one place here: the cluster says how many of them run.
+        """
+        statement = jobs.update().where(jobs.c.id == job_id, QUEUED)
+        statement = statement.values(server=self._server, width=1, wanted=0)
         return connection.execute(statement).rowcount == 1
 
     def begin(self, job_id: str, started: datetime) -> bool:

@@ -7,103 +7,24 @@ jobs of each owner and definition in their order, and the query of the heads ski
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Unpack
 
 import sqlalchemy as sa
 
 from uws_server.jobs.phases import Phase
-from uws_server.storage.database import reading
+from uws_server.storage.database import Look, Reader, reading
 from uws_server.storage.locks import QUEUE, alone, of_owner
 from uws_server.storage.on_cluster import OnCluster
+from uws_server.storage.queued_jobs import Candidate, Load, Moved, QueueState, Started, Waiting
 from uws_server.storage.rows import PhaseColumns
+from uws_server.storage.shares import Demand, ShareStore
 from uws_server.storage.tables import BUSY, ON_CLUSTER, QUEUED, TAKEN, UTCTime, accounts, drain, jobs, servers, turns
-from uws_server.storage.transitions import execute, phase_change, quote_from, standing_still
+from uws_server.storage.transitions import Guard, change_phase, execute, phase_change, standing_still
 
 _PAGE = 8
 """Jobs of one owner and definition that are read at once after the first."""
-
-
-class Candidate(NamedTuple):
-    """A job that waits, since when (microseconds since 1970), and what it needs.
-
-    `most` is how many jobs of its owner may run, 0 for any number, None for what the configuration says; `served` is
-    when one of its owner was started last, in microseconds, 0 for never. One that `resumes` stands still on this
-    server, and is to go on. One that is chosen for `elsewhere` stays QUEUED, in the hands of this server.
-    """
-
-    id: str
-    owner: str
-    definition: str
-    since: int
-    short: bool
-    cores: int
-    memory: int
-    most: int | None = None
-    served: int = 0
-    resumes: bool = False
-    elsewhere: bool = False
-
-
-class Load(NamedTuple):
-    """What some jobs that servers have taken use: jobs of one owner and definition that need the same.
-
-    They are `mine` where this process runs them, `here` where they run on this machine; `stands` for those that are
-    SUSPENDED. `cores` and `memory` are those of all of them.
-    """
-
-    owner: str
-    definition: str
-    mine: bool
-    here: bool
-    stands: bool
-    short: bool
-    number: int
-    cores: int
-    memory: int
-
-
-class Waiting(NamedTuple):
-    """A job in the queue, as one looks at all of them: times in microseconds since 1970, else as in a candidate."""
-
-    id: str
-    owner: str
-    definition: str
-    since: int
-    short: bool
-    cores: int
-    expected_s: int | None
-    most: int | None = None
-    served: int = 0
-
-
-class Started(NamedTuple):
-    """A job that runs: when it was started, in microseconds since 1970, and the seconds that it is expected to run."""
-
-    owner: str
-    definition: str
-    short: bool
-    cores: int
-    started: int
-    expected_s: int | None
-
-
-class QueueState(NamedTuple):
-    """The whole queue at a moment: who waits, longest first, what runs, the places of all servers, if it is drained."""
-
-    waiting: Sequence[Waiting]
-    running: Sequence[Started]
-    places: int
-    servers: int
-    drained: bool
-
-
-class Moved(NamedTuple):
-    """Whether a job went to another phase, and how many its owner had of those that count against a limit."""
-
-    done: bool
-    counted: int = 0
 
 
 Choose = Callable[[Sequence[Iterator[Candidate]], Sequence[Load]], Sequence[Candidate]]
@@ -141,7 +62,7 @@ _HEADS = sa.text(
 )
 _NEXT = sa.text(
     """
-    SELECT id, queued, cores, needed_memory FROM jobs
+    SELECT id, queued, cores, needed_memory, wanted FROM jobs
     WHERE phase = 'QUEUED' AND server IS NULL AND owner = :owner AND definition = :definition AND short = :short
         AND (queued, id) > (:queued, :id)
     ORDER BY queued, id LIMIT :page
@@ -158,30 +79,52 @@ def _of_owners(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
 
 
 def _candidates(since: sa.ColumnElement[int]) -> sa.Select[Any]:
-    """Return the query of candidates, the columns in their order."""
-    return _of_owners(
-        jobs.c.id, jobs.c.owner, jobs.c.definition, since, jobs.c.short, jobs.c.cores, jobs.c.needed_memory
-    )  # fmt: skip
+    """Return the query of candidates, the columns in their order, and of the parts that may run and that could."""
+    who, needs = (jobs.c.id, jobs.c.owner, jobs.c.definition), (jobs.c.short, jobs.c.cores, jobs.c.needed_memory)
+    return _of_owners(*who, since, *needs).add_columns(jobs.c.width, jobs.c.wanted)
 
 
-_OF_HEADS = _candidates(sa.type_coerce(jobs.c.queued, sa.BigInteger))
+_OF_QUEUED = _candidates(sa.func.coalesce(sa.type_coerce(jobs.c.queued, sa.BigInteger), 0))
+_OF_HEADS = _OF_QUEUED.where(jobs.c.id.in_(sa.bindparam("heads", expanding=True)))
+_DRAINED = sa.select(drain.c.id)
+_TURN = {"served": sa.bindparam("now", type_=UTCTime)}
+_NEXT_TURN = turns.update().where(turns.c.owner == sa.bindparam("who")).values(_TURN)
+_FIRST_TURN = turns.insert().values(owner=sa.bindparam("who"), **_TURN)
+
+
+def _as_resuming(one: Candidate) -> Candidate:
+    """The job as one that goes on, with all of its parts that stand still."""
+    return one._replace(resumes=True, cores=one.cores * one.width, memory=one.memory * one.width)
+
+
+def _loads_of(rows: Iterable[tuple[Any, ...]]) -> list[Load]:
+    """Return the loads of what servers have taken, from the rows of the jobs."""
+    # grouped here: told to group them, SQLite walks over all jobs by an index that has them by owner
+    return [
+        Load(owner, name, bool(mine), bool(here), bool(stands), bool(short), parts, cores * parts, memory * parts)
+        for (owner, name, mine, here, stands, short, cores, memory, width), number in Counter(rows).items()
+        for parts in (number * width,)
+    ]
 
 
 class QueueStore:
     """The queue of all servers on a database, as the process `server` on the machine `host` sees it."""
 
-    def __init__(self, engine: sa.Engine, server: str, host: str) -> None:
+    def __init__(self, engine: sa.Engine, server: str, host: str, reader: Reader) -> None:
         self._engine, self._server, self._reading = engine, server, reading(engine)
         resumes = sa.and_(
             jobs.c.phase == Phase.SUSPENDED.value, jobs.c.resume_asked.is_not(None), jobs.c.server == server
         )
+        self.shares = ShareStore(engine, server)
         # the least owner is a step in the index of the queue, whatever the planner believes of the jobs
         anybody = sa.select(sa.func.min(jobs.c.owner)).where(QUEUED).scalar_subquery()
-        self._waiting = sa.select(
-            sa.or_(sa.and_(anybody.is_not(None), ~sa.exists(sa.select(drain.c.id))), sa.exists().where(TAKEN, resumes))
-        )
+        waits = sa.and_(anybody.is_not(None), ~sa.exists(sa.select(drain.c.id)))
+        is_shared = sa.exists().where(TAKEN, self.shares.is_ours)
+        may_take = sa.or_(waits, sa.exists().where(TAKEN, resumes))
+        self._demand = Look(reader, sa.select(may_take).add_columns(is_shared))
         since = sa.type_coerce(jobs.c.resume_asked, sa.BigInteger)
         self._resuming = _candidates(since).where(TAKEN, resumes).order_by(since, jobs.c.id)
+        self._sharing = _OF_QUEUED.where(TAKEN, self.shares.is_ours)
         kind = (
             jobs.c.owner,
             jobs.c.definition,
@@ -190,59 +133,50 @@ class QueueStore:
             (jobs.c.phase == Phase.SUSPENDED.value).label("stands"),
             jobs.c.short,
         )
-        self._loads = sa.select(*kind, jobs.c.cores, jobs.c.needed_memory)
-        self._loads = self._loads.select_from(jobs.outerjoin(servers, servers.c.id == jobs.c.server))
+        loads = sa.select(*kind, jobs.c.cores, jobs.c.needed_memory, jobs.c.width)
+        loads = loads.select_from(jobs.outerjoin(servers, servers.c.id == jobs.c.server))
+        self._loads = [loads.where(taken) for taken in (TAKEN, ON_CLUSTER)]
+        self._loads_now = [Look(reader, kind) for kind in self._loads]
 
     # --- taking ----------------------------------------------------------------------------------------
 
     def has_waiting(self) -> bool:
         """Check whether a job waits that this process may start or let go on; not while the queue is drained."""
-        with self._reading.connect() as connection:
-            return bool(connection.execute(self._waiting).scalar())
+        return self.demand().waits
+
+    def demand(self) -> Demand:
+        """Return what there is to do for this process: jobs that wait, jobs of several parts that it runs."""
+        return Demand(*map(bool, self._demand.rows()[0]))
 
     def loads(self) -> list[Load]:
         """Return what servers have taken, as it is now."""
-        with self._reading.connect() as connection:
-            return self._loads_by(connection)
+        return _loads_of(row for look in self._loads_now for row in look.rows())
 
     def take(self, choose: Choose, now: datetime) -> list[Candidate]:
         """Take the jobs that `choose` returns for this process; they are EXECUTING then.
 
         No other server takes any meanwhile, so that what was chosen beside what runs stays right. While the queue is
-        drained only those are offered that resume.
+        drained only those are offered that resume, or have parts and run. One that grows is returned for each place.
         """
         with alone(self._engine, QUEUE) as connection:
-            loads, queues = self._loads_by(connection), self._resuming_by(connection)
-            if connection.execute(sa.select(drain.c.id)).first() is None:
+            loads = _loads_of(tuple(row) for kind in self._loads for row in connection.execute(kind))
+            queues = self._resuming_by(connection)
+            queues += [iter((Candidate(*row)._replace(grows=True),)) for row in connection.execute(self._sharing)]
+            if connection.execute(_DRAINED).first() is None:
                 queues += [self._queue(connection, head) for head in self._heads(connection)]
-            taken = [one for one in choose(queues, loads) if self._start(connection, one, now)]
+            chosen = choose(queues, loads)
+            begun = [one for one in chosen if not one.grows and self._start(connection, one, now)]
+            more = Counter(one.id for one in chosen if one.grows)
+            grown = {job_id for job_id, places in more.items() if self.shares.grow(connection, job_id, places)}
+            taken = [*begun, *(one for one in chosen if one.grows and one.id in grown)]
             for number, owner in enumerate(dict.fromkeys(one.owner for one in reversed(taken))):
                 self._note_turn(connection, owner, now - timedelta(microseconds=number))
             return taken
 
-    def _loads_by(self, connection: sa.Connection) -> list[Load]:
-        # grouped here: told to group them, SQLite walks over all jobs by an index that has them by owner
-        kinds = (self._loads.where(taken) for taken in (TAKEN, ON_CLUSTER))
-        found = Counter(tuple(row) for kind in kinds for row in connection.execute(kind))
-        return [
-            Load(
-                owner,
-                definition,
-                bool(mine),
-                bool(here),
-                bool(stands),
-                bool(short),
-                number,
-                cores * number,
-                memory * number,
-            )
-            for (owner, definition, mine, here, stands, short, cores, memory), number in found.items()
-        ]
-
     def _resuming_by(self, connection: sa.Connection) -> list[Iterator[Candidate]]:
         by_owner = defaultdict[str, list[Candidate]](list)
         for row in connection.execute(self._resuming):
-            found = Candidate(*row)._replace(resumes=True)
+            found = _as_resuming(Candidate(*row))
             by_owner[found.owner].append(found)
         return [iter(of_owner) for of_owner in by_owner.values()]
 
@@ -251,7 +185,7 @@ class QueueStore:
         ids = connection.execute(_HEADS).scalars().all()
         if not ids:
             return []
-        return [Candidate(*row) for row in connection.execute(_OF_HEADS.where(jobs.c.id.in_(ids)))]
+        return [Candidate(*row)._replace(width=0) for row in connection.execute(_OF_HEADS, {"heads": ids})]
 
     def _queue(self, connection: sa.Connection, head: Candidate) -> Iterator[Candidate]:
         """Yield the jobs of one owner, definition and kind of place, from their head on."""
@@ -262,26 +196,29 @@ class QueueStore:
             after = {"owner": last.owner, "definition": last.definition, "short": last.short, "page": _PAGE}
             rows = connection.execute(_NEXT, after | {"queued": last.since, "id": last.id})
             found = [
-                last._replace(id=job_id, since=since, cores=cores, memory=memory)
-                for job_id, since, cores, memory in rows
+                last._replace(id=job_id, since=since, cores=cores, memory=memory, wanted=wanted)
+                for job_id, since, cores, memory, wanted in rows
             ]
 
     def _start(self, connection: sa.Connection, one: Candidate, now: datetime) -> bool:
         """Have a job executed; return False if it was held, aborted or deleted meanwhile."""
         if one.elsewhere and not one.resumes:
             return OnCluster(self._engine, self._server).take(connection, one.id)
-        statement = phase_change(one.id, [Phase.QUEUED, Phase.SUSPENDED], Phase.EXECUTING)
-        if one.resumes:
-            statement = statement.where(jobs.c.resume_asked.is_not(None), jobs.c.server == self._server)
-        else:
-            statement = statement.where(QUEUED).values(started=now, server=self._server, quote=quote_from(now))
+        if not one.resumes:
+            columns = {"started": now, "server": self._server, "width": 1}
+            return change_phase(
+                connection, self._server, one.id, [Phase.QUEUED], Phase.EXECUTING, Guard.IN_QUEUE, columns
+            )
+        statement = phase_change(one.id, [Phase.SUSPENDED], Phase.EXECUTING)
+        statement = statement.where(jobs.c.resume_asked.is_not(None), jobs.c.server == self._server)
         statement = statement.values(standing_still(Phase.EXECUTING))
         return execute(connection, statement, self._server, one.id, Phase.EXECUTING)
 
     def _note_turn(self, connection: sa.Connection, owner: str, now: datetime) -> None:
         """Note when a job of an owner was started last."""
-        if not connection.execute(turns.update().where(turns.c.owner == owner).values(served=now)).rowcount:
-            connection.execute(turns.insert().values(owner=owner, served=now))
+        turn = {"who": owner, "now": now}
+        if not connection.execute(_NEXT_TURN, turn).rowcount:
+            connection.execute(_FIRST_TURN, turn)
 
     # --- looking ---------------------------------------------------------------------------------------
 
@@ -290,13 +227,17 @@ class QueueStore:
         queued = sa.type_coerce(jobs.c.queued, sa.BigInteger)
         waits = sa.or_(jobs.c.resume_asked.is_not(None), QUEUED)
         since = sa.func.coalesce(sa.type_coerce(jobs.c.resume_asked, sa.BigInteger), queued)
+        memory = sa.case((jobs.c.resume_asked.is_(None), jobs.c.needed_memory), else_=0)  # else it has it
         waiting = _of_owners(
-            jobs.c.id, jobs.c.owner, jobs.c.definition, since, jobs.c.short, jobs.c.cores, jobs.c.expected_s
+            jobs.c.id, jobs.c.owner, jobs.c.definition, since, jobs.c.short, jobs.c.cores, jobs.c.expected_s, memory
         ).where(BUSY, waits).order_by(jobs.c.queued).limit(most)  # fmt: skip
         started = sa.func.coalesce(sa.type_coerce(jobs.c.started, sa.BigInteger), 0)
         running = sa.select(
-            jobs.c.owner, jobs.c.definition, jobs.c.short, jobs.c.cores, started, jobs.c.expected_s
+            jobs.c.owner, jobs.c.definition, jobs.c.short, jobs.c.cores, started, jobs.c.expected_s, jobs.c.width,
+            jobs.c.needed_memory,
         ).where(TAKEN, jobs.c.phase != Phase.SUSPENDED.value)  # fmt: skip
+        standing = sa.select(sa.func.coalesce(sa.func.sum(jobs.c.needed_memory * jobs.c.width), 0))
+        standing = standing.where(TAKEN, jobs.c.phase == Phase.SUSPENDED.value)
         places = sa.select(sa.func.coalesce(sa.func.sum(servers.c.places), 0), sa.func.count())
         with self._reading.connect() as connection:
             number, of_servers = connection.execute(places).one()
@@ -307,6 +248,7 @@ class QueueStore:
                 int(number),
                 of_servers,
                 drained,
+                int(connection.execute(standing).scalar_one()),
             )
 
     # --- within a limit --------------------------------------------------------------------------------

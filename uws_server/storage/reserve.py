@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
 from uws_server.errors import DiskFull
 
 _HELD = 4 * 10**6
+_AMPLE = 10**9
+_LOOKED_S = 0.2
+"""Where so many bytes more than the reserve are free the disk is asked again after that time: no disk writes them in
+it, and a burst of new jobs need not ask it for each."""
 
 
 class Reserve:
@@ -21,10 +26,16 @@ class Reserve:
     def __init__(self, folder: Path, least: int) -> None:
         self._folder, self._least = folder, least
         self._held = folder / "reserve"
+        self._ample_until = 0.0
 
     def problem(self) -> str:
         """Return the sentence that says that the disk is too full for anything new; '' if it is not."""
-        if not self._least or (free := self._free()) >= self._least:
+        if not self._least or time.monotonic() < self._ample_until:
+            return ""
+        free = self._free()
+        if free >= self._least + _AMPLE:
+            self._ample_until = time.monotonic() + _LOOKED_S
+        if free >= self._least:
             return ""
         return (
             f"the disk of the server has {free / 1e6:,.1f} MB free, and {self._least / 1e6:,.1f} MB are kept: nothing "

@@ -22,6 +22,7 @@ SUMMARY = [
     sa.func.nullif(jobs.c.owner, sa.literal_column("''")).label("owner"),
     jobs.c.run_id,
     *(sa.type_coerce(jobs.c[name], sa.BigInteger).label(name) for name in ("started", "ended", "destruction")),
+    jobs.c.target,
 ]
 """The columns of a JobSummary, in its order and as it has them."""
 
@@ -31,7 +32,8 @@ REFERENCE = [*SUMMARY[:4], jobs.c.owner, jobs.c.run_id]
 ADDED = (
     "id", "definition", "version", "phase", "owner", "run_id", "created", "execution_duration", "destruction", "quote",
     "parameters", "share", "size", "revision", "trial", "parent", "after", "cores", "needed_memory", "short",
-    "input_size", "expected_s",
+    "wanted", "input_size", "expected_s", "queued", "target",
+    "target_key", "run_key",
 )  # fmt: skip
 """The columns of a new job; the others have a default."""
 
@@ -73,9 +75,19 @@ def job_row(job: Job) -> dict[str, Any]:
         "cores": job.needs.cores,
         "needed_memory": job.needs.memory,
         "short": job.needs.short,
+        "wanted": job.needs.parts,
         "input_size": job.input_size,
         "expected_s": job.expected_s,
+        "queued": job.queued,
+        "target": job.target,
+        "target_key": search_key(job.target),
+        "run_key": search_key(job.run_id or ""),
     }
+
+
+def search_key(text: str) -> str:
+    """Return what a run id or target is found by: case and blanks do not count."""
+    return "".join(text.casefold().split())
 
 
 def dump_parameters(job: Job) -> str:
@@ -136,11 +148,12 @@ def read_job(row: Iterable[Any]) -> Job:
         after=kept["after"],
         warning=kept["warning"] or "",
         usage=None if kept["cpu_s"] is None else Usage(kept["cpu_s"], kept["memory"] or 0),
-        needs=Needs(kept["cores"], kept["needed_memory"], bool(kept["short"])),
+        needs=Needs(kept["cores"], kept["needed_memory"], bool(kept["short"]), kept["wanted"]),
         input_size=kept["input_size"],
         expected_s=kept["expected_s"],
         resume_asked=_moment_or_none(kept["resume_asked"]),
         parts=None if kept["parts"] is None else PartCounts(kept["parts"], kept["parts_failed"] or 0),
+        target=kept["target"],
     )
 
 

@@ -34,6 +34,8 @@ def microseconds_of(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
+# what is looked for by its beginning, without case and blanks: in the order of its characters
+_KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 metadata = sa.MetaData()
 
 jobs = sa.Table(
@@ -87,23 +89,33 @@ jobs = sa.Table(
     # how many parts a job had that was spread over a parameter, and how many of them failed
     sa.Column("parts", sa.Integer),
     sa.Column("parts_failed", sa.Integer),
+    # how many parts of it may run at a time while it runs, and how many could (0: it has none), each with what it takes
+    sa.Column("width", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("wanted", sa.Integer, nullable=False, server_default="0"),
+    # what was observed: of its event list in the archive, else of its first product (by triggers), '' where unknown
+    sa.Column("target", sa.Text, nullable=False, server_default=""),
+    sa.Column("target_key", _KEY, nullable=False, server_default=""),
+    sa.Column("run_key", _KEY, nullable=False, server_default=""),
 )
 
 # A partial index serves only a query with its condition word for word: no bound parameters here.
 LISTED = jobs.c.phase != sa.literal_column(f"'{Phase.ARCHIVED}'")
 """Condition: the job is in lists that name no phase."""
 
-IS_QUEUED = jobs.c.phase == sa.literal_column(f"'{Phase.QUEUED}'")
+_IS_QUEUED = jobs.c.phase == sa.literal_column(f"'{Phase.QUEUED}'")
 """Condition: the job waits, for a server or on a cluster."""
 
-QUEUED = sa.and_(IS_QUEUED, jobs.c.server.is_(None))
+QUEUED = sa.and_(_IS_QUEUED, jobs.c.server.is_(None))
 """Condition: the job waits to be started by a server."""
 
-ON_CLUSTER = sa.and_(IS_QUEUED, jobs.c.server.is_not(None))
+ON_CLUSTER = sa.and_(_IS_QUEUED, jobs.c.server.is_not(None))
 """Condition: the job waits on a cluster, where a server has put it: only that server changes it."""
 
 TAKEN = jobs.c.phase.in_([sa.literal_column(f"'{phase}'") for phase in ("EXECUTING", "SUSPENDED", "UNKNOWN")])
 """Condition: a server has taken the job."""
+
+HAS_PARTS = jobs.c.wanted > sa.literal_column("0")
+"""Condition: the job may have parts, so that the number of its places changes while it runs."""
 
 BUSY = jobs.c.phase.in_([sa.literal_column(f"'{phase}'") for phase in sorted(ACTIVE)])
 """Condition: the server has work to do with the job."""
@@ -201,6 +213,9 @@ accounts = sa.Table(
     sa.Column("max_bytes", sa.BigInteger),
     sa.Column("roles", sa.Text, nullable=False, server_default=""),
     sa.Column("max_running", sa.Integer),
+    # what a person calls oneself and where mail goes, '' where it is not told; neither of them signs anybody in
+    sa.Column("full_name", sa.Text, nullable=False, server_default=""),
+    sa.Column("email", sa.Text, nullable=False, server_default=""),
 )
 
 # What programs and people sign in with: the SHA-256 of each token, which is random and long. `accounts.token_hash` has
@@ -226,12 +241,14 @@ owner_secrets = sa.Table(
     sa.Column("changed", UTCTime, nullable=False),
 )
 
-# Browsers that are signed in, by the SHA-256 of their cookie; one ends with the token that it was begun with.
+# Browsers that are signed in, by the SHA-256 of their cookie; one ends with the token or the identity that it was begun
+# with, of which it has one.
 sessions = sa.Table(
     "sessions",
     metadata,
     sa.Column("digest", sa.String(64), primary_key=True),
-    sa.Column("token_id", sa.ForeignKey("tokens.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("token_id", sa.ForeignKey("tokens.id", ondelete="CASCADE"), index=True),
+    sa.Column("identity_id", sa.ForeignKey("identities.id", ondelete="CASCADE"), index=True),
     sa.Column("created", UTCTime, nullable=False),
     sa.Column("expires", UTCTime, nullable=False),
 )

@@ -29,6 +29,18 @@ _JOBS = sa.select(*(
     for column in jobs.c
 ))  # fmt: skip
 """The rows of `jobs` as the database has them."""
+_BEFORE = jobs.alias("before")
+# built once, because each end of a job asks: to build such a statement takes longer than to execute it
+_WAITING = (
+    sa.select(jobs.c.id, jobs.c.after, _BEFORE.c.phase)
+    .select_from(jobs.outerjoin(_BEFORE, _BEFORE.c.id == jobs.c.after))
+    .where(
+        jobs.c.after.is_not(None),
+        jobs.c.phase == Phase.PENDING.value,
+        sa.or_(_BEFORE.c.phase.is_(None), _BEFORE.c.phase.in_([phase.value for phase in ENDED])),
+    )
+)
+_WAITING_FOR = _WAITING.where(jobs.c.after == sa.bindparam("awaited"))
 _STORED = re.compile(r"/store/([0-9a-f]{32})(?:/|$)")
 
 
@@ -172,15 +184,9 @@ class UseStore:
 
         With `after`, only those that follow that job.
         """
-        before = jobs.alias("before")
-        query = sa.select(jobs.c.id, jobs.c.after, before.c.phase)
-        query = query.select_from(jobs.outerjoin(before, before.c.id == jobs.c.after))
-        query = query.where(jobs.c.after.is_not(None), jobs.c.phase == Phase.PENDING.value)
-        query = query.where(sa.or_(before.c.phase.is_(None), before.c.phase.in_([phase.value for phase in ENDED])))
-        if after is not None:
-            query = query.where(jobs.c.after == after)
+        query, values = (_WAITING, {}) if after is None else (_WAITING_FOR, {"awaited": after})
         with self._reading.connect() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(query, values).all()
         return [Waiting(job_id, awaited, None if phase is None else Phase(phase)) for job_id, awaited, phase in rows]
 
     def held_back(self, job_ids: Sequence[str]) -> dict[str, str]:
