@@ -1,7 +1,7 @@
 """In which order the jobs of the queue will start, and about when, as a pure function of what waits and runs.
 
-The rules are those of `fairness`, played through with the durations that are expected; what has no limit in time, such
-as memory and what the other servers are given meanwhile, is left out: so "about". Imports the values of the queue.
+The rules are those of `fairness`, played through with the durations that are expected; what the other servers are given
+meanwhile, and what starts in the other lane, is left out: so "about". Imports the values of the queue.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import heapq
 from collections import Counter, deque
 from collections.abc import Sequence
 from itertools import count
+from typing import NamedTuple
 
-from uws_server.execution.fairness import Limits
+from uws_server.execution.fairness import Limits, obstacle
 from uws_server.jobs.job import Position, moment_of
-from uws_server.storage.queue import QueueState, Started, Waiting
+from uws_server.storage.queued_jobs import QueueState, Started, Waiting
 
 _GUESS_US = 60_000_000
 """How long a job is taken to run of which nobody knows, to have an order behind it; no time is told there."""
+_ANY_NUMBER = 1 << 62
 _LEFT = 0.1
 """The part of its duration that a job which runs for longer than expected is taken to have left."""
 
@@ -27,11 +29,24 @@ def foresee(state: QueueState, limits: Limits, now_us: int) -> dict[str, Positio
     waiting = [[job for job in state.waiting if job.short], [job for job in state.waiting if not job.short]]
     running = [[job for job in state.running if job.short], [job for job in state.running if not job.short]]
     if not of_short:
-        return _Lane(state.waiting, state.running, state.places, state, limits).positions(now_us)
-    overflow = running[0][of_short:]
-    short = _Lane(waiting[0], running[0][:of_short], of_short, state, limits)
-    long = _Lane(waiting[1], running[1] + overflow, state.places, state, limits)
-    return short.positions(now_us) | long.positions(now_us)
+        return _Lane(state.waiting, state.running, (), state.places, state, limits).positions(now_us)
+    short, overflow = running[0][:of_short], running[0][of_short:]
+    long = running[1] + overflow
+    found = _Lane(waiting[0], short, long, of_short, state, limits).positions(now_us)
+    return found | _Lane(waiting[1], long, short, state.places, state, limits).positions(now_us)
+
+
+class _End(NamedTuple):
+    """The end of a job: when, a number that keeps two apart, whether that is known, and what is free then."""
+
+    when: int
+    number: int
+    is_known: bool
+    owner: str
+    definition: str
+    places: int
+    cores: int
+    memory: int
 
 
 class _Owner:
@@ -49,38 +64,49 @@ class _Owner:
 
 
 class _Lane:
-    """Jobs that compete for the same places."""
+    """Jobs that compete for the same places; of those `beside` them only the memory counts."""
 
     def __init__(
-        self, waiting: Sequence[Waiting], running: Sequence[Started], places: int, state: QueueState, limits: Limits
+        self,
+        waiting: Sequence[Waiting],
+        running: Sequence[Started],
+        beside: Sequence[Started],
+        places: int,
+        state: QueueState,
+        limits: Limits,
     ) -> None:
-        self._waiting, self._running, self._limits = waiting, running, limits
+        self._waiting, self._running, self._beside, self._limits = waiting, running, beside, limits
         self._tells_times = not state.drained
         self._free, self._cores = places, max(places, limits.most_cores * state.servers)
+        self._memory = limits.memory * max(1, state.servers) - state.standing if limits.memory else _ANY_NUMBER
         self._owners: dict[str, _Owner] = {}
         self._of_definition: Counter[str] = Counter()
         self._full: set[str] = set()
-        self._ends: list[tuple[int, int, bool, str, str, int]] = []
-        """Of what runs: when it ends, a number that keeps them apart, if that is known, owner, definition, cores."""
+        self._ends: list[_End] = []
         self._turns: list[tuple[int, int, int, str, int]] = []
         self._last, self._numbers = 0, count()
         self._found: dict[str, Position] = {}
 
     def positions(self, now_us: int) -> dict[str, Position]:
         """Return the positions of all that wait."""
+        never = {job.id: f"the job {why}" for job in self._waiting if (why := obstacle(job, self._limits))}
         for job in self._waiting:
+            if job.id in never:
+                continue
             most = self._limits.of_owner if job.most is None else job.most
             owner = self._owners.setdefault(job.owner, _Owner(most))
             owner.served = job.served
             owner.queues.setdefault(job.definition, deque()).append(job)
         for started in self._running:
             self._begin(started, _end_of(started, now_us), started.expected_s is not None)
+        for started in self._beside:
+            self._hold(started, _end_of(started, now_us), 0)
         for name in self._owners:
             self._push(name)
         self._play(now_us)
-        for job in self._waiting:  # what no end lets start, such as one for a larger machine
+        for job in self._waiting:  # what no end lets start
             if job.id not in self._found:
-                self._place(job, None)
+                self._place(job, None, never.get(job.id, ""))
         return self._found
 
     def _play(self, now_us: int) -> None:
@@ -89,16 +115,19 @@ class _Lane:
             self._start_some(now, is_known)
             if not self._ends or len(self._found) == len(self._waiting):
                 return
-            end, _, known, name, definition, cores = heapq.heappop(self._ends)
-            now, is_known = max(now, end), is_known and known
-            self._free, self._cores = self._free + 1, self._cores + cores
-            self._of_definition[definition] -= 1
-            was_full = definition in self._full
-            self._full.discard(definition)
-            if owner := self._owners.get(name):
-                owner.cores, owner.jobs = owner.cores - cores, owner.jobs - 1
-            for each in list(self._owners) if was_full else [name]:
-                self._push(each)
+            end = heapq.heappop(self._ends)
+            now, is_known = max(now, end.when), is_known and end.is_known
+            self._memory += end.memory
+            if end.places:
+                self._release(end)
+
+    def _release(self, end: _End) -> None:
+        """Let others have the places of a job."""
+        was_full = end.definition in self._full
+        self._count(end.owner, end.definition, -end.places, -end.cores)
+        self._full.discard(end.definition)
+        for each in list(self._owners) if was_full else [end.owner]:
+            self._push(each)
 
     def _start_some(self, now: int, is_known: bool) -> None:
         while self._free > 0 and self._turns:
@@ -112,24 +141,37 @@ class _Lane:
                 heapq.heappop(self._turns)
                 self._push(name)
                 continue
-            if head.cores > self._cores:
+            if head.cores > self._cores or 0 < head.memory > self._memory:
                 return
             owner.queues[head.definition].popleft()
             self._last = owner.served = max(now, self._last + 1)
             self._place(head, now if is_known else None)
             seconds = None if head.expected_s is None else head.expected_s * 1_000_000
-            started = Started(head.owner, head.definition, head.short, head.cores, now, head.expected_s)
+            started = Started(
+                head.owner, head.definition, head.short, head.cores, now, head.expected_s, memory=head.memory
+            )
             self._begin(started, now + (_GUESS_US if seconds is None else seconds), seconds is not None)
             self._push(name)
 
     def _begin(self, job: Started, end: int, is_known: bool) -> None:
-        self._free, self._cores = self._free - 1, self._cores - job.cores
-        self._of_definition[job.definition] += 1
+        self._count(job.owner, job.definition, job.width, job.cores * job.width)
         if 0 < self._limits.of_definition.get(job.definition, 0) <= self._of_definition[job.definition]:
             self._full.add(job.definition)
-        if owner := self._owners.get(job.owner):
-            owner.cores, owner.jobs = owner.cores + job.cores, owner.jobs + 1
-        heapq.heappush(self._ends, (end, next(self._numbers), is_known, job.owner, job.definition, job.cores))
+        self._hold(job, end, job.width, is_known)
+
+    def _count(self, name: str, definition: str, places: int, cores: int) -> None:
+        """Count places and cores that a job of an owner takes, or less than none that it leaves."""
+        self._free, self._cores = self._free - places, self._cores - cores
+        self._of_definition[definition] += places
+        if owner := self._owners.get(name):
+            owner.cores, owner.jobs = owner.cores + cores, owner.jobs + places
+
+    def _hold(self, job: Started, end: int, places: int, is_known: bool = True) -> None:
+        """Count the memory of a job until it ends; `places` are what is free then, 0 for a job of the other lane."""
+        memory = job.memory * job.width
+        self._memory -= memory
+        which = (job.owner, job.definition, places, places * job.cores, memory)
+        heapq.heappush(self._ends, _End(end, next(self._numbers), is_known, *which))
 
     def _push(self, name: str) -> None:
         """Note anew when it is the turn of an owner; what was noted before counts no more."""
@@ -140,9 +182,9 @@ class _Lane:
         turn = (owner.cores, owner.served, head.since, name, owner.turn)
         heapq.heappush(self._turns, turn)
 
-    def _place(self, job: Waiting, start_us: int | None) -> None:
+    def _place(self, job: Waiting, start_us: int | None, why: str = "") -> None:
         start = None if start_us is None else moment_of(start_us)
-        self._found[job.id] = Position(len(self._found) + 1, len(self._waiting), job.short, start)
+        self._found[job.id] = Position(len(self._found) + 1, len(self._waiting), job.short, start, why)
 
 
 def _end_of(job: Started, now_us: int) -> int:

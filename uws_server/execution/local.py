@@ -6,7 +6,6 @@ A supervisor is identified by pid, start time and boot id together, so that a re
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import select
 import signal
@@ -24,10 +23,13 @@ from uws_server.execution.verdicts import GivenUp
 from uws_server.storage.files import read_json
 from uws_server.storage.plainfiles import claim_beside, opened
 
-_REASONS = ("exit", "abort", "timeout", "disk", "memory", "gone")
+_REASONS = ("exit", "abort", "timeout", "disk", "memory", "processes", "gone")
 """Why a script may have ended; 'gone' says that it removed the folder of its job."""
 _LATEST = 253_402_300_800
 """The end of the year 9999, in seconds since 1970."""
+_HIGHEST_CODE = 2**31
+_MOST_USED = 1e15
+"""Numbers that no script ends with, and that none uses of anything: no database need hold them."""
 _TAIL = 2000
 
 
@@ -106,15 +108,20 @@ class Handle:
 
     def has_ended(self) -> bool:
         """Check whether the supervisor has ended."""
-        looking = select.poll()  # unlike select, for descriptors of any number
-        looking.register(self.fd, select.POLLIN)
-        return bool(looking.poll(0))
+        return is_readable(self.fd)
 
     def close(self) -> None:
         """Release the resources of a supervisor that has ended."""
         os.close(self.fd)
         if self._process is not None:
             self._process.wait()
+
+
+def is_readable(fd: int) -> bool:
+    """Check whether a descriptor can be read, now."""
+    looking = select.poll()  # unlike select, for descriptors of any number
+    looking.register(fd, select.POLLIN)
+    return bool(looking.poll(0))
 
 
 _SUPERVISOR = (
@@ -188,7 +195,7 @@ def _claimant(claim: dict[str, Any], folder: Path) -> Handle | None:
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
     except OSError as error:
-        if error.errno in (errno.ESRCH, errno.EINVAL):  # no such process, no such pid
+        if error.errno in processes.NO_PROCESS:
             return None
         raise  # such as no descriptor left: the supervisor may be running
     with contextlib.suppress(OSError):
@@ -265,8 +272,11 @@ def status(folder: Path) -> Status | None:
 def _is_sound(found: Status) -> bool:
     times = (found.start, found.end)
     are_times = all(isinstance(time, int | float) and 0 <= time < _LATEST for time in times)
-    are_sizes = all(type(number) is int for number in (found.code, found.max_rss_kib, found.memory))
-    return found.reason in _REASONS and are_sizes and isinstance(found.cpu_s, int | float) and are_times
+    sizes = (found.max_rss_kib, found.memory)
+    are_sizes = all(type(number) is int and 0 <= number < _MOST_USED for number in sizes)
+    is_code = type(found.code) is int and abs(found.code) <= _HIGHEST_CODE
+    is_time = isinstance(found.cpu_s, int | float) and 0 <= found.cpu_s < _MOST_USED
+    return found.reason in _REASONS and are_times and are_sizes and is_code and is_time
 
 
 def error_output(folder: Path) -> str:

@@ -6,7 +6,6 @@ other the database has the time of its last heartbeat.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import select
@@ -66,7 +65,7 @@ def runs(pid: int, start: str) -> bool:
     try:
         descriptor = os.pidfd_open(pid)
     except OSError as error:
-        if error.errno in (errno.ESRCH, errno.EINVAL):  # no such process, no such pid
+        if error.errno in processes.NO_PROCESS:
             return False
         raise  # such as no descriptor left: it may be running
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,13 @@ def _stat(pid: int | str) -> list[str]:
     """The words of /proc/PID/stat after the name of the command: state, parent, ..."""
     text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     return text.rpartition(")")[2].split()
+
+
+NO_PROCESS = frozenset({errno.ESRCH, errno.EINVAL, errno.ENOENT})
+"""What the system says where a descriptor of a process is asked for: there is none, or the number is none of a process.
+
+A thread has such a number, which was that of a process before: newer kernels say ENOENT there, older ones EINVAL.
+"""
 
 
 def boot_id() -> str:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from provenance.text.paths import without_folders
 from uws_server.errors import NotAtHand
 from uws_server.execution.usage import USAGE_FILE
-from uws_server.jobs.job import Progress, Usage
+from uws_server.jobs.job import Progress, Usage, moment_of
 from uws_server.jobs.words import CONTROL, without_colours
 from uws_server.storage.files import SLURM_FILE, JobFiles, read_json
 
@@ -57,7 +57,11 @@ class ProgressReader:
             whole = data.rfind(b"\n") + 1 or (len(data) if len(data) == _CHUNK else 0)
             if whole == 0:
                 break  # a part of a line: it is read again when it is complete
-            progress = latest(data[:whole], progress)
+            found = latest(data[:whole], progress)
+            if found.number and found.number != progress.number:
+                changed = self._files.time_of(job_id, "job.log")
+                found = replace(found, reached=moment_of(changed // 1000) if changed else None)
+            progress = replace(found, reached=found.reached or progress.reached)
             offset += whole
         self._seen[job_id] = offset, progress  # now the last of them: the first was asked for longest ago
         if len(self._seen) > _MOST_REMEMBERED:

@@ -14,6 +14,7 @@ from uws_server.storage.files import read_json
 _TAIL = 64_000
 """Bytes at the end of the output of a script that are searched for its reason."""
 _NO_ROOM = os.strerror(errno.ENOSPC).encode()
+_NO_MEMORY = (b"MemoryError", b"std::bad_alloc", os.strerror(errno.ENOMEM).encode())
 _HARDLY_FREE = 1 << 24
 
 
@@ -26,7 +27,18 @@ def of_script(folder: Path, code: int) -> str:
             printed = stream.read()
     except OSError:
         printed = b""
-    return (error_sentence(printed) or f"{how} and gave no reason") + _about_room(folder, printed)
+    reason = error_sentence(printed) or f"{how} and gave no reason"
+    return reason + _about_room(folder, printed) + _about_memory(folder, printed)
+
+
+def _about_memory(folder: Path, printed: bytes) -> str:
+    """What there is to say of a script that got no memory; empty for any other."""
+    if not any(words in printed for words in _NO_MEMORY):
+        return ""
+    most = read_json(folder / "launch.json").get("max_memory")
+    if not isinstance(most, int) or not most:
+        return ""
+    return f"; each process of the job may have {most:,} bytes of address space: choose less data"
 
 
 def _about_room(folder: Path, printed: bytes) -> str:

@@ -12,11 +12,9 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from uws_server.config import Config
 from uws_server.execution import following
 from uws_server.execution.adopting import Adopter
 from uws_server.execution.announcing import Announcer
-from uws_server.execution.capacity import Capacity
 from uws_server.execution.endings import Registrar
 from uws_server.execution.finishing import Finisher, Finishers
 from uws_server.execution.forecast import Forecast
@@ -25,6 +23,7 @@ from uws_server.execution.launching import Launcher
 from uws_server.execution.observers import Observers
 from uws_server.execution.peers import BEAT_S, Peers
 from uws_server.execution.progress import ProgressReader
+from uws_server.execution.resources import Resources
 from uws_server.execution.running import Running
 from uws_server.execution.starter import Kept, Starter
 from uws_server.execution.watchdog import Watchdog
@@ -32,9 +31,6 @@ from uws_server.execution.work import Work
 from uws_server.jobs.job import Job
 from uws_server.jobs.phases import Phase
 from uws_server.storage import changes
-from uws_server.storage.files import JobFiles
-from uws_server.storage.jobstore import JobStore
-from uws_server.storage.library import Library
 from uws_server.storage.outages import Outage
 from uws_server.storage.servers import ServerStore
 
@@ -48,17 +44,9 @@ _TIDY_S = 60.0
 class Scheduler:
     """Runs the queued jobs of a server."""
 
-    def __init__(
-        self,
-        store: JobStore,
-        files: JobFiles,
-        library: Library,
-        config: Config,
-        capacity: Capacity,
-        base_url: str,
-        starter: Starter,
-        work: Work,
-    ) -> None:
+    def __init__(self, resources: Resources, base_url: str, starter: Starter, work: Work) -> None:
+        store, files, library, config = resources.store, resources.files, resources.library, resources.config
+        capacity = resources.capacity
         self.progress = ProgressReader(files)
         self._store, self._files, self._library, self._starter = store, files, library, starter
         self._stopping = threading.Event()
@@ -69,8 +57,8 @@ class Scheduler:
         self._finisher = Finisher(store, registrar, self._watchdog, self._stopping)
         self._finishers = Finishers(files)
         self._launcher = Launcher(
-            store, files, library, config, capacity, job_secrets(config, store), work, starter,
-            self._running, self._announcer, self.release, self._stopping,
+            resources, job_secrets(config, store), work, starter, self._running, self._announcer, self.release,
+            self._stopping,
         )  # fmt: skip
         self._adopter = Adopter(
             store, files, starter, self._running, self._announcer, self._finish_later, self.release
@@ -129,6 +117,11 @@ class Scheduler:
         """Have the queue examined now."""
         self._running.wake()
 
+    def job_queued(self) -> None:
+        """Have the queue examined for a job that now waits in it; where no place is free, once there is one."""
+        if not self._launcher.is_full:
+            self.wake()
+
     def abort(self, job_id: str) -> None:
         """End a running job, here or on another server, by its supervisor, as soon as it has one."""
         # recorded first: a server that is about to start the supervisor, or dies before it asks it, finds the request
@@ -169,7 +162,9 @@ class Scheduler:
             self._running.obey(job_id)
         if what in (changes.SERVERS, changes.ABORT):
             self._look_again()
-        elif what != Phase.EXECUTING:  # a job is queued, or what it held is free
+        elif what == Phase.QUEUED:
+            self.job_queued()
+        elif what != Phase.EXECUTING:  # what a job held is free
             self.wake()
 
     def _missed(self) -> None:
@@ -183,7 +178,7 @@ class Scheduler:
         while not self._stopping.is_set():
             self._round = time.monotonic()
             try:
-                self._wait(max(0.0, looked + BEAT_S - time.monotonic()))
+                self._wait(max(0.0, min(looked + BEAT_S - time.monotonic(), self._launcher.seconds_to_next())))
                 is_due = self._look_at_peers or time.monotonic() >= looked + BEAT_S
                 if is_due:
                     looked, self._look_at_peers = time.monotonic(), False

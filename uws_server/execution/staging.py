@@ -15,11 +15,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from provenance.fits import gzipped
 from uws_server.config import Config
 from uws_server.execution import curation, fetch, sandbox
 from uws_server.jobs import checks
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, ParameterValue
+from uws_server.resources import definitions_folder
 from uws_server.storage.files import write_passing_json
 from uws_server.storage.library import Installed
 
@@ -27,9 +29,11 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV")
 _ODF = "SAS_ODF"
 _CALIBRATION = (
     "SAS_DIR", "SAS_PATH", _ODF, "SAS_CCF", "SAS_CCFPATH", "HEADAS", "LHEASOFT", "LHEA_DATA", "LHEAPERL",
-    "CALDB", "CALDBCONFIG", "CALDBALIAS",
+    "CALDB", "CALDBCONFIG", "CALDBALIAS", "UWS_CALIBRATION", "UWS_CALIBRATION_TOKEN", "UWS_CALIBRATION_CACHE",
+    "UWS_ABSORPTION", "UWS_APEC",
 )  # fmt: skip
-"""Variables by which XMM-SAS and HEASoft find programs and calibration files: a script has those of the server."""
+"""Variables by which XMM-SAS, HEASoft and our own scripts find programs and calibration files: a script has those of
+the server."""
 _PFILES = "PFILES"
 """The variable for the folders of the parameters of HEASoft's tasks: 'folders to write;folders to read'."""
 _LONGEST = 100_000
@@ -80,12 +84,32 @@ def prepare(
 
 
 def document_of(job: Job, installed: Installed, folder: Path, config: Config, base_url: str) -> dict[str, Any]:
-    """Return the content of `parameters.json`, with the notes in the folder of the job and the server's curation."""
+    """Return the content of `parameters.json`, with notes in the folder of the job and what the server adds."""
     document = parameters_document(job, installed, base_url)
     document["job"]["notes"] = notes_of(folder)
+    document["job"]["definitions"] = str(_definitions(config))
     if columns := curation.of(config):
         document["job"]["curation"] = columns
+    if config.folders.cache and config.folders.archive:
+        document["job"]["cache"] = _cache(config, config.folders.archive)
     return document
+
+
+def _definitions(config: Config) -> Path:
+    """Where a script finds the other definitions whose scripts it runs as steps of its own."""
+    return (config.folders.definitions or definitions_folder()).resolve()
+
+
+def _cache(config: Config, archive: Path) -> dict[str, Any]:
+    """Where a script keeps inflated copies of files of the archive (`reduction.events.cache`)."""
+    folders = config.folders
+    free = max(folders.reserve, gzipped.MIN_FREE)
+    return {"folder": str(_cache_folder(config)), "archive": str(archive.resolve()), "bytes": folders.cache,
+            "free": free}  # fmt: skip
+
+
+def _cache_folder(config: Config) -> Path:
+    return (config.folders.data / "cache").resolve()
 
 
 def launch_of(
@@ -129,7 +153,8 @@ def launch_of(
     if sandboxed:
         shown = [
             installed.script.parent,
-            *([config.folders.archive] if config.folders.archive else []),
+            _definitions(config),
+            *([config.folders.archive, _cache_folder(config)] if config.folders.archive else []),
             *_software(os.environ, more),
             *visible,
         ]
@@ -144,6 +169,7 @@ def launch_of(
         "max_log": config.jobs.max_log,
         "max_memory": memory,
         "max_together": control.memory if config.jobs.memory else 0,
+        "max_processes": config.jobs.max_processes,
         "max_disk": disk,
         "sandboxed": sandboxed,
         "private": private if sandboxed else 0,
@@ -298,7 +324,8 @@ def may_be_variable(name: str) -> bool:
 
 def _software(outside: Mapping[str, str], more: Iterable[str]) -> list[Path]:
     """The folders and files named by the variables of XMM-SAS and HEASoft, and by further variables."""
-    paths = [Path(part) for name in (*_CALIBRATION, *more) for part in outside.get(name, "").split(os.pathsep) if part]
+    values = [outside.get(name, "") for name in (*_CALIBRATION, *more)]
+    paths = [Path(part) for value in values if "://" not in value for part in value.split(os.pathsep) if part]
     summary = Path(outside.get(_ODF, ""))
     observation = [summary.parent] if summary.is_file() else []  # its files are in the folder of its summary file
     return [path for path in (*paths, *observation) if path.is_absolute()]

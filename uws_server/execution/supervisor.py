@@ -21,14 +21,15 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Protocol
+from typing import IO, Any, Protocol
 
+from uws_server.execution.excess import Excess
+from uws_server.execution.job_logs import Logs
 from uws_server.execution.jobfolder import claim, remove_secrets, secrets_in, write_json
 from uws_server.execution.processes import descendants, kill_tree
-from uws_server.execution.redaction import Redactor
-from uws_server.execution.usage import Sampler, holds_more
+from uws_server.execution.usage import Sampler
 from uws_server.storage.plainfiles import size_of
 
 PR_SET_PDEATHSIG = 1
@@ -44,68 +45,8 @@ _SETTLE_S = 0.05
 """Seconds between two looks at whether all processes of a suspended script stand still."""
 _STILL = frozenset("TtZXx")
 """The states of processes that are stopped or have ended."""
-_LONGEST_LINE = 1 << 13
 _DISK_CHECK_S = 2.0
 """Seconds between the checks of the disk space that the job uses, where that has a limit."""
-
-
-class Logs:
-    """The logs of the output of a script, each stream alone and both together, up to a limit.
-
-    A full disk ends the log, not the job.
-    """
-
-    def __init__(self, folder: Path, most: int, secrets: Mapping[str, bytes]) -> None:
-        self.left = most
-        self.full = False
-        self.all: BinaryIO = (folder / "job.log").open("ab", buffering=0)
-        self.each = {name: (folder / f"{name}.log").open("ab", buffering=0) for name in ("stdout", "stderr")}
-        self.begun = dict.fromkeys(self.each, b"")
-        self.redactors = {name: Redactor(secrets) for name in self.each}
-
-    def add(self, name: str, data: bytes) -> None:
-        """Append the output of the stream `name` without the secrets in it."""
-        self.append(name, self.redactors[name].cleaned(data))
-
-    def end(self) -> None:
-        """Append what is left of the streams."""
-        for name, redactor in self.redactors.items():
-            self.append(name, redactor.rest())
-        self.finish()
-
-    def append(self, name: str, data: bytes) -> None:
-        """Append to the log of a stream; past the limit it is dropped, which one line of the log says."""
-        kept = data[: self.left]
-        self.left -= len(kept)
-        self.write(self.each[name], kept)
-        # job.log gets whole lines, so that one stream does not interrupt a line of the other
-        begun = self.begun[name] + kept
-        end = max(begun.rfind(b"\n"), begun.rfind(b"\r")) + 1
-        if len(begun) - end > _LONGEST_LINE:
-            end = len(begun)
-        self.write(self.all, begun[:end])
-        self.begun[name] = begun[end:]
-        if len(kept) < len(data) and not self.full:
-            self.full = True
-            self.finish()
-            self.write(self.all, b"\n[WARNING] the log is full: what the script prints from here on is dropped\n")
-
-    def report(self, line: str) -> None:
-        """Write a line of the supervisor to the error output, even if the log is full."""
-        self.finish()
-        for stream in (self.each["stderr"], self.all):
-            self.write(stream, f"{line}\n".encode())
-
-    def finish(self) -> None:
-        """Write the lines that have no end yet."""
-        for name, begun in self.begun.items():
-            self.write(self.all, begun)
-            self.begun[name] = b""
-
-    def write(self, stream: BinaryIO, data: bytes) -> None:
-        """Write as much as fits on the disk."""
-        with contextlib.suppress(OSError):
-            stream.write(data)
 
 
 class Script(Protocol):
@@ -131,17 +72,17 @@ class Supervisor:
         self.paused_since: float | None = None
         self.settling = False
         self.requests: deque[Callable[[], None]] = deque()
-        self.started = time.time()
-        self.deadline = time.monotonic() + launch["duration"] if launch["duration"] else float("inf")
+        self.started, self.begun = time.time(), time.monotonic()
+        self.deadline = self.begun + launch["duration"] if launch["duration"] else float("inf")
         self.max_disk = int(launch.get("max_disk", 0))
-        self.max_together = int(launch.get("max_together", 0))
+        self.excess = Excess(launch)
         self.disk_before = size_of(folder) if self.max_disk else 0
         self.next_disk_check = time.monotonic() + _DISK_CHECK_S if self.max_disk else float("inf")
         self.process = 0
         self.cpu_s, self.max_rss_kib = 0.0, 0
         self.relays = bool(launch.get("relays"))
         """Whether the script passes a request to end on to supervisors of its own, which need as long as this one."""
-        self.sampler = Sampler(folder)
+        self.sampler = Sampler(folder, self.excess.processes)
         self.secrets = str(launch.get("secrets", ""))
         self.logs = Logs(folder, launch["max_log"], secrets_in(self.secrets))
         self.home = os.open(folder, os.O_PATH | os.O_DIRECTORY)
@@ -161,6 +102,8 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         try:
             self.watch(process)
+            while self.code == -signal.SIGTERM and self.requests:  # a cluster sends it to the script as well
+                self.requests.popleft()()
         finally:
             self.end_tree()
         self.drain()
@@ -257,8 +200,8 @@ class Supervisor:
         if self.settling:
             self.settle()
         self.sampler.look(now)
-        if 0 < self.max_together < self.sampler.now and holds_more(self.pid, self.max_together):
-            self.end("memory")
+        if excess := self.excess.reason(self.sampler, self.pid):
+            self.end(excess)
         wait = 0.1 if self.reason else 3600.0 if self.paused_since else min(self.deadline - now, 3600.0)
         wait = min(wait, _SETTLE_S) if self.settling else wait
         for key, _ in self.selector.select(max(0.0, min(wait, self.next_disk_check - now, self.sampler.next - now))):
@@ -316,15 +259,14 @@ class Supervisor:
             self.logs.report(
                 f"[ERROR] disk: the job wrote more than its limit of {self.max_disk:,} bytes and was ended"
             )
-        if self.reason == "memory":
+        if sentence := self.excess.sentence(self.reason):
             code = code or 1
-            most = f"{self.max_together:,} bytes of memory together"
-            self.logs.report(f"[ERROR] memory: the processes of the job held more than its {most}; it was ended")
+            self.logs.report(sentence)
         status = {
             "reason": self.reason or "exit",
             "code": code,
             "start": self.started,
-            "end": time.time(),
+            "end": self.started + time.monotonic() - self.begun,  # whatever became of the clock meanwhile
             "cpu_s": self.cpu_s,
             "max_rss_kib": self.max_rss_kib,
             "memory": self.sampler.peak,
@@ -332,6 +274,7 @@ class Supervisor:
         # a power failure that ends a part ends its driver, too: nothing would read what is settled
         settle = _leave if self.launch.get("passing") else os.fsync
         write_json(self.folder / "status.json", status, settle)
+        self.logs.write_missed()
 
     def close(self) -> None:
         """Release what it has opened: its process may be the supervisor of another job next."""

@@ -28,31 +28,38 @@ _MOST_PROCESSES = 10_000
 
 
 class Used(NamedTuple):
-    """Seconds of CPU of some processes and of their children that ended, and the bytes that they hold in memory now."""
+    """Seconds of CPU of some processes and of their children that ended, the bytes that they hold in memory now, and
+    how many they are.
+    """
 
     cpu_s: float
     memory: int
+    processes: int
 
 
 class Sampler:
-    """Looks at the tree of processes below this one from time to time, and writes down what it used."""
+    """Looks at the tree of processes below this one from time to time, and writes down what it used.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._every_s = folder, _FIRST_S
+    If they are many, beside `most`, the next look comes soon; 0 stands for any number.
+    """
+
+    def __init__(self, folder: Path, most: int = 0) -> None:
+        self._folder, self._every_s, self._most = folder, _FIRST_S, most
         self._before_s = _of_ended()
-        self.peak = self.now = 0
+        self.peak = self.now = self.processes = 0
         self.next = time.monotonic() + _FIRST_S
 
     def look(self, now: float) -> None:
         """Look if it is time for that; what cannot be written is passed over."""
         if now < self.next:
             return
-        self._every_s = min(2 * self._every_s, _LATER_S)
         begun = time.monotonic()
         used = of_tree(os.getpid())
+        grows = used.processes > self.processes and used.processes > self._most // 10
+        self._every_s = _FIRST_S if self._most and grows else min(2 * self._every_s, _LATER_S)
         # the kernel walks through all pages: of 16 GB that may take a second, which is not to be spent all the time
         self.next = now + max(self._every_s, _REST * (time.monotonic() - begun))
-        self.now, self.peak = used.memory, max(self.peak, used.memory)
+        self.processes, self.now, self.peak = used.processes, used.memory, max(self.peak, used.memory)
         told = {"cpu_s": used.cpu_s + _of_ended() - self._before_s, "memory": used.memory, "peak": self.peak}
         new = self._folder / f"{USAGE_FILE}.new"
         with contextlib.suppress(OSError):
@@ -80,7 +87,7 @@ def of_tree(root: int) -> Used:
             cpu_ticks += sum(map(int, words[11:15]))  # its own and that of its children that ended
             memory += _proportional(pid, int(words[21]) * _PAGE)
         todo += children(pid)
-    return Used(cpu_ticks / _TICKS, memory)
+    return Used(cpu_ticks / _TICKS, memory, seen)
 
 
 def _proportional(pid: int, resident: int) -> int:

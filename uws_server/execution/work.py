@@ -14,7 +14,7 @@ from uws_server.execution import job_steps, local, products, staging
 from uws_server.execution.job_steps import EndedJob
 from uws_server.execution.products import Products
 from uws_server.jobs.job import Job
-from uws_server.jobs.part import Part
+from uws_server.jobs.part import Held, Part
 from uws_server.storage.library import Installed
 
 
@@ -40,6 +40,15 @@ class Work(Protocol):
         Return the content of its `launch.json`.
         """
 
+    def share(self, folder: Path, places: int) -> None:
+        """Tell a job, which runs or is prepared, how many of its parts may run at a time; no part is ended for that."""
+
+    def held(self, folder: Path) -> Held | None:
+        """Return how many places a job holds, having heard what it was told last; None before that, or without parts.
+
+        It begins no part beyond that unless it is told that it may.
+        """
+
     def outcome(self, ended: EndedJob, status: local.Status | None) -> Outcome:
         """Return what a job left whose supervisor has ended; `status` is None if that was killed."""
 
@@ -57,6 +66,13 @@ class SingleWork:
         Return the content of its `launch.json`.
         """
         return staging.prepare(job, installed, folder, self.config, self.base_url, secrets)
+
+    def share(self, folder: Path, places: int) -> None:
+        """Do nothing: such a job has no parts."""
+
+    def held(self, folder: Path) -> Held | None:
+        """Return None: such a job has no parts."""
+        return None
 
     def outcome(self, ended: EndedJob, status: local.Status | None) -> Outcome:
         """Return what a job left whose supervisor has ended."""

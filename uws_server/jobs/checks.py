@@ -78,6 +78,7 @@ _MIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9!#$&^_.+-]+(; ?[
 _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _GATHER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,123}\.(py|sh)")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _STATUS = re.compile(r"[1-9]|[1-9][0-9]|1[01][0-9]|12[0-5]", re.ASCII)
 """The exit statuses that a script may choose: a shell has those above for itself and for signals."""
 _EMAIL = re.compile(r"[^\s@<>\"']{1,64}@[^\s@<>\"']{1,255}")
@@ -218,14 +219,24 @@ def _control(control: Control) -> Iterator[Problem]:
         place = f"control.statuses.{status[:80]}"
         if not _STATUS.fullmatch(status):
             yield Problem(place, f"{status[:80]!r} is no exit status from 1 to 125; 0 is never a failure")
-        if not sentence.strip() or len(sentence) > 300 or CONTROL.search(sentence) or "\n" in sentence:
+        if not _is_sentence(sentence):
             yield Problem(place, "a sentence of 1 to 300 characters is needed that says what the status stands for")
+    for variable, sentence in control.needs.items():
+        place = f"control.needs.{variable[:80]}"
+        if not _VARIABLE.fullmatch(variable):
+            yield Problem(place, f"{variable[:80]!r} is no name of a variable, such as SAS_DIR")
+        if not _is_sentence(sentence):
+            yield Problem(place, "a sentence of 1 to 300 characters is needed that says what is not there without it")
     if len(control.secrets) > MOST_SECRETS:
         yield Problem("control.secrets", f"{len(control.secrets)} came, at most {MOST_SECRETS} are allowed")
     yield from _twice(control.secrets, "control.secrets")
     for i, name in enumerate(control.secrets):
         if problem := secret_name_problem(name):
             yield Problem(f"control.secrets[{i}]", problem)
+
+
+def _is_sentence(text: str) -> bool:
+    return bool(text.strip()) and len(text) <= 300 and not CONTROL.search(text) and "\n" not in text
 
 
 def _parameter(spec: ParameterSpec, place: str) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ Knows no format (`formats`), no disk and no HTTP; `checks` says what is wrong wi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -80,7 +81,7 @@ class ParameterSpec:
             return self.default
         return () if self.default is None else (self.default,)
 
-    @property
+    @functools.cached_property
     def default_texts(self) -> tuple[str, ...]:
         """Return every value of the default as a user would type it."""
         return tuple(str(each).lower() if isinstance(each, bool) else str(each) for each in self.defaults)
@@ -150,7 +151,8 @@ class Control:
     nobody knows. `statuses` are the exit statuses of the script, beside 0, that are no failure, each with a sentence
     that says what it stands for. A Python script that is not `warm` is started in a new interpreter; any other may be
     forked from one that has its imports loaded. `secrets` are the names of what a job gets for other services, each in
-    a file that only it can read.
+    a file that only it can read. `needs` are variables that the server must have in its environment for the script to
+    work, each with a sentence that says what is not there where it has not.
     """
 
     duration: Duration = field(default_factory=Duration)
@@ -165,6 +167,11 @@ class Control:
     warm: bool = True
     secrets: tuple[str, ...] = ()
     execution: str = ""
+    needs: Mapping[str, str] = field(default_factory=dict)
+
+    def lacking(self, environment: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the sentences about what is needed and not there in an environment, each once."""
+        return tuple(dict.fromkeys(text for variable, text in self.needs.items() if not environment.get(variable)))
 
 
 @dataclass(frozen=True)
@@ -194,8 +201,11 @@ class Definition:
 
     def parameter(self, name: str) -> ParameterSpec | None:
         """Return the parameter of that name, in any case, or None."""
-        wanted = name.lower()
-        return next((spec for spec in self.parameters if spec.name.lower() == wanted), None)
+        return self._by_name.get(name.lower())
+
+    @functools.cached_property
+    def _by_name(self) -> Mapping[str, ParameterSpec]:
+        return {spec.name.lower(): spec for spec in reversed(self.parameters)}
 
     @property
     def scripts(self) -> Mapping[str, Literal["python", "shell"]]:
@@ -209,6 +219,14 @@ class Definition:
     def spread(self) -> ParameterSpec | None:
         """Return the parameter that a job is spread over; None for a job of one script."""
         return next((spec for spec in self.parameters if spec.spread), None)
+
+    @property
+    def is_plain_with_one(self) -> bool:
+        """Return whether a job with one value of the parameter it is spread over runs as any other job, without parts.
+
+        So it is where there would be nothing to gather: no script gathers the parts, or every file of it is optional.
+        """
+        return all(result.optional for result in self.results if result.gathered)
 
     @property
     def inputs(self) -> tuple[ParameterSpec, ...]:

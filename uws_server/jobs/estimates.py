@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import combinations
 from typing import NamedTuple
 
@@ -46,6 +47,17 @@ def expected_seconds(samples: Sequence[Sample], size: int) -> float | None:
     )
     base = statistics.median(each.seconds - slope * each.size for each in samples)
     return min(max(base + slope * size, min(seconds) / 3), max(seconds) * 3)
+
+
+def expected_end(started: datetime, reached: datetime, done: int, total: int, now: datetime) -> datetime | None:
+    """Return when a job will end that goes on as it went until `reached`, when it had done so many of its stages.
+
+    None before the first has been done, and where that time has passed: then it goes on more slowly.
+    """
+    if not 0 < done <= total or reached <= started:
+        return None
+    end = started + (reached - started) * (total / done)
+    return end if end > now else None
 
 
 def _ranks(values: Sequence[float]) -> list[float]:

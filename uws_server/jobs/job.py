@@ -97,13 +97,15 @@ class Usage:
 class Position(NamedTuple):
     """Where a job stands that waits for a place: which of how many, among those for short places if it is `short`.
 
-    `start` is when it will start about; None where that cannot be told.
+    `start` is when it will start about; None where that cannot be told. `obstacle` says why the server that is asked
+    can never start it.
     """
 
     place: int
     total: int
     short: bool
     start: datetime | None
+    obstacle: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class Progress:
     """The last stage that a script reported: `number` of `total` (0 of 0 where it did not count).
 
     `usage` is what its processes used so far; None where nobody has looked yet. `position` is that of one that waits.
+    `reached` is when the stage was reported, `end` when the job will probably end; None where nobody knows.
     """
 
     stage: str = ""
@@ -118,6 +121,8 @@ class Progress:
     total: int = 0
     usage: Usage | None = None
     position: Position | None = None
+    reached: datetime | None = field(default=None, compare=False)
+    end: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -130,11 +135,15 @@ class JobError:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a job takes while it runs: cores, bytes of memory (0: not counted), and whether a short place will do."""
+    """What a job takes while it runs: cores, bytes of memory (0: not counted), and whether a short place will do.
+
+    One that has parts takes that for each part that runs; `parts` is how many could run at a time, 0 for any other.
+    """
 
     cores: int = 1
     memory: int = 0
     short: bool = False
+    parts: int = 0
 
 
 @dataclass(frozen=True)
@@ -146,7 +155,7 @@ class Job:
     `warning` is what the exit status of its script stands for, where that is no failure; `usage` what it used until its
     end; `input_size` are the bytes of its input files, `expected_s` the seconds that it is expected to run (None where
     nobody knows), `resume_asked` since when a SUSPENDED job waits for a place to go on; `parts` counts those of a job
-    that was spread over a parameter.
+    that was spread over a parameter; `target` is what was observed, '' where nobody knows.
     """
 
     id: str
@@ -178,6 +187,13 @@ class Job:
     expected_s: int | None = None
     resume_asked: datetime | None = None
     parts: PartCounts | None = None
+    target: str = ""
+
+    @property
+    def upload_places(self) -> set[str]:
+        """The places of the uploaded files, below the job's folder."""
+        parts = (part for value in self.parameters.values() for part in value.each)
+        return {str(part.value) for part in parts if part.kind == "upload"}
 
     def result(self, name: str) -> Result | None:
         """Return the result of that name, or whose file has that name; None if there is none."""
@@ -204,6 +220,7 @@ class JobSummary(NamedTuple):
     started_us: int | None = None
     ended_us: int | None = None
     destruction_us: int | None = None
+    target: str = ""
 
     @property
     def created(self) -> datetime:
@@ -235,11 +252,21 @@ JobReference = tuple[str, str, str, int, str, str | None]
 microseconds since 1970 (UTC) of its creation, owner ('' for nobody), run id."""
 
 
+class Place(NamedTuple):
+    """The place of a job in a list: microseconds since 1970 (UTC) of its creation, and its id."""
+
+    created_us: int
+    job_id: str
+
+
 @dataclass(frozen=True)
 class Filter:
     """The jobs that a list shows: UWS 1.1, section 2.2.2.1. Empty `phases` means all but ARCHIVED.
 
-    `owners` are those whose jobs are shown, None among them for jobs of nobody; None instead for all.
+    `owners` are those whose jobs are shown, None among them for jobs of nobody; None instead for all. The rest is for
+    people: `until` is the time before which a job was created; its id, run id or target begins with `text`, its run id
+    with `run_id`, its target with `target` (case and blanks do not count). `last` of them come, newest first or oldest
+    first, from the one that follows `start` in that order.
     """
 
     definition: str | None = None
@@ -247,6 +274,17 @@ class Filter:
     after: datetime | None = None
     last: int | None = None
     owners: tuple[str | None, ...] | None = None
+    until: datetime | None = None
+    text: str = ""
+    run_id: str = ""
+    target: str = ""
+    oldest_first: bool = False
+    start: Place | None = None
+
+    @property
+    def is_search(self) -> bool:
+        """Return whether jobs are looked for by how something of them begins."""
+        return bool(self.text or self.run_id or self.target)
 
 
 def moment_of(microseconds: int) -> datetime:

@@ -34,6 +34,13 @@ class Part:
         return None if self.started is None or self.ended is None else (self.ended - self.started).total_seconds()
 
 
+class Held(NamedTuple):
+    """What a job of several parts says of its places: how many it holds, and how many it could use."""
+
+    places: int
+    wanted: int
+
+
 class PartCounts(NamedTuple):
     """How many parts a job had that has ended, and how many of them failed."""
 

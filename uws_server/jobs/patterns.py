@@ -7,7 +7,10 @@ look-ahead and no back reference.
 
 from __future__ import annotations
 
-import re2
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import re2
 
 _LARGEST = 2000
 """The largest compiled pattern, in steps: the time for a text is, at worst, proportional to both."""
@@ -28,6 +31,8 @@ def problem(pattern: str) -> str:
 
 
 def _compiled(pattern: str) -> re2._Regexp:
+    import re2  # here: a server need not hold it before a value comes that must match a pattern
+
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True

@@ -5,6 +5,7 @@ A name is looked up by what the services hand in; here is how its answer and coo
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -42,7 +43,11 @@ def position_or_name(resolve: Resolve) -> Callable[[str, ParameterSpec], Paramet
     return check
 
 
-def _position(text: str, resolve: Resolve) -> ParameterValue:
+def place(text: str, resolve: Resolve) -> tuple[float, float]:
+    """Return right ascension and declination in degrees of a position, or of a name, which `resolve` looks up.
+
+    Raise ValueError with a sentence if it is neither.
+    """
     word = short_word(text)
     found = _coordinates(word)
     if found is None:
@@ -55,7 +60,12 @@ def _position(text: str, resolve: Resolve) -> ParameterValue:
         raise ValueError(
             f"{shorten(text)} is not on the sky; right ascension is 0 to 360 degrees, declination -90 to 90"
         )
-    canonical = f"{_plain(ra % 360)} {_plain(dec)}"
+    return ra % 360, dec
+
+
+def _position(text: str, resolve: Resolve) -> ParameterValue:
+    ra, dec = place(text, resolve)
+    canonical = f"{_plain(ra)} {_plain(dec)}"
     return ParameterValue(canonical, canonical)
 
 
@@ -114,3 +124,11 @@ def _angle(text: str) -> tuple[float, bool, bool] | None:
         raise ValueError(f"{shorten(text)}: minutes and seconds are below 60")
     value = float(whole + minutes / 60 + seconds / 3600)
     return (-value if match[1] == "-" else value), colons, hours
+
+
+def separation_deg(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Return the angle between two positions, all in degrees, by the formula of haversines: exact for small ones."""
+    (lon, lat), (other_lon, other_lat) = map(math.radians, one), map(math.radians, other)
+    half = math.sin((other_lat - lat) / 2) ** 2
+    half += math.cos(lat) * math.cos(other_lat) * math.sin((other_lon - lon) / 2) ** 2
+    return math.degrees(2 * math.asin(min(1.0, math.sqrt(half))))

@@ -23,6 +23,7 @@ from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, ParameterValue
 from uws_server.jobs.rerun_origin import RerunOrigin
 from uws_server.reruns import sources, units
+from uws_server.reruns.gathered import as_whole_jobs
 from uws_server.reruns.inputs import Finder, Found
 from uws_server.reruns.job_inputs import JobInputs
 from uws_server.reruns.preview import RerunPreview, RerunRequest, View
@@ -305,7 +306,7 @@ class Reruns(JobRelations):
                 f"{_MOST_STEPS:,} with {_MOST_ARGS:,} in all are looked at"
             )
         definitions = {one.definition.name: one.definition for one in self._services.library}
-        completed = (sources.completed(step, definitions) for step in source.steps)
+        completed = (sources.completed(step, definitions) for step in as_whole_jobs(source.steps, definitions))
         return replace(source, steps=tuple(self._in_units(step, definitions) for step in completed))
 
     def _in_units(self, step: Step, live: Mapping[str, Definition]) -> Step:

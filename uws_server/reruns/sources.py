@@ -17,6 +17,7 @@ from provenance.text.errors import ProvenanceError
 from uws_server.errors import BadRequest, NotFound
 from uws_server.jobs.definition import Definition, ParameterSpec
 from uws_server.jobs.job import Job, ParameterValue
+from uws_server.reruns.gathered import as_one_job
 from uws_server.services import step_lists
 from uws_server.services.context import Services
 
@@ -33,8 +34,13 @@ class RerunSource:
 
 
 def of_job(services: Services, job: Job) -> RerunSource:
-    """Return the steps that a job's script recorded, else those in its products, else the job's own record."""
+    """Return the steps that a job's script recorded, else those in its products, else the job's own record.
+
+    A job with parts is one step, which is run again as a whole.
+    """
     listed = _recorded(services, job) or _in_products(services, job)
+    if job.parts is not None:
+        return RerunSource(as_one_job(listed, own_step(services, job)), job)
     if not listed or listed[-1].extra.get("job") != job.id:
         listed = (own_step(services, job),)
     return RerunSource(listed, job)

@@ -7,7 +7,10 @@ runs the parts (a job array of a cluster) reads and writes the same files::
     <job>/parameters.json   as of any job: the spread parameter has all its values
           launch.json       as of any job: the command is the driver; limits of time and disk are those of the whole
           parts.json        the plan (`plan.Plan`): the value of each part, what all have in common, the last script
-          width             how many parts may run at a time: a number, replaced at any time by who schedules
+          width             how many parts may run at a time (`sharing`), replaced at any time by who schedules
+          held              how many places the driver holds and could use (`sharing`), replaced by the driver
+          tasks             is there where a job array of a cluster runs the parts: the driver, which comes after them,
+                            begins none
           parts.log         one JSON object a line, appended (`journal`): a part began, a part ended and how
           parts/0001/       a job's folder in small, one for each value, counted from 1, at least four digits:
             parameters.json     the one value, as a scalar; `job.part` is the number

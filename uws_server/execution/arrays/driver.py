@@ -22,19 +22,20 @@ import time
 from collections import deque
 from pathlib import Path
 
-from uws_server.execution import processes, supervisor
-from uws_server.execution.arrays import gathering, plan, verdict
+from uws_server.execution import local, processes, supervisor
+from uws_server.execution.arrays import gathering, plan, sharing, verdict
 from uws_server.execution.arrays.journal import BEGUN, Journal
 from uws_server.execution.arrays.plan import Plan
 from uws_server.execution.arrays.verdict import Verdict
 from uws_server.execution.arrays.workers import GATHERED, Start, Worker
 from uws_server.execution.warm import loading, script
 from uws_server.execution.warm.title import Title
+from uws_server.jobs.part import Held
 from uws_server.jobs.phases import Phase
 
 _COLD = "UWS_ARRAY_COLD"
 """The variable that says why the driver is to load no modules."""
-_LOOK_S = 1.0
+_LOOK_S = 0.2
 """Seconds between two looks at how many parts may run at a time, while nothing else happens."""
 _STRAYS_TRIES, _STRAYS_S = 500, 0.005
 """How often, and after how many seconds, it is looked again whether what a part left behind has ended."""
@@ -48,6 +49,8 @@ class Driver:
         self.todo = deque(range(1, len(planned.inputs) + 1))
         self.workers: dict[int, Worker] = {}
         """By the descriptor that tells the end of its part."""
+        self.said: tuple[Held, int] | None = None
+        """What was written last of the places that the job holds."""
         self.ended: dict[int, Verdict] = {}
         self.is_stopping = False
         """Whether the job was asked to end: a part that has not begun by then never will."""
@@ -57,10 +60,11 @@ class Driver:
 
     def run(self) -> int:
         """Run all parts and the last script. Return the exit status."""
+        if (self.folder / plan.TASKS_FILE).exists():
+            self.read_ends()
         self.report()
         while self.todo or self.running():
-            while self.todo and len(self.running()) < plan.width(self.folder, os.cpu_count() or 1):
-                self.begin(self.todo.popleft(), self.start_script)
+            self.begin_some()
             self.wait()
         succeeded = sum(one.phase is Phase.COMPLETED for one in self.ended.values())
         if self.is_stopping:
@@ -68,6 +72,35 @@ class Driver:
         if not succeeded:
             return self.refuse()
         return self.gather() if self.plan.gather else 0
+
+    def read_ends(self) -> None:
+        """Read how the parts ended, which the tasks of a cluster ran; none is begun here."""
+        while self.todo:
+            number = self.todo.popleft()
+            ended = self.verdict_of(number)
+            if not local.claimed(self.folder / plan.folder_of(number)):
+                ended = Verdict(Phase.ABORTED, verdict.NOT_RUN)
+            self.note_end(number, ended)
+
+    def begin_some(self) -> None:
+        """Begin as many parts as may run."""
+        for _ in range(self.places(len(self.todo)) - len(self.running())):
+            if self.todo:
+                self.begin(self.todo.popleft(), self.start_script)
+
+    def places(self, todo: int) -> int:
+        """Return how many parts may run now, and say how many places are held if that has changed.
+
+        It is said before a part begins: what was given up is never used.
+        """
+        width, message = sharing.told(self.folder)
+        busy = len(self.running())
+        most = (os.cpu_count() or 1) if width is None else width
+        held = Held(max(busy, min(most, busy + todo)), busy + todo)
+        if self.said is None or (held.places, message) != (self.said[0].places, self.said[1]):
+            sharing.say(self.folder, held, message)
+            self.said = held, message
+        return held.places
 
     def running(self) -> list[Worker]:
         """Return the workers that run something."""
@@ -115,14 +148,22 @@ class Driver:
 
     def end(self, number: int) -> None:
         """Note how a part ended whose supervisor has ended."""
-        ended = verdict.of_part(self.folder / plan.folder_of(number), self.plan.part, self.plan.statuses)
-        ended = ended or Verdict(Phase.ERROR, "the supervisor of the part could not be started")
-        self.ended[number] = ended
+        ended = self.verdict_of(number)
         self.journal.note(number, ended.phase, ended.sentence)
+        self.note_end(number, ended)
+        self.report()
+
+    def verdict_of(self, number: int) -> Verdict:
+        """Return how a part ended whose supervisor has ended."""
+        ended = verdict.of_part(self.folder / plan.folder_of(number), self.plan.part, self.plan.statuses)
+        return ended or Verdict(Phase.ERROR, "the supervisor of the part could not be started")
+
+    def note_end(self, number: int, ended: Verdict) -> None:
+        """Take note of how a part ended, and print its sentence if it has one."""
+        self.ended[number] = ended
         if ended.sentence:
             kind = "INFO" if ended.phase is Phase.COMPLETED else "WARNING"
             print(f"[{kind}] part {number} ({self.plan.inputs[number - 1].text}): {ended.sentence}")
-        self.report()
 
     def end_strays(self) -> None:
         """End the processes that a worker left which was killed: they became children of this one."""
@@ -142,9 +183,7 @@ class Driver:
     def report(self) -> None:
         """Print how many parts have ended, as a stage."""
         failed = sum(one.phase is not Phase.COMPLETED for one in self.ended.values())
-        more = f", {failed} failed" if failed else ""
-        ended, total = len(self.ended), len(self.plan.inputs)
-        print(f"[STAGE {ended}/{total}] {ended} of {total} parts have ended{more}", flush=True)
+        print(stage_of(len(self.ended), len(self.plan.inputs), failed), flush=True)
 
     def refuse(self) -> int:
         """Print why no part succeeded. Return the exit status."""
@@ -164,6 +203,10 @@ class Driver:
             self.poll.unregister(worker)
             worker.close()
         self.workers.clear()
+        while self.places(1) < 1:
+            self.wait()
+            if self.is_stopping:
+                return 1
         self.begin(GATHERED, supervisor.execute)
         while self.running():
             self.wait()
@@ -173,6 +216,12 @@ class Driver:
         why = ended.sentence if ended else "its supervisor could not be started"
         print(f"[ERROR] the parts could not be gathered: {why}", file=sys.stderr, flush=True)
         return 1
+
+
+def stage_of(ended: int, total: int, failed: int) -> str:
+    """Return the line of the log that says how many parts have ended."""
+    more = f", {failed} failed" if failed else ""
+    return f"[STAGE {ended}/{total}] {ended} of {total} parts have ended{more}"
 
 
 def starter(planned: Plan) -> Start:

@@ -14,6 +14,7 @@ from types import TracebackType
 
 JOURNAL_FILE = "parts.log"
 BEGUN = "EXECUTING"
+_LONGEST_LINE = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,16 @@ class Journal:
             os.write(self._stream, line.encode())
         except OSError:
             return
+
+
+def begun(folder: Path) -> float | None:
+    """Return when the first part of a job began, in seconds since 1970; None before that."""
+    try:
+        with (folder / JOURNAL_FILE).open("rb") as stream:
+            entries = parse(stream.readline(_LONGEST_LINE))
+    except OSError:
+        return None
+    return next((entry.at for each in entries.values() for entry in each), None)
 
 
 def parse(content: bytes) -> dict[int, tuple[Entry, ...]]:

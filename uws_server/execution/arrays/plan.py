@@ -16,6 +16,8 @@ from uws_server.storage.plainfiles import opened
 
 PLAN_FILE = "parts.json"
 WIDTH_FILE = "width"
+HELD_FILE = "held"
+TASKS_FILE = "tasks"
 PARTS_FOLDER = "parts"
 GATHERED_FOLDER = "gathered"
 _MOST_BYTES = 1 << 27
@@ -127,15 +129,3 @@ def prepare(place: Path, task: Task) -> None:
     (place / "results").mkdir(parents=True, exist_ok=True)
     for name, content in (("parameters.json", task.document), ("launch.json", task.launch)):
         write_json(place / name, dict(content), settle=lambda _: None)
-
-
-def width(folder: Path, otherwise: int) -> int:
-    """Return how many parts of a job may run at a time, at least 1; `otherwise` where nothing that can be read says so.
-
-    The file is replaced by who schedules, while the parts run.
-    """
-    try:
-        with (folder / WIDTH_FILE).open("rb") as stream:
-            return max(1, int(stream.read(20)))
-    except (OSError, ValueError):
-        return otherwise

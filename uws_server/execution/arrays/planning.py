@@ -14,12 +14,11 @@ from uws_server.config import Config
 from uws_server.execution import staging
 from uws_server.execution.arrays import plan
 from uws_server.execution.arrays.plan import PartInput, Plan, Task
-from uws_server.execution.capacity import Capacity
 from uws_server.execution.warm import needs
 from uws_server.jobs.definition import Definition, Entry
 from uws_server.jobs.job import Job, ParameterValue
 from uws_server.jobs.part import PARTS
-from uws_server.storage.files import write_passing_json
+from uws_server.storage.files import read_json, write_passing_json
 from uws_server.storage.library import Installed
 
 _LEAST_LOG = 1 << 14
@@ -35,13 +34,12 @@ _GATHER_SCRIPT = "gather.sh"
 def prepare(
     job: Job, installed: Installed, folder: Path, config: Config, base_url: str, secrets: Path | None = None
 ) -> dict[str, Any]:
-    """Write `parameters.json`, `parts.json`, `width` and `launch.json` of an array. Return the last one's content."""
+    """Write `parameters.json`, `parts.json` and `launch.json` of an array. Return the last one's content."""
     folder = folder.resolve()
     write_passing_json(folder / "parameters.json", staging.document_of(job, installed, folder, config, base_url))
     (folder / plan.PARTS_FOLDER).mkdir(exist_ok=True)  # a sandbox shows what is there
     planned = plan_of(job, installed, folder, config, base_url, secrets)
     plan.write(folder, planned)
-    (folder / plan.WIDTH_FILE).write_text(f"{width_of(installed.definition, config)}\n", encoding="ascii")
     whole = staging.environment(_of_all(job, installed), installed, folder, os.environ, config.jobs.environment)
     driver = [sys.executable, "-c", _PROGRAM]
     run = staging.fetching(job, folder, config, driver)
@@ -56,6 +54,7 @@ def prepare(
         "sandboxed": False,  # the parts are
         "private": 0,
         "relays": True,
+        "fetches": run != driver,
         "forks": planned.imports is not None and run == driver,
         "nice": 0,  # it does the work of supervisors; the scripts are nice
     }
@@ -63,19 +62,28 @@ def prepare(
     return launch
 
 
-def width_of(definition: Definition, config: Config) -> int:
-    """Return how many parts may run at a time at first.
-
-    On a cluster it is one: the allocation of a job has the cores of one part.
-    """
-    if Capacity.of(config).is_elsewhere(definition):
-        return 1
-    return max(1, config.jobs.max_running // definition.control.cpus)
+def fetches(folder: Path) -> bool:
+    """Return whether inputs of a job that was prepared are fetched before its parts can run."""
+    return bool(read_json(folder / "launch.json").get("fetches"))
 
 
 def is_array(job: Job, definition: Definition) -> bool:
-    """Return whether a job is spread over a parameter."""
-    return definition.spread is not None and definition.spread.name in job.parameters
+    """Return whether a job is spread over a parameter: it then has parts."""
+    if definition.spread is None or definition.spread.name not in job.parameters:
+        return False
+    return len(job.parameters[definition.spread.name].each) > 1 or not definition.is_plain_with_one
+
+
+def without_parts(job: Job, definition: Definition) -> tuple[Job, Definition]:
+    """Return a job that has no parts as its script sees it, and what that script makes.
+
+    The parameter that others are spread over has its one value, not a list, as in a part.
+    """
+    if definition.spread is None:
+        return job, definition
+    name = definition.spread.name
+    given = {key: value.each[0] if key == name else value for key, value in job.parameters.items()}
+    return replace(job, parameters=given), definition_of_parts(definition)
 
 
 def require_fitting(planned: Plan, job: Job) -> None:

@@ -10,6 +10,7 @@ from uws_server.execution import declared, local, reasons
 from uws_server.execution.arrays.plan import Task
 from uws_server.jobs.phases import Phase
 
+NOT_RUN = "the cluster did not run the part"
 KILLED = "the supervisor of the part was killed"
 
 

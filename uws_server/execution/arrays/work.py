@@ -16,7 +16,7 @@ from provenance import steps
 from provenance.text.errors import ProvenanceError
 from uws_server.config import Config
 from uws_server.execution import job_steps, local, products, results
-from uws_server.execution.arrays import listing, plan, planning, verdict
+from uws_server.execution.arrays import listing, plan, planning, sharing, verdict
 from uws_server.execution.arrays.plan import Plan
 from uws_server.execution.arrays.verdict import Verdict
 from uws_server.execution.job_steps import EndedJob
@@ -24,7 +24,7 @@ from uws_server.execution.products import Products
 from uws_server.execution.results import LOG_RESULT
 from uws_server.execution.work import Outcome, Work
 from uws_server.jobs.job import Job, ParameterValue, Result
-from uws_server.jobs.part import Part
+from uws_server.jobs.part import Held, Part
 from uws_server.jobs.phases import Phase
 from uws_server.storage.failures import meaning_of
 from uws_server.storage.files import STEPS_FILE
@@ -33,6 +33,7 @@ from uws_server.storage.plainfiles import write_bytes
 from uws_server.storage.uses import Use
 
 _NOT_BEGUN = "the job ended before it began"
+_ENDED_OUTSIDE = "it was ended on the cluster, not with the job"
 _CUT_OFF = frozenset({"abort", "timeout", "disk"})
 """Reasons for which a job was ended: its parts were then ended with it."""
 
@@ -51,13 +52,24 @@ class ArrayWork:
         Return the content of its `launch.json`.
         """
         if not planning.is_array(job, installed.definition):
-            return self.single.prepare(job, installed, folder, secrets)
+            job, single = planning.without_parts(job, installed.definition)
+            return self.single.prepare(job, replace(installed, definition=single), folder, secrets)
         return planning.prepare(job, installed, folder, self.config, self.base_url, secrets)
+
+    def share(self, folder: Path, places: int) -> None:
+        """Tell a job how many of its parts may run at a time, if it has parts and was told something else before."""
+        if (folder / plan.PLAN_FILE).exists():
+            sharing.tell(folder, places)
+
+    def held(self, folder: Path) -> Held | None:
+        """Return how many places a job holds that has heard what it was told last; None before, or without parts."""
+        return sharing.answer(folder)
 
     def outcome(self, ended: EndedJob, status: local.Status | None) -> Outcome:
         """Return what a job left whose supervisor has ended: that of its parts and of its last script."""
         if not planning.is_array(ended.job, ended.definition):
-            return self.single.outcome(ended, status)
+            job, single = planning.without_parts(ended.job, ended.definition)
+            return self.single.outcome(replace(ended, job=job, definition=single), status)
         try:
             planned = plan.read(ended.folder)
             planning.require_fitting(planned, ended.job)
@@ -99,9 +111,12 @@ class _Collector:
         place = self.ended.folder / plan.folder_of(number)
         ended = verdict.of_part(place, self.plan.part, self.plan.statuses)
         if ended is None:
-            return Part(number, text, Phase.ABORTED, sentence=_NOT_BEGUN)
+            was_cut_off = self.status is None or self.status.reason != "exit" or self.status.code < 0
+            return Part(number, text, Phase.ABORTED, sentence=_NOT_BEGUN if was_cut_off else verdict.NOT_RUN)
         if ended.status is None and (self.status is None or self.status.reason in _CUT_OFF):
             ended = Verdict(Phase.ABORTED, "it was ended with the job")
+        elif ended.phase is Phase.ABORTED and self.status is not None and self.status.reason == "exit":
+            ended = ended._replace(sentence=_ENDED_OUTSIDE)
         started, moment = _moments(ended.status, self.ended.ended)
         definition = planning.definition_of_parts(self.ended.definition)
         job = planning.of_part(self.ended.job, self.ended.definition, number, self.ended.folder)

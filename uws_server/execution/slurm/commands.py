@@ -1,4 +1,4 @@
-"""Slurm's commands: sbatch, squeue and scancel, each with a limit of time. Imports nothing of ours.
+"""Slurm's commands: sbatch, squeue, scancel and scontrol, each with a limit of time. Imports nothing of ours.
 
 They get an environment of their own: sbatch would hand that of the server, with its passwords, to the cluster. What
 cannot be known is never guessed: a command that failed for want of an answer raises Unreachable.
@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-PROGRAMS = ("sbatch", "squeue", "scancel")
+PROGRAMS = ("sbatch", "squeue", "scancel", "scontrol")
 """The programs that a server needs to use a cluster."""
 
 SUBMIT_S = 15
@@ -21,7 +21,7 @@ SUBMIT_S = 15
 _ASK_S = 20
 _KEPT = ("PATH", "HOME", "SLURM_CONF", "SLURM_JWT", "LD_LIBRARY_PATH")
 """The variables that the commands get of the environment of the server."""
-_FIELDS = "JobID:20|,State:30|,RestartCnt:9|,NodeList:200|,Comment:200|,Reason:300"
+_FIELDS = "JobID:20|,ArrayJobID:20|,State:30|,RestartCnt:9|,NodeList:200|,Comment:200|,Reason:300"
 """What is asked of each job, with the most characters of each and what stands behind it."""
 _PASSING = re.compile(
     r"unable to contact|timed out|zero bytes|standby mode|temporarily un|connection|authentication|credential|"
@@ -47,19 +47,22 @@ class Unreachable(Exception):
 class Refused(Exception):
     """Slurm does not take a job, for the reason that is the message.
 
-    `may_pass` says that the limits of an account or QOS are the reason, which a job that ends may make room in.
+    `may_pass` says that the limits of an account or QOS are the reason, which a job that ends may make room in;
+    `is_of_array` that the cluster takes no job array of so many tasks.
     """
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.may_pass = _LIMITED in why
+        self.is_of_array = "job array" in why
 
 
 @dataclass(frozen=True)
 class SlurmJob:
     """A job as Slurm lists it: `reason` is why it waits or has ended, `node` where it runs or ran.
 
-    `restarts` is how often it was put back into the queue.
+    `restarts` is how often it was put back into the queue. `array` is the id of the job array whose task it is, for any
+    other job its own; a task that waits stands for all that do.
     """
 
     id: int
@@ -67,6 +70,7 @@ class SlurmJob:
     reason: str = ""
     node: str = ""
     restarts: int = 0
+    array: int = 0
 
 
 class SlurmCommands:
@@ -104,18 +108,37 @@ class SlurmCommands:
             raise Unreachable(_sentence(done.stderr) or f"squeue ended with status {done.returncode}")
         found: dict[str, list[SlurmJob]] = {}
         for line in done.stdout.splitlines():
-            number, state, restarts, node, comment, reason = (*map(str.strip, line.split("|", 5)), *[""] * 5)[:6]
+            number, array, state, restarts, node, comment, reason = (*map(str.strip, line.split("|", 6)), *[""] * 6)[:7]
             if number.isdigit() and restarts.isdigit():
-                found.setdefault(comment, []).append(SlurmJob(int(number), state, reason, node, int(restarts)))
+                of_array = int(array) if array.isdigit() else int(number)
+                job = SlurmJob(int(number), state, reason, node, int(restarts), of_array)
+                found.setdefault(comment, []).append(job)
         return found
 
     def cancel(self, slurm_id: int) -> None:
         """End a job, wherever it is on its way. Raise Unreachable."""
         self._scancel(str(slurm_id))
 
+    def cancel_waiting(self, slurm_id: int) -> None:
+        """End those tasks of a job array that wait, or a job that does. Raise Unreachable."""
+        self._scancel("--state=PENDING", str(slurm_id))
+
     def signal(self, slurm_id: int, name: str) -> None:
         """Send a signal to the supervisor of a job that runs, and to nothing else of it. Raise Unreachable."""
         self._scancel("--batch", f"--signal={name}", str(slurm_id))
+
+    def hold(self, slurm_id: int) -> None:
+        """Keep the tasks of a job array that wait from being started. Raise Unreachable."""
+        self._scontrol("hold", slurm_id)
+
+    def release(self, slurm_id: int) -> None:
+        """Let the tasks of a job array be started that wait. Raise Unreachable."""
+        self._scontrol("release", slurm_id)
+
+    def _scontrol(self, what: str, slurm_id: int) -> None:
+        done = self._run(["scontrol", what, str(slurm_id)], _ASK_S)
+        if done.returncode != 0 and _PASSING.search(done.stderr):
+            raise Unreachable(_sentence(done.stderr))
 
     def _scancel(self, *arguments: str) -> None:
         done = self._run(["scancel", *arguments], _ASK_S)

@@ -7,7 +7,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,6 +59,8 @@ class ClusterJob:
         """How it is to end, because the cluster does not take it."""
         self.began: float | None = None
         """When it was found that a supervisor has claimed the folder, by the monotonic clock."""
+        self.tasks: Sequence[SlurmJob] = ()
+        """The tasks of its job array, as Slurm listed them last."""
         self.listed: SlurmJob | None = None
         self.listed_at: float | None = None
         """When Slurm was asked for the list that `listed` is from, by the monotonic clock; None before the first."""
@@ -169,7 +171,7 @@ class ClusterJob:
 
     def _ask_supervisor(self, signal: str) -> None:
         """Have the supervisor get a signal, if it is there: before it has claimed the folder, that would end it."""
-        if claims.time_of(self.folder):
+        if claims.time_of(self.folder) or (self.began is not None and signal != "TERM"):
             self._requests.ask(self.id, signal)
 
     def _tell(self, change: Callable[[], None]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from uws_server.execution import local
+from uws_server.execution.arrays import journal
 from uws_server.execution.slurm import claims, states
 from uws_server.execution.slurm.commands import SlurmJob
 from uws_server.execution.slurm.job import ClusterJob
@@ -72,10 +73,12 @@ class Looker:
         """Find out whether a job has begun, and whether it has ended."""
         if job.is_over:
             return
-        if job.began is None and not self._look_at_claim(job):
+        if job.began is None and not (self._look_at_claim(job) or _look_at_parts(job)):
             self._look_at_waiting(job)
         elif job.is_over:
             return
+        elif job.record.array_id and not claims.time_of(job.folder):
+            self._look_at_tasks(job)
         elif (status := local.status(job.folder)) is None:
             self._look_at_running(job)
         else:
@@ -117,13 +120,34 @@ class Looker:
         self._slurm.ask(job.id, "KILL")
         job.end(verdict)
 
+    def _look_at_tasks(self, job: ClusterJob) -> None:
+        """Look at a job whose parts run, or have run, as tasks of a job array: it begins itself when all have ended."""
+        if not job.is_known_since(job.began):
+            return
+        is_alive = any(not states.has_ended(task) for task in job.tasks)
+        if job.is_to_end:
+            if not is_alive:  # nothing of a part is left to be waited for
+                self._end_unclaimed(job, GivenUp(Phase.ABORTED, None))
+            elif job.ended_since is None:
+                job.ended_since = time.monotonic()
+                is_running = any(task.state == "RUNNING" for task in job.tasks)
+                self._slurm.ask(job.id, "TERM" if is_running else "KILL")
+            elif _has_passed(job.ended_since, SETTLE_S):
+                self._slurm.ask(job.id, "KILL")
+            else:
+                self._slurm.ask_soon()
+        elif job.listed is not None and states.has_ended(job.listed):
+            self._end_unclaimed(job, states.ending(job.listed, has_begun=True))
+        elif not is_alive and job.absent_since is not None and _has_passed(job.absent_since, LOST_S):
+            self._end_unclaimed(job, states.forgotten())
+
     def _submit_again(self, job: ClusterJob) -> None:
         if job.record.tries >= MOST_TRIES:
             self._end_unclaimed(job, states.lost(job.record.tries))
             return
         LOG.warning("job %s: the cluster has lost it (it was %d there): submitted again", job.id, job.record.id)
         job.absent_since = None
-        job.change_record(id=0, tried=0.0)
+        job.change_record(id=0, tried=0.0, array_id=0, array_tried=0.0)
 
     def _look_at_running(self, job: ClusterJob) -> None:
         """Find out whether a job has ended whose supervisor has left no status."""
@@ -196,6 +220,14 @@ class Looker:
     def _end_by_status(self, job: ClusterJob, verdict: GivenUp | None = None) -> None:
         self._slurm.is_over(job.id)
         job.end(verdict)
+
+
+def _look_at_parts(job: ClusterJob) -> bool:
+    """Find out whether a part of a job has begun as a task of a job array."""
+    if not job.record.array_id or (since := journal.begun(job.folder)) is None:
+        return False
+    job.begin(since)
+    return True
 
 
 def _is_doubtful(status: local.Status) -> bool:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import uws_server
 from uws_server.config import Slurm
 from uws_server.errors import ConfigurationError
 from uws_server.execution import local
@@ -75,6 +77,33 @@ def minutes(duration_s: int, margin_s: int) -> str:
     It is so much longer than that of the job that the supervisor ends the job first. Empty for a job without a limit.
     """
     return str(math.ceil((duration_s + margin_s) / 60)) if duration_s else ""
+
+
+def of_tasks(options: tuple[str, ...], job_id: str, array: str) -> tuple[str, ...]:
+    """Return the options for the job array that runs the parts of a job, each with what the job itself takes."""
+    return (*options, f"--comment={mark_of_tasks(job_id)}", f"--array={array}")
+
+
+def after_tasks(options: tuple[str, ...], array_id: int) -> tuple[str, ...]:
+    """Return the options for a job that waits until all tasks of a job array have ended, however they did."""
+    return (*options, f"--dependency=afterany:{array_id}")
+
+
+def mark_of_tasks(job_id: str) -> str:
+    """Return the comment by which the job array of a job is found."""
+    return f"{job_id}.parts"
+
+
+def script_of_tasks(folder: Path) -> str:
+    """Return the script of each task, which becomes the supervisor of the part with its number."""
+    command = [sys.executable, "-I", "-c", _PART, str(folder)]
+    return f'#!/bin/sh\nexec {shlex.join(command)} "$SLURM_ARRAY_TASK_ID"\n'
+
+
+_PART = (
+    f"import sys; sys.path.append({str(Path(uws_server.__file__).parents[1])!r}); "
+    "from uws_server.execution.arrays import part; part.main()"
+)
 
 
 def script(folder: Path) -> str:

@@ -16,6 +16,10 @@ class Record:
     `tried` is when sbatch was called last, in seconds since 1970, 0 where that had no effect; `tries` how often Slurm
     has taken the job. `id` is the number that Slurm gave it, 0 as long as that is not known; `waits` why it waits,
     `node` where it runs, `restarts` how often Slurm had put it back into its queue before a supervisor began.
+
+    `array` are the tasks of a job array that run its parts, such as 1-100%8; empty where they run on one node, or there
+    are none. `array_tried` and `array_id` are for it what `tried` and `id` are for the job itself, which then waits for
+    the end of all tasks. `alone` are the options with which the job runs its parts on one node.
     """
 
     options: tuple[str, ...]
@@ -25,6 +29,15 @@ class Record:
     waits: str = ""
     node: str = ""
     restarts: int = 0
+    array: str = ""
+    array_tried: float = 0.0
+    array_id: int = 0
+    alone: tuple[str, ...] = ()
+
+    @property
+    def waits_for_tasks(self) -> bool:
+        """Return whether the job array is not known to be on the cluster, which the job is to wait for."""
+        return bool(self.array) and not self.array_id
 
 
 def is_there(folder: Path) -> bool:
@@ -44,6 +57,10 @@ def read(folder: Path) -> Record | None:
             str(found["waits"]),
             str(found["node"]),
             int(found.get("restarts", 0)),
+            str(found.get("array", "")),
+            float(found.get("array_tried", 0.0)),
+            int(found.get("array_id", 0)),
+            tuple(map(str, found.get("alone", ()))),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from uws_server.config import Config
-from uws_server.execution.arrays import plan
+from uws_server.execution.arrays import plan, planning, sharing
 from uws_server.execution.slurm import options
 from uws_server.execution.slurm import record as records
 from uws_server.execution.slurm.commands import SlurmCommands
@@ -25,10 +25,10 @@ from uws_server.execution.slurm.looking import Looker
 from uws_server.execution.slurm.record import Record
 from uws_server.execution.slurm.talking import Talker
 from uws_server.execution.starter import Kept
+from uws_server.jobs.definition import Control
 from uws_server.jobs.job import Job
 from uws_server.storage.library import Installed
 from uws_server.storage.outages import Outage
-from uws_server.storage.plainfiles import write_bytes
 
 LOG = logging.getLogger(__name__)
 
@@ -59,10 +59,23 @@ class SlurmStarter:
         folder = folder.resolve()
         record = records.read(folder)  # of one that was given back by a server that had submitted it, or may have
         if record is None:
-            settings, control = self._config.slurm, installed.definition.control
-            record = Record(options.of_job(job, control, settings, folder, _width(folder, settings.array_width)))
+            record = self._new_record(job, installed.definition.control, folder)
             records.write(folder, record)
         return self._watch(ClusterJob(job.id, folder, record, self))
+
+    def _new_record(self, job: Job, control: Control, folder: Path) -> Record:
+        """Return how a job is to be submitted: one of several parts as a job array, if no input is to be fetched."""
+        settings = self._config.slurm
+        if not (folder / plan.PLAN_FILE).exists():
+            return Record(options.of_job(job, control, settings, folder))
+        parts = len(plan.read(folder).inputs)
+        most = [settings.array_width, control.max_running, self._config.accounts.max_running_owner]
+        width = min(parts, *(each for each in most if each))
+        sharing.tell(folder, width)
+        alone = options.of_job(job, control, settings, folder, width)
+        if parts == 1 or planning.fetches(folder):
+            return Record(alone)
+        return Record(options.of_job(job, control, settings, folder), array=f"1-{parts}%{width}", alone=alone)
 
     def find(self, folder: Path) -> ClusterJob | None:
         """Return the job of a folder, if it was given to the cluster, and whether or not it has ended; else None."""
@@ -70,8 +83,9 @@ class SlurmStarter:
         record = records.read(folder)
         if record is None:
             return None
-        if not record.id and not record.tried:  # whoever wrote that may be submitting it at this moment
-            record = dataclasses.replace(record, tried=time.time())
+        if not (record.id or record.tried or record.array_tried):  # who wrote that may be submitting it at this moment
+            now = time.time()
+            record = dataclasses.replace(record, tried=0.0 if record.array else now, array_tried=now)
         return self._watch(ClusterJob(folder.name, folder, record, self))
 
     def claimed(self, folder: Path) -> bool:
@@ -160,12 +174,3 @@ class SlurmStarter:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and tried again
             return error
         return None
-
-
-def _width(folder: Path, most: int) -> int:
-    """Set how many parts of a job run side by side on its node, and return it; 1 for a job without parts."""
-    if not (folder / plan.PLAN_FILE).exists():
-        return 1
-    width = min(most, len(plan.read(folder).inputs))
-    write_bytes(folder / plan.WIDTH_FILE, f"{width}\n".encode(), settle=lambda _: None)
-    return width

@@ -52,7 +52,12 @@ def ending(job: SlurmJob, has_begun: bool) -> GivenUp:
         return found
     sentences = {
         "CANCELLED": (Phase.ABORTED, "the job was cancelled on the cluster, not by this server", False),
-        "TIMEOUT": (Phase.ABORTED, "executionDuration: the cluster ended the job, whose time there was over", False),
+        "TIMEOUT": (
+            Phase.ABORTED,
+            "executionDuration: the cluster ended the job, whose time there was over (it runs on while a job "
+            "is suspended)",
+            False,
+        ),
         "DEADLINE": (Phase.ABORTED, "the cluster ended the job, which would have missed its deadline", False),
         "OUT_OF_MEMORY": (
             Phase.ERROR,

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from uws_server.execution.arrays import plan
 from uws_server.execution.slurm import claims, options, states
 from uws_server.execution.slurm import record as records
 from uws_server.execution.slurm.commands import SUBMIT_S, Refused, SlurmCommands, SlurmJob, Unreachable
@@ -157,16 +158,20 @@ class Talker:
         self.answers = True
         for job in self._jobs():
             if not job.is_over:
+                self._note_tasks(job, found.get(options.mark_of_tasks(job.id), []))
                 self._note(job, found.get(job.id, []), asked_at)
         self._learnt()
         self._pass_on(found)
 
     def _submit(self, job: ClusterJob) -> None:
         """Submit a job, having written down that it may have been."""
+        if job.record.waits_for_tasks and not self._submit_tasks(job):
+            return
         record = job.record
+        asked = options.after_tasks(record.options, record.array_id) if record.array_id else record.options
         job.change_record(records.write_lasting, tried=time.time())
         try:
-            slurm_id = self._commands.submit(record.options, options.script(job.folder))
+            slurm_id = self._commands.submit(asked, options.script(job.folder))
         except Refused as refused:
             if not refused.may_pass or not self._has_others(job):
                 job.refusal = states.refused(str(refused), record.options)
@@ -182,8 +187,52 @@ class Talker:
         LOG.info("job %s is job %d of the cluster", job.id, slurm_id)
         job.change_record(records.write_lasting, id=slurm_id, tries=record.tries + 1, waits=states.waiting_note(""))
 
+    def _submit_tasks(self, job: ClusterJob) -> bool:
+        """Submit the parts of a job as a job array. Return False if the job itself cannot follow now.
+
+        Where the cluster takes no array of so many tasks, the parts run on one node.
+        """
+        record = job.record
+        job.change_record(records.write_lasting, array_tried=time.time())
+        try:
+            asked = options.of_tasks(record.options, job.id, record.array)
+            array_id = self._commands.submit(asked, options.script_of_tasks(job.folder))
+        except Refused as refused:
+            if refused.is_of_array:
+                LOG.info("job %s: its parts run on one node: %s", job.id, refused)
+                job.change_record(array="", array_tried=0.0, options=record.alone)
+                return True
+            if refused.may_pass and self._has_others(job):
+                job.change_record(array_tried=0.0, waits=states.waiting_note(str(refused)))
+                self._submit_after = time.monotonic() + _PAUSE_S
+                return False
+            job.refusal = states.refused(str(refused), record.options)
+            self._learnt()
+            return False
+        except Unreachable as error:
+            waits = states.waiting_note("it does not answer")
+            job.change_record(array_tried=0.0 if error.is_undone else job.record.array_tried, waits=waits)
+            raise
+        LOG.info("the parts of job %s are job array %d of the cluster", job.id, array_id)
+        (job.folder / plan.TASKS_FILE).touch()
+        job.change_record(records.write_lasting, array_id=array_id)
+        return True
+
     def _has_others(self, job: ClusterJob) -> bool:
         return any(other.record.id and not other.is_over for other in self._jobs() if other is not job)
+
+    def _note_tasks(self, job: ClusterJob, found: Sequence[SlurmJob]) -> None:
+        """Take note of how the tasks of a job are listed; of two arrays that were submitted by mistake one is kept."""
+        record = job.record
+        if found and record.waits_for_tasks:
+            (job.folder / plan.TASKS_FILE).touch()
+            job.change_record(array_id=min(each.array for each in found))
+        elif record.waits_for_tasks and record.array_tried and abs(time.time() - record.array_tried) > UNCERTAIN_S:
+            job.change_record(array_tried=0.0)
+        job.tasks = [each for each in found if each.array == job.record.array_id]
+        for array in {each.array for each in found if each not in job.tasks and not states.has_ended(each)}:
+            LOG.warning("the parts of job %s are there twice: %d is cancelled", job.id, array)
+            self._commands.cancel(array)
 
     def _note(self, job: ClusterJob, found: Sequence[SlurmJob], asked_at: float) -> None:
         """Take note of how a job is listed; of two that were submitted by mistake one is kept."""
@@ -193,7 +242,8 @@ class Talker:
                 LOG.warning("job %s is there twice: %d is cancelled", job.id, each.id)
                 self._commands.cancel(each.id)
         if kept is not None:
-            waits = states.waiting_note(kept.reason) if kept.state in states.WAITING else ""
+            first = next((task for task in job.tasks if task.state in states.WAITING), kept)
+            waits = states.waiting_note(first.reason) if kept.state in states.WAITING else ""
             before = job.record.restarts if claims.time_of(job.folder) else kept.restarts
             job.change_record(id=kept.id, node=kept.node, waits=waits, restarts=before)
             job.list(kept, asked_at)
@@ -209,21 +259,41 @@ class Talker:
         for job_id, asked in waiting:
             if time.monotonic() < asked.not_before:
                 continue
-            alive = [each for each in found.get(job_id, []) if not states.has_ended(each)]
-            for each in alive:
-                self._send(each, asked)
+            marks = (job_id, options.mark_of_tasks(job_id))
+            alive = [each for mark in marks for each in found.get(mark, []) if not states.has_ended(each)]
+            self._send(alive, asked)
             with self._changed:
                 is_done = not asked.signals if alive else time.monotonic() - asked.since > _LINGER_S
                 if is_done and self._asked.get(job_id) is asked:
                     del self._asked[job_id]
 
-    def _send(self, slurm_job: SlurmJob, asked: _Asked) -> None:
-        if "KILL" in asked.signals:
-            self._commands.cancel(slurm_job.id)
+    def _send(self, alive: Sequence[SlurmJob], asked: _Asked) -> None:
+        """Send the signals that a job is to get, to itself or to the tasks that run its parts."""
+        if "KILL" in asked.signals and alive:
+            for slurm_id in dict.fromkeys(each.array for each in alive):
+                self._commands.cancel(slurm_id)
             asked.signals.clear()
-        while asked.signals and slurm_job.state == "RUNNING":
-            self._commands.signal(slurm_job.id, asked.signals[0])
-            asked.signals.popleft()
+        running = [each for each in alive if each.state == "RUNNING"]
+        waiting = {each.array for each in alive if each.state == "PENDING"}
+        while asked.signals and running:
+            signal = asked.signals.popleft()  # what undoes it and comes now is sent after it
+            try:
+                for array in waiting:
+                    self._tell_waiting(array, signal)
+                for each in running:
+                    self._commands.signal(each.id, signal)
+            except Unreachable:
+                asked.signals.appendleft(signal)
+                raise
+
+    def _tell_waiting(self, array: int, signal: str) -> None:
+        """Have tasks that wait do what those that run are asked for: not begin, or no more, or begin after all."""
+        if signal == "TERM":
+            self._commands.cancel_waiting(array)
+        elif signal == "USR2":
+            self._commands.release(array)
+        else:
+            self._commands.hold(array)
 
 
 class _Asked:
@@ -244,7 +314,10 @@ class _Asked:
 
 def _is_new(job: ClusterJob) -> bool:
     """Whether a job is to be submitted: it is not known to have been, and is not to end."""
-    return not (job.is_over or job.is_to_end or job.refusal or job.record.tried or job.record.id)
+    record = job.record
+    if record.waits_for_tasks and record.array_tried:
+        return False
+    return not (job.is_over or job.is_to_end or job.refusal or record.tried or record.id)
 
 
 def _most_alive(found: Sequence[SlurmJob], known: int) -> SlurmJob | None:

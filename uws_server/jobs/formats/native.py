@@ -162,10 +162,11 @@ def _control(value: Any) -> Control:
         if name in control:
             with gathered(problems):
                 control[name] = build(kind, control[name], f"control.{name}")
-    for status, sentence in _object(control.get("statuses", {}), "control.statuses").items():
-        with gathered(problems):
-            if not isinstance(sentence, str):
-                raise Misfit.at(f"control.statuses.{status[:80]}", f"text is expected, not {_quoted(sentence)}")
+    for key in ("statuses", "needs"):
+        for name, sentence in _object(control.get(key, {}), f"control.{key}").items():
+            with gathered(problems):
+                if not isinstance(sentence, str):
+                    raise Misfit.at(f"control.{key}.{name[:80]}", f"text is expected, not {_quoted(sentence)}")
     return build(Control, control, "control", problems)
 
 
