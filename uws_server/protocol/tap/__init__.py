@@ -1,0 +1,1 @@
+"""TAP 1.1 at /tap: queries, the tables that there are, what the service can do, examples."""

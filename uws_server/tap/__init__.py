@@ -1,0 +1,1 @@
+"""TAP: the tables that queries may name, ADQL to SQL, and queries as jobs."""

@@ -1,0 +1,1 @@
+"""Runs queries: read-only connections, limits of time, and what comes of one query."""

@@ -1,0 +1,1 @@
+"""Tables that come as files: read in pieces, whatever their format, for one query or for good."""
