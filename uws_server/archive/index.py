@@ -1,4 +1,4 @@
-"""What lies below the archive's folder: the names of its FITS files, read folder by folder. Imports nothing of ours.
+"""What lies below the archive's folder: the names of its FITS files, read folder by folder. Imports the names of XMM.
 
 An index is never changed: one that is read later takes from it every folder that has not changed since.
 """
@@ -17,14 +17,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from uws_server.archive import pps_names
+
 _SUFFIXES = (".fits", ".fit", ".ftz", ".evt", ".fits.gz", ".fit.gz", ".evt.gz", ".evt.ftz")
 _EVENT_LISTS = (
-    re.compile(r"p(\d{10})(?:pn|m1|m2)[a-z]\d{3}[a-z]ievli\d{4}"),  # XMM-Newton EPIC: imaging and timing
     re.compile(r"acisf(\d{5})(?:n\d{3})?_(?:repro_)?evt2"),  # Chandra ACIS
     re.compile(r"nu(\d{11})[ab]\d\d_cl"),  # NuSTAR
     re.compile(r"ni(\d{10})_0mpu7_cl"),  # NICER
 )
-"""Ids of event lists as the archives of the missions name them; the group is the observation."""
+"""Ids of event lists as the archives of other missions than XMM-Newton name them; the group is the observation."""
 
 _SETTLED_NS = 2 * 10**9
 """A folder that changed so shortly before it was read may have changed again since, at the same time of change."""
@@ -141,10 +142,18 @@ def _content(path: str, place: str, changed: int) -> _Folder:
 def _by_observation(ids: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
     found: dict[str, list[str]] = {}
     for name, places in ids.items():
-        match = next(filter(None, (pattern.fullmatch(name) for pattern in _EVENT_LISTS)), None)
-        if match:
-            found.setdefault(match[1], []).extend(places)
+        observation = _observation_of(name)
+        if observation:
+            found.setdefault(observation, []).extend(places)
     return {name: sorted(places) for name, places in sorted(found.items())}
+
+
+def _observation_of(name: str) -> str:
+    """Return the observation of an event list by its id; '' for another file."""
+    of_xmm = pps_names.parse(name)
+    if of_xmm is not None:
+        return of_xmm.obs_id if of_xmm.is_epic_event_list else ""
+    return next((match[1] for pattern in _EVENT_LISTS if (match := pattern.fullmatch(name))), "")
 
 
 class _Neighbours:

@@ -64,6 +64,8 @@ class Archive:
         if self._folder is None:
             raise ValueError(f"{text[:80]!r} names a file of the archive, but this server has none; upload the file")
         wanted = text.strip()
+        if wanted.startswith("//"):
+            raise ValueError(f"{wanted[:80]!r} is known from a table only: its event list is not in the archive")
         return self._by_place(wanted) or self._by_id(wanted)
 
     def observation(self, text: str) -> tuple[ArchiveFile, ...]:
