@@ -55,6 +55,42 @@ _TOO_SLOW = Refusal(408, "the request came too slowly")
 _TOO_MANY = Refusal(503, "the server has too many connections: try again later")
 
 
+class _HeadWithBody:
+    """What a response is written to: its head goes out with the first part of its body, in one call of the system.
+
+    Two calls are a third of what the front takes for a small answer, and each lets another thread have the interpreter.
+    """
+
+    __slots__ = ("_head", "_is_begun", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._head, self._is_begun = transport, b"", False
+
+    def write(self, data: bytes) -> None:
+        """Keep the head, and send what comes behind it; an answer to `Expect: 100-continue` comes before the head."""
+        if self._is_begun:
+            head, self._head = self._head, b""
+            self._transport.write(head + data if head else data)
+        elif data.startswith(b"HTTP/1.1 100 "):
+            self._transport.write(data)
+        else:
+            self._head, self._is_begun = data, True
+
+    def flush(self) -> None:
+        """Send a head that no body follows."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        """Send what is left, and close the connection."""
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Check whether the connection is closed, or about to be."""
+        return self._transport.is_closing()
+
+
 class Connection(HttpToolsProtocol):
     """One connection, which `patience` asks every second to go on as long as its client is waited for."""
 
@@ -200,10 +236,13 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        cycle.transport = cast(asyncio.Transport, _HeadWithBody(cycle.transport))
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """Go on to the next request, or wait for one."""
+        if self._running is not None:
+            cast(_HeadWithBody, self._running.transport).flush()
         self._running = None
         super().on_response_complete()
         if self.transport.is_closing():

@@ -14,11 +14,12 @@ import io
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from uws_server.asgi import later
 from uws_server.asgi.bodies import SMALL, UNCHANGING, ClientGone, Headers, beginning, received
+from uws_server.asgi.threads import Threads
 from uws_server.asgi.types import Message, Receive, Scope, Send
 
 Environ = dict[str, Any]
@@ -48,15 +49,17 @@ class WsgiAdapter:
 
     def __init__(self, application: WSGI, threads: int, is_quick: Callable[[Scope], bool] = _none) -> None:
         self._application, self._is_quick = application, is_quick
-        self._workers = ThreadPoolExecutor(threads, "request")
-        self._quick = ThreadPoolExecutor(_QUICK, "quick")
-        self._changers = ThreadPoolExecutor(threads, "change")
-        self._uploaders = ThreadPoolExecutor(_UPLOADERS, "upload")
+        self._workers = Threads(threads, "request")
+        self._quick = Threads(_QUICK, "quick")
+        self._changers = Threads(threads, "change")
+        self._uploaders = Threads(_UPLOADERS, "upload")
+        self._changing = 0
+        """Requests that may change something and are being answered."""
 
     def close(self) -> None:
         """Wait until the threads have finished their requests."""
         for pool in (self._workers, self._quick, self._changers, self._uploaders):
-            pool.shutdown(cancel_futures=True)
+            pool.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -66,9 +69,10 @@ class WsgiAdapter:
         except ClientGone:
             return
         source = io.BytesIO(body) if whole else io.BufferedReader(_Rest(body, receive, loop), SMALL)
+        pool = self._pool(scope, whole)
         exchange = _Exchange(self._application, environ_of(scope, source))
         try:
-            piece = await loop.run_in_executor(self._pool(scope, whole), exchange.begin)
+            piece = await (self._change(exchange) if pool is self._changers else pool.run(exchange.begin))
             if piece is None:
                 return
             headers = exchange.headers
@@ -81,9 +85,23 @@ class WsgiAdapter:
         finally:
             if not exchange.closed:
                 with contextlib.suppress(RuntimeError):  # the server stops
-                    loop.run_in_executor(self._workers, exchange.close)
+                    self._workers.run(exchange.close)
 
-    def _pool(self, scope: Scope, whole: bool) -> ThreadPoolExecutor:
+    async def _change(self, exchange: _Exchange) -> _Piece | None:
+        """Return the first piece of the answer to a request that may change something."""
+        # of one that comes alone the thread waits itself for the event: none has to be woken then
+        begin = exchange.begin_for_later if self._changing else exchange.begin
+        self._changing += 1
+        try:
+            piece = await self._changers.run(begin)
+            if not isinstance(piece, later.After):
+                return piece
+            error = piece.event.error
+            return piece.value if error is None else await self._changers.run(functools.partial(exchange.fail, error))
+        finally:
+            self._changing -= 1
+
+    def _pool(self, scope: Scope, whole: bool) -> Threads:
         if not whole:
             return self._uploaders
         if self._is_quick(scope):
@@ -96,7 +114,7 @@ class WsgiAdapter:
         try:
             last = False
             while not last and not gone.done():
-                piece = await loop.run_in_executor(self._workers, exchange.next)
+                piece = await self._workers.run(exchange.next)
                 last = piece.last
                 await send({"type": "http.response.body", "body": piece.data, "more_body": not last})
         finally:
@@ -132,6 +150,19 @@ class _Exchange:
                 return None
             self._chunks = iter(self._body)
             return self._gather()
+
+    def begin_for_later(self) -> _Piece | later.After[_Piece | None] | None:
+        """Return the same, or the piece with the event after which the application wants it sent."""
+        offer = later.offer(self._environ)
+        piece = self.begin()
+        return piece if offer.event is None else later.After(piece, offer.event)
+
+    def fail(self, error: Exception) -> _Piece | None:
+        """Return the first piece of another answer: to the error of the event after which this one was to be sent."""
+        self.close()
+        self.closed = False
+        later.fail(self._environ, error)
+        return self.begin()
 
     def next(self) -> _Piece:
         """Return the next piece."""

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
+
+from bottle import HTTPResponse
 
 from uws_server.config import Config
 from uws_server.errors import BadRequest, Unauthorized
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
 from uws_server.services.rights import Caller
+from uws_server.services.work_sessions import WorkSessions
 
 _ENVIRON_KEY = "uws_server.services.job_service"
 """Where the job service of a request is kept while the request lasts."""
@@ -31,12 +35,19 @@ JOBS_COOKIE = "uws_jobs"
 """The cookie in which a browser remembers the jobs that it made without an account."""
 
 
+WORK_COOKIE = "uws_work"
+"""The cookie in which a browser remembers the sessions that it made without an account: no browser's own session."""
+
+
 SESSION_COOKIE = "uws_session"
 """The cookie of a browser that is signed in."""
 
 BASIC = 'Basic realm="uws-server", charset="UTF-8"'
 BEARER = 'Bearer realm="uws-server"'
 """What an answer with status 401 says of how to sign in, the usual way first."""
+
+_SESSION_SHARE = re.compile("([0-9a-f]{32})-([0-9a-f]{32})")
+"""The token of the share link of a session: its id and the key of the link."""
 
 
 def job_service_of(services: Services, environ: dict[str, Any]) -> JobService:
@@ -50,8 +61,17 @@ def job_service_of(services: Services, environ: dict[str, Any]) -> JobService:
     share = parse_qs(query).get(SHARE, [""])[-1] if SHARE in query else ""
     job_service = JobService(services, replace(caller, share=share or None, address=address))
     job_service.recall(cookie_of(environ, JOBS_COOKIE))
+    if of_session := _SESSION_SHARE.fullmatch(share):
+        job_service.follow(*of_session.groups())
     environ[_ENVIRON_KEY] = job_service
     return job_service
+
+
+def work_sessions_of(services: Services, environ: dict[str, Any]) -> WorkSessions:
+    """Return the sessions in which work is kept, for the caller of a request. Raise what `job_service_of` does."""
+    sessions = WorkSessions(services, job_service_of(services, environ))
+    sessions.recall(cookie_of(environ, WORK_COOKIE))
+    return sessions
 
 
 def known_job_service(environ: Mapping[str, Any]) -> JobService | None:
@@ -71,6 +91,13 @@ def cookie_of(environ: Mapping[str, Any], name: str) -> str:
         if (cookie := part.strip()).startswith(beginning):
             return cookie.removeprefix(beginning).strip().strip('"')
     return ""
+
+
+def keep_cookie(services: Services, response: HTTPResponse, name: str, value: str, seconds: int) -> None:
+    """Have the browser keep a cookie for this server, which no script can read; 0 seconds remove it."""
+    address = urlsplit(services.base_url)
+    path, is_secure = address.path.rstrip("/") or "/", address.scheme == "https"
+    response.set_cookie(name, value, path=path, httponly=True, samesite="lax", secure=is_secure, max_age=seconds)
 
 
 def address_of(config: Config, environ: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ _MOST_TEXT = 4_000_000
 """Characters of all values that are no files, together."""
 _MOST_FIELDS = 10_000
 _CHUNK = 1 << 18
+_BOUNDARY = re.compile(r";\s*boundary=([^\s;,\"]{1,70})(?:;|\s*$)", re.IGNORECASE)
 
 
 @dataclass
@@ -96,6 +97,20 @@ def receiving(environ: Mapping[str, Any], spool: Spool, most: int, name: str) ->
         path.unlink(missing_ok=True)
 
 
+def body_text(environ: Mapping[str, Any], most: int) -> str:
+    """Return the body of a request that is text. Raise what `reading` raises of a body without files."""
+    _refuse_coded(environ)
+    raw = _Body(environ["wsgi.input"], _length(environ, most), most).read_text_body()
+    return _text(raw)
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRequest("the body is not UTF-8 text") from error
+
+
 def query(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return names and values of the query string. Raise BadRequest if it is no UTF-8 text or too long."""
     try:
@@ -117,20 +132,21 @@ def _read_body(form: Form, environ: Mapping[str, Any], spool: Spool, most: int) 
     content_type, options = parse_options_header(environ.get("CONTENT_TYPE", ""))
     body = _Body(environ["wsgi.input"], length, most)
     if content_type == "multipart/form-data":
-        _read_multipart(form, body, options.get("boundary", ""), spool)
+        _read_multipart(form, body, options.get("boundary", "") or _bare_boundary(environ), spool)
     elif content_type in ("application/x-www-form-urlencoded", ""):
-        raw = body.read_text_body()
-        try:
-            text = raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise BadRequest("the body is not UTF-8 text") from error
-        for name, value in _decode(text, "body"):
+        for name, value in _decode(_text(body.read_text_body()), "body"):
             form.add(name, value)
     else:
         raise UnsupportedMedia(
             f"Content-Type {content_type[:80]!r} came; "
             "application/x-www-form-urlencoded and multipart/form-data are read"
         )
+
+
+def _bare_boundary(environ: Mapping[str, Any]) -> str:
+    """Return a boundary that should stand in quotes and does not, such as ===1=== (astroquery); '' if there is none."""
+    found = _BOUNDARY.search(environ.get("CONTENT_TYPE", ""))
+    return found[1] if found else ""
 
 
 def _length(environ: Mapping[str, Any], most: int) -> int | None:
