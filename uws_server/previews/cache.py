@@ -5,7 +5,7 @@ Nothing here raises for a bad file: a preview then says why there is none.
 
 from __future__ import annotations
 
-import json
+import hashlib
 import logging
 import threading
 import time
@@ -14,18 +14,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provenance.fits import FitsError
 from provenance.fits.hdus import OPENING, Hdu
 from provenance.fits.pha import is_spectrum
 from reduction.errors import ReductionError
 from reduction.events.fitsfile import scan
-from uws_server.previews import curve, curveplot, svg
+from uws_server.previews import (
+    charting,
+    chartplot,
+    contourchart,
+    curve,
+    curvechart,
+    fitchart,
+    plot,
+    responsechart,
+    skyfiles,
+    sourcelist,
+)
+from uws_server.previews.chart import Chart
+from uws_server.previews.extent import WHOLE, Extent
+from uws_server.previews.firstrows import first_rows
 from uws_server.previews.look import AS_USUAL, Look
-from uws_server.previews.plot import Plot, make_plot, plot_json
-from uws_server.previews.preview import Drawing, Preview, ResultFile
+from uws_server.previews.preview import ArrayFile, Drawing, Preview, ResultFile
 from uws_server.previews.spectra import NoPreview
 
 if TYPE_CHECKING:
-    from uws_server.previews.sky import SkyView
+    from uws_server.previews.skyfiles import Regions
 
 LOG = logging.getLogger(__name__)
 
@@ -35,12 +49,15 @@ _TEXT_LINES = 12
 _SLOW_S = 3.0
 
 
+_Made = Preview | Drawing | ArrayFile
+
+
 class Previews:
     """Previews of the files of ended jobs, kept in memory up to `room_bytes`."""
 
     def __init__(self, room_bytes: int = 32_000_000) -> None:
         self._room = room_bytes
-        self._kept: OrderedDict[tuple[str, str], tuple[int, Preview | Drawing]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], tuple[int, _Made]] = OrderedDict()
         self._lock = threading.Lock()
         self._large = threading.Lock()
 
@@ -50,32 +67,64 @@ class Previews:
         assert isinstance(found, Preview)
         return found
 
-    def plot_picture(self, file: ResultFile, look: Look = AS_USUAL) -> Drawing:
+    def plot_picture(self, file: ResultFile, look: Look = AS_USUAL, extent: Extent = WHOLE) -> Drawing:
         """Return the plot of a spectrum or a light curve, or the sky in a file with its coordinates, as SVG."""
-        preview = self.look(file)
-        if preview.kind in _ON_SKY:
-            return self._one_by_one(file, f"sky plot {look.key}", lambda: _sky_plot(file, look))
-        if preview.curve is not None:
-            curve = preview.curve
-            return self._drawn(file, "plot", lambda: curveplot.draw(curve))
-        return self._drawn(file, "plot", lambda: svg.draw(self._plot(file)))
+        if self.look(file).kind in _ON_SKY:
+            return self._one_by_one(
+                file, f"sky plot {look.key} {extent.key}", lambda: skyfiles.plot(file, look, extent)
+            )
+        return self._charted(file, "svg", extent)
 
     def thumbnail(self, file: ResultFile) -> Drawing:
         """Return the plot of a spectrum or a light curve as a small SVG."""
-        curve = self.look(file).curve
-        if curve is not None:
-            return self._drawn(file, "thumbnail", lambda: curveplot.draw_thumbnail(curve))
-        return self._drawn(file, "thumbnail", lambda: svg.draw_thumbnail(self._plot(file)))
+        return self._drawn(file, "thumbnail", lambda: chartplot.draw_thumbnail(self.chart(file)))
 
-    def plot_data(self, file: ResultFile) -> Drawing:
-        """Return the plot of a spectrum, or the values of a picture of the sky and where they lie, as JSON."""
+    def plot_data(self, file: ResultFile, look: Look = AS_USUAL, extent: Extent = WHOLE) -> Drawing:
+        """Return the points of a plot, or the values of a picture of the sky, and where they lie in it, as JSON."""
+        mime = "application/json"
         if self.look(file).kind in _ON_SKY:
-            return self._one_by_one(file, "sky data", lambda: _sky_data(file), "application/json")
-        return self._drawn(file, "data", lambda: json.dumps(plot_json(self._plot(file))), "application/json")
+            what = f"sky data {look.key} {extent.key}"
+            return self._one_by_one(file, what, lambda: skyfiles.data(file, look, extent), mime)
+        return self._charted(file, "json", extent)
 
-    def sky_picture(self, file: ResultFile) -> Drawing:
+    def plot_table(self, file: ResultFile, extent: Extent = WHOLE) -> Drawing:
+        """Return the points that a plot shows, or the cells of a picture of the sky, as CSV."""
+        mime = "text/csv"
+        if self.look(file).kind in _ON_SKY:
+            return self._one_by_one(file, f"sky table {extent.key}", lambda: skyfiles.table(file, extent), mime)
+        return self._charted(file, "csv", extent)
+
+    def sky_picture(self, file: ResultFile, look: Look = AS_USUAL, extent: Extent = WHOLE) -> Drawing:
         """Return the sky in an event list or an image as PNG, without coordinates."""
-        return self._one_by_one(file, "sky", lambda: _sky(file, AS_USUAL).raster.png(), "image/png")
+        what = f"sky {look.key} {extent.key}"
+        return self._one_by_one(file, what, lambda: skyfiles.png(file, look, extent), "image/png")
+
+    def array(self, file: ResultFile, extent: Extent = WHOLE) -> ArrayFile:
+        """Return an image, or an event list counted in bins, as an array."""
+        what = f"array {extent.key}"
+        found = self._known(file, what)
+        if found is None:
+            with self._large:
+                found = self._kept_or_made(file, what, lambda: skyfiles.array_of(file, extent))
+        assert isinstance(found, ArrayFile)
+        return found
+
+    def picture_with(self, file: ResultFile, look: Look, extent: Extent, drawn: Regions) -> Drawing:
+        """Return the sky in a file as SVG with these regions, in the place of those that lie beside the file."""
+        texts = "".join(f"{role} {region.to_ds9()}" for role, region in drawn)
+        what = f"sky with {hashlib.sha256(texts.encode()).hexdigest()} {look.key} {extent.key}"
+        return self._one_by_one(file, what, lambda: skyfiles.plot_with(file, look, extent, drawn))
+
+    def chart(self, file: ResultFile, extent: Extent = WHOLE) -> Chart:
+        """Return the chart of a spectrum or a light curve. Raise NoPreview for a file that has none."""
+        preview = self.look(file)
+        if preview.curve is not None:
+            return curvechart.chart_of(preview.curve, extent)
+        if preview.chart is not None:
+            return preview.chart
+        if preview.plot is None:
+            raise NoPreview(preview.reason or "the file is no spectrum and no light curve")
+        return plot.chart_of(preview.plot)
 
     def _one_by_one(
         self, file: ResultFile, what: str, draw: Callable[[], str | bytes], mime: str = "image/svg+xml"
@@ -88,30 +137,21 @@ class Previews:
         with self._large:
             return self._drawn(file, what, draw, mime)
 
-    def _plot(self, file: ResultFile) -> Plot:
-        preview = self.look(file)
-        if preview.plot is None:
-            raise NoPreview(preview.reason or "the file is no spectrum")
-        return preview.plot
+    def _charted(self, file: ResultFile, suffix: str, extent: Extent) -> Drawing:
+        found = self._kept_or_made(
+            file, f"{suffix} {extent.key}", lambda: charting.drawing(lambda: self.chart(file, extent), suffix, extent)
+        )
+        assert isinstance(found, Drawing)
+        return found
 
     def _drawn(
         self, file: ResultFile, what: str, draw: Callable[[], str | bytes], mime: str = "image/svg+xml"
     ) -> Drawing:
-        def make() -> Drawing:
-            try:
-                drawn = draw()
-            except NoPreview as reason:
-                return Drawing(svg.say(f"No preview: {reason}").encode(), "image/svg+xml", ok=False)
-            except Exception:
-                LOG.exception("the picture of %s failed", file.path)
-                return Drawing(svg.say("No preview: the picture failed").encode(), "image/svg+xml", ok=False)
-            return Drawing(drawn.encode() if isinstance(drawn, str) else drawn, mime)
-
-        found = self._kept_or_made(file, what, make)
+        found = self._kept_or_made(file, what, lambda: charting.drawn(draw, mime, str(file.path)))
         assert isinstance(found, Drawing)
         return found
 
-    def _known(self, file: ResultFile, what: str) -> Preview | Drawing | None:
+    def _known(self, file: ResultFile, what: str) -> _Made | None:
         key = file.key, what
         with self._lock:
             if key not in self._kept:
@@ -119,7 +159,7 @@ class Previews:
             self._kept.move_to_end(key)
             return self._kept[key][1]
 
-    def _kept_or_made(self, file: ResultFile, what: str, make: Callable[[], Preview | Drawing]) -> Preview | Drawing:
+    def _kept_or_made(self, file: ResultFile, what: str, make: Callable[[], _Made]) -> _Made:
         found = self._known(file, what)
         if found is not None:
             return found
@@ -152,7 +192,25 @@ def _look_at_fits(file: ResultFile) -> Preview:
     hdus = scan(file.path, "").hdus
     if any(is_spectrum(hdu) for hdu in hdus):
         try:
-            preview = Preview("spectrum", plot=make_plot(file.path, file.beside))
+            preview = Preview("spectrum", plot=plot.make_plot(file.path, file.beside))
+        except NoPreview as error:
+            preview = Preview("table", reason=str(error))
+    elif (response := next((hdu for hdu in hdus if responsechart.is_response(hdu)), None)) is not None:
+        try:
+            preview = Preview(
+                "response", chart=responsechart.read(file.path, response), text=responsechart.origin(response)
+            )
+        except NoPreview as error:
+            preview = Preview("table", reason=str(error))
+    elif (fitted := fitchart.find(hdus)) is not None:
+        try:
+            drawn, told = fitchart.read(file.path, fitted, hdus)
+            preview = Preview("fit", chart=drawn, fit=told)
+        except NoPreview as error:
+            preview = Preview("table", reason=str(error))
+    elif (contour := contourchart.find(hdus)) is not None:
+        try:
+            preview = Preview("contour", chart=contourchart.read(file.path, contour))
         except NoPreview as error:
             preview = Preview("table", reason=str(error))
     elif any(hdu.name in ("EVENTS", "STDEVT") for hdu in hdus):
@@ -162,13 +220,24 @@ def _look_at_fits(file: ResultFile) -> Preview:
             preview = Preview("lightcurve", curve=curve.read(file.path, curve_hdu, hdus))
         except NoPreview as error:
             preview = Preview("table", reason=str(error))
-    elif _first_image(hdus) is not None:
+    elif skyfiles.first_image(hdus) is not None:
         preview = Preview("image")
     else:
-        preview = Preview("table", reason="a FITS table that is no spectrum, light curve or event list")
+        preview = _look_at_table(file.path, hdus)
     if time.monotonic() - began > _SLOW_S:
         LOG.warning("looking at %s took %.1f s", file.path, time.monotonic() - began)
     return preview
+
+
+def _look_at_table(path: Path, hdus: tuple[Hdu, ...]) -> Preview:
+    """Return the first rows of the first table that is not empty, else of the first."""
+    reason = "a FITS file without a spectrum, a light curve, events or an image"
+    tables = sorted((hdu for hdu in hdus if hdu.is_table), key=lambda hdu: not hdu.cards.get("NAXIS2"))
+    try:
+        text = first_rows(path, tables[0]) if tables else ""
+        return Preview("table", text=text, reason=reason, is_sources=any(map(sourcelist.is_list, tables)))
+    except FitsError as error:
+        return Preview("table", reason=str(error))
 
 
 def _look_at_text(head: bytes) -> Preview:
@@ -193,43 +262,13 @@ def _why_no_sky(path: Path) -> str:
         return str(error)
 
 
-def _sky_plot(file: ResultFile, look: Look) -> str:
-    from uws_server.previews import skyplot
-
-    return skyplot.draw(_sky(file, look))
-
-
-def _sky_data(file: ResultFile) -> str:
-    from uws_server.previews import skydata
-
-    return json.dumps(skydata.describe(_sky(file, AS_USUAL)))
-
-
-def _sky(file: ResultFile, look: Look) -> SkyView:
-    from uws_server.previews import sky  # not before a picture is drawn: coordinates and projections take 18 MiB
-
-    try:
-        hdus = scan(file.path, "").hdus
-    except (OSError, ReductionError) as error:
-        raise NoPreview(str(error)) from error
-    if any(hdu.name in ("EVENTS", "STDEVT") for hdu in hdus):
-        return sky.view_of_events(file.path, file.beside, look)
-    image = _first_image(hdus)
-    if image is None:
-        raise NoPreview("the file has no image and no events")
-    return sky.view_of_image(file.path, image, file.beside, look)
-
-
-def _first_image(hdus: tuple[Hdu, ...]) -> Hdu | None:
-    """The first image with two axes; an ASCII table, such as VO-TAGS, has two axes as well."""
-    images = (hdu for hdu in hdus if hdu.kind in ("", "IMAGE"))
-    return next((hdu for hdu in images if hdu.cards.get("NAXIS") == 2 and hdu.size), None)
-
-
-def _weight(made: Preview | Drawing) -> int:
+def _weight(made: _Made) -> int:
     """Return roughly how many bytes an entry holds."""
     if isinstance(made, Drawing):
         return len(made.data) + 500
+    if isinstance(made, ArrayFile):
+        return len(made.about) + len(made.values) + 500
     points = sum(len(series.points.rate) for series in made.plot.series) if made.plot else 0
     points += sum(len(series.rate) for series in made.curve.series) if made.curve else 0
+    points += sum(len(series.y) for series in made.chart.series) if made.chart else 0
     return 2000 + len(made.text) + 40 * points

@@ -7,24 +7,21 @@ columns are those of OGIP/93-003 and of what Chandra, eROSITA, Kepler and others
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from provenance.fits import FitsError, bintable
 from provenance.fits.columns import Column, Rows
 from provenance.fits.hdus import Hdu
 from reduction.events.clock import Clock
 from reduction.missions import number
-from uws_server.previews.spectra import NoPreview
+from uws_server.previews.spectra import NoPreview, instrument_of
+from uws_server.previews.tablerows import read_table
 
 Floats = npt.NDArray[np.float64]
-
-MOST_BINS = 1500
-"""The most bins that are drawn; more are joined."""
 
 MOST_SERIES = 4
 LEAST_EXPOSED = 0.1
@@ -35,6 +32,8 @@ _PHASE, _FREQUENCY = "PHASE", "FREQUENCY"
 """The columns that profiles, folded at a period, and periodograms have in place of times."""
 
 _HARDNESS = "Hardness ratio"
+_PATTERNS = "PATTERNS"
+_KINDS = {"phase": "Folded profile", "frequency": "Periodogram", "energy": "Patterns of events"}
 _GAPS = "GAPS"
 """The table of our light curves that says when the region was not exposed, and why."""
 
@@ -45,8 +44,8 @@ _RATES = (("RATE", ("ERROR", "RATE_ERR", "ERR_RATE", "STAT_ERR")), ("NET_RATE", 
 _BOTH_SIDES = ("ERRORLO", "ERRORUP")
 _COUNTS = (("COUNTS", ("ERROR", "STAT_ERR", "COUNTS_ERR")), ("NET_COUNTS", ("NET_ERR",)))
 _SECONDS = {"": 1.0, "S": 1.0, "SEC": 1.0, "SECOND": 1.0, "SECONDS": 1.0, "D": 86400.0, "DAY": 86400.0, "DAYS": 86400.0}
-Along = Literal["time", "phase", "frequency"]
-_GAP = 1.6
+Along = Literal["time", "phase", "frequency", "energy"]
+GAP = 1.6
 """Bins farther apart than so many of the usual distance have a gap between them."""
 
 
@@ -87,10 +86,11 @@ class Gap:
 
 @dataclass(frozen=True)
 class Curve:
-    """A light curve: the middles of its bins in seconds from the first, and their widths, shape (n,) both.
+    """A light curve: the middles of its bins in seconds, and their widths, shape (n,) both.
 
-    `bins` is how many the file has: more than MOST_BINS are joined. `time_s` and `widths_s` are phases of a profile
-    (twice from 0 to 1) or frequencies of a periodogram (Hz) where `along` says so; `start` has their period in words.
+    Time 0 is the middle of the first bin, or its start where bins are not all as wide.
+    `bins` is how many the file has. `time_s` and `widths_s` are phases of a profile (twice from 0 to 1) or frequencies
+    of a periodogram (Hz) where `along` says so; `start` has their period in words. `mjd` is the MJD of time 0.
     """
 
     title: str
@@ -104,12 +104,14 @@ class Curve:
     notes: tuple[str, ...] = ()
     cut: CurveCut | None = None
     along: Along = "time"
+    mjd: float | None = None
+    instrument: str = ""
 
     @property
     def kind(self) -> str:
         """Return what it is, in words."""
         if self.along != "time":
-            return "Folded profile" if self.along == "phase" else "Periodogram"
+            return _KINDS[self.along]
         return _HARDNESS if self.y_label == _HARDNESS else "Light curve"
 
     @property
@@ -125,7 +127,7 @@ class Curve:
             named = f"{series.label}: " if series.label else ""
             parts.append(f"{named}{known.min():.3g} to {known.max():.3g}, mean {known.mean():.3g}")
         if self.along != "time":
-            kept = "bins of phase" if self.along == "phase" else "frequencies"
+            kept = {"phase": "bins of phase", "frequency": "frequencies"}.get(self.along, "bins of energy")
             return f"{self.y_label} in {self.bins:,} {kept}, {self.start}. {'; '.join(parts)}."
         gaps = f"{len(self.gaps)} gap{'s' if len(self.gaps) != 1 else ''}" if self.gaps else "no gaps"
         causes = sorted({gap.cause for gap in self.gaps if gap.cause})
@@ -143,7 +145,7 @@ def is_curve(hdu: Hdu) -> bool:
     kind = str(hdu.cards.get("HDUCLAS1") or "").strip().upper()
     if kind:
         is_periodogram = kind == "POWERSPECTRUM" and {_FREQUENCY, "POWER"} <= names
-        return (kind == "LIGHTCURVE" and has_times) or is_periodogram
+        return (kind == "LIGHTCURVE" and has_times) or is_periodogram or kind == _PATTERNS
     is_named = hdu.name.startswith(("RATE", "LIGHTCURVE", "LC")) or hdu.name == "LIGHT CURVE"
     return bool(names & set(_TIMES)) and (any(name in names for name, _ in _RATES) or (is_named and "COUNTS" in names))
 
@@ -153,20 +155,11 @@ def read(path: Path, hdu: Hdu, hdus: Sequence[Hdu]) -> Curve:
 
     Raise NoPreview.
     """
-    columns, rows = _table(path, hdu)
+    columns, rows = read_table(path, hdu)
     header = {**hdus[0].cards, **{key: value for key, value in hdu.cards.items() if value is not None}}
     gaps = next((each for each in hdus if each.name == _GAPS and each.is_table), None)
-    return _curve(path.name, header, columns, rows, None if gaps is None else _table(path, gaps))
-
-
-def _table(path: Path, hdu: Hdu) -> tuple[Mapping[str, Column], Rows]:
-    """Read the columns and the rows of a table. Raise NoPreview."""
-    try:
-        table = bintable.table(hdu, path.name)
-        with path.open("rb") as stream:
-            return table.columns, table.read(stream)
-    except (OSError, FitsError) as error:
-        raise NoPreview(str(error)) from error
+    curve = _curve(path.name, header, columns, rows, None if gaps is None else read_table(path, gaps))
+    return replace(curve, instrument=instrument_of(header))
 
 
 def _curve(
@@ -178,6 +171,8 @@ def _curve(
         return _profile(title, header, columns, rows)
     if time is None and {_FREQUENCY, "POWER"} <= set(columns):
         return _periodogram(title, header, columns, rows)
+    if time is None and "FRAC_S" in columns:
+        return _patterns(title, header, columns, rows)
     if time is None:
         raise NoPreview("the light curve has no column TIME of numbers")
     second = _second(header, time)
@@ -195,15 +190,14 @@ def _curve(
     order = np.flatnonzero(known)[np.argsort(times[known], kind="stable")]
     first, usual = float(times[order[0]]), _usual(times[order], width)
     widths = np.full(len(order), usual) if width is None else width[order]
+    if not _is_even(widths):
+        first -= float(widths[0]) / 2
     ordered, kept = times[order] - first, values[order]
     kept_errors = None if errors is None else errors[:, order]
     gaps = _gaps(ordered, widths) if gap_table is None else _told_gaps(*gap_table, first)
-    ordered, widths, kept, kept_errors = _joined(ordered, widths, kept, kept_errors)
-    if len(ordered) < len(order):
-        notes.append(f"{len(order):,} bins are joined to {len(ordered):,} for this plot")
     return Curve(title, ordered, widths, tuple(_series(kept, kept_errors)), gaps,
                  _label(columns, is_rate), _start(header, first, second), len(rows), (*notes, *more),
-                 _cut(header) if is_rate else None)  # fmt: skip
+                 _cut(header) if is_rate else None, mjd=_mjd(Clock.of(header), first))  # fmt: skip
 
 
 def _cut(header: Mapping[str, Any]) -> CurveCut | None:
@@ -229,7 +223,7 @@ def _profile(title: str, header: Mapping[str, Any], columns: Mapping[str, Column
 
 
 def _periodogram(title: str, header: Mapping[str, Any], columns: Mapping[str, Column], rows: Rows) -> Curve:
-    """Return the plot of a periodogram; of frequencies that are joined the highest power is shown. Raise NoPreview."""
+    """Return the plot of a periodogram. Raise NoPreview."""
     frequency, power = (_bands(columns[name], rows) for name in (_FREQUENCY, "POWER"))
     if frequency is None or power is None:
         raise NoPreview("the periodogram has no columns FREQUENCY and POWER of numbers")
@@ -237,14 +231,37 @@ def _periodogram(title: str, header: Mapping[str, Any], columns: Mapping[str, Co
     if len(known) < 2:
         raise NoPreview("the periodogram has no two frequencies with a power")
     frequencies, powers = frequency[known, 0], power[known, 0]
-    begins = np.arange(0, len(known), -(-len(known) // MOST_BINS))
-    highest = np.maximum.reduceat(powers, begins)
-    middles = np.add.reduceat(frequencies, begins) / np.diff(np.append(begins, len(known)))
     period, chance = number(header, "PERIOD"), number(header, "CHANCE")
     start = f"highest at a period of {period:.6g} s" if period else "period not known"
     start += f", by chance with a probability of at most {chance:.2g}" if chance is not None else ""
-    series = CurveSeries("", highest, None, None)
-    return Curve(title, middles, np.gradient(middles), (series,), (), "Power", start, len(rows), (), along="frequency")
+    series = CurveSeries("", powers, None, None)
+    return Curve(
+        title, frequencies, np.gradient(frequencies), (series,), (), "Power", start, len(rows), (), along="frequency"
+    )
+
+
+def _patterns(title: str, header: Mapping[str, Any], columns: Mapping[str, Column], rows: Rows) -> Curve:
+    """Return the plot of single and double events by energy, and of what is expected of them. Raise NoPreview."""
+    names = ("ENERG_LO", "ENERG_HI", "FRAC_S", "ERR_S", "FRAC_D", "MODEL_S", "MODEL_D")
+    if not all(name in columns and columns[name].is_number for name in names):
+        raise NoPreview("the table of patterns lacks a column of numbers")
+    low, high, single, error, double, *models = (columns[name].floats(rows) for name in names)
+    known = np.isfinite(single) & np.isfinite(error)
+    if not known.any():
+        raise NoPreview("no bin of energy has a single or double event")
+    ratios = [f"{number(header, key) or 0:.3f}" for key in ("SNGL_OTM", "ESGL_OTM", "DBLE_OTM", "EDBL_OTM")]
+    told = (
+        "too few events to tell pile-up"
+        if number(header, "SNGL_OTM") is None
+        else ("0.5-2 keV observed to expected: singles {} +- {}, doubles {} +- {}".format(*ratios))
+    )
+    labels = ("singles", "doubles", "singles expected", "doubles expected")
+    nothing = np.zeros_like(error)
+    series = tuple(CurveSeries(label, values[known], each[known], each[known])
+                   for label, values, each in zip(labels, (single, double, *models), (error, error, nothing, nothing),
+                                                  strict=True))  # fmt: skip
+    return Curve(title, ((low + high) / 2)[known], (high - low)[known], series, (), "Fraction of events", told,
+                 len(rows), (), along="energy")  # fmt: skip
 
 
 def _told_gaps(columns: Mapping[str, Column], rows: Rows, first: float) -> tuple[Gap, ...]:
@@ -329,34 +346,11 @@ def _gaps(times: Floats, widths: Floats) -> tuple[Gap, ...]:
     usual = np.maximum(np.minimum(widths[:-1], widths[1:]), np.median(apart) if _is_even(widths) else 0.0)
     reach = (widths[:-1] + widths[1:]) / 2
     return tuple(Gap(float(times[row] + widths[row] / 2), float(times[row + 1] - widths[row + 1] / 2))
-                 for row in np.flatnonzero(apart > reach + (_GAP - 1) * usual))  # fmt: skip
+                 for row in np.flatnonzero(apart > reach + (GAP - 1) * usual))  # fmt: skip
 
 
 def _is_even(widths: Floats) -> bool:
     return len(widths) > 1 and bool(np.ptp(widths) <= 1e-6 * widths[0])
-
-
-def _joined(
-    times: Floats, widths: Floats, values: Floats, errors: Floats | None
-) -> tuple[Floats, Floats, Floats, Floats | None]:
-    """Join neighbouring bins, never across a gap, until at most about MOST_BINS are left: mean times and rates."""
-    together = -(-len(times) // MOST_BINS)
-    if together == 1:
-        return times, widths, values, errors
-    usual = float(np.median(widths))
-    part = np.concatenate(([0], np.cumsum(np.diff(times) > _GAP * np.maximum(usual, (widths[:-1] + widths[1:]) / 2))))
-    within = np.arange(len(times)) - np.searchsorted(part, part)
-    begins = np.flatnonzero(within % together == 0)
-    held = np.diff(np.append(begins, len(times)))
-    known = np.isfinite(values)
-    numbers = np.add.reduceat(known, begins)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = np.add.reduceat(np.where(known, values, 0.0), begins) / numbers
-        if errors is not None:
-            errors = (
-                np.sqrt(np.add.reduceat(np.where(known, np.nan_to_num(errors) ** 2, 0.0), begins, axis=1)) / numbers
-            )
-    return np.add.reduceat(times, begins) / held, np.add.reduceat(widths, begins), means, errors
 
 
 def _series(values: Floats, errors: Floats | None) -> Iterable[CurveSeries]:
@@ -382,7 +376,12 @@ def _label(columns: Mapping[str, Column], is_rate: bool) -> str:
 def _start(header: Mapping[str, Any], first: float, second: float) -> str:
     """Return when the first bin is: MJD, else the time in the file."""
     clock = Clock.of(header)
-    if clock.day is None:
+    day = _mjd(clock, first)
+    if day is None:
         return f"time {first / second:,.1f} {'s' if second == 1 else 'd'}"
-    day = clock.day + (clock.fraction + (first + clock.zero_s) / 86400.0)
     return f"MJD {day:.5f}{f' ({clock.system})' if clock.system else ''}"
+
+
+def _mjd(clock: Clock, first: float) -> float | None:
+    """Return the MJD of a time in seconds; None where the header does not tell it."""
+    return None if clock.day is None else clock.day + (clock.fraction + (first + clock.zero_s) / 86400.0)

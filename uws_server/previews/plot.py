@@ -1,16 +1,16 @@
-"""The plot of a spectrum as a value: series, axes, captions; also as JSON. Imports the spectra."""
+"""The plot of a spectrum as a value: series, axes, captions; also as a chart. Imports the spectra."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from provenance.fits.scales import Scale
 from reduction import missions
+from uws_server.previews.chart import Chart, ChartSeries
 from uws_server.previews.spectra import (
     DISPLAY_COUNTS,
     Floats,
@@ -18,6 +18,7 @@ from uws_server.previews.spectra import (
     Points,
     SpectrumFile,
     display_starts,
+    instrument_of,
     points,
     read_spectrum,
 )
@@ -91,12 +92,6 @@ class Plot:
         edges = np.concatenate([np.concatenate([s.points.low, s.points.high]) for s in self.series])
         return float(edges.min()), float(edges.max())
 
-    def y_range(self) -> tuple[float, float]:
-        """Return the range from below the lowest point (a bar may reach down to zero) to the highest end of a bar."""
-        rates = np.concatenate([s.points.rate for s in self.series])
-        tops = np.concatenate([s.points.rate_high for s in self.series])
-        return float(rates.min()) / 2, float(tops.max())
-
     def summary(self) -> str:
         """Return what the plot shows, in words."""
         if self.empty:
@@ -131,29 +126,17 @@ def make_plot(path: Path, beside: Mapping[str, Path]) -> Plot:
     )
 
 
-def plot_json(plot: Plot) -> dict[str, Any]:
-    """Return the plot as data for a page: arrays of numbers with five digits."""
-    return {
-        "title": plot.title,
-        "x": plot.x_label,
-        "y": plot.y_label,
-        "series": [
-            {
-                "label": series.label,
-                "middle": _numbers(series.points.middle),
-                "low": _numbers(series.points.low),
-                "high": _numbers(series.points.high),
-                "rate": _numbers(series.points.rate),
-                "rateLow": _numbers(series.points.rate_low),
-                "rateHigh": _numbers(series.points.rate_high),
-            }
-            for series in plot.series
-        ],
-    }
-
-
-def _numbers(values: Floats) -> list[float]:
-    return [float(f"{value:.6g}") for value in values]
+def chart_of(plot: Plot) -> Chart:
+    """Return the chart of a plot."""
+    unit = "keV" if plot.x_label.startswith("Energy") else "channel"
+    drawn = [(series.label, series.points) for series in plot.series]
+    return Chart(
+        "Spectrum", plot.title, plot.x_label, plot.y_label,
+        tuple(ChartSeries(label, found.low, found.middle, found.high, found.rate, found.rate_low, found.rate_high)
+              for label, found in drawn),
+        plot.summary(), (1.0, 10.0) if plot.empty else plot.x_range(), "log", "log",
+        ("energy_keV" if unit == "keV" else unit, plot.y_label.lower().replace(" / ", "_per_").replace("kev", "keV")),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -207,14 +190,13 @@ def _ratio(source: SpectrumFile, background: SpectrumFile) -> tuple[Floats | flo
 
 
 def _facts(label: str, spectrum: SpectrumFile) -> Facts:
-    words = [str(spectrum.pha.header.get(key) or "").strip() for key in ("TELESCOP", "INSTRUME", "FILTER")]
     return Facts(
         label,
         spectrum.name,
         None if spectrum.counts is None else round(float(spectrum.counts.sum())),
         spectrum.pha.exposure,
         spectrum.pha.backscal,
-        " ".join(word for word in words if word and word.upper() != "NONE")[:80],
+        instrument_of(spectrum.pha.header),
     )
 
 

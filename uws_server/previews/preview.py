@@ -8,10 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from uws_server.previews.chart import Chart
     from uws_server.previews.curve import Curve
+    from uws_server.previews.fitchart import FitShown
     from uws_server.previews.plot import Plot
 
-Kind = Literal["spectrum", "lightcurve", "events", "image", "picture", "table", "text", "votable", "other"]
+Kind = Literal[
+    "spectrum",
+    "lightcurve",
+    "response",
+    "fit",
+    "contour",
+    "events",
+    "image",
+    "picture",
+    "table",
+    "text",
+    "votable",
+    "other",
+]
 
 
 @dataclass(frozen=True)
@@ -25,13 +40,20 @@ class ResultFile:
 
 @dataclass(frozen=True)
 class Preview:
-    """The kind of a file and its plot, its light curve or its first lines; `reason` says why there is no picture."""
+    """The kind of a file and its plot, light curve, chart or first lines; `reason` says why there is no picture.
+
+    `text` are the first lines of a text, or what is to be said of a chart; `fit` is what is told beside that of a fit;
+    `is_sources` is whether a table is a list of sources.
+    """
 
     kind: Kind
     text: str = ""
     plot: Plot | None = None
     curve: Curve | None = None
+    chart: Chart | None = None
     reason: str = ""
+    fit: FitShown | None = None
+    is_sources: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,3 +63,15 @@ class Drawing:
     data: bytes
     mime: str
     ok: bool = True
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """An image as an array to send: JSON that describes it, and its values compressed by gzip.
+
+    Where there is none, `reason` says why.
+    """
+
+    about: bytes = b""
+    values: bytes = b""
+    reason: str = ""

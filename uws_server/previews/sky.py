@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from astropy.io import fits
@@ -24,6 +25,7 @@ from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList, open_eventlist
 from reduction.missions import number
 from uws_server.previews import marks
+from uws_server.previews.extent import WHOLE, Extent
 from uws_server.previews.look import Look
 from uws_server.previews.marks import Mark
 from uws_server.previews.raster import Floats, Raster
@@ -56,7 +58,8 @@ class SkyView:
 
     `low` is the lower left corner and `step` the size of a cell, in pixels of the plane, X and Y; `wcs` maps pixels
     that count from 0 to the sky, None where that is not known; `axes` are then the linear axes of the plane, if its
-    header names them. `measure` is what a cell holds, `words` what there is to see.
+    header names them. `measure` is what a cell holds, `words` what there is to see. `first_pixel` is the number that
+    readers give the first pixel: 1 of an image, 0 where pixels are values of columns. `narrow` is a small drawing.
     """
 
     title: str
@@ -68,6 +71,8 @@ class SkyView:
     words: str
     marks: tuple[Mark, ...] = ()
     axes: tuple[NamedAxis, NamedAxis] | None = None
+    first_pixel: int = 0
+    narrow: bool = False
 
     @property
     def size(self) -> tuple[float, float]:
@@ -76,16 +81,21 @@ class SkyView:
         return columns * self.step[0], rows * self.step[1]
 
 
-def view_of_events(path: Path, beside: Mapping[str, Path], look: Look) -> SkyView:
-    """Return an event list counted in square bins of its X and Y columns; X to the right, Y upwards."""
+def view_of_events(
+    path: Path, beside: Mapping[str, Path], look: Look, extent: Extent = WHOLE, side: int = LARGEST_SIDE
+) -> SkyView:
+    """Return an event list counted in square bins of its X and Y columns; X to the right, Y upwards.
+
+    There are at most `side` bins along an axis. Raises NoPreview for a list without sky positions, or of too many rows.
+    """
     try:
         with open_eventlist(path) as events:
-            return _events_view(events, beside, look)
+            return _events_view(events, beside, look, extent, side)
     except (OSError, ReductionError) as error:
         raise NoPreview(str(error)) from error
 
 
-def view_of_image(path: Path, hdu: Hdu, beside: Mapping[str, Path], look: Look) -> SkyView:
+def view_of_image(path: Path, hdu: Hdu, beside: Mapping[str, Path], look: Look, extent: Extent = WHOLE) -> SkyView:
     """Return the image of an HDU, cut to what there is in it, its pixels averaged in square blocks where it is large.
 
     Parameters
@@ -98,6 +108,8 @@ def view_of_image(path: Path, hdu: Hdu, beside: Mapping[str, Path], look: Look) 
         The files beside it, of which region files are drawn.
     look
         How it is to look.
+    extent
+        The pixels to show, the first of an image being 1: those in blocks that are as small as they can be.
 
     Returns
     -------
@@ -107,32 +119,79 @@ def view_of_image(path: Path, hdu: Hdu, beside: Mapping[str, Path], look: Look) 
     Raises
     ------
     NoPreview
-        The image cannot be read or is too large.
+        The image cannot be read or is too large, or nothing of it was chosen.
+    """
+    view = averaged_image(path, hdu, look, extent)
+    on_sky = [(role, region) for role, region in marks.read_files(beside) if view.wcs and region.centre_and_radius()]
+    drawn = marks.project(on_sky, view.wcs)
+    if not extent.is_whole:
+        return replace(view, marks=drawn)
+    part, low = _lit_part(view.raster.values, view.step, drawn)
+    sizes = [size * (part[1 - axis].stop - part[1 - axis].start) for axis, size in enumerate(view.step)]
+    block = max(view.step)
+    if block > 1 and 2 * max(sizes) <= block * LARGEST_SIDE:  # what is lit can be seen pixel by pixel, or nearly so
+        lows, highs = [edge + 1 for edge in low], [edge + 1 + size for edge, size in zip(low, sizes, strict=True)]
+        closer = replace(extent, x_low=lows[0], x_high=highs[0], y_low=lows[1], y_high=highs[1])
+        return view_of_image(path, hdu, beside, look, closer)
+    return replace(view, raster=Raster(view.raster.values[part], look), low=low, marks=drawn)
+
+
+def averaged_image(
+    path: Path, hdu: Hdu, look: Look, extent: Extent = WHOLE, side: int = LARGEST_SIDE
+) -> SkyView:  # fmt: skip
+    """Return the chosen pixels of an image without regions, averaged in square blocks, at most `side` along an axis.
+
+    Raises NoPreview where the image cannot be read or is too large, or nothing of it was chosen.
     """
     try:
         found = image(hdu)
         _require_drawable(found)
-        block = max(1, -(-max(found.width, found.height) // LARGEST_SIDE))
-        across = min(block, found.width)
-        used = found.width // across * across
+        ends = _ends(extent)
+        across, up = _chosen(ends[0], found.width), _chosen(ends[1], found.height)
+        block = max(1, -(-max(across.stop - across.start, up.stop - up.start) // side))
         with path.open("rb") as stream:
-            rows = [
-                _mean(strip[:, :used].reshape(strip.shape[0], -1, across))
-                for strip in found.strips(stream, block)
-            ]
+            values, step = _blocks(found, stream, across, up, block)
     except FitsError as error:
         raise NoPreview(str(error)) from error
     except OSError as error:
         raise NoPreview(f"the image cannot be read: {error.strerror}") from error
-    values, wcs = np.array(rows), _image_wcs(hdu)
+    wcs = _image_wcs(hdu)
     unit = str(hdu.cards.get("BUNIT") or "").strip()[:30]
     joined = f", mean of {block} × {block} pixels" if block > 1 else ""
-    on_sky = [(role, region) for role, region in marks.read_files(beside) if wcs and region.centre_and_radius()]
-    step, drawn = (float(across), float(min(block, found.height))), marks.project(on_sky, wcs)
-    part, low = _lit_part(values, step, drawn)
-    return SkyView(path.name, Raster(values[part], look), low, step, wcs, f"{unit or 'Value'}{joined}",
-                   f"an image of {found.width} × {found.height} pixels", drawn,
-                   None if wcs else _named_axes(hdu))  # fmt: skip
+    return SkyView(path.name, Raster(values, look), (across.start - 0.5, up.start - 0.5), step, wcs,
+                   f"{unit or 'Value'}{joined}", f"an image of {found.width} × {found.height} pixels", (),
+                   None if wcs else _named_axes(hdu), 1, extent.is_narrow)  # fmt: skip
+
+
+def _ends(extent: Extent) -> tuple[tuple[float | None, float | None], tuple[float | None, float | None]]:
+    return (extent.x_low, extent.x_high), (extent.y_low, extent.y_high)
+
+
+def _chosen(ends: tuple[float | None, float | None], size: int) -> slice:
+    """Return the pixels of an axis, from 0, that were chosen by numbers from 1 on. Raise NoPreview for none."""
+    low, high = ends
+    first = 0 if low is None else int(np.clip(np.floor(low - 0.5), 0, size))
+    last = size if high is None else int(np.clip(np.ceil(high - 0.5), 0, size))
+    if last <= first:
+        raise NoPreview(f"nothing of the image lies there: its pixels run from 1 to {size}")
+    return slice(first, last)
+
+
+def _blocks(
+    found: Image, stream: IO[bytes], across: slice, up: slice, block: int
+) -> tuple[Floats, tuple[float, float]]:
+    """Return the means of the blocks of some pixels, and the size of a block; what fills no block is left out."""
+    wide, high = min(block, across.stop - across.start), min(block, up.stop - up.start)
+    used = slice(across.start, across.stop - (across.stop - across.start) % wide)
+    rows, held = [], []
+    for number_of_row, strip in enumerate(found.strips(stream, 1)):
+        if not up.start <= number_of_row < up.stop:
+            continue
+        held.append(strip[0, used])
+        if len(held) == high:
+            rows.append(_mean(np.array(held).reshape(high, -1, wide)))
+            held = []
+    return np.array(rows), (float(wide), float(high))
 
 
 def _named_axes(hdu: Hdu) -> tuple[NamedAxis, NamedAxis] | None:
@@ -188,14 +247,14 @@ def _require_sky(events: EventList) -> tuple[Column, Column]:
     return events.x, events.y
 
 
-def _events_view(events: EventList, beside: Mapping[str, Path], look: Look) -> SkyView:
+def _events_view(events: EventList, beside: Mapping[str, Path], look: Look, extent: Extent, most: int) -> SkyView:
     x, y = _require_sky(events)
     low, high, count = _extent(events, x, y)
     drawn = marks.project(marks.read_files(beside), events.wcs) or marks.of_tables(events.path, events.hdus)
     if not count and not drawn:
         raise NoPreview("no event has a position")
-    low, high = _around(low, high, drawn)
-    side = int(np.clip(2 * np.sqrt(count), _SMALLEST_SIDE, LARGEST_SIDE))
+    low, high = _moved(_around(low, high, drawn), extent)
+    side = int(np.clip(2 * np.sqrt(count), _SMALLEST_SIDE, most))
     step = max(float((high - low).max()) / side, 1.0)
     shape = np.maximum(np.ceil((high - low) / step), 1).astype(int)
     binned = np.zeros(shape[0] * shape[1])
@@ -206,7 +265,17 @@ def _events_view(events: EventList, beside: Mapping[str, Path], look: Look) -> S
         binned += np.bincount(cells, minlength=binned.size)
     return SkyView(events.path.name, Raster(binned.reshape(shape[1], shape[0]), look), (float(low[0]), float(low[1])),
                    (step, step), events.wcs, f"Counts in bins of {_bin_size(events.wcs, step)}",
-                   f"{count:,} events", drawn)  # fmt: skip
+                   f"{count:,} events" if extent.is_whole else f"{int(binned.sum()):,} of {count:,} events",
+                   drawn, narrow=extent.is_narrow)  # fmt: skip
+
+
+def _moved(corners: tuple[Floats, Floats], extent: Extent) -> tuple[Floats, Floats]:
+    """Return the corners of what was chosen, those of the whole where nothing was. Raise NoPreview if it is nothing."""
+    low, high = (np.array([usual if end is None else end for end, usual in zip(chosen, whole, strict=True)])
+                 for chosen, whole in zip(zip(*_ends(extent), strict=True), corners, strict=True))  # fmt: skip
+    if not (high > low).all():
+        raise NoPreview("nothing of the picture lies between the numbers that were chosen")
+    return low, high
 
 
 def _around(low: Floats, high: Floats, drawn: tuple[Mark, ...]) -> tuple[Floats, Floats]:

@@ -17,10 +17,10 @@ from uws_server.previews.marks import Mark, Role
 from uws_server.previews.raster import Floats, colour_bar
 from uws_server.previews.sky import SkyView
 
-SIDE = 440
-"""The longer side of the picture in the frame, in units of the drawing."""
+SIDES = (440, 250)
+"""The longer side of the picture in the frame, in units of the drawing: of the usual one and of the narrow one."""
 
-_LEFT, _TOP, _RIGHT, _BOTTOM = 96, 20, 110, 78
+_LEFTS, _TOP, _RIGHTS, _BOTTOM = (96, 78), 20, (110, 108), 78
 _SAMPLES = 400
 _STYLE = """
 .m{fill:none;stroke-linejoin:round;vector-effect:non-scaling-stroke}
@@ -54,12 +54,13 @@ class Frame:
     def of(cls, view: SkyView) -> Frame:
         """Return the frame of a picture."""
         across, up = view.size
-        return cls(view, SIDE * across / max(across, up), SIDE * up / max(across, up))
+        side = SIDES[view.narrow]
+        return cls(view, side * across / max(across, up), side * up / max(across, up))
 
     @property
     def left(self) -> float:
         """The left edge of the picture."""
-        return _LEFT
+        return _LEFTS[self.view.narrow]
 
     @property
     def top(self) -> float:
@@ -69,7 +70,7 @@ class Frame:
     @property
     def right(self) -> float:
         """The right edge of the picture."""
-        return _LEFT + self.width
+        return self.left + self.width
 
     @property
     def bottom(self) -> float:
@@ -79,13 +80,13 @@ class Frame:
     @property
     def drawing(self) -> tuple[int, int]:
         """Width and height of the whole drawing."""
-        return round(self.right + _RIGHT), round(self.bottom + _BOTTOM)
+        return round(self.right + _RIGHTS[self.view.narrow]), round(self.bottom + _BOTTOM)
 
     def place(self, x: Floats | float, y: Floats | float) -> tuple[Floats, Floats]:
         """Return the place of pixels of the plane."""
         across, up = self.view.size
         return (
-            np.asarray(_LEFT + (np.asarray(x) - self.view.low[0]) / across * self.width),
+            np.asarray(self.left + (np.asarray(x) - self.view.low[0]) / across * self.width),
             np.asarray(self.bottom - (np.asarray(y) - self.view.low[1]) / up * self.height),
         )
 
@@ -94,15 +95,15 @@ def draw(view: SkyView) -> str:
     """Draw a picture of the sky."""
     frame = Frame.of(view)
     width, height = frame.drawing
-    style = _STYLE + (_ON_PAPER if view.raster.look.colours == "paper" else "")
+    style = _STYLE + (_ON_PAPER if view.raster.look.is_light else "")
     parts = [
-        _box("void", _LEFT, _TOP, frame.width, frame.height),
-        _image(view.raster.png(), _LEFT, _TOP, frame.width, frame.height),
-        f'<clipPath id="sky">{_box("", _LEFT, _TOP, frame.width, frame.height)}</clipPath>',
+        _box("void", frame.left, _TOP, frame.width, frame.height),
+        _image(view.raster.png(), frame.left, _TOP, frame.width, frame.height),
+        f'<clipPath id="sky">{_box("", frame.left, _TOP, frame.width, frame.height)}</clipPath>',
         f'<g clip-path="url(#sky)">{"".join(_mark(frame, mark) for mark in view.marks)}</g>',
         *_scale(frame),
         *_compass(frame),
-        _box("frame", _LEFT, _TOP, frame.width, frame.height),
+        _box("frame", frame.left, _TOP, frame.width, frame.height),
         *_axis(frame, 0),
         *_axis(frame, 1),
         *_bar(frame),
@@ -158,7 +159,7 @@ def _scale(frame: Frame) -> Iterator[str]:
         wanted = round_step(arcsec / 6 / (60 if arcsec / 6 > 45 else 1)) * (60 if arcsec / 6 > 45 else 1)
         length = across * wanted / arcsec
         text = f"{wanted / 60:g}′" if wanted >= 60 else f"{wanted:g}″"
-    long, left, at = length / across * frame.width, _LEFT + 14, frame.bottom - 14
+    long, left, at = length / across * frame.width, frame.left + 14, frame.bottom - 14
     yield f'<path class="m case" d="M{left} {at:.1f}h{long:.1f}"/><path class="scale" d="M{left} {at:.1f}h{long:.1f}"/>'
     yield f'<text class="onsky" x="{left + long / 2:.1f}" y="{at - 7:.1f}" text-anchor="middle">{escape(text)}</text>'
 
@@ -172,7 +173,7 @@ def _compass(frame: Frame) -> Iterator[str]:
     lon, lat = wcs.wcs_pix2world([middle], 0)[0]
     step = 1e-3 if abs(lat) < 89.9 else 0.0
     ahead = wcs.wcs_world2pix([[lon, lat + step], [lon + step / max(np.cos(np.radians(lat)), 1e-3), lat]], 0)
-    at_x, at_y = _LEFT + 46.0, _TOP + 50.0
+    at_x, at_y = frame.left + 46.0, _TOP + 50.0
     for (x, y), name in zip(ahead - middle, "NE", strict=True):
         length = float(np.hypot(x, y))
         if not (np.isfinite(length) and length > 0):
@@ -189,15 +190,15 @@ def _axis(frame: Frame, axis: int) -> Iterator[str]:
     name, ticks = _ticks(frame, axis)
     for share, text in ticks:
         if axis == 0:
-            at = _LEFT + share * frame.width
+            at = frame.left + share * frame.width
             yield f'<path class="minor" d="M{at:.1f} {frame.bottom:.1f}v6"/>'
             yield f'<text x="{at:.1f}" y="{frame.bottom + 22:.1f}" text-anchor="middle">{text}</text>'
         else:
             at = frame.bottom - share * frame.height
-            yield f'<path class="minor" d="M{_LEFT} {at:.1f}h-6"/>'
-            yield f'<text x="{_LEFT - 11}" y="{at + 4.5:.1f}" text-anchor="end">{text}</text>'
+            yield f'<path class="minor" d="M{frame.left} {at:.1f}h-6"/>'
+            yield f'<text x="{frame.left - 11}" y="{at + 4.5:.1f}" text-anchor="end">{text}</text>'
     if axis == 0:
-        yield (f'<text x="{_LEFT + frame.width / 2:.1f}" y="{frame.bottom + 44:.1f}" text-anchor="middle">'
+        yield (f'<text x="{frame.left + frame.width / 2:.1f}" y="{frame.bottom + 44:.1f}" text-anchor="middle">'
                f"{escape(name)}</text>")  # fmt: skip
     else:
         middle = _TOP + frame.height / 2
@@ -217,7 +218,7 @@ def _ticks(frame: Frame, axis: int) -> tuple[str, list[tuple[float, str]]]:
         rising = along if along[-1] > along[0] else along[::-1]
         if np.isfinite(along).all() and np.all(np.diff(rising) > 0):
             at = share if along[-1] > along[0] else share[::-1]
-            ticks = Linear(float(rising[0]), float(rising[-1]), 0, 1).ticks(about)
+            ticks = _enough(Linear(float(rising[0]), float(rising[-1]), 0, 1), about)
             name = f"{coordinate(view.wcs, axis)} (deg{system(view.wcs)})"
             return name, [(float(np.interp(value, rising, at)), _on_circle(view.wcs, axis, value, text))
                           for value, text in ticks]  # fmt: skip
@@ -226,8 +227,14 @@ def _ticks(frame: Frame, axis: int) -> tuple[str, list[tuple[float, str]]]:
     if view.axes is not None and view.axes[axis].step > 0:
         named = view.axes[axis]
         name, low, size = named.name, named.zero + low * named.step, size * named.step
-    ticks = Linear(low, low + size, 0, 1).ticks(about)
+    ticks = _enough(Linear(low, low + size, 0, 1), about)
     return name, [((value - low) / size, text) for value, text in ticks]
+
+
+def _enough(axis: Linear, about: int) -> list[tuple[float, str]]:
+    """Return the ticks of an axis, about so many; twice as many where that would be one or two."""
+    ticks = list(axis.ticks(about))
+    return ticks if len(ticks) > 2 else list(axis.ticks(2 * about))
 
 
 def _on_circle(wcs: WCS, axis: int, value: float, text: str) -> str:
@@ -247,19 +254,19 @@ def _bar(frame: Frame) -> Iterator[str]:
         at = frame.bottom - float(stretch.share(np.array([value]))[0]) * frame.height
         yield f'<path class="minor" d="M{left + 14:.1f} {at:.1f}h5"/>'
         yield f'<text x="{left + 23:.1f}" y="{at + 4.5:.1f}">{_short(value)}</text>'
-    x, y = frame.right + _RIGHT - 10, _TOP + frame.height / 2
+    x, y = frame.drawing[0] - 10, _TOP + frame.height / 2
     yield (f'<text transform="translate({x:.1f} {y:.1f}) rotate(-90)" text-anchor="middle">'
            f"{escape(frame.view.measure)}</text>")  # fmt: skip
 
 
 def _key(frame: Frame) -> Iterator[str]:
     """Draw what the lines of the regions are."""
-    left, at = float(_LEFT), frame.bottom + 66
+    left, at = frame.left, frame.bottom + 66
     for role in dict.fromkeys(mark.role for mark in frame.view.marks):
         yield f'<rect x="{left:.1f}" y="{at - 11:.1f}" width="34" height="14" rx="2" class="swatch"/>'
         yield f'<path class="m {role}" d="M{left + 4:.1f} {at - 4:.1f}h26"/>'
         yield f'<text x="{left + 41:.1f}" y="{at:.1f}">{_ROLES[role]}</text>'
-        left += 200
+        left += 55 + 7.2 * len(_ROLES[role])
 
 
 def _degrees(wcs: WCS) -> tuple[float, float]:

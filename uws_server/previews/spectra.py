@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,12 @@ DISPLAY_COUNTS = 15
 
 class NoPreview(Exception):
     """A file without a picture; the message is the reason, to be read after 'no preview: '."""
+
+
+def instrument_of(header: Mapping[str, Any]) -> str:
+    """Return telescope, instrument and filter in words, such as 'XMM EPN Medium'; empty where none is told."""
+    words = [str(header.get(key) or "").strip() for key in ("TELESCOP", "INSTRUME", "FILTER")]
+    return " ".join(word for word in words if word and word.upper() != "NONE")[:80]
 
 
 @dataclass(frozen=True)
