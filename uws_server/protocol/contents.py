@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bottle import Bottle, HTTPResponse, request
+from bottle import HTTPResponse, request
 
 from uws_server.asgi import longpoll
 from uws_server.errors import NotFound
@@ -13,9 +13,9 @@ from uws_server.incoming import forms
 from uws_server.jobs.job import MAIN, Job, ParameterValue
 from uws_server.jobs.parameters import texts_of
 from uws_server.jobs.phases import ENDED
-from uws_server.protocol import uws_xml
+from uws_server.protocol import uws_json, uws_xml
 from uws_server.protocol.control import asked_offset, asked_wait
-from uws_server.protocol.resource import TEXT, JobResource, xml_answer
+from uws_server.protocol.resource import TEXT, JobResource, Router, json_answer, wants_json, xml_answer
 from uws_server.protocol.sending import send
 from uws_server.services.job_service import JobService
 
@@ -23,9 +23,9 @@ from uws_server.services.job_service import JobService
 class Contents(JobResource):
     """The parameters, results and logs of jobs, over one set of services."""
 
-    def routes(self, app: Bottle) -> None:
-        """Add every resource to the application."""
-        address = "/rest/<name>/<job_id>"
+    def routes(self, app: Router, jobs: str = "/rest/<name>") -> None:
+        """Add every resource to the application; `jobs` is the address of the job lists."""
+        address = f"{jobs}/<job_id>"
         for method, path, handler in (
             ("GET", f"{address}/parameters", self.parameters),
             ("GET", f"{address}/parameters/<parameter>", self.parameter),
@@ -39,13 +39,17 @@ class Contents(JobResource):
             app.route(path, method, handler)
 
     def parameters(self, name: str, job_id: str) -> HTTPResponse:
-        """GET the parameters as XML."""
+        """GET the parameters as XML, or as JSON if that is asked for."""
         job = self.job_service.bare(job_id, name)
+        if wants_json():
+            return json_answer(uws_json.parameters_document(job, self.url(job), self.share))
         return xml_answer(uws_xml.parameters_document(job, self.url(job), self.share))
 
     def parameter(self, name: str, job_id: str, parameter: str) -> HTTPResponse:
         """GET a value as text, or the uploaded file itself; several values one on each line (a file's address)."""
         job, key, value = self.value(name, job_id, parameter)
+        if len(value.parts) == 1 and value.parts[0].kind == "upload":
+            return send(self.job_service.input_path(job, key, 1), "application/octet-stream")
         if value.parts:
             files = [part.kind == "upload" for part in value.parts]
             lines = [
@@ -90,8 +94,10 @@ class Contents(JobResource):
         return self.see(job)
 
     def results(self, name: str, job_id: str) -> HTTPResponse:
-        """GET the list of results as XML."""
+        """GET the list of results as XML, or as JSON if that is asked for."""
         job = self.job_service.job(job_id, name)
+        if wants_json():
+            return json_answer(uws_json.results_document(job, self.url(job), self.share))
         return xml_answer(uws_xml.results_document(job, self.url(job), self.share))
 
     def result(self, name: str, job_id: str, result: str) -> HTTPResponse:

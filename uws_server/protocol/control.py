@@ -67,7 +67,7 @@ def list_filter(name: str, query: list[tuple[str, str]]) -> Filter:
                     raise BadRequest(f"LAST: {value[:40]!r} came; a whole number from 1 on is allowed")
                 last = min(int(value), last or _MOST)
             case dali.RESPONSEFORMAT:
-                pass  # the format of errors; the list itself has one format
+                pass  # the format of errors; that of the list itself is asked for by Accept
             case _:
                 raise BadRequest(f"{key[:40]}: no such filter of a job list; there are PHASE, AFTER and LAST")
     return Filter(name, tuple(phases), after, last)
@@ -155,6 +155,15 @@ def prefers_page(accept: str) -> bool:
     xml = max(weights.get("text/xml", 0.0), weights.get("application/xml", 0.0))
     is_browser = "application/xhtml+xml" in weights or weights.keys() <= {"text/html", "*/*"}
     return weights.get("text/html", 0.0) > xml and is_browser
+
+
+def prefers_json(accept: str) -> bool:
+    """Check whether an Accept header prefers JSON to XML, which is the default: of two of one weight XML."""
+    if "application/json" not in accept.lower():
+        return False
+    weights = {kind: weight for kind, weight in map(_weighed, accept.lower().split(",")) if kind}
+    xml = max(weights.get("text/xml", 0.0), weights.get("application/xml", 0.0))
+    return weights.get("application/json", 0.0) > xml
 
 
 def _weighed(item: str) -> tuple[str, float]:

@@ -13,7 +13,10 @@ from collections.abc import Sequence
 from uws_server.incoming.sites import SAFE_METHODS
 
 _ALWAYS = re.compile(r"/store/[^/]+/[^/]+|/jdl(?:/.*)?")
-_PUBLIC = re.compile(r"/(?:datalink|obscore|capabilities|availability)")
+_PUBLIC = re.compile(
+    r"/(?:datalink|obscore|sia2|scs|ssap|coverage|record|capabilities|availability|"
+    r"tap/(?:sync|tables(?:/[^/]+)?|capabilities|availability|examples))"
+)
 _METHODS = ", ".join(sorted(SAFE_METHODS))
 _ASKED = "Range, If-Range, If-None-Match, If-Modified-Since, Accept"
 _EXPOSED = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag"

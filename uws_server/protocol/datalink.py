@@ -1,19 +1,21 @@
 """DataLink 1.1 for results and jobs, /datalink?ID=, and the service it describes, which runs a job again.
 
-ID may come several times: the id of a result or a job, an address of one, a publisher DID. What cannot be linked is a
-row with an error, as the standard says. MAXREC (DALI) asks for so many rows; without it a job of very many results has
-rows for the first hundred and one for the list of all, and the table says OVERFLOW. Imports the services, provenance
-and the documents (`linktable`).
+ID may come several times: the id of a result or a job, an address of one or of a file of the archive, a publisher DID.
+What cannot be linked is a row with an error, as the standard says. MAXREC (DALI) asks for so many rows; without it a
+job of very many results has rows for the first hundred and one for the list of all, and the table says OVERFLOW.
+Imports the services, provenance and the documents (`linktable`).
 
     GET /rest/{job}/{id}/rerun/sync?key=value      runs the job again with other values: 303 to the end of the new job
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from bottle import Bottle, HTTPResponse, request
 
@@ -22,7 +24,7 @@ from provenance.graph.model import ProvenanceGraph
 from provenance.graph.traversal import Direction
 from provenance.steps import recording
 from provenance.text.errors import ProvenanceError
-from uws_server.errors import BadRequest, NotFound, ServerError
+from uws_server.errors import NotFound, ServerError
 from uws_server.incoming import forms
 from uws_server.incoming.callers import job_service_of
 from uws_server.incoming.rerun_forms import read_rerun_request
@@ -30,9 +32,12 @@ from uws_server.jobs.job import LOG, Job, ParameterValue, Result
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.protocol import dali, linktable
 from uws_server.protocol.linktable import Link, Service
+from uws_server.protocol.soda import cutout_service
 from uws_server.reruns.service import Reruns
 from uws_server.services import job_keys
+from uws_server.services.archive_files import IndexedFile, archive_address
 from uws_server.services.context import Services
+from uws_server.services.cutouts import Cutouts, CutProduct
 from uws_server.services.job_results import MOST_SHOWN, ResultPage, store_address
 from uws_server.services.job_service import JobService
 from uws_server.services.provenance import ProvenanceReader, Start
@@ -98,12 +103,9 @@ class DataLink:
 
 
 def _most_rows(text: str | None) -> int | None:
-    """Return how many rows a request asks for; None if it does not say. Raise BadRequest for what is no number."""
-    if text is None:
-        return None
-    if not re.fullmatch(r"[0-9]{1,18}", text.strip()):
-        raise BadRequest(f"MAXREC: {text[:40]!r} came; a whole number from 0 on is allowed")
-    return min(int(text), _MOST_ROWS)
+    """Return how many rows a request asks for, no more than there may be; None if it does not say."""
+    most = dali.most_rows(text)
+    return None if most is None else min(most, _MOST_ROWS)
 
 
 class _Finder:
@@ -114,9 +116,10 @@ class _Finder:
         """Whether results of a job were left out."""
         self._most = MOST_SHOWN if most is None else most
         self._jobs = job_service
-        self._base = services.base_url
+        self._base, self._publisher = services.base_url, services.config.products.publisher
         self._provenance = ProvenanceReader(services, job_service.caller, MOST_SHOWN)
         self._described: dict[str, Service] = {}
+        self._cutouts = Cutouts(services, job_service)
 
     def services_used(self) -> list[Service]:
         """Return the services that rows refer to."""
@@ -125,6 +128,10 @@ class _Finder:
     def links(self, identifier: str, named: str) -> Iterator[Link]:
         """Yield the links of one thing, which `named` names without a key, or a row with what is wrong with it."""
         try:
+            source = self._jobs.archive_files.source_of(identifier, self._base, self._publisher)
+            if source is not None:
+                yield from self._of_archive(identifier, source)
+                return
             start = self._provenance.find(named)
             of_result = start.key.startswith("result_")
             yield from self._of_result(identifier, start) if of_result else self._of_job(identifier, start)
@@ -157,6 +164,7 @@ class _Finder:
         """
         result = self._jobs.result(start.key.removeprefix("result_"))
         yield self._stored(identifier, "#this", result)
+        yield from self._cutout(identifier, self._cutouts.of_result(result.id, Path(result.file_name)))
         job = self._jobs.seen(start.jobs[0])
         if job is None:
             return
@@ -172,6 +180,21 @@ class _Finder:
         yield from self._derived(identifier, start, 2, {start.key})
         yield from self._previews(identifier, job, result, kind)
         yield from self._about(identifier, job, page)
+
+    def _of_archive(self, identifier: str, source: str) -> Iterator[Link]:
+        """Yield a file of the archive, and the sky that it sees."""
+        file = self._jobs.archive_files.file(source)
+        yield self._indexed(identifier, "#this", file)
+        yield from self._cutout(identifier, self._cutouts.of_archive(source))
+        if file.has_footprint:
+            address = f"{self._base}/archive/footprint?ID={quote(source, safe='')}"
+            yield Link(identifier, address, semantics="#auxiliary", description="The sky that it sees, as a MOC",
+                       content_type="application/fits")  # fmt: skip
+
+    def _indexed(self, identifier: str, semantics: str, file: IndexedFile) -> Link:
+        """Return the link of a file of the archive."""
+        return Link(identifier, archive_address(self._base, file.source), semantics=semantics, content_type=file.mime,
+                    description=file.path.name, content_length=file.path.stat().st_size)  # fmt: skip
 
     # --- parts -----------------------------------------------------------------------------------------
 
@@ -231,6 +254,8 @@ class _Finder:
         elif value.kind == "url" and re.match(r"(?:https?|ftp)://", redacted) and recording.HIDDEN not in redacted:
             address = redacted
         if not address:
+            with contextlib.suppress(NotFound):
+                return self._indexed(identifier, "#progenitor", self._jobs.archive_files.file(value.text))
             error = f"NotFoundFault: {redacted} is of the archive, which this server does not serve"
             return Link(identifier, semantics="#progenitor", description=about, error=error)
         return Link(identifier, address, semantics="#progenitor", description=about,
@@ -281,6 +306,14 @@ class _Finder:
         service = self._service(job, page)
         if service is not None:
             yield Link(identifier, semantics="#proc", description=f"Run again: {about.title}", service=service.id)
+
+    def _cutout(self, identifier: str, product: CutProduct | None) -> Iterator[Link]:
+        """Yield the link to the service that makes cutouts of a product, where there is one."""
+        if product is not None:
+            service = cutout_service(f"soda_{len(self._described)}", identifier, product, self._base)
+            self._described[service.id] = service
+            yield Link(identifier, semantics="#cutout", service=service.id, description=service.description,
+                       content_type=service.content_type)  # fmt: skip
 
     def _service(self, job: Job, page: ResultPage) -> Service | None:
         """Return the service that runs a job again. Return None if nothing of it may be changed."""

@@ -53,7 +53,10 @@ class Link:
 
 @dataclass(frozen=True)
 class Input:
-    """A parameter of a service; `present` is its value if none is given, in words for a person."""
+    """A parameter of a service; `present` is its value if none is given, in words for a person.
+
+    One that is `fixed` is sent as it is; `size` and `xtype` are those of an array of numbers.
+    """
 
     name: str
     type: str
@@ -64,6 +67,9 @@ class Input:
     min: float | None = None
     max: float | None = None
     options: tuple[str, ...] = ()
+    fixed: str = ""
+    size: str = ""
+    xtype: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class Service:
     description: str
     content_type: str
     inputs: tuple[Input, ...]
+    standard: str = ""
 
 
 def input_of(spec: ParameterSpec, value: ParameterValue | None) -> Input:
@@ -153,7 +160,8 @@ def _cells(link: Link) -> tuple[str, ...]:
 def _describe(root: etree._Element, service: Service, standard: str = "") -> None:
     """Add a service descriptor (DataLink 1.1, section 4); with a standard, that of /datalink itself."""
     about = {"name": "this"} if standard else {"ID": service.id}
-    group = add_service(root, about, service.description, accessURL=service.url, standardID=standard,
+    named = standard or service.standard
+    group = add_service(root, about, service.description, accessURL=service.url, standardID=named,
                         contentType=service.content_type)  # fmt: skip
     for item in service.inputs:
         param = add(group, "PARAM", _about_input(item))
@@ -170,7 +178,9 @@ def _describe(root: etree._Element, service: Service, standard: str = "") -> Non
 
 
 def _about_input(item: Input) -> dict[str, str]:
-    # a value here would be one that a client must send unchanged (DataLink 1.1, section 4.1)
-    known = {"name": item.name, "datatype": item.type, "value": "", "unit": item.unit, "ucd": item.ucd}
-    sized = {"arraysize": "*"} if item.type == "char" else {}
-    return {name: text for name, text in known.items() if text or name == "value"} | sized
+    # a value here is one that a client must send unchanged (DataLink 1.1, section 4.1)
+    known = {"name": item.name, "datatype": item.type, "value": item.fixed, "unit": item.unit, "ucd": item.ucd,
+             "xtype": item.xtype}  # fmt: skip
+    # an empty scalar of a float is no value for astropy, by which pyvo 1.9.1 fails; an array may be empty
+    known["arraysize"] = item.size or ("*" if item.type in ("char", "double") else "")
+    return {name: text for name, text in known.items() if text or name == "value"}

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from bottle import Bottle, HTTPResponse, request
@@ -23,7 +22,7 @@ from uws_server.jobs.part import Part
 from uws_server.protocol.control import asked_offset, phase_command
 from uws_server.protocol.resource import TEXT, JobResource
 from uws_server.protocol.sending import send
-from uws_server.protocol.uws_xml import timestamp
+from uws_server.protocol.uws_xml import timestamp_or_none
 from uws_server.reruns.failed_parts import FailedParts
 
 _NUMBER = "<number:re:[1-9][0-9]{0,5}>"
@@ -61,8 +60,8 @@ class Parts(JobResource):
             "part": part.number,
             "input": part.text,
             "phase": part.phase.value,
-            "started": _time(part.started),
-            "ended": _time(part.ended),
+            "started": timestamp_or_none(part.started),
+            "ended": timestamp_or_none(part.ended),
             "seconds": part.seconds,
             "stage": part.stage,
             "sentence": part.sentence,
@@ -112,7 +111,3 @@ def _first() -> int:
     if not re.fullmatch(r"[0-9]{1,6}", text, re.ASCII):
         raise BadRequest(f"FIRST: {text[:40]!r} came; a number of parts from 0 on is allowed")
     return int(text)
-
-
-def _time(when: datetime | None) -> str | None:
-    return None if when is None else timestamp(when)

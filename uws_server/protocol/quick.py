@@ -27,6 +27,8 @@ from uws_server.services.context import Services
 
 _PATH = re.compile(rf"/rest/([^/\n]+)(?:/({job_keys.ADDRESS})(?:/(\w+))?)?")
 _SESSION = f"{SESSION_COOKIE}=".encode()
+_OF_SESSION = re.compile(rb"share=[^&]{33}")
+"""The share link of a session in which work is kept: what it shows is looked up in a thread."""
 _MOST_KEPT = 1000
 
 
@@ -48,7 +50,7 @@ class QuickUWS(UWS):
         # who is signed in is found out in a thread
         if any(name == b"authorization" or (name == b"cookie" and _SESSION in value) for name, value in headers):
             return None
-        if has_body(headers):
+        if has_body(headers) or _OF_SESSION.search(scope["query_string"]):
             return None
         environ = environ_of(scope, io.BytesIO())
         request.bind(environ)  # of this thread alone

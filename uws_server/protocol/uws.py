@@ -11,16 +11,27 @@ from datetime import datetime
 from functools import partial
 from urllib.parse import urlencode
 
-from bottle import Bottle, HTTPResponse, request
+from bottle import HTTPResponse, request
 
+from uws_server.asgi import later
 from uws_server.errors import BadRequest, Forbidden, NotFound
 from uws_server.incoming import forms
 from uws_server.incoming.callers import SHARE
+from uws_server.incoming.forms import Form
 from uws_server.jobs.job import Job, Progress
 from uws_server.jobs.phases import ACTIVE, Phase
-from uws_server.protocol import dali, uws_xml
+from uws_server.protocol import dali, uws_json, uws_xml
 from uws_server.protocol.control import job_request, list_filter, phase_command, prefers_page, wait_seconds
-from uws_server.protocol.resource import TEXT, JobResource, description, xml_answer
+from uws_server.protocol.resource import (
+    TEXT,
+    JobResource,
+    Router,
+    description,
+    json_answer,
+    list_path,
+    wants_json,
+    xml_answer,
+)
 from uws_server.services.parameters import Request
 
 _COMMANDS = ("RUN", "ABORT", "HOLD", "SUSPEND", "RESUME")
@@ -52,15 +63,15 @@ ATOMS: dict[str, Callable[[Job], str]] = {
 class UWS(JobResource):
     """The UWS resources, over one set of services."""
 
-    def routes(self, app: Bottle) -> None:
-        """Add every resource to the application."""
-        address = "/rest/<name>/<job_id>"
+    def routes(self, app: Router, jobs: str = "/rest/<name>") -> None:
+        """Add every resource to the application; `jobs` is the address of the job lists."""
+        address = f"{jobs}/<job_id>"
         for method, path, handler in (
-            ("GET", "/rest/<name>", self.list),
-            ("POST", "/rest/<name>", self.create),
-            ("GET", "/rest/<name>/sync", self.create_sync),
-            ("POST", "/rest/<name>/sync", self.create_sync),
-            ("HEAD", "/rest/<name>/sync", self.refuse_head),
+            ("GET", jobs, self.list),
+            ("POST", jobs, self.create),
+            ("GET", f"{jobs}/sync", self.create_sync),
+            ("POST", f"{jobs}/sync", self.create_sync),
+            ("HEAD", f"{jobs}/sync", self.refuse_head),
             ("GET", f"{address}/sync", self.sync),
             ("GET", address, self.job),
             ("POST", address, self.change),
@@ -85,17 +96,26 @@ class UWS(JobResource):
         if prefers_page(request.get_header("Accept", "")):
             phase = {"phase": wanted.phases[0]} if len(wanted.phases) == 1 else {}
             return self.page(f"/?{urlencode({'definition': name, **phase})}")
-        document = uws_xml.list_document(jobs, self.services.base_url, self.style)
         is_short = wanted.last is not None and wanted.last <= SHORT
+        if wants_json():
+            document = uws_json.list_document(jobs, self.list_address)
+            return json_answer(b"".join(document) if is_short else document)
+        document = uws_xml.list_document(jobs, self.list_address, self.style)
         return HTTPResponse(b"".join(document) if is_short else document, 200, description())
 
     def create(self, name: str) -> HTTPResponse:
-        """POST parameters: a new job, run at once if PHASE=RUN came."""
+        """POST parameters: a new job, run at once if PHASE=RUN came. The answer is sent once the job is committed."""
+        later.raise_failure(request.environ)
         with self.form() as form:
             phase = phase_command(form.take("PHASE"), ("RUN",))
-            job = self.job_service.create(name, job_request(form))
-        if phase is not None:
-            self.job_service.run_new(job)
+            session = self.session_to_join()
+            if phase is not None:
+                job, adding = self.job_service.create_and_run(name, self.wanted(form)), None
+            else:
+                job, adding = self.job_service.begin_creating(name, self.wanted(form))
+        if adding is not None and (session is not None or not later.send_after(request.environ, adding)):
+            adding.wait()
+        self.join(session, job)
         return self.see(job)
 
     # --- the job ---------------------------------------------------------------------------------------
@@ -105,7 +125,7 @@ class UWS(JobResource):
         job = self.job_service.bare(job_id, name)
         if prefers_page(request.get_header("Accept", "")):
             return self.page(f"/jobs/{self.job_service.address(job.id)}{self.share}")
-        response = xml_answer(self.document(job))
+        response = json_answer(self.json_document(job)) if wants_json() else xml_answer(self.document(job))
         seconds = wait_seconds(job, forms.query(request.environ))
         return self.held_back(response, seconds, job.phase) if seconds else response
 
@@ -113,6 +133,11 @@ class UWS(JobResource):
         """Return the document of a job, which comes without its results."""
         job = self.job_service.results.filled(job)
         return uws_xml.job_document(job, self.url(job), self.progress(job), self.style, self.share)
+
+    def json_document(self, job: Job) -> bytes:
+        """Return the document of a job as JSON."""
+        job = self.job_service.results.filled(job)
+        return uws_json.job_document(job, self.url(job), self.progress(job), self.share)
 
     def progress(self, job: Job) -> Progress | None:
         """Return how far a running job is, or where one stands that waits. Return None for any other."""
@@ -136,7 +161,7 @@ class UWS(JobResource):
             if action is not None:
                 return self.delete(name, job_id)
             phase = phase_command(form.take("PHASE"), _COMMANDS)
-            wanted = job_request(form)
+            wanted = self.wanted(form)
             self.apply(job, wanted)
         if phase is not None:
             self.command(job, phase)
@@ -145,14 +170,19 @@ class UWS(JobResource):
     def apply(self, job: Job, wanted: Request) -> None:
         """Make the changes that a form asks of a job."""
         if wanted.run_id not in (None, job.run_id):
-            made = "without one" if job.run_id is None else f"with {job.run_id!r}"
-            raise Forbidden(f"RUNID: job {job.id} was made {made}, and that stays")
+            self.rename(job, str(wanted.run_id))
         if wanted.values or wanted.uploads:  # first: they can be refused for what they are
             self.job_service.set_parameters(job, wanted.values, wanted.uploads)
         if wanted.execution_duration is not None:
             self.job_service.set_duration(job, wanted.execution_duration)
         if wanted.destruction is not None:
             self.job_service.set_destruction(job, wanted.destruction)
+
+    def rename(self, job: Job, run_id: str) -> None:
+        """Refuse another run id than that with which a job was made. Raise Forbidden."""
+        del run_id
+        made = "without one" if job.run_id is None else f"with {job.run_id!r}"
+        raise Forbidden(f"RUNID: job {job.id} was made {made}, and that stays")
 
     def set_phase(self, name: str, job_id: str) -> HTTPResponse:
         """POST PHASE=RUN or PHASE=ABORT (of the standard), HOLD, SUSPEND or RESUME (ours)."""
@@ -179,7 +209,7 @@ class UWS(JobResource):
     def delete(self, name: str, job_id: str) -> HTTPResponse:
         """DELETE the job: 303 to the list."""
         self.job_service.delete(self.job_service.bare(job_id, name))
-        return HTTPResponse("", 303, {"Location": f"{self.services.base_url}/rest/{name}"})
+        return HTTPResponse("", 303, {"Location": f"{self.services.base_url}{list_path(name)}"})
 
     def atom(self, name: str, job_id: str, atom: str) -> HTTPResponse:
         """GET one value of a job as plain text."""
@@ -201,8 +231,9 @@ class UWS(JobResource):
         """GET or POST parameters: a new job, run at once; 303 to where its end is waited for (UWS 1.1, section 5)."""
         with self.form() as form:
             form.take("PHASE")
-            job = self.job_service.create(name, job_request(form))
-        self.job_service.run_new(job)
+            session = self.session_to_join()
+            job = self.job_service.create_and_run(name, self.wanted(form))
+        self.join(session, job)
         return self.see_end(job)
 
     def refuse_head(self, name: str) -> HTTPResponse:
@@ -222,7 +253,15 @@ class UWS(JobResource):
             raise NotFound(f"job {job.id} is {job.phase}, and has no result")
         return HTTPResponse("", 303, {"Location": f"{self.url(job)}/results/{main.name}{self.share}"})
 
+    def wanted(self, form: Form) -> Request:
+        """Return what a form asks of a job."""
+        return job_request(form)
+
     # --- helpers ---------------------------------------------------------------------------------------
+
+    def list_address(self, definition: str) -> str:
+        """Return the address of the job list of a definition."""
+        return f"{self.services.base_url}{list_path(definition)}"
 
     @property
     def style(self) -> str:

@@ -5,7 +5,7 @@ The namespace of version 1.1 is that of 1.0, as the standard has it. Elements st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from xml.sax import saxutils
 from xml.sax.saxutils import quoteattr
@@ -29,6 +29,11 @@ def timestamp(when: datetime) -> str:
     """Return ISO 8601 in UTC, to the millisecond, with Z."""
     utc = when if when.tzinfo is UTC else when.astimezone(UTC)
     return utc.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def timestamp_or_none(when: datetime | None) -> str | None:
+    """Return the same of a moment that may not have come."""
+    return None if when is None else timestamp(when)
 
 
 def job_document(job: Job, url: str, progress: Progress | None, style: str, query: str = "") -> bytes:
@@ -70,9 +75,10 @@ def _job_info(job: Job, progress: Progress | None) -> str:
     position = progress.position if progress else None
     if position is not None:
         start = f' start="{timestamp(position.start)}"' if position.start else ""
-        told.append(("queue", f' place="{position.place}" of="{position.total}"{start}', ""))
+        told.append(("queue", f' place="{position.place}" of="{position.total}"{start}', position.obstacle))
     elif progress is not None:
-        told.append(("progress", f' n="{progress.number}" m="{progress.total}"', progress.stage))
+        end = f' end="{timestamp(progress.end)}"' if progress.end else ""
+        told.append(("progress", f' n="{progress.number}" m="{progress.total}"{end}', progress.stage))
     if job.warning:
         told.append(("warning", "", job.warning))
     if job.parts is not None:
@@ -98,8 +104,8 @@ def results_document(job: Job, url: str, query: str = "") -> bytes:
     return (_DECLARATION + _results(job, url, query, f" {_NAMES}")).encode()
 
 
-def list_document(jobs: Iterable[JobReference], base: str, style: str) -> Iterator[bytes]:
-    """Yield the job list in pieces of some tens of kilobytes.
+def list_document(jobs: Iterable[JobReference], list_address: Callable[[str], str], style: str) -> Iterator[bytes]:
+    """Yield the job list in pieces of some tens of kilobytes; `list_address` gives the list of a definition.
 
     It is written as text, because building elements for thousands of jobs takes far longer, and in large pieces,
     because each one goes from a thread to the event loop.
@@ -116,7 +122,7 @@ def list_document(jobs: Iterable[JobReference], base: str, style: str) -> Iterat
             before, second = now, datetime.fromtimestamp(now, UTC).isoformat()[:-6]
         address = lists.get(definition)
         if address is None:
-            address = lists[definition] = quoteattr(f"{base}/rest/{definition}")[1:-1]
+            address = lists[definition] = quoteattr(list_address(definition))[1:-1]
         run = f"<uws:runId>{_escaped(run_id)}</uws:runId>" if run_id is not None else ""
         of = f"<uws:ownerId>{_escaped(owner)}</uws:ownerId>" if owner else ""
         lines.append(

@@ -18,7 +18,9 @@ from lxml import etree
 
 from uws_server.incoming.callers import BASIC, BEARER, job_service_of
 from uws_server.jobs.job import utcnow
+from uws_server.protocol.capabilities import DATA_SERVICE, RESOURCE, add_capabilities
 from uws_server.protocol.uws_xml import XSI, timestamp
+from uws_server.services.announcements import Announcements
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
 from uws_server.services.operating import Operating
@@ -28,11 +30,6 @@ LOG = logging.getLogger(__name__)
 _XML = {"Content-Type": "text/xml; charset=UTF-8"}
 _AVAILABILITY = "http://www.ivoa.net/xml/VOSIAvailability/v1.0"
 _CAPABILITIES = "http://www.ivoa.net/xml/VOSICapabilities/v1.0"
-_RESOURCE = "http://www.ivoa.net/xml/VOResource/v1.0"
-_DATA_SERVICE = "http://www.ivoa.net/xml/VODataService/v1.1"
-_UWS_STANDARD = "ivo://ivoa.net/std/UWS#rest-1.1"
-_DATALINK = "ivo://ivoa.net/std/DataLink#links-1.1"
-_BASIC = "ivo://ivoa.net/sso#BasicAA"
 
 
 @dataclass(frozen=True)
@@ -90,40 +87,31 @@ class VOSI:
             add("note", obstacle)
         elif note := Operating(self.services, Caller()).drain_note():
             add("note", note)
+        for announced in Announcements(self.services, Caller()).now():
+            add("note", announced.text)
         return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
 
     def capabilities(self) -> HTTPResponse:
-        """GET what the server offers: VOSI itself, links, and a UWS job list for each definition.
+        """GET what the server offers: VOSI itself, links, searches, cutouts, and a UWS job list for each definition.
 
         What has no standard id (/provsap, /obscore, /jdl) is not listed. Who is not signed in is told how it is done;
         who is, as whom (X-VO-Authenticated, as everywhere).
         """
         caller = job_service_of(self.services, request.environ).caller
-        names = {"vosi": _CAPABILITIES, "vr": _RESOURCE, "vs": _DATA_SERVICE, "xsi": XSI}
+        names = {"vosi": _CAPABILITIES, "vr": RESOURCE, "vs": DATA_SERVICE, "xsi": XSI}
         root = etree.Element(f"{{{_CAPABILITIES}}}capabilities", nsmap=names)
-        base = self.services.base_url
-        for what in ("capabilities", "availability"):
-            interface = _interface(root, f"ivo://ivoa.net/std/VOSI#{what}", "")
-            etree.SubElement(interface, "accessURL", {"use": "full"}).text = f"{base}/{what}"
-        interface = _interface(root, _DATALINK, "Links of results and jobs, by their ids and addresses")
-        etree.SubElement(interface, "accessURL", {"use": "base"}).text = f"{base}/datalink"
-        self._add_security(interface)
-        for installed in self._for_nobody.definitions:
-            definition = installed.definition
-            interface = _interface(root, _UWS_STANDARD, definition.title)
-            etree.SubElement(interface, "accessURL", {"use": "base"}).text = f"{base}/rest/{definition.name}"
-            self._add_security(interface)
+        definitions = [installed.definition for installed in self._for_nobody.definitions]
+        add_capabilities(root, self.services.base_url, definitions, self.is_open)
         document = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
         response = HTTPResponse(document, 200, _XML)
         for challenge in (BASIC, BEARER) if caller.name is None else ():
             response.add_header("WWW-Authenticate", challenge)
         return response
 
-    def _add_security(self, interface: etree._Element) -> None:
-        """Say who may use an interface: an empty securityMethod is for those without an account (VOResource 1.1)."""
-        if self._for_nobody.may_enter():
-            etree.SubElement(interface, "securityMethod")
-        etree.SubElement(interface, "securityMethod", {"standardID": _BASIC})
+    @property
+    def is_open(self) -> bool:
+        """Whether those without an account may use the server."""
+        return self._for_nobody.may_enter()
 
 
 def read_downtime(path: Path | None) -> Downtime:
@@ -145,10 +133,3 @@ def _time(value: Any) -> datetime | None:
     if not isinstance(value, datetime):
         raise ValueError(f"{value!r} is not a date and time such as 2026-11-20T12:00:00Z")
     return value if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-def _interface(root: etree._Element, standard: str, description: str) -> etree._Element:
-    capability = etree.SubElement(root, "capability", {"standardID": standard})
-    if description:
-        etree.SubElement(capability, "description").text = description
-    return etree.SubElement(capability, "interface", {f"{{{XSI}}}type": "vs:ParamHTTP", "role": "std"})

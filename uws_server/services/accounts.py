@@ -44,10 +44,11 @@ _USE_NOTED = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class SignedIn:
-    """The caller that a name and a token stand for, and the id of the token."""
+    """Somebody who is let in, and the id of the token, or of the identity of a provider, that was shown for it."""
 
     caller: Caller
-    token_id: str
+    token_id: str = ""
+    identity_id: str = ""
 
 
 class Accounts:
@@ -78,6 +79,10 @@ class Accounts:
         """Change limits and rights of an account. Raise NotFound if there is none of that name."""
         self._store.change(name, **columns)
 
+    def change_rights(self, name: str, **columns: Unpack[AccountColumns]) -> None:
+        """Change who is let in and who is an admin. Raise Conflict if that was the last admin, NotFound for nobody."""
+        self._store.change_keeping_admin(name, **columns)
+
     def set_roles(self, name: str, roles: Iterable[str]) -> None:
         """Give an account these roles and no others."""
         self._store.change(name, roles=_roles(roles))
@@ -90,6 +95,18 @@ class Accounts:
     def all(self) -> Sequence[Account]:
         """Return every account, by name."""
         return self._store.list()
+
+    def get(self, name: str) -> Account:
+        """Return an account. Raise NotFound if there is none of that name."""
+        account = self._store.get(name)
+        if account is None:
+            raise NotFound(f"no account {name[:64]!r}")
+        return account
+
+    def caller(self, name: str | None) -> Caller:
+        """Return an account as a caller, for what is done for it later; nobody for None, and for one that is gone."""
+        account = None if name is None else self._store.get(name)
+        return Caller(name) if account is None else caller_of(account)
 
     def remove(self, name: str) -> None:
         """Remove an account; its jobs stay, for admins to see, and its name is not given again while there are any."""
@@ -116,12 +133,12 @@ class Accounts:
             )
         return self._new_token(name, label)
 
-    def revoke(self, name: str, token_id: str) -> None:
+    def revoke(self, name: str, token_id: str, is_needed: bool = True) -> None:
         """Make a token of an account void, and sign out the browsers that signed in with it.
 
-        Raise NotFound if the account has none of that id, BadRequest for the last one.
+        Raise NotFound if the account has none of that id, BadRequest for the last one if one is needed to sign in.
         """
-        if [token.id for token in self._store.tokens_of(name)] == [token_id]:
+        if is_needed and [token.id for token in self._store.tokens_of(name)] == [token_id]:
             raise BadRequest("this is your only token: without it you could not sign in; make another one first")
         self._store.revoke(name, token_id)
 

@@ -54,6 +54,7 @@ class DefinitionCheck:
 
 def candidates(folder: Path, revisions: Revisions, store: DefinitionStore) -> Iterator[Definition]:
     """Yield the definitions that a library will check, those of its folder and the live ones, if they can be read."""
+    known: set[str] = set()
     places = [place for place in folder.glob("*") if not place.name.startswith(".")]
     for row in store.all().values():
         with contextlib.suppress(NotFound):
@@ -61,4 +62,6 @@ def candidates(folder: Path, revisions: Revisions, store: DefinitionStore) -> It
     for place in places:
         with contextlib.suppress(OSError, UnicodeDecodeError, DefinitionError):  # the library tells what is wrong
             text = (place / DEFINITION_FILE).read_text(encoding="utf-8")
-            yield native.read_unchecked(text, DEFINITION_FILE)
+            if text not in known:  # what is live is most often what is in the folder
+                known.add(text)
+                yield native.read_unchecked(text, DEFINITION_FILE)

@@ -1,4 +1,4 @@
-"""What a server removes from time to time: jobs whose time has come, and what crashes and trials left behind.
+"""What a server removes from time to time: jobs whose time has come, what crashes and trials left behind, unused work.
 
 Imports its neighbours, execution and storage.
 """
@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import timedelta
 
 from uws_server.execution.observers import Observer
+from uws_server.jobs.job import utcnow
 from uws_server.services.expiry import Expiry
 from uws_server.services.hashes import Hashes
 from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.revisions import Revisions
+from uws_server.storage.work_sessions import WorkSessionStore
 
 LOG = logging.getLogger(__name__)
 _ORPHAN_AGE_S = 3600.0
@@ -31,9 +34,12 @@ class Housekeeping(Observer):
         hashes: Hashes,
         revisions: Revisions,
         definitions: DefinitionStore,
+        work_sessions: WorkSessionStore,
+        keep_days: int,
     ) -> None:
         self._expiry, self._store, self._files, self._hashes = expiry, store, files, hashes
         self._revisions, self._definitions = revisions, definitions
+        self._work_sessions, self._kept_unused = work_sessions, timedelta(days=keep_days)
         self._revisions_due = 0.0
         self._is_full = False
 
@@ -54,6 +60,7 @@ class Housekeeping(Observer):
         if time.monotonic() >= self._revisions_due:
             self._revisions_due = time.monotonic() + _ORPHAN_AGE_S
             self.sweep_revisions()
+            self.sweep_sessions()
 
     def _look_at_disk(self) -> None:
         """Hold the bytes for deletions, and log once that the disk is too full for anything new, or no longer is."""
@@ -70,3 +77,9 @@ class Housekeeping(Observer):
         swept = self._revisions.sweep(self._definitions.unused, _ORPHAN_AGE_S)
         if swept:
             LOG.info("swept %d revisions of job definitions that were only tried", swept)
+
+    def sweep_sessions(self) -> None:
+        """Delete the sessions of nobody that nobody opened or changed for as long as jobs are kept."""
+        swept = self._work_sessions.expire(utcnow() - self._kept_unused)
+        if swept:
+            LOG.info("deleted %d sessions made without an account that nobody used any more", swept)

@@ -1,8 +1,9 @@
-"""The keys of jobs that nobody owns, on a server where such jobs are in no list. Imports the rights.
+"""The keys of jobs and sessions that nobody owns, on a server where such are in no list. Imports the rights.
 
 The id of a job is no secret: it stands in step lists, in products that are passed on, in graphs. The address that the
 maker of such a job is given therefore ends with a key as well, `<id>-<key>`, which is computed of the id with a secret
-of the server and stored nowhere. The secret lies in the data folder, so that all servers over it have the same.
+of the server and stored nowhere. The secret lies in the data folder, so that all servers over it have the same. The
+keys of sessions in which work is kept are computed alike, and are other ones.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from uws_server.services.rights import Caller
 from uws_server.storage.keyfile import read_secret
 
-__all__ = ["ADDRESS", "MOST_REMEMBERED", "JobKeys", "read_secret", "without_keys"]
+__all__ = ["ADDRESS", "MOST_REMEMBERED", "JobKeys", "SessionKeys", "read_secret", "without_keys"]
 
 ADDRESS = "[0-9a-f]{32}(?:-[0-9a-f]{32})?"
 """What names a job in an address, as a pattern: its id, and its key where it has one."""
@@ -37,6 +38,9 @@ def without_keys(text: str) -> str:
 
 class JobKeys:
     """Issues and checks keys with the secret in a folder, created there when it is missing."""
+
+    _key_of, _seal_of = "job", "cookie"
+    """What is before an id, and before the ids of a cookie, where a digest is computed of them."""
 
     def __init__(self, folder: Path) -> None:
         self._secret = read_secret(folder / "jobs.key")
@@ -74,10 +78,16 @@ class JobKeys:
         return tuple(packed[at : at + _ID_BYTES].hex() for at in range(0, len(packed), _ID_BYTES))
 
     def _key(self, job_id: str) -> str:
-        return self._digest(f"job {job_id}")[:_KEY_DIGITS]
+        return self._digest(f"{self._key_of} {job_id}")[:_KEY_DIGITS]
 
     def _seal(self, ids: str) -> str:
-        return self._digest(f"cookie {ids}")
+        return self._digest(f"{self._seal_of} {ids}")
 
     def _digest(self, text: str) -> str:
         return hmac.new(self._secret, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+class SessionKeys(JobKeys):
+    """Issues and checks the keys of sessions in which work is kept."""
+
+    _key_of, _seal_of = "session", "session cookie"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uws_server.errors import NotFound
+from uws_server.execution import declared
 from uws_server.execution.arrays import listing, plan
 from uws_server.jobs.job import Job
 from uws_server.jobs.part import Part
@@ -85,6 +86,19 @@ class JobParts:
         if name != GATHERED:
             self._require(job, int(name))
         return self._files.log(job.id, f"{_folder_of(name)}/job.log", offset, most)
+
+    def products(self, job: Job, number: int) -> list[Path]:
+        """Return the files that a COMPLETED part has left, by name, also before the job has ended.
+
+        Raise NotFound for no part of the job, or one that is not COMPLETED.
+        """
+        self._require(job, number)
+        folder = self._files.folder(job.id)
+        if job.phase not in ENDED:
+            part = listing.of_running(folder)[number - 1]
+            if part.phase is not Phase.COMPLETED:
+                raise NotFound(f"part {number} of job {job.id} is {part.phase}: it has no products yet")
+        return declared.files(folder / plan.folder_of(number))
 
     def file(self, number: int, name: str) -> str:
         """Return the place of a file of a part among the results of its job."""

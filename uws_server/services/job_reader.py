@@ -13,21 +13,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from uws_server.archive.observations import Archive
+from uws_server.archive.observations import Archive, ArchiveFile
 from uws_server.errors import NotFound
 from uws_server.execution.scheduler import Scheduler
-from uws_server.jobs.job import Filter, Job, JobReference, JobSummary, Position, Progress, Result, new_id
+from uws_server.jobs.estimates import expected_end
+from uws_server.jobs.job import Filter, Job, JobReference, JobSummary, Position, Progress, Result, new_id, utcnow
 from uws_server.jobs.phases import Phase
+from uws_server.services.archive_files import ArchiveFiles
+from uws_server.services.archive_search import ArchiveSearch
 from uws_server.services.definition_service import DefinitionService
+from uws_server.services.exposures import Exposures
 from uws_server.services.job_keys import JobKeys
 from uws_server.services.job_parts import JobParts
 from uws_server.services.job_results import JobResults
+from uws_server.services.parameters import ParameterReader
 from uws_server.services.rights import Caller, Rights
 from uws_server.storage.failures import meaning_of
 from uws_server.storage.files import JobFiles, copy
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.library import Library
 from uws_server.storage.uses import UseStore
+from uws_server.storage.work_sessions import WorkSessionStore
 
 
 class LookNeeds(Protocol):
@@ -36,11 +42,16 @@ class LookNeeds(Protocol):
     rights: Rights
     keys: JobKeys
     archive: Archive
+    exposures: Exposures
+    archive_search: ArchiveSearch
+    archive_files: ArchiveFiles
+    parameters: ParameterReader
     files: JobFiles
     store: JobStore
     uses: UseStore
     library: Library
     scheduler: Scheduler
+    work_sessions: WorkSessionStore
 
 
 class JobReader:
@@ -53,6 +64,9 @@ class JobReader:
         self.parts = JobParts(needs.store, needs.files)
         self._rights, self._keys, self._store, self._files = needs.rights, needs.keys, needs.store, needs.files
         self._archive, self._uses, self._running = needs.archive, needs.uses, needs.scheduler
+        self._exposures, self._archive_search = needs.exposures, needs.archive_search
+        self._archive_files, self._parameters = needs.archive_files, needs.parameters
+        self._work_sessions = needs.work_sessions
 
     def require_entry(self) -> None:
         """Raise Unauthorized if this server is for accounts and the caller has none."""
@@ -103,22 +117,37 @@ class JobReader:
         One request made them all: who has the key of one may have those of the others.
         """
         if job.id in self.caller.opened:
-            self._give_keys({other_id})
+            self.give_keys({other_id})
         return self.seen(other_id)
 
     def recall(self, cookie: str) -> None:
         """Give the caller the keys of the jobs that the cookie of a browser remembers."""
         if cookie and self._rights.uses_keys():
-            self._give_keys(self._keys.remembered(cookie))
+            self.give_keys(self._keys.remembered(cookie))
 
     def remembering(self, cookie: str, job_id: str) -> str | None:
         """Return the text of the cookie that remembers a job beside those of the cookie that came.
 
         Return None for a job of which the caller has no key.
         """
-        if job_id not in self.caller.opened:
-            return None
+        return self.remembering_made(cookie, job_id) if job_id in self.caller.opened else None
+
+    def remembering_made(self, cookie: str, job_id: str) -> str:
+        """Return the text of the cookie that remembers a job which the browser made, beside those of the cookie."""
         return self._keys.remember([job_id, *self._keys.remembered(cookie)])
+
+    def follow(self, session_id: str, key: str) -> None:
+        """Give the caller what the share link of a session shows from now on; nothing if it is none."""
+        self.caller = replace(self.caller, share=f"{session_id}-{key}")
+        self.show(self._work_sessions.opened_by(session_id, key))
+
+    def show(self, job_ids: Iterable[str]) -> None:
+        """Let the caller look at some jobs from now on. No right is checked."""
+        self.caller = replace(self.caller, shown=self.caller.shown.union(job_ids))
+
+    def give_keys(self, ids: Iterable[str]) -> None:
+        """Give the caller the keys of some jobs, or sessions, that nobody owns. No right is checked."""
+        self.caller = replace(self.caller, opened=self.caller.opened.union(ids))
 
     def may_look(self, job: Job) -> bool:
         """Check whether the caller may see the job."""
@@ -133,14 +162,23 @@ class JobReader:
         return self._store.references(self._listed(wanted))
 
     def own_jobs(self, wanted: Filter) -> Sequence[JobSummary]:
-        """Return the jobs of `jobs`, with those among them whose keys the caller has, newest first."""
+        """Return the jobs of `jobs`, with those among them whose keys the caller has, in the order of the filter."""
         listed = self.jobs(wanted)
-        if not self.caller.opened or self._rights.listed_owners(self.caller) is None:
+        if not self._has_opened(wanted):
             return list(listed)
-        found = heapq.merge(
-            listed, self._store.some(self.caller.opened, wanted), key=lambda job: (job.created_us, job.id), reverse=True
-        )
+        opened = self._store.some(self.caller.opened, wanted)
+        found = heapq.merge(listed, opened, key=lambda job: (job.created_us, job.id), reverse=not wanted.oldest_first)
         return list(itertools.islice(found, wanted.last))
+
+    def count_to(self, wanted: Filter, most: int) -> int:
+        """Return how many jobs `own_jobs` has for a filter; `most` if there are more."""
+        opened = len(self._store.some(self.caller.opened, wanted)) if self._has_opened(wanted) else 0
+        return min(most, opened + self._store.count_to(self._listed(wanted), most))
+
+    def _has_opened(self, wanted: Filter) -> bool:
+        """Check whether there may be jobs in a list because the caller has their keys."""
+        is_of_others = wanted.owners is not None and None not in wanted.owners
+        return bool(self.caller.opened) and self._rights.listed_owners(self.caller) is not None and not is_of_others
 
     def uses_keys(self) -> bool:
         """Check whether a job that nobody owns is for whoever has its key."""
@@ -154,13 +192,27 @@ class JobReader:
         """Return how far a running job is, or why one waits on a cluster. Return None if it does neither."""
         if job.phase is Phase.QUEUED and isinstance(job, Job):
             return self._running.progress.waiting(job.id)
-        return self._running.progress.read(job.id) if job.phase is Phase.EXECUTING else None
+        return self._foreseen(job, self._running.progress.read(job.id)) if job.phase is Phase.EXECUTING else None
+
+    def _foreseen(self, job: Job | JobSummary, progress: Progress) -> Progress:
+        """Add when a running job will probably end, by how far it is: the parts of a job are alike, stages are not.
+
+        For one without parts that is second to how long others took before it, as long as that has not passed.
+        """
+        now = utcnow()
+        if not isinstance(job, Job) or job.started is None or progress.reached is None:
+            return progress
+        has_parts = self.parts.is_array(job)
+        if not has_parts and job.quote is not None and job.quote > now:
+            return progress
+        done = progress.number if has_parts else progress.number - 1
+        return replace(progress, end=expected_end(job.started, progress.reached, done, progress.total, now))
 
     def progress_at_hand(self, job: Job) -> Progress | None:
         """Return what `progress` does. Raise NotAtHand if much of the log is unread."""
         if job.phase is Phase.QUEUED:
             return self._running.progress.waiting(job.id)
-        return self._running.progress.at_hand(job.id) if job.phase is Phase.EXECUTING else None
+        return self._foreseen(job, self._running.progress.at_hand(job.id)) if job.phase is Phase.EXECUTING else None
 
     def position(self, job: Job) -> Position | None:
         """Return where a job stands that waits for a place. Return None for any other."""
@@ -222,6 +274,28 @@ class JobReader:
         """The event lists that a job may name. No right is checked."""
         return self._archive
 
+    def named_file(self, text: str) -> ArchiveFile:
+        """Return the file that a job would get of a text: of the archive, or a result by its address.
+
+        Raise ValueError, with the reason, if there is none. No right is checked: the id in an address is secret.
+        """
+        return self._parameters.find(text)
+
+    @property
+    def exposures(self) -> Exposures:
+        """The index of these event lists, by the sky that they see. No right is checked."""
+        return self._exposures
+
+    @property
+    def archive_search(self) -> ArchiveSearch:
+        """The search in the archive by what people type. No right is checked."""
+        return self._archive_search
+
+    @property
+    def archive_files(self) -> ArchiveFiles:
+        """The files of the archive. No right is checked."""
+        return self._archive_files
+
     def obstacle(self) -> str:
         """Return the sentence that says why no jobs are accepted now: '' where they are."""
         try:
@@ -230,15 +304,14 @@ class JobReader:
             return str(meaning_of(error) or "the database of the server failed: its log tells more")
         return self._files.reserve.problem()
 
-    def _give_keys(self, ids: Iterable[str]) -> None:
-        """Give the caller the keys of some jobs."""
-        self.caller = replace(self.caller, opened=self.caller.opened.union(ids))
-
     def _listed(self, wanted: Filter) -> Filter:
         """Return a filter for the jobs that the caller may see listed. Raise NotFound if there is no such list."""
         if wanted.definition is not None:
             self.definitions.get(wanted.definition)
-        return replace(wanted, owners=self._rights.listed_owners(self.caller))
+        seen = self._rights.listed_owners(self.caller)
+        if wanted.owners is None or seen is None:
+            return replace(wanted, owners=wanted.owners if seen is None else seen)
+        return replace(wanted, owners=tuple(owner for owner in wanted.owners if owner in seen))
 
     def _job(self, job_id: str, definition: str | None) -> Job:
         job = self._store.bare(job_id)

@@ -5,10 +5,12 @@ A job may have thousands of results: who needs none of them, or one, does not re
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from uws_server.jobs.job import LOG, MAIN, Job, Result
+from uws_server.services.product_facts import Facts, facts_of
 from uws_server.storage.jobstore import JobStore
 
 MOST_SHOWN = 100
@@ -56,6 +58,10 @@ class JobResults:
         found = self._store.results.page(job, first, most)
         is_whole = not first and len(found) < most
         return ResultPage(found, first, len(found) if is_whole else self._store.results.count(job))
+
+    def facts(self, shown: Sequence[Result]) -> dict[str, Facts]:
+        """Return what the rows of some results (a few hundred) say to people, by their ids; nothing of the others."""
+        return facts_of(self._store, shown)
 
     def named(self, job: Job, name: str) -> Result | None:
         """Return the result of that name, or whose file has that name; None if there is none."""

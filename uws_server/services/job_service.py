@@ -10,17 +10,19 @@ import contextlib
 import math
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from uws_server.config import Config
-from uws_server.errors import Conflict, Forbidden, NotFound
+from uws_server.errors import Conflict, Forbidden, InvalidParameters, NotFound, Problem
 from uws_server.execution.capacity import Capacity
 from uws_server.execution.job_secrets import Asking, JobSecrets
+from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, new_id, utcnow
 from uws_server.jobs.phases import ENDED, Phase
+from uws_server.jobs.work_session import MOST_JOBS
 from uws_server.services import trials
 from uws_server.services.job_life import JobLife
 from uws_server.services.job_reader import JobReader, LookNeeds
@@ -29,8 +31,11 @@ from uws_server.services.quotas import Quotas, expected_end
 from uws_server.services.rights import Caller
 from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.durations import DurationStore
+from uws_server.storage.grouped import Adding
 from uws_server.storage.library import Installed
 from uws_server.storage.plainfiles import size_of
+from uws_server.storage.rows import search_key
+from uws_server.storage.targets import target_of
 
 _ABORT_WAIT_S = 10.0
 TRIAL = "trial"
@@ -49,6 +54,18 @@ class Needs(LookNeeds, Protocol):
     durations: DurationStore
 
 
+@dataclass(frozen=True)
+class _Accepted:
+    """A job that a request makes, and the files that come with it, by their places below its folder."""
+
+    job: Job
+    placed: Mapping[str, Path]
+
+    def queued(self, now: datetime) -> _Accepted:
+        """Return the same for a job that is run at once."""
+        return replace(self, job=replace(self.job, phase=Phase.QUEUED, queued=now))
+
+
 class JobService(JobReader):
     """What one caller can do with jobs."""
 
@@ -59,6 +76,42 @@ class JobService(JobReader):
 
     def create(self, definition_name: str, request: Request) -> Job:
         """Check a request against the definition and return the new job, PENDING. Raise InvalidParameters."""
+        return self._store_new(self._accepted(*self._asked_for(definition_name, request)))
+
+    def begin_creating(self, definition_name: str, request: Request) -> tuple[Job, Adding | None]:
+        """Do what `create` does; return the new job and what tells when it is committed, None if it is already."""
+        accepted = self._accepted(*self._asked_for(definition_name, request))
+        job = accepted.job
+        if accepted.placed or job.parent or self.quotas.most_bytes or self._needs_key(job):
+            return self._store_new(accepted), None
+        return job, self._store.begin_adding(job)
+
+    def create_and_run(self, definition_name: str, request: Request) -> Job:
+        """Check a request against the definition, and return the new job, which is in the queue.
+
+        Where that is refused there is no job. Raise InvalidParameters, or Forbidden for too many active jobs.
+        """
+        accepted = self._accepted(*self._asked_for(definition_name, request))
+        if self.quotas.most_active or accepted.job.after is not None:
+            job = self._store_new(accepted)
+            self.run_new(job)
+            return job
+        # in one transaction: whoever waits for a job that is run at once waits for the disk once
+        job = self._store_new(accepted.queued(utcnow()))
+        self._needs.scheduler.job_queued()
+        self._needs.scheduler.announce(job.id)
+        return job
+
+    def problems(self, definition: Definition, request: Request) -> Sequence[Problem]:
+        """Return what the parameters of a request would be refused for; no job is made."""
+        try:
+            self._needs.parameters.read(definition, request.values, request.uploads)
+        except InvalidParameters as error:
+            return error.problems
+        return ()
+
+    def _asked_for(self, definition_name: str, request: Request) -> tuple[Installed, Request, bool]:
+        """Return the definition that a request is for, the request, and whether it tries a draft."""
         self.require_entry()
         library, origin = self._needs.library, request.origin
         installed = library.revision(origin.revision) if origin.revision else library.get(definition_name)
@@ -67,17 +120,17 @@ class JobService(JobReader):
         if origin.revision and not trial:
             library.get(definition_name)  # of a definition that was taken out of use no old version makes jobs, either
         self._require_run(installed, trial)
-        return self._make(installed, request, trial)
+        return installed, request, trial
 
     def try_out(self, installed: Installed, request: Request) -> Job:
         """Make a job that tries a draft, run it and return it."""
         self._require_run(installed, trial=True)
-        job = self._make(installed, replace(request, run_id=request.run_id or TRIAL), trial=True)
+        job = self._store_new(self._accepted(installed, replace(request, run_id=request.run_id or TRIAL), trial=True))
         self.run_new(job)
         return self._store.get(job.id)
 
-    def _make(self, installed: Installed, request: Request, trial: bool) -> Job:
-        """Accept the parameters of a request and return the new job, PENDING."""
+    def _accepted(self, installed: Installed, request: Request, trial: bool) -> _Accepted:
+        """Check a request and return the job that it makes, which is stored nowhere yet."""
         self._files.reserve.require()
         definition, origin = installed.definition, request.origin
         if obstacle := self._needs.capacity.obstacle(definition):
@@ -104,10 +157,16 @@ class JobService(JobReader):
             trial=trial,
             parent=origin.parent,
             after=origin.after,
-            needs=self._needs.capacity.needs(definition, duration, trial),
+            needs=self._needs.capacity.needs(definition, duration, trial, accepted.values),
             input_size=accepted.input_size,
             expected_s=expected,
+            target=target_of(self._store.engine, accepted.values.values()),
         )
+        return _Accepted(job, accepted.placed)
+
+    def _store_new(self, accepted: _Accepted) -> Job:
+        """Store a new job with its files and return it. Raise Forbidden if its owner has no room for them."""
+        job = accepted.job
         if accepted.placed:
             self._files.create(job.id, accepted.placed)
         try:
@@ -115,9 +174,15 @@ class JobService(JobReader):
         except Forbidden:
             self._files.delete(job.id)
             raise
-        if job.owner is None and self._rights.uses_keys():
-            self._give_keys({job.id})
+        if self._needs_key(job):
+            self.give_keys({job.id})
+        if job.parent and job.owner is not None:
+            self._work_sessions.link_rerun(job.id, job.parent, job.owner, utcnow(), MOST_JOBS)
         return job
+
+    def _needs_key(self, job: Job) -> bool:
+        """Return whether a job belongs to nobody, and who has its key may see it."""
+        return job.owner is None and self._rights.uses_keys()
 
     def _expected(self, installed: Installed, input_size: int) -> int | None:
         """Return the seconds that a job is expected to run: as its definition says, else as those before it did."""
@@ -135,9 +200,12 @@ class JobService(JobReader):
         installed = self.definitions.of(job)
         accepted = self._needs.parameters.read_changes(installed.definition, values, uploads, job.parameters)
         changed = replace(job, parameters=accepted.values)
-        kept = _upload_places(job) & _upload_places(changed)
+        kept = job.upload_places & changed.upload_places
         input_size = accepted.input_size + self._files.size_of_files(job.id, kept)
-        changed = replace(changed, input_size=input_size, expected_s=self._expected(installed, input_size))
+        needs = self._needs.capacity.needs(installed.definition, job.execution_duration, job.trial, accepted.values)
+        expected = self._expected(installed, input_size)
+        target = target_of(self._store.engine, accepted.values.values())
+        changed = replace(changed, input_size=input_size, expected_s=expected, needs=needs, target=target)
         self.quotas.require_room(accepted.size)
         self._change_pending(job, changed, accepted.placed, accepted.size)
         return changed
@@ -150,7 +218,7 @@ class JobService(JobReader):
         folder = self._files.folder(job.id)
         if placed:
             self._files.create(job.id, placed)
-        before, after = _upload_places(job), _upload_places(changed)
+        before, after = job.upload_places, changed.upload_places
         won = False
         try:
             won = self.quotas.update(job, changed, coming)
@@ -173,7 +241,7 @@ class JobService(JobReader):
         quote = expected_end(job.expected_s, now)
         if not self.quotas.queue(job, now, quote):
             raise _changed(job)
-        self._needs.scheduler.wake()
+        self._needs.scheduler.job_queued()
         self._needs.scheduler.announce(job.id)
 
     def run_new(self, *jobs: Job) -> None:
@@ -191,6 +259,7 @@ class JobService(JobReader):
         """Remove jobs that were just made for a request that cannot be carried out."""
         for job in jobs:
             self._needs.life.forget(job.id)
+            self._work_sessions.forget_job(job.id)
 
     def hold(self, job: Job) -> None:
         """Keep a job from starting until it is run again."""
@@ -243,6 +312,12 @@ class JobService(JobReader):
             self._needs.scheduler.wait_for_end(job.id, _ABORT_WAIT_S)
         self._needs.life.forget(job.id)
 
+    def set_run_id(self, job: Job, run_id: str) -> None:
+        """Change what a client calls a job that is still PENDING."""
+        self._rights.require_change(self.caller, job)
+        _must_be(job, "its RUNID can be set", Phase.PENDING)
+        self._store.change(job.id, run_id=run_id, run_key=search_key(run_id))
+
     def set_duration(self, job: Job, seconds: int) -> None:
         """Set executionDuration of a job that has not begun, bounded by the definition and the server."""
         self._rights.require_change(self.caller, job)
@@ -250,7 +325,7 @@ class JobService(JobReader):
         self._require_not_on_cluster(job, "its executionDuration can no longer be set")
         definition = self.definitions.of(job).definition
         duration = self.quotas.duration(definition, seconds)
-        needs = self._needs.capacity.needs(definition, duration, job.trial)
+        needs = self._needs.capacity.needs(definition, duration, job.trial, job.parameters)
         self._store.change(job.id, execution_duration=duration, short=needs.short)
         if needs.short and not job.needs.short:
             self._needs.scheduler.wake()  # there may be a short place for it
@@ -322,9 +397,3 @@ def _must_be(job: Job, what: str, *phases: Phase) -> None:
     if job.phase not in phases:
         wanted = " or ".join(phases)
         raise Forbidden(f"job {job.id} is {job.phase}: {what} only while it is {wanted}")
-
-
-def _upload_places(job: Job) -> set[str]:
-    """Return the places of the uploaded files of a job, below its folder."""
-    parts = (part for value in job.parameters.values() for part in value.each)
-    return {str(part.value) for part in parts if part.kind == "upload"}

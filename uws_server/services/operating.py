@@ -19,6 +19,7 @@ from uws_server.jobs.phases import Phase
 from uws_server.services.health import Health, Readiness
 from uws_server.services.metrics import Metrics
 from uws_server.services.rights import Caller, Rights, is_loopback
+from uws_server.storage.audit import AuditStore
 from uws_server.storage.counts import Counts, DiskUse, Waiting
 from uws_server.storage.drain import Drain, DrainStore
 from uws_server.storage.jobstore import JobStore
@@ -40,6 +41,7 @@ class OperatingNeeds(Protocol):
     health: Health
     metrics: Metrics
     drain: DrainStore
+    audit: AuditStore
 
 
 @dataclass(frozen=True)
@@ -139,11 +141,13 @@ class Operating:
         self.require_operator()
         reason = " ".join(why.split())[:_LONGEST_REASON]
         self._needs.drain.begin(Drain(utcnow(), self._caller.name or "", reason))
+        self._note(f"drained the queue{reason and f': {reason}'}")
 
     def end_drain(self) -> None:
         """Let queued jobs start again."""
         self.require_operator()
         self._needs.drain.end()
+        self._note("let queued jobs start again")
         self._needs.scheduler.wake()
 
     def require_operator(self) -> None:
@@ -166,6 +170,9 @@ class Operating:
             of_phase[definition] = of_phase.get(definition, 0) + number
         found = [Backlog(name, queued.get(name, 0), running.get(name, 0)) for name in {*queued, *running}]
         return sorted(found, key=lambda each: (-each.queued, -each.running, each.definition))
+
+    def _note(self, what: str) -> None:
+        self._needs.audit.add(self._caller.name or "", "", what)
 
     def _refuse(self, rule: str) -> None:
         raise Unauthorized(f"{rule}: sign in") if self._caller.name is None else Forbidden(rule)

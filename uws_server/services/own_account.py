@@ -5,6 +5,7 @@ Imports the accounts, the sessions and storage.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,6 +20,7 @@ from uws_server.services.quotas import Quotas
 from uws_server.services.rights import Caller
 from uws_server.services.sessions import Sessions
 from uws_server.storage.accounts import Token
+from uws_server.storage.identities import Identity, IdentityStore
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.library import Library
 from uws_server.storage.secrets import KeptSecret
@@ -31,10 +33,13 @@ class Needs(Protocol):
     store: JobStore
     accounts: Accounts
     sessions: Sessions
+    identities: IdentityStore
     secrets: JobSecrets
     library: Library
 
 
+_LONGEST_NAME = 100
+_EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,180}[A-Za-z0-9])?")
 MOST_SECRETS = 50
 """Secrets that one account may keep."""
 
@@ -52,6 +57,7 @@ class Overview:
     bytes: int
     most_bytes: int
     tokens: Sequence[Token]
+    identities: Sequence[Identity]
     secrets: Sequence[KeptSecret]
     wanted: Sequence[str]
 
@@ -73,9 +79,11 @@ class OwnAccount:
         signed_in = self._needs.accounts.check(name.strip(), token.strip(), self.caller.address)
         return self._needs.sessions.begin(signed_in)
 
-    def sign_out(self, secret: str) -> None:
-        """End a session; nothing happens if it is none."""
+    def sign_out(self, secret: str) -> bool:
+        """End a session; nothing happens if it is none. Return whether it was begun at the provider."""
+        found = self._needs.sessions.find(secret)
         self._needs.sessions.end(secret)
+        return found is not None and bool(found.identity_id)
 
     def token_of_session(self, secret: str) -> str:
         """Return the id of the token that a session was begun with; '' if it is none."""
@@ -88,7 +96,8 @@ class OwnAccount:
         quotas = Quotas(store, self._needs.config, self.caller)
         return Overview(
             store.job_count(name), store.active_count(name), quotas.most_active, store.stored_bytes(name),
-            quotas.most_bytes, self._needs.accounts.tokens(name), self._needs.secrets.store.names(name), self._wanted(),
+            quotas.most_bytes, self._needs.accounts.tokens(name), self._needs.identities.of(name),
+            self._needs.secrets.store.names(name), self._wanted(),
         )  # fmt: skip
 
     def make_token(self, label: str) -> str:
@@ -96,8 +105,38 @@ class OwnAccount:
         return self._needs.accounts.make_token(self._name(), label)
 
     def revoke(self, token_id: str) -> None:
-        """Make a token void. Raise NotFound if the account has none of that id, BadRequest for its last one."""
-        self._needs.accounts.revoke(self._name(), token_id)
+        """Make a token void. Raise NotFound if the account has none of that id, BadRequest for its last one.
+
+        Who signs in at the provider, too, needs none.
+        """
+        name = self._name()
+        self._needs.accounts.revoke(name, token_id, is_needed=not self._needs.identities.of(name))
+
+    def disconnect(self, identity_id: str) -> None:
+        """Let an identity of the provider open the account no more. Raise NotFound if the account has none of that id.
+
+        Raise BadRequest for the last one of an account without a token.
+        """
+        name = self._name()
+        if len(self._needs.identities.of(name)) == 1 and not self._needs.accounts.tokens(name):
+            raise BadRequest("you have no token: without this you could not sign in; make a token first")
+        self._needs.identities.remove(name, identity_id)
+
+    def person(self) -> tuple[str, str]:
+        """Return what the person wants to be called, and the mail address, '' where it is not told."""
+        account = self._needs.accounts.get(self._name())
+        return account.full_name, account.email
+
+    def set_person(self, full_name: str, email: str) -> None:
+        """Keep what the person wants to be called and a mail address, '' for none. Raise BadRequest."""
+        name, words = self._name(), " ".join(full_name.split())
+        if len(words) > _LONGEST_NAME or not words.isprintable():
+            raise BadRequest(
+                f"your name: {len(words)} characters came; up to {_LONGEST_NAME} that can be printed are allowed"
+            )
+        if email and not _EMAIL.fullmatch(email):
+            raise BadRequest(f"the mail address: {email[:80]!r} is none; such as ann@x.org, or nothing, is expected")
+        self._needs.accounts.change(name, full_name=words, email=email)
 
     def set_secret(self, name: str, value: str) -> None:
         """Keep a secret for the jobs of the account, in place of one of that name. Raise BadRequest or Conflict."""

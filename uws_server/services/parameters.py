@@ -27,6 +27,7 @@ from uws_server.jobs.job import ParameterValue, new_id
 from uws_server.jobs.rerun_origin import RerunOrigin
 from uws_server.jobs.words import require_printable
 from uws_server.services.region_texts import problem_of
+from uws_server.services.stored_files import StoredFiles
 from uws_server.storage.files import safe_name
 
 _HEAD = 1 << 16
@@ -110,8 +111,8 @@ class JobParameters:
 class ParameterReader:
     """Reads the parameters that clients send, by the definition of their job."""
 
-    def __init__(self, archive: Archive, outside: Outside = Outside()) -> None:
-        self._archive, self._outside = archive, outside
+    def __init__(self, archive: Archive, outside: Outside = Outside(), stored: StoredFiles | None = None) -> None:
+        self._archive, self._outside, self._stored = archive, outside, stored
 
     def read(
         self,
@@ -124,7 +125,7 @@ class ParameterReader:
 
         `origin` is what a job that runs another one again comes with: its files stand in `values` as tokens.
         """
-        reading = _Reading(self._archive, self._outside, uploads)
+        reading = _Reading(self.find, self._archive, self._outside, uploads)
         accepted = reading.accept(definition, values, {}, origin)
         placed = {**reading.placed, **origin.placed}
         return JobParameters(accepted, placed, reading.size() + origin.size())
@@ -141,20 +142,31 @@ class ParameterReader:
         Raise InvalidParameters with every problem of the request.
         """
         # a changed file gets a place of its own: the job may be starting with the old one
-        reading = _Reading(self._archive, self._outside, uploads, mark=f"{new_id()[:8]}-")
+        reading = _Reading(self.find, self._archive, self._outside, uploads, mark=f"{new_id()[:8]}-")
         accepted = reading.accept(definition, values, earlier, NO_RERUN)
         return JobParameters(accepted, reading.placed, reading.size())
 
     def checks(self) -> Mapping[str, parameters.Check]:
         """Return the check of each parameter type, for values that come without a file."""
-        return _Reading(self._archive, self._outside, {}).checks
+        return _Reading(self.find, self._archive, self._outside, {}).checks
+
+    def find(self, text: str) -> ArchiveFile:
+        """Return the file that a text names: a result by its address, or one of the archive.
+
+        Raise ValueError, with the reason, if there is none.
+        """
+        found = self._stored.find(text) if self._stored is not None else None
+        return self._archive.find(text) if found is None else found
 
 
 class _Reading:
     """Reads the parameters of one request; collects the places of its files as it goes."""
 
-    def __init__(self, archive: Archive, outside: Outside, uploads: Mapping[str, Upload], mark: str = "") -> None:
-        self._archive, self._outside, self._mark = archive, outside, mark
+    def __init__(
+        self, find: Callable[[str], ArchiveFile], archive: Archive, outside: Outside, uploads: Mapping[str, Upload],
+        mark: str = "",
+    ) -> None:  # fmt: skip
+        self._find, self._archive, self._outside, self._mark = find, archive, outside, mark
         self._uploads = {name.lower(): upload for name, upload in uploads.items()}
         self._parts = _grouped(self._uploads)
         self._places: dict[str, str] = {}
@@ -231,7 +243,7 @@ class _Reading:
     def _file(self, text: str, spec: ParameterSpec) -> ParameterValue:
         reference = _reference(text)
         if reference is None:
-            return _archived(self._archive.find(text))
+            return _archived(self._find(text))
         upload = self._uploads.get(reference)
         if upload is None:
             raise ValueError(f"{text[:80]!r} refers to a file that did not come with the request")

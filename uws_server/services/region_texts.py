@@ -42,12 +42,19 @@ NamedText = tuple[str, str]
 """The name of a parameter, which begins what is said of its text, and the text."""
 
 
+_WITH_BACKGROUND = "source_region"
+"""The parameter whose text may hold the region of a background, too (`reduction.parameters`)."""
+
+
 def problem_of(name: str, text: str) -> str:
     """Return why the text of a parameter is no region; '' if it is one."""
     from reduction import regions  # not before one comes: it takes half a second and 30 MiB
 
     try:
-        regions.parse(text, name)
+        if name == _WITH_BACKGROUND:
+            regions.parse_with_background(text, name)
+        else:
+            regions.parse(text, name)
     except ReductionError as error:
         return str(error).removeprefix(f"{name}: ")
     return ""

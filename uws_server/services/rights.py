@@ -24,6 +24,7 @@ from uws_server.config import Config
 from uws_server.errors import ConfigurationError, Forbidden, Unauthorized
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job
+from uws_server.jobs.work_session import WorkSession
 
 AUTHOR = "author"
 """The role of those who may write job definitions."""
@@ -41,7 +42,8 @@ class Anonymous(StrEnum):
 class Caller:
     """Who asks: the account's name (None without one) and roles, the share token that came, the address asked from.
 
-    `opened` are the ids of jobs whose keys came: see `job_keys`. `by_session` says that a browser is signed in by a
+    `opened` are the ids of jobs, and of sessions in which work is kept, whose keys came: see `job_keys`. `shown` are
+    the ids of jobs that the share link of such a session shows. `by_session` says that a browser is signed in by a
     cookie, and can sign out.
     """
 
@@ -53,6 +55,7 @@ class Caller:
     max_bytes: int | None = None
     roles: frozenset[str] = frozenset()
     opened: frozenset[str] = frozenset()
+    shown: frozenset[str] = frozenset()
     by_session: bool = False
 
 
@@ -75,21 +78,14 @@ class Rights:
 
     def may_look(self, caller: Caller, job: Job) -> bool:
         """Check whether the caller may see a job, its parameters, logs and results."""
-        return self._owns(caller, job) or _shows_token(caller, job)
+        return self._owns(caller, job) or _shows_token(caller, job) or job.id in caller.shown
 
     def require_look(self, caller: Caller, job: Job) -> None:
         """Raise Unauthorized or Forbidden if the caller may not see a job, its parameters, logs and results."""
         if self.may_look(caller, job):
             return
         self.require_entry(caller)
-        if job.owner is None:
-            raise Forbidden(
-                f"job {job.id} was made without an account: it opens at the whole address that its maker was given, "
-                "which ends with a key, or by its share link"
-            )
-        if caller.name is None:
-            raise Unauthorized(f"job {job.id} belongs to an account: sign in, or use its share link")
-        raise Forbidden(f"job {job.id} belongs to another account; ask its owner for the share link")
+        raise _not_yours(caller, f"job {job.id}", job.owner)
 
     def may_change(self, caller: Caller, job: Job) -> bool:
         """Check whether the caller may change a job, not only look at it."""
@@ -102,13 +98,24 @@ class Rights:
         self.require_look(caller, job)
         raise Forbidden(f"job {job.id} is only shared with you: its owner can change it")
 
+    def may_change_session(self, caller: Caller, session: WorkSession) -> bool:
+        """Check whether the caller may change a session in which work is kept: by the rules for jobs."""
+        return self._owns(caller, session)
+
+    def require_change_session(self, caller: Caller, session: WorkSession) -> None:
+        """Raise Unauthorized or Forbidden unless the caller owns the session or is an admin."""
+        if self.may_change_session(caller, session):
+            return
+        self.require_entry(caller)
+        raise _not_yours(caller, f"session {session.id}", session.owner)
+
     def uses_keys(self) -> bool:
         """Check whether a job that nobody owns is for whoever has its key."""
         return self.anonymous is Anonymous.UNLISTED
 
-    def is_public(self, job: Job) -> bool:
-        """Check whether everybody who may use the server sees a job."""
-        return job.owner is None and self.anonymous is Anonymous.LISTED
+    def is_public(self, one: Job | WorkSession) -> bool:
+        """Check whether everybody who may use the server sees a job, or a session."""
+        return one.owner is None and self.anonymous is Anonymous.LISTED
 
     def listed_owners(self, caller: Caller) -> tuple[str | None, ...] | None:
         """Return the owners whose jobs a list shows to a caller; None for all of them."""
@@ -152,12 +159,12 @@ class Rights:
         hint = "request validation, and one of them decides"
         _refuse(caller, "job definitions are made live by admins", hint)
 
-    def _owns(self, caller: Caller, job: Job) -> bool:
+    def _owns(self, caller: Caller, one: Job | WorkSession) -> bool:
         if caller.is_admin:
             return True
-        if job.owner is None:
-            return self.is_public(job) or (self.uses_keys() and job.id in caller.opened)
-        return caller.name == job.owner
+        if one.owner is None:
+            return self.is_public(one) or (self.uses_keys() and one.id in caller.opened)
+        return caller.name == one.owner
 
 
 def rights_of(config: Config) -> Rights:
@@ -186,3 +193,15 @@ def _refuse(caller: Caller, rule: str, hint: str = "ask an admin of this server 
 
 def _shows_token(caller: Caller, job: Job) -> bool:
     return bool(caller.share and job.share) and hmac.compare_digest(str(caller.share).encode(), str(job.share).encode())
+
+
+def _not_yours(caller: Caller, what: str, owner: str | None) -> Forbidden | Unauthorized:
+    """Return why a caller may not see a job or a session of somebody else."""
+    if owner is None:
+        return Forbidden(
+            f"{what} was made without an account: it opens at the whole address that its maker was given, which ends "
+            "with a key, or by its share link"
+        )
+    if caller.name is None:
+        return Unauthorized(f"{what} belongs to an account: sign in, or use its share link")
+    return Forbidden(f"{what} belongs to another account; ask its owner for the share link")
