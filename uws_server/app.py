@@ -16,15 +16,26 @@ from uws_server.errors import DiskFull, ServerError, TooMany, Unavailable
 from uws_server.incoming.callers import BASIC, BEARER, known_job_service
 from uws_server.incoming.sites import SAFE_METHODS, require_own
 from uws_server.protocol import cors, dali
+from uws_server.protocol.archive import ArchiveSearch
 from uws_server.protocol.contents import Contents
+from uws_server.protocol.control import prefers_page
 from uws_server.protocol.datalink import DataLink
 from uws_server.protocol.definitions import JDL
 from uws_server.protocol.obscore import ObsCore
+from uws_server.protocol.openapi import OpenAPI
 from uws_server.protocol.parts import Parts
 from uws_server.protocol.provenance import Provenance
 from uws_server.protocol.quick import QuickUWS, whole_answer
+from uws_server.protocol.registry import Registry
 from uws_server.protocol.reruns import Reprocessing
 from uws_server.protocol.resource import TEXT
+from uws_server.protocol.result_table import ResultTable
+from uws_server.protocol.scs import ConeSearch
+from uws_server.protocol.sessions import SessionResources
+from uws_server.protocol.sia2 import SIA2
+from uws_server.protocol.soda import SODA
+from uws_server.protocol.ssap import SSAP
+from uws_server.protocol.tap.door import TapDoor
 from uws_server.protocol.uws import UWS
 from uws_server.protocol.vosi import VOSI
 from uws_server.protocol.watching import Watching
@@ -32,7 +43,7 @@ from uws_server.services.context import Services
 from uws_server.services.job_keys import without_keys
 from uws_server.services.rights import is_loopback
 from uws_server.storage.failures import meaning_of
-from uws_server.web.site.routes import Pages
+from uws_server.web.site.routes import PeoplesDoor
 
 LOG = logging.getLogger(__name__)
 _HEADERS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin"))
@@ -42,6 +53,9 @@ _PUBLIC = ("/store/", "/jdl")
 """Beginnings of the addresses whose answers are the same for everybody who has the address."""
 
 
+_Handler = Callable[..., HTTPResponse]
+_Route = tuple[str, str, _Handler]
+
 Application = Callable[[Any, Any], Iterable[bytes]]
 """A WSGI application."""
 
@@ -49,16 +63,39 @@ Application = Callable[[Any, Any], Iterable[bytes]]
 def build(services: Services) -> Application:
     """Return the application: the programs' door under /rest and /store, the people's door everywhere else."""
     app = Bottle()
-    pages = Pages(services)
-    parts = (UWS, Contents, Parts, VOSI, Watching, JDL, Reprocessing, ObsCore, Provenance, DataLink)
+    people = PeoplesDoor(services)
+    parts = (UWS, Contents, Parts, VOSI, Watching, JDL, Reprocessing, ObsCore, ResultTable, ArchiveSearch, Provenance,
+             DataLink, OpenAPI, SIA2, ConeSearch, SSAP, SODA, Registry, TapDoor)  # fmt: skip
     with _compiled_once(app.router):
         for part in parts:
             part(services).routes(app)
-        pages.routes(app)
-    app.add_hook("before_request", lambda: _require_own(services, pages))
-    app.install(_Errors(pages))
-    app.default_error_handler = lambda error: _of_bottle(pages, error)
+        _both_doors(app, SessionResources(services).routes_by_accept, people.by_accept)
+        people.routes(app)
+    app.add_hook("before_request", lambda: _require_own(services, people))
+    app.install(_Errors(people))
+    app.default_error_handler = lambda error: _of_bottle(people, error)
     return _with_headers(app, not is_loopback(services.config.server.host))
+
+
+def _both_doors(app: Bottle, programs: Iterable[_Route], people: Iterable[_Route]) -> None:
+    """Add resources and pages of the same addresses: a browser gets the page, who asks otherwise the resource."""
+    pages = {(method, path): handler for method, path, handler in people}
+    for method, path, handler in programs:
+        page = pages.pop((method, path), None)
+        app.route(path, method, handler if page is None else _by_accept(handler, page))
+    for (method, path), handler in pages.items():
+        app.route(path, method, handler)
+
+
+def _by_accept(resource: _Handler, page: _Handler) -> _Handler:
+    """Return the handler of an address at which there are a resource and a page."""
+
+    def handle(**parts: str) -> HTTPResponse:
+        response = (page if prefers_page(request.get_header("Accept", "")) else resource)(**parts)
+        response.set_header("Vary", "Accept")
+        return response
+
+    return handle
 
 
 @contextlib.contextmanager
@@ -125,8 +162,8 @@ class _Errors:
     name = "errors"
     api = 2
 
-    def __init__(self, pages: Pages) -> None:
-        self.pages = pages
+    def __init__(self, people: PeoplesDoor) -> None:
+        self.people = people
 
     def apply(self, callback: Any, _route: Any) -> Any:
         def handle(*args: Any, **kwargs: Any) -> Any:
@@ -136,15 +173,15 @@ class _Errors:
                 raise
             except ServerError as error:
                 if error.status >= 500 and not isinstance(error, Unavailable | DiskFull):
-                    return _failed(self.pages, error)
-                return _told(self.pages, error)
+                    return _failed(self.people, error)
+                return _told(self.people, error)
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a number, the log the rest
-                return _failed(self.pages, error)
+                return _failed(self.people, error)
 
         return handle
 
 
-def _failed(pages: Pages, error: Exception | None) -> HTTPResponse:
+def _failed(people: PeoplesDoor, error: Exception | None) -> HTTPResponse:
     """Return the response to a failure of the server: a number, under which the log has the details.
 
     A full disk and a database that does not answer are told as what they are, with one line of log.
@@ -152,24 +189,24 @@ def _failed(pages: Pages, error: Exception | None) -> HTTPResponse:
     path = without_keys(request.path)
     if known := meaning_of(error):
         LOG.error("%s %s: %s (%s)", request.method, path, known, str(error).partition("\n")[0][:300])
-        return _told(pages, known)
+        return _told(people, known)
     number = secrets.token_hex(4)
     LOG.error("error %s at %s %s", number, request.method, path, exc_info=error)
-    return _answer(pages, 500, f"the server failed; its log tells more under the number {number}")
+    return _answer(people, 500, f"the server failed; its log tells more under the number {number}")
 
 
-def _told(pages: Pages, error: ServerError) -> HTTPResponse:
+def _told(people: PeoplesDoor, error: ServerError) -> HTTPResponse:
     """Return the response to an error that was raised on purpose."""
-    answer = _answer(pages, error.status, str(error))
+    answer = _answer(people, error.status, str(error))
     if isinstance(error, Unavailable):
         answer.set_header("Retry-After", str(error.retry_after))
     return answer
 
 
-def _answer(pages: Pages, status: int, sentence: str) -> HTTPResponse:
+def _answer(people: PeoplesDoor, status: int, sentence: str) -> HTTPResponse:
     """Return the sentence as a page for a browser that looks at pages, as VOTable or text for everyone else."""
     if _is_of_reader():
-        page = pages.error(status, sentence.encode("utf-8", "replace").decode())
+        page = people.pages.error(status, sentence.encode("utf-8", "replace").decode())
         # of Basic a browser would show a window of its own in place of the page, which has the form
         return _with_hints(page, status, BEARER)
     return _refusal(status, sentence)
@@ -177,14 +214,14 @@ def _answer(pages: Pages, status: int, sentence: str) -> HTTPResponse:
 
 def _is_of_reader() -> bool:
     """Check whether a browser asks for what would be a page."""
-    is_program = request.path.startswith(("/rest/", "/store/", "/jdl"))
+    is_program = request.path.startswith(("/rest/", "/store/", "/jdl", "/tap"))
     return not is_program and "text/html" in request.get_header("Accept", "")
 
 
 def _refusal(status: int, sentence: str) -> HTTPResponse:
     """Return the sentence for a program, as VOTable or text."""
     sentence = sentence.encode("utf-8", "replace").decode()  # JSON can bring halves of characters
-    if dali.wants_votable(request.query, request.get_header("Accept", "")):
+    if request.path.startswith("/tap/sync") or dali.wants_votable(request.query, request.get_header("Accept", "")):
         response = HTTPResponse(dali.error_document(sentence), status, {"Content-Type": dali.VOTABLE})
     else:
         response = HTTPResponse(sentence + "\n", status, {"Content-Type": TEXT})
@@ -201,19 +238,19 @@ def _with_hints(response: HTTPResponse, status: int, *challenges: str) -> HTTPRe
     return response
 
 
-def _of_bottle(pages: Pages, error: HTTPError) -> HTTPResponse:
+def _of_bottle(people: PeoplesDoor, error: HTTPError) -> HTTPResponse:
     """Return the response to an error of bottle: to a request that no handler takes, or a failure after its handler.
 
     A list is made while it is sent.
     """
     if error.status_code == 500:
-        return _failed(pages, error.exception)
+        return _failed(people, error.exception)
     if "Allow" not in error.headers:
-        return _answer(pages, error.status_code, _sentence(error))
+        return _answer(people, error.status_code, _sentence(error))
     allowed = set(error.headers["Allow"].split(","))
     allowed |= {"HEAD"} if "GET" in allowed else set()
     is_asked = request.method == "OPTIONS"
-    response = HTTPResponse("", 204) if is_asked else _answer(pages, error.status_code, _sentence(error))
+    response = HTTPResponse("", 204) if is_asked else _answer(people, error.status_code, _sentence(error))
     response.set_header("Allow", ", ".join(sorted(allowed)))
     return response
 
@@ -230,7 +267,7 @@ def _sentence(error: HTTPError) -> str:
     return str(error.body)
 
 
-def _require_own(services: Services, pages: Pages) -> None:
+def _require_own(services: Services, people: PeoplesDoor) -> None:
     """Refuse pages of other sites, with no page that would show them more than they may know.
 
     Whose form was sent sees a page without menu; what is looked at under a foreign name gets no style sheet either.
@@ -239,5 +276,5 @@ def _require_own(services: Services, pages: Pages) -> None:
         require_own(services, request.environ)
     except ServerError as error:
         if request.method not in SAFE_METHODS and _is_of_reader():
-            raise pages.refused(error.status, str(error)) from error
+            raise people.pages.refused(error.status, str(error)) from error
         raise HTTPResponse(f"{error}\n", error.status, {"Content-Type": TEXT}) from error

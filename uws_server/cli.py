@@ -14,7 +14,8 @@ from uws_server.version import VERSION
 
 COMMANDS = {
     "serve": ("serve", "serve jobs until Ctrl-C"),
-    "demo": ("demo", "simulate an observation and run the spectrum job on it"),
+    "bench": ("bench", "simulate an observation many times, reduce each, and hold the results against the truth"),
+    "demo": ("demo", "simulate an observation, and make spectra, images and light curves of it"),
     "simulate": ("simulate", "write the event lists of a small XMM observation, and its truth"),
     "run": ("run", "run a job on a UWS server and fetch its results"),
     "rerun": ("rerun", "make a product again from its FITS file, with changes"),
@@ -22,6 +23,8 @@ COMMANDS = {
     "tag": ("tag", "show, write, check or take out the VO-TAGS of FITS files"),
     "accounts": ("accounts", "make, list, change, disable and remove accounts"),
     "jobs": ("jobs", "list, abort and hold jobs; drain the queue before an upgrade"),
+    "archive": ("archive", "index the files of the archive, list them, find those that see a region"),
+    "table": ("table", "load tables that queries find at /tap, list them, remove them"),
     "backup": ("backup", "back up database and folders of a server together, while it runs"),
     "restore": ("restore", "make a server of a backup"),
     "db": ("database", "show the version of the database, or upgrade it"),

@@ -18,12 +18,16 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
 from uws_server.errors import ConfigurationError
+from uws_server.publishing import Products, Registry
 from uws_server.settings import Key, Names, Setting, SizeKey
 
 _log = logging.getLogger(__name__)
 
 PREFIX = "UWS_SERVER_"
 """What an environment variable that sets a key begins with."""
+
+DATABASE_FILE = "jobs.sqlite"
+"""Name of the database in the data folder, where no other is configured."""
 
 _ADDRESS = r"[\da-fA-F]*[.:][\da-fA-F.:]*"
 
@@ -87,6 +91,12 @@ class Folders:
         Path | None, Key("file with the key of the secrets of accounts; empty: secrets.key in the data folder")
     ] = None
     archive: Annotated[Path | None, Key("folder of event lists that jobs may name; empty: uploads only")] = None
+    cache: Annotated[
+        int,
+        SizeKey(
+            "bytes that inflated copies of gzipped files of the archive take in the data folder; 0: none", lowest=0
+        ),
+    ] = 10 * 10**9
     definitions: Annotated[Path | None, Key("folder of job definitions; empty: those that come with the server")] = None
 
 
@@ -124,6 +134,9 @@ class Jobs:
     max_memory: Annotated[int, SizeKey("address space of a process of a job, as bytes or like '16 GB'", lowest=0)] = (
         16 * 10**9
     )
+    max_processes: Annotated[
+        int, Key("processes that a job may have at a time, or each part of an array; 0: any number", lowest=0)
+    ] = 2000
     max_disk: Annotated[
         int, SizeKey("bytes that one job may write; a definition may say less; 0: any number", lowest=0)
     ] = 100 * 10**9
@@ -158,7 +171,7 @@ class Slurm:
     cluster_account: Annotated[str, Key("account to which the cluster charges jobs; empty: the user's default")] = ""
     qos: Annotated[str, Key("quality of service of jobs; empty: the user's default")] = ""
     array_width: Annotated[
-        int, Key("parts of a job that run side by side on a node of the cluster, each with its cores", highest=1024)
+        int, Key("parts of a job that run side by side on the cluster, each with its cores", highest=1024)
     ] = 8
     sbatch_options: Annotated[Names, Key("further options of sbatch, such as --constraint=avx2")] = ()
     time_margin: Annotated[
@@ -169,7 +182,7 @@ class Slurm:
 
 @dataclass(frozen=True)
 class Remote:
-    """What jobs may reach on other machines; nothing as long as no host is named."""
+    """What jobs and the sky page may reach on other machines; nothing as long as no host is named."""
 
     url_schemes: Annotated[Names, Key("schemes of URLs that jobs may name: https, http")] = ("https",)
     url_hosts: Annotated[Names, Key("hosts of such URLs, such as *.esac.esa.int or x.org:8443; empty: none")] = ()
@@ -178,6 +191,14 @@ class Remote:
     ] = ()
     max_fetch: Annotated[int, SizeKey("largest file fetched from a URL, as bytes or like '2 GB'")] = 2 * 10**9
     resolver: Annotated[str, Key("URL with {name} that looks objects up, such as one of Sesame; empty: no names")] = ""
+    surveys: Annotated[
+        Names,
+        Key(
+            "pictures of the sky that browsers fetch for the sky page, each a name and the URL of a HiPS; empty: none",
+            pattern=r"[^\s,]+(?: +[^\s,]+)* +https?://[\w.-]+(?::\d+)?(?:/[\w./~%+-]*)?",
+            expected="a name and an address, such as DSS2 colour https://x.org/DSS2Color",
+        ),
+    ] = ()
 
 
 @dataclass(frozen=True)
@@ -200,15 +221,36 @@ class Accounts:
 
 
 @dataclass(frozen=True)
-class Products:
-    """What every product says of its publisher."""
+class Oidc:
+    """A provider of OpenID Connect at which people may sign in, beside tokens; none as long as no issuer is named."""
 
-    publisher: Annotated[
-        str, Key("IVOA identifier of the products' publisher, such as ivo://x.org/uws; empty: none")
+    issuer: Annotated[
+        str,
+        Key(
+            "address of the provider, such as https://login.x.org/realm; empty: people sign in with tokens",
+            pattern=r"(https?://[^\s?#]+)?",
+            expected="an address such as https://login.x.org/realm",
+        ),
     ] = ""
-    data_rights: Annotated[
-        str, Key("who may have the products: public, secure or proprietary; empty: it is not told")
-    ] = ""
+    provider_name: Annotated[str, Key("what people call the provider: 'Sign in with NAME'")] = "OpenID Connect"
+    client_id: Annotated[str, Key("the provider's name for this server")] = ""
+    client_secret: Annotated[str, Key("the secret that the provider gave for it; empty: none (a public client)")] = ""
+    client_secret_file: Annotated[Path | None, Key("file in which that secret stands instead")] = None
+    scopes: Annotated[Names, Key("what the provider is asked to tell, beside openid")] = ("profile", "email")
+    name_claim: Annotated[str, Key("claim after which a new account is named")] = "preferred_username"
+    groups_claim: Annotated[str, Key("claim in which the groups of a person stand, such as groups; empty: none")] = ""
+    group_roles: Annotated[
+        Names,
+        Key(
+            "roles that groups give while one is in them, such as xmm-team=xmm",
+            pattern=r".+=(?!admin$)[a-z][a-z0-9_-]{0,31}",
+            expected="a group, '=' and a role other than admin, such as xmm-team=xmm,",
+        ),
+    ] = ()
+    entry_groups: Annotated[Names, Key("groups of which one must be a member to sign in; empty: all may")] = ()
+    new_accounts: Annotated[
+        bool, Key("whether who comes first gets an account; else accounts of admins are connected to the provider")
+    ] = True
 
 
 @dataclass(frozen=True)
@@ -221,7 +263,9 @@ class Config:
     slurm: Slurm = field(default_factory=Slurm)
     remote: Remote = field(default_factory=Remote)
     accounts: Accounts = field(default_factory=Accounts)
+    oidc: Oidc = field(default_factory=Oidc)
     products: Products = field(default_factory=Products)
+    registry: Registry = field(default_factory=Registry)
 
     @classmethod
     def of(cls, **values: Any) -> Config:
@@ -237,8 +281,12 @@ class Config:
 
     def database_url(self) -> str:
         """Return the database's URL: the configured one, else that of SQLite in the data folder."""
-        path = str(self.folders.data / "jobs.sqlite").replace("%", "%25").replace("?", "%3F")  # a URL would read them
+        path = str(self.folders.data / DATABASE_FILE).replace("%", "%25").replace("?", "%3F")  # a URL would read them
         return self.folders.database or f"sqlite:///{path}"
+
+    def has_database(self) -> bool:
+        """Check whether there is a database: a configured one is taken to be there, that of the data folder is not."""
+        return bool(self.folders.database) or (self.folders.data / DATABASE_FILE).is_file()
 
 
 @cache

@@ -132,3 +132,8 @@ class ConfigurationError(ServerError):
 
 class ClientError(Exception):
     """A server refused what our client sent, or could not be reached; the message is that server's own sentence."""
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what a library says of a file that it cannot read, to be told in a sentence of ours."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,34 +1,36 @@
-// The page of a job: follows it to its end, then shows its results in place. Plots and SAMP are modules of their own.
+// The page of a job: follows it to its end, then shows its results in place. Figures and SAMP are modules of their own.
 
+import { offerCopies } from "./copying.js";
+import { readFigures } from "./figures.js";
 import { Clock, poll, refreshParts } from "./live.js";
-import { drawPlots } from "./plot.js";
 import { offerSamp } from "./samp-send.js";
-import { readSkies } from "./sky.js";
 
 const MOST_LINES = 5000;
 const LONGEST_WAIT_S = 5; // what the job uses is looked at as often
-const PARTS = ["head", "error", "progress", "limits", "parts-place", "outcome"];
 const PARTS_S = 2, UNCHANGED_S = 5;
 
 const article = document.getElementById("job");
+// another page that shows a job has some parts of the page of the job, which come from there
+const PARTS = (article.dataset.parts ?? "head error progress limits parts-place outcome").split(" ");
+const page = article.dataset.page ?? location.href;
 const log = document.getElementById("log");
 const away = document.getElementById("away");
 const announce = document.getElementById("announce");
 const clock = new Clock();
 let offset = Number(log.dataset.offset);
 let listed = performance.now(), outdated = false;
-let phase = document.querySelector("#head .phase").textContent.trim();
+let phase = document.querySelector("#phase .phase").textContent.trim();
 
 log.scrollTop = log.scrollHeight;
 offerCopies();
 dress();
 if (article.dataset.ended === "no") follow();
+else if (article.dataset.page) refreshParts(["outcome"], page).then(dress);
 
 function dress() {
   const elapsed = document.getElementById("elapsed");
   if (phase === "Executing" && elapsed.dataset.seconds) clock.run(elapsed, Number(elapsed.dataset.seconds));
-  drawPlots(document);
-  readSkies(document);
+  readFigures(document);
   offerSamp(document);
 }
 
@@ -63,7 +65,7 @@ async function update(state) {
   const name = state.phase.charAt(0) + state.phase.slice(1).toLowerCase();
   if (name !== phase) {
     const typing = document.querySelector("#limits[open]");
-    await refreshParts(typing ? PARTS.filter((id) => id !== "limits") : PARTS);
+    await refreshParts(typing ? PARTS.filter((id) => id !== "limits") : PARTS, page);
     phase = name;
     announce.textContent = `The job is ${name.toLowerCase()}.${state.error ? ` ${state.error}` : ""}`;
     dress();
@@ -91,7 +93,7 @@ function showStage(state) {
   const stage = document.getElementById("stage"), count = document.getElementById("count");
   const text = state.stage || "Running", counted = state.total ? `${state.number}/${state.total}` : "";
   clock.run(document.getElementById("elapsed"), state.elapsed);
-  for (const name of ["cpu", "memory"]) {
+  for (const name of ["cpu", "memory", "expected"]) {
     const fact = document.getElementById(name);
     if (fact && state[name] && fact.textContent !== state[name]) fact.textContent = state[name];
   }
@@ -110,7 +112,7 @@ async function showParts() {
   if (performance.now() - listed < 1000 * (outdated ? PARTS_S : UNCHANGED_S)) return;
   listed = performance.now();
   outdated = false;
-  await refreshParts(["parts-place"]);
+  await refreshParts(["parts-place"], page);
 }
 
 function append(lines) {
@@ -124,16 +126,4 @@ function append(lines) {
   }
   while (log.childElementCount > MOST_LINES) log.firstElementChild.remove();
   if (atEnd) log.scrollTop = log.scrollHeight;
-}
-
-function offerCopies() {
-  if (!navigator.clipboard) return;
-  for (const button of document.querySelectorAll("[data-copy]")) {
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      const text = document.getElementById(button.dataset.copy).textContent;
-      try { await navigator.clipboard.writeText(text); button.textContent = "Copied"; } catch { button.textContent = "Select it"; }
-      setTimeout(() => { button.textContent = "Copy"; }, 2000);
-    });
-  }
 }

@@ -1,6 +1,7 @@
 // The job list: rows follow their jobs; a list that changed is fetched again as a whole.
 
 import { Clock, poll, refreshParts } from "./live.js";
+import { offerJobs } from "./send-jobs.js";
 
 const status = document.getElementById("status");
 const clock = new Clock();
@@ -12,7 +13,17 @@ document.getElementById("refresh").addEventListener("click", async (event) => {
   event.preventDefault();
   try { await refresh(); status.textContent = "Up to date."; } catch { status.textContent = "The server does not answer."; }
 });
+document.addEventListener("change", (event) => { if (event.target.matches("#jobs .tick")) tell(); });
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("#select-page")) return;
+  event.preventDefault();
+  const all = ticks(), tick = all.some((box) => !box.checked);
+  for (const box of all) box.checked = tick;
+  tell();
+});
 startClocks();
+tell();
+offerTable();
 
 poll(
   () => document.getElementById("jobs").dataset.state + location.search,
@@ -37,8 +48,27 @@ poll(
 );
 
 async function refresh() {
-  await refreshParts(["jobs"]);
+  const chosen = new Set(ticks().filter((box) => box.checked).map((box) => box.value));
+  await refreshParts(["jobs", "selection-place"]);
+  for (const box of ticks()) box.checked = chosen.has(box.value);
   startClocks();
+  tell();
+  offerTable();
+}
+
+function offerTable() {
+  const button = document.getElementById("samp-jobs");
+  if (button) offerJobs(button, ticks, (text) => { status.textContent = text; });
+}
+
+function ticks() { return [...document.querySelectorAll("#jobs .tick")]; }
+
+/** Say how many jobs are selected, and what the link beside that would do. */
+function tell() {
+  const all = ticks(), chosen = all.filter((box) => box.checked).length;
+  if (!all.length) return;
+  document.getElementById("selected-count").textContent = chosen ? `${chosen} selected` : "";
+  document.getElementById("select-page").textContent = chosen === all.length ? "Select none" : "Select all on this page";
 }
 
 function startClocks() {

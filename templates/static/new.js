@@ -1,5 +1,6 @@
 // The form of a new job: says at once what the server would refuse, and that an upload is under way.
 
+import { followCurve } from "./fitpanel.js";
 import { sendFiles } from "./sending.js";
 
 const form = document.querySelector("form.job");
@@ -7,6 +8,7 @@ const status = document.getElementById("status");
 const most = Number(form.dataset.most);
 
 document.getElementById("summary")?.focus();
+followCurve(form);
 
 form.addEventListener("change", () => {
   const size = [...form.querySelectorAll('input[type="file"]')].flatMap((input) => [...input.files])

@@ -1,6 +1,6 @@
 // Reruns: marks what was changed against what is recorded, keeps uploads within bounds; draws the overlaid spectra.
 
-import { drawPlots } from "./plot.js";
+import { readFigures } from "./figures.js";
 import { sendFiles } from "./sending.js";
 
 const form = document.querySelector("form.job");
@@ -37,4 +37,4 @@ if (form) {
   });
 }
 
-drawPlots(document);
+readFigures(document);

@@ -1,134 +1,114 @@
-// Sends results to TOPCAT, Aladin and others through the SAMP hub on the reader's own machine (web profile).
-// Nothing is asked of the hub before a button is pressed; the page signs off when it is left.
+// The buttons that send products to TOPCAT, Aladin and others by SAMP: one product, those that are ticked, or the table of
+// all. `#samp` is their bar (samp_bar.html), `#samp-status` says what became of it.
 
-const HUB = "http://localhost:21012/";
-const HUB_SILENT_MS = 10_000;
-const NO_HUB = "No SAMP hub found: start TOPCAT or Aladin, then try again.";
+import { clientsOf, connect, deliver, forget, list } from "./samp-hub.js";
 
-let library = null;
-let connection = null;
-let found = new Map(); // id of a client -> its name
+const KINDS = {
+  "table.load.fits": "tables", "table.load.votable": "tables", "image.load.fits": "images",
+  "spectrum.load.ssa-generic": "spectra", "coverage.load.moc.fits": "coverage",
+};
 
 export function offerSamp(root) {
   const bar = root.querySelector("#samp");
-  if (!bar) return;
-  const buttons = root.querySelectorAll("button[data-samp]");
-  const say = (text) => { root.querySelector("#samp-status").textContent = text; };
-  if (!bar.dataset.library) {
-    say("Sending to TOPCAT or Aladin needs sampjs, which is not installed here: make front-end installs it.");
-    return;
+  if (bar) new Sending(root, bar);
+}
+
+class Sending {
+  constructor(root, bar) {
+    Object.assign(this, { root, bar, found: new Map(), select: bar.querySelector("select") });
+    this.buttons = [...root.querySelectorAll("button[data-samp]")];
+    this.boxes = [...root.querySelectorAll("input[data-samp-box]")];
+    if (!bar.dataset.library) {
+      this.say("Sending to TOPCAT or Aladin needs sampjs, which is not installed here: make front-end installs it.");
+      return;
+    }
+    bar.hidden = this.buttons.length === 0;
+    this.fill();
+    bar.querySelector("#samp-find").addEventListener("click", () => this.attempt(() => this.look()));
+    for (const button of this.buttons) {
+      button.disabled = false;
+      button.addEventListener("click", () => this.attempt(() => this.send([button.dataset])));
+    }
+    this.offerSeveral();
   }
-  bar.hidden = buttons.length === 0;
-  const select = bar.querySelector("select");
-  fill(select);
-  bar.querySelector("#samp-find").addEventListener("click", () => attempt(say, async () => {
-    await connect(bar, say);
-    const names = await findClients(buttons, select);
-    say(names.length ? `Found ${list(names)}.` : "The hub knows no application that takes these files.");
-  }));
-  for (const button of buttons) {
-    button.disabled = false;
-    button.addEventListener("click", () => attempt(say, async () => {
-      await connect(bar, say);
-      await findClients(buttons, select);
-      say(await send(button.dataset, select.value));
-    }));
+
+  offerSeveral() {
+    const several = this.bar.querySelector("#samp-selected");
+    if (!several || this.boxes.length < 2) return;
+    several.hidden = false;
+    for (const box of this.boxes) { box.closest("label").hidden = false; box.addEventListener("change", () => this.count(several)); }
+    this.count(several);
+    several.addEventListener("click", () => this.attempt(() => this.send(this.ticked.map((box) => box.closest("tr").querySelector("button[data-samp]").dataset))));
   }
-}
 
-async function attempt(say, work) {
-  try {
-    await work();
-  } catch (error) {
-    connection = null;
-    say(error.sentence ?? `SAMP: ${error}`);
+  get ticked() {
+    return this.boxes.filter((box) => box.checked);
   }
-}
 
-async function connect(bar, say) {
-  library ??= load(bar.dataset.library);
-  const samp = await library;
-  if (connection && await isAlive()) return;
-  connection = null;
-  say("Waiting for the hub: TOPCAT or Aladin may ask you to allow this page.");
-  connection = await new Promise((resolve, reject) => {
-    samp.register("uws-server", resolve, (error) => reject(refusal(error)));
-  });
-  const metadata = {
-    "samp.name": "uws-server",
-    "samp.description.text": "Products of X-ray reduction jobs",
-    "samp.icon.url": new URL(bar.dataset.icon, location.href).href,
-  };
-  await call("declareMetadata", [metadata]);
-}
+  count(several) {
+    several.disabled = this.ticked.length === 0;
+    several.textContent = this.ticked.length ? `Send the ${this.ticked.length} selected` : "Send the selected";
+  }
 
-function refusal(error) {
-  const text = String(error?.faultString ?? error);
-  const sentence = error?.faultString ? `The hub refused this page: ${text}` : NO_HUB;
-  return Object.assign(new Error(text), { sentence });
-}
+  say(text) {
+    this.root.querySelector("#samp-status").textContent = text;
+  }
 
-// a hub answers ping to anybody, so this asks something that only a registered client may know
-const isAlive = () => call("getRegisteredClients", []).then(() => true, () => false);
-
-function call(method, parameters) {
-  return new Promise((resolve, reject) => {
-    connection[method](parameters, resolve, (error) => reject(refusal(error)));
-    setTimeout(() => reject(Object.assign(new Error("no answer"), { sentence: "The SAMP hub does not answer." })), HUB_SILENT_MS);
-  });
-}
-
-async function findClients(buttons, select) {
-  const mtypes = new Set([...buttons].map((button) => button.dataset.samp));
-  const clients = new Map();
-  for (const mtype of mtypes) {
-    for (const id of Object.keys(await call("getSubscribedClients", [mtype]))) {
-      if (!clients.has(id)) clients.set(id, (await call("getMetadata", [id]))["samp.name"] || id);
+  async attempt(work) {
+    try {
+      await work();
+    } catch (error) {
+      forget();
+      this.say(error.sentence ?? `SAMP: ${error}`);
     }
   }
-  found = clients;
-  fill(select);
-  return [...found.values()];
+
+  /** Signs on, and finds who takes what is here. */
+  async look() {
+    await connect(this.bar, (text) => this.say(text));
+    this.found = await clientsOf(this.buttons.flatMap(({ dataset }) => dataset.samp.split(" ")));
+    this.fill();
+    const names = [...this.found.values()].map(({ name }) => name);
+    this.say(names.length ? `Found ${list(names)}.` : "The hub knows no application that takes these files.");
+  }
+
+  /** The menu of clients, each with what it takes. */
+  fill() {
+    const chosen = this.select.value;
+    const options = [...this.found].map(([id, { name, mtypes }]) => new Option(`${name} (${list([...new Set(mtypes.map((mtype) => KINDS[mtype] ?? mtype))])})`, id));
+    this.select.replaceChildren(new Option("all applications", ""), ...options);
+    this.select.value = this.found.has(chosen) ? chosen : "";
+  }
+
+  async send(datasets) {
+    await this.look();
+    const sentences = [], reached = new Map();
+    for (const { samp, url, name } of datasets) {
+      const product = { url, name, mtypes: samp.split(" ") };
+      if (datasets.length > 1) this.say(`Sending ${name}…`);
+      sentences.push(...await this.sendOne(product, reached));
+    }
+    const good = [...reached].map(([client, names]) => ({ client, names }));
+    if (good.length) sentences.unshift(summary(good, datasets.length));
+    this.say(sentences.join(" "));
+  }
+
+  /** Sends one product to whom it is for; gives what is wrong, and adds its name to those of the clients that have it. */
+  async sendOne(product, reached) {
+    const takers = [...this.found].filter(([, { mtypes }]) => mtypes.some((mtype) => product.mtypes.includes(mtype)));
+    const names = takers.map(([, { name }]) => name), client = this.select.value;
+    if (!takers.length) return [`No connected application takes ${product.name}: start TOPCAT or Aladin.`];
+    const chosen = client ? takers.filter(([id]) => id === client) : takers;
+    if (!chosen.length) return [`${this.found.get(client).name} does not take ${product.name}; ${list(names)} would.`];
+    const answers = await Promise.all(chosen.map(async ([id, about]) => ({ name: about.name, wrong: await deliver(product, id, about) })));
+    for (const { name, wrong } of answers) if (!wrong || wrong.includes("with a warning")) reached.set(name, [...reached.get(name) ?? [], product.name]);
+    return answers.map(({ wrong }) => wrong).filter(Boolean);
+  }
 }
 
-function fill(select) {
-  const chosen = select.value;
-  select.replaceChildren(new Option("all applications", ""), ...[...found].map(([id, name]) => new Option(name, id)));
-  select.value = found.has(chosen) ? chosen : "";
+/** "Sent a.fits to TOPCAT and Aladin." or, of several products, how many each has. */
+function summary(good, count) {
+  const [{ names: [first] }] = good;
+  if (count === 1) return `Sent ${first} to ${list(good.map(({ client }) => client))}.`;
+  return `Sent ${list(good.map(({ client, names }) => `${names.length === count ? `all ${count}` : `${names.length} of ${count}`} to ${client}`))}.`;
 }
-
-async function send({ samp: mtype, url, name }, client) {
-  const message = { "samp.mtype": mtype, "samp.params": { url: new URL(url, location.href).href, name } };
-  const takers = Object.keys(await call("getSubscribedClients", [mtype]));
-  const names = takers.map((id) => found.get(id) ?? id);
-  if (!takers.length) return `No connected application takes ${name}: start TOPCAT or Aladin.`;
-  if (client && !takers.includes(client)) return `${found.get(client)} does not take ${name}; ${list(names)} would.`;
-  if (client) await call("notify", [client, message]);
-  else await call("notifyAll", [message]);
-  return `Sent ${name} to ${client ? found.get(client) : list(names)}.`;
-}
-
-const list = (names) => new Intl.ListFormat("en").format(names);
-
-/** sampjs is a plain script that ends with `module.exports = ...`: it needs a `module` to write to. */
-function load(address) {
-  return new Promise((resolve, reject) => {
-    window.module ??= {};
-    const script = document.createElement("script");
-    script.src = address;
-    script.onload = () => resolve(window.module.exports.samp);
-    script.onerror = () => {
-      library = null;
-      reject(Object.assign(new Error(address), { sentence: "sampjs could not be loaded: reload the page and try again." }));
-    };
-    document.head.append(script);
-  });
-}
-
-// a request of its own that outlives the page: the library's would be cut off
-window.addEventListener("pagehide", () => {
-  if (!connection) return;
-  const request = new window.module.exports.samp.XmlRpcRequest("samp.webhub.unregister", [connection.regInfo["samp.private-key"]]);
-  fetch(HUB, { method: "POST", keepalive: true, mode: "cors", headers: { "Content-Type": "text/plain" }, body: request.toXml() }).catch(() => {});
-  connection = null;
-});

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from uws_server import config
-from uws_server.commands.options import add_command, add_configuration
+from uws_server.commands.options import add_command, add_configuration, require_database
 from uws_server.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -65,17 +65,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     remove.set_defaults(act=lambda accounts, options: accounts.remove(options.name))
     listing = add_command(actions, "list", "every account")
     listing.set_defaults(act=_list)
-    for action in (make, roles, change, disable, enable, token, remove, listing):
+    notes = {make: "made, with the roles: {roles}", roles: "roles: {roles}", change: "limits or rights changed",
+             disable: "disabled", enable: "let in again", token: "given a new token, all others void",
+             remove: "removed", listing: ""}  # fmt: skip
+    for action, note in notes.items():
         add_configuration(action)
-        action.set_defaults(run=_with_accounts)
+        action.set_defaults(run=_with_accounts, noted=note, makes_database=action is make)
 
 
 def _with_accounts(options: argparse.Namespace) -> None:
     from uws_server.services.accounts import Accounts
     from uws_server.storage.accounts import AccountStore
+    from uws_server.storage.audit import AuditStore
     from uws_server.storage.jobstore import JobStore
 
     settings = config.load(options.config, os.environ, data=options.data)
+    if not options.makes_database:
+        require_database(settings)
     is_new = not settings.folders.database and not settings.folders.data.exists()
     settings.folders.data.mkdir(parents=True, exist_ok=True)
     store = JobStore(settings.database_url())
@@ -83,6 +89,9 @@ def _with_accounts(options: argparse.Namespace) -> None:
         print(f"{settings.folders.data} was not there: a new database was made in it", file=sys.stderr)
     try:
         options.act(Accounts(AccountStore(store.engine)), options)
+        if options.noted:
+            words = ", ".join(sorted(getattr(options, "roles", ()))) or "none"
+            AuditStore(store.engine).add("", options.name, options.noted.format(roles=words))
     finally:
         store.close()
 

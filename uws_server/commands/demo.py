@@ -1,4 +1,4 @@
-"""The command `uws-server demo`: simulates an observation and runs the spectrum job. Imports client and simulator.
+"""The command `uws-server demo`: simulates an observation and runs four jobs on it. Imports client and simulator.
 
 What it does is what any client does: everything after the simulation goes through UWS.
 """
@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from astropy.io import fits
 
@@ -24,13 +23,16 @@ from provenance import votags
 from reduction.simulate import Observation, simulate, small, truth_path
 from uws_server import client
 from uws_server.client import JobState
+from uws_server.commands.own_server import clean_environment, own_server
 from uws_server.commands.progress import ProgressBar
 from uws_server.errors import ServerError
 
-LISTENING = "Listening on "
-"""What the server prints, before its address, once it accepts connections."""
-
-_START_S = 60.0
+_OTHERS: tuple[tuple[str, str, bool, Mapping[str, str | Sequence[str]]], ...] = (
+    ("image", "image: three bands, exposure, smoothed", False, {"bands": ("0.3 1", "1 2", "2 10")}),
+    ("lightcurve", "lightcurve: of the same regions", True, {"bin_size": "100"}),
+    ("flare_filter", "flare_filter: threshold by clipping", False, {"method": "sigma"}),
+)
+"""The jobs beside that of the spectrum: definition, words, whether they take its regions, further values."""
 
 
 class DemoError(ServerError):
@@ -47,21 +49,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    """Simulate, serve, run the spectrum job and print its products; with --serve, serve on until Ctrl-C."""
+    """Simulate, serve, run the jobs and print the products of the first; with --serve, serve on until Ctrl-C."""
     folder: Path = options.data.absolute()
     archive, products = folder / "archive", folder / "products"
     shutil.rmtree(products, ignore_errors=True)
     products.mkdir(parents=True)
     observation = small()
     _simulate(observation, archive)
-    with _server(folder, archive) as url:
+    _index(folder, archive)
+    with own_server(folder / "data", ["--archive", str(archive)]) as url:
         print(f"Server         {url}")
-        page = _spectrum(url, observation, archive, products)
+        page = _jobs(url, observation, archive, products)
         if options.serve:
             ended = threading.Event()
             for number in (signal.SIGINT, signal.SIGTERM):  # before the line that says so: who reads it may send one
                 signal.signal(number, lambda *_: ended.set())
-            print(f"\nLook at it:    {page}\nThe server stays up until Ctrl-C.", flush=True)
+            print(f"\nDraw regions:  {url}/sky?{urlencode(_regions(observation))}")
+            print(f"Look at it:    {page}\nThe server stays up until Ctrl-C.", flush=True)
             ended.wait()
             return
     print(f"\nThe page of the job was {page}")
@@ -77,28 +81,56 @@ def _simulate(observation: Observation, archive: Path) -> None:
         print(f"               {path.name}  {fits.getval(path, 'NAXIS2', 'EVENTS'):7,d} events")
 
 
-def _spectrum(url: str, observation: Observation, archive: Path, products: Path) -> str:
-    """Run the job on the pn list and the brighter source, and return the address of its page."""
+def _index(folder: Path, archive: Path) -> None:
+    """Index the archive as its operator does, for the search by the sky."""
+    command = [sys.executable, "-m", "uws_server", "archive", "add"]
+    command += ["--archive", str(archive), "--data", str(folder / "data")]
+    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment())
+    if done.returncode:
+        raise DemoError(f"the archive could not be indexed: {done.stderr.strip() or done.stdout.strip()}")
+    print("Indexing       the archive, for the search by the sky")
+
+
+def _regions(observation: Observation) -> dict[str, str]:
+    """Return a region about the brighter source and one of the background around it."""
+    place = f"{observation.sources[0].ra}, {observation.sources[0].dec}"
+    return {"source": f'icrs; circle({place}, 40")', "background": f'icrs; annulus({place}, 60", 120")'}
+
+
+def _jobs(url: str, observation: Observation, archive: Path, products: Path) -> str:
+    """Run the jobs on the pn list and the brighter source, and return the address of the page of the first."""
     source = observation.sources[0]
-    place = f"{source.ra}, {source.dec}"
-    values = {
-        "eventlist": f"P{observation.obs_id}PNS003PIEVLI0000",
-        "source_region": f'icrs; circle({place}, 40")',
-        "background_region": f'icrs; annulus({place}, 60", 120")',
-        "energy": "0.2 12.0 keV",
-        "RUNID": "demo",
-    }
+    eventlist, run_id = {"eventlist": f"P{observation.obs_id}PNS003PIEVLI0000"}, {"RUNID": "demo"}
+    regions = {f"{name}_region": text for name, text in _regions(observation).items()}
+    values = {**eventlist, **regions, "energy": "0.2 12.0 keV", **run_id}
     print(f"Job            spectrum of {source.name}, pn")
     for name, value in values.items():
         print(f"               {name} = {value}")
     address = client.create(f"{url}/rest/spectrum", values)
+    others = {}
+    for name, words, regional, more in _OTHERS:
+        further = {**eventlist, **(regions if regional else {}), **more, **run_id}
+        others[words] = client.create(f"{url}/rest/{name}", further)
     progress_bar = ProgressBar()
     final = client.follow(address, lambda state: _show(progress_bar, state))
     progress_bar.done()
-    print(f"               {final.phase}")
-    if final.phase != "COMPLETED":
-        raise DemoError(f"the job {address} ended in {final.phase}: {final.error}")
+    print(f"               {_completed(final)}")
     _print_products(final, products, _drawn(archive, observation))
+    print("\nFurther jobs")
+    for words, other in others.items():
+        phase = _completed(client.follow(other, lambda state: None))
+        print(f"{words:41}{phase}   {_page(url, other)}")
+    return _page(url, address)
+
+
+def _completed(final: JobState) -> str:
+    """Return the phase of a job that has ended. Raise DemoError if it is not COMPLETED."""
+    if final.phase != "COMPLETED":
+        raise DemoError(f"the job {final.url} ended in {final.phase}: {final.error}")
+    return final.phase
+
+
+def _page(url: str, address: str) -> str:
     return f"{url}/jobs/{address.rpartition('/')[2]}"
 
 
@@ -117,13 +149,7 @@ def _print_products(final: JobState, products: Path, drawn: int) -> None:
     print(f"\n{'Product':28}{'size':>12}{'counts':>9}{'exposure':>12}{'BACKSCAL':>12}   VO-TAGS")
     for result in final.results:
         path = client.download(result, products)
-        line = f"{path.name:28}{_size(path.stat().st_size):>12}"
-        if result.name.endswith("_spectrum"):
-            with fits.open(path) as hdus:
-                header, counts = hdus["SPECTRUM"].header, int(hdus["SPECTRUM"].data["COUNTS"].sum())
-            line += f"{counts:9,d}{header['EXPOSURE']:10,.1f} s{header['BACKSCAL']:12,.0f}"
-        elif path.suffix == ".fits":
-            line += f"{fits.getval(path, 'NAXIS2', 'EVENTS'):9,d}{'':24}"
+        line = f"{path.name:28}{_size(path.stat().st_size):>12}{_counts(path) if path.suffix == '.fits' else ''}"
         tags = votags.read(path) if path.suffix == ".fits" else None
         if tags is not None:
             line += f"   {tags.row.get('dataproduct_type')}, {len(tags.steps)} step"
@@ -131,31 +157,14 @@ def _print_products(final: JobState, products: Path, drawn: int) -> None:
     print(f"\nThe simulator drew {drawn:,} events into the source circle.")
 
 
+def _counts(path: Path) -> str:
+    """Return the counts of a spectrum or an event list, exposure and BACKSCAL, as columns; blanks for another file."""
+    with fits.open(path) as hdus:
+        if "SPECTRUM" in hdus:
+            header, counts = hdus["SPECTRUM"].header, int(hdus["SPECTRUM"].data["COUNTS"].sum())
+            return f"{counts:9,d}{header['EXPOSURE']:10,.1f} s{header['BACKSCAL']:12,.0f}"
+        return f"{hdus['EVENTS'].header['NAXIS2']:9,d}{'':24}" if "EVENTS" in hdus else " " * 33
+
+
 def _size(size: int) -> str:
     return f"{size / 1024:,.1f} KiB"
-
-
-@contextmanager
-def _server(folder: Path, archive: Path) -> Iterator[str]:
-    """Run a server process on a free port for the length of the block."""
-    command = [sys.executable, "-m", "uws_server", "serve", "--port", "0"]
-    command += ["--data", str(folder / "data"), "--archive", str(archive)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("UWS_SERVER_")}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    try:
-        yield _address(process)
-    finally:
-        process.terminate()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def _address(process: subprocess.Popen[str]) -> str:
-    watchdog = threading.Timer(_START_S, process.kill)
-    watchdog.start()
-    line = process.stdout.readline() if process.stdout is not None else ""
-    watchdog.cancel()
-    if not line.startswith(LISTENING):
-        raise DemoError("the server did not start; what it printed is above")
-    return line.removeprefix(LISTENING).strip()

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from uws_server import config
-from uws_server.commands.options import add_command, add_configuration
-from uws_server.errors import BadRequest, ConfigurationError, Conflict
+from uws_server.commands.options import add_command, add_configuration, require_database
+from uws_server.errors import BadRequest, Conflict
 from uws_server.jobs.job import Filter, Job, JobSummary, utcnow
 from uws_server.jobs.phases import ENDED, Phase
 
@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action.set_defaults(act=act, last_words="ids")
     drain = add_command(actions, "drain", "have no queued job started, on any server, until 'undrain'")
     drain.add_argument("--why", default="", metavar="TEXT", help="a reason, for those who wait")
-    drain.add_argument("--wait", action="store_true", help="return when no job runs any more")
+    drain.add_argument("--wait", action="store_true", help="return when no job runs any more, but suspended ones")
     drain.set_defaults(act=_drain)
     undrain = add_command(actions, "undrain", "let queued jobs start again")
     undrain.set_defaults(act=_undrain)
@@ -64,8 +64,7 @@ def _with_store(options: argparse.Namespace) -> Any:
     from uws_server.storage.jobstore import JobStore
 
     settings = config.load(options.config, os.environ, data=options.data)
-    if not settings.folders.database and not settings.folders.data.is_dir():
-        raise ConfigurationError(f"{settings.folders.data}: there is no such folder; --data is that of the server")
+    require_database(settings)
     store = JobStore(settings.database_url())
     try:
         return options.act(store, options)
@@ -151,13 +150,21 @@ def _drain(store: JobStore, options: argparse.Namespace) -> None:
     from uws_server.storage.drain import Drain
 
     _drain_store(store).begin(Drain(utcnow(), getpass.getuser()[:64], " ".join(options.why.split())[:500]))
-    running = len(store.taken())
-    print(f"no queued job is started until 'uws-server jobs undrain'; {running} still run", flush=True)
+    running, standing = _taken(store)
+    still = f"; {standing} are suspended, and are not waited for" if standing else ""
+    print(f"no queued job is started until 'uws-server jobs undrain'; {running} still run{still}", flush=True)
     while options.wait and running:
         time.sleep(_LOOK_S)
-        running = len(store.taken())
+        running, _ = _taken(store)
     if options.wait:
         print("no job runs any more")
+
+
+def _taken(store: JobStore) -> tuple[int, int]:
+    """Return how many jobs servers have taken that go on to their end by themselves, and how many stand still."""
+    phases = [run.phase for run in store.taken()]
+    standing = phases.count(Phase.SUSPENDED)
+    return len(phases) - standing, standing
 
 
 def _undrain(store: JobStore, _options: argparse.Namespace) -> None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from uws_server.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from uws_server.config import Config
 
 
 def add_command(commands: Any, name: str, sentence: str) -> argparse.ArgumentParser:
@@ -19,3 +24,12 @@ def add_configuration(parser: argparse.ArgumentParser, data: str = "folder of th
     """Add --data and --config."""
     parser.add_argument("--data", type=Path, metavar="DIR", help=f"{data} (default uws-data)")
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration in TOML")
+
+
+def require_database(settings: Config) -> None:
+    """Raise ConfigurationError where a command that only looks would make a database, of a mistyped --data."""
+    if settings.has_database():
+        return
+    folder = settings.folders.data
+    why = "it has no database of a server" if folder.is_dir() else "there is no such folder"
+    raise ConfigurationError(f"{folder}: {why}; --data is the folder of the server")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +25,8 @@ TOKEN_VARIABLE = "UWS_TOKEN"
 _WAIT_S = 1
 """How long a server may delay an answer: the progress bar moves as often."""
 _EVERY_S = 0.3
+_PART = re.compile(r"_part([0-9]+)$")
+"""How the name of a result ends that is one of a part."""
 
 _EPILOG = """\
 examples:
@@ -32,7 +36,8 @@ examples:
 KEY=@FILE uploads a file (KEY=@@text is the text @text); a KEY that comes several times has several values. RUNID,
 EXECUTIONDURATION, DESTRUCTION and PHASE are parameters of UWS and may be given as well; without PHASE the job is run.
 
-The address of the job, and what is downloaded, go to standard output; progress goes to standard error.
+The address of the job, and what is downloaded, go to standard output; progress goes to standard error. Of a job in
+parts the results of each are fetched into a folder of their own, DIR/part1 and so on.
 exit status: 0 the job is COMPLETED (without --wait: it was created), 1 it ended otherwise, 2 the server or the command
 line is wrong, 130 Ctrl-C: on a terminal you are asked whether to abort the job; else it goes on, and how to abort it
 later is printed.
@@ -156,14 +161,14 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, option: str = "--download") -> None:
     """Create the folder for the files before anything runs. Raise ClientError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise ClientError(f"--download {folder}: this is a file; a folder is expected") from error
+        raise ClientError(f"{option} {folder}: this is a file; a folder is expected") from error
     except OSError as error:
-        raise ClientError(f"--download {folder}: {error.strerror}") from error
+        raise ClientError(f"{option} {folder}: {error.strerror}") from error
 
 
 @contextlib.contextmanager
@@ -208,11 +213,18 @@ def _follow(job: str, who: Credentials, check: Callable[[], None]) -> JobState:
 
 
 def _download(final: JobState, folder: Path, who: Credentials) -> None:
-    """Fetch every result; send the account to the server of the job only, not to other hosts of results."""
-    taken: set[str] = set()
+    """Fetch every result; send the account to the server of the job only, not to other hosts of results.
+
+    The results of each part get a folder of their own: files that name each other, such as a spectrum its background,
+    have the same names in every part.
+    """
+    taken: defaultdict[Path, set[str]] = defaultdict(set)
     for result in final.results:
-        path = client.download(result, folder, credentials_for(result.url, final.url, who), taken)
-        taken.add(path.name)
+        part = _PART.search(result.name)
+        place = folder / f"part{part[1]}" if part else folder
+        place.mkdir(exist_ok=True)
+        path = client.download(result, place, credentials_for(result.url, final.url, who), taken[place])
+        taken[place].add(path.name)
         print(f"{path}  {path.stat().st_size:,} bytes", flush=True)
 
 

@@ -5,8 +5,6 @@ A browser that is signed in has a cookie with the secret of its session, which n
 
 from __future__ import annotations
 
-import re
-
 from bottle import HTTPResponse, request
 
 from uws_server.errors import BadRequest, Conflict, ServerError, TooMany, Unauthorized
@@ -14,14 +12,13 @@ from uws_server.incoming import forms
 from uws_server.incoming.callers import SESSION_COOKIE, cookie_of
 from uws_server.services.context import Services
 from uws_server.services.own_account import OwnAccount
+from uws_server.services.provider_sign_in import ProviderSignIn
 from uws_server.services.quotas import amount
 from uws_server.services.sessions import LIFETIME
 from uws_server.web.shared.page import Page
+from uws_server.web.shared.places import place_within
 from uws_server.web.shared.render import Renderer
 from uws_server.web.shared.texts import sentence
-
-_PLACE = re.compile(r"/(?![/\\])[!-~]*")
-"""An address within this server to go on to: `//x.org` would be one of another."""
 
 
 class AccountPages(Page):
@@ -38,17 +35,18 @@ class AccountPages(Page):
 
     def login(self) -> HTTPResponse:
         """GET the form that asks for name and token; 303 for somebody who is signed in."""
-        place = self.place(request.query.get("next", ""))
+        place = place_within(self.render, request.query.get("next", ""))
         if self.job_service.caller.name is not None:
             return self.render.go(place)
-        return self.render.page("login.html", problem="", name="", next=place)
+        signs_out = "out" in request.query and ProviderSignIn(self.services, self.job_service.caller).logout_address()
+        return self.render.page("login.html", problem="", name="", next=place, elsewhere=signs_out or "")
 
     def sign_in(self) -> HTTPResponse:
         """POST name and token: 303 to where the reader wanted to go, with the cookie of a session; else the form."""
         with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             self.render.require_token(form)
             name, token = form.take("name") or "", form.take("token") or ""
-            place = self.place(form.take("next") or "")
+            place = place_within(self.render, form.take("next") or "")
         try:
             secret = self.own.sign_in(name, token)
         except (Unauthorized, TooMany) as error:
@@ -60,10 +58,10 @@ class AccountPages(Page):
         return response
 
     def sign_out(self) -> HTTPResponse:
-        """POST: end the session; 303 to the first page."""
+        """POST: end the session; 303 to the first page, or to one that leads on to where else to sign out."""
         self._read()
-        self.own.sign_out(cookie_of(request.environ, SESSION_COOKIE))
-        response = self.render.go(self.render.link())
+        by_provider = self.own.sign_out(cookie_of(request.environ, SESSION_COOKIE))
+        response = self.render.go(self.render.link("login", out="1") if by_provider else self.render.link())
         self.render.set_cookie(response, SESSION_COOKIE, "", 0)
         return response
 
@@ -87,6 +85,26 @@ class AccountPages(Page):
             self.own.revoke(token_id)
         except BadRequest as error:
             return self.show(problem=error)
+        return self.render.go(self.render.link("account"))
+
+    def disconnect(self, identity_id: str) -> HTTPResponse:
+        """POST: take an identity of the provider away; 303 to the page."""
+        self._read()
+        try:
+            self.own.disconnect(identity_id)
+        except BadRequest as error:
+            return self.show(problem=error)
+        return self.render.go(self.render.link("account"))
+
+    def set_person(self) -> HTTPResponse:
+        """POST name and mail address of the person: 303 to the page."""
+        with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
+            self.render.require_token(form)
+            person = (form.take("full_name") or "").strip(), (form.take("email") or "").strip()
+        try:
+            self.own.set_person(*person)
+        except BadRequest as error:
+            return self.show(problem=error, person=person)
         return self.render.go(self.render.link("account"))
 
     def set_secret(self) -> HTTPResponse:
@@ -113,6 +131,7 @@ class AccountPages(Page):
         label: str = "",
         problem: ServerError | None = None,
         secret_name: str = "",
+        person: tuple[str, str] | None = None,
     ) -> HTTPResponse:
         """Return the page of the account, with a token that was just made, or what is wrong with a request."""
         own = self.own
@@ -121,6 +140,7 @@ class AccountPages(Page):
             problem.status if problem else 200,
             account=own.caller,
             overview=own.overview(),
+            person=own.person() if person is None else person,
             amount=amount,
             current=own.token_of_session(cookie_of(request.environ, SESSION_COOKIE)),
             made=made,
@@ -131,11 +151,6 @@ class AccountPages(Page):
         )
         response.set_header("Cache-Control", "no-store")
         return response
-
-    def place(self, asked: str) -> str:
-        """Return the address within this server that was asked for, else that of the first page."""
-        inside = _PLACE.fullmatch(asked) and (asked == self.render.root or asked.startswith(f"{self.render.root}/"))
-        return asked if inside else self.render.link()
 
     def _read(self, name: str = "") -> str:
         """Return a text of the form that was sent, '' if none came; refuse a form that is not of our pages."""

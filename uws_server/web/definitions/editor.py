@@ -24,11 +24,11 @@ from uws_server.jobs.formats.draft import Draft
 from uws_server.services import further_files
 from uws_server.services.drafts import Edited
 from uws_server.services.parameters import Upload
-from uws_server.web.definitions import differences, sheet, sheetreader, trial
+from uws_server.web.definitions import sheet, sheetreader, trial
 from uws_server.web.definitions.draftpage import DraftPage
 from uws_server.web.definitions.editorstate import EditorState, form_of, of_draft, read_base, take_step
 from uws_server.web.definitions.sheet import Rows
-from uws_server.web.shared import boxes, documentation
+from uws_server.web.shared import boxes, differences, documentation
 
 NEW = "_new"
 """The name in the address of a definition that has none yet; no name begins so."""
@@ -81,6 +81,10 @@ class Editor(DraftPage):
         with self._form() as form:
             self.render.require_token(form)
             return self._show(self._typed(form, name), template="editor_preview.html")
+
+    def send_new(self) -> HTTPResponse:
+        """POST the editor of a definition that has no name yet."""
+        return self.send(NEW)
 
     def send(self, name: str) -> HTTPResponse:
         """POST one of the buttons: 303 to the draft, or the page again with everything that was typed."""

@@ -16,10 +16,9 @@ from uws_server.jobs.formats import Package, native
 from uws_server.jobs.formats.draft import DEFINITION_FILE, README_FILE, WAS_LIVE, Action, Change, Draft
 from uws_server.jobs.formats.written import FORMATS
 from uws_server.services.drafts import Drafts
-from uws_server.web.definitions import differences
 from uws_server.web.definitions.draftpage import DraftPage
 from uws_server.web.definitions.editorstate import form_of
-from uws_server.web.shared import documentation, listing
+from uws_server.web.shared import differences, documentation, listing
 from uws_server.web.shared.fields import bounds
 
 Format = Literal["json", "wadl", "votable"]
@@ -73,6 +72,7 @@ class Definitions(DraftPage):
             "definitions.html",
             live=listing.sections(installed.definition for installed in self.job_service.definitions),
             about=listing.about,
+            lacking=listing.lacking,
             drafts=drafts.all() if drafts.may_draft else (),
             may_draft=drafts.may_draft,
             problems=self.job_service.definitions.problems,
@@ -95,6 +95,7 @@ class Definitions(DraftPage):
             definition=live,
             about=documentation.as_html(live.description) if live else "",
             readme=documentation.as_html(readme),
+            lacking=listing.lacking,
             bounds=bounds,
             history=history,
             draft=draft,

@@ -65,8 +65,9 @@ class Sheet:
             return "script"
         if place in ("control.duration", "control.destruction"):
             return f"{place}.default"
-        if place.startswith("control.statuses"):
-            return "control.statuses"
+        for box in ("control.statuses", "control.needs"):
+            if place.startswith(box):
+                return box
         if place.startswith("test."):
             wanted = place.removeprefix("test.").split("[")[0].lower()
             names = [row.get("name", "").lower() for row in self.parameters]
@@ -104,7 +105,8 @@ def of_package(package: Package) -> Sheet:
     texts |= {"control.execution": control.execution}
     texts |= {"control.quote": str(control.quote or ""), "control.warm": str(control.warm).lower()}
     texts |= {"control.secrets": ", ".join(control.secrets)}
-    texts |= {"control.statuses": "\n".join(f"{status} {text}" for status, text in control.statuses.items())}
+    for name, sentences in (("statuses", control.statuses), ("needs", control.needs)):
+        texts |= {f"control.{name}": "\n".join(f"{key} {text}" for key, text in sentences.items())}
     texts |= {f"control.destruction.{name}": str(getattr(keep, name) or "") for name in ("default", "max")}
     texts |= {f"control.{name}": _size_text(getattr(control, name)) for name in ("memory", "disk")}
     texts |= {f"entry.{name}": str(getattr(definition.entry, name)) for name in ("type", "script", "function")}

@@ -93,20 +93,22 @@ class _Reader:
             execution=self._sheet.texts["control.execution"],
             partition=self._sheet.texts["control.partition"].strip(),
             quote=self._whole("control.quote", 0),
-            statuses=self._statuses(),
+            statuses=self._sentences("control.statuses"),
+            needs=self._sentences("control.needs"),
             secrets=tuple(re.findall(r"[^\s,;]+", self._sheet.texts["control.secrets"])),
             warm=self._sheet.texts["control.warm"] != "false",
         )  # fmt: skip
 
-    def _statuses(self) -> dict[str, str]:
+    def _sentences(self, box: str) -> dict[str, str]:
+        """Return the sentences of a box, one a line behind the word that each is about."""
         found: dict[str, str] = {}
-        for line in self._sheet.texts["control.statuses"].split("\n"):
-            status, _, sentence = line.strip().partition(" ")
-            status = status.removesuffix(":")
-            if status in found:
-                self.problems.append(Problem("control.statuses", f"{status[:40]!r} is there twice"))
-            if status:
-                found[status] = sentence.strip()
+        for line in self._sheet.texts[box].split("\n"):
+            word, _, sentence = line.strip().partition(" ")
+            word = word.removesuffix(":")
+            if word in found:
+                self.problems.append(Problem(box, f"{word[:40]!r} is there twice"))
+            if word:
+                found[word] = sentence.strip()
         return found
 
     def _parameter(self, i: int, row: Mapping[str, str]) -> ParameterSpec:

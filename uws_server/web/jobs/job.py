@@ -25,33 +25,37 @@ from uws_server.reruns.service import Reruns
 from uws_server.services.context import Services
 from uws_server.services.drafts import Drafts
 from uws_server.services.job_parts import GATHERED
-from uws_server.services.operating import Operating
-from uws_server.web.jobs.joblist import read_view
+from uws_server.services.product_facts import NO_FACTS, Facts
+from uws_server.web.jobs.fitpanel import has_panel
 from uws_server.web.jobs.limits import Limit, LimitForms, Limits
+from uws_server.web.jobs.listview import decoded
 from uws_server.web.jobs.pictures import Pictures
-from uws_server.web.shared import logtext, texts
+from uws_server.web.shared import jobprogress, logtext, texts
 from uws_server.web.shared.page import Page
 from uws_server.web.shared.render import Renderer
 
 _JOB_ID = re.compile(r"(?<=/)[0-9a-f]{32}(?=/results/)")
 """The id of the job before in the address of a file that it is to leave."""
 _MOST_FIGURES = 6
-_FIGURES = frozenset({"lightcurve", "events", "image", "picture"})
+_FIGURES = frozenset({"lightcurve", "response", "fit", "contour", "events", "image", "picture"})
 _RUNNABLE = frozenset({Phase.PENDING, Phase.HELD})
 _MTYPES = {
-    "spectrum": "table.load.fits",
+    "spectrum": "table.load.fits spectrum.load.ssa-generic",
     "lightcurve": "table.load.fits",
+    "response": "table.load.fits",
+    "fit": "table.load.fits",
+    "contour": "table.load.fits",
     "events": "table.load.fits",
     "table": "table.load.fits",
     "image": "image.load.fits",
     "votable": "table.load.votable",
 }
-"""SAMP message that sends a product of each kind to another application."""
+"""SAMP messages that send a product of each kind to another application, which gets the first that it takes."""
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A result in the table: its path among the results, its preview and addresses, and the SAMP message that sends it
+    """A result in the table: its path among the results, its preview and addresses, and the SAMP messages that send it
     ('' for none).
     """
 
@@ -61,7 +65,25 @@ class ResultRow:
     picture: str
     large: str
     url: str
-    mtype: str
+    mtypes: str
+    facts: Facts = NO_FACTS
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """Return in which forms the picture of it can be had, by the ends of their addresses."""
+        if not self.large or self.preview.kind == "picture":
+            return ()
+        return ("png", "svg", "csv") if self.preview.kind in ("events", "image") else ("svg", "csv")
+
+    @property
+    def can_overlay(self) -> bool:
+        """Return whether it can be drawn in one plot with others."""
+        return self.preview.plot is not None or self.preview.curve is not None
+
+    @property
+    def stem(self) -> str:
+        """Return the name of the file without folder and suffix: that of what is downloaded of its picture."""
+        return self.result.file_name.partition(".fits")[0]
 
 
 @dataclass(frozen=True)
@@ -114,49 +136,38 @@ class JobPage(Page):
 
     def _page(self, job: Job, first: int, wrong: Limits | None = None, status: int = 200) -> HTTPResponse:
         definition = self.definition(job)
-        ended = job.phase in ENDED
-        log = logtext.tail(self.job_service, job, whole=ended)
+        live = jobprogress.values(self.services, self.job_service, job, first_part=_number("parts"))
         shown = self.job_service.results.page(job, first)
         results = self.results(job, shown.results)
         backgrounds = _backgrounds(results)
-        progress = self.job_service.progress(job)
-        parts = self.job_service.parts.page(job, _number("parts"))
-        waits_for = self.job_service.waits([job.id]).get(job.id, "") if job.phase is Phase.PENDING else ""
+        parts = live["parts"]
         return self.render.page(
             "job.html",
             status,
             limits=wrong or (self.limits.shown(job) if definition and self.job_service.may_change(job) else None),
-            job=job,
             definition=definition,
             title=definition.title if definition else job.definition,
-            progress=progress or Progress(),
-            position=texts.position(self.job_service.position(job), utcnow()),
-            usage=job.usage or (progress.usage if progress else None),
-            elapsed=job.elapsed(utcnow()),
-            ended=ended,
-            reached=logtext.last_stage(log),
-            can_run=job.phase in _RUNNABLE and not waits_for,
-            waits_for=waits_for,
-            drain_note=self.drain_note(job),
+            can_run=job.phase in _RUNNABLE and not live["waits_for"],
             draft=self.draft(job),
-            can_change=self.job_service.may_change(job),
             share=self.share_link(job),
             related=Reruns(self.services, self.job_service).related(job),
-            log=log,
             results=results,
+            samp_table=self.table_of(shown.results),
             shown=shown,
-            parts=parts,
             gathered_log=self.gathered_log(job, definition) if parts and parts.ended == parts.total else "",
             shared=self.shared,
+            fitting=self._fitting(),
             plots=[row for row in results if row.preview.kind == "spectrum" and row.file not in backgrounds][
                 : _MOST_FIGURES if parts else None
             ],
             figures=_figures(results),
+            texts=[(row, self.pictures.words(job, row.result) or row.preview.text) for row in _texts(results)],
             parameters=self.parameters(job, definition),
             whole_log=self.whole_log(job),
             uws=f"{self.services.base_url}/rest/{job.definition}/{self.job_service.address(job.id)}",
             has_key=self.job_service.address(job.id) != job.id,
             can_share=self.job_service.can_share(job),
+            **live,
         )
 
     def state(self, job_id: str) -> HTTPResponse:
@@ -179,6 +190,7 @@ class JobPage(Page):
             "elapsed": job.elapsed(utcnow()),
             "cpu": texts.cpu(usage.cpu_s) if usage else None,
             "memory": texts.size(usage.memory) if usage else None,
+            "expected": texts.when(progress.end) if progress.end else None,
             "error": job.error.message if job.error else None,
             "warning": job.warning or None,
             "queue": texts.position(self.job_service.position(job), utcnow()) or None,
@@ -195,7 +207,7 @@ class JobPage(Page):
         with forms.reading(request.environ, self.services.spool, self.services.config.server.max_upload) as form:
             self.render.require_token(form)
             back = form.take("_back")
-            view = read_view({key: form.take(key) or "" for key in ("definition", "phase", "page")})
+            view = decoded(form.take("_list") or "")
         job = self.job_service.bare(job_id)
         if action == "run":
             self.job_service.run(job)
@@ -211,10 +223,6 @@ class JobPage(Page):
             return self.render.go(self.render.link(**view.query()))
         return self.render.go(self.render.link("jobs", job_id))
 
-    def drain_note(self, job: Job) -> str:
-        """Return why a job that is queued does not start; '' for any other."""
-        return Operating(self.services, self.job_service.caller).drain_note() if job.phase is Phase.QUEUED else ""
-
     def share_link(self, job: Job) -> str:
         """Return the link that opens a shared job; '' for a job that is not shared."""
         if not job.share:
@@ -228,6 +236,12 @@ class JobPage(Page):
             return None
         return next((one for one in drafts.all() if one.name == job.definition), None)
 
+    def _fitting(self) -> str:
+        """Return the name of a definition that fits spectra and that the reader may run; '' for none."""
+        known = self.job_service.definitions
+        fitting = (each.definition for each in known if has_panel(each.definition))
+        return next((definition.name for definition in fitting if known.may_run(definition)), "")
+
     def definition(self, job: Job) -> Definition | None:
         """Return the definition of a job, as it was when the job was created; None if it is gone."""
         try:
@@ -238,11 +252,12 @@ class JobPage(Page):
     def results(self, job: Job, shown: Sequence[Result]) -> list[ResultRow]:
         """Return some results of a job with their previews."""
         rows = []
+        facts = self.job_service.results.facts(shown)
         for result in shown:
             file = self.pictures.file(job, result)
             preview = self.pictures.previews.look(file) if file else Preview("other", reason="the file is gone")
             picture = large = ""
-            if preview.kind in ("spectrum", "lightcurve"):
+            if preview.kind in ("spectrum", "lightcurve", "response", "fit", "contour"):
                 picture = self.render.link("jobs", job.id, "thumbnail", f"{result.name}.svg")
                 large = self.render.link("jobs", job.id, "preview", f"{result.name}.svg")
             elif preview.kind in ("events", "image") and not preview.reason:
@@ -259,9 +274,15 @@ class JobPage(Page):
                     large,
                     self.stored(result),
                     _MTYPES.get(preview.kind, ""),
+                    facts.get(result.id, NO_FACTS),
                 )
             )
         return rows
+
+    def table_of(self, results: Sequence[Result]) -> str:
+        """Return the address of a table of some results, which applications without an account can read; '' of none."""
+        ids = [result.id for result in results if result.name != LOG]
+        return self.render.link("store", "products.vot", ID=ids) if ids else ""
 
     def parameters(self, job: Job, definition: Definition | None) -> list[ParameterRow]:
         """Return the parameters with their units and descriptions; an uploaded file with its address."""
@@ -323,6 +344,13 @@ def _number(name: str) -> int:
 def _figures(rows: Sequence[ResultRow]) -> list[ResultRow]:
     """Return the first light curves and pictures of the sky, which the page shows large."""
     return [row for row in rows if row.large and row.preview.kind in _FIGURES][:_MOST_FIGURES]
+
+
+def _texts(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """Return the results in words (.txt) that the page shows: of a job without pictures, and of a fit."""
+    if any(row.large and row.preview.kind not in ("fit", "contour") for row in rows):
+        return []
+    return [row for row in rows if row.preview.kind == "text" and row.file.endswith(".txt")][:_MOST_FIGURES]
 
 
 def _backgrounds(rows: Sequence[ResultRow]) -> set[str]:

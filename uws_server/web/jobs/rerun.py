@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from uws_server.reruns.preview import RerunRequest, View
 from uws_server.reruns.service import Reruns, translate_errors
 from uws_server.reruns.sources import RerunSource
 from uws_server.services.context import Services
-from uws_server.web.jobs.pictures import DRAWING_POLICY, Pictures
+from uws_server.web.jobs.pictures import DRAWING_POLICY, Pictures, asked_extent, sent
 from uws_server.web.shared.page import Page
 from uws_server.web.shared.render import Renderer
 
@@ -193,12 +192,10 @@ class RerunPage(Page):
             raise NotFound(f"the jobs have no two spectra {name[:64]!r} that can be overlaid")
         headers = {"Cache-Control": "private, no-cache", "Content-Security-Policy": DRAWING_POLICY}
         # not before there is a plot: they need numpy, which takes 12 MiB
-        from uws_server.previews import svg
-        from uws_server.previews.plot import plot_json
+        from uws_server.previews.charting import drawing
+        from uws_server.previews.plot import chart_of
 
-        if suffix == "json":
-            return HTTPResponse(json.dumps(plot_json(plot)), 200, {**headers, "Content-Type": "application/json"})
-        return HTTPResponse(svg.draw(plot), 200, {**headers, "Content-Type": "image/svg+xml; charset=UTF-8"})
+        return sent(drawing(lambda: chart_of(plot), suffix, asked_extent()), headers)
 
     def _plot(self, later: Job, earlier: Job, name: str) -> Plot | None:
         plots = []
@@ -213,7 +210,7 @@ class RerunPage(Page):
         from uws_server.previews.spectra import NoPreview
 
         try:
-            return overlay(plots[0], plots[1], ("This job", "Earlier job"))
+            return overlay(plots, ("This job", "Earlier job"))
         except NoPreview:
             return None
 

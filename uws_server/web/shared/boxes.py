@@ -75,6 +75,8 @@ LIMITS = (
         example="xsa_token"),
     Box("control.statuses", "Exit statuses that are no failure", "area", "One a line: the status, what it stands for.",
         example="3 no counts in the region", wide=True),
+    Box("control.needs", "Needs", "area", "One a line: a variable of the server, and what is not there without it.",
+        example="SAS_DIR The SAS is not installed on this server.", wide=True),
 )  # fmt: skip
 
 SCRIPT = (

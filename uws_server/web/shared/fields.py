@@ -47,7 +47,8 @@ _LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z?")
 class Filled:
     """The content of a form: texts by parameter name, problems, and uploads of an earlier job that may stay.
 
-    `kept` maps the name of a parameter to the names its files were given.
+    `kept` maps the name of a parameter to the names its files were given; `session` names the session that the new job
+    is to be added to.
     """
 
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Filled:
     earlier: str = ""
     run_id: str = ""
     duration: str = ""
+    session: str = ""
 
     def problem(self, name: str) -> str:
         """Return the message that belongs to a field, '' for none."""
@@ -159,6 +161,15 @@ def sent(spec: ParameterSpec, texts: Sequence[str]) -> list[str]:
     return [line.strip() for text in texts for line in text.splitlines() if line.strip()]
 
 
+def complete(definition: Definition, values: dict[str, list[str]]) -> None:
+    """Put the values that the fields of a form stand for in place of what a browser sent of them."""
+    for spec in definition.parameters:
+        if spec.type == "boolean":
+            values.setdefault(spec.name, ["false"])  # what a browser sends of an empty box
+        if spec.name in values:
+            values[spec.name] = sent(spec, values[spec.name])
+
+
 def control_of(spec: ParameterSpec) -> Control:
     """Return the control for the values of a parameter."""
     if spec.max_values > 1:
@@ -175,8 +186,11 @@ def bounds(spec: ParameterSpec) -> str:
 
 
 def has_all_defaults(definition: Definition) -> bool:
-    """Return whether a job can be created without any value, as a test."""
-    return all(spec.defaults or not spec.required for spec in definition.parameters)
+    """Return whether a job can be run without any value, as a test.
+
+    One that may read an event list cannot: where it need not be given, other data are, in its place.
+    """
+    return all(spec.defaults or not (spec.required or spec.type == "eventlist") for spec in definition.parameters)
 
 
 def _field(spec: ParameterSpec, filled: Filled) -> Field:

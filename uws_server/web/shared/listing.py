@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 
@@ -22,6 +23,11 @@ def sections(definitions: Iterable[Definition]) -> list[tuple[str, list[Definiti
 def about(definition: Definition) -> str:
     """Return the description of a definition as HTML."""
     return documentation.as_html(definition.description)
+
+
+def lacking(definition: Definition) -> tuple[str, ...]:
+    """Return what its jobs need and this server does not have: a sentence each, none where nothing is missing."""
+    return definition.control.lacking(os.environ)
 
 
 def first_sentence(definition: Definition) -> str:

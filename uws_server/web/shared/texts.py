@@ -66,6 +66,8 @@ def position(at: Position | None, now: datetime) -> str:
     """Return where a job stands that waits, and when it starts about; '' where nobody knows."""
     if at is None:
         return ""
+    if at.obstacle:
+        return f"cannot start on this server: {at.obstacle}; it waits for a larger one, ask who runs it"
     start = f", starts in {roughly((at.start - now).total_seconds())}" if at.start else ""
     return f"place {at.place:,} of {at.total:,}{' among short jobs' if at.short else ''}{start}"
 

@@ -1,0 +1,1 @@
+"""The pages of the archive: the search bar, the observations that it finds, and each of them."""
