@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from accounts import account
-from browsing import House, NewPage
+from browsing import REFUSED, House, NewPage
 from checkout import ROOT
 from samphub import port_is_taken
 from serving import Served, running_server
@@ -48,7 +48,7 @@ def new_page(browser: Any) -> Iterator[NewPage]:
     """
     contexts: list[Any] = []
     problems: list[str] = []
-    expected: list[str] = []
+    expected = list(REFUSED)
 
     def make(**options: Any) -> Any:
         context = browser.new_context(**options)
@@ -78,7 +78,7 @@ def new_page(browser: Any) -> Iterator[NewPage]:
 
 @pytest.fixture
 def vendored() -> None:
-    """The plotting library and sampjs; the test is skipped without them."""
+    """Aladin Lite, sampjs and CodeMirror; the test is skipped without them."""
     if not (VENDOR / "versions.json").exists():
         pytest.skip("no front-end parts: make front-end")
 

@@ -54,4 +54,4 @@ def test_the_table_of_the_parts_follows_the_job(new_page: NewPage, served: Serve
     page.get_by_role("button", name="Run the failed part again").focus()
     page.keyboard.press("Enter")
     playwright.expect(page.get_by_text("word: bad came").first).to_be_visible()
-    playwright.expect(page.get_by_role("table", name="Parts").get_by_role("row")).to_have_count(2)
+    playwright.expect(page.get_by_role("table", name="Parts")).to_have_count(0)  # of one value there are no parts

@@ -47,7 +47,7 @@ def test_a_file_is_run_again_with_one_parameter_changed(
     page.wait_for_url("**/jobs/*")
     page.wait_for_selector("#job[data-ended='yes'], #head .phase.completed", timeout=300_000)
     page.click("text=both side by side")
-    page.wait_for_selector(".plot .uplot")
+    page.wait_for_selector(".plot .pane")
     assert "One parameter differs: energy." in page.inner_text("main")
     assert page.locator("tr.differs th").first.inner_text().startswith("energy")
 

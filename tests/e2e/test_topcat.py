@@ -80,8 +80,8 @@ def topcat_of(client: Any) -> str | None:
 
 
 def has_loaded(client: Any, url: str) -> bool:
-    """Whether TOPCAT can highlight a row of the table it loaded from there."""
-    message = {"samp.mtype": "table.highlight.row", "samp.params": {"url": url, "row": "3"}}
+    """Whether TOPCAT can highlight the first row of the table it loaded from there."""
+    message = {"samp.mtype": "table.highlight.row", "samp.params": {"url": url, "row": "0"}}
     reply = client.call_and_wait(topcat_of(client), message, "60")
     return bool(reply["samp.status"] == "samp.ok")
 
@@ -91,6 +91,7 @@ def test_a_click_loads_a_spectrum_into_topcat(
 ) -> None:
     page = new_page()
     page.goto(spectrum_address)
+    results = page.get_by_role("button", name="Send the table of results")
     row = page.locator("tr", has_text="source_spectrum.fits")
     path = row.get_by_role("link", name="Download source_spectrum.fits").get_attribute("href")
     url = spectrum_address.partition("/jobs/")[0] + path
@@ -98,6 +99,16 @@ def test_a_click_loads_a_spectrum_into_topcat(
     row.get_by_role("button", name="Send to TOPCAT / Aladin").click()
     expect(page.locator("#samp-status")).to_have_text("Sent source_spectrum.fits to topcat.")
     wait_until(lambda: has_loaded(desktop, url), "TOPCAT did not load the table")
+    row.get_by_role("button", name="Send to TOPCAT / Aladin").click()  # by the same id TOPCAT would refuse it
+    expect(page.locator("#samp-status")).to_have_text("Sent source_spectrum.fits to topcat.")
+    results.click()
+    expect(page.locator("#samp-status")).to_contain_text(".vot to topcat.")
+    table = str(results.get_attribute("data-url"))
+    wait_until(lambda: has_loaded(desktop, url.partition("/store/")[0] + table), "TOPCAT did not load the results")
+    address = url.partition("/store/")[0] + "/store/products.vot?ID=" + "0" * 32
+    results.evaluate("(button, url) => { button.dataset.url = url; }", address)
+    results.click()
+    expect(page.locator("#samp-status")).to_contain_text("topcat could not load")
     registered = len(desktop.get_registered_clients())
     page.goto("about:blank")
     wait_until(lambda: len(desktop.get_registered_clients()) == registered - 1, "the page is still registered")

@@ -252,6 +252,7 @@ def test_bad_pixels_and_exposures_stay_for_those_who_need_them(tmp_path: Path) -
         ({"phases": "0.1:0.2"}, r"period: phases are asked without a period"),
         ({"period": 12.0}, r"phases: a period or an epoch is given and no phase"),
         ({"period": 12.0, "phases": "0.4:0.2"}, r"phases: '0.4:0.2' is no range of phases"),
+        ({"period": 12.0, "phases": "0 0.5"}, r"phases: '0 0.5' is no range of phases"),
         ({"period": 12.0, "phases": "0.4:1.5"}, r"phases: '0.4:1.5' is no range of phases"),
         ({"period": -1.0, "phases": "0.4:0.5"}, r"period: -1 s is no period"),
         ({"period": 1.0, "phases": "0.4:0.5", "epoch": "2001"}, ""),

@@ -6,6 +6,7 @@ import itertools
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,10 @@ def coma(shared: Path) -> Path:
 @pytest.fixture(scope="module")
 def pn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A simulated pn list whose background is eight times as high at 8000 s and falls until 10,000 s."""
-    (path,) = simulate(small(), tmp_path_factory.mktemp("flare"), cameras=["EPN"])
+    flare = small().flare
+    assert flare is not None
+    observation = replace(small(), flare=replace(flare, factor=8.0))
+    (path,) = simulate(observation, tmp_path_factory.mktemp("flare"), cameras=["EPN"])
     return path
 
 

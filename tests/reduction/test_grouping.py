@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,50 @@ def test_groups_hold_the_minimum_and_not_a_channel_more(counts: np.ndarray, mini
         else:
             assert group.stop - group.start == 1
             assert quality[group.start] == 1
+
+
+def signal_reaches(source: int, behind: int, ratio: Fraction, minimum: int) -> bool:
+    """Whether net counts are so many times their error, in whole numbers and fractions, without a root."""
+    net, variance = source - ratio * behind, source + ratio**2 * behind
+    return net > 0 and net**2 >= minimum**2 * variance
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 40)), max_size=90), st.integers(1, 12),
+    st.integers(0, 32), st.integers(0, 100), st.integers(0, 100),
+)  # fmt: skip
+def test_groups_reach_the_signal_at_their_last_channel_and_not_before(
+    pairs: list[tuple[int, int]], minimum: int, sixteenths: int, lo: int, hi: int
+) -> None:
+    counts, behind = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    ratio = Fraction(sixteenths, 16)
+    flags, quality = grouping.by_signal_to_noise(counts, minimum, behind, float(ratio), lo, hi)
+    first, last = min(lo, counts.size), max(min(lo, counts.size), min(hi, counts.size))
+    assert (quality[:first] == 1).all() and (quality[last:] == 1).all()
+    for group in groups(flags):
+        if not first <= group.start < last:
+            assert (group.stop - group.start, quality[group.start]) == (1, 1)
+            continue
+        reached = [
+            signal_reaches(int(counts[group.start : stop].sum()), int(behind[group.start : stop].sum()), ratio, minimum)
+            for stop in range(group.start + 1, group.stop + 1)
+        ]
+        assert not any(reached[:-1])
+        assert reached[-1] == (quality[group.start] == 0)
+        assert reached[-1] or (group.stop == last and set(quality[group]) == {2})
+
+
+def test_without_a_background_a_signal_of_five_is_25_counts() -> None:
+    counts = np.random.default_rng(2).poisson(3.0, 400)
+    by_signal, by_counts = grouping.by_signal_to_noise(counts, 5.0), grouping.by_minimum_counts(counts, 25)
+    assert all(np.array_equal(*flags) for flags in zip(by_signal, by_counts, strict=True))
+
+
+@pytest.mark.parametrize("minimum", [0.0, -1.0, math.nan, math.inf])
+def test_a_signal_that_is_none_is_refused(minimum: float) -> None:
+    with pytest.raises(ReductionError, match="no signal to noise; give a number above 0") as caught:
+        grouping.by_signal_to_noise(np.ones(5, dtype=np.int64), minimum)
+    assert caught.value.parameter == "min_snr"
 
 
 @pytest.mark.parametrize(("counts", "grouped", "qualities"), [

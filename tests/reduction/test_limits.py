@@ -6,6 +6,7 @@ import math
 import shutil
 import subprocess
 import warnings
+from decimal import Decimal, localcontext
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,25 @@ def test_upper_limits_hold_a_faint_source_as_often_as_they_say() -> None:
             for truth, number in zip(truths[few], counts[few].tolist(), strict=True)]  # fmt: skip
     assert len(held) > 4000
     assert np.mean(held) == pytest.approx(0.9, abs=0.015)
+
+
+@pytest.mark.parametrize(("counts", "background"), [(30, 2.5), (400, 100.0), (19642, 18000.0), (101, 100.0)])
+def test_a_small_chance_is_no_rounding_error(counts: int, background: float) -> None:
+    """A chance far below the precision of 1 - p has its digits: the sum of its terms in decimal numbers."""
+    with localcontext() as digits:
+        digits.prec = 200
+        mean = Decimal(background)
+        below = term = (-mean).exp()
+        for number in range(1, counts):
+            term *= mean / number
+            below += term
+        assert chance(counts, background) == pytest.approx(float(1 - below), rel=1e-9, abs=0)
+
+
+def test_the_chance_of_a_bright_source_is_no_more_than_of_a_fainter() -> None:
+    assert chance(19642, 315.37) == 0
+    assert chance(5, 0.0) == 0
+    assert 0 < chance(600, 315.37) < chance(500, 315.37) < chance(316, 315.37) < chance(315, 315.37) < 1
 
 
 def test_the_chance_of_a_background_is_that_of_its_terms() -> None:

@@ -17,7 +17,7 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 
 from reduction.errors import ReductionError
-from reduction.regions import parse
+from reduction.regions import parse, parse_with_background
 from regiontexts import cfitsio_selects, events_file, points_around, refusal, sky_plane
 
 ONE = 'fk5\ncircle(150.0,2.0,10.0")\n'
@@ -82,6 +82,40 @@ DS9 = {
 @pytest.mark.parametrize("text", list(DS9), ids=range(len(DS9)))
 def test_ds9_text_is_read_as_ds9_reads_it(text: str) -> None:
     assert read(text) == DS9[text]
+
+
+BOTH = [
+    f'fk5\ncircle(150,2,10")\n{SECOND} # background\n',
+    f'fk5\n{SECOND} # color=white source=0 dash=1\ncircle(150,2,10") # font="helvetica"\n',
+    f'global background\nfk5\n{SECOND}\ncircle(150,2,10") # source\n',
+    f'fk5;circle(150,2,10");{SECOND} # tag={{Background}} color=red',
+    f'fk5\n{SECOND} # tag={{north}} tag={{bkg}}\ncircle(150,2,10") # tag={{north}}\n',
+]
+
+
+@pytest.mark.parametrize("text", BOTH)
+def test_source_and_background_of_one_ds9_file_are_two_regions(text: str) -> None:
+    source, background = parse_with_background(text)
+    assert source.to_ds9().partition("\n")[2] == ONE
+    assert background is not None
+    assert background.to_ds9().partition("\n")[2] == parse(f"fk5\n{SECOND}").to_ds9().partition("\n")[2]
+
+
+def test_what_is_cut_out_belongs_to_the_region_it_is_marked_as() -> None:
+    text = f'fk5\ncircle(150,2,10")\n-{SECOND}\nannulus(150,2,20",90") # background\n-circle(150,2.01,5") # background'
+    source, background = parse_with_background(text)
+    assert source.to_ds9().partition("\n")[2] == CUT
+    assert background is not None
+    assert [len(background.include), len(background.exclude)] == [1, 1]
+
+
+@pytest.mark.parametrize("text", [*DS9, "Circle ICRS 150 2 0.01"])
+def test_a_text_of_one_region_has_no_background(text: str) -> None:
+    found = parse_with_background(text)
+    if "tag={background}" in text:
+        assert found[1] is not None  # to DS9 a tag is a name; to people it says what the shape is
+    else:
+        assert (found[0].to_ds9(), found[1]) == (parse(text).to_ds9(), None)
 
 
 OTHERS = {

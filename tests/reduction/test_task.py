@@ -53,7 +53,8 @@ def test_spectrum_job_makes_what_it_promises(pn: Path, tmp_path: Path) -> None:
     assert [line[:12] for line in stages] == [f"[STAGE {n}/5] "[:12] for n in range(1, 6)]
     assert stages[1] == "[STAGE 2/5] Filtering events"
     promised = json.loads((ROOT / "job_definitions/spectrum/job.json").read_text())["results"]
-    assert {path.name for path in (folder / "results").iterdir()} == {each["file"] for each in promised}
+    of_one = {each["file"] for each in promised if not each.get("gathered")}
+    assert {path.name for path in (folder / "results").iterdir()} == of_one
     assert sorted(path.name for path in folder.iterdir()) == ["parameters.json", "results", "steps.json"]
     with fits.open(folder / "results/source_spectrum.fits") as hdus:
         counts, header = int(hdus["SPECTRUM"].data["COUNTS"].sum()), hdus["SPECTRUM"].header
@@ -63,6 +64,47 @@ def test_spectrum_job_makes_what_it_promises(pn: Path, tmp_path: Path) -> None:
         assert f"BACKSCAL {header['BACKSCAL']:.0f}" in done.stdout
         assert len(fits.getdata(folder / "results/events.fits", "EVENTS")) == counts
     assert fits.getheader(folder / "results/background_spectrum.fits", 1)["HDUCLAS2"] == "BKG"
+
+
+def counts_of(folder: Path, name: str) -> Any:
+    return fits.getdata(folder / f"results/{name}_spectrum.fits", "SPECTRUM")["COUNTS"]
+
+
+def test_a_region_file_with_its_background_makes_the_spectra_of_two_parameters(pn: Path, tmp_path: Path) -> None:
+    apart = prepare(tmp_path / "apart", eventlist=pn, source_region=SOURCE, background_region=BACKGROUND)
+    both = f"physical\n{SOURCE.split('; ')[1]}\n{BACKGROUND.split('; ')[1]} # background\n"
+    together = prepare(tmp_path / "together", eventlist=pn, source_region=both)
+    assert [run(folder).returncode for folder in (apart, together)] == [0, 0]
+    for name in ("source", "background"):
+        assert np.array_equal(counts_of(apart, name), counts_of(together, name))
+        assert counts_of(together, name).sum() > 0
+    of_results = (together / "results/regions.reg").read_text()
+    assert of_results == (apart / "results/regions.reg").read_text()
+    again = prepare(tmp_path / "again", eventlist=pn, source_region=of_results)
+    assert run(again).returncode == 0
+    assert np.array_equal(counts_of(again, "background"), counts_of(apart, "background"))
+    twice = run(prepare(tmp_path / "twice", eventlist=pn, source_region=both, background_region=BACKGROUND))
+    assert twice.returncode == 1
+    assert "[ERROR] background_region: it is given, and so are shapes marked as background" in twice.stderr
+
+
+def test_groups_of_a_signal_to_noise_take_off_the_scaled_background(pn: Path, tmp_path: Path) -> None:
+    folder = prepare(tmp_path / "job", eventlist=pn, source_region=SOURCE, background_region=BACKGROUND,
+                     grouping="snr", min_snr=0.9)  # fmt: skip
+    assert run(folder).returncode == 0
+    with fits.open(folder / "results/source_spectrum.fits") as source:
+        table, header = source["SPECTRUM"].data, source["SPECTRUM"].header
+        with fits.open(folder / "results/background_spectrum.fits") as behind:
+            counts, other = behind["SPECTRUM"].data["COUNTS"].astype(float), behind["SPECTRUM"].header
+    ratio = header["EXPOSURE"] * header["BACKSCAL"] / (other["EXPOSURE"] * other["BACKSCAL"])
+    starts = np.flatnonzero((table["GROUPING"] == 1) & (table["QUALITY"] == 0))
+    ends = [np.flatnonzero(table["GROUPING"][start + 1:] == 1)[0] + start + 1 for start in starts]
+    assert len(starts) > 1
+    for start, end in zip(starts, ends, strict=True):
+        signal = [(table["COUNTS"][start:stop].sum() - ratio * counts[start:stop].sum())
+                  / max(np.sqrt(table["COUNTS"][start:stop].sum() + ratio**2 * counts[start:stop].sum()), 1e-9)
+                  for stop in (end, end - 1)]  # fmt: skip
+        assert signal[0] >= 0.9 > signal[1]
 
 
 def test_products_carry_tags_that_hold_and_the_steps(pn: Path, tmp_path: Path) -> None:
@@ -81,13 +123,13 @@ def test_products_carry_tags_that_hold_and_the_steps(pn: Path, tmp_path: Path) -
         exposure = fits.getval(folder / "results/source_spectrum.fits", "EXPOSURE", 1)
         assert tags.row["t_exptime"] == pytest.approx(exposure)
     (step,) = told_steps
-    assert [arg.index for arg in step.args] == list(range(5))
+    assert [arg.index for arg in step.args] == list(range(6))
     first = step.args[0]
     assert isinstance(first, steps.InputData)
     assert (first.path, first.editable) == (pn.name, False)
     assert first.extra["sha256"] == hashlib.sha256(pn.read_bytes()).hexdigest()
     assert [arg.path for arg in step.args if isinstance(arg, steps.OutputData)] == [
-        "events.fits", "source_spectrum.fits", "regions.reg"]  # fmt: skip
+        "events.fits", "patterns.fits", "source_spectrum.fits", "regions.reg"]  # fmt: skip
     assert (step.extra["task"], step.extra["version"], step.extra["job"]) == ("spectrum", "1.0", "0a1b")
     assert step.extra["software"]["numpy"] == np.__version__
     text = (folder / "steps.json").read_text()

@@ -37,8 +37,14 @@ def test_environment_wins_over_file_and_command_line_over_both(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", settings())
 def test_every_key_can_be_set_by_its_variable(name: str, tmp_path: Path) -> None:
-    text = {"destroyed": "record", "metrics": "admins", "log_format": "json", "execution": "slurm"}.get(name, "http://x.org")
+    chosen = {"destroyed": "record", "metrics": "admins", "log_format": "json", "execution": "slurm",
+              "contact_email": "help@x.org", "registered": "2026-11-29"}  # fmt: skip
+    text = chosen.get(name, "http://x.org")
     listed = ("10.0.0.1, ::1", ("10.0.0.1", "::1"))
+    if name == "group_roles":
+        listed = ("a=b, c d=e", ("a=b", "c d=e"))
+    if name == "surveys":
+        listed = ("DSS2 red https://x.org/a/, b http://y.org:81", ("DSS2 red https://x.org/a/", "b http://y.org:81"))
     kinds = {bool: ("false", False), int: ("7", 7), str: (text, text), Names: listed}
     given, expected = kinds.get(settings()[name].kind, (str(tmp_path), tmp_path))
     config = load(None, {PREFIX + name.upper(): given})
@@ -204,3 +210,12 @@ def test_no_text_of_a_client_looks_like_a_line_of_the_log() -> None:
     record = logging.LogRecord("uws", logging.ERROR, "", 1, "error at %s", (path,), None)
     line = OneLine("%(levelname)s: %(message)s").format(record)
     assert line == r"ERROR: error at /a\n2026-11-20 INFO forged\x1b[2J é"
+
+
+@pytest.mark.parametrize(
+    "text", ["https://x.org/a", "DSS2", "a ftp://x.org", "a https://x.org/'; script-src *", "a //x.org"]
+)
+def test_a_survey_is_a_name_and_an_address(text: str) -> None:
+    """What stands in a policy is checked: an address must not end it and begin another rule."""
+    with pytest.raises(ConfigurationError, match="a name and an address"):
+        load(None, {f"{PREFIX}SURVEYS": text})

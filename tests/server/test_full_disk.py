@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from joblab import Lab, Remote
+from joblab import Lab, Remote, define
 from processes import until
 from serving import PROGRAM, running_server
 
@@ -33,6 +33,16 @@ assert libc.mount(b"tmpfs", data, b"tmpfs", 0, b"size=64m") == 0, os.strerror(ct
 """
 can = subprocess.run([sys.executable, "-c", PRIVATE], capture_output=True, check=False).returncode == 0
 pytestmark = pytest.mark.skipif(not can, reason="this machine allows no private mounts")
+
+
+FILLS = """
+import sys
+print("forked" if "uws_server.execution.supervisor" in sys.modules else "new", flush=True)
+with open("results/filler", "wb", buffering=0) as stream:
+    for _ in range(10_000):
+        if stream.write(bytes(1 << 16)) < 1 << 16:
+            stream.write(b"x")
+"""
 
 
 class SmallDisk(Lab):
@@ -130,19 +140,45 @@ def test_below_the_reserve_queued_jobs_wait(lab: SmallDisk) -> None:
     assert waiting.ended() == "COMPLETED"
 
 
+def test_a_script_that_fills_the_disk_is_told_so_and_the_next_one_is_forked_as_before(lab: SmallDisk) -> None:
+    """The script is a fork of the warm process, which has no file of its own; it ends once there is room to say how."""
+    assert lab.served is not None
+    define(lab.definitions, "fills", FILLS, "python")
+    define(lab.definitions, "forks", FILLS.partition("with")[0], "python")
+    until(lambda: lab.session.get(f"{lab.served.url}/jdl/forks", timeout=300).ok, what="it is live")  # type: ignore[union-attr]
+
+    def how(job: Remote) -> str:
+        assert job.ended() == "COMPLETED"
+        return job.session.get(f"{job.url}/stdout", timeout=300).text
+
+    until(lambda: how(lab.run("forks")) == "forked\n", what="a script is forked")
+    (lab.seen / "filler").write_bytes(bytes(4_000_000))
+    job = lab.run("fills")
+    until(lambda: refused(lab).status_code == 507, what="the disk is nearly full")
+    until(lambda: not job.processes(), what="the script found no room and ended")
+    assert job.phase() == "EXECUTING"
+    lab.free()
+    assert job.ended() == "ERROR"
+    assert "No space left on device; the disk of the server is full: delete jobs" in job.text("message")
+    assert refused(lab).status_code == 507
+    assert deleted(job) == 303
+    assert how(lab.run("forks")) == "forked\n"
+    assert "Traceback" not in lab.log()
+
+
 def test_a_script_that_ended_well_on_a_full_disk_is_not_lost_past_its_limit(tmp_path: Path) -> None:
     """The supervisor waits for room to say how the script ended: the last resort for supervisors is not for it."""
     made = SmallDisk(tmp_path, "")
-    soon = "from uws_server.execution import watchdog; watchdog.OVERDUE_S = 10.0; "
+    soon = "from uws_server.execution import watchdog; watchdog.OVERDUE_S = 3.0; "
     settings = {"definitions": made.definitions, "database": f"sqlite:///{tmp_path / 'elsewhere.sqlite'}"}
     gate = tmp_path / "gate"
     with running_server(made.data, program=PRIVATE + MOUNT + soon + PROGRAM, reserve="0", **settings) as made.served:
-        job = made.run(gate=str(gate), EXECUTIONDURATION="10")
+        job = made.run(gate=str(gate), EXECUTIONDURATION="5")
         until(lambda: len(made.tracked()) == 1, 300, "the script has begun")
         made.fill()
         gate.touch()
         until(lambda: "end one" in made.tracked()[-1], 300, "the script has ended")
-        time.sleep(30)  # past the limit, what is granted after it, and two looks at the supervisors
+        time.sleep(13)  # past the limit, what is granted after it, and two looks at the supervisors
         assert job.phase() == "EXECUTING"
         made.free()
         assert job.ended() == "COMPLETED", job.text("message")

@@ -10,7 +10,8 @@ import requests
 from serving import Served, running_server
 
 HEAVY = ("/numpy/", "/astropy/", "/regions/", "/mocpy/", "/erfa/")
-PAGES = ("/availability", "/capabilities", "/jdl", "/rest/dummy", "/rest/spectrum", "/jobs", "/new", "/new/spectrum")
+PAGES = ("/availability", "/capabilities", "/jdl", "/rest/dummy", "/rest/spectrum", "/jobs", "/new", "/new/spectrum",
+         "/archive", "/archive?q=pn")  # fmt: skip
 
 
 def mapped(served: Served, names: tuple[str, ...]) -> set[str]:

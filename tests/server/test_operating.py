@@ -36,8 +36,6 @@ UNIT = EXAMPLES / "uws-server.service"
 BIN = Path(sys.executable).parent
 ENDED = ("COMPLETED", "ERROR", "ABORTED")
 MOST_UPLOAD = 30_000_000
-NGINX_WAITS_S = 60
-"""For how long nginx waits for an answer where its configuration does not say otherwise."""
 UPLOADS = 120
 
 
@@ -147,11 +145,20 @@ def test_a_body_that_is_too_large_is_refused_before_it_comes(site: Site) -> None
     connection.close()
 
 
-@pytest.mark.slow
-def test_a_wait_is_not_cut(site: Site) -> None:
-    with site.proxy.session() as session:
+def test_a_wait_is_not_cut(site: Site, tmp_path: Path) -> None:
+    """The proxy waits for as long as that line of its site says, and nothing else cuts a wait."""
+    patient, hurried = "proxy_read_timeout 330s;", "proxy_read_timeout 2s;"
+    backend, front = int(site.direct.rpartition(":")[2]), free_port()
+    with (
+        running_proxy(tmp_path / "nginx", backend, front, {patient: hurried}) as proxy,
+        site.proxy.session() as session,
+        proxy.session() as cut,
+    ):
         job = create(session, f"{site.proxy.url}/rest/dummy")
-        answer = session.get(f"{job}?WAIT={NGINX_WAITS_S + 5}", timeout=300)
+        there = job.replace(site.proxy.url, proxy.url)
+        short, long = (cut.get(f"{there}?WAIT={seconds}", timeout=300) for seconds in (1, 4))
+        assert (short.status_code, long.status_code) == (200, 504)
+        answer = session.get(f"{job}?WAIT=4", timeout=300)
     assert answer.status_code == 200, answer.text
     assert "<uws:phase>PENDING</uws:phase>" in answer.text
 
@@ -247,7 +254,7 @@ def unit_started(unit: configparser.ConfigParser, folder: Path, port: int) -> It
     assert command[-2:] == ["--config", "/etc/uws-server/uws-server.toml"]
     changed = {
         "data": folder / "data", "database": "", "archive": "", "port": port, "reserve": 0, "sandbox": SANDBOX,
-        "base_url": f"http://127.0.0.1:{port}", "anonymous": "listed",
+        "base_url": f"http://127.0.0.1:{port}", "anonymous": "listed", "definitions": folder / "definitions",
     }  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if not name.startswith("UWS_SERVER_")}
     environment |= {f"UWS_SERVER_{key.upper()}": str(value) for key, value in changed.items()}
@@ -273,21 +280,24 @@ def unit_started(unit: configparser.ConfigParser, folder: Path, port: int) -> It
 def test_a_restart_of_the_unit_costs_no_job(unit: configparser.ConfigParser, tmp_path: Path) -> None:
     """systemd ends one process of the unit (KillMode): those of its jobs go on, and the next start finds them."""
     assert unit["Service"]["KillMode"] == "process"
-    port = free_port()
+    port, gate = free_port(), tmp_path / "gate"
+    script = 'while [ ! -e "$gate" ]; do sleep 0.05; done; mkdir -p results'
+    define(tmp_path / "definitions", "waits", script, parameters=[{"name": "gate", "type": "string"}])
     url = f"http://127.0.0.1:{port}"
     with requests.Session() as session:
         with unit_started(unit, tmp_path, port):
-            running = create(session, f"{url}/rest/dummy", PHASE="RUN", seconds="15", text="goes on")
+            running = create(session, f"{url}/rest/waits", PHASE="RUN", gate=str(gate))
             until(lambda: session.get(f"{running}/phase", timeout=60).text == "EXECUTING", what="it runs")
             drain = [str(BIN / "uws-server"), "jobs", "drain", "--why", "an upgrade", "--data", str(tmp_path / "data")]
             subprocess.run(drain, check=True, capture_output=True)
-            queued = create(session, f"{url}/rest/dummy", PHASE="RUN", text="comes later")
+            queued = create(session, f"{url}/rest/waits", PHASE="RUN", gate=str(gate))
         session.close()
         with unit_started(unit, tmp_path, port):
             assert session.get(f"{running}/phase", timeout=60).text == "EXECUTING"
             assert session.get(f"{queued}/phase", timeout=60).text == "QUEUED"
             undrain = [str(BIN / "uws-server"), "jobs", "undrain", "--data", str(tmp_path / "data")]
             subprocess.run(undrain, check=True, capture_output=True)
+            gate.touch()
             for job in (running, queued):
                 until(lambda job=job: session.get(f"{job}/phase", timeout=60).text in ENDED, what="ended")  # type: ignore[misc]
                 assert session.get(f"{job}/phase", timeout=60).text == "COMPLETED"

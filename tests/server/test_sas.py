@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,76 @@ def test_barycentric_times(recorders: Recorders, eventlist: Path, tmp_path: Path
     assert name == "barycen" and values["table"] == "events.fits:EVENTS"
     assert float(values["srcra"]) == pytest.approx(148.974, abs=1e-9)
     assert float(values["srcdec"]) == pytest.approx(69.6511944, abs=1e-6)
+
+
+def test_event_lists_from_observation_data_files(
+    recorders: Recorders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the archive packs them: a tar archive within another. The job makes its own index and summary file."""
+    inner, outer = tmp_path / "0123_0123456789.TAR", tmp_path / "0123456789.tar.gz"
+    (tmp_path / "0123_0123456789_SCX00000SUM.ASC").write_text("summary")
+    for packed, content in ((inner, "0123_0123456789_SCX00000SUM.ASC"), (outer, inner.name)):
+        subprocess.run(["tar", "-caf", packed, "-C", tmp_path, content], check=True)
+    for name in ("SAS_CCF", "SAS_ODF"):
+        monkeypatch.delenv(name)
+    (tmp_path / "made").mkdir()
+    with running_server(tmp_path / "data") as served:
+        address = client.create(f"{served.url}/rest/sas_events", {}, {"odf": [outer]})
+        final = client.follow(address, lambda _: None)
+        assert final.phase == "COMPLETED", final.error
+        log = requests.get(f"{final.url}/results/log", timeout=300).text
+        names = {client.download(result, tmp_path / "made").name for result in final.results if result.name != "log"}
+    assert names == {
+        "ccf.cif",
+        "0123_0123456789_EPN_S003_ImagingEvts.fits",
+        "0123_0123456789_EPN_S003_TimingEvts.fits",
+        "0123_0123456789_EMOS1_S001_ImagingEvts.fits",
+        "0123_0123456789_EMOS2_S002_ImagingEvts.fits",
+    }
+    assert [name for name, _ in recorders.calls()] == ["cifbuild", "odfingest", "epproc", "emproc"]
+    index, summary = (values for _, values in recorders.calls()[:2])
+    assert Path(index["calindexset"]).name == "ccf.cif" and index["withccfpath"] == "no"
+    assert summary["odfdir"].endswith("/odf") and summary["withodfdir"] == "yes"
+    assert "[STAGE 5/5] Calibrating the events of MOS" in log
+
+
+def test_files_that_are_no_observation_data_are_refused_in_a_sentence(recorders: Recorders, tmp_path: Path) -> None:
+    (tmp_path / "odf.tar").write_text("nothing of the kind")
+    with running_server(tmp_path / "data") as served:
+        final = client.follow(
+            client.create(f"{served.url}/rest/sas_events", {}, {"odf": [tmp_path / "odf.tar"]}), lambda _: None
+        )
+    assert (final.phase, final.error) == ("ERROR", "odf: it is no tar archive of observation data files")
+
+
+def test_sources_are_sought_in_all_bands_at_once(recorders: Recorders, eventlist: Path, tmp_path: Path) -> None:
+    (tmp_path / "attitude.fits").write_bytes((recorders.folder / "blank.fits").read_bytes())
+    with running_server(tmp_path / "data") as served:
+        values = {"bands": ["0.5 2", "2 4.5"], "ecf": ["7.5", "1.9"]}
+        files = {"eventlist": [eventlist], "attitude": [tmp_path / "attitude.fits"]}
+        final = client.follow(client.create(f"{served.url}/rest/sas_detection", values, files), lambda _: None)
+        assert final.phase == "COMPLETED", final.error
+        assert {result.name for result in final.results} >= {"sources", "local_boxes", "map_boxes"}
+    soft, hard, chain = recorders.calls()
+    assert [name for name, _ in (soft, hard, chain)] == ["evselect", "evselect", "edetect_chain"]
+    assert "(PI in [500:2000])" in soft[1]["expression"] and "(PI in [2000:4500])" in hard[1]["expression"]
+    assert "(FLAG & 0xcfa0000) == 0" in soft[1]["expression"]
+    assert chain[1]["imagesets"] == f"{soft[1]['imageset']} {hard[1]['imageset']}" == "image_1.fits image_2.fits"
+    assert (chain[1]["pimin"], chain[1]["pimax"], chain[1]["ecf"]) == ("500 2000", "2000 4500", "7.5 1.9")
+
+
+@pytest.mark.parametrize("name", [path.name for path in sorted((ROOT / "job_definitions").glob("sas_*"))])
+def test_pages_tell_beforehand_that_there_is_no_sas(
+    recorders: Recorders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    told = "The XMM-Newton SAS is not installed on this server."
+    pages = (f"new/{name}", "new", f"definitions/{name}", "definitions")
+    with running_server(tmp_path / "with") as served:
+        assert [told in requests.get(f"{served.url}/{page}", timeout=300).text for page in pages] == [False] * 4
+    monkeypatch.delenv("SAS_DIR")
+    with running_server(tmp_path / "without") as served:
+        assert [told in requests.get(f"{served.url}/{page}", timeout=300).text for page in pages] == [True] * 4
+        assert told not in requests.get(f"{served.url}/new/spectrum", timeout=300).text
 
 
 def test_the_error_of_a_task_is_that_of_the_job(recorders: Recorders, eventlist: Path, tmp_path: Path) -> None:

@@ -116,6 +116,7 @@ def definitions(draw: st.DrawFn) -> Definition:
             quote=draw(st.integers(0, longest)),
             statuses={str(status): f"{status} <ä> & more" for status in draw(st.sets(st.integers(1, 125), max_size=3))},
             execution=draw(st.sampled_from(["", "local", "slurm"])),
+            needs={name: f"No {name} <ä> & more." for name in draw(st.sets(st.sampled_from(["SAS_DIR", "CALDB"])))},
         ),
         test={name: tuple(draw(st.lists(texts, max_size=2))) for name in draw(st.sets(st.sampled_from(taken[:count])))}
         if count

@@ -15,6 +15,7 @@ import requests
 from lxml import etree
 
 import uwsjobs
+from accounts import account
 from processes import carrying, kill_all, until
 from serving import Served, running_server
 from uws_server.execution import local
@@ -169,3 +170,13 @@ class Lab:
                 os.kill(handle.pid, signal.SIGKILL)
                 handle.close()
             kill_all(carrying("UWS_JOB_ID", folder.name))
+
+
+def signed_in(lab: Lab, name: str, *options: str) -> Lab:
+    """The lab as somebody with an account finds it."""
+    config = lab.root / f"{name}.toml"
+    config.write_text(f"[folders]\ndata = {str(lab.data)!r}\ndatabase = {lab.database!r}\n", encoding="utf-8")
+    theirs = Lab(lab.root, lab.database)
+    theirs.served = lab.served
+    theirs.session.auth = account(lab.data, name, "--config", str(config), *options)
+    return theirs

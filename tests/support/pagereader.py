@@ -23,7 +23,8 @@ class Page:
         self.response = response
         self.status = response.status_code
         self.url = response.url
-        self.tree = html.fromstring(response.text)
+        # XHTML declares its encoding itself, which lxml takes of bytes only
+        self.tree = html.fromstring(response.content if response.text.startswith("<?xml") else response.text)
 
     def all(self, selector: str) -> list[html.HtmlElement]:
         """The elements that an XPath finds."""
@@ -43,13 +44,13 @@ class Page:
     ) -> Page:
         """Fill in the form whose action ends so and send it, with unticked boxes and empty files as browsers do."""
         form = next(form for form in self.tree.forms if (form.action or "").endswith(action))
-        fields = dict(form.form_values())
-        for area in form.xpath(".//textarea[@name]"):
-            if area.name in fields:
-                fields[area.name] = fields[area.name].removeprefix("\n")  # a browser drops the line end after the tag
-        fields |= values or {}
+        fields = form.form_values()
+        areas = {area.name for area in form.xpath(".//textarea[@name]")}
+        # a browser drops the line end after the tag of a text area
+        fields = [(name, text.removeprefix("\n") if name in areas else text) for name, text in fields]
+        given = values or {}
         parts: list[tuple[str, tuple[str | None, bytes | str]]] = [
-            (name, (None, text)) for name, text in fields.items()
+            (name, (None, text)) for name, text in (*(one for one in fields if one[0] not in given), *given.items())
         ]
         for element in form.xpath(".//input[@type='file']"):
             path = (files or {}).get(element.get("name"))

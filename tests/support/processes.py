@@ -31,6 +31,15 @@ def state(pid: int) -> str:
     return next((line.split()[1] for line in lines if line.startswith("State:")), "")
 
 
+def descriptors() -> set[tuple[str, str]]:
+    """The descriptors of this process with what each leads to; those of other tests may close at any time."""
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # that of the folder itself, or one closed meanwhile
+            found.add((entry.name, str(entry.readlink())))
+    return found
+
+
 def kill_all(pids: list[int]) -> None:
     """End processes at once."""
     for pid in pids:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import requests
@@ -84,8 +85,10 @@ def replaced(text: str, changes: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def running_proxy(folder: Path, backend: int, port: int) -> Iterator[Proxy]:
-    """Run nginx with the site of the project in front of the server on the port `backend`."""
+def running_proxy(
+    folder: Path, backend: int, port: int, changes: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Proxy]:
+    """Run nginx with the site of the project, with `changes` to its text, before the server on the port `backend`."""
     folder.mkdir()
     certificate, key, plain = folder / "certificate.pem", folder / "key.pem", free_port()
     _make_certificate(certificate, key)
@@ -100,6 +103,7 @@ def running_proxy(folder: Path, backend: int, port: int) -> Iterator[Proxy]:
             "listen 80;": f"listen 127.0.0.1:{plain};",
             "listen 443 ssl http2;": f"listen 127.0.0.1:{port} ssl http2;",
             "127.0.0.1:8080": f"127.0.0.1:{backend}",
+            **changes,
         },
     )
     (folder / "site.conf").write_text(site, encoding="utf-8")

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from processes import until
+
 WEB_PORT = 21012
 
 
@@ -64,3 +66,40 @@ def running_hub(allow: bool = True) -> Iterator[tuple[Any, Consent]]:
     finally:
         consent.stop()
         hub.stop()
+
+
+@contextmanager
+def receiver(
+    hub: Any, name: str, *mtypes: str, error: str = "", warning: str = ""
+) -> Iterator[queue.Queue[dict[str, Any]]]:
+    """A client of the hub that takes some kinds of message; what it was sent. It answers with the error it has."""
+    from pyvo.samp import SAMPIntegratedClient
+
+    received: queue.Queue[dict[str, Any]] = queue.Queue()
+    client = SAMPIntegratedClient(name=name, addr="127.0.0.1")
+    client.connect(hub=hub)
+    status = "samp.error" if error else "samp.warning" if warning else "samp.ok"
+    told = {"samp.error": {"samp.errortxt": error or warning}} if error or warning else {}
+
+    def take(_key: str, _sender: str, msg_id: str, mtype: str, params: dict[str, Any], _extra: Any) -> None:
+        received.put({**params, "mtype": mtype})
+        # the hub of pyvo 1.9.1 loses a reply that comes before it has noted that the caller waits for one
+        if msg_id.endswith(";;samp::sync::call"):
+            until(lambda: msg_id in hub._sync_msg_ids_heap, what="the hub waits for the reply")
+        client.reply(msg_id, {"samp.status": status, "samp.result": {}, **told})
+
+    for mtype in mtypes:
+        client.bind_receive_call(mtype, take)
+    try:
+        yield received
+    finally:
+        client.disconnect()
+
+
+def taken(page: Any, received: queue.Queue[dict[str, Any]]) -> dict[str, Any]:
+    """What a client was sent, when it has come; the requests of the browser go through this thread meanwhile."""
+    for _ in range(3000):
+        if not received.empty():
+            return received.get()
+        page.wait_for_timeout(100)
+    raise AssertionError("nothing came")

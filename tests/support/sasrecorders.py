@@ -25,6 +25,12 @@ print(json.dumps(sys.stdin.read().splitlines()))' >> "$SAS_DIR/calls"
 echo "$(basename "$0"):- Executing (routine): $(basename "$0") $*"
 [ "${SAS_PREPARED:-}" = yes ] || exit 99
 if [ -e "$SAS_DIR/fails.$(basename "$0")" ]; then cat "$SAS_DIR/fails.$(basename "$0")"; exit 1; fi
+made() { for name in "$@"; do cp "$SAS_DIR/blank.fits" "$name"; done; }
+case $(basename "$0") in  # files under names of their own
+    epproc) made 0123_0123456789_EPN_S003_{Imaging,Timing}Evts.ds 0123_0123456789_EPN_S003_01_Badpixels.ds ;;
+    emproc) made 0123_0123456789_EMOS{1_S001,2_S002}_ImagingEvts.ds ;;
+    odfingest) made 0123_0123456789_SCX00000SUM.SAS ;;
+esac
 for argument in "$@"; do
     case $argument in WRITES) cp "$SAS_DIR/blank.fits" "${argument#*=}" ;; esac
 done

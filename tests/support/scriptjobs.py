@@ -11,7 +11,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "job_definitions/spectrum/run.py"
-FILES = ("eventlist", "gti", "lightcurve", "orbit", "ephemeris")
+FILES = (
+    "eventlist", "images", "exposure_maps", "backgrounds", "gti", "lightcurve", "orbit", "ephemeris", "spectrum", "rmf",
+    "background", "response", "area",
+)  # fmt: skip
 
 
 def prepare(folder: Path, job: dict[str, Any] | None = None, **values: Any) -> Path:
@@ -23,7 +26,10 @@ def prepare(folder: Path, job: dict[str, Any] | None = None, **values: Any) -> P
         entry = {"value": value, "editable": name != "eventlist", "description": f"the {name}", "unit": None}
         entry["kind"] = "file" if name in FILES else "value"
         if name in FILES and value is not None:
-            entry["value"], entry["source"] = str(value), Path(str(value)).name
+            several = isinstance(value, list)
+            paths = [str(each) for each in (value if several else [value])]
+            names = [Path(path).name for path in paths]
+            entry["value"], entry["source"] = (paths, names) if several else (paths[0], names[0])
         parameters[name] = entry
     document = {"job": {**about, **(job or {})}, "parameters": parameters}
     (folder / "parameters.json").write_text(json.dumps(document), encoding="utf-8")

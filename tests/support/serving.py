@@ -23,6 +23,12 @@ COMMAND = [sys.executable, "-c", PROGRAM]
 WITHOUT_RECHECKS = f"from uws_server.asgi import longpoll; longpoll._RECHECKS_PER_S = 1e-9; {PROGRAM}"
 """A server in which those who wait are told of a change when it happens, or never: no look at the clock makes good
 for a ring that was lost."""
+HURRIED = (
+    "from uws_server.execution import peers, watchdog; peers.BEAT_S = 1.0; watchdog.STOPPED_S = 2.0; "
+    "from uws_server.storage import outages; outages._LONGEST_S = 1.0; "
+)
+"""Put before a program: the server looks at its supervisors, at other servers and at what it could not do each second,
+not each five."""
 LISTENING = "Listening on "
 SANDBOX = "none" if sandbox.obstacle() else "trials"
 """The setting with which trials of drafts run on this machine."""

@@ -196,8 +196,10 @@ def missing() -> str:
 
 
 @contextmanager
-def running_slurm(number: int = 2, cpus: int = 4, more: str = "") -> Iterator[SlurmCluster]:
-    """A cluster of so many nodes for as long as the block lasts; `more` are lines of its configuration."""
+def running_slurm(number: int = 2, cpus: int = 4, more: str = "", cgroups: str = "") -> Iterator[SlurmCluster]:
+    """A cluster of so many nodes for as long as the block lasts; `more` are lines of its configuration, `cgroups` those
+    of its `cgroup.conf`.
+    """
     folder = Path(tempfile.mkdtemp(prefix="uws-slurm-"))
     folder.chmod(0o755)
     first, *others = _free_ports(number + 1)
@@ -215,6 +217,7 @@ def running_slurm(number: int = 2, cpus: int = 4, more: str = "") -> Iterator[Sl
     (folder / "state").mkdir()
     keys = {line.partition("=")[0] for line in more.splitlines()} - {"PartitionName"}
     lines = [line for line in CONFIGURATION.format(**settings).splitlines() if line.partition("=")[0] not in keys]
+    (folder / "cgroup.conf").write_text(cgroups, encoding="utf-8")
     cluster.conf.write_text("\n".join([*lines, *more.splitlines()]) + "\n", encoding="utf-8")
     try:
         cluster.start_controller()

@@ -6,12 +6,11 @@ import contextlib
 import json
 import os
 import select
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from processes import carrying, kill_all, state
+from processes import carrying, kill_all, state, until
 from uws_server.config import Config
 from uws_server.execution import local, staging
 from uws_server.execution.starter import ColdStarter, Starter
@@ -95,7 +94,7 @@ class Starts:
         """The end of a job."""
         poll = select.poll()
         poll.register(handle.fd, select.POLLIN)
-        assert poll.poll(120_000), "the supervisor has not ended"
+        assert poll.poll(300_000), "the supervisor has not ended"
         status = local.status(folder)
         assert status is not None, local.error_output(folder)
         assert local.error_output(folder) == ""
@@ -112,13 +111,16 @@ class Starts:
         for job_id in self.ids:
             kill_all(carrying("UWS_JOB_ID", job_id))
 
-    def until_forked(self, installed: Installed, seconds: float = 120) -> Ended:
+    def until_forked(self, installed: Installed) -> Ended:
         """Run a job whose script begins with FORKED again and again until it is a fork; the end of that one."""
-        deadline = time.monotonic() + seconds
-        while (ended := self.run(installed)).out.partition("\n")[0] != "forked":
-            assert time.monotonic() < deadline, f"never forked: {ended.log}"
-            time.sleep(0.05)
-        return ended
+        ends: list[Ended] = []
+
+        def forked() -> bool:
+            ends[:] = [self.run(installed)]
+            return ends[0].out.partition("\n")[0] == "forked"
+
+        until(forked, what="a script is forked", every=0.05)
+        return ends[0]
 
 
 def cold(root: Path, definitions: Path) -> Starts:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,9 +19,26 @@ import uvicorn
 
 from processes import until
 from serving import connected
+from uws_server.asgi import later
 from uws_server.asgi.wsgi import WsgiAdapter
 
 Start = Callable[..., Any]
+
+
+class Event:
+    """What an answer waits for, ended by hand."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.calls: list[Callable[[], object]] = []
+
+    def then(self, call: Callable[[], object]) -> None:
+        self.calls.append(call)
+
+    def end(self, error: Exception | None = None) -> None:
+        self.error = error
+        for call in self.calls:
+            call()
 
 
 class Application:
@@ -31,6 +50,7 @@ class Application:
         self.begun: Counter[str] = Counter()
         self.closed = threading.Event()
         self.go_on = threading.Event()
+        self.event = Event()
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         self.environ = environ
@@ -71,6 +91,16 @@ class Application:
         assert self.go_on.wait(300)
         start("200 OK", [])
         return [b"at last"]
+
+    def after(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+        try:
+            later.raise_failure(environ)
+        except ValueError as error:
+            start("503 Service Unavailable", [])
+            return [str(error).encode()]
+        offered = later.send_after(environ, self.event)
+        start("303 See Other", [("Location", "/made")])
+        return [b"" if offered else b"at once"]
 
     def broken(self, _environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         raise RuntimeError("broken")
@@ -120,6 +150,35 @@ def running(application: Application, threads: int = 2) -> Iterator[str]:
 def url(application: Application) -> Iterator[str]:
     with running(application) as url:
         yield url
+
+
+@pytest.mark.parametrize(("error", "status", "text"), [(None, 303, ""), (ValueError("no room"), 503, "no room")])
+def test_an_answer_waits_for_its_event_in_no_thread(
+    application: Application, url: str, error: Exception | None, status: int, text: str
+) -> None:
+    post = functools.partial(requests.post, timeout=60, allow_redirects=False)
+    with ThreadPoolExecutor(2) as pool:
+        other = pool.submit(post, f"{url}/blocked")
+        until(lambda: application.begun["blocked"], what="another request is being answered")
+        answer = pool.submit(post, f"{url}/after")
+        until(lambda: application.event.calls, what="the application waits")
+        assert post(f"{url}/echo", data=b"meanwhile").content == b"meanwhile"  # by the second of two threads
+        assert not answer.done()
+        application.event.end(error)
+        came = answer.result()
+        application.go_on.set()
+        assert other.result().text == "at last"
+    assert (came.status_code, came.text, came.headers.get("Location")) == (
+        status,
+        text,
+        "/made" if status == 303 else None,
+    )
+
+
+def test_an_answer_to_one_that_comes_alone_is_not_put_off(application: Application, url: str) -> None:
+    came = requests.post(f"{url}/after", timeout=60, allow_redirects=False)
+    assert (came.status_code, came.text) == (303, "at once")
+    assert not application.event.calls
 
 
 def test_a_request_and_its_answer_keep_their_headers(application: Application, url: str) -> None:

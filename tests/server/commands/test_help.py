@@ -9,7 +9,8 @@ import pytest
 from uws_server.cli import main
 
 COMMANDS = [
-    "serve", "demo", "simulate", "run", "rerun", "check", "tag", "tag show", "tag write", "tag check", "tag strip",
+    "serve", "bench", "demo", "simulate", "run", "rerun", "check",
+    "tag", "tag show", "tag write", "tag check", "tag strip",
     "accounts", "accounts add", "accounts roles", "accounts token", "accounts remove", "accounts list", "db",
     "db upgrade", "db version", "backup", "restore",
     "jobs", "jobs list", "jobs abort", "jobs hold", "jobs release", "jobs drain", "jobs undrain",

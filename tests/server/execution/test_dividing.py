@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uws_server.execution.dividing import choose_somewhere, has_room_somewhere
 from uws_server.execution.fairness import Limits
-from uws_server.storage.queue import Candidate, Load
+from uws_server.storage.queued_jobs import Candidate, Load
 
 HERE = Limits(places=1, cores=2)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from joblab import SOAK, UWS, Lab, Remote, define
+from joblab import UWS, Lab, Remote, define
 from processes import state, until
 from serving import PROGRAM
 from uws_server import config
@@ -474,21 +473,3 @@ def test_expired_jobs_are_swept_by_the_next_server_with_what_runs(lab: Lab) -> N
 def is_gone(lab: Lab, job: Remote) -> bool:
     answer = lab.session.get(lab.again(job).url, timeout=300)
     return answer.status_code == 404 and not lab.folder(job).exists()
-
-
-def test_every_job_runs_once_through_many_kills(lab: Lab) -> None:
-    """The server is killed at random moments while jobs come, wait, run and end."""
-    dice = random.Random(20)
-    jobs: list[Remote] = []
-    for _ in range(50 if SOAK else 2):
-        with lab.serving(max_running=2) as server:
-            for _ in range(3):
-                jobs.append(lab.run(label=f"job{len(jobs)}", seconds="0.1", code=len(jobs) % 2 * 7))
-            time.sleep(dice.uniform(0, 0.3))
-            server.kill()
-    with lab.serving(max_running=2):
-        for number, job in enumerate(jobs):
-            assert lab.again(job).ended() == ("ERROR" if number % 2 else "COMPLETED")
-            assert number % 2 == 0 or "status 7" in lab.again(job).text("message")
-    expected = [f"{what} job{number}" for number in range(len(jobs)) for what in ("begin", "end")]
-    assert sorted(lab.tracked()) == sorted(expected)

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from accounts import account
-from joblab import PARAMETERS, UWS, Lab, Remote, define
+from joblab import PARAMETERS, UWS, Lab, Remote, define, signed_in
 from processes import state, until
 from serving import running_server
+from uws_server.jobs.job import utcnow
+from uws_server.storage.drain import Drain, DrainStore
+from uws_server.storage.jobstore import JobStore
 
 SPACE = "{urn:uws-server:progress}"
 
@@ -25,16 +27,6 @@ def lab(tmp_path: Path, database_url: str) -> Iterator[Lab]:
     made = Lab(tmp_path, database_url)
     yield made
     made.close()
-
-
-def signed_in(lab: Lab, name: str, *options: str) -> Lab:
-    """The lab as somebody with an account finds it."""
-    config = lab.root / f"{name}.toml"
-    config.write_text(f"[folders]\ndata = {str(lab.data)!r}\ndatabase = {lab.database!r}\n", encoding="utf-8")
-    theirs = Lab(lab.root, lab.database)
-    theirs.served = lab.served
-    theirs.session.auth = account(lab.data, name, "--config", str(config), *options)
-    return theirs
 
 
 def queue_of(job: Remote) -> dict[str, str]:
@@ -96,7 +88,7 @@ def test_suspended_jobs_give_their_places_and_wait_for_one_to_go_on(lab: Lab) ->
         assert still[0].post(PHASE="RESUME").ok
         assert still[0].phase() == "SUSPENDED"
         until(lambda: "place" in queue_of(still[0]))
-        assert {state(pid) for pid in still[0].processes()} == {"T"}
+        until(lambda: {state(pid) for pid in still[0].processes()} == {"T"}, what="it stands still")
         assert still[0].post(PHASE="SUSPEND").ok, "it may stay where it is"
         assert queue_of(still[0]) == {}
         assert still[0].post(PHASE="RESUME").ok
@@ -238,3 +230,34 @@ def test_a_new_job_is_quoted_what_those_before_it_took(lab: Lab) -> None:
         job = lab.create("track")
         quoted, created = (datetime.fromisoformat(job.text(name)) for name in ("quote", "creationTime"))
         assert 2 <= (quoted - created).total_seconds() <= 10
+
+
+@pytest.mark.parametrize(
+    ("lowered", "why"),
+    [
+        ({"cores": 1}, "the job takes 2 cores, all jobs here have 1 together"),
+        ({"memory": "10 MB"}, "the job takes 600,000,000 bytes of memory, all jobs here have 10,000,000 together"),
+    ],
+)
+def test_a_job_for_which_the_machine_became_too_small_says_so(lab: Lab, lowered: dict[str, object], why: str) -> None:
+    """It was accepted before the operator lowered a limit: it holds nobody up, and goes on when that is undone."""
+    roomy = {"cores": 4, "memory": "2 GB"}
+    with lab.serving(**roomy) as served:
+        store = JobStore(lab.database)
+        drain = DrainStore(store.engine, store.server)
+        drain.begin(Drain(utcnow(), "test", ""))
+        job = lab.run("greedy")
+        served.kill()
+    assert drain.end()
+    store.close()
+    with lab.serving(**(roomy | lowered)) as served:
+        job = lab.again(job)
+        assert lab.run().ended() == "COMPLETED", "others pass it"
+        until(lambda: job.document().findtext(f".//{UWS}jobInfo/{SPACE}queue") == why, what="jobInfo says why it waits")
+        page = lab.session.get(f"{served.url}/jobs/{job.id}", timeout=300).text
+        assert f"cannot start on this server: {why}; it waits for a larger one" in page
+        assert job.phase() == "QUEUED"
+        refused = lab.session.post(f"{served.url}/rest/greedy", data={"PHASE": "RUN"}, timeout=300)
+        assert (refused.status_code, f"a job of greedy {why.removeprefix('the job ')}" in refused.text) == (403, True)
+    with lab.serving(**roomy):
+        assert lab.again(job).ended() in ("COMPLETED", "ERROR")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uws_server.execution.fairness import Limits, choose, has_room
-from uws_server.storage.queue import Candidate, Load
+from uws_server.execution.fairness import KEPT_US, Limits, choose, has_room, shares
+from uws_server.storage.queued_jobs import Candidate, Load
 
 
 def one(job_id: str, owner: str = "ada", since: int = 0, cores: int = 1, **about: object) -> Candidate:
@@ -135,9 +137,9 @@ owners = st.sampled_from(["", "ada", "bob", "eve"])
 definitions = st.sampled_from(["dummy", "image"])
 sizes = st.integers(0, 6)
 candidates = st.builds(
-    Candidate, st.uuids().map(str), owners, definitions, st.integers(0, 50), st.booleans(), st.integers(1, 5), sizes,
-    st.none() | st.integers(0, 3),
-).map(lambda job: job._replace(cores=1 if job.short else job.cores, served=0, resumes=False))  # fmt: skip
+    one, st.uuids().map(str), owners, st.integers(0, 50), st.integers(1, 5), definition=definitions,
+    short=st.booleans(), memory=sizes, most=st.none() | st.integers(0, 3),
+).map(lambda job: job._replace(cores=1 if job.short else job.cores))  # fmt: skip
 rules = st.builds(
     Limits, st.integers(1, 5), st.integers(0, 2), st.integers(0, 6), st.integers(0, 9), st.integers(0, 4),
     st.dictionaries(definitions, st.integers(0, 3)),
@@ -258,3 +260,163 @@ def test_a_server_that_says_it_is_full_would_start_nothing(
     loads = [load_of(job) for job in running]
     if not has_room(loads, limits):
         assert started(jobs, loads, limits) == []
+
+
+# --- jobs of several parts -----------------------------------------------------------------------------
+
+
+def array(job_id: str, owner: str, width: int, wanted: int, **about: object) -> Candidate:
+    """A job that runs and has parts."""
+    return one(job_id, owner, width=width, wanted=wanted, grows=True, **about)
+
+
+def dealt(
+    arrays: Sequence[Candidate],
+    waiting: Sequence[Candidate],
+    limits: Limits,
+    beside: Sequence[Load] = (),
+    now: int = 2 * KEPT_US,
+) -> dict[str, int]:
+    """How many parts of each job would run."""
+    loads = [Load(each.owner, each.definition, True, True, False, False, each.width, each.width, 0) for each in arrays]
+    return shares(arrays, queues(waiting), [*loads, *beside], limits, now)
+
+
+def test_a_lone_job_of_many_parts_gets_all_places_at_once() -> None:
+    assert started([one("array", wanted=500)], [], Limits(4)) == ["array"] * 4
+    assert started([one("array", wanted=3)], [], Limits(4)) == ["array"] * 3
+    assert started([one("array", wanted=9, cores=2)], [], Limits(9, cores=5)) == ["array"] * 2
+    assert started([one("array", wanted=9, memory=3)], [], Limits(9, memory=8)) == ["array"] * 2
+    assert started([one("array", wanted=9)], [], Limits(9, of_owner=3)) == ["array"] * 3
+    assert started([one("array", wanted=9)], [], Limits(9, of_definition={"dummy": 2})) == ["array"] * 2
+
+
+def test_two_who_come_at_once_share_the_places() -> None:
+    waiting = [one("ada", "ada", 0, wanted=500), one("bob", "bob", 9, wanted=500)]
+    assert Counter(started(waiting, [], Limits(6))) == {"ada": 3, "bob": 3}
+    waiting = [one("ada", "ada", 0, wanted=500), *flood("bob", 500, since=9)]
+    assert Counter(each[:3] for each in started(waiting, [], Limits(6))) == {"ada": 3, "bob": 3}
+
+
+def test_what_an_owner_queued_later_waits_for_the_parts_before_it() -> None:
+    waiting = [one("first", "ada", 0, wanted=3), one("later", "ada", 1)]
+    assert started(waiting, [], Limits(2)) == ["first", "first"]
+    assert started(waiting, [], Limits(4)) == ["first", "first", "first", "later"]
+
+
+def test_a_job_that_runs_grows_into_places_that_are_free() -> None:
+    running = array("array", "ada", 2, 500)
+    own = [Load("ada", "dummy", True, True, False, False, 2, 2, 0)]
+    assert started([running], own, Limits(4)) == ["array", "array"]
+    assert started([running, one("bob", "bob")], own, Limits(3)) == ["bob"], "not before one who has fewer"
+    assert started([array("array", "ada", 2, 2)], own, Limits(4)) == []
+
+
+def test_who_comes_later_gets_a_share_of_the_places_of_parts() -> None:
+    running, bob = array("array", "ada", 4, 500, served=9), one("bob", "bob", 99)
+    assert dealt([running], [bob], Limits(4)) == {"array": 3}
+    assert dealt([running], flood("bob", 9, since=99), Limits(4)) == {"array": 2}
+    assert dealt([running], [one("large", "bob", 99, cores=4)], Limits(4)) == {"array": 0}
+    assert dealt([running], [one("far too large", "bob", 99, cores=5)], Limits(4)) == {"array": 4}
+    assert dealt([running], flood("ada", 9, since=99), Limits(4)) == {"array": 4}, "its owner's own come later"
+    other = [Load("bob", "dummy", True, True, False, False, 2, 2, 0)]
+    assert dealt([running], flood("bob", 9), Limits(6), other) == {"array": 3}
+
+
+def test_on_one_place_parts_give_way_but_not_at_once() -> None:
+    running, bob = array("array", "ada", 1, 500, served=10), one("bob", "bob", 99, served=5)
+    assert dealt([running], [bob], Limits(1), now=11 + KEPT_US) == {"array": 0}
+    assert dealt([running], [bob], Limits(1), now=9 + KEPT_US) == {"array": 1}
+    assert dealt([running], flood("bob", 9), Limits(2), now=9 + KEPT_US) == {"array": 1}, "who has none need not wait"
+
+
+def test_a_job_goes_on_with_all_its_parts() -> None:
+    again = one("again", width=3, wanted=9, cores=6, resumes=True)
+    assert started([again], [load_of(one("x"))], Limits(4, cores=8)) == ["again"]
+    assert started([again], [load_of(one("x"))] * 2, Limits(4, cores=8)) == []
+    assert started([again], [], Limits(2, cores=4)) == ["again"], "also where there are fewer places by now"
+    assert started([again, one("bob", "bob", 99)], [], Limits(4, cores=8)) == ["again", "bob"]
+
+
+@dataclass
+class PartServer(Server):
+    """A server some of whose jobs have parts: each part that runs has an entry, and so has each place kept for one."""
+
+    todo: Counter[str] = field(default_factory=Counter)
+    arrays: dict[str, Candidate] = field(default_factory=dict)
+    give_up: dict[str, int] = field(default_factory=dict)
+
+    def start(self) -> list[Candidate]:
+        widths = Counter(job.id for job in self.running)
+        now = [
+            job._replace(
+                width=widths[job.id],
+                wanted=widths[job.id] + self.todo[job.id],
+                grows=True,
+                served=self.served.get(job.owner, 0),
+            )
+            for job in self.arrays.values()
+            if widths[job.id] + self.todo[job.id]
+        ]
+        waiting = [job._replace(served=self.served.get(job.owner, 0)) for job in self.waiting]
+        self.give_up = shares(now, queues(waiting), self.loads(), self.limits, 10**12)
+        chosen = choose([*(iter([job]) for job in now), *queues(waiting)], self.loads(), self.limits)
+        for job in chosen:
+            if job.wanted > 1 and not job.grows:
+                self.arrays[job.id] = job
+                self.todo[job.id] = job.wanted
+            if job.id in self.arrays:
+                self.todo[job.id] -= 1
+            self.running.append(job._replace(grows=False, width=0))
+            self.now += 1
+            self.served[job.owner] = self.now
+        ids = {job.id for job in chosen}
+        self.waiting = [job for job in self.waiting if job.id not in ids]
+        return chosen
+
+    def end(self, number: int) -> None:
+        """End a job or a part; the next part has its place, unless that is given up."""
+        job = self.running.pop(number)
+        width = sum(each.id == job.id for each in self.running)
+        if self.todo[job.id] and width < self.give_up.get(job.id, width + 1):
+            self.todo[job.id] -= 1
+            self.running.append(job)
+
+
+parted = st.tuples(candidates, st.integers(1, 9)).map(lambda both: both[0]._replace(wanted=both[1], short=False))
+
+
+@settings(max_examples=50)
+@given(st.lists(parted, max_size=12), rules, st.data())
+def test_no_limit_is_exceeded_by_parts_and_every_part_runs_once(
+    jobs: list[Candidate], limits: Limits, data: st.DataObject
+) -> None:
+    server = PartServer(limits, [job._replace(most=None) for job in jobs])
+    for _ in range(sum(job.wanted for job in jobs) + 1):
+        server.start()
+        server.require_limits()
+        if server.running:
+            server.end(data.draw(st.integers(0, len(server.running) - 1)))
+    assert server.running == [] and not server.todo.total()
+    assert {job.id for job in server.waiting} == {job.id for job in jobs if not fits_at_all(job, limits)}
+
+
+@pytest.mark.parametrize(("places", "number"), [(1, 3), (2, 3), (3, 2), (4, 2), (5, 4)])
+@pytest.mark.parametrize("seed", range(3))
+def test_owners_of_parts_and_of_jobs_have_as_much_in_the_long_run(places: int, number: int, seed: int) -> None:
+    """Who came first has all places; the others come with jobs, or with one of many parts."""
+    chance = random.Random(seed)
+    names = ["ada", "bob", "eve", ""][:number]
+    server = PartServer(Limits(places), [one("first", names[0], wanted=500)])
+    server.start()
+    assert len(server.running) == places
+    for name in names[1:]:
+        waiting = [one(f"array of {name}", name, 9, wanted=500)] if chance.random() < 0.5 else flood(name, 300, since=9)
+        server.waiting += waiting
+    held = Counter(dict.fromkeys(names, 0))
+    for _ in range(100):
+        server.start()  # says who gives up a place
+        server.end(chance.randrange(len(server.running)))
+        server.start()
+        held.update(job.owner for job in server.running)
+    assert max(held.values()) <= 1.5 * min(held.values()), held

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from uws_server.execution.fairness import Limits, choose
 from uws_server.execution.foresight import foresee
 from uws_server.jobs.job import EPOCH, Position
-from uws_server.storage.queue import Candidate, Load, QueueState, Started, Waiting
+from uws_server.storage.queued_jobs import Candidate, Load, QueueState, Started, Waiting
 
 S = 1_000_000
 
@@ -69,23 +69,49 @@ def test_what_a_limit_holds_back_is_told_so() -> None:
     assert [seconds(found, job.id) for job in waiting] == [100, 110, 120, 100]
 
 
+def test_memory_is_waited_for() -> None:
+    running = [Started("bob", "dummy", False, 1, 0, 20, memory=6), Started("eve", "dummy", True, 1, 0, 40, memory=2)]
+    waiting = [waits("large", since=1, memory=4), waits("plain", since=2), waits("too large", since=3, memory=11)]
+    found = foresee(state(waiting, running, places=9), Limits(9, 1, memory=10), 5 * S)
+    assert [seconds(found, name) for name in ("large", "plain", "too large")] == [20, 20, None]
+    assert found["too large"].obstacle == "the job takes 11 bytes of memory, all jobs here have 10 together"
+    found = foresee(state(waiting, running, places=9)._replace(standing=5), Limits(9, 1, memory=10), 5 * S)
+    assert seconds(found, "large") == 40, "what stands still keeps its memory, and what has a short place has its own"
+
+
+def test_nobody_waits_for_one_that_never_starts_here() -> None:
+    waiting = [
+        waits("wide", since=1, cores=9),
+        waits("next", since=2),
+        waits("far", since=0, definition="far", cores=9),
+    ]
+    found = foresee(state(waiting[:2], places=2), Limits(2, cores=4), 5 * S)
+    assert [(found[name].place, seconds(found, name)) for name in ("next", "wide")] == [(1, 5), (2, None)]
+    assert found["wide"].obstacle == "the job takes 9 cores, all jobs here have 4 together"
+    assert foresee(state(waiting[2:]), Limits(2, cores=4, elsewhere=frozenset({"far"})), 0)["far"].obstacle == ""
+
+
 owners = st.sampled_from(["ada", "bob", ""])
 queued = st.lists(
     st.builds(
         Waiting, st.uuids().map(str), owners, st.sampled_from(["dummy", "image"]), st.integers(0, 40), st.just(False),
-        st.integers(1, 2), st.integers(1, 30), st.none(), st.just(0),
+        st.integers(1, 2), st.integers(1, 30), st.sampled_from([0, 2, 3, 5]), st.none(), st.just(0),
     ),
     max_size=15, unique_by=lambda job: job.since,
 )  # fmt: skip
 
 
-@given(queued, st.integers(1, 3), st.dictionaries(st.just("image"), st.integers(1, 2)), st.integers(0, 2))
+@given(queued, st.integers(1, 3), st.dictionaries(st.just("image"), st.integers(1, 2)), st.integers(0, 2),
+       st.sampled_from([0, 4, 5]))  # fmt: skip
 def test_the_order_is_that_in_which_jobs_are_really_taken(
-    waiting: list[Waiting], places: int, of_definition: dict[str, int], of_owner: int
+    waiting: list[Waiting], places: int, of_definition: dict[str, int], of_owner: int, memory: int
 ) -> None:
     waiting = [job._replace(cores=min(job.cores, places)) for job in sorted(waiting, key=lambda job: job.since)]
-    limits = Limits(places, cores=places, of_owner=of_owner, of_definition=of_definition)
+    limits = Limits(places, cores=places, memory=memory, of_owner=of_owner, of_definition=of_definition)
     found = foresee(state(waiting, places=places), limits, 100)
+    never = {job.id for job in waiting if 0 < memory < job.memory}
+    assert {job_id for job_id, at in found.items() if at.obstacle} == never
+    found = {job_id: at for job_id, at in found.items() if job_id not in never}
     real = played(waiting, limits, 100)
     assert {job_id: at.place for job_id, at in found.items()} == {job_id: i for i, (job_id, _) in enumerate(real, 1)}
     told = {job_id: (at.start - EPOCH) // timedelta(microseconds=1) for job_id, at in found.items() if at.start}
@@ -102,10 +128,11 @@ def played(waiting: Sequence[Waiting], limits: Limits, now: int) -> list[tuple[s
     while left or running:
         ordered = sorted(left, key=lambda job: (job.owner, job.definition, job.since))
         queues = [
-            iter([Candidate(*job[:6], 0, None, served.get(job.owner, 0)) for job in group])
+            iter([Candidate(*job[:6], job.memory, None, served.get(job.owner, 0)) for job in group])
             for _, group in groupby(ordered, lambda job: (job.owner, job.definition))
         ]
-        loads = [Load(job.owner, job.definition, True, True, False, False, 1, job.cores, 0) for _, job in running]
+        loads = [Load(job.owner, job.definition, True, True, False, False, 1, job.cores, job.memory)
+                 for _, job in running]  # fmt: skip
         for one in choose(queues, loads, limits):
             job = next(each for each in left if each.id == one.id)
             order.append((job.id, now))

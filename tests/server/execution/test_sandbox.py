@@ -295,7 +295,7 @@ def test_nothing_is_left_of_a_tree_that_does_not_want_to_end(place: Place, how: 
         setsid bash -c "trap '' TERM; (sleep 600 &) ; sleep 600" &
         touch ready; sleep 600; sleep 600
     """
-    handle = place.start(script, duration=10 if how == "timeout" else 60)
+    handle = place.start(script, duration=4 if how == "timeout" else 60)
     until(lambda: (place.folder / "ready").exists() and len(place.living()) >= 5)
     if how == "abort":
         handle.abort()
@@ -471,6 +471,7 @@ def test_the_folders_that_variables_name_are_seen(place: Place, monkeypatch: pyt
         (software / name / "file").write_text(f"{name}\n")
     (software / "odf" / "0123_SUM.SAS").write_text("")
     monkeypatch.setenv("SAS_DIR", str(software / "sas"))
+    monkeypatch.setenv("UWS_CALIBRATION", "https://calibration.example/service")  # no folder to be shown
     monkeypatch.setenv("SAS_ODF", str(software / "odf" / "0123_SUM.SAS"))
     monkeypatch.setenv("TOOL_PATH", f"{software}/tool/lib:{software}/tool/data:/:relative:3.5")
     monkeypatch.setenv("OTHER", str(software / "hidden"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -23,10 +22,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from joblab import SOAK, Lab, Remote
+from joblab import Lab, Remote
 from postgres import empty
 from processes import state, until
-from serving import WITHOUT_RECHECKS, Served, require_read, running_server
+from serving import HURRIED, WITHOUT_RECHECKS, Served, require_read, running_server
 from starts import is_warm, parent_of
 from uws_server import config
 from uws_server.execution import jobfolder, local, processes, staging
@@ -54,7 +53,7 @@ class Town:
     def server(self, max_running: int = 1) -> Iterator[Served]:
         with running_server(
             self.lab.data,
-            program=WITHOUT_RECHECKS,
+            program=HURRIED + WITHOUT_RECHECKS,
             definitions=self.lab.definitions,
             max_running=max_running,
             database=self.database,
@@ -272,21 +271,6 @@ def test_the_jobs_of_a_server_that_ended_are_taken_over(town: Town, how: str) ->
     assert all(job.processes() == [] for job in jobs)
 
 
-def test_every_job_runs_once_while_servers_die(town: Town) -> None:
-    dice = random.Random(3)
-    jobs: list[Remote] = []
-    with town.server(2) as one:
-        for _ in range(30 if SOAK else 2):
-            with town.server(2) as other:
-                jobs += [town.run(one, f"job{len(jobs) + more}", seconds="0.1") for more in range(4)]
-                time.sleep(dice.uniform(0, 0.4))
-                other.kill()
-        for job in jobs:
-            assert job.ended() == "COMPLETED", job.text("message")
-    expected = [f"{what} job{number}" for number in range(len(jobs)) for what in ("begin", "end")]
-    assert sorted(town.lab.tracked()) == sorted(expected)
-
-
 def test_a_job_on_a_machine_that_is_silent_is_unknown_until_it_has_ended(town: Town) -> None:
     """The machine is another one by what it left in the database and in the folder."""
     files, store = JobFiles(town.lab.data), JobStore(town.database)
@@ -473,6 +457,12 @@ def test_a_process_runs_until_it_has_ended() -> None:
         assert not runs(child.pid, start), "dead, though nobody buried it yet"
     assert not runs(child.pid, start)
     assert not runs(0, start)
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    assert not runs(thread.native_id or 0, start), "a thread that has the number now"
+    done.set()
+    thread.join()
     assert not runs(2**22 + 1, start)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from joblab import Lab
 from processes import until
+from serving import HURRIED, PROGRAM
 from uws_server.jobs.job import utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.storage.jobstore import JobStore
@@ -25,7 +26,7 @@ def lab(tmp_path: Path, database_url: str) -> Iterator[Lab]:
 
 def test_jobs_wait_in_the_queue_while_no_descriptor_is_left(lab: Lab) -> None:
     store = JobStore(lab.database)
-    with lab.serving() as server:
+    with lab.serving(program=HURRIED + PROGRAM) as server:
         assert lab.run().ended(60) == "COMPLETED"
         jobs = [lab.create("track", label=str(number)) for number in range(3)]
         before = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
@@ -34,7 +35,7 @@ def test_jobs_wait_in_the_queue_while_no_descriptor_is_left(lab: Lab) -> None:
             assert store.move(job.id, [Phase.PENDING], Phase.QUEUED, queued=utcnow())
         told = "the queue waits: "
         until(lambda: told in server.log.read_text(encoding="utf-8"), 60, "a job could not be started")
-        time.sleep(6)  # it is tried again
+        time.sleep(2)  # it is tried again
         assert {store.get(job.id).phase for job in jobs} == {Phase.QUEUED}
         resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, before)
         assert [job.ended(60) for job in jobs] == ["COMPLETED"] * 3

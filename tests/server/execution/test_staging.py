@@ -15,6 +15,7 @@ from uws_server.execution import staging
 from uws_server.jobs.definition import Control, Definition, Entry, ParameterSpec, ResultSpec
 from uws_server.jobs.job import Job, ParameterKind, ParameterValue, new_id, utcnow
 from uws_server.jobs.phases import Phase
+from uws_server.resources import definitions_folder
 from uws_server.storage.library import Installed
 
 HOSTILE = "$(touch pwned) `touch pwned` ; touch pwned\n'\"\\ && touch pwned # é\t"
@@ -80,7 +81,8 @@ def test_a_script_gets_the_calibration_of_the_server_and_what_the_configuration_
     place = tmp_path / "ccf"
     calibration = {"SAS_CCF": f"{place}/ccf.cif", "SAS_CCFPATH": str(place), "SAS_ODF": f"{place}/0123_SUM.SAS",
                    "SAS_DIR": "/opt/sas", "CALDB": "/opt/caldb", "HEADAS": "/opt/heasoft",
-                   "LHEA_DATA": "/opt/heasoft/refdata"}  # fmt: skip
+                   "LHEA_DATA": "/opt/heasoft/refdata", "UWS_CALIBRATION": "/opt/calibration",
+                   "UWS_CALIBRATION_TOKEN": "/opt/token", "UWS_CALIBRATION_CACHE": "/var/cache"}  # fmt: skip
     outside = {**calibration, "PATH": "/bin", "PFILES": "/of/the/server/pfiles;/opt/heasoft/syspfiles",
                "MY_TOOL": "a b", "SECRET": "hush"}  # fmt: skip
     given = staging.environment(job(), installed(tmp_path, "true\n"), tmp_path, outside, ["MY_TOOL", "NOT_THERE"])
@@ -115,6 +117,7 @@ def test_a_python_script_reads_values_with_their_types(tmp_path: Path) -> None:
         "globs": {},
         "parent": None,
         "notes": [],
+        "definitions": str(definitions_folder()),
     }
     assert document["parameters"] == {
         "text": {

@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from processes import carrying, kill_all, state, until
+from processes import carrying, descriptors, kill_all, state, until
 from uws_server.execution import local, processes, supervisor
 from uws_server.storage import plainfiles
 
@@ -226,12 +227,12 @@ def test_abort_ends_the_whole_tree(prepare: Prepare) -> None:
 
 
 def test_time_limit_ends_the_whole_tree(prepare: Prepare) -> None:
-    kept, process = start_stubborn(prepare, duration=10)
+    kept, process = start_stubborn(prepare, duration=4)
     process.wait(300)
     assert kept.living() == []
     status = kept.status()
     assert (status["reason"], status["code"]) == ("timeout", -signal.SIGKILL)
-    assert status["end"] - status["start"] >= 10
+    assert status["end"] - status["start"] >= 4
 
 
 def test_aborted_script_may_tidy_up(prepare: Prepare) -> None:
@@ -480,6 +481,21 @@ def test_claim_that_names_no_living_supervisor(prepare: Prepare, change: dict[st
     assert local.find(kept.folder) is None
 
 
+def test_a_claim_whose_number_a_thread_has_now_names_no_supervisor(prepare: Prepare) -> None:
+    """The numbers of processes that ended are given to threads, too."""
+    kept = prepare("exit 0")
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    claim = {"pid": thread.native_id, "start": "1", "boot": processes.boot_id()}
+    (kept.folder / "shepherd.json").write_text(json.dumps(claim), encoding="utf-8")
+    try:
+        assert local.find(kept.folder) is None
+    finally:
+        done.set()
+        thread.join()
+
+
 def test_a_forged_claim_makes_no_supervisor_of_another_process(prepare: Prepare) -> None:
     """The server itself, the first of all processes, any other, the supervisor of another job."""
     other = prepare("sleep 600")
@@ -506,8 +522,20 @@ def test_spoiled_claim_and_status_are_no_supervisor_and_no_status(prepare: Prepa
     assert local.status(kept.folder) is None
 
 
+@pytest.mark.parametrize("name", ["code", "start", "end", "cpu_s", "max_rss_kib", "memory"])
+@pytest.mark.parametrize("value", [10**30, -(10**30), float("nan"), float("inf"), "1", None])
+def test_a_status_with_a_number_that_no_database_holds_is_none(prepare: Prepare, name: str, value: object) -> None:
+    """A script can write that file, and kill its supervisor."""
+    kept = prepare("exit 0")
+    sound = {"reason": "exit", "code": 0, "start": 1.0, "end": 2.0, "cpu_s": 0.5, "max_rss_kib": 9, "memory": 9}
+    (kept.folder / "status.json").write_text(json.dumps(sound), encoding="utf-8")
+    assert local.status(kept.folder) is not None
+    (kept.folder / "status.json").write_text(json.dumps(sound | {name: value}), encoding="utf-8")
+    assert local.status(kept.folder) is None
+
+
 def test_handles_leave_no_descriptor_and_no_zombie(prepare: Prepare) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = descriptors()
     for _ in range(5):
         kept = prepare("exit 0")
         handle = local.start(kept.folder)
@@ -515,7 +543,7 @@ def test_handles_leave_no_descriptor_and_no_zombie(prepare: Prepare) -> None:
         handle.close()
         assert state(handle.pid) == ""
         assert local.find(kept.folder) is None
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not descriptors() - before
 
 
 # --- what it may write ---------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def test_a_tree_is_counted_to_its_leaves() -> None:
         finally:
             for pid in [*children(process.pid), process.pid]:
                 os.kill(pid, 9)
-    assert usage.of_tree(process.pid) == (0, 0)
+    assert usage.of_tree(process.pid) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"cpu_s": 1}', '{"cpu_s": Infinity, "memory": 1, "peak": 1}',

@@ -13,6 +13,7 @@ import pytest
 
 from joblab import Lab, define
 from processes import state
+from serving import HURRIED, PROGRAM
 from uws_server.execution import local
 from uws_server.execution.running import Running
 from uws_server.execution.starter import ColdStarter
@@ -46,7 +47,7 @@ def lab(tmp_path: Path, database_url: str) -> Iterator[Lab]:
 
 
 def test_a_script_that_stops_or_forges_its_supervisor_holds_no_place(lab: Lab) -> None:
-    with lab.serving(max_running=1, sandbox="trials") as server:
+    with lab.serving(program=HURRIED + PROGRAM, max_running=1, sandbox="trials") as server:
         jobs = {name: lab.run(name) for name in ("forger", "stops_once", "stops")}
         last = lab.run()
         assert jobs["forger"].ended(60) == "ERROR"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
 from pathlib import Path
 from xml.etree import ElementTree
@@ -52,7 +53,8 @@ def image(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("scale", "share"), [("linear", lambda v: v / 50), ("sqrt", lambda v: np.sqrt(v / 50)),
-                                              ("log", lambda v: np.log1p(v) / np.log1p(50))])  # fmt: skip
+                                              ("log", lambda v: np.log1p(v) / np.log1p(50)),
+                                              ("asinh", lambda v: np.arcsinh(3 * v) / np.arcsinh(150))])  # fmt: skip
 def test_a_scale_is_what_it_is_called(scale: str, share: object) -> None:
     values = np.array([[0.0, 1.0, 1.0], [1.0, 2.0, 50.0]])
     raster = Raster(values, Look(scale))
@@ -63,11 +65,52 @@ def test_a_scale_is_what_it_is_called(scale: str, share: object) -> None:
     assert ticks == sorted(ticks)
 
 
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_limits_have_the_colours_of_the_ends(scale: str) -> None:
+    values = np.array([[-9.0, -2.0, np.nan], [3.0, 8.0, 1000.0]])
+    drawn = pixels(Raster(np.nan_to_num(values, nan=-9.0), Look(scale, low=-2.0, high=8.0)).png())
+    assert drawn[0].tolist() == [0, 0, 0]
+    assert 0 < drawn[1, 0] < 255
+    assert drawn[1, 1:].tolist() == [255, 255]
+    ticks = Raster(values, Look(scale, low=-2.0, high=8.0)).stretch.ticks()
+    assert (min(ticks), max(ticks)) == (-2.0, 8.0)
+
+
+@pytest.mark.parametrize("look", [Look("log", high=-5.0), Look("sqrt", low=2000.0), Look("asinh", low=5.0, high=5.1)])
+def test_limits_that_hold_no_value_give_one_colour_or_two(look: Look) -> None:
+    values = np.array([[-9.0, -2.0], [3.0, 1000.0]])
+    assert set(pixels(Raster(values, look).png()).ravel().tolist()) <= {0, 255}
+
+
 def test_colours_run_from_dark_to_light_or_back() -> None:
     for colours in COLOURS:
-        lightness = np.frombuffer(palette(colours), np.uint8).reshape(256, 3).mean(axis=1)
+        lightness = np.frombuffer(palette(Look(colours=colours)), np.uint8).reshape(256, 3).mean(axis=1)
         rising = np.diff(lightness) >= -0.5
         assert rising.all() if colours != "paper" else not rising[1:].any()
+
+
+@pytest.mark.parametrize("colours", COLOURS)
+def test_inverted_colours_run_the_other_way(colours: str) -> None:
+    rgb = np.frombuffer(palette(Look(colours=colours)), np.uint8).reshape(256, 3)
+    other = np.frombuffer(palette(Look(colours=colours, inverted=True)), np.uint8).reshape(256, 3)
+    np.testing.assert_array_equal(rgb, other[::-1])
+    assert Look(colours=colours).is_light == (rgb[0].mean() > 127)
+    assert Look(colours=colours, inverted=True).is_light == (other[0].mean() > 127)
+
+
+def test_a_percentage_leaves_out_as_many_values_below_as_above() -> None:
+    values = np.random.default_rng(7).normal(10, 3, 10_001)
+    stretch = Raster(values[None], Look("linear", percent=98)).stretch
+    assert (values < stretch.lowest).sum() == (values > stretch.highest).sum() == 100
+    whole = Raster(values[None], Look("linear", percent=100)).stretch
+    assert (whole.lowest, whole.highest) == (values.min(), values.max())
+    assert Raster(values[None], Look("linear", percent=98, high=12.5)).stretch.highest == 12.5
+
+
+def test_a_percentage_of_an_image_that_is_nearly_empty_keeps_its_highest_value() -> None:
+    values = np.zeros((100, 100))
+    values[3, 4] = 7.0
+    assert Raster(values, Look("linear", percent=99)).stretch.highest == 7.0
 
 
 def test_where_there_is_no_number_nothing_is_painted() -> None:
@@ -79,12 +122,19 @@ def test_where_there_is_no_number_nothing_is_painted() -> None:
 
 
 def test_an_unknown_look_is_refused() -> None:
-    assert Look.read("", "") == Look("log", "heat")
-    with pytest.raises(ValueError, match=r"^scale: 'cubic' came; log, sqrt, linear are allowed$"):
-        Look.read("cubic", "")
-    with pytest.raises(ValueError, match=r"^colours: 'pink' came; heat, grey, paper are allowed$"):
-        Look.read("log", "pink")
-    assert set(SCALES) == {"log", "sqrt", "linear"}
+    assert Look.read({}) == Look("log", "heat") == Look.read({"scale": "", "colours": "", "low": " ", "high": ""})
+    assert Look.read({"scale": "asinh", "low": "-1e-3", "high": " 5"}) == Look("asinh", "heat", -0.001, 5.0)
+    for asked, sentence in (
+        ({"scale": "cubic"}, "scale: 'cubic' came; log, asinh, sqrt, linear are allowed"),
+        ({"colours": "pink"}, "colours: 'pink' came; heat, cool, green, grey, paper are allowed"),
+        ({"low": "many"}, "low: 'many' came; a number such as 0.5 or 2e-3 is allowed"),
+        ({"high": "nan"}, "high: 'nan' came; a number such as 0.5 or 2e-3 is allowed"),
+        ({"percent": "5"}, "percent: 5 came; 10 to 100 are allowed"),
+        ({"inverted": "yes"}, "inverted: 'yes' came; 1, or nothing, is allowed"),
+        ({"low": "5", "high": "5"}, "low: 5 came; a number below high (5) is allowed"),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+            Look.read(asked)
 
 
 def test_the_numbers_for_the_pointer_are_those_of_the_image(image: Path) -> None:
@@ -155,6 +205,6 @@ def test_a_plane_that_is_not_the_sky_has_the_axes_of_its_header(tmp_path: Path) 
         )
     fits.PrimaryHDU(np.ones((100, 100)), header).writeto(tmp_path / "a.fits")
     previews, file = Previews(), ResultFile("a", tmp_path / "a.fits", {})
-    assert json.loads(previews.plot_data(file).data)["axes"] == [["DETX", -980.0, 20.0], ["DETY", -980.0, 20.0]]
+    assert json.loads(previews.plot_data(file).data)["named"] == [["DETX", -980.0, 20.0], ["DETY", -980.0, 20.0]]
     texts = {text.text for text in ElementTree.fromstring(previews.plot_picture(file).data).findall(f"{SVG}text")}
     assert {"DETX", "DETY", "\u2212500", "0", "500"} <= texts

@@ -17,6 +17,7 @@ from scriptjobs import prepare, run
 from synthetic import Epic, write
 from uws_server.previews.cache import Previews
 from uws_server.previews.curve import Gap
+from uws_server.previews.curvechart import chart_of
 from uws_server.previews.preview import ResultFile
 from uws_server.previews.raster import Raster
 
@@ -297,9 +298,9 @@ def test_a_periodogram_keeps_its_peak_when_frequencies_are_joined(tmp_path: Path
     path = write_curve(tmp_path / "a.fits", columns, **keywords)
     curve = Previews().look(ResultFile("a", path, {})).curve
     assert curve is not None and curve.kind == "Periodogram"
-    (series,) = curve.series
-    assert series.rate.size <= 1500 and series.rate.max() == 99.0
-    assert curve.time_s[int(series.rate.argmax())] == pytest.approx(frequency[12_345], abs=2e-4)
+    (series,) = chart_of(curve).series
+    assert series.y.size <= 1500 and series.y.max() == 99.0
+    assert series.middle[int(series.y.argmax())] == frequency[12_345]
     texts = [text.text or "" for text in drawn(path).findall(f"{SVG}text")]
     assert any(text.startswith("Frequency (Hz), highest at a period of 8.03") for text in texts)
 
@@ -363,11 +364,14 @@ def test_many_bins_are_joined_not_across_a_gap(tmp_path: Path) -> None:
                fits.Column("ERROR", "D", array=np.ones(numbers.size))]  # fmt: skip
     curve = Previews().look(ResultFile("a", write_curve(tmp_path / "a.fits", columns), {})).curve
     assert curve is not None
-    assert curve.series[0].rate[0] == pytest.approx(rate[:3].mean())
-    assert curve.series[0].error is not None
-    assert curve.series[0].error[0] == pytest.approx(1 / np.sqrt(3))
-    assert not np.any((curve.time_s > 20000) & (curve.time_s < 40000))
-    assert "3,999 bins are joined" in curve.notes[0]
+    chart = chart_of(curve)
+    (series,) = chart.series
+    assert len(series.y) <= 1500
+    assert series.y[0] == pytest.approx(rate[:3].mean())
+    assert series.y[0] - series.y_low[0] == pytest.approx(1 / np.sqrt(3))
+    joined = np.diff(series.middle * 1000)
+    assert joined.max() == pytest.approx(20_000, abs=100) and np.sum(joined > 100) == 1, "nothing stands in the gap"
+    assert "3,999 bins are joined" in chart.summary
 
 
 def test_days_of_other_telescopes_are_days(tmp_path: Path) -> None:

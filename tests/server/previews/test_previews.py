@@ -165,7 +165,7 @@ def test_events_become_a_picture_with_the_source_where_it_is(shared: Path) -> No
         ("nicer/ngc300nicer_bary.evt", "events"),
         ("nustar_b1937/dummy_orb.fits.gz", "other"),
         ("regions/0401040101.reg", "text"),
-        ("xmm_ngc7793_ulx4/PN.rmf", "table"),
+        ("xmm_ngc7793_ulx4/PN.rmf", "response"),
     ],
 )
 def test_what_a_real_file_is(shared: Path, place: str, kind: str) -> None:
@@ -254,3 +254,33 @@ def test_a_picture_that_was_drawn_does_not_wait_for_another(tmp_path: Path) -> N
     assert drawn.ok
     with previews._large, ThreadPoolExecutor(1) as other:  # as while somebody's large event list is drawn
         assert other.submit(previews.sky_picture, product(tmp_path / "image.fits")).result(300) == drawn
+
+
+def test_any_other_table_shows_its_first_rows(tmp_path: Path) -> None:
+    columns = [
+        fits.Column("START", "D", "s", array=100.0 + 0.125 * np.arange(40)),
+        fits.Column("CCDNR", "I", array=np.where(np.arange(40) == 1, -99, np.arange(40)), null=-99),
+        fits.Column("CAUSE", "8A", array=["flare\x01", "GTI"] * 20),
+        fits.Column("EDGES", "5E", array=np.arange(200.0).reshape(40, 5)),
+        *(fits.Column(f"C{number}", "J", array=np.zeros(40)) for number in range(6)),
+    ]
+    fits.BinTableHDU.from_columns(columns, name="LIMITS").writeto(tmp_path / "a.fits")
+    preview = Previews().look(product(tmp_path / "a.fits"))
+    lines = preview.text.splitlines()
+    assert preview.kind == "table"
+    assert lines[0] == "HDU 1 (LIMITS): 40 rows, 2 further columns"
+    assert lines[1].split() == ["START", "[s]", "CCDNR", "CAUSE", "EDGES", "C0", "C1", "C2", "C3"]
+    assert lines[2].split()[:2] == ["100", "0"]
+    assert "0, 1, 2, …" in lines[2]
+    assert lines[3].split()[:2] == ["100.125", "GTI"], "a null is nothing"
+    assert len(lines) == 2 + 12 + 1 and lines[-1] == "…"
+
+
+def test_a_table_without_rows_says_so(tmp_path: Path) -> None:
+    empty = fits.BinTableHDU.from_columns([fits.Column("START", "D", array=np.empty(0))], name="GTI")
+    full = fits.BinTableHDU.from_columns([fits.Column("N", "PJ()", array=[[1, 2, 3]])], name="LISTS")
+    fits.HDUList([fits.PrimaryHDU(), empty]).writeto(tmp_path / "a.fits")
+    fits.HDUList([fits.PrimaryHDU(), empty, full]).writeto(tmp_path / "b.fits")
+    assert Previews().look(product(tmp_path / "a.fits")).text == "HDU 1 (GTI): 0 rows"
+    assert Previews().look(product(tmp_path / "b.fits")).text.splitlines()[0] == "HDU 2 (LISTS): 1 row"
+    assert "3 items" in Previews().look(product(tmp_path / "b.fits")).text

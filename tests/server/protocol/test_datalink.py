@@ -72,7 +72,7 @@ def test_every_link_leads_somewhere_and_is_of_the_type_it_says(made: Chained) ->
 
 def test_every_product_of_a_job_tells_its_type_and_size(made: Chained) -> None:
     found = [row for row in rows(made, id_of(made.second)) if row["semantics"] == "#this"]
-    assert [row["local_semantics"] for row in found] == ["source_spectrum", "events", "regions"]
+    assert [row["local_semantics"] for row in found] == ["source_spectrum", "events", "patterns", "regions"]
     for row in found:
         answer = requests.get(row["access_url"], timeout=300)
         assert (row["content_type"], int(row["content_length"])) == (
@@ -100,7 +100,7 @@ def test_the_kind_of_preview_follows_the_product(made: Chained) -> None:
 def test_what_came_of_a_product_is_a_derivation(made: Chained) -> None:
     found = rows(made, f"{made.first.url}/results/events.fits")
     derived = {row["local_semantics"] for row in found if row["semantics"] == "#derivation"}
-    assert derived == {"source_spectrum", "events", "regions"}
+    assert derived == {"source_spectrum", "events", "patterns", "regions"}
     for_job = {row["access_url"] for row in rows(made, id_of(made.first)) if row["semantics"] == "#derivation"}
     assert for_job == {row["access_url"] for row in found if row["semantics"] == "#derivation"}
 
@@ -171,8 +171,8 @@ def test_pyvo_runs_the_job_again_with_another_value(made: Chained) -> None:
     service = links(made, did(made, "source_spectrum.fits")).get_first_proc()
     names = {param.name for param in service.input_params}
     assert names == {"source_region", "background_region", "energy", "pattern", "flag", "channel_width", "grouping",
-                     "min_counts"}  # fmt: skip
-    content = service.process(grouping="mincounts", min_counts=7).read()
+                     "min_counts", "min_snr"}  # fmt: skip
+    content = service.process(grouping="mincounts", min_counts=7, min_snr=4.5).read()
     with fits.open(io.BytesIO(content)) as product:
         assert "GROUPING" in product["SPECTRUM"].columns.names
     again = made.events.with_name("again.fits")
@@ -180,7 +180,7 @@ def test_pyvo_runs_the_job_again_with_another_value(made: Chained) -> None:
     tags = votags.read(again)
     assert tags is not None
     values = {arg.extra.get("name"): getattr(arg, "value", None) for arg in tags.steps[-1].args}
-    assert (values["min_counts"], values["source_region"]) == (7, SMALLER)
+    assert (values["min_counts"], values["min_snr"], values["source_region"]) == (7, 4.5, SMALLER)
     assert tags.steps[-1].extra["parent"] == id_of(made.second)
     assert [step.extra["job"] for step in tags.steps[:-1]] == [id_of(made.first)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import html
 import re
 import shutil
@@ -94,8 +95,9 @@ def test_the_page_shows_the_cut_and_the_good_time_left(lab: Lab) -> None:
     assert said is not None
     job = final.url.rstrip("/").rpartition("/")[2]
     page = requests.get(f"{lab.url}/jobs/{job}", timeout=300).text
-    assert f"Cut at 0.2 counts / s; {float(said[1]):,.0f} s of good time are left." in page
-    found = re.search(r'<figure class="plot lightcurve">.*?src="([^"]*)"', page, re.DOTALL)
+    shown = re.search(r"Cut at 0.2 counts / s; ([\d,]+) s of good time are left\.", page)
+    assert shown is not None and abs(float(shown[1].replace(",", "")) - float(said[1])) < 0.6  # one digit is in the log
+    found = re.search(r'<figure class="plot lightcurve"[^>]*>.*?src="([^"]*)"', page, re.DOTALL)
     assert found is not None
     picture = html.unescape(found[1])
     drawn = requests.get(requests.compat.urljoin(f"{lab.url}/", picture), timeout=300).text
@@ -108,6 +110,27 @@ def test_the_page_of_events_shows_where_they_lie_and_what_each_cut_left(lab: Lab
     page = requests.get(f"{lab.url}/jobs/{final.url.rstrip('/').rpartition('/')[2]}", timeout=300).text
     assert "Where its events lie" in page
     assert re.search(r"all events,\d+\s+box around the region,\d+", page)
+
+
+def test_jobs_of_a_gzipped_list_of_the_archive_read_one_copy_and_name_the_list(lab: Lab, tmp_path: Path) -> None:
+    """It lies in the data folder until the cache needs the room; what was made from it is what the list gives."""
+    place = lab.archive / "zipped" / "P0999990199PNS003PIEVLI0000.FTZ"
+    place.parent.mkdir()
+    place.write_bytes(gzip.compress(lab.pn.read_bytes(), 1))
+    values = {"region": CIRCLE, "energy": "0.5 10"}
+    plain = lab.products(lab.run("events", {"eventlist": PN, **values}), tmp_path / "plain")["events"]
+    made = []
+    for turn in ("first", "second"):
+        final = lab.run("events", {"eventlist": "zipped/P0999990199PNS003PIEVLI0000.FTZ", **values})
+        made.append(lab.products(final, tmp_path / turn)["events"])
+    (copy,) = (lab.archive.parent / "data/cache").iterdir()
+    assert copy.read_bytes() == lab.pn.read_bytes()
+    for path in made:
+        assert raw_rows(path).tobytes() == raw_rows(plain).tobytes()
+        tags = votags.read(path)
+        assert tags is not None
+        assert "P0999990199PNS003PIEVLI0000.FTZ" in str(tags.steps)
+        assert copy.name not in path.read_bytes().decode("latin-1")
 
 
 @pytest.mark.parametrize("form", ["FITS", "FTZ"])

@@ -89,7 +89,7 @@ def test_the_page_draws_them(final: JobState, lab: Lab) -> None:
     page = requests.get(f"{lab.url}/jobs/{final.url.rsplit('/', 1)[1]}", timeout=300)
     assert page.status_code == 200
     assert "rgb.png" in page.text
-    assert page.text.count("data-sky=") == 5, "six figures, one of which is the picture in three colours"
+    assert page.text.count('data-shown="sky"') == 5, "six figures, one of which is the picture in three colours"
 
 
 def test_stilts_reads_the_good_times_of_an_image(final: JobState, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_both_kinds_of_lists_hold_the_jobs_of_some_owners(asking: Asking, made: 
     for name, phases, owners, last in itertools.product((None, "dummy", "nothing"), PHASES, OWNERS, (None, 10, 1100)):
         wanted = Filter(name, phases, None, last, owners)
         expected = let_through(made, name, phases, None, last, owners)
-        document = b"".join(list_document(store.references(wanted), "http://127.0.0.1", STYLE)).decode()
+        document = b"".join(list_document(store.references(wanted), "http://127.0.0.1/rest/{}".format, STYLE)).decode()
         assert document == f"{HEAD}{''.join(map(row, expected))}</uws:jobs>\n", wanted
         assert [
             (found.id, found.definition, found.phase, found.created, found.owner, found.run_id)

@@ -36,15 +36,21 @@ from reduction.simulate import simulate, small
 from serving import Served, running_server
 from statements import noted
 from uws_server import cli, client
+from uws_server.archive.observations import Archive
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError
 from uws_server.jobs.job import Job, Result, new_id, utcnow
 from uws_server.jobs.phases import Phase
-from uws_server.protocol.obscore import _logged
+from uws_server.protocol.obscore_formats import logged
 from uws_server.services import obscore as obscore_service
+from uws_server.services.archive_files import ArchiveFiles
+from uws_server.services.archive_search import ArchiveSearch
 from uws_server.services.context import Services
+from uws_server.services.exposures import Exposures
 from uws_server.services.rights import Anonymous, Caller, Rights
 from uws_server.storage import obscore_rows, tables
+from uws_server.storage.archive_rows import ArchiveRows
+from uws_server.storage.archive_search import ArchiveSearchStore
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.obscore_rows import KeptRow
@@ -122,7 +128,7 @@ def test_a_row_that_cannot_be_had_ends_the_document() -> None:
     document = b"".join(pieces)
     assert b'<INFO name="QUERY_STATUS" value="ERROR">not all rows could be read</INFO>' in document
     assert document.endswith(b"</VOTABLE>\n")
-    assert b"".join(_logged(table.votable(rows()))) == document
+    assert b"".join(logged(table.votable(rows()))) == document
 
 
 def _kept(pieces: Iterator[bytes], into: list[bytes]) -> Iterator[bytes]:
@@ -492,6 +498,12 @@ class Reading:
     files: JobFiles
     base_url: str = "http://x.org"
     config: Config = field(default_factory=Config)
+
+    @property
+    def archive_files(self) -> ArchiveFiles:
+        """Those of a server without an archive."""
+        rows, found = ArchiveRows(self.store.engine), ArchiveSearchStore(self.store.engine)
+        return ArchiveFiles(rows, Archive(None), ArchiveSearch(found, Exposures(rows, None, Path()), None), None)
 
 
 def test_rows_on_both_databases(database_url: str) -> None:

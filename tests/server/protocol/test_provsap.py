@@ -101,7 +101,7 @@ def test_depth_counts_relations(made: Chained) -> None:
 def test_forward_is_what_came_of_it(made: Chained) -> None:
     document = told(made, ID=id_of(made.first), DIRECTION="FORWARD")
     assert names(document, "Activity") == {f"job_{id_of(made.first)}", f"job_{id_of(made.second)}"}
-    assert len(files(document)) == 6  # what both made, without the logs
+    assert len(files(document)) == 8  # what both made, without the logs
 
 
 def test_several_things_are_told_in_one_document(made: Chained) -> None:
@@ -176,7 +176,7 @@ def test_the_provenance_of_a_job_is_all_before_it_and_what_it_made(made: Chained
         response = requests.get(f"{made.second.url}/{word}", timeout=300)
         document = ProvDocument.deserialize(content=response.content.decode(), format=kind)
         assert names(document, "Activity") == {f"job_{id_of(made.first)}", f"job_{id_of(made.second)}"}
-        assert len(files(document)) == 2 + 3
+        assert len(files(document)) == 2 + 4
     assert requests.get(f"{made.url}/rest/dummy/{id_of(made.second)}/provjson", timeout=300).status_code == 404
 
 

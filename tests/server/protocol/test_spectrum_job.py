@@ -174,7 +174,7 @@ def test_every_fits_product_says_what_it_is_and_how_it_was_made(lab: Lab, tmp_pa
     final = lab.run({**values, "eventlist": path.name.partition(".")[0]})
     products = lab.products(final, tmp_path)
     tagged = [product for product in products.values() if product.suffix == ".fits"]
-    assert len(tagged) == 3
+    assert len(tagged) == 4
     for product in tagged:
         assert votags.check(product) == ()
         tags = votags.read(product)

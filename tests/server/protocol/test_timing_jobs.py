@@ -51,7 +51,7 @@ class Lab:
 
     def drawings(self, page: str) -> list[str]:
         """The large light curves of a page, as SVG."""
-        places = re.findall(r'<figure class="plot lightcurve">.*?src="([^"]*)"', page, re.DOTALL)
+        places = re.findall(r'<figure class="plot lightcurve"[^>]*>.*?src="([^"]*)"', page, re.DOTALL)
         return [requests.get(requests.compat.urljoin(f"{self.url}/", html.unescape(place)), timeout=300).text
                 for place in places]  # fmt: skip
 
@@ -77,7 +77,7 @@ def test_events_go_to_the_barycentre_and_become_a_light_curve_and_a_limit(lab: L
     with fits.open(curve["lightcurve"]) as there, fits.open(here["lightcurve"]) as before:
         header = there["RATE"].header
         assert (header["TIMESYS"], header["TIMEREF"]) == ("TDB", "SOLARSYSTEM")
-        assert there["RATE"].data["COUNTS"].sum() == before["RATE"].data["COUNTS"].sum() == 20421
+        assert there["RATE"].data["COUNTS"].sum() == before["RATE"].data["COUNTS"].sum() == 18998
         delay = header["TSTART"] - before["RATE"].header["TSTART"]
         assert 1 < abs(delay) < 500
     for path, steps, kind in ((moved["barycentred"], 1, "event"), (curve["lightcurve"], 2, "timeseries"),
@@ -113,7 +113,7 @@ def test_the_page_of_a_limit_shows_it_in_words(lab: Lab) -> None:
     values = {"eventlist": PN, "source_region": 'icrs; circle(149.05, 69.70, 20")',
               "background_region": 'icrs; annulus(149.05, 69.70, 40", 90")'}  # fmt: skip
     page = lab.page(lab.run("upper_limit", values))
-    assert re.search(r"95 %: below [\d.]+ counts, below [\d.]+e-04 counts/s", html.unescape(page))
+    assert re.search(r"95 %: below [\d.]+ counts, below [\d.]+(?:e-\d\d)? counts/s", html.unescape(page))
 
 
 @pytest.mark.parametrize(

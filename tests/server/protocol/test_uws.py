@@ -119,7 +119,7 @@ def test_documents_are_valid_in_every_phase(server: str, schema: etree.XMLSchema
 
 
 def test_progress_is_in_job_info(server: str) -> None:
-    job = create(server, seconds="10", PHASE="RUN")
+    job = create(server, seconds="5", PHASE="RUN")
     seen = set()
     while True:
         document = etree.fromstring(requests.get(job, timeout=300).content)

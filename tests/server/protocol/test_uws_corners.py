@@ -17,8 +17,8 @@ import requests
 from lxml import etree
 
 from processes import until
-from serving import Served, connected, running_server
-from uws_server.protocol import cors
+from serving import HURRIED, PROGRAM, Served, connected, running_server
+from uws_server.protocol import control, cors
 from uwsjobs import UWS, change, create, define, document, listed, phase, reached, write_definitions
 
 
@@ -288,10 +288,10 @@ def test_every_500_says_a_number_that_is_in_the_log(tmp_path: Path) -> None:
 
 def test_a_job_that_ends_while_the_database_does_not_answer_is_not_lost(tmp_path: Path) -> None:
     """2.1.3: the phase tells what became of a job, also of one whose end could not be noted at once."""
-    with running_server(tmp_path) as broken:
-        job = create(broken.url, seconds="8", PHASE="RUN", text="kept")
+    with running_server(tmp_path, program=HURRIED + PROGRAM) as broken:
+        job = create(broken.url, seconds="3", PHASE="RUN", text="kept")
         reached(job, "EXECUTING")
-        with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as database:
+        with closing(sqlite3.connect(tmp_path / "jobs.sqlite", timeout=300)) as database:
             database.execute("ALTER TABLE jobs RENAME TO jobs_away")
             database.commit()
             until(lambda: "could not be registered" in broken.log.read_text(), what="the end of the job")
@@ -324,3 +324,9 @@ def test_a_client_that_ends_its_side_after_a_whole_request_is_answered(server: s
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status), answer
     assert len(body) == int(re.findall(rb"content-length: (\d+)", head)[0])
+
+
+@pytest.mark.parametrize("text", ["-1", "301", "3600", "9223372036854775807"])
+def test_no_request_waits_longer_than_five_minutes(text: str) -> None:
+    """pyvo asks for as long as possible, and gives a request up after ten minutes without an answer."""
+    assert control.asked_wait({"WAIT": text}) == 300

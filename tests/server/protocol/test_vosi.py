@@ -96,6 +96,11 @@ def test_capabilities_are_valid_and_name_every_job_list(server: str, shared: Pat
         ("ivo://ivoa.net/std/VOSI#capabilities", f"{server}/capabilities"),
         ("ivo://ivoa.net/std/VOSI#availability", f"{server}/availability"),
         ("ivo://ivoa.net/std/DataLink#links-1.1", f"{server}/datalink"),
+        ("ivo://ivoa.net/std/SIA#query-2.0", f"{server}/sia2"),
+        ("ivo://ivoa.net/std/TAP", f"{server}/tap"),
+        ("ivo://ivoa.net/std/ConeSearch", f"{server}/scs?"),
+        ("ivo://ivoa.net/std/SSA", f"{server}/ssap?"),
+        ("ivo://ivoa.net/std/SODA#sync-1.0", f"{server}/soda/sync"),
         *(("ivo://ivoa.net/std/UWS#rest-1.1", f"{server}/rest/{name}") for name in names),
     }
     for interface in document.iterfind("capability/interface"):  # on a loopback address nobody needs an account

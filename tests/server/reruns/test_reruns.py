@@ -166,7 +166,8 @@ def test_the_format_of_an_error_is_no_change(lab: Lab, note: Path) -> None:
 # --- the same again ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", TRIED)
+# a bench writes how long it took, and its recipe is no file that an archive has
+@pytest.mark.parametrize("name", [name for name in TRIED if name != "bench"])
 def test_every_definition_makes_the_same_bytes_again_from_its_product_alone(
     lab: Lab, name: str, tmp_path: Path
 ) -> None:
@@ -184,7 +185,7 @@ def test_every_definition_makes_the_same_bytes_again_from_its_product_alone(
     files = {part: upload.path.rename(tmp_path / upload.filename) for part, upload in asked.uploads.items()}
     job = lab.run(name, asked.values, files)
     before = lab.products(job, tmp_path / "before")
-    tagged = [path for path in before.values() if path.suffix == ".fits"]
+    tagged = [path for path in before.values() if path.suffix in (".fits", ".rmf", ".arf")]
     source = tagged[0] if tagged else tmp_path / "steps.json"
     if not tagged:
         source.write_text(json.dumps({"provenance": steps_of(lab, job)}))
@@ -757,7 +758,7 @@ def test_the_comparison_shows_what_differs_and_what_does_not(
     keys = [one.url.rpartition("/")[2] for one in (job, lab.again(job.url), lab.again(job.url, energy="1 5"))]
     same = requests.get(f"{lab.url}/jobs/{keys[1]}/compare/{keys[0]}", timeout=300).text
     assert "No parameter differs." in same
-    assert same.count("identical science HDUs: only the VO-TAGS differ") == 2
+    assert same.count("identical science HDUs: only the VO-TAGS differ") == 3, "two spectra, and the patterns"
     assert "identical, byte for byte" in same
     other = requests.get(f"{lab.url}/jobs/{keys[2]}/compare/{keys[0]}", timeout=300).text
     assert "One parameter differs: energy." in other

@@ -27,7 +27,7 @@ from uws_server.services.drafts import Change, Draft, Drafts, Edited
 from uws_server.services.job_service import JobService
 from uws_server.services.parameters import Request
 from uws_server.services.rights import Caller
-from uws_server.web.definitions.differences import Line, between
+from uws_server.web.shared.differences import Line, between
 
 ANN = Caller("ann", roles=frozenset({"author"}))
 BOB = Caller("bob", roles=frozenset({"author"}))

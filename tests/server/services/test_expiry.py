@@ -58,7 +58,8 @@ class Site:
         )
         one = self.services
         may_destroy = Expiry(one.life, one.store, clock)
-        return Housekeeping(may_destroy, one.store, one.files, one.hashes, one.revisions, one.definitions)
+        kept = one.revisions, one.definitions, one.work_sessions, one.config.jobs.keep_days
+        return Housekeeping(may_destroy, one.store, one.files, one.hashes, *kept)
 
     def job(self, days: float = 30) -> str:
         """A new job that is to be destroyed after some days."""

@@ -109,7 +109,7 @@ def test_the_maker_gets_along_without_an_account_by_the_address_alone(strangers:
         assert requests.get(f"{job}/{place}", timeout=300).status_code == 200, place
     page = requests.get(f"{strangers.url}/jobs/{job.rpartition('/')[2]}", timeout=300)
     assert page.status_code == 200
-    addresses = set(re.findall(r'(?:href|src|action|data-state|data-plot)="(/(?:jobs|rest)/[^"]+)"', page.text))
+    addresses = set(re.findall(r'(?:href|src|action|data-state|data-address)="(/(?:jobs|rest)/[^"]+)"', page.text))
     assert len(addresses) >= 7
     assert all(job.rpartition("/")[2] in address for address in addresses), "every address on it has the key"
     refusing = [

@@ -16,6 +16,7 @@ from asking import Asking
 from joblab import Lab
 from postgres import Cluster
 from processes import until
+from serving import HURRIED, PROGRAM
 from uws_server.storage import migrate
 from uws_server.storage.failures import meaning_of
 from uws_server.storage.files import JobFiles
@@ -142,7 +143,7 @@ def test_a_server_whose_database_goes_says_so_in_few_lines_and_goes_on(postgres:
     with postgres.lent_database() as url:
         lab = Lab(tmp_path, url)
         name = url.rpartition("/")[2]
-        with lab.serving() as served:
+        with lab.serving(program=HURRIED + PROGRAM) as served:
             assert lab.run().ended() == "COMPLETED"
             begun = len(told(served.log))
             postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")

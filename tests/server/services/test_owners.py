@@ -319,7 +319,11 @@ def test_accounts_tells_its_quotas_and_takes_none_that_makes_no_sense(tmp_path: 
     free = accounts("add", "bob", "--max-active", "0", "--max-stored", "0")
     assert (free.returncode, free.stderr) == (0, "Keep the token: it is not shown again.\n")
     (tmp_path / "file").touch()
-    nowhere = accounts("list", "--data", str(tmp_path / "file/data"))
+    for command in ("list", "token ann", "remove ann", "disable ann", "roles ann expert"):
+        mistyped = accounts(*command.split(), "--data", str(tmp_path / "dato"))
+        assert mistyped.returncode == 2 and not (tmp_path / "dato").exists()
+        assert mistyped.stderr.endswith("dato: there is no such folder; --data is the folder of the server\n")
+    nowhere = accounts("add", "eve", "--data", str(tmp_path / "file/data"))
     assert (nowhere.returncode, nowhere.stdout) == (2, "")
     assert nowhere.stderr.endswith("/file/data: Not a directory\n")
     assert "give --admin or --no-admin" in accounts("change", "ann").stderr

@@ -155,7 +155,8 @@ def test_a_trial_is_run_by_authors_only(services: Services) -> None:
     author.save("draft", 1, files("draft", "ops"))  # an author who has not the role may still try it
     job: Job = author.try_out("draft")
     services.life.end(services.store.get(job.id))
-    pending = JobService(services, CALLERS["author"])._make(services.library.of(job), Request(), trial=True)
+    making = JobService(services, CALLERS["author"])
+    pending = making._store_new(making._accepted(services.library.of(job), Request(), trial=True))
     assert outcome(lambda: JobService(services, Caller("ann")).run(pending)) == "403"
     for kind in ("plain", "holder", "anonymous"):
         with pytest.raises((Unauthorized, Forbidden)):

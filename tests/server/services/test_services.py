@@ -474,9 +474,9 @@ def test_a_job_is_in_its_own_list_only(services: Services) -> None:
         desk(services).job(job.id, "spectrum")
     assert list(desk(services).jobs(Filter("spectrum"))) == []
     assert [found.id for found in desk(services).jobs(Filter("dummy"))] == [job.id]
-    with pytest.raises(NotFound, match="there are barycentre, dummy"):
+    with pytest.raises(NotFound, match=r"there are barycentre, .*dummy"):
         desk(services).jobs(Filter("nothing"))
-    with pytest.raises(NotFound, match="there are barycentre, dummy"):
+    with pytest.raises(NotFound, match=r"there are barycentre, .*dummy"):
         desk(services).create("nothing", Request())
 
 
@@ -560,7 +560,7 @@ def test_a_file_of_the_archive_is_named_not_copied(services: Services, tmp_path:
     path = tmp_path / "archive/P0123456701PNS003PIEVLI0000.FIT"
     for text in ("p0123456701pns003pievli0000", path.name, str(path)):
         job = desk(services).create("spectrum", Request({"eventlist": [text]}))
-        value = job.parameters["eventlist"]
+        (value,) = job.parameters["eventlist"].each
         assert (value.text, value.value, value.kind) == (path.name, str(path), "archive")
 
 

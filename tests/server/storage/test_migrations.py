@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sqlite3
 import subprocess
@@ -24,13 +25,24 @@ from postgres import Cluster
 from uws_server.errors import ConfigurationError
 from uws_server.jobs.job import Filter, JobError, ParameterValue, Result
 from uws_server.jobs.phases import Phase
-from uws_server.storage import migrate, obscore_rows
+from uws_server.storage import (
+    archive_tables,
+    migrate,
+    obscore_rows,
+    people_tables,
+    session_tables,
+    tap_rows,
+    tap_tables,
+)
 from uws_server.storage.accounts import Account, AccountStore
 from uws_server.storage.database import engine_for
 from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.indexes import INDEXES
 from uws_server.storage.jobstore import JobStore
 from uws_server.storage.tables import jobs, metadata
+
+OTHER_TABLES = (archive_tables, people_tables, session_tables, tap_tables)
+"""Modules whose tables are in the metadata, too."""
 
 # as the first version made it (it did not use Alembic), taken from a file that it wrote
 FIRST = """
@@ -115,14 +127,14 @@ def inventory(connection: sa.Connection) -> dict[str, Any]:
 
 def test_the_tables_of_the_code_are_those_of_the_migrations(empty_url: str) -> None:
     assert jobs.indexes == set(INDEXES)
-    migrate.upgrade(empty_url)
+    migrate.upgrade_by_steps(empty_url)
     engine = engine_for(empty_url)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         migrated = inventory(connection)
     with engine.begin() as connection:
-        for name in migrated:
-            connection.exec_driver_sql(f"DROP TABLE {name} {'CASCADE' if engine.name == 'postgresql' else ''}")
+        for table in reversed(metadata.sorted_tables):  # SQLite follows foreign keys as it drops a table
+            connection.exec_driver_sql(f"DROP TABLE {table} {'CASCADE' if engine.name == 'postgresql' else ''}")
         metadata.create_all(connection)
         assert inventory(connection) == migrated
     engine.dispose()
@@ -133,11 +145,25 @@ def test_every_step_is_known_without_alembic() -> None:
     assert tuple(step.revision for step in scripts.walk_revisions())[::-1] == migrate.REVISIONS
 
 
-def test_a_start_on_a_database_that_is_up_to_date_does_not_load_alembic(tmp_path: Path) -> None:
+def test_a_new_database_in_sqlite_is_what_the_steps_make_of_it(tmp_path: Path) -> None:
+    made, stepped = tmp_path / "made.sqlite", tmp_path / "stepped.sqlite"
+    migrate.upgrade(f"sqlite:///{made}")
+    migrate.upgrade_by_steps(f"sqlite:///{stepped}")
+    assert migrate.script_of(made) == migrate.script_of(stepped), "after a new step, run scripts/new-database"
+    with contextlib.closing(sqlite3.connect(made)) as ours, contextlib.closing(sqlite3.connect(stepped)) as theirs:
+        rows = [[line for line in one.iterdump() if line.startswith("INSERT")] for one in (ours, theirs)]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("steps", [(), ("0009",)])
+def test_only_an_old_database_has_a_start_load_alembic(tmp_path: Path, steps: tuple[str, ...]) -> None:
+    url = f"sqlite:///{tmp_path / 'jobs.sqlite'}"
+    for step in steps:
+        migrate.upgrade_by_steps(url, step)
     code = "import sys; from uws_server.storage.jobstore import JobStore as S; S(sys.argv[1]); print(*sys.modules)"
-    command = [sys.executable, "-c", code, f"sqlite:///{tmp_path / 'jobs.sqlite'}"]
+    command = [sys.executable, "-c", code, url]
     first, second = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
-    assert " alembic " in first
+    assert (" alembic " in first) == bool(steps)
     assert " alembic" not in second
 
 
@@ -243,6 +269,43 @@ def test_jobs_of_the_third_version_have_their_products_after_the_upgrade(first_u
     obscore_rows.keep(store.engine, [obscore_rows.KeptRow("e" * 32, 1, 1, "{}")])
     assert list(obscore_rows.jobs_with_products(store.engine, None)) == ["3" * 32, "2" * 32, "1" * 32]
     store.close()
+
+
+def test_products_of_revision_0022_are_rows_of_obscore_after_the_upgrade(first_url: str) -> None:
+    upgrade_to(first_url, "0022")
+    row = '{"s_ra": 10.5, "obs_id": "x", "calib_level": 2, "t_min": "soon", "access_estsize": 1}'
+    file = "'a b/{name}', 7000, 1, '{kind}', 'XMM', '', 'EPN', '', '', '', '', '', NULL, NULL, NULL, NULL, NULL"
+    names = (
+        "source, size, changed, kind, collection, obs_id, instrument, exposure, filter, mode, target, observer, ra, "
+        "dec, t_min, t_max, exposure_s, footprint, row, note"
+    )
+    execute(
+        first_url,
+        f"INSERT INTO obscore_rows VALUES ('{'a' * 32}', 5000, 1, '{row}'), ('{'b' * 32}', 5, 1, '')",
+        *(
+            f"INSERT INTO archive_files ({names}) VALUES ({file.format(name=name, kind=kind)}, '', '{text}', '')"
+            for name, kind, text in (("P0123456789PNS003PIEVLI0000.FTZ", "events", '{"s_dec": -3.25}'),
+                                     ("x.fits", "product", ""), ("y", "observation", "{}"))
+        ),
+    )  # fmt: skip
+    migrate.upgrade(first_url)
+    columns = "uws_owner, uws_place, uws_did, obs_id, obs_collection, calib_level, s_ra, s_dec, t_min, access_estsize"
+    place = "P0123456789PNS003PIEVLI0000.FTZ"
+    found = execute(first_url, f"SELECT {columns} FROM tap_obscore ORDER BY uws_key")
+    assert [tuple(row) for row in found] == [
+        ("", f"store/{'a' * 32}/result.txt", "a" * 32, "x", None, 2, 10.5, None, None, 5),
+        ("*", f"archive/file/a%20b/{place}", f"archive/a%20b/{place}", f"a b/{place}", "XMM", 2, None, -3.25, None, 7),
+    ]
+    engine = engine_for(first_url)
+    with engine.connect() as connection:
+        kept = [dict(row) for row in connection.execute(sa.select(tap_tables.tap_obscore)).mappings()]
+    with engine.begin() as connection:
+        tap_rows.keep_of_results(connection, {"a" * 32: (row, 5000)})
+    with engine.connect() as connection:
+        again = [dict(row) for row in connection.execute(sa.select(tap_tables.tap_obscore)).mappings()]
+    engine.dispose()
+    without = [{name: value for name, value in each.items() if name != "uws_key"} for each in (*kept, *again)]
+    assert without[0] == without[3], "the server makes the row that the migration made"
 
 
 def upgrade_to(url: str, revision: str) -> None:

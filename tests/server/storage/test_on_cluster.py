@@ -11,7 +11,7 @@ import pytest
 from uws_server.jobs.job import Job, new_id
 from uws_server.jobs.phases import Phase
 from uws_server.storage.jobstore import JobStore, Run
-from uws_server.storage.queue import Candidate, Load
+from uws_server.storage.queued_jobs import Candidate, Load
 
 NOW = datetime(2026, 11, 29, 9, 0, 0, tzinfo=UTC)
 

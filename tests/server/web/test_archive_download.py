@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import tarfile
 import tracemalloc
@@ -49,8 +50,9 @@ def job(server: str) -> str:
 def stored(server: str, job: str) -> str:
     """The address of that file below /store, as the page of the job links it."""
     page = requests.get(f"{server}/jobs/{job.rpartition('/')[2]}", headers={"Accept": "text/html"}, timeout=300).text
-    at = page.index("/store/")
-    address = f"{server}{page[at : page.index(chr(34), at)]}"
+    found = re.search(r'"(/store/[0-9a-f]{32}/[^"]+)"', page)
+    assert found is not None
+    address = f"{server}{found[1]}"
     assert requests.get(address, timeout=300).content == CONTENT
     return address
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uws_server.web.definitions.differences import MOST_COMPARED, MOST_LINES, Line, between
+from uws_server.web.shared.differences import MOST_COMPARED, MOST_LINES, Line, between
 
 
 def test_what_differs_is_told_file_by_file() -> None:

@@ -64,7 +64,7 @@ def test_every_word_has_its_place_and_every_link_of_the_page_leads_to_one(tmp_pa
         assert {f"phase-{phase.lower()}" for phase in Phase} <= {one.get("id") for one in page.all("//dt")}
         assert all(len(one.text_content()) > 20 for one in page.all("//dd"))
         inside = [link.get("href")[1:] for link in page.all("//main//a[starts-with(@href, '#')]")]
-        assert len(inside) == 7
+        assert len(inside) == 8
         assert all(len(page.all(f"//*[@id='{place}']")) == 1 for place in inside)
         for link in page.all("//main//a[starts-with(@href, '/')]"):
             assert visit(served.url + link.get("href")).status == 200

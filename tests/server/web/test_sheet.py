@@ -103,6 +103,16 @@ def test_exit_statuses_that_are_no_failure_are_typed_one_a_line() -> None:
     assert typed.control("control.statuses.300") == "control.statuses"
 
 
+def test_what_a_definition_needs_is_typed_one_a_line() -> None:
+    typed = sheet.blank()
+    typed.texts["control.needs"] = "SAS_DIR The SAS is not installed.\nCALDB: There is no CALDB."
+    reading = sheetreader.read(typed)
+    assert reading.problems == []
+    assert reading.definition.control.needs == {"SAS_DIR": "The SAS is not installed.", "CALDB": "There is no CALDB."}
+    assert sheet.of_files(reading.files).texts["control.needs"].startswith("SAS_DIR The SAS is not")
+    assert typed.control("control.needs.CALDB") == "control.needs"
+
+
 @pytest.mark.parametrize(("kind", "text", "value"), [
     ("float", "100", 100), ("float", "1e3", 1000.0), ("float", "10 arcmin", "10 arcmin"), ("integer", "x", "x"),
     ("boolean", "true", True), ("boolean", "maybe", "maybe"), ("string", "12", "12"),

@@ -270,3 +270,28 @@ def test_what_an_account_sees_is_shared_by_no_cache(door: Door) -> None:
     log = re.search(rf"{door.served.url}/store/[^<]+", stored)
     assert log is not None
     assert "Cache-Control" not in requests.get(log[0], timeout=300).headers, "its address is the secret"
+
+
+def test_a_person_is_called_as_the_person_wants(door: Door) -> None:
+    page = door.signed_in("/account")
+    kept = page.send("/account/person", {"full_name": " Ann  <b>Été</b> ", "email": "ann@x.org"})
+    assert kept.url == f"{door.served.url}/account"
+    assert kept.all("//input[@name='full_name']")[0].get("value") == "Ann <b>Été</b>"
+    assert "<b>Été" not in kept.response.text
+    for bad in ({"email": "ann"}, {"email": "a b@x.org"}, {"full_name": "x" * 101}, {"full_name": "a\x00b"}):
+        refused = kept.send("/account/person", bad)
+        assert refused.status == 400, bad
+        assert refused.all("//section[@id='summary']")
+    empty = kept.send("/account/person", {"full_name": "", "email": ""})
+    assert empty.all("//input[@name='email']")[0].get("value") == ""
+    for session in (requests.Session(), page.session):
+        answer = session.post(f"{door.served.url}/account/person", {}, headers=AS_BROWSER, timeout=300)
+        assert answer.status_code == 403, "only a form of the page"
+
+
+def test_the_person_of_an_account_is_its_own_and_nobody_s_else(door: Door) -> None:
+    nobody = door.visit("/login")
+    token = nobody.all("//input[@name='_token']")[0].get("value")
+    sent = {"_token": token, "full_name": "x"}
+    answer = nobody.session.post(f"{door.served.url}/account/person", sent, headers=AS_BROWSER, timeout=300)
+    assert answer.status_code == 401

@@ -8,12 +8,14 @@ import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlencode, urljoin
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import requests
 from astropy.io import fits
+from astropy.time import Time
 
 from accounts import account
 from checkout import ROOT
@@ -202,7 +204,7 @@ def test_a_spectrum_has_a_plot_and_its_numbers(spectrum: Page) -> None:
     base = spectrum.url.partition("/jobs/")[0]
     results = fetch(spectrum, "state").json()["results"]
     files = {item["name"]: requests.get(base + item["url"], timeout=300).content for item in results}
-    assert len(spectrum.all("//figure[@data-plot]")) == 1  # the background is drawn with its source
+    assert len(spectrum.all("//figure[@data-shown='chart']")) == 1  # the background is drawn with its source
     rows = [[cell.text_content() for cell in row] for row in spectrum.all("//figure//tbody/tr")]
     for row, name in zip(rows, ("source_spectrum", "background_spectrum"), strict=True):
         with fits.open(io.BytesIO(files[name])) as opened:
@@ -226,7 +228,7 @@ def test_the_plot_as_data_and_as_picture_has_the_groups_of_the_file(spectrum: Pa
     picture = ElementTree.fromstring(fetch(spectrum, "preview/source_spectrum.svg").content)
     circles = picture.findall(".//{http://www.w3.org/2000/svg}circle")
     assert len(circles) == np.count_nonzero(good & lit) + 1  # and one in the key
-    (image,) = spectrum.all("//figure[@data-plot]//img")
+    (image,) = spectrum.all("//figure[@data-shown='chart']//img")
     assert "Counts / s / keV against Energy (keV)" in image.get("alt")
 
 
@@ -256,6 +258,13 @@ def test_a_light_curve_is_shown_large_and_told_in_words(tmp_path: Path) -> None:
         assert requests.get(served.url + picture.get("src"), timeout=300).text.startswith("<svg")
 
 
+def test_a_result_in_words_is_shown_above_the_others_where_there_is_no_picture(served: Served, spectrum: Page) -> None:
+    page = wait_for_end(create(served, text="no source was seen"))
+    assert "no source was seen" in page.text("//section[contains(@class, 'told')]/pre")
+    assert "job.log" not in page.text("//section[contains(@class, 'told')]/h2")
+    assert not spectrum.all("//section[contains(@class, 'told')]")
+
+
 def test_previews_have_types_and_tags(spectrum: Page) -> None:
     for place, kind in (
         ("preview/source_spectrum.svg", "image/svg+xml; charset=UTF-8"),
@@ -277,11 +286,54 @@ def test_previews_have_types_and_tags(spectrum: Page) -> None:
 
 def test_products_can_be_sent_and_texts_cannot(spectrum: Page) -> None:
     buttons = {button.get("data-name"): button.get("data-samp") for button in spectrum.all("//button[@data-samp]")}
+    table = next(name for name in buttons if name.endswith(".vot"))
     assert buttons == {
-        "source_spectrum.fits": "table.load.fits",
-        "background_spectrum.fits": "table.load.fits",
+        "source_spectrum.fits": "table.load.fits spectrum.load.ssa-generic",
+        "background_spectrum.fits": "table.load.fits spectrum.load.ssa-generic",
         "events.fits": "table.load.fits",
+        table: "table.load.votable",
     }
+
+
+def test_previews_say_what_was_observed_when_and_for_how_long(spectrum: Page) -> None:
+    """The columns of the previews table, with what the header of the product itself says."""
+    heads = [cell.text_content() for cell in spectrum.all("//table[@class='results']//th")]
+    assert heads[2:] == [
+        "Obs ID", "Camera", "Date obs (UTC)", "Exposure time", "Creation date (UTC)", "File size", "Download",
+        "Send (SAMP)",
+    ]  # fmt: skip
+    (row,) = spectrum.all("//table[@class='results']//tr[.//a[text()='source_spectrum.fits']]")
+    (place,) = row.xpath(".//a[text()='source_spectrum.fits']/@href")
+    with fits.open(io.BytesIO(requests.get(urljoin(spectrum.url, place), timeout=300).content)) as product:
+        tags, science = product["VO-TAGS"].header, product["SPECTRUM"].header
+    said = [" ".join(cell.text_content().split()) for cell in row.xpath("./td")][2:7]
+    begun = Time(tags["T_MIN"], format="mjd").strftime("%Y-%m-%d %H:%M:%S")
+    assert said[:2] == [str(tags["OBS_ID"]), science["INSTRUME"].strip()]
+    assert abs(datetime.fromisoformat(said[2]) - datetime.fromisoformat(begun)) <= timedelta(seconds=1)
+    assert said[3] == f"{science['EXPOSURE']:,.0f} s"
+    assert said[4] == str(tags["CREA_DAT"]).replace("T", " ")[:19]
+    links = row.xpath(".//td[@data-label='Download']/a[not(text()='Download')]")
+    forms = {link.text: link.get("href") for link in links}
+    assert list(forms) == ["SVG", "CSV"]
+    for text, kind in (("SVG", "image/svg+xml"), ("CSV", "text/csv")):
+        answer = spectrum.session.get(urljoin(spectrum.url, forms[text]), timeout=300)
+        assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (200, kind)
+
+
+def test_several_are_chosen_for_one_plot_by_check_boxes(spectrum: Page) -> None:
+    boxes = [box.get("value") for box in spectrum.all("//input[@form='together'][@name='of']")]
+    assert [value.rpartition("/")[2] for value in boxes] == ["source_spectrum", "background_spectrum"]
+    (form,) = spectrum.all("//form[@id='together']")
+    page = visit(f"{urljoin(spectrum.url, form.get('action'))}?{urlencode([('of', value) for value in boxes])}")
+    assert page.status == 200
+    assert page.all("//figure")
+
+
+def test_a_job_without_products_has_no_columns_of_them(served: Served) -> None:
+    page = wait_for_end(create(served))
+    heads = [cell.text_content() for cell in page.all("//table[@class='results']//th")]
+    assert heads == ["Preview", "Name", "Description", "File size", "Download", "Send (SAMP)"]
+    assert not page.all("//input[@form='together']")
 
 
 def test_a_result_in_a_sub_folder_is_called_by_its_path(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,24 @@ case "$word" in bad*) echo "[ERROR] word: $word came" >&2; exit 1;; slow) sleep 
 echo "$word $text" > out.txt
 """
 
+CURVE = """
+import os, shutil, sys, time
+kind = os.environ["UWS_PARAM_word"]
+if kind == "slow":
+    time.sleep(600)
+with open("results/a_note.txt", "w") as note:
+    note.write(kind)
+if kind == "curve":
+    import numpy
+    from astropy.io import fits
+    columns = [fits.Column("TIME", "D", "s", array=100.0 * numpy.arange(20)),
+               fits.Column("RATE", "D", "count/s", array=1 + numpy.arange(20) / 20),
+               fits.Column("ERROR", "D", "count/s", array=numpy.full(20, 0.1))]
+    table = fits.BinTableHDU.from_columns(columns, name="RATE")
+    table.header.update(HDUCLASS="OGIP", HDUCLAS1="LIGHTCURVE", TIMEDEL=100.0, MJDREF=50000.0, TIMEUNIT="s")
+    table.writeto("results/curve.fits")
+"""
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
@@ -29,6 +48,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     out = {"name": "out", "file": "out.txt", "mime": "text/plain"}
     place = define(folder / "definitions", "words", WORK, parameters=[SPREAD, TEXT], results=[out], gather="merge.sh")
     (place / "merge.sh").write_text("echo gathered them\n", encoding="utf-8")
+    results = [{"name": "curve", "file": "curve.fits", "mime": "application/fits", "optional": True}]
+    define(folder / "definitions", "curves", CURVE, "python", parameters=[SPREAD], results=results)
     with running_server(folder / "data", definitions=folder / "definitions", max_running=4) as server:
         yield server
 
@@ -68,13 +89,40 @@ def test_parts_that_failed_come_first_with_sentence_and_log(served: Served) -> N
 def test_a_running_job_shows_which_parts_run(served: Served) -> None:
     job = run(served, ["slow", "bad"])
     reached(job, "EXECUTING")
-    until(lambda: requests.get(f"{job}/parts", timeout=300).json()["failed"], what="the second part has ended")
+
+    def has_failed() -> bool:
+        answer = requests.get(f"{job}/parts", timeout=300)
+        return answer.ok and answer.json()["failed"] > 0  # a job that has just begun has no parts yet
+
+    until(has_failed, what="the second part has ended")
     document = requests.get(f"{job}/parts", timeout=300).json()
     assert [(part["part"], part["phase"]) for part in document["parts"]] == [(2, "ERROR"), (1, "EXECUTING")]
     assert document["parts"][0]["sentence"] == "word: bad came"
     page = visit(page_of(served, job))
     assert "1 of 2 parts have ended, 1 failed" in page.text("//section[@id='progress']")
     assert not page.all("//button[@id='rerun-failed']")
+    requests.post(f"{job}/phase", data={"PHASE": "ABORT"}, timeout=300)
+
+
+def test_a_part_that_has_ended_has_its_picture_while_others_run(served: Served) -> None:
+    form = {"PHASE": "RUN", "word": ["curve", "text", "slow"]}
+    answer = requests.post(f"{served.url}/rest/curves", data=form, allow_redirects=False, timeout=300)
+    job = answer.headers["Location"]
+
+    def have_ended() -> bool:
+        answer = requests.get(f"{job}/parts", timeout=300)
+        return answer.ok and answer.json()["ended"] == 2
+
+    until(have_ended, what="two parts have ended")
+    page = visit(page_of(served, job))
+    pictures = {one.get("alt"): one.get("src") for one in page.all("//table[contains(@class, 'parts')]//img")}
+    assert sorted(pictures) == ["First product of part 1", "First product of part 2"]
+    curve, text = (requests.get(served.url + pictures[f"First product of part {n}"], timeout=300) for n in (1, 2))
+    assert curve.headers["Content-Type"].startswith("image/svg+xml")
+    assert len(re.findall(r"M[\d.]+ [\d.]+", curve.text)) >= 20, "each bin is drawn"
+    assert "no picture" in text.text
+    assert requests.get(f"{page_of(served, job)}/parts/3/preview", timeout=300).status_code == 404
+    assert requests.get(f"{page_of(served, job)}/parts/4/preview", timeout=300).status_code == 404
     requests.post(f"{job}/phase", data={"PHASE": "ABORT"}, timeout=300)
 
 

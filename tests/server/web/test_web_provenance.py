@@ -65,7 +65,7 @@ def test_the_list_says_what_the_picture_says_and_more(made: Chained) -> None:
         assert words in text
     titles = items[1].xpath(".//code/@title")
     assert all(re.fullmatch("SHA-256 [0-9a-f]{64}", title) for title in titles)
-    assert len(titles) == 4
+    assert len(titles) == 5, "the events, and four results"
 
 
 def test_the_page_of_a_job_leads_to_it(made: Chained) -> None:

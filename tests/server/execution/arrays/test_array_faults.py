@@ -13,6 +13,8 @@ import pytest
 from joblab import Lab, Remote, define
 from processes import state, until
 from uws_server.execution import local
+from uws_server.execution.arrays import sharing
+from uws_server.execution.arrays.plan import HELD_FILE
 from uws_server.execution.processes import children
 
 SPREAD = {"name": "word", "type": "string", "max_values": 1000, "required": True, "spread": True}
@@ -33,7 +35,7 @@ echo "end $word" >> "$track"
 def lab(tmp_path: Path, database_url: str) -> Iterator[Lab]:
     made = Lab(tmp_path, database_url)
     define(made.definitions, "gated", WORK, parameters=PARAMETERS, results=[OUT])
-    filling = 'head -c 3000000 /dev/zero > results/zero; sleep 600'
+    filling = "head -c 3000000 /dev/zero > results/zero; sleep 600"
     define(made.definitions, "filling", filling, parameters=[SPREAD], control={"disk": 1_000_000})
     yield made
     made.close()
@@ -42,9 +44,7 @@ def lab(tmp_path: Path, database_url: str) -> Iterator[Lab]:
 def gated(lab: Lab, words: list[str], begun: int | None = None, **form: object) -> Remote:
     """A job whose first parts have begun."""
     (lab.root / "gate").mkdir(exist_ok=True)
-    job = lab.create(
-        "gated", PHASE="RUN", word=words, track=str(lab.track), gate=str(lab.root / "gate"), **form
-    )
+    job = lab.create("gated", PHASE="RUN", word=words, track=str(lab.track), gate=str(lab.root / "gate"), **form)
     wanted = len(words) if begun is None else begun
     until(lambda: len(lab.tracked()) >= wanted, what=f"{wanted} parts have begun")
     return job
@@ -175,15 +175,21 @@ def test_the_limit_of_the_disk_is_that_of_the_whole(lab: Lab) -> None:
         require_none_left(job)
 
 
-def test_who_schedules_may_change_how_many_parts_run(lab: Lab) -> None:
-    with lab.serving(max_running=1):
-        job = gated(lab, ["a", "b", "c", "d"], begun=1)
-        width = lab.folder(job) / "width"
-        assert width.read_text() == "1\n"
-        (width.parent / "width.new").write_text("3\n")
-        (width.parent / "width.new").rename(width)
-        until(lambda: len(lab.tracked()) == 3, what="three parts have begun")
-        time.sleep(0.5)
-        assert len(lab.tracked()) == 3
+@pytest.mark.parametrize("said", ["0 {huge} {message}", "{huge} 1 {message}", "-1 -1 {message}", "one two three"])
+def test_what_a_job_writes_over_its_places_stops_no_other(lab: Lab, said: str) -> None:
+    """A script that may write into the folder of its job can write there what its driver says."""
+    define(lab.definitions, "quick", "echo done > out.txt", results=[OUT])
+    with lab.serving(max_running=3):
+        job = gated(lab, ["a", "b"])
+        quick = lab.create("quick")
+
+        def has_ended() -> bool:
+            _, message = sharing.told(lab.folder(job))
+            (lab.folder(job) / HELD_FILE).write_text(said.format(huge=10**30, message=message) + "\n")
+            return quick.phase() == "COMPLETED"
+
+        has_ended()
+        quick.post(PHASE="RUN")
+        until(has_ended, 20, "the other job has run in the place that is free")
         let(lab, "all")
-        assert job.ended() == "COMPLETED"
+        assert job.ended(60) == "COMPLETED"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import random
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -46,16 +48,16 @@ echo "end $word" >> "$track"
 kill $!
 """
 
+MERGE = 'echo "merge begins" >> "$track"\nsetsid sleep 300 & sleep 0.5\necho all > all.txt\n'
+
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
     made = Lab(tmp_path, f"sqlite:///{tmp_path / 'jobs.sqlite'}")
-    parameters = [SPREAD, {"name": "track", "type": "string"}]
     for name, imports in (("plain", ""), ("numpy", "import numpy"), ("astropy", "from astropy.io import fits")):
         define(made.definitions, name, TELL.format(imports=imports), "python", parameters=[SPREAD], results=[OUT])
     define(made.definitions, "cold", TELL.format(imports=""), "python", parameters=[SPREAD], control={"warm": False})
     define(made.definitions, "cores", TELL.format(imports=""), "python", parameters=[SPREAD], control={"cpus": 2})
-    define(made.definitions, "tracked", TRACK, parameters=parameters, results=[OUT])
     yield made
     made.close()
 
@@ -135,14 +137,28 @@ def test_each_part_is_shut_in_by_itself(lab: Lab) -> None:
         assert job.session.get(f"{job.url}/results/all", timeout=300).text == "".join(seen)
 
 
-@pytest.mark.parametrize("round_number", range(100 if SOAK else 4))
-def test_nothing_runs_twice_and_nothing_is_left_whatever_is_killed(lab: Lab, round_number: int) -> None:
-    chance = random.Random(round_number)
+@pytest.fixture
+def stored_lab(tmp_path: Path, database_url: str) -> Iterator[Lab]:
+    """A lab on either database, with a definition that tells what it runs, and gathers."""
+    made = Lab(tmp_path, database_url)
+    parameters, merged = [SPREAD, {"name": "track", "type": "string"}], {"name": "all", "gathered": True}
+    place = define(
+        made.definitions, "tracked", TRACK, parameters=parameters, results=[OUT, merged | {"file": "all.txt"}],
+        gather="merge.sh",
+    )  # fmt: skip
+    (place / "merge.sh").write_text(MERGE, encoding="utf-8")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("round_number", range(100 if SOAK else 3))
+def test_nothing_runs_twice_and_nothing_is_left_whatever_is_killed(stored_lab: Lab, round_number: int) -> None:
+    lab, chance = stored_lab, random.Random(round_number)
     words = [f"w{number}" for number in range(12)]
     with lab.serving(max_running=3) as served:
         job = lab.create("tracked", PHASE="RUN", word=words, track=str(lab.track))
         until(lambda: lab.tracked(), what="a part has begun")
-        time.sleep(chance.random())
+        time.sleep(2.5 * chance.random())  # also while it gathers
         supervisor = local.find(lab.folder(job))
         targets = {"server": served.process.pid}
         if supervisor is not None:
@@ -167,7 +183,15 @@ def test_nothing_runs_twice_and_nothing_is_left_whatever_is_killed(lab: Lab, rou
         ended = {line.removeprefix("end ") for line in lab.tracked() if line.startswith("end")}
         completed = {word for word, phase in parts.items() if phase == "COMPLETED"}
         assert completed <= ended, what
-        assert phase == ("ERROR" if what in ("supervisor", "driver") else "COMPLETED"), what
+        assert lab.tracked().count("merge begins") <= 1, what
+        if what.startswith("part") and phase == "ERROR":
+            assert "the parts could not be gathered" in job.text("message"), what
+        elif what in ("supervisor", "driver"):
+            assert phase == "ERROR" or len(completed) == len(words), what
+        else:
+            assert phase == "COMPLETED", what
+        if phase == "COMPLETED":
+            assert "all" in job.results(), what
 
 
 def test_a_thousand_parts(lab: Lab) -> None:
@@ -177,3 +201,46 @@ def test_a_thousand_parts(lab: Lab) -> None:
         document = job.session.get(f"{job.url}/parts?FIRST=900", timeout=300).json()
         assert (document["total"], document["failed"], len(document["parts"])) == (1000, 0, 100)
         assert len(job.results()) == 1001
+
+
+class Words(http.server.BaseHTTPRequestHandler):
+    """Answers with the name that was asked for; one is missing."""
+
+    def do_GET(self) -> None:
+        body = self.path.removeprefix("/").encode()
+        self.send_response(404 if body == b"missing" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Tests print nothing."""
+
+
+@pytest.fixture
+def words_url() -> Iterator[str]:
+    """Where a word is that is fetched."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Words)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://localhost:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_inputs_are_fetched_before_the_parts_run(lab: Lab, words_url: str) -> None:
+    """Each part has its own; what cannot be fetched is told before any part has begun."""
+    files = {"name": "file", "type": "url", "max_values": 9, "required": True, "spread": True}
+    define(lab.definitions, "copy", 'cat "$file" > out.txt', parameters=[files], results=[OUT])
+    opened = {"url_schemes": "http", "url_hosts": "localhost:*", "url_private": "localhost:*"}
+    with lab.serving(max_running=2, **opened):
+        job = lab.create("copy", PHASE="RUN", file=[f"{words_url}/{word}" for word in ("one", "two", "three")])
+        assert job.ended() == "COMPLETED", job.text("message")
+        texts = [job.session.get(f"{job.url}/results/out_part{number}", timeout=300).text for number in (1, 2, 3)]
+        assert texts == ["one", "two", "three"]
+        job = lab.create("copy", PHASE="RUN", file=[f"{words_url}/one", f"{words_url}/missing"])
+        assert job.ended() == "ERROR"
+        assert "/missing" in job.text("message") and "404" in job.text("message")
+        parts = job.session.get(f"{job.url}/parts", timeout=300).json()["parts"]
+        assert {part["phase"] for part in parts} == {"ABORTED"}

@@ -142,6 +142,36 @@ def test_the_product_of_a_part_is_run_again_from_itself(lab: Lab, tmp_path: Path
     assert requests.get(f"{again}/parameters/band", timeout=300).text == "0.5 7"
 
 
+@pytest.mark.parametrize("name", ["counted", "copied"])
+def test_a_job_with_parts_is_run_again_as_one_job_with_all_of_them(lab: Lab, name: str) -> None:
+    given = lists_of(lab)
+    job = lab.run(name, {"eventlist": given, "band": "0.2 12"})
+    number = job.url.rpartition("/")[2]
+    assert f"/rerun?job={number}" in requests.get(f"{lab.url}/jobs/{number}", timeout=300).text
+    page = requests.get(f"{lab.url}/rerun", params={"job": number}, timeout=300).text
+    assert page.count('<fieldset class="step"') == 1
+    assert page.count("the same by SHA-256") == len(given)
+    state = lab.again(job.url, band="0.5 7")
+    assert state.phase == "COMPLETED", state.error
+    document: Any = requests.get(f"{state.url}/parts", timeout=300).json()
+    assert [part["input"] for part in document["parts"]] == given
+    assert requests.get(f"{state.url}/parameters/band", timeout=300).text == "0.5 7"
+    compared = requests.get(f"{lab.url}/jobs/{state.url.rpartition('/')[2]}/compare/{number}", timeout=300)
+    assert compared.status_code == 200
+
+
+def test_a_part_that_failed_is_run_again_with_the_others(lab: Lab, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.fits"
+    broken.write_bytes((lab.archive / lists_of(lab)[0]).read_bytes()[:3000])
+    job = lab.run("counted", {"eventlist": [lists_of(lab)[1], "param:up"]}, {"up": broken})
+    before: Any = requests.get(f"{job.url}/parts", timeout=300).json()
+    assert (before["total"], before["failed"]) == (2, 1)
+    again: Any = requests.get(f"{lab.again(job.url).url}/parts", timeout=300).json()
+    assert [(part["input"], part["phase"]) for part in again["parts"]] == [
+        (part["input"], part["phase"]) for part in before["parts"]
+    ]
+
+
 def test_an_observation_has_a_part_for_each_of_its_event_lists(lab: Lab) -> None:
     job = lab.run("seen", {"observation": "0999990101"})
     assert job.phase == "COMPLETED", job.error

@@ -100,10 +100,10 @@ def test_a_job_whose_parts_all_fail_is_an_error(lab: Lab) -> None:
     assert job.text("message") == "none of the 2 parts succeeded; part 1: word: bad came"
 
 
-def test_one_value_is_an_array_of_one_part(lab: Lab) -> None:
+def test_one_value_has_no_parts_where_nothing_gathers_them(lab: Lab) -> None:
     job = run(lab, "words", word="one")
     assert job.ended() == "COMPLETED"
-    assert list(job.results()) == ["out_part1", "log"]
+    assert list(job.results()) == ["out", "log"]
     failed = run(lab, "words", word="bad")
     assert (failed.ended(), failed.text("message")) == ("ERROR", "word: bad came")
     excused = run(lab, "words", word="empty")

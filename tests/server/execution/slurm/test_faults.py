@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -203,6 +204,36 @@ def test_out_of_memory(tmp_path: Path) -> None:
         job = lab.run("hungry")
         assert job.ended(120) == "ERROR"
         assert "the job used more memory than it has on the cluster" in job.text("message")
+
+
+CGROUPS = Path("/sys/fs/cgroup/memory")
+BOUNDED = """CgroupPlugin=cgroup/v1
+CgroupAutomount=no
+ConstrainRAMSpace=yes
+ConstrainSwapSpace=yes
+AllowedSwapSpace=0
+"""
+
+
+@long
+@pytest.mark.skipif(not os.access(CGROUPS, os.W_OK), reason="no control groups of memory can be made here (v1)")
+def test_out_of_memory_by_control_groups(tmp_path: Path) -> None:
+    """The kernel ends the script at the limit of its allocation, and leaves its supervisor."""
+    more = "ProctrackType=proctrack/cgroup\nTaskPlugin=task/cgroup\n"
+    before = set(CGROUPS.parent.glob("*/slurm_node1"))
+    with (
+        running_slurm(number=1, more=more, cgroups=BOUNDED) as cluster,
+        lab_on(cluster, tmp_path, sbatch_options="--mem=100") as lab,
+    ):
+        define(lab.definitions, "hungry", "x = bytearray(10**9)\nimport time\ntime.sleep(600)\n", "python")
+        until(lambda: requests.get(f"{lab.served.url}/jdl/hungry", timeout=60).ok, 60)  # type: ignore[union-attr]
+        job = lab.run("hungry")
+        assert job.ended(120) == "ERROR"
+        assert "the job used more memory than it has on the cluster" in job.text("message")
+        assert lab.run(label="next").ended(60) == "COMPLETED"
+    for left in set(CGROUPS.parent.glob("*/slurm_node1")) - before:  # by a node that was killed
+        for folder in sorted([left, *(path for path in left.rglob("*") if path.is_dir())], reverse=True):
+            folder.rmdir()
 
 
 @long

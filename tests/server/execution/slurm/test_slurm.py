@@ -43,8 +43,6 @@ def lab(cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     for name, control in wants.items():
         define(made.definitions, name, "echo made > results/out.txt", control=control)
     define(made.definitions, "brief", "echo begun; sleep 600", control={"duration": {"default": 2, "max": 2}})
-    words = {"name": "word", "type": "string", "max_values": 9, "required": True, "spread": True}
-    define(made.definitions, "words", "echo $word > results/out.txt", parameters=[words], control={"memory": 100 << 20})
     define(made.definitions, "gentle", "trap 'exit 0' TERM; while :; do sleep 0.05; done")
     with made.serving(execution="slurm", squeue_interval=1):
         yield made
@@ -116,16 +114,6 @@ def test_resources_become_options(lab: Lab, cluster: SlurmCluster) -> None:
     assert found["NumCPUs"] == "2"
     assert found["MinMemoryNode"] == "364M"
     assert found["TimeLimit"] == "00:03:00"
-
-
-def test_parts_share_a_node(lab: Lab, cluster: SlurmCluster) -> None:
-    """A job of three parts asks for three times the cores and memory, and runs them side by side."""
-    job = lab.create("words", PHASE="RUN", word=["one", "two", "three"])
-    assert job.ended(60) == "COMPLETED"
-    texts = [(lab.folder(job) / f"parts/000{n}/results/out.txt").read_text(encoding="utf-8") for n in (1, 2, 3)]
-    assert texts == ["one\n", "two\n", "three\n"]
-    found = asked(cluster, record(lab, job)["id"])
-    assert (found["NumCPUs"], found["MinMemoryNode"]) == ("3", "556M")
 
 
 def test_definition_that_runs_here(lab: Lab, cluster: SlurmCluster) -> None:

@@ -44,7 +44,7 @@ def until_warm(lab: Lab) -> None:
         assert job.ended() == "COMPLETED"
         return (lab.folder(job) / "stdout.log").read_text().startswith("forked")
 
-    until(forked, 120, "a job is a fork")
+    until(forked, what="a job is a fork")
     lab.track.unlink()
 
 

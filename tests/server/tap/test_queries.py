@@ -1,0 +1,301 @@
+"""Queries on both databases, without HTTP: whose rows there are, what ends a query, what a connection may not do."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from astropy.table import Table
+
+from obscorerows import fill
+from uws_server.config import Config
+from uws_server.jobs.job import Job, ParameterValue, Result, new_id, utcnow
+from uws_server.jobs.phases import Phase
+from uws_server.storage import obscore_rows, tables
+from uws_server.storage.archive_rows import ArchiveRows
+from uws_server.storage.files import read_json
+from uws_server.storage.jobstore import JobStore
+from uws_server.storage.obscore_rows import KeptRow
+from uws_server.storage.ownership import Most, Ownership
+from uws_server.storage.rows import job_row, result_row
+from uws_server.storage.tap_schema import SchemaStore
+from uws_server.tap.jobs.running import QueryRun
+from uws_server.tap.query.budget import Budget, Cancelled, TimedOut
+from uws_server.tap.query.connections import BATCH
+from uws_server.tap.query.request import read_request
+from uws_server.tap.query.service import Owners, Queries
+from uws_server.tap.query.sqlite import SQLiteConnection
+
+BASE = "https://x.org/uws"
+ENDLESS = "SELECT COUNT(*) FROM ivoa.obscore AS a, ivoa.obscore AS b, ivoa.obscore AS c WHERE a.s_ra + b.s_ra < c.s_ra"
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[JobStore]:
+    opened = JobStore(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def queries(store: JobStore, database_url: str, tmp_path: Path) -> Iterator[Queries]:
+    made = Queries(SchemaStore(store.engine), Config.of(data=tmp_path, database=database_url), BASE)
+    yield made
+    made.close()
+
+
+def ask(
+    queries: Queries, query: str, owners: Owners = None, maxrec: str = "", budget: Budget | None = None
+) -> list[Any]:
+    request = read_request({"LANG": ["ADQL"], "QUERY": [query], "MAXREC": [maxrec]})
+    answer = queries.answer(request, owners, {}, budget or Budget(60))
+    found = [row for batch in answer.batches() for row in batch]
+    assert not answer.failed
+    return found
+
+
+def make_job(store: JobStore, owner: str | None, phase: Phase = Phase.COMPLETED, trial: bool = False) -> str:
+    """A job with one product, whose ObsCore row is kept."""
+    result = Result(new_id(), "result", "results/spec trum.fits", "application/fits", 5000, "0" * 64, "")
+    job = Job(
+        id=new_id(), definition="spectrum", version="1", phase=phase, created=utcnow(), execution_duration=60,
+        owner=owner, trial=trial, results=(result,),
+    )  # fmt: skip
+    with store.engine.begin() as connection:
+        connection.execute(tables.jobs.insert(), [job_row(job)])
+        connection.execute(tables.results.insert(), [result_row(job.id, 0, result)])
+    row = f'{{"obs_id": "{owner}", "s_ra": 10.5, "s_dec": -3.0, "obs_publisher_did": "did", "calib_level": "x"}}'
+    obscore_rows.keep(store.engine, [KeptRow(result.id, 5000, 1, row)])
+    return job.id
+
+
+# --- whose rows there are ------------------------------------------------------------------------------
+
+
+def test_a_caller_sees_the_rows_of_the_jobs_that_a_list_shows(store: JobStore, queries: Queries) -> None:
+    for owner in ("ann", "o'neil", None):
+        make_job(store, owner)
+    make_job(store, "ann", trial=True)
+    query = "SELECT obs_id FROM ivoa.obscore ORDER BY obs_id"
+    assert ask(queries, query, None) == [("None",), ("ann",), ("o'neil",)]
+    assert ask(queries, query, ("ann",)) == [("ann",)]
+    assert ask(queries, query, ("ann", None)) == [("None",), ("ann",)]
+    assert ask(queries, query, ("o'neil",)) == [("o'neil",)]
+    assert ask(queries, query, ()) == []
+    for name, count in (("uws.jobs", 2), ("uws.results", 2)):
+        assert ask(queries, f"SELECT COUNT(*) FROM {name}", ("ann",)) == [(count,)]
+        assert ask(queries, f"SELECT COUNT(*) FROM {name}", ()) == [(0,)]
+
+
+def test_no_query_gets_around_the_owner(store: JobStore, queries: Queries) -> None:
+    make_job(store, "bob")
+    for query in (
+        "SELECT obs_id FROM ivoa.obscore WHERE 1 = 1 OR obs_id = 'bob'",
+        "SELECT a.obs_id FROM uws.jobs AS j RIGHT JOIN ivoa.obscore AS a ON 1 = 1",
+        "SELECT obs_id FROM ivoa.obscore UNION ALL SELECT owner FROM uws.jobs",
+        "WITH w AS (SELECT * FROM ivoa.obscore) SELECT obs_id FROM w",
+        "SELECT r.name FROM uws.results AS r",
+    ):
+        assert ask(queries, query, ("ann",)) == [], query
+
+
+def test_a_row_reads_as_that_of_obscore_does(store: JobStore, queries: Queries) -> None:
+    make_job(store, "ann")
+    ((url, did, size, level, right),) = ask(
+        queries, "SELECT access_url, obs_publisher_did, access_estsize, calib_level, data_rights FROM ivoa.obscore"
+    )
+    ((result_id,),) = ask(queries, "SELECT result_id FROM uws.results")
+    assert url == f"{BASE}/store/{result_id}/spec%20trum.fits"
+    assert (did, size, level, right) == ("did", 5, None, None)
+
+
+def test_identifiers_of_a_publisher(store: JobStore, database_url: str, tmp_path: Path) -> None:
+    make_job(store, "ann")
+    config = Config.of(data=tmp_path, database=database_url, publisher="ivo://x.org/100%", data_rights="secure")
+    queries = Queries(SchemaStore(store.engine), config, BASE)
+    ((did, right, publisher, result_id),) = ask(
+        queries, "SELECT obs_publisher_did, data_rights, publisher_id, result_id FROM ivoa.obscore, uws.results"
+    )
+    queries.close()
+    assert did == f"ivo://x.org/100%?{result_id}"
+    assert (right, publisher) == ("secure", "ivo://x.org/100%")
+
+
+def test_rows_go_with_their_results_and_follow_their_owner(store: JobStore, queries: Queries) -> None:
+    kept, gone, given = make_job(store, "ann"), make_job(store, "ann"), make_job(store, None)
+    store.archive(kept)
+    with store.engine.begin() as connection:
+        connection.execute(tables.jobs.delete().where(tables.jobs.c.id == gone))
+    Ownership(store.engine, store.server).take(given, "bob", Most(0, 0))
+    assert ask(queries, "SELECT COUNT(*) FROM ivoa.obscore", ("ann",)) == [(0,)]
+    assert ask(queries, "SELECT COUNT(*) FROM ivoa.obscore", ("bob",)) == [(1,)]
+
+
+def test_files_of_the_archive_are_for_everybody(store: JobStore, queries: Queries) -> None:
+    row = {
+        "source": "a b/P0123456789PNS003PIEVLI0000.FTZ", "size": 7000, "changed": 1, "kind": "events",
+        "collection": "", "obs_id": "0123456789", "instrument": "EPN", "exposure": "S003", "filter": "Thin1",
+        "mode": "", "target": "Crab", "observer": "", "ra": 83.6, "dec": 22.0, "t_min": 51600.0, "t_max": 51601.0,
+        "exposure_s": 1e4, "footprint": b"", "row": '{"s_ra": 83.6, "s_dec": 22.0, "dataproduct_type": "event"}',
+        "note": "",
+    }  # fmt: skip
+    rows = ArchiveRows(store.engine)
+    rows.keep([row])
+    rows.keep([{**row, "size": 9000}])
+    found = ask(queries, "SELECT obs_id, obs_collection, calib_level, access_url, access_estsize FROM ivoa.obscore", ())
+    url = f"{BASE}/archive/file/a%20b/P0123456789PNS003PIEVLI0000.FTZ"
+    assert found == [("0123456789", "archive", 2, url, 9)]
+    assert ask(queries, "SELECT obs_id, target, exposures, here FROM archive.observations", ()) == [
+        ("0123456789", "Crab", 1, 1)
+    ]
+    assert ask(queries, "SELECT source, obs_mode, here FROM archive.exposures", ()) == [(row["source"], "", 1)]
+    rows.remove([row["source"]])
+    assert ask(queries, "SELECT COUNT(*) FROM ivoa.obscore", ()) == [(0,)]
+
+
+def test_times_of_jobs_are_iso_8601(store: JobStore, queries: Queries) -> None:
+    job = store.bare(make_job(store, "ann"))
+    ((created,),) = ask(queries, "SELECT created FROM uws.jobs")
+    assert len(created) == len("2026-11-29T21:00:00.123")
+    assert abs(datetime.fromisoformat(f"{created}Z") - job.created) <= timedelta(milliseconds=1)
+
+
+# --- what ends a query ---------------------------------------------------------------------------------
+
+
+def test_a_query_that_takes_too_long_is_ended(store: JobStore, queries: Queries) -> None:
+    fill(store.engine, 4000)
+    with pytest.raises(TimedOut, match=r"ended after 0\.3 s, its limit of time; try less"):
+        ask(queries, ENDLESS, budget=Budget(0.3, "try less"))
+    assert ask(queries, "SELECT COUNT(*) FROM ivoa.obscore") == [(4000,)]
+
+
+def test_a_query_is_cancelled_from_another_thread(store: JobStore, queries: Queries) -> None:
+    fill(store.engine, 4000)
+    budget, began = Budget(0), threading.Event()
+    cancels: list[Callable[[], None]] = [budget.cancel]
+
+    def opened(connection: Any) -> None:
+        cancels.append(getattr(connection, "cancel", lambda: None))
+        began.set()
+
+    def cancel() -> None:
+        began.wait(60)
+        while thread.is_alive():
+            for each in cancels:
+                each()
+            time.sleep(0.01)
+
+    request = read_request({"LANG": ["ADQL"], "QUERY": [ENDLESS]})
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            queries.answer(request, None, {}, budget, opened)
+        except BaseException as error:  # noqa: BLE001 - looked at below
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    cancel()
+    thread.join()
+    assert isinstance(failures[0], Cancelled)
+
+
+def test_rows_come_in_pieces_and_a_slow_reader_does_not_use_up_the_time(store: JobStore, queries: Queries) -> None:
+    fill(store.engine, 3000)
+    budget = Budget(5)
+    answer = queries.answer(
+        read_request({"LANG": ["ADQL"], "QUERY": ["SELECT s_ra FROM ivoa.obscore"]}), None, {}, budget
+    )
+    pieces = answer.batches()
+    first = next(pieces)
+    before = budget.left
+    time.sleep(0.2)
+    others = list(pieces)
+    assert len(first) == BATCH
+    assert sum(map(len, others)) == 3000 - BATCH
+    assert before - budget.left < 0.2
+
+
+# --- what a connection may not do --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT * FROM accounts", "SELECT * FROM sqlite_master", "DELETE FROM tap_obscore", "DROP TABLE jobs",
+     "ATTACH 'x.sqlite' AS x", "PRAGMA table_info(jobs)", "INSERT INTO jobs DEFAULT VALUES", "CREATE TEMP TABLE x (a)",
+     "SELECT load_extension('x')", "SELECT 1 UNION SELECT digest FROM tokens", "VACUUM"],
+)  # fmt: skip
+def test_a_connection_to_sqlite_reads_known_tables_only(tmp_path: Path, statement: str) -> None:
+    store = JobStore(f"sqlite:///{tmp_path / 'jobs.sqlite'}")
+    store.close()
+    connection = SQLiteConnection(str(tmp_path / "jobs.sqlite"))
+    with pytest.raises(sqlite3.DatabaseError):
+        list(connection.batches(statement, {}, ["tap_obscore", "jobs"], Budget(10)))
+    assert list(connection.batches("SELECT count(*) FROM tap_obscore", {}, ["tap_obscore"], Budget(10))) == [[(0,)]]
+    connection.close()
+
+
+def test_what_a_newer_version_tells_of_tables_replaces_what_an_older_one_told(
+    store: JobStore, database_url: str, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        queries = Queries(SchemaStore(store.engine), Config.of(data=tmp_path, database=database_url), BASE)
+        assert ask(queries, "SELECT COUNT(*) FROM TAP_SCHEMA.schemas WHERE schema_name = 'ivoa'") == [(1,)]
+        assert ask(queries, "SELECT COUNT(*) FROM TAP_SCHEMA.columns WHERE column_name = 'gone'") == [(0,)]
+        queries.close()
+        with store.engine.begin() as connection:
+            connection.execute(sa.text("UPDATE tap_columns SET column_name = 'gone' WHERE column_name = 's_ra'"))
+
+
+# --- what comes of a query -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["json", "votable/td", "votable/b2", "fits", "csv", "ecsv"])
+def test_values_of_every_kind_are_written_whichever_database_they_come_from(
+    store: JobStore, queries: Queries, form: str
+) -> None:
+    fill(store.engine, 40)
+    query = (
+        "SELECT dataproduct_type, COUNT(*) AS n, SUM(access_estsize) AS kb, AVG(s_ra) AS ra, MAX(t_min) AS t, "
+        "SUM(t_exptime) AS s, MIN(calib_level) AS c FROM ivoa.obscore GROUP BY dataproduct_type ORDER BY 1"
+    )
+    request = read_request({"LANG": ["ADQL"], "QUERY": [query], "RESPONSEFORMAT": [form]})
+    document = b"".join(request.format.write()(queries.answer(request, None, {}, Budget(60))))
+    if form == "json":
+        rows = json.loads(document)["data"]
+        assert [row[:3] for row in rows] == [[kind, 10, 20000] for kind in ("event", "image", "spectrum", "timeseries")]
+        assert all(isinstance(value, int | float) for row in rows for value in row[1:])
+    elif form in ("votable/td", "votable/b2", "fits"):
+        kind = form.partition("/")[0]
+        table = Table.read(io.BytesIO(document), format=kind)
+        assert table["n"].tolist() == [10] * 4
+        assert table["kb"].tolist() == [20000] * 4
+        assert 0 < table["ra"][0] < 360
+    else:
+        assert document.count(b"10,20000") == 4
+
+
+def test_the_result_of_a_job_is_bounded(store: JobStore, queries: Queries, database_url: str, tmp_path: Path) -> None:
+    fill(store.engine, 3000)
+    query = {"LANG": "ADQL", "QUERY": "SELECT * FROM ivoa.obscore", "RESPONSEFORMAT": "csv"}
+    values = {name: ParameterValue(text, text) for name, text in query.items()}
+    job = Job(new_id(), "tap", "1.1", Phase.EXECUTING, utcnow(), 60, parameters=values)
+    (tmp_path / "results").mkdir()
+    config = Config.of(data=tmp_path, database=database_url, max_disk="100 KB")
+    run = QueryRun(job, tmp_path, queries, config, None)
+    assert run.run() == ("exit", 1)
+    assert "more than 100,000 bytes" in read_json(tmp_path / "query.json")["reason"]
+    assert list((tmp_path / "results").iterdir()) == []
+    assert QueryRun(job, tmp_path, queries, Config.of(data=tmp_path), None).run() == ("exit", 0)
+    assert (tmp_path / "results" / "result.csv").read_bytes().count(b"\r\n") == 3001
