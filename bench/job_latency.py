@@ -2,7 +2,8 @@
 
     python bench/job_latency.py [--rounds 15] [--jobs 10] [--against FOLDER [--python PATH]]
 
-For Python and shell: milliseconds a job, one after another, and of eight clients at a time (its reverse is the rate).
+For Python and shell: milliseconds a job, one after another, and of eight clients at a time (its reverse is the rate),
+for these also the CPU of the server and of all its processes, which is what to compare on a busy machine.
 The last line is the memory of each server's further processes (the warm ones), which no other process shares.
 """
 
@@ -28,6 +29,8 @@ from _pairing import ROOT, add_arguments, in_turns, report, trees
 from _serving import Served, own_server
 
 CLIENTS = 8
+_ENDS_S = 0.3
+"""Until the processes of the last jobs have ended."""
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SHELL = 'echo "[STAGE 1/1] Working"; mkdir -p results; echo "$text" > results/result.txt\n'
 
@@ -69,9 +72,11 @@ def measure(served: Served, jobs: int) -> dict[str, float]:
     for what, name in (("Python", "dummy"), ("shell", "shelldummy")):
         figures[f"{what}, one at a time: ms"] = statistics.median(1e3 * once(served.url, name) for _ in range(jobs))
         with ThreadPoolExecutor(CLIENTS) as pool:
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), cpu_s(served)
             list(pool.map(lambda _, name=name: once(served.url, name), range(CLIENTS * jobs)))
             figures[f"{what}, eight: ms a job"] = 1e3 * (time.perf_counter() - started) / (CLIENTS * jobs)
+            time.sleep(_ENDS_S)
+            figures[f"{what}, eight: CPU ms a job"] = 1e3 * (cpu_s(served) - cpu) / (CLIENTS * jobs)
     return figures
 
 
@@ -89,6 +94,16 @@ def once(url: str, name: str) -> float:
             if b"COMPLETED" in content:
                 return time.perf_counter() - started
         sys.exit(f"{job} has not completed:\n{content.decode()}")
+
+
+def cpu_s(served: Served) -> float:
+    """CPU time of a server, of its processes that live and of all that have ended under them."""
+    total = served.cpu_with_children_s()
+    for thread in Path(f"/proc/{served.pid}/task").iterdir():
+        for pid in (thread / "children").read_text(encoding="ascii").split():
+            with contextlib.suppress(OSError):
+                total += Served("", int(pid), served.data).cpu_with_children_s()
+    return total
 
 
 def private_mib(server: int) -> float:

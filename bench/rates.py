@@ -1,10 +1,10 @@
 """Rates of whole requests by 16 connections, beside another checkout, in turns: list, newest jobs, job, phase, create.
 
-    python bench/rates.py [--rounds 15] [--seconds 1] [--only create ...] [--against FOLDER [--python PATH]]
+    python bench/rates.py [--rounds 15] [--seconds 1] [--only create ...] [--postgresql] [--against FOLDER]
 
 For each figure, milliseconds a request by the clock (its reverse is the rate) and of the server's CPU. The client is
 one thread that sends bytes made before and looks for the end of each answer, so that it takes little of what it
-measures.
+measures. With --postgresql each server has a database of its own in one cluster, which brings each commit to the disk.
 """
 
 from __future__ import annotations
@@ -19,12 +19,17 @@ import socket
 import sqlite3
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 import requests
-from _pairing import add_arguments, in_turns, report, trees
+from _pairing import ROOT, add_arguments, in_turns, report, trees
 from _serving import Served, own_server
+
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+from postgres import running_cluster  # the tests know how to start a cluster
 
 CONNECTIONS = 16
 LISTED = 1000
@@ -37,14 +42,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--only", nargs="+", default=[], metavar="FIGURE", help="beginnings of the figures' names")
+    parser.add_argument("--postgresql", action="store_true", help="in PostgreSQL; else in SQLite")
     add_arguments(parser)
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {options.rounds} rounds of {options.seconds} s")
     with contextlib.ExitStack() as stack:
+        new_database = stack.enter_context(running_cluster(fsync=True)).database if options.postgresql else str
         asked = {}
         for tree in trees(options):
+            os.environ["UWS_SERVER_DATABASE"] = url = new_database()
             served = stack.enter_context(own_server(tree=tree))
-            asked[tree.name] = served, requests_of(served)
+            asked[tree.name] = served, requests_of(served, url)
         for figure in next(iter(asked.values()))[1]:
             if not options.only or figure.startswith(tuple(options.only)):
                 measures = {
@@ -54,14 +62,14 @@ def main() -> None:
                 report(in_turns(measures, options.rounds))
 
 
-def requests_of(served: Served) -> dict[str, bytes]:
+def requests_of(served: Served, url: str) -> dict[str, bytes]:
     """Make the jobs that are looked at; return what is sent for each figure, create last: it makes the list longer."""
     job_list = f"{served.url}/rest/dummy"
     made = [created(job_list) for _ in range(LISTED)]
     rich, bare = made[-1], made[-2]
-    with contextlib.closing(sqlite3.connect(served.data / "jobs.sqlite")) as database, database:
-        end(database, rich, RESULTS)
-        end(database, bare, 0)
+    with database(served, url) as execute:
+        end(execute, rich, RESULTS)
+        end(execute, bare, 0)
     form = {"text": "hello"}
     looks = {
         f"list of {LISTED:,}": job_list,
@@ -88,11 +96,22 @@ def created(job_list: str) -> str:
     return answer.headers["Location"]
 
 
-def end(database: sqlite3.Connection, job: str, results: int) -> None:
+@contextlib.contextmanager
+def database(served: Served, url: str) -> Iterator[Callable[[str, list[tuple[Any, ...]]], object]]:
+    """What executes a statement, with ? for values, for some rows in a server's database; url '' is its SQLite."""
+    if url:
+        with psycopg.connect(url) as connection, connection.cursor() as cursor:
+            yield lambda statement, rows: cursor.executemany(statement.replace("?", "%s").encode(), rows)
+    else:
+        with contextlib.closing(sqlite3.connect(served.data / "jobs.sqlite")) as opened, opened:
+            yield opened.executemany
+
+
+def end(execute: Callable[[str, list[tuple[Any, ...]]], object], job: str, results: int) -> None:
     """Have a job be COMPLETED, with so many results whose files are not there."""
     job_id = job.rpartition("/")[2]
-    database.execute("UPDATE jobs SET phase = 'COMPLETED', ended = created WHERE id = ?", (job_id,))
-    database.executemany(
+    execute("UPDATE jobs SET phase = 'COMPLETED', ended = created WHERE id = ?", [(job_id,)])
+    execute(
         "INSERT INTO results (id, job_id, position, name, file, mime, size, sha256, description) "
         "VALUES (?, ?, ?, ?, ?, 'text/plain', 1, ?, '')",
         [(secrets.token_hex(16), job_id, n, f"r{n}", f"results/r{n}", secrets.token_hex(32)) for n in range(results)],

@@ -1,0 +1,206 @@
+"""Measures detection: on real mosaics against the marks beside them, on simulated skies, and in time beside sep.
+
+The peers are `sep`, on images of their own background, and a plain sliding box of 5 x 5 pixels on the counts around it;
+both are tried at several thresholds. Real mosaics are those of ../shared (or UWS_SHARED), whose marks are settled thus:
+circles are point sources of the pipeline and cyan ellipses extended ones; a white ellipse frames a cyan one that the
+pipeline itself takes for spurious, and is no further detection; polygons are what people marked as spoilt. A source
+and a mark are one if they lie within 4 pixels, each with one other only.
+
+    pip install sep; python bench/detection.py [mosaics] [skies] [time] [--fields 20]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
+
+from reduction.detection import boxes
+from reduction.detection.chain import detect
+from reduction.detection.imagelayers import layers_of_images
+from reduction.detection.layers import Field
+from reduction.detection.options import Options
+from skies import nearest, points
+
+Floats = npt.NDArray[np.float64]
+
+ROOT = Path(__file__).resolve().parents[1]
+MATCH_PIXELS = 4.0
+MOSAICS = ("P0004210201", "P0018140301")
+CUTS = (6.0, 8.0, 10.0, 12.0, 15.0, 20.0)
+EDGES = (5, 10, 15, 20, 30, 60, 300)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", nargs="*", default=["mosaics", "skies", "time"], help="mosaics, skies, time")
+    parser.add_argument("--fields", type=int, default=20, help="simulated fields of each background")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if "mosaics" in options.what:
+        mosaics()
+    if "skies" in options.what:
+        skies(options.fields)
+    if "time" in options.what:
+        times()
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The detections of the pipeline in pixels from 0, shape (n, 2), which it flags itself, and which people spoilt."""
+
+    places: Floats
+    flagged: npt.NDArray[np.bool_]
+    spoilt: npt.NDArray[np.bool_]
+
+
+def marks_of(path: Path) -> Marks:
+    """Read the marks of a field."""
+    places, white, polygon = [], [], np.zeros((0, 2))
+    for kind, numbers, rest in re.findall(r"(?m)^(\w+)\(([^)]*)\)(.*)$", path.read_text()):
+        values = [float(word) for word in numbers.split(",")]
+        if kind == "polygon":
+            polygon = np.array(values).reshape(-1, 2) - 1
+        elif "color=white" in rest:
+            white.append(values[:2])
+        else:
+            places.append(values[:2])
+    found = np.array(places) - 1
+    away, _ = nearest(*found.T, *(np.array(white).T - 1))
+    return Marks(found, away < 1, inside(polygon, found))
+
+
+def inside(polygon: Floats, places: Floats) -> npt.NDArray[np.bool_]:
+    """Return which places lie within a polygon: those from which a ray crosses its sides an odd number of times."""
+    crossings = np.zeros(len(places), dtype=int)
+    for (x1, y1), (x2, y2) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        if y1 != y2:
+            at = x1 + (places[:, 1] - y1) * (x2 - x1) / (y2 - y1)
+            crossings += ((y1 > places[:, 1]) != (y2 > places[:, 1])) & (places[:, 0] < at)
+    return crossings % 2 == 1
+
+
+def matched(first: Floats, second: Floats) -> int:
+    """Return how many places are in both, the nearest pairs first and each place once."""
+    apart = np.hypot(*(first[:, None] - second[None]).transpose(2, 0, 1))
+    pairs = sorted(zip(*np.nonzero(apart <= MATCH_PIXELS), strict=True), key=lambda pair: apart[pair])
+    used: tuple[set[int], set[int]] = (set(), set())
+    for one, other in pairs:
+        if one not in used[0] and other not in used[1]:
+            used[0].add(one)
+            used[1].add(other)
+    return len(used[0])
+
+
+def mosaics() -> None:
+    """Print completeness and purity of ours and the peers on the real fields."""
+    folder = Path(os.environ.get("UWS_SHARED", ROOT.parent / "shared")) / "real/xmm_mosaics"
+    for name in MOSAICS:
+        marks = marks_of(folder / f"{name}_poly.reg")
+        print(f"{name}: {len(marks.places)} detections, {marks.flagged.sum()} flagged by the pipeline, "
+              f"{marks.spoilt.sum()} in what people marked as spoilt")  # fmt: skip
+        field, _, _ = layers_of_images([folder / f"{name}EPX000OIMAGE8000.fits"], [], [], None)
+        for label, found in of_mosaic(field):
+            print(f"  {label:24} {len(found):5d} sources  {told(found, marks.places)}  "
+                  f"not flagged {told(found, marks.places[~marks.flagged])}  "
+                  f"not spoilt {matched(marks.places[~marks.spoilt], found)} of {(~marks.spoilt).sum()}")  # fmt: skip
+
+
+def told(found: Floats, places: Floats) -> str:
+    """Return completeness / purity."""
+    both = matched(places, found) if len(found) else 0
+    return f"{both / max(len(places), 1):.2f} / {both / max(len(found), 1):.2f}"
+
+
+def of_mosaic(field: Field) -> Iterator[tuple[str, Floats]]:
+    """Yield what ours and the peers find."""
+    for cut in CUTS[:3]:
+        found = detect(field, Options(cut=cut).without_exposure()).fitted.model
+        yield f"ours, likelihood {cut:g}", np.stack((found.x, found.y), axis=1)
+    layer = field.layers[0]
+    for threshold in (2.0, 3.0, 5.0):
+        yield f"sep, {threshold:g} sigma", by_sep(layer.counts, ~layer.seen, threshold)
+    summed = boxes.local_excess([layer.counts * layer.seen], [layer.exposure], 2)
+    for cut in (6.0, 10.0, 15.0):
+        found_by_box = boxes.peaks(summed, 1, 2, cut, layer.seen)
+        yield f"plain box, likelihood {cut:g}", np.stack((found_by_box.x, found_by_box.y), axis=1)
+
+
+def by_sep(image: Floats, mask: npt.NDArray[np.bool_] | None, threshold: float) -> Floats:
+    """Return what sep finds above its own background."""
+    import sep
+
+    background = sep.Background(image, mask=mask)
+    found = sep.extract(image - background.back(), threshold, err=background.globalrms, mask=mask)
+    return np.stack((found["x"], found["y"]), axis=1)
+
+
+def skies(fields: int) -> None:
+    """Print completeness against counts, and false sources against the cut, on simulated fields of 10.7 arcmin."""
+    for background in (0.01, 0.05, 0.3):
+        found = np.zeros((2, len(EDGES) - 1))
+        likelihoods, empty = [], []
+        for seed in range(fields):
+            rng = np.random.default_rng(seed)
+            sky = points(rng, 20, EDGES[0], EDGES[-1], background=background)
+            detected = detect(sky.field(rng), Options(cut=CUTS[0]))
+            model = detected.fitted.model
+            apart, _ = nearest(model.x, model.y, sky.x, sky.y)
+            number = np.searchsorted(EDGES, sky.counts.sum(axis=1)) - 1
+            kept, _ = nearest(sky.x, sky.y, *(axis[detected.likelihood >= 10] for axis in (model.x, model.y)))
+            np.add.at(found[0], number, kept < 3)
+            np.add.at(found[1], number, 1)
+            likelihoods.append(detected.likelihood[apart > 5])
+            nothing = points(rng, 0, 1, 2, background=background).field(rng)
+            empty.append(detect(nothing, Options(cut=CUTS[0])).likelihood)
+        shares = ", ".join(f"{low}-{high}: {share:.2f}" for low, high, share
+                           in zip(EDGES, EDGES[1:], found[0] / np.maximum(found[1], 1), strict=False))  # fmt: skip
+        print(f"background {background:g} counts a pixel and band: found at 10, by counts {shares}")
+        for label, values in (("beside 20 sources", likelihoods), ("in empty fields", empty)):
+            false = [float(np.mean([np.sum(each >= cut) for each in values])) for cut in CUTS]
+            print(f"  false sources a field {label}: "
+                  + ", ".join(f"{cut:g}: {number:.2f}" for cut, number in zip(CUTS, false, strict=True)))  # fmt: skip
+
+
+def times(runs: int = 5) -> None:
+    """Print CPU seconds of three bands of 648 x 648 pixels with 200 sources, beside sep, and who finds what."""
+    rng = np.random.default_rng(2)
+    sky = points(rng, 200, 15, 800, background=0.03, size=648)
+    field = sky.field(rng)
+    ours, theirs = [], []
+    for _ in range(runs):
+        began = time.process_time()
+        model = detect(field, Options()).fitted.model
+        ours.append(time.process_time() - began)
+        began = time.process_time()
+        for layer in field.layers:
+            by_sep(layer.counts, None, 5.0)
+        theirs.append(time.process_time() - began)
+    print(f"648 x 648, 3 bands, CPU seconds: ours {statistics.median(ours):.2f}, sep {statistics.median(theirs):.3f}, "
+          f"ratio {statistics.median(ours) / statistics.median(theirs):.0f}")  # fmt: skip
+    truth, mine = np.stack((sky.x, sky.y), axis=1), np.stack((model.x, model.y), axis=1)
+    print(f"  ours {len(mine)}: {told(mine, truth)} (completeness / purity)")
+    total = np.sum([layer.counts for layer in field.layers], axis=0)
+    for threshold in (3.0, 5.0, 8.0):
+        found = by_sep(total, None, threshold)
+        away, _ = nearest(*truth.T, *found.T)
+        both, _ = nearest(*truth[away < 3].T, *mine.T)
+        print(f"  sep, all bands summed, {threshold:g} sigma, {len(found)}: {told(found, truth)}; "
+              f"of the real ones among them ours has {np.mean(both < 3):.3f}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
