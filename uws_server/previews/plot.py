@@ -19,6 +19,7 @@ from uws_server.previews.spectra import (
     SpectrumFile,
     display_starts,
     instrument_of,
+    joined_starts,
     points,
     read_spectrum,
 )
@@ -166,7 +167,10 @@ def _background(source: SpectrumFile, beside: Mapping[str, Path]) -> tuple[_Back
         drawn = replace(drawn, channels=source.channels)  # counted with the same response
     ratio, words = _ratio(source, background)
     label = "Background, not scaled" if ratio is None else "Background, scaled"
-    drawn_points = points(drawn, display_starts(source if same else drawn), 1.0 if ratio is None else ratio)
+    starts = joined_starts(drawn, display_starts(source)) if same else display_starts(drawn)
+    drawn_points = points(drawn, starts, 1.0 if ratio is None else ratio)
+    if same and background.counts is not None:
+        words = f"{words}, in groups of the source joined until each holds {DISPLAY_COUNTS} counts"
     return _Background(label, drawn_points, background), [words]
 
 

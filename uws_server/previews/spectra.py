@@ -211,15 +211,30 @@ def display_starts(spectrum: SpectrumFile) -> Integers:
         return spectrum.pha.starts
     if spectrum.counts is None:
         return np.arange(spectrum.pha.channel.size, dtype=np.int64)
+    return np.array(_joined(spectrum.counts), dtype=np.int64)
+
+
+def joined_starts(spectrum: SpectrumFile, starts: Integers) -> Integers:
+    """Return groups of those that begin at `starts`, joined until each holds DISPLAY_COUNTS counts of this spectrum.
+
+    Without counts they stay as they are.
+    """
+    if spectrum.counts is None:
+        return starts
+    return starts[_joined(np.add.reduceat(spectrum.counts, starts))]
+
+
+def _joined(counts: Floats) -> list[int]:
+    """Return where the groups begin when cells of a spectrum are joined until each group holds DISPLAY_COUNTS."""
     starts, held = [0], 0.0
-    for i, count in enumerate(spectrum.counts.tolist()):
+    for i, count in enumerate(counts.tolist()):
         if held >= DISPLAY_COUNTS:
             starts.append(i)
             held = 0.0
         elif held == 0 and count > 0 and i > starts[-1]:
-            starts.append(i)  # empty channels before the first count stay out of the group
+            starts.append(i)  # empty ones before the first count stay out of the group
         held += count
-    return np.array(starts, dtype=np.int64)
+    return starts
 
 
 def _channels(found: Pha, beside: Mapping[str, Path]) -> Channels:

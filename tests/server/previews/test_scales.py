@@ -15,6 +15,7 @@ from provenance.fits.headers import Cards
 from uws_server.previews.cache import Previews
 from uws_server.previews.plot import Plot, make_plot
 from uws_server.previews.preview import ResultFile
+from uws_server.previews.spectra import DISPLAY_COUNTS
 
 EDGES = np.linspace(0.3, 2.5, CHANNELS + 1)
 
@@ -132,15 +133,24 @@ def test_backscal_scales_the_background_as_keyword_and_as_column(
 
 def test_backscal_of_each_channel_scales_that_channel(tmp_path: Path) -> None:
     ours = np.linspace(0.1, 0.9, CHANNELS)
-    write_pha(tmp_path / "b.pha", np.arange(1, CHANNELS + 1), BACKSCAL=2.0)
+    write_pha(tmp_path / "b.pha", np.arange(DISPLAY_COUNTS, CHANNELS + DISPLAY_COUNTS), BACKSCAL=2.0)
     path = write_pha(
         tmp_path / "a.pha", columns=[column("BACKSCAL", ours, "D")], drop=["BACKSCAL"], BACKFILE="b.pha[1]"
     )
     plot = make_plot(path, {"b.pha": tmp_path / "b.pha"})
-    expected = [(channel + 1) * ours[channel] / 2.0 / 1000 for channel in range(CHANNELS)]
+    expected = [(channel + DISPLAY_COUNTS) * ours[channel] / 2.0 / 1000 for channel in range(CHANNELS)]
     points = plot.series[1].points
     assert points.rate == pytest.approx(expected)
-    assert (points.rate_high / points.rate)[99] == pytest.approx((100 + 1 + np.sqrt(100.75)) / 100)
+    assert (points.rate_high / points.rate)[100 - DISPLAY_COUNTS] == pytest.approx((100 + 1 + np.sqrt(100.75)) / 100)
+
+
+def test_a_faint_background_is_joined_along_the_groups_of_the_source_until_it_can_be_read(tmp_path: Path) -> None:
+    write_pha(tmp_path / "b.pha", 4)
+    plot = make_plot(write_pha(tmp_path / "a.pha", 40, BACKFILE="b.pha"), {"b.pha": tmp_path / "b.pha"})
+    source, background = (series.points for series in plot.series)
+    assert background.low == pytest.approx(source.low[::4])
+    assert background.rate == pytest.approx(np.full(CHANNELS // 4, 4 / 1000))
+    assert f"joined until each holds {DISPLAY_COUNTS} counts" in said(plot)
 
 
 @pytest.mark.parametrize(
