@@ -137,6 +137,7 @@ def test_node_fails(cluster: SlurmCluster, tmp_path: Path) -> None:
     """Its daemon and everything on it are gone: Slurm says so after a while, and so does the job."""
     with lab_on(cluster, tmp_path) as lab:
         job = running_job(lab)
+        until(lambda: record(lab, job)["node"], 60, "it is known on which node it runs")
         node = record(lab, job)["node"]
         cluster.kill(node)
         cluster.kill_steps()
