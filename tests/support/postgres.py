@@ -61,11 +61,16 @@ class Cluster:
 
 
 def empty(url: str) -> None:
-    """Remove all rows, in place of making a database anew, which takes half a second."""
+    """Remove all rows, in place of making a database anew, which takes half a second.
+
+    To truncate a table costs as much when it is empty, as nearly all of them are.
+    """
     with psycopg.connect(url, autocommit=True) as connection:
         tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-        names = [name for (name,) in tables if name != "alembic_version"]
-        connection.execute(f"TRUNCATE {', '.join(names)}".encode())
+        looks = [f"(SELECT '{name}' FROM {name} LIMIT 1)" for (name,) in tables if name != "alembic_version"]
+        filled = [name for (name,) in connection.execute(" UNION ALL ".join(looks).encode())]
+        if filled:  # the tables that refer to them have no rows, or are among them
+            connection.execute(f"TRUNCATE {', '.join(filled)} CASCADE".encode())
 
 
 def as_other_user(command: list[str]) -> list[str]:
