@@ -59,6 +59,8 @@ def demo_pages() -> Iterator[Mapping[str, str]]:
                 yield pages
             finally:
                 demo.terminate()
+        if demo.returncode:
+            raise SystemExit(f"the demo ended with {demo.returncode}")
 
 
 def take_products(browser: Browser, pages: Mapping[str, str], folder: Path) -> None:

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
 from checkout import ROOT
 from reduction.simulate import simulate, small
 from serving import running_server
 from uws_server.config import PREFIX, groups, settings
+
+pytestmark = pytest.mark.slow
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ADDRESS = "http://127.0.0.1:8080"
@@ -45,22 +46,6 @@ def test_the_demo_prints_what_readme_shows(tmp_path: Path) -> None:
     assert re.search(r"^ +\[[#.]+\] [1-5]/5 +\w", done.stdout, re.MULTILINE)
     left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True)
     assert left.stdout == ""
-
-
-def test_the_demo_that_stays_up_takes_its_server_along(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "uws_server", "demo", "--serve", "--data", str(tmp_path / "demo-data")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        url = ""
-        for line in process.stdout:
-            url = line.split()[1] if line.startswith("Server ") else url
-            if "until Ctrl-C" in line:
-                break
-        assert requests.get(f"{url}/availability", timeout=300).ok
-        process.terminate()
-        assert process.wait(300) == 0
-    with pytest.raises(requests.ConnectionError):
-        requests.get(f"{url}/availability", timeout=300)
 
 
 def test_the_table_of_settings_is_that_of_the_code() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import requests
 
 from checkout import ROOT
 
@@ -46,6 +47,10 @@ def test_they_are_what_the_demo_makes(script: ModuleType, browser: Any, tmp_path
         script.take_products(browser, pages, tmp_path)
         script.take_page(browser, pages["spectrum"], tmp_path)
         script.take_sky(browser, pages["sky"], tmp_path)
+        address = pages["spectrum"].partition("/jobs/")[0]
+        assert requests.get(f"{address}/availability", timeout=300).ok
+    with pytest.raises(requests.ConnectionError):  # the demo that stays up takes its server along, and ends well
+        requests.get(f"{address}/availability", timeout=300)
     page = browser.new_page()
     for name in script.PRODUCTS:
         kept, made = (shrunk(page, folder / name) for folder in (script.FOLDER, tmp_path))
