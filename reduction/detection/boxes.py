@@ -70,7 +70,9 @@ def local_background(counts: Floats, exposure: Floats, half: int) -> Floats:
     return np.asarray(known / (np.maximum(lit, 0.0) + FEW / max(mean, 1e-300)) * box_sums(exposure, half))
 
 
-def local_excess(counts: Sequence[Floats], exposures: Sequence[Floats], half: int) -> Floats:
+def local_excess(
+    counts: Sequence[Floats], exposures: Sequence[Floats], half: int, known: Sequence[Floats] | None = None
+) -> Floats:
     """Return the excess of each box over the counts around it, summed over several layers.
 
     Parameters
@@ -81,14 +83,21 @@ def local_excess(counts: Sequence[Floats], exposures: Sequence[Floats], half: in
         What the background of each layer is proportional to, shape (rows, columns).
     half
         The boxes have 2 half + 1 pixels a side.
+    known
+        Expected counts that the surroundings of a box do not tell of, such as read-out streaks, of each layer; None
+        for none.
 
     Returns
     -------
     array
         Half of the C statistic, shape (rows, columns).
     """
-    return _summed(excess(_whole(box_sums(image, half)), local_background(image, exposure, half))
-                   for image, exposure in zip(counts, exposures, strict=True))  # fmt: skip
+    if known is None:
+        return _summed(excess(_whole(box_sums(image, half)), local_background(image, exposure, half))
+                       for image, exposure in zip(counts, exposures, strict=True))  # fmt: skip
+    return _summed(excess(_whole(box_sums(image, half)),
+                          local_background(image - more, exposure, half) + box_sums(more, half))
+                   for image, exposure, more in zip(counts, exposures, known, strict=True))  # fmt: skip
 
 
 def map_excess(counts: Sequence[Floats], expected: Sequence[Floats], half: int) -> Floats:

@@ -97,13 +97,20 @@ def _counts(field: Field) -> list[Floats]:
     return [np.where(layer.seen, layer.counts, 0.0) for layer in field.layers]
 
 
+def _streaks(field: Field) -> list[Floats] | None:
+    """Return the expected counts of events out of time of each layer, None where none are known."""
+    if all(layer.streaks is None for layer in field.layers):
+        return None
+    return [np.zeros(field.shape) if layer.streaks is None else layer.streaks * layer.seen for layer in field.layers]
+
+
 def _seen(field: Field) -> Mask:
     return np.asarray(np.any([layer.seen for layer in field.layers], axis=0))
 
 
 def _local_candidates(field: Field, notes: list[str]) -> Candidates:
     """Return what boxes find above the counts around them."""
-    summed = boxes.local_excess(_counts(field), _exposures(field), HALVES[0])
+    summed = boxes.local_excess(_counts(field), _exposures(field), HALVES[0], _streaks(field))
     return _few(boxes.peaks(summed, len(field.layers), HALVES[0], _LOCAL_CUT, _seen(field)), notes)
 
 
@@ -152,7 +159,8 @@ def _splines(field: Field, options: Options, models: Floats) -> Floats:
         kept = seen & (model < _SCREEN * typical)
         if kept.sum() < 0.05 * seen.sum():
             kept = seen
-        made.append(spline_background(layer.counts - model, seconds, kept, options.nodes))
+        late = np.zeros(()) if layer.streaks is None else layer.streaks * seen
+        made.append(spline_background(layer.counts - model - late, seconds, kept, options.nodes) + late)
     return np.array(made)
 
 

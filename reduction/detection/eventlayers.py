@@ -23,7 +23,8 @@ from reduction.events.selection import choose
 from reduction.images.bands import Band, around
 from reduction.images.counting import Counter, count
 from reduction.images.grid import Grid, Placed, sky_grid
-from reduction.images.observed import Watch
+from reduction.images.observed import Exposure, Watch
+from reduction.images.streaks import column_counter, streaks
 from reduction.instruments import vignetting
 
 Floats = npt.NDArray[np.float64]
@@ -156,7 +157,8 @@ def _of_list(
     """Yield the images of a list, band by band."""
     selection = choose(events, around(wanted.bands), wanted.pattern, wanted.flag, user_gti)
     counter, watch = Counter(events, grid, wanted.bands), Watch.of(events)
-    tally = count(events, selection, [counter], None, [watch.ccds, watch.field])
+    columns = column_counter(events, wanted.bands)
+    tally = count(events, selection, [each for each in (counter, columns) if each], None, [watch.ccds, watch.field])
     own = _own_grid(events, grid, wanted)
     exposure = watch.exposure(events, selection, tally, own)
     live = exposure.seconds if own is grid else _seen_from(exposure.seconds, events, own, reference)
@@ -166,7 +168,8 @@ def _of_list(
                              "event lists that see the same sky", "eventlist")  # fmt: skip
     axis = _axis(events, reference)
     away = np.hypot(*np.meshgrid(*(np.arange(size) - at for size, at in zip(grid.shape[::-1], axis, strict=True))))
-    for band, counts in zip(wanted.bands, counter.counts, strict=True):
+    late = _streaks(events, len(wanted.bands), columns, exposure, own, grid, reference)
+    for band, counts, streak in zip(wanted.bands, counter.counts, late, strict=True):
         energy = float(np.sqrt(band.low_kev * band.high_kev))
         seconds = live
         if events.mission.is_xmm:
@@ -175,8 +178,23 @@ def _of_list(
             notes.append(f"{name}: no vignetting of {events.mission.name} is known, and rates are not corrected for it")
         yield Layer(
             f"{name} {band.name}", name, (band.low_kev, band.high_kev), counts.astype(np.float64), seconds, live,
-            _spread(events, energy, wanted), axis,
+            _spread(events, energy, wanted), axis, streaks=streak,
         )  # fmt: skip
+
+
+def _streaks(
+    events: EventList, bands: int, columns: Counter | None, exposure: Exposure, own: Grid, grid: Grid,
+    reference: tuple[EventList, Grid],
+) -> list[Floats | None]:  # fmt: skip
+    """Return the expected counts of events out of time of each band, None where they are not known."""
+    if columns is None or not exposure.is_map:
+        return [None] * bands
+    late = events.mission.late_share(events.keywords)
+    found = [streaks(counts.astype(np.float64), late, exposure, own) for counts in columns.counts]
+    if own is grid:
+        return list(found)
+    scale = (grid.arcsec / own.arcsec) ** 2
+    return [_seen_from(each, events, own, reference) * scale for each in found]
 
 
 def _own_grid(events: EventList, grid: Grid, wanted: Wanted) -> Grid:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import astropy.units as u
 import numpy as np
 import numpy.typing as npt
 from astropy.coordinates import SkyCoord
@@ -17,10 +18,11 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 
 from reduction.detection.imagefield import field_mask
-from reduction.detection.layers import MOST_PIXELS, Field, Layer, field_of
+from reduction.detection.layers import MOST_PIXELS, Columns, Field, Layer, field_of
 from reduction.detection.pointspread import KING_CAMERAS, PointSpread, gaussian_spread, king_spread
 from reduction.errors import ReductionError
 from reduction.events.fitswrite import Cards
+from reduction.missions.xmm import EPN
 
 Floats = npt.NDArray[np.float64]
 
@@ -28,6 +30,8 @@ IMAGES, EXPOSURES, BACKGROUNDS = "images", "exposure_maps", "backgrounds"
 """Job parameters of the three kinds of files."""
 
 _SAME_PLACE_PIXELS = 0.1
+_COLUMN_ARCSEC = 820.0
+"""Length of a column of pn: 200 pixels of 4.1 arcsec."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,31 @@ def layers_of_images(
     for index, picture in enumerate(counts):
         exposure = maps[index if len(maps) > 1 else 0] if maps else None
         layers.append(_layer(picture, exposure, models[index] if models else None, fwhm_arcsec, notes))
-    return field_of(_numbered(layers), counts[0].wcs), tuple(dict.fromkeys(notes)), counts[0].header
+    field = replace(field_of(_numbered(layers), counts[0].wcs), columns=_columns(counts))
+    return field, tuple(dict.fromkeys(notes)), counts[0].header
+
+
+def _columns(counts: Sequence[Picture]) -> Columns | None:
+    """Return the columns of pn, of which alone the streaks are seen, in the first of its images or mosaics.
+
+    They run along the position angle of the header or across it: both are found in files.
+    """
+    for picture in counts:
+        camera = str(picture.header.get("INSTRUME") or "").strip().upper()
+        if camera in ("EPN", "EPIC"):
+            angle: Any = picture.header.get("PA_PNT")
+            along = [_direction(picture, float(angle) + turn) for turn in (0.0, 90.0)] if _is_number(angle) else []
+            late = EPN.late_share(picture.header)
+            return Columns(late, _COLUMN_ARCSEC, tuple(each for each in along if np.isfinite(each)))
+    return None
+
+
+def _direction(picture: Picture, angle_deg: float) -> float:
+    """Return the way of a position angle in the middle of an image, in radians from the axis of x to y."""
+    rows, columns = picture.pixels.shape
+    middle = SkyCoord.from_pixel((columns - 1) / 2, (rows - 1) / 2, picture.wcs.celestial)
+    x, y = middle.directional_offset_by(angle_deg * u.deg, 1 * u.arcmin).to_pixel(picture.wcs.celestial)
+    return float(np.arctan2(y - (rows - 1) / 2, x - (columns - 1) / 2))
 
 
 def _require_same_grid(first: Picture, other: Picture) -> None:

@@ -30,7 +30,9 @@ class Layer:
 
     `counts` are the counts, `exposure` the seconds during which a pixel saw the sky through the mirrors (vignetting
     included), 0 where it saw nothing; `live` the seconds without vignetting, which is what particles follow; shape
-    (rows, columns) all. `background` holds counts that are known to be background, None where they are to be found.
+    (rows, columns) all. `background` holds counts that are known to be background, None where they are to be found;
+    `streaks` the counts that are expected of events out of time, which a background that is found is added to, None
+    where they are not known.
     `is_exposed` is False where no exposure is known: then it is 1 within the field, and there are no rates. `axis` is
     the optical axis in pixels (x, y) from 0.
     """
@@ -45,6 +47,7 @@ class Layer:
     axis: tuple[float, float]
     background: Floats | None = None
     is_exposed: bool = True
+    streaks: Floats | None = None
 
     @property
     def seen(self) -> Mask:
@@ -53,12 +56,29 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Columns:
+    """The columns of CCDs in images that do not tell of them: along which events out of time are spread.
+
+    `late` is the part of the events that come out of time, `height_arcsec` the length of a column, and `angles` are the
+    directions that the columns may have, in radians from the axis of x to that of y; empty: any.
+    """
+
+    late: float
+    height_arcsec: float
+    angles: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Field:
-    """All layers of one grid, with the projection of its pixels and the side of a pixel in arcsec."""
+    """All layers of one grid, with the projection of its pixels and the side of a pixel in arcsec.
+
+    `columns` is what is known of read-out streaks where the layers themselves do not have them, None for nothing.
+    """
 
     layers: tuple[Layer, ...]
     wcs: WCS
     pixel_arcsec: float
+    columns: Columns | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

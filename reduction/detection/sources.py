@@ -12,6 +12,7 @@ import numpy.typing as npt
 from reduction.detection.chain import Detected, side_likelihood
 from reduction.detection.fit import Model, Scene
 from reduction.detection.layers import Layer
+from reduction.detection.streaklines import on_streak
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int32]
@@ -23,6 +24,7 @@ FLAGS = {
     8: "the fit did not come to rest",
     16: "the extent is at its upper limit",
     32: "does not stand out against the brightest side of its surroundings",
+    64: "may be part of the read-out streak of a brighter source",
 }
 """Bit of column FLAG -> what it says of a source."""
 
@@ -228,6 +230,7 @@ def _surroundings(detected: Detected, scene: Scene, largest_arcsec: float) -> It
     flags |= np.where(((others < 2 * extent) & (extent[None, :] > extent[:, None])).any(axis=1), 4, 0)
     flags |= np.where(detected.fitted.is_calm, 0, 8) | np.where(extent >= 0.99 * largest_arcsec, 16, 0)
     flags |= np.where(side_likelihood(scene, model) < _STANDS_OUT, 32, 0)
+    flags |= np.where(on_streak(scene, model), 64, 0)
     yield SourceColumn(
         "FLAG", flags.astype(np.int32), "", "meta.code", "sum of the bits that are listed in the header; 0: none"
     )
@@ -243,9 +246,9 @@ def _seen_share(scene: Scene, model: Model) -> Floats:
 
 
 def _crowded(detected: Detected, scene: Scene) -> npt.NDArray[np.bool_]:
-    """Return which sources have more counts of others than of their own in their core."""
-    model = detected.fitted.model
-    everything = scene.rendered(model)
+    """Return which sources have more counts of others than of their own in their core, far wings included."""
+    model, edge = detected.fitted.model, scene.border
+    everything = scene.rendered(model) + np.pad(scene.wings(model), ((0, 0), (edge, edge), (edge, edge)))
     reach = max(1, round(_CORE_ARCSEC / detected.field.pixel_arcsec))
     middle = slice(scene.half - reach, scene.half + reach + 1)
     found = []

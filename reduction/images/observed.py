@@ -5,6 +5,7 @@ Lists of missions whose CCDs cannot be placed have one exposure everywhere, and 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,7 @@ class Exposure:
     """The exposure of each pixel in seconds, shape (rows, columns), and the live time of each CCD.
 
     `is_map` is False where the CCDs could not be placed and every pixel has the longest live time; `field` is the edge
-    of the field of view where it was found.
+    of the field of view where it was found, `places` where each CCD lies.
     """
 
     seconds: Floats
@@ -40,6 +41,7 @@ class Exposure:
     is_map: bool
     notes: tuple[str, ...] = ()
     field: Circle | None = None
+    places: Mapping[int, CcdPlace] = dataclasses.field(default_factory=dict)
 
     @property
     def longest_s(self) -> float:
@@ -97,12 +99,13 @@ class Watch:
                 x, y = np.meshgrid(*grid.centres())
                 seconds[~region.contains(x.ravel(), y.ravel()).reshape(grid.shape)] = 0.0
             return Exposure(seconds, live_s, False, (*notes, note))
-        field, field_notes = find_field(self.field.table)
-        seconds = exposure_map(grid, places, live_s, Cut(field, region))
+        edge, field_notes = find_field(self.field.table)
+        seconds = exposure_map(grid, places, live_s, Cut(edge, region))
         if vignetting is not None and events.wcs is not None:
             unit_arcsec = abs(float(events.wcs.wcs.cdelt[1])) * 3600
             seconds *= vignetting.on(grid, optical_axis(events), unit_arcsec)
-        return Exposure(seconds, live_s, True, notes + field_notes + _not_placed(events, tally, places), field)
+        return Exposure(seconds, live_s, True, notes + field_notes + _not_placed(events, tally, places), edge,
+                        places)  # fmt: skip
 
 
 def _not_placed(events: EventList, tally: Tally, places: Mapping[int, CcdPlace]) -> tuple[str, ...]:

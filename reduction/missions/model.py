@@ -76,6 +76,9 @@ class Mission:
     detector: Window | None = None
     """The full read-out of one CCD, where bad pixels and gaps can be taken off."""
     detector_plane: DetectorPlane | None = None
+    out_of_time: tuple[tuple[str, float], ...] = ()
+    """Of each SUBMODE the part of the events that come while a CCD is read out, whose row is by chance; the last one
+    holds for any other SUBMODE. Empty where nothing is known of it."""
     outside_flag: int = 0
     """The bits of the flag that say that an event lies outside of the field of view; 0 where none does."""
     ccd_of_gti: str = r"STDGTI(\d\d)"
@@ -112,6 +115,11 @@ class Mission:
         """Return the instrument with channels of another width, over the same energies."""
         last = (self.last_channel + 1) * self.channel_divisor // width_ev - 1
         return replace(self, channel_divisor=width_ev, last_channel=last, channel_width_kev=width_ev / 1000)
+
+    def late_share(self, header: Header) -> float:
+        """Return the part of the events of a list that came out of time, by its SUBMODE; 0 where it is not known."""
+        submode = str(header.get("SUBMODE") or "").strip()
+        return dict(self.out_of_time).get(submode, self.out_of_time[-1][1] if self.out_of_time else 0.0)
 
     def energy_to_value(self, energy_kev: float) -> float:
         """Return the value of the column `energy` at an energy in keV."""
