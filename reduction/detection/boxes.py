@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,10 +70,20 @@ def local_background(counts: Floats, exposure: Floats, half: int) -> Floats:
     return np.asarray(known / (np.maximum(lit, 0.0) + FEW / max(mean, 1e-300)) * box_sums(exposure, half))
 
 
-def local_excess(
+def box_counts(counts: Sequence[Floats], half: int) -> list[Floats]:
+    """Return the counts of the box around each pixel of some layers, without the rounding of their sums."""
+    return [np.rint(box_sums(image, half)) for image in counts]
+
+
+def box_expected(expected: Sequence[Floats] | Floats, half: int) -> list[Floats]:
+    """Return the expected counts of the box around each pixel of some layers."""
+    return [box_sums(model, half) for model in expected]
+
+
+def local_backgrounds(
     counts: Sequence[Floats], exposures: Sequence[Floats], half: int, known: Sequence[Floats] | None = None
-) -> Floats:
-    """Return the excess of each box over the counts around it, summed over several layers.
+) -> list[Floats]:
+    """Return the counts that the surroundings of each box let expect in it.
 
     Parameters
     ----------
@@ -89,46 +99,32 @@ def local_excess(
 
     Returns
     -------
-    array
-        Half of the C statistic, shape (rows, columns).
+    list of array
+        Shape (rows, columns) each.
     """
     if known is None:
-        return _summed(excess(_whole(box_sums(image, half)), local_background(image, exposure, half))
-                       for image, exposure in zip(counts, exposures, strict=True))  # fmt: skip
-    return _summed(excess(_whole(box_sums(image, half)),
-                          local_background(image - more, exposure, half) + box_sums(more, half))
-                   for image, exposure, more in zip(counts, exposures, known, strict=True))  # fmt: skip
+        return [local_background(image, exposure, half) for image, exposure in zip(counts, exposures, strict=True)]
+    return [local_background(image - more, exposure, half) + box_sums(more, half)
+            for image, exposure, more in zip(counts, exposures, known, strict=True)]  # fmt: skip
 
 
-def map_excess(counts: Sequence[Floats], expected: Sequence[Floats], half: int) -> Floats:
-    """Return the excess of each box over expected counts, summed over several layers.
+def excess_over(counts: Sequence[Floats], expected: Sequence[Floats]) -> Floats:
+    """Return the excess of the counts of boxes over expected ones, summed over several layers.
 
     Parameters
     ----------
     counts
-        Of each layer, shape (rows, columns).
+        Of each box and layer, from `box_counts`.
     expected
-        Expected counts of each layer, shape (rows, columns).
-    half
-        The boxes have 2 half + 1 pixels a side.
+        Expected counts of each box and layer.
 
     Returns
     -------
     array
         Half of the C statistic, shape (rows, columns).
     """
-    return _summed(excess(_whole(box_sums(image, half)), box_sums(model, half))
-                   for image, model in zip(counts, expected, strict=True))  # fmt: skip
-
-
-def _summed(images: Iterable[Floats]) -> Floats:
-    total: Floats = sum(images, np.zeros(()))
+    total: Floats = sum((excess(*each) for each in zip(counts, expected, strict=True)), np.zeros(()))
     return total
-
-
-def _whole(sums: Floats) -> Floats:
-    """Return sums of counts without the rounding of their cumulation."""
-    return np.rint(sums)
 
 
 def peaks(summed: Floats, layers: int, half: int, cut: float, seen: Mask) -> Candidates:

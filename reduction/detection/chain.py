@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,19 +69,21 @@ def detect(field: Field, options: Options, log: Callable[[str], None] = lambda t
         The sources above the cut, the most likely first.
     """
     notes: list[str] = []
-    found = _local_candidates(field, notes)
+    scene = Scene.of(field, np.zeros((len(field.layers), *field.shape)))
+    sums = [boxes.box_counts(_counts(scene), half) for half in HALVES]
+    found, local = _local_candidates(scene, sums[0], notes)
     log(f"boxes on local backgrounds: {len(found)} candidates")
-    backgrounds = _splines(field, options, _screened(field, found))
-    scene = Scene.of(field, backgrounds)
-    found = _few(_map_candidates(field, backgrounds, options.box_cut), notes)
+    backgrounds = _splines(field, options, _screened(scene, local, found))
+    scene = scene.on(backgrounds)
+    found = _few(_map_candidates(field, sums, backgrounds, options.box_cut), notes)
     log(f"boxes on background maps: {len(found)} candidates")
     fitted = _pruned(scene, _points(scene.narrow(), started(scene, found), FIRST_STEPS), options.box_cut, options)
     fitted = with_blobs(scene, fitted, options)
     for _ in range(options.rounds):
-        scene = Scene.of(field, _backgrounds(scene, fitted.model, options))
-        fitted = _with_residuals(scene, fitted, options, notes)
+        scene = scene.on(_backgrounds(scene, fitted.model, options))
+        fitted = _with_residuals(scene, sums, fitted, options, notes)
         log(f"fitted with what the residuals show: {len(fitted.model)} sources")
-    scene = Scene.of(field, _backgrounds(scene, fitted.model, options))
+    scene = scene.on(_backgrounds(scene, fitted.model, options))
     final, gained = _finished(scene, fitted, options)
     extended = final.model.extent > 0
     log(f"{len(final.model)} sources, {int(extended.sum())} of them extended")
@@ -93,8 +95,8 @@ def _exposures(field: Field) -> list[Floats]:
     return [layer.live * layer.seen for layer in field.layers]
 
 
-def _counts(field: Field) -> list[Floats]:
-    return [np.where(layer.seen, layer.counts, 0.0) for layer in field.layers]
+def _counts(scene: Scene) -> list[Floats]:
+    return list(scene.inside(scene.counts))
 
 
 def _streaks(field: Field) -> list[Floats] | None:
@@ -108,17 +110,20 @@ def _seen(field: Field) -> Mask:
     return np.asarray(np.any([layer.seen for layer in field.layers], axis=0))
 
 
-def _local_candidates(field: Field, notes: list[str]) -> Candidates:
-    """Return what boxes find above the counts around them."""
-    summed = boxes.local_excess(_counts(field), _exposures(field), HALVES[0], _streaks(field))
-    return _few(boxes.peaks(summed, len(field.layers), HALVES[0], _LOCAL_CUT, _seen(field)), notes)
+def _local_candidates(scene: Scene, sums: list[Floats], notes: list[str]) -> tuple[Candidates, list[Floats]]:
+    """Return what boxes find above the counts around them, and these counts; `sums` are those of the boxes."""
+    field, half = scene.field, HALVES[0]
+    known, seen = _streaks(field), _seen(field)
+    local = boxes.local_backgrounds(_counts(scene), _exposures(field), half, known)
+    found = boxes.peaks(boxes.excess_over(sums, local), len(field.layers), half, _LOCAL_CUT, seen)
+    return _few(found, notes), local
 
 
-def _map_candidates(field: Field, expected: Floats, cut: float) -> Candidates:
-    """Return what boxes of all sizes find above expected counts."""
-    counts, seen, layers = _counts(field), _seen(field), len(field.layers)
-    return boxes.merged([boxes.peaks(boxes.map_excess(counts, list(expected), half), layers, half, cut, seen)
-                         for half in HALVES])  # fmt: skip
+def _map_candidates(field: Field, sums: Sequence[list[Floats]], expected: Floats, cut: float) -> Candidates:
+    """Return what boxes of all sizes, whose counts are `sums`, find above expected counts."""
+    seen, layers = _seen(field), len(field.layers)
+    return boxes.merged([boxes.peaks(boxes.excess_over(counts, boxes.box_expected(expected, half)), layers, half, cut,
+                                     seen) for half, counts in zip(HALVES, sums, strict=True)])  # fmt: skip
 
 
 def _few(found: Candidates, notes: list[str]) -> Candidates:
@@ -129,12 +134,10 @@ def _few(found: Candidates, notes: list[str]) -> Candidates:
     return found.first(MOST_SOURCES)
 
 
-def _screened(field: Field, found: Candidates) -> Floats:
+def _screened(scene: Scene, local: list[Floats], found: Candidates) -> Floats:
     """Return rough models of candidates, shape (layers, rows, columns): points that have the counts of their boxes."""
     area = (2 * HALVES[0] + 1) ** 2
-    scene = Scene.of(field, np.array([boxes.local_background(counts, exposure, HALVES[0]) / area for counts, exposure
-                                      in zip(_counts(field), _exposures(field), strict=True)]))  # fmt: skip
-    model = started(scene, found)
+    model = started(scene.on(np.array(local) / area), found)
     return scene.inside(scene.rendered(replace(model, amplitude=model.amplitude / 0.6)))
 
 
@@ -203,11 +206,13 @@ def side_likelihood(scene: Scene, model: Model) -> Floats:
     return detection_likelihood(side_difference(scene, model).sum(axis=1), len(scene.counts))
 
 
-def _with_residuals(scene: Scene, fitted: Fitted, options: Options, notes: list[str]) -> Fitted:
+def _with_residuals(
+    scene: Scene, sums: Sequence[list[Floats]], fitted: Fitted, options: Options, notes: list[str]
+) -> Fitted:
     """Return the sources with those that the residuals show besides, all fitted together."""
     models = scene.inside(scene.rendered(fitted.model))
     expected = scene.inside(scene.background) + models * (1 + _MIXED)
-    further = _map_candidates(scene.field, expected, options.box_cut)
+    further = _map_candidates(scene.field, sums, expected, options.box_cut)
     further = _few(further, notes).first(MOST_SOURCES - len(fitted.model))
     start = fitted.model.joined(started(replace(scene, background=scene.background + scene.rendered(fitted.model)),
                                         further))  # fmt: skip

@@ -2,12 +2,13 @@
 
 The C statistic ``2 sum(m - c ln m)`` (Cash 1979, ApJ 228, 939) of the counts c and the model m = background + all
 sources is made smallest by Fisher's scoring: each source takes the step that its own information matrix
-``sum(dm dm / m)`` asks for, all sources at once, and the model of all is renewed after each step. So blends are fitted
-together; the errors of a source are those with its neighbours held.
+``sum(dm dm / m)`` asks for, all points at once, then all extended ones, and the model of all is renewed after each
+step. So blends are fitted together; the errors of a source are those with its neighbours held.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from reduction.detection.boxes import Candidates
 from reduction.detection.layers import Field
-from reduction.detection.stamps import Windows, light, stamps
+from reduction.detection.stamps import Windows, light, stamps, stamps_of_points
 from reduction.instruments.psf import LIMIT_ARCSEC
 
 Floats = npt.NDArray[np.float64]
@@ -96,6 +97,12 @@ class Scene:
         counts = [np.where(mask, layer.counts, 0.0) for mask, layer in zip(seen, field.layers, strict=True)]
         return cls(field, np.pad(np.array(counts), edges), np.pad(backgrounds * seen, edges),
                    np.pad(np.array(share), edges), half, border)  # fmt: skip
+
+    def on(self, backgrounds: Floats) -> Scene:
+        """Return the scene with other background counts, shape (layers, rows, columns) of the field."""
+        made = np.zeros(self.counts.shape)
+        np.multiply(backgrounds, self.inside(self.share) > 0, out=self.inside(made))
+        return replace(self, background=made)
 
     def narrow(self) -> Scene:
         """Return the scene with stamps that hold the cores of sources, for first fits."""
@@ -225,37 +232,37 @@ def fit(scene: Scene, start: Model, extended: Mask, largest_extent: float, steps
     """
     model = Model(start.x.copy(), start.y.copy(), extent=np.where(extended, np.maximum(start.extent, 1.0), 0.0),
                   amplitude=start.amplitude.copy())  # fmt: skip
-    everything = scene.background.copy()
-    scene.add(everything, model)
-    moving = np.arange(len(model))
+    everything = scene.background + scene.rendered(model)
+    moving = np.ones(len(model), dtype=np.bool_)
     for step in range(steps):
-        if not moving.size:
-            break
         damping = 1.0 if step < steps // 2 else 0.5
-        before, after, calm = model.chosen(moving), [], []
-        for part in scene.parts(len(moving)):
-            index = moving[part]
-            each, rests = _stepped(scene, everything, model.chosen(index), start.chosen(index), extended[index],
-                                   largest_extent, damping)  # fmt: skip
-            after.append(each)
-            calm.append(rests)
-        moved = Model(*(np.concatenate([getattr(each, name) for each in after]) for name in PARAMETERS))
-        for name in PARAMETERS:
-            getattr(model, name)[moving] = getattr(moved, name)
-        scene.add(everything, before, -1.0)
-        scene.add(everything, moved)
-        moving = moving[~np.concatenate(calm)]
-    rests = np.ones(len(model), dtype=np.bool_)
-    rests[moving] = False
-    return _measured(scene, model, extended, rests)
+        for index in _portions(scene, extended, moving):
+            before = model.chosen(index)
+            local = local_stamps(scene, everything, before, bool(extended[index[0]]))
+            after, calm = _stepped(local, before, start.chosen(index), largest_extent, damping)
+            for name in PARAMETERS:
+                getattr(model, name)[index] = getattr(after, name)
+            local.windows.add(everything, local.unit * -before.amplitude[:, :, None, None])
+            scene.add(everything, after)
+            moving[index[calm]] = False
+        if not moving.any():
+            break
+    return _measured(scene, everything, model, extended, ~moving)
+
+
+def _portions(scene: Scene, extended: Mask, chosen: Mask) -> Iterator[npt.NDArray[np.intp]]:
+    """Yield the numbers of the chosen sources in portions that fit into the memory, points and extended ones apart."""
+    for kind in (~extended, extended):
+        numbers = np.flatnonzero(kind & chosen)
+        yield from (numbers[part] for part in scene.parts(len(numbers)))
 
 
 @dataclass(frozen=True)
 class LocalStamps:
     """Stamps of sources: their counts, the model of everything, and its slopes by all parameters of the source.
 
-    `slopes` has the shape (sources, parameters, layers, size, size) of place and extent; those by the amplitudes are
-    `unit`, each in its own layer.
+    `slopes` has the shape (sources, parameters, layers, size, size): x and y of points, the extent too of extended
+    sources; those by the amplitudes are `unit`, each in its own layer. `inside` tells which pixels are fitted.
     """
 
     counts: Floats
@@ -263,9 +270,10 @@ class LocalStamps:
     unit: Floats
     slopes: Floats
     inside: Floats
+    windows: Windows
 
 
-def local_stamps(scene: Scene, everything: Floats, model: Model) -> LocalStamps:
+def local_stamps(scene: Scene, everything: Floats, model: Model, is_extended: bool) -> LocalStamps:
     """Return the stamps of some sources.
 
     Parameters
@@ -276,6 +284,8 @@ def local_stamps(scene: Scene, everything: Floats, model: Model) -> LocalStamps:
         The model of background and all sources, shape (layers, rows, columns) of the scene.
     model
         The sources.
+    is_extended
+        Whether the extent of the sources is fitted as well.
 
     Returns
     -------
@@ -283,63 +293,63 @@ def local_stamps(scene: Scene, everything: Floats, model: Model) -> LocalStamps:
         What their fits need.
     """
     windows = scene.windows(model.x, model.y)
-    sigma, weight = scene.spread(model.x, model.y)
-    found = stamps(model.x + scene.border, model.y + scene.border, model.extent, sigma, weight, windows)
+    place = (model.x + scene.border, model.y + scene.border, model.extent, *scene.spread(model.x, model.y), windows)
+    found = stamps(*place) if is_extended else stamps_of_points(*place)
     share = windows.cut(scene.share)
     scale = share * model.amplitude[:, :, None, None]
-    by_extent = found.by_extent * 2 * model.extent[:, None, None, None]
+    slopes = np.empty((len(model), 3 if is_extended else 2, *share.shape[1:]))
+    np.multiply(found.by_x, scale, out=slopes[:, 0])
+    np.multiply(found.by_y, scale, out=slopes[:, 1])
+    if is_extended:
+        np.multiply(found.by_extent * 2 * model.extent[:, None, None, None], scale, out=slopes[:, 2])
     axis = np.arange(windows.size) - scene.half
     inside = (np.hypot(axis[:, None], axis) <= scene.half + 0.5) & (share > 0)
-    slopes = np.stack((found.by_x * scale, found.by_y * scale, by_extent * scale), axis=1)
     return LocalStamps(windows.cut(scene.counts), np.maximum(windows.cut(everything), LEAST_MODEL), found.light * share,
-                  slopes, inside.astype(np.float64))  # fmt: skip
+                       slopes, inside.astype(np.float64), windows)  # fmt: skip
 
 
-def _information(local: LocalStamps, extended: Mask) -> tuple[Floats, Floats]:
+def _information(local: LocalStamps) -> tuple[Floats, Floats]:
     """Return the information matrix of each source, (sources, n, n), and the slope of its likelihood, (sources, n).
 
-    The parameters are x, y, extent, then the amplitudes. The extent of a point has an information of 1 and no slope.
+    The parameters are those of the slopes, then the amplitudes.
     """
-    layers = local.unit.shape[1]
+    (sources, places), layers = local.slopes.shape[:2], local.unit.shape[1]
     weight = local.inside / local.everything
-    residual = local.inside * (local.counts / local.everything - 1)
-    slopes, unit = local.slopes, local.unit
-    size = 3 + layers
-    matrix, slope = np.zeros((len(unit), size, size)), np.zeros((len(unit), size))
-    weighted = slopes * weight[:, None]
-    flat = slopes.reshape(len(unit), 3, -1)
-    matrix[:, :3, :3] = weighted.reshape(len(unit), 3, -1) @ flat.swapaxes(1, 2)
-    matrix[:, :3, 3:] = np.einsum("splij,slij->spl", weighted, unit)
-    matrix[:, 3:, :3] = matrix[:, :3, 3:].swapaxes(1, 2)
-    own = np.arange(3, size)
-    matrix[:, own, own] = np.einsum("slij,slij->sl", unit * weight, unit)
-    slope[:, :3] = (flat @ residual.reshape(len(unit), -1, 1))[:, :, 0]
-    slope[:, 3:] = np.einsum("slij,slij->sl", residual, unit)
-    point = ~extended
-    matrix[point, 2, :] = matrix[point, :, 2] = slope[point, 2:3] = 0.0
-    matrix[point, 2, 2] = 1.0
+    residual = local.counts * weight - local.inside
+    size = places + layers
+    matrix, slope = np.zeros((sources, size, size)), np.zeros((sources, size))
+    flat, unit = local.slopes.reshape(sources, places, -1), local.unit.reshape(sources * layers, 1, -1)
+    weighted = local.slopes * weight[:, None]
+    matrix[:, :places, :places] = weighted.reshape(sources, places, -1) @ flat.swapaxes(1, 2)
+    mixed = weighted.transpose(0, 2, 1, 3, 4).reshape(sources * layers, places, -1) @ unit.swapaxes(1, 2)
+    matrix[:, places:, :places] = mixed.reshape(sources, layers, places)
+    matrix[:, :places, places:] = matrix[:, places:, :places].swapaxes(1, 2)
+    own = np.arange(places, size)
+    matrix[:, own, own] = np.einsum("slij,slij,slij->sl", local.unit, local.unit, weight)
+    slope[:, :places] = (flat @ residual.reshape(sources, -1, 1))[:, :, 0]
+    slope[:, places:] = np.einsum("slij,slij->sl", residual, local.unit)
     diagonal = np.arange(size)
     matrix[:, diagonal, diagonal] = matrix[:, diagonal, diagonal] * (1 + 1e-6) + 1e-12
     return matrix, slope
 
 
-def _stepped(
-    scene: Scene, everything: Floats, model: Model, start: Model, extended: Mask, largest: float, damping: float
-) -> tuple[Model, Mask]:
+def _stepped(local: LocalStamps, model: Model, start: Model, largest: float, damping: float) -> tuple[Model, Mask]:
     """Return some sources after a step, and which of them hardly moved."""
-    local = local_stamps(scene, everything, model)
-    matrix, slope = _information(local, extended)
+    matrix, slope = _information(local)
+    places = local.slopes.shape[1]
     step = damping * np.linalg.solve(matrix, slope[:, :, None])[:, :, 0]
-    bounded = np.clip(step[:, :3], -_LARGEST_STEP, _LARGEST_STEP)
-    bounded[:, 2] = np.clip(step[:, 2], -0.4 * model.extent - 0.1, 0.4 * model.extent + 0.1)
+    bounded = np.clip(step[:, :places], -_LARGEST_STEP, _LARGEST_STEP)
+    extent = model.extent
+    if places > 2:
+        bounded[:, 2] = np.clip(step[:, 2], -0.4 * model.extent - 0.1, 0.4 * model.extent + 0.1)
+        extent = np.clip(model.extent + bounded[:, 2], 0.2, largest)
     x = np.clip(model.x + bounded[:, 0], start.x - _FARTHEST, start.x + _FARTHEST)
     y = np.clip(model.y + bounded[:, 1], start.y - _FARTHEST, start.y + _FARTHEST)
-    extent = np.where(extended, np.clip(model.extent + bounded[:, 2], 0.2, largest), 0.0)
     lowest = 0.1 * model.amplitude  # an amplitude falls towards 0 by steps, and never gets there
-    amplitude = np.clip(model.amplitude + step[:, 3:], np.maximum(lowest, 1e-6), 3 * model.amplitude + 10)
+    amplitude = np.clip(model.amplitude + step[:, places:], np.maximum(lowest, 1e-6), 3 * model.amplitude + 10)
     spread = np.sqrt(1 / np.maximum(np.diagonal(matrix, axis1=1, axis2=2), 1e-12))
-    rests = np.abs(bounded) < np.maximum(_CALM, _CALM_ERRORS * spread[:, :3])
-    calm = rests.all(axis=1) & (np.abs(amplitude - model.amplitude) < _CALM_ERRORS * spread[:, 3:]).all(axis=1)
+    rests = np.abs(bounded) < np.maximum(_CALM, _CALM_ERRORS * spread[:, :places])
+    calm = rests.all(axis=1) & (np.abs(amplitude - model.amplitude) < _CALM_ERRORS * spread[:, places:]).all(axis=1)
     return Model(x, y, extent, amplitude), calm
 
 
@@ -368,23 +378,19 @@ def extent_gain(scene: Scene, model: Model) -> Floats:
     return np.concatenate(gains) if gains else np.zeros(0)
 
 
-def _measured(scene: Scene, model: Model, extended: Mask, calm: Mask) -> Fitted:
-    """Return the likelihoods and errors of fitted sources."""
-    everything = scene.background + scene.rendered(model)
-    difference, errors, amplitude_error = [], [], []
-    for part in scene.parts(len(model)):
-        some = model.chosen(part)
-        local = local_stamps(scene, everything, some)
-        matrix, _ = _information(local, extended[part])
-        variance = np.diagonal(np.linalg.inv(matrix), axis1=1, axis2=2)
-        errors.append(np.sqrt(np.maximum(variance[:, :3], 0.0)))
-        amplitude_error.append(np.sqrt(np.maximum(variance[:, 3:], 0.0)))
+def _measured(scene: Scene, everything: Floats, model: Model, extended: Mask, calm: Mask) -> Fitted:
+    """Return the likelihoods and errors of fitted sources; `everything` is the model of background and all of them."""
+    layers = len(scene.counts)
+    difference, amplitude_error = np.zeros((2, len(model), layers))
+    errors = np.full((len(model), 3), np.nan)
+    for index in _portions(scene, extended, np.ones(len(model), dtype=np.bool_)):
+        some = model.chosen(index)
+        local = local_stamps(scene, everything, some, bool(extended[index[0]]))
+        variance = np.maximum(np.diagonal(np.linalg.inv(_information(local)[0]), axis1=1, axis2=2), 0.0)
+        errors[index, : variance.shape[1] - layers] = np.sqrt(variance[:, :-layers])
+        amplitude_error[index] = np.sqrt(variance[:, -layers:])
         own = local.unit * some.amplitude[:, :, None, None]
         without = np.maximum(local.everything - own, LEAST_MODEL)
         gain = local.counts * np.log(local.everything / without) - own
-        difference.append((gain * local.inside).sum(axis=(2, 3)))
-    layers = len(scene.counts)
-    stacked = [np.concatenate(parts) if parts else np.zeros((0, size))
-               for parts, size in ((difference, layers), (errors, 3), (amplitude_error, layers))]  # fmt: skip
-    stacked[1][~extended, 2] = np.nan
-    return Fitted(model, stacked[0], stacked[1], stacked[2], calm)
+        difference[index] = (gain * local.inside).sum(axis=(2, 3))
+    return Fitted(model, difference, errors, amplitude_error, calm)

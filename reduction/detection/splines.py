@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,7 @@ COUNTS_PER_NODE = 100.0
 """Counts that a node of the spline needs: with fewer it would follow the noise. Faint images get fewer nodes."""
 
 _ROUNDS = 4
+_CELLS_PER_NODE = 8
 _LOWEST = 0.05
 """Lowest rate of a background, in units of its mean: a spline may fall below 0 where nothing holds it."""
 
@@ -59,14 +62,18 @@ def spline_background(counts: Floats, exposure: Floats, kept: Mask, nodes: int) 
     nodes = int(np.clip(np.sqrt(total / COUNTS_PER_NODE), 2, nodes))
     rows, columns = (_inner(np.flatnonzero((exposure > 0).any(axis=axis))) for axis in (1, 0))
     part = np.ix_(rows, columns)
-    across, up = (_basis(len(axis), nodes) for axis in (columns, rows))
-    data, weight = np.where(lit, counts, 0.0)[part], np.where(lit, exposure, 0.0)[part] / seconds
+    whole = [_basis((np.arange(len(axis)) + 0.5) / len(axis), nodes) for axis in (columns, rows)]
+    cells = [_cells(len(axis), nodes) for axis in (columns, rows)]
+    across, up = (_basis(middles, nodes) for _, middles in cells)
+    data, weight = (_summed(np.where(lit, image, 0.0)[part], cells[1][0], cells[0][0]) / seconds
+                    for image in (counts, exposure))  # fmt: skip
     rate = np.full(data.shape, mean)
+    coefficients = np.zeros((up.shape[1], across.shape[1]))
     for _ in range(_ROUNDS):
-        coefficients = _solve(data / rate / seconds, weight / rate, across, up)
+        coefficients = _solve(data / rate, weight / rate, across, up)
         rate = np.maximum(up @ coefficients @ across.T, _LOWEST * mean)
     result = np.zeros(counts.shape)
-    result[part] = rate
+    result[part] = np.maximum(whole[1] @ coefficients @ whole[0].T, _LOWEST * mean)
     return np.asarray(result * exposure)
 
 
@@ -75,10 +82,26 @@ def _inner(used: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     return np.arange(used[0], used[-1] + 1) if used.size else np.arange(1)
 
 
-def _basis(length: int, nodes: int) -> Floats:
-    """Return cubic B-splines on evenly spaced nodes over a number of pixels, shape (pixels, nodes + 2)."""
-    place = (np.arange(length) + 0.5) / length * (nodes - 1)
-    away = np.abs(place[:, None] - np.arange(-1, nodes + 1))
+def _cells(length: int, nodes: int) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Return the first pixel of each cell along an axis, and the middles of the cells as parts of the axis.
+
+    There are `_CELLS_PER_NODE` cells from one node to the next, within which the spline hardly changes, so that the
+    sums of counts and of exposure of a cell say as much as its pixels.
+    """
+    size = max(1, int(length / (nodes - 1) / _CELLS_PER_NODE))
+    first = np.arange(0, length, size)
+    last = np.append(first[1:], length)
+    return first, (first + last) / 2 / length
+
+
+def _summed(image: Floats, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Floats:
+    """Return the sums of the cells of an image that begin at some rows and columns."""
+    return np.asarray(np.add.reduceat(np.add.reduceat(image, columns, axis=1), rows, axis=0))
+
+
+def _basis(place: Floats, nodes: int) -> Floats:
+    """Return cubic B-splines on evenly spaced nodes at places from 0 to 1, shape (places, nodes + 2)."""
+    away = np.abs(place[:, None] * (nodes - 1) - np.arange(-1, nodes + 1))
     near, far = 2 / 3 - away**2 + away**3 / 2, (2 - away) ** 3 / 6
     basis: Floats = np.where(away < 1, near, np.where(away < 2, far, 0.0))
     return basis
@@ -96,7 +119,31 @@ def _solve(data: Floats, weight: Floats, across: Floats, up: Floats) -> Floats:
             normal[low[:, None], first, high[:, None], second] = (up[:, low] * up[:, high]).T @ along
     matrix = normal.reshape(size * width, size * width)
     matrix += _STIFFNESS * np.trace(matrix) / len(matrix) * _differences(size, width)
-    return np.asarray(np.linalg.solve(matrix, (up.T @ data @ across).ravel()), dtype=np.float64).reshape(size, width)
+    return _banded(matrix, (up.T @ data @ across).ravel(), 3 * width).reshape(size, width)
+
+
+def _banded(matrix: Floats, right: Floats, block: int) -> Floats:
+    """Solve a positive definite system whose matrix is 0 farther than a block from its diagonal, block by block.
+
+    A spline of n x n nodes takes n^4 steps so, and n^6 otherwise.
+    """
+    edges = [*range(0, len(right), block), len(right)]
+    parts = [slice(low, high) for low, high in pairwise(edges)]
+    solved: list[Floats] = []  # of each block what of the next one is in it, then what is left of the right side
+    for number, part in enumerate(parts):
+        behind = matrix[part, parts[number + 1]] if number + 1 < len(parts) else np.zeros((part.stop - part.start, 0))
+        own, known = matrix[part, part], right[part]
+        if number:
+            before = matrix[part, parts[number - 1]]
+            own, known = own - before @ solved[-1][:, :-1], known - before @ solved[-1][:, -1]
+        solved.append(np.linalg.solve(own, np.column_stack((behind, known))))
+    result = np.zeros(len(right))
+    for number in reversed(range(len(parts))):
+        left = solved[number]
+        result[parts[number]] = left[:, -1]
+        if number + 1 < len(parts):
+            result[parts[number]] -= left[:, :-1] @ result[parts[number + 1]]
+    return result
 
 
 def _pairs(size: int, offset: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -75,7 +75,8 @@ class Windows:
 class Stamps:
     """Light of sources of one count in pixels, shape (sources, layers, size, size), and its slopes.
 
-    `by_x` and `by_y` are the derivatives by the place in pixels, `by_extent` that by the square of the extent.
+    `by_x` and `by_y` are the derivatives by the place in pixels, `by_extent` that by the square of the extent; it is
+    empty where that is not asked for.
     """
 
     light: Floats
@@ -144,6 +145,43 @@ def stamps(x: Floats, y: Floats, extent: Floats, sigma: Floats, weight: Floats, 
         _product(weighted, across), _product(weighted, dx), _product(dy * weight[..., None], across),
         _product(weighted, dx_extent) + _product(dy_extent * weight[..., None], across),
     )  # fmt: skip
+
+
+def stamps_of_points(x: Floats, y: Floats, extent: Floats, sigma: Floats, weight: Floats, windows: Windows) -> Stamps:
+    """Return the light of sources and its slopes by the place, without that by the extent, in half of the time.
+
+    Parameters
+    ----------
+    x
+        Columns of the places from 0, shape (sources,).
+    y
+        Rows of the places from 0, shape (sources,).
+    extent
+        Standard deviation of the Gaussian by which the sources are extended, in pixels, shape (sources,).
+    sigma
+        Of the Gaussians of the point spread function in pixels, shape (sources, layers, components).
+    weight
+        Of the same Gaussians, in the same shape.
+    windows
+        The pixels.
+
+    Returns
+    -------
+    Stamps
+        Light and slopes.
+    """
+    width = np.sqrt(sigma**2 + (extent**2)[:, None, None])
+    (across, dx), (up, dy) = (_axis_of_points(_edges(*axis, windows.size, width), width)
+                              for axis in ((x, windows.column), (y, windows.row)))  # fmt: skip
+    weighted = up * weight[..., None]
+    return Stamps(_product(weighted, across), _product(weighted, dx), _product(dy * weight[..., None], across),
+                  np.zeros(0))  # fmt: skip
+
+
+def _axis_of_points(z: Floats, width: Floats) -> tuple[Floats, Floats]:
+    """Return the part of each pixel along an axis, and its derivative by the place."""
+    density = np.exp(-0.5 * z * z) / _ROOT_2PI
+    return np.diff(_normal(z), axis=-1), -np.diff(density, axis=-1) / width[..., None]
 
 
 def _edges(place: Floats, first: Integers, size: int, width: Floats) -> Floats:

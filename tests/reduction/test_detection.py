@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from reduction.detection import chain
+from reduction.detection import chain, splines
 from reduction.detection.chain import Detected, detect
 from reduction.detection.likelihood import detection_likelihood
 from reduction.detection.options import Options
@@ -85,6 +85,31 @@ def test_spline_follows_a_slope_and_ignores_what_is_masked():
     assert found[15:135, 35:155] == pytest.approx(truth[15:135, 35:155], rel=0.3)
     assert found.sum() == pytest.approx(truth.sum(), rel=0.02)
     assert (found[:, :20] == 0).all()
+
+
+@pytest.mark.parametrize("size", [4, 10, 21])
+def test_blocks_solve_what_the_whole_matrix_does(size: int):
+    """The matrix of a spline, solved block by block, against numpy's solution of the whole."""
+    rng = np.random.default_rng(size)
+    near = np.abs(np.subtract.outer(np.arange(size), np.arange(size))) <= 3
+    factor = rng.normal(size=(size**2, size**2)) * np.kron(near, near) * np.tri(size**2)
+    matrix = factor @ factor.T * np.kron(near, np.ones((size, size))) + np.eye(size**2) * 1e3
+    right = rng.normal(size=size**2)
+    assert splines._banded(matrix, right, 3 * size) == pytest.approx(np.linalg.solve(matrix, right), rel=1e-8)
+
+
+@pytest.mark.parametrize("length", [5, 37, 150, 648])
+@pytest.mark.parametrize("nodes", [2, 16, 60])
+def test_cells_of_a_spline_hold_every_pixel_once(length: int, nodes: int):
+    image = np.random.default_rng(1).poisson(3.0, (length, length)).astype(float)
+    first, middles = splines._cells(length, nodes)
+    cells = splines._summed(image, first, first)
+    assert cells.sum() == image.sum()
+    assert cells.shape == (len(middles), len(middles))
+    assert cells[0, -1] == image[: first[1] if len(first) > 1 else length, first[-1] :].sum()
+    sizes = np.diff(np.append(first, length))
+    assert (sizes * (nodes - 1) * 8 <= max(length, (nodes - 1) * 8)).all()
+    assert middles == pytest.approx((first + sizes / 2) / length)
 
 
 def pulls_of(sky: Sky, found: Detected) -> tuple[list[np.ndarray], list[np.ndarray]]:
