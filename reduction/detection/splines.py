@@ -136,7 +136,7 @@ def _banded(matrix: Floats, right: Floats, block: int) -> Floats:
         if number:
             before = matrix[part, parts[number - 1]]
             own, known = own - before @ solved[-1][:, :-1], known - before @ solved[-1][:, -1]
-        solved.append(np.linalg.solve(own, np.column_stack((behind, known))))
+        solved.append(np.asarray(np.linalg.solve(own, np.column_stack((behind, known))), dtype=np.float64))
     result = np.zeros(len(right))
     for number in reversed(range(len(parts))):
         left = solved[number]
