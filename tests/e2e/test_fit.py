@@ -121,6 +121,7 @@ def test_form_and_page_of_a_fit_can_be_used_by_everybody(served: Served, new_pag
     page.get_by_role("button", name="Create and run").click()
     expect(page.locator("#phase")).to_contain_text("Completed")
     expect(page.locator("table.fit tbody tr")).to_have_count(2)
+    expect(page.locator("table.fluxes tbody tr")).to_have_count(2)
     expect(page.locator("section.told pre")).to_contain_text("Unabsorbed flux")
     link = page.get_by_role("link", name="Link to this plot")
     page.locator("figure.fit select[name=y_scale]").select_option("linear")

@@ -1,22 +1,22 @@
-"""Reads the result of a fit for a plot: data, folded model, background and residuals by energy; and its parameters.
+"""Reads the result of a fit for a plot: data, folded model, background and residuals by energy.
 
 Imports the readers of tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from provenance.fits.columns import Column, Rows
 from provenance.fits.hdus import Hdu
-from provenance.fits.headers import Cards
+from uws_server.previews import fitwords
 from uws_server.previews.chart import Chart, ChartSeries
+from uws_server.previews.fitwords import FitShown
 from uws_server.previews.spectra import NoPreview
 from uws_server.previews.tablerows import read_table
 
@@ -26,38 +26,9 @@ MOST_SETS: Final = 8
 MOST_BINS: Final = 400
 """The most bins of a spectrum that are drawn; of more, neighbours are joined."""
 
-MOST_PARAMETERS: Final = 200
 _NUMBERS: Final = ("E_MIN", "E_MAX", "RATE", "ERROR", "BACKGROUND", "MODEL", "RESIDUAL")
 _OF_ONE: Final = {"model": 4, "background": 5}
 """Colours of the lines where there is one spectrum; of several each line has that of its spectrum."""
-
-
-@dataclass(frozen=True)
-class FittedParameter:
-    """A row of the table of parameters, as texts: `range` is what was allowed, `state` free, frozen, tied, at a limit.
-
-    `model` is the number of the model, from 1, of several that were fitted.
-    """
-
-    model: int
-    name: str
-    value: str
-    errors: str
-    unit: str
-    range: str
-    state: str
-
-
-@dataclass(frozen=True)
-class FitShown:
-    """The result of a fit as a page shows it: the models, the statistic in words, what to be careful of, the
-    parameters.
-    """
-
-    models: tuple[str, ...]
-    statistic: str
-    notes: tuple[str, ...]
-    parameters: tuple[FittedParameter, ...]
 
 
 def find(hdus: Sequence[Hdu]) -> Hdu | None:
@@ -68,7 +39,7 @@ def find(hdus: Sequence[Hdu]) -> Hdu | None:
 
 def read(path: Path, residuals: Hdu, hdus: Sequence[Hdu]) -> tuple[Chart, FitShown]:
     """Return the chart of a fit and what is told beside it. Raise NoPreview if the tables cannot be read."""
-    shown = _shown(path, next(hdu for hdu in hdus if hdu.name == "PARAMETERS"))
+    shown = fitwords.read(path, hdus)
     columns, rows = read_table(path, residuals)
     if not all(name in columns and columns[name].is_number for name in ("DATASET", *_NUMBERS)):
         raise NoPreview("the table of residuals lacks a column of numbers")
@@ -162,55 +133,5 @@ def _names(path: Path, hdus: Sequence[Hdu]) -> dict[int, str]:
     if hdu is None:
         return {}
     columns, rows = read_table(path, hdu)
-    texts = _texts(columns, "NAME", rows)
+    texts = fitwords.texts_of(columns, "NAME", rows)
     return dict(enumerate((text[:40] for text in texts), start=1))
-
-
-def _shown(path: Path, hdu: Hdu) -> FitShown:
-    columns, rows = read_table(path, hdu)
-    cards = Cards(hdu.cards)
-    rows = rows[:MOST_PARAMETERS]
-    texts = {name: _texts(columns, name, rows) for name in ("NAME", "UNIT", "STATE")}
-    numbers = {name: _numbers(columns, name, rows) for name in ("MODEL", "VALUE", "ERR_LO", "ERR_UP", "MIN", "MAX")}
-    parameters = tuple(
-        FittedParameter(
-            int(numbers["MODEL"][i]) if np.isfinite(numbers["MODEL"][i]) else 1, texts["NAME"][i],
-            f"{numbers['VALUE'][i]:.5g}", _errors(numbers["ERR_LO"][i], numbers["ERR_UP"][i]), texts["UNIT"][i],
-            f"{numbers['MIN'][i]:.4g} to {numbers['MAX'][i]:.4g}", texts["STATE"][i],
-        )
-        for i in range(len(rows))
-    )  # fmt: skip
-    return FitShown(_listed(cards, "EXPR"), cards.text("STATTEXT"), _listed(cards, "NOTE"), parameters)
-
-
-def _errors(low: Any, up: Any) -> str:
-    """Return the errors downwards and upwards as text; '' where there is none, and which end is not there."""
-    if np.isnan(low) and np.isnan(up):
-        return ""
-    down = "no lower end" if np.isnan(low) else f"−{abs(low):.3g}"
-    return f"{down} / {'no upper end' if np.isnan(up) else f'+{up:.3g}'}"
-
-
-def _listed(cards: Cards, name: str) -> tuple[str, ...]:
-    """Return the texts of numbered keywords, from 1 on."""
-    found = []
-    for number in range(1, 100):
-        text = cards.text(f"{name}{number}")
-        if not text:
-            break
-        found.append(text)
-    return tuple(found)
-
-
-def _texts(columns: Mapping[str, Column], name: str, rows: Rows) -> list[str]:
-    if name not in columns or columns[name].letter != "A":
-        return [""] * len(rows)
-    texts = columns[name].stored(rows).tolist()
-    return ["".join(letter for letter in text.decode("ascii", "replace").strip() if letter.isprintable())
-            if isinstance(text, bytes) else "" for text in texts]  # fmt: skip
-
-
-def _numbers(columns: Mapping[str, Column], name: str, rows: Rows) -> Floats:
-    if name not in columns or not columns[name].is_number:
-        return np.full(len(rows), np.nan)
-    return columns[name].floats(rows).reshape(len(rows), -1)[:, 0]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from uws_server.previews.chart import Chart
     from uws_server.previews.curve import Curve
-    from uws_server.previews.fitchart import FitShown
+    from uws_server.previews.fitwords import FitShown
     from uws_server.previews.plot import Plot
 
 Kind = Literal[

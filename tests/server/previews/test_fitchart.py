@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +22,8 @@ LOW = np.geomspace(0.5, 5, 11)
 BINS = 10
 
 
-def fit_result(path: Path, **changed: np.ndarray) -> ResultFile:
-    """Write what a fit leaves, with astropy, and return it as a result."""
+def fit_result(path: Path, *tables: fits.BinTableHDU, **changed: np.ndarray) -> ResultFile:
+    """Write what a fit leaves, with astropy, and return it as a result; `tables` come last."""
     columns = {
         "DATASET": np.ones(BINS, np.int32),
         "E_MIN": LOW[:-1],
@@ -55,7 +56,8 @@ def fit_result(path: Path, **changed: np.ndarray) -> ResultFile:
     parameters.header["EXPR1"] = "tbabs*powerlaw"
     parameters.header["STATTEXT"] = "W statistic 12.0 for 8 degrees of freedom"
     parameters.header["NOTE1"] = "powerlaw.norm has no lower error"
-    fits.HDUList([fits.PrimaryHDU(), parameters, residuals]).writeto(path)
+    parameters.header["CLEVEL"] = 0.9
+    fits.HDUList([fits.PrimaryHDU(), parameters, residuals, *tables]).writeto(path)
     return ResultFile("fit", path, {})
 
 
@@ -92,6 +94,33 @@ def test_parameters_and_warnings_of_a_fit_are_told(tmp_path: Path) -> None:
     index, norm = shown.parameters
     assert (index.value, index.errors, index.range) == ("1.7", "−0.1 / +0.2", "-3 to 10")
     assert (norm.value, norm.errors, norm.unit) == ("0.001", "no lower end / +2e-05", "photon/keV/cm2/s")
+
+
+def table(name: str, **columns: Any) -> fits.BinTableHDU:
+    """A table of texts and numbers."""
+    return fits.BinTableHDU.from_columns(
+        [fits.Column(key, "40A" if isinstance(values[0], str) else "D", array=np.array(values))
+         for key, values in columns.items()], name=name,
+    )  # fmt: skip
+
+
+def test_fluxes_and_the_comparison_of_models_are_told(tmp_path: Path) -> None:
+    """A luminosity without errors has none, and a model that did not converge comes last."""
+    nan = float("nan")
+    fluxes = table("FLUXES", MODEL=[1, 1], KIND=["unabsorbed flux", "luminosity"], E_MIN=[0.5, 0.5], E_MAX=[10, 10],
+                   VALUE=[1.23456e-12, 3e40], ERR_LO=[1e-13, nan], ERR_UP=[2e-13, nan], UPPER=[1.5e-12, nan],
+                   UNIT=["erg/cm2/s", "erg/s"])  # fmt: skip
+    compared = table("COMPARED", MODEL=[1, 2, 3], EXPR=["lost", "worse", "better"], STAT=[9.0, 8.0, 7.0],
+                     DOF=[8.0, 8.0, 7.0], AIC=[nan, 12.0, 11.0], BIC=[nan, 12.5, 11.9], DAIC=[nan, 1.0, 0.0],
+                     DBIC=[nan, 0.6, 0.0], WEIGHT=[nan, 0.38, 0.62])  # fmt: skip
+    shown = Previews().look(fit_result(tmp_path / "fit.fits", fluxes, compared)).fit
+    assert shown is not None and shown.confidence == "90 %"
+    flux, luminosity = shown.fluxes
+    assert (flux.kind, flux.energies, flux.value) == ("Unabsorbed flux", "0.5 to 10", "1.235e-12")
+    assert (flux.errors, flux.upper, flux.unit) == ("−1e-13 / +2e-13", "1.5e-12", "erg/cm2/s")
+    assert (luminosity.errors, luminosity.upper, luminosity.unit) == ("", "", "erg/s")
+    assert [one.expression for one in shown.compared] == ["better", "worse", "lost"]
+    assert (shown.compared[1].aic_above, shown.compared[2].aic) == ("1.00", "")
 
 
 @pytest.mark.parametrize("column", ["RATE", "RESIDUAL", "DATASET"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,7 +168,7 @@ def test_the_form_shows_the_curve_without_javascript(served: Served, files: fitf
 @pytest.fixture(scope="module")
 def fitted(served: Served, files: fitfiles.FitFiles) -> Page:
     """The page of a fit that has run, of uploaded files."""
-    values = {"PHASE": "RUN", "model": "powerlaw", "contours": "powerlaw.PhoIndex powerlaw.norm"}
+    values = {"PHASE": "RUN", "model": "powerlaw", "contours": "powerlaw.PhoIndex powerlaw.norm", "distance": "10"}
     page = visit(f"{served.url}/new/fit").send("/new/fit", values, files.given)
     return wait_for_end(page)
 
@@ -177,6 +178,12 @@ def test_the_page_of_a_fit_shows_plot_parameters_and_report(served: Served, fitt
     names = [cell.text_content() for cell in fitted.all("//table[contains(@class, 'fit')]//tbody/tr/th")]
     assert names == ["powerlaw.PhoIndex", "powerlaw.norm"]
     assert "W statistic" in fitted.text("//figure[contains(@class, 'fit')]/p[@class='about'][1]")
+    cells = [[cell.text_content() for cell in row] for row in fitted.all("//table[@class='numbers fluxes']/tbody/tr")]
+    assert [row[0] for row in cells] == ["Flux", "Unabsorbed flux", "Luminosity"]
+    assert [row[1] for row in cells] == ["0.5 to 10"] * 3 and [row[-1] for row in cells][1:] == ["erg/cm2/s", "erg/s"]
+    assert all(re.fullmatch(r"−\S+ / \+\S+", row[3]) and float(row[4]) > float(row[2]) for row in cells)
+    assert float(cells[2][2]) == pytest.approx(1.19649e52 * float(cells[1][2]), rel=1e-3), "4 pi D^2 of 10 Mpc"
+    assert "Error (68.3 %)" in fitted.text("//table[@class='numbers fluxes']/thead")
     report = fitted.text("//section[contains(@class, 'told')]")
     assert "report.txt" in report and "Unabsorbed flux" in report
     plot = fitted.session.get(f"{fitted.url}/preview/fit.svg", timeout=300)
