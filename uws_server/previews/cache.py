@@ -25,6 +25,7 @@ from uws_server.previews import (
     contourchart,
     curve,
     curvechart,
+    ecsv,
     fitchart,
     plot,
     responsechart,
@@ -179,7 +180,7 @@ def _look(file: ResultFile) -> Preview:
             return Preview("picture")
         if head.startswith(b"\x1f\x8b"):
             return Preview("other", reason="the file is compressed")
-        return _look_at_fits(file) if head.startswith(OPENING) else _look_at_text(head)
+        return _look_at_fits(file) if head.startswith(OPENING) else _look_at_text(file.path, head)
     except (OSError, ReductionError, NoPreview) as error:
         return Preview("other", reason=str(error))
     except Exception:
@@ -240,7 +241,7 @@ def _look_at_table(path: Path, hdus: tuple[Hdu, ...]) -> Preview:
         return Preview("table", reason=str(error))
 
 
-def _look_at_text(head: bytes) -> Preview:
+def _look_at_text(path: Path, head: bytes) -> Preview:
     text = head.decode("utf-8", "ignore")
     if "\x00" in text or len(text.encode()) < len(head) - 3:
         return Preview("other", reason="the file is not text")
@@ -248,7 +249,8 @@ def _look_at_text(head: bytes) -> Preview:
         return Preview("votable", reason="a VOTable: send it to TOPCAT")
     lines = text.splitlines()
     more = len(lines) > _TEXT_LINES or len(head) == _TEXT_BYTES
-    return Preview("text", text="\n".join(lines[:_TEXT_LINES]) + ("\n…" if more else ""))
+    rows = ecsv.read(path) if head.startswith(ecsv.OPENING) else None
+    return Preview("text", text="\n".join(lines[:_TEXT_LINES]) + ("\n…" if more else ""), rows=rows)
 
 
 def _why_no_sky(path: Path) -> str:

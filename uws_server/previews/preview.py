@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from uws_server.previews.chart import Chart
     from uws_server.previews.curve import Curve
+    from uws_server.previews.ecsv import ShownTable
     from uws_server.previews.fitwords import FitShown
     from uws_server.previews.plot import Plot
 
@@ -43,7 +44,7 @@ class Preview:
     """The kind of a file and its plot, light curve, chart or first lines; `reason` says why there is no picture.
 
     `text` are the first lines of a text, or what is to be said of a chart; `fit` is what is told beside that of a fit;
-    `is_sources` is whether a table is a list of sources.
+    `is_sources` is whether a table is a list of sources; `rows` are the first ones of a table of text (ECSV).
     """
 
     kind: Kind
@@ -54,6 +55,7 @@ class Preview:
     reason: str = ""
     fit: FitShown | None = None
     is_sources: bool = False
+    rows: ShownTable | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,16 @@ case "$word" in bad*) echo "[ERROR] word: $word came" >&2; exit 1;; slow) sleep 
 echo "$word $text" > out.txt
 """
 
+COLUMNS = ("{name: run, datatype: int64}", "{name: pull, unit: s, datatype: float64}")
+ECSV = "\\n".join(["# %%ECSV 1.0", "# ---", "# datatype:", *(f"# - {each}" for each in COLUMNS)])
+TOLD = f"""
+printf '{ECSV}\\nrun pull\\n7 0.5\\n' > results/each.ecsv
+"""
+MERGE = f"""
+printf '{ECSV}\\nrun pull\\n1 0.25\\n2 nan\\n' > results/runs.ecsv
+echo '<!DOCTYPE html><title>Report</title><style>p {{ color: red }}</style><p>All is well' > results/report.html
+"""
+
 CURVE = """
 import os, shutil, sys, time
 kind = os.environ["UWS_PARAM_word"]
@@ -48,6 +58,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     out = {"name": "out", "file": "out.txt", "mime": "text/plain"}
     place = define(folder / "definitions", "words", WORK, parameters=[SPREAD, TEXT], results=[out], gather="merge.sh")
     (place / "merge.sh").write_text("echo gathered them\n", encoding="utf-8")
+    told = [{**out, "optional": True},
+            {"name": "report", "file": "report.html", "mime": "text/html", "gathered": True},
+            {"name": "runs", "file": "runs.ecsv", "mime": "text/plain", "gathered": True, "description": "All runs."},
+            {"name": "each", "file": "each.ecsv", "mime": "text/plain", "optional": True}]  # fmt: skip
+    place = define(folder / "definitions", "told", TOLD, parameters=[SPREAD], results=told, gather="merge.sh")
+    (place / "merge.sh").write_text(MERGE, encoding="utf-8")
     results = [{"name": "curve", "file": "curve.fits", "mime": "application/fits", "optional": True}]
     define(folder / "definitions", "curves", CURVE, "python", parameters=[SPREAD], results=results)
     with running_server(folder / "data", definitions=folder / "definitions", max_running=4) as server:
@@ -84,6 +100,27 @@ def test_parts_that_failed_come_first_with_sentence_and_log(served: Served) -> N
     assert requests.get(served.url + log, timeout=300).text == "[STAGE 1/2] Looking at bad\n[ERROR] word: bad came\n"
     (last,) = page.all("//a[@id='part-log-gathered']/@href")
     assert requests.get(served.url + last, timeout=300).text == "gathered them\n"
+
+
+def test_report_and_main_table_of_a_job_in_parts_stand_on_its_page(served: Served) -> None:
+    """Also where the rows of its results fill several pages; the table of a part is not the job's."""
+    data = {"PHASE": "RUN", "word": [f"w{number}" for number in range(110)]}
+    answer = requests.post(f"{served.url}/rest/told", data=data, allow_redirects=False, timeout=300)
+    job = answer.headers["Location"]
+    assert reached(job, "COMPLETED", "ERROR") == "COMPLETED"
+    page = visit(page_of(served, job))
+    assert "to 100 of 113 results" in page.text("//section[@id='results']")
+    (link,) = [one for one in page.all("//a[@class='button']") if one.text_content() == "Open the report"]
+    report = requests.get(link.get("href") if "://" in link.get("href") else served.url + link.get("href"), timeout=300)
+    assert report.text.startswith("<!DOCTYPE html>") and report.headers["Content-Type"].startswith("text/html")
+    assert report.headers["Content-Security-Policy"] == "sandbox", "its style is its own, scripts are none"
+    (section,) = page.all("//section[h2/@id='table-runs']")
+    assert [cell.text_content() for cell in section.findall(".//thead/tr/th")] == ["run", "pull (s)"]
+    cells = [[cell.text_content() for cell in row] for row in section.findall(".//tbody/tr")]
+    assert cells == [["1", "0.25"], ["2", "–"]]
+    assert len(page.all("//table[@class='numbers ecsv']")) == 1
+    second = visit(f"{page_of(served, job)}?results=100")
+    assert [one.text_content() for one in second.all("//a[@class='button']")].count("Open the report") == 1
 
 
 def test_a_running_job_shows_which_parts_run(served: Served) -> None:

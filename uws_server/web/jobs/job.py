@@ -36,6 +36,7 @@ from uws_server.web.shared.render import Renderer
 
 _JOB_ID = re.compile(r"(?<=/)[0-9a-f]{32}(?=/results/)")
 """The id of the job before in the address of a file that it is to leave."""
+_OF_PART = re.compile(r"parts/[0-9]+/results/")
 _MOST_FIGURES = 6
 _FIGURES = frozenset({"lightcurve", "response", "fit", "contour", "events", "image", "picture"})
 _RUNNABLE = frozenset({Phase.PENDING, Phase.HELD})
@@ -79,6 +80,16 @@ class ResultRow:
     def can_overlay(self) -> bool:
         """Return whether it can be drawn in one plot with others."""
         return self.preview.plot is not None or self.preview.curve is not None
+
+    @property
+    def is_of_part(self) -> bool:
+        """Return whether it is of a part of the job: its file lies in the folder of the part."""
+        return _OF_PART.match(self.result.file) is not None
+
+    @property
+    def is_report(self) -> bool:
+        """Return whether it is a page that tells of the whole job."""
+        return self.result.mime.partition(";")[0] == "text/html" and not self.is_of_part
 
     @property
     def stem(self) -> str:
@@ -139,6 +150,7 @@ class JobPage(Page):
         live = jobprogress.values(self.services, self.job_service, job, first_part=_number("parts"))
         shown = self.job_service.results.page(job, first)
         results = self.results(job, shown.results)
+        of_all = results if not first else self.results(job, self.job_service.results.page(job).results)
         backgrounds = _backgrounds(results)
         parts = live["parts"]
         return self.render.page(
@@ -161,6 +173,8 @@ class JobPage(Page):
                 : _MOST_FIGURES if parts else None
             ],
             figures=_figures(results),
+            reports=[row for row in of_all if row.is_report],
+            tables=[row for row in of_all if row.preview.rows and not row.is_of_part][:1],
             texts=[(row, self.pictures.words(job, row.result) or row.preview.text) for row in _texts(results)],
             parameters=self.parameters(job, definition),
             whole_log=self.whole_log(job),
