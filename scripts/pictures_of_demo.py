@@ -33,6 +33,9 @@ PRODUCTS: Final = {
     "exposure.png": ("image", "exposure_map"),
     "lightcurve.png": ("lightcurve", "lightcurve"),
     "flares.png": ("flare_filter", "curve"),
+    "fit.png": ("fit", "fit"),
+    "area.png": ("response", "effective_area"),
+    "response.png": ("response", "response"),
 }
 """The pictures of products: the job of the demo and the result of it that each shows."""
 

@@ -1,4 +1,4 @@
-"""The command `uws-server demo`: simulates an observation and runs four jobs on it. Imports client and simulator.
+"""The command `uws-server demo`: simulates an observation and runs six jobs on it. Imports client and simulator.
 
 What it does is what any client does: everything after the simulation goes through UWS.
 """
@@ -27,12 +27,21 @@ from uws_server.commands.own_server import clean_environment, own_server
 from uws_server.commands.progress import ProgressBar
 from uws_server.errors import ServerError
 
-_OTHERS: tuple[tuple[str, str, bool, Mapping[str, str | Sequence[str]]], ...] = (
-    ("image", "image: three bands, exposure, smoothed", False, {"bands": ("0.3 1", "1 2", "2 10")}),
-    ("lightcurve", "lightcurve: of the same regions", True, {"bin_size": "100"}),
-    ("flare_filter", "flare_filter: threshold by clipping", False, {"method": "sigma"}),
+_BOTH = ("source_region", "background_region")
+_OTHERS: tuple[tuple[str, str, Sequence[str], Mapping[str, str | Sequence[str]]], ...] = (
+    ("image", "image: three bands, exposure, smoothed", (), {"bands": ("0.3 1", "1 2", "2 10")}),
+    ("lightcurve", "lightcurve: of the same regions", _BOTH, {"bin_size": "100"}),
+    ("flare_filter", "flare_filter: threshold by clipping", (), {"method": "sigma"}),
+    ("response", "response: built-in, at the source", _BOTH[:1], {"method": "built-in"}),
 )
-"""The jobs beside that of the spectrum: definition, words, whether they take its regions, further values."""
+"""The jobs beside that of the spectrum: definition, words, which of its regions they take, further values."""
+
+_FIT = "fit: absorbed power law"
+_FITTED: Mapping[str, str] = {
+    "spectrum": "source_spectrum", "background": "background_spectrum", "response": "response",
+    "area": "effective_area",
+}  # fmt: skip
+"""The files of a fit by its parameters: results of the jobs spectrum and response."""
 
 
 class DemoError(ServerError):
@@ -109,7 +118,7 @@ def _jobs(url: str, observation: Observation, archive: Path, products: Path) -> 
     address = client.create(f"{url}/rest/spectrum", values)
     others = {}
     for name, words, regional, more in _OTHERS:
-        further = {**eventlist, **(regions if regional else {}), **more, **run_id}
+        further = {**eventlist, **{each: regions[each] for each in regional}, **more, **run_id}
         others[words] = client.create(f"{url}/rest/{name}", further)
     progress_bar = ProgressBar()
     final = client.follow(address, lambda state: _show(progress_bar, state))
@@ -117,9 +126,17 @@ def _jobs(url: str, observation: Observation, archive: Path, products: Path) -> 
     print(f"               {_completed(final)}")
     _print_products(final, products, _drawn(archive, observation))
     print("\nFurther jobs")
+    made = {name: products / f"{name}.fits" for name in ("source_spectrum", "background_spectrum")}
     for words, other in others.items():
-        phase = _completed(client.follow(other, lambda state: None))
-        print(f"{words:41}{phase}   {_page(url, other)}")
+        ended = client.follow(other, lambda state: None)
+        print(f"{words:41}{_completed(ended)}   {_page(url, other)}")
+        for result in ended.results:
+            if result.name in _FITTED.values():
+                made[result.name] = client.download(result, products)
+    files = {name: made[result] for name, result in _FITTED.items()}
+    values = {"model": "wabs*powerlaw", "energy": "0.5 10.0", "grouping": "optimal", **run_id}
+    fit = client.create(f"{url}/rest/fit", values, files)
+    print(f"{_FIT:41}{_completed(client.follow(fit, lambda state: None))}   {_page(url, fit)}")
     return _page(url, address)
 
 
