@@ -152,7 +152,7 @@ def regions(job: task.Task, good: Path | None) -> Apertures:
 def spectra(job: task.Task, steps: Steps, timed: Mapping[str, Any], chosen: Apertures) -> None:
     """Make the spectra, the responses, and the fit where there is such a job."""
     job.stage("Extracting the spectra")
-    grouping = {"grouping": job.value("grouping", "mincounts"), "min_counts": int(job.value("min_counts", 1))}
+    grouping = {"grouping": job.value("grouping", "background"), "min_counts": int(job.value("min_counts", 1))}
     made = steps.run("spectrum", {**timed, **grouping})
     source, behind, _ = steps.keep({
         summary.SPECTRUM: made["source_spectrum"], "background_spectrum.fits": made["background_spectrum"],

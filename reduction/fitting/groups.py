@@ -82,10 +82,12 @@ def channel_groups(
 def _flags(spectrum: SpectralData, kept: npt.NDArray[np.bool_], asked: ChannelGrouping) -> npt.NDArray[np.int16]:
     """Return GROUPING of the channels that are kept, as is asked for."""
     counts = np.rint(spectrum.counts[kept]).astype(np.int64)
-    if asked.kind == "mincounts":
+    behind = None if spectrum.background is None else np.rint(spectrum.background.counts[kept]).astype(np.int64)
+    if asked.kind == "background" and behind is not None:
+        return rules.by_counts_of_both(counts, asked.min_counts, behind)[0]
+    if asked.kind in ("mincounts", "background"):
         return rules.by_minimum_counts(counts, asked.min_counts)[0]
     if asked.kind == "snr":
-        behind = None if spectrum.background is None else np.rint(spectrum.background.counts[kept]).astype(np.int64)
         ratio = float(spectrum.ratio[kept].mean()) if kept.any() else 0.0
         return rules.by_signal_to_noise(counts, asked.min_snr, behind, ratio)[0]
     if asked.kind == "optimal":

@@ -63,6 +63,62 @@ def by_minimum_counts(
     return grouping, quality
 
 
+def by_counts_of_both(
+    counts: npt.NDArray[np.integer],
+    minimum: int,
+    background: npt.NDArray[np.integer],
+    lo: int = 0,
+    hi: int | None = None,
+    parameter: str = "min_counts",
+) -> Grouping:
+    """Join neighbouring channels until each group has a minimum of counts, and a count of the background.
+
+    The statistic W takes the background of a group for 0 where none was counted, and is biased by it (Arnaud, Smith and
+    Siemiginowska 2011, chapter 7).
+
+    Parameters
+    ----------
+    counts
+        Counts of the channels, shape (n,).
+    minimum
+        Least counts of a group.
+    background
+        Counts of the background in the same channels, shape (n,).
+    lo
+        Index of the first channel that is grouped, as in `by_minimum_counts`.
+    hi
+        Index of the channel after the last one that is grouped, as in `by_minimum_counts`; None to group to the end.
+    parameter
+        Job parameter named in the error.
+
+    Returns
+    -------
+    grouping, quality
+        Shape (n,) both. Channels at the end that fall short together join the last group; where there is no group they
+        are one, and good: a spectrum of which the background has no count at all is fitted still.
+
+    Raises
+    ------
+    ReductionError
+        The minimum is below 1.
+    """
+    check_minimum(minimum, parameter)
+    first, last = _limits(counts.size, lo, hi)
+    grouping, quality = _outside(counts.size, first, last)
+    own, behind = (np.concatenate(([0], np.cumsum(each[first:last], dtype=np.int64))) for each in (counts, background))
+    starts, start = [], 0
+    while start < last - first:
+        ends = np.searchsorted(own, own[start] + minimum), np.searchsorted(behind, behind[start] + 1)
+        stop = int(max(ends))
+        if stop > last - first:
+            break
+        starts.append(first + start)
+        start = stop
+    grouping[first:last] = -1
+    grouping[starts or [first][: last - first]] = 1
+    return grouping, quality
+
+
 def check_minimum(minimum: int, parameter: str = "min_counts") -> None:
     """Raise ReductionError, naming the parameter, if a minimum of counts is below 1."""
     if minimum < 1:

@@ -10,7 +10,7 @@ from reduction.errors import ReductionError
 from reduction.spectra.grouping import check_minimum, check_signal
 from reduction.spectra.spectrum import Spectrum
 
-KINDS = ("mincounts", "snr", "optimal", "none")
+KINDS = ("mincounts", "background", "snr", "optimal", "none")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ChannelGrouping:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ReductionError(f"{self.kind!r} is no grouping; write {', '.join(KINDS)}", "grouping")
-        if self.kind == "mincounts":
+        if self.kind in ("mincounts", "background"):
             check_minimum(self.min_counts)
         if self.kind == "snr":
             check_signal(self.min_snr)
@@ -48,14 +48,16 @@ class ChannelGrouping:
         energy_kev
             The energies of the channels that are grouped; those outside are bad.
         background
-            Its background, which counts for the signal to noise; None for none.
+            Its background, which counts for background and snr; None for none.
 
         Returns
         -------
         Spectrum
             The same spectrum where no grouping is asked for.
         """
-        if self.kind == "mincounts":
+        if self.kind == "background" and background is not None:
+            return spectrum.grouped_by_both(self.min_counts, energy_kev, background)
+        if self.kind in ("mincounts", "background"):
             return spectrum.grouped_by_counts(self.min_counts, energy_kev)
         if self.kind == "snr":
             return spectrum.grouped_by_signal(self.min_snr, energy_kev, background)

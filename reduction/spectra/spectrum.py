@@ -72,6 +72,32 @@ class Spectrum:
         groups, quality = grouping.by_minimum_counts(self.counts, minimum, lo, hi)
         return replace(self, grouping=groups, quality=quality)
 
+    def grouped_by_both(self, minimum: int, energy_kev: tuple[float, float], background: Spectrum) -> Spectrum:
+        """Return the spectrum with its channels within an energy range grouped by its counts and the background's.
+
+        Parameters
+        ----------
+        minimum
+            Least counts of a group, each of which has a count of the background, too.
+        energy_kev
+            Lowest and highest energy in keV of the channels that are grouped.
+        background
+            Spectrum of the background.
+
+        Returns
+        -------
+        Spectrum
+            The same counts, with the first channels of groups and the channels outside of any.
+
+        Raises
+        ------
+        ReductionError
+            The minimum is below 1.
+        """
+        lo, hi = self.channels_of(energy_kev)
+        groups, quality = grouping.by_counts_of_both(self.counts, minimum, background.counts, lo, hi)
+        return replace(self, grouping=groups, quality=quality)
+
     def grouped_by_signal(
         self, minimum: float, energy_kev: tuple[float, float], background: Spectrum | None = None
     ) -> Spectrum:

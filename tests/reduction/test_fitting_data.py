@@ -100,6 +100,19 @@ def test_optimal_groups_are_about_as_wide_as_the_resolution() -> None:
     assert (width < 1.3 * resolution).all() and np.median(width / resolution) > 0.3
 
 
+def test_groups_with_a_background_count_leave_w_nothing_to_warn_of() -> None:
+    """Few counts with hardly a background: groups of a count each mostly have none of the background."""
+    draw = np.random.default_rng(7)
+    data = spectrum(draw.poisson(0.4, CHANNELS), draw.poisson(0.2, CHANNELS))
+    several = {kind: data.select(0.3, 10.0, ChannelGrouping(kind, 1, 5.0)) for kind in ("mincounts", "background")}
+    empty = {kind: int((one.observed.background == 0).sum()) for kind, one in several.items()}
+    assert empty["mincounts"] > 10 and empty["background"] == 0
+    assert several["background"].observed.counts.sum() == several["mincounts"].observed.counts.sum()
+    assert (several["background"].observed.counts >= 1).all()
+    (alone,) = [spectrum(draw.poisson(0.4, CHANNELS), np.zeros(CHANNELS))]
+    assert alone.select(0.3, 10.0, ChannelGrouping("background", 1, 5.0)).size == 1
+
+
 def test_areascal_of_channels_reduces_their_counts(tmp_path: Path) -> None:
     write_set(tmp_path)
     one = read_spectrum(write_pha(tmp_path / "src.fits", np.ones(CHANNELS, dtype=int))).select(0.3, 10)

@@ -49,6 +49,28 @@ def test_groups_hold_the_minimum_and_not_a_channel_more(counts: np.ndarray, mini
             assert quality[group.start] == 1
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), max_size=90), st.integers(1, 12),
+    st.integers(0, 100), st.integers(0, 100),
+)  # fmt: skip
+def test_groups_hold_counts_of_both_and_the_rest_joins_the_last(
+    both: list[tuple[int, int]], minimum: int, lo: int, hi: int
+) -> None:
+    """No group but the last has a channel more than it needs, and none is bad: no count is lost."""
+    counts, behind = (np.array([pair[at] for pair in both], dtype=np.int64) for at in (0, 1))
+    flags, quality = grouping.by_counts_of_both(counts, minimum, behind, lo, hi)
+    first, last = min(lo, counts.size), max(min(lo, counts.size), min(hi, counts.size))
+    inside = [group for group in groups(flags) if first <= group.start < last]
+    assert not quality[first:last].any() and (np.delete(quality, slice(first, last)) == 1).all()
+    assert not inside or (inside[0].start, inside[-1].stop) == (first, last)
+
+    def reached(group: slice) -> bool:
+        return bool(counts[group].sum() >= minimum and behind[group].sum() >= 1)
+
+    assert all(reached(group) for group in inside) or len(inside) == 1
+    assert not any(reached(slice(group.start, group.stop - 1)) for group in inside[:-1])
+
+
 def signal_reaches(source: int, behind: int, ratio: Fraction, minimum: int) -> bool:
     """Whether net counts are so many times their error, in whole numbers and fractions, without a root."""
     net, variance = source - ratio * behind, source + ratio**2 * behind
