@@ -51,8 +51,7 @@ def background_hits(observation: Observation, camera: Camera, detector: Detector
     field = np.flatnonzero(detector.good & detector.in_field)
     steady = draw.poisson(proton_rate(observation, camera) * arcmin2 * len(field) * live_s)
     frames = [detector.draw_frames(draw, int(steady))]
-    flare = observation.flare
-    if flare:
+    for flare in observation.flares:
         excess_s = (flare.factor - 1) * flare.duration_s / 2 * camera.live_fraction
         count = int(draw.poisson(flare_rate(observation, camera) * arcmin2 * len(field) * excess_s))
         time = draw.triangular(flare.start_s, flare.peak_s, flare.start_s + flare.duration_s, count)

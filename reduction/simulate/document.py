@@ -70,7 +70,9 @@ def read_observation(fields: Fields, files: Mapping[str, Path]) -> Plan:
         **rates,
     }  # fmt: skip
     if fields.has("flare"):
-        common["flare"] = _made(fields.object("flare"), Flare, "start_s", "duration_s", "factor")
+        given = fields.objects("flare") if isinstance(fields.any("flare"), list) else [fields.object("flare")]
+        flares = [_made(each, Flare, "start_s", "duration_s", "factor") for each in given]
+        common |= {"flare": flares[0], "further_flares": tuple(flares[1:])} if flares else {}
     if fields.has("attitude"):
         path = _file(fields, "attitude", files)
         common["attitude"] = placed(fields.where("attitude"), lambda: read_attitude(path))

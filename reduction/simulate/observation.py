@@ -96,6 +96,8 @@ class Observation:
         the hole in the circuit board, sky as it is on the optical axis, steady soft protons evenly in the field.
     flare
         Flare of soft protons, None for a quiet observation.
+    further_flares
+        Those after it; where they overlap, their excesses are added.
     pn_mode
         SUBMODE of pn: PrimeFullWindow or PrimeFullWindowExtended.
     seed
@@ -121,6 +123,7 @@ class Observation:
     seed: int = 1
     target: str = "SIMULATED FIELD"
     attitude: Attitude | None = None
+    further_flares: tuple[Flare, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d{10}", self.obs_id):
@@ -146,6 +149,11 @@ class Observation:
                 f"{self.attitude.name} has pointings from TIME {low:.0f} to {high:.0f}; the observation lasts from "
                 f"{self.tstart:.0f} to {self.tstart + self.exposure_s:.0f}: change start or exposure_s", "attitude"
             )  # fmt: skip
+
+    @property
+    def flares(self) -> tuple[Flare, ...]:
+        """All flares of soft protons."""
+        return (*((self.flare,) if self.flare else ()), *self.further_flares)
 
     @property
     def start_time(self) -> Time:

@@ -14,7 +14,7 @@ from reduction import instruments
 from reduction.simulate import background, spectra
 from reduction.simulate.cameras import UNITS_PER_ARCSEC, Camera
 from reduction.simulate.draw import FIRST_SOURCE, Detector, Hits, stream
-from reduction.simulate.observation import Observation, Source
+from reduction.simulate.observation import Flare, Observation, Source
 from reduction.simulate.photons import Light, light_of, photons_per_bin, source_hits
 from reduction.simulate.response import CIRCLE_ARCSEC, Response
 from reduction.simulate.rows import rows_of, within
@@ -155,15 +155,19 @@ class CameraRun:
 
 def observed_truth(observation: Observation, cameras: dict[str, Any]) -> dict[str, Any]:
     """Return the document of the truth: the observation, its sources, and what was found for each camera."""
-    start, flare, attitude = observation.tstart, observation.flare, observation.attitude
+    start, flares, attitude = observation.tstart, observation.flares, observation.attitude
+    plain_flares = [asdict(flare) for flare in flares]
+    intervals = [[start + flare.start_s, start + flare.start_s + flare.duration_s] for flare in flares]
     plain = {each.name: getattr(observation, each.name) for each in fields(observation)}
     return {
         "observation": {
-            **plain, "flare": asdict(flare) if flare else None, "attitude": attitude.name if attitude else None,
+            **plain, "flare": plain_flares[0] if flares else None, "further_flares": plain_flares[1:],
+            "attitude": attitude.name if attitude else None,
             "sources": [_source_truth(observation, source) for source in observation.sources],
         },
         "tstart": start,
-        "flare_interval": [start + flare.start_s, start + flare.start_s + flare.duration_s] if flare else None,
+        "flare_interval": intervals[0] if flares else None,
+        "flare_intervals": intervals,
         "pixel_arcsec": 1 / UNITS_PER_ARCSEC,
         "software": _software(),
         "cameras": cameras,
@@ -210,10 +214,11 @@ def good_share(observation: Observation, camera: Camera, chip: Detector, number:
 
 
 def _flare_live_s(observation: Observation, camera: Camera, chip: Detector) -> float:
-    """Return the integral in s of the excess factor of the flare over the live time of a CCD."""
-    flare = observation.flare
-    if not flare:
-        return 0.0
+    """Return the integral in s of the excess factors of the flares over the live time of a CCD."""
+    return sum((_one_flare_live_s(flare, camera, chip) for flare in observation.flares), 0.0)
+
+
+def _one_flare_live_s(flare: Flare, camera: Camera, chip: Detector) -> float:
     knots = [flare.start_s, flare.peak_s, flare.start_s + flare.duration_s]
     time = np.linspace(flare.start_s, knots[2], 20_001)
     excess = np.interp(time, knots, [0.0, flare.factor - 1, 0.0])

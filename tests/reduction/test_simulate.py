@@ -403,6 +403,20 @@ BAD: list[tuple[str, Any]] = [
 ]
 
 
+def test_each_of_several_flares_raises_the_rate(tmp_path: Path) -> None:
+    """The truth tells when each was, and its counts of the background are those of all."""
+    flares = Flare(400.0, 300.0, 60.0), Flare(1200.0, 300.0, 60.0)
+    sky = replace(small(), sources=(), exposure_s=2000.0, flare=flares[0], further_flares=flares[1:])
+    (path,) = simulate(sky, tmp_path, cameras=("EMOS1",))
+    truth = json.loads(truth_path(tmp_path, sky).read_text(encoding="utf-8"))
+    assert truth["flare_intervals"] == [[sky.tstart + 400.0, sky.tstart + 700.0],
+                                        [sky.tstart + 1200.0, sky.tstart + 1500.0]]  # fmt: skip
+    times = fits.getdata(path, "EVENTS")["TIME"]
+    first, second = (np.count_nonzero((times > start) & (times < stop)) for start, stop in truth["flare_intervals"])
+    quiet = np.count_nonzero((times > sky.tstart + 800.0) & (times < sky.tstart + 1100.0))
+    assert first > 3 * quiet and second == pytest.approx(first, rel=0.1)
+
+
 @pytest.mark.parametrize(("parameter", "make"), BAD)
 def test_nonsense_is_refused(parameter: str, make: Any) -> None:
     with pytest.raises(ReductionError) as caught:
