@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 from provenance.fits.atomic import write_bytes
@@ -29,6 +30,10 @@ def main(job: task.Task) -> None:
         job.log(f"Note: {record['failed']['step']}: {record['failed']['sentence']}")
     for note in record["notes"]:
         job.log(f"Note: {note}")
+    if job.value("keep", False):
+        path = job.output("products.tar", "event lists and products of the run")
+        with tarfile.open(path, "w") as archive:
+            archive.add(place, f"run{number:04d}")
     shutil.rmtree(place)
     text = json.dumps(record, indent=1, sort_keys=True)
     write_bytes(job.output("run.json", "what went in and what came out, as JSON"), f"{text}\n".encode())

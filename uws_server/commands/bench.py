@@ -25,7 +25,8 @@ from uws_server.errors import ClientError
 from uws_server.resources import definitions_folder
 
 MOST_RUNS = 1000
-_PART = re.compile(r"_part[0-9]+$")
+_KEPT = "products_part"
+_PART = re.compile(r"_part([0-9]+)$")
 _EPILOG = """\
 examples:
   uws-server bench --example > recipe.json       (or --example pipeline, fit, detection)
@@ -56,6 +57,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--first", type=int, default=1, metavar="K", help="number of the first run (default 1)")
     parser.add_argument("--out", type=Path, metavar="DIR", default=Path("bench-out"),
                         help="folder for report and tables (default bench-out)")  # fmt: skip
+    parser.add_argument("--keep", action="store_true",
+                        help="keep event lists and products of each run, in DIR/run0001/products.tar (some 50 MB each)")
     parser.add_argument("--places", type=int, metavar="N", default=os.cpu_count() or 1,
                         help="runs side by side on a server of its own (default: one a core)")  # fmt: skip
     parser.add_argument("--definitions", type=Path, metavar="DIR", help="definitions of a server of its own")
@@ -140,7 +143,8 @@ def _text(path: Path) -> str:
 def _bench(options: argparse.Namespace, url: str, files: Mapping[str, list[Path]], who: Credentials) -> int:
     """Run the job, fetch its tables and its report, and say what they say."""
     numbers = ",".join(str(options.first + at) for at in range(options.runs))
-    address = client.create(f"{url}/rest/bench", {"run": numbers, "RUNID": "bench"}, files, who)
+    values = {"run": numbers, "RUNID": "bench", **({"keep": "true"} if options.keep else {})}
+    address = client.create(f"{url}/rest/bench", values, files, who)
     print(f"Job            {address}", flush=True)
     bar, began = ProgressBar(), time.monotonic()
     try:
@@ -154,8 +158,13 @@ def _bench(options: argparse.Namespace, url: str, files: Mapping[str, list[Path]
     if final.phase != "COMPLETED":
         raise ClientError(f"the job ended in {final.phase}: {final.error or 'no reason is given'}")
     for result in final.results:
-        if not _PART.search(result.name):
+        part = _PART.search(result.name)
+        if part is None:
             print(f"               {client.download(result, options.out, who)}")
+        elif result.name.startswith(_KEPT):
+            folder = options.out / f"run{options.first + int(part[1]) - 1:04d}"
+            folder.mkdir(exist_ok=True)
+            client.download(result, folder, who)
     print(f"Time           {took:.1f} s for {options.runs} runs: {took / options.runs:.2f} s a run")
     return _summary(options.out)
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ def test_a_recipe_is_run_on_a_server_of_its_own(tmp_path: Path) -> None:
     region, time = "physical; circle(25921, 25921, 4000)", "2026-03-01T10:0${run}:00/2026-03-01T10:05:00"
     values = {"eventlist": "${eventlist.EMOS1}", "region": region, "time": time}
     steps = [{"name": "first", "definition": "events", "parameters": values}, *RECIPE["steps"]]
-    done = command(str(written(tmp_path, steps=steps)), "--first", "3", "--runs", "2", "--out", str(tmp_path / "out"))
+    done = command(str(written(tmp_path, steps=steps)), "--first", "3", "--runs", "2", "--keep",
+                   "--out", str(tmp_path / "out"))  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     made = tmp_path / "out"
     runs = Table.read(made / "runs.ecsv", format="ascii.ecsv")
@@ -56,6 +58,10 @@ def test_a_recipe_is_run_on_a_server_of_its_own(tmp_path: Path) -> None:
     assert runs["left"][0] > 50
     assert f"run 4 failed at first: {runs['sentence'][1]}" in done.stdout
     assert "2 runs, 1 of them failed" in done.stdout
+    with tarfile.open(made / "run0003" / "products.tar") as kept:
+        names = kept.getnames()
+    assert any(name.startswith("run0003/data/") and name.endswith("EVLI0000.FITS") for name in names)
+    assert any(name.startswith("run0003/02-cut/") and name.endswith("events.fits") for name in names)
     page = html.document_fromstring((made / "report.html").read_text())
     assert str(runs["sentence"][1]) in page.text_content()
     assert "s a run" in done.stdout
