@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skyqueries import Case, Rows, areas, cells, cones, directions, inside, separation, where
+from skyqueries import Case, Rows, areas, cells, cones, directions, inside, mocs, separation, where
 from starfield import Field
 
 
@@ -362,4 +362,4 @@ def near_pairs(field: Field) -> Rows:
     return list(zip(one.tolist(), other.tolist(), strict=True))
 
 
-CASES = [*cones(), *areas(), *cells(), *conditions(), *numbers(), *summaries(), *joins()]
+CASES = [*cones(), *areas(), *cells(), *mocs(), *conditions(), *numbers(), *summaries(), *joins()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import astropy.units as u
@@ -12,7 +13,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord, SkyOffsetFrame
 from mocpy import MOC
 
-from starfield import Field
+from starfield import Field, starfield
 
 Rows = list[tuple[Any, ...]]
 PLACES = ((10.0, 20.0), (0.05, -0.1), (359.9, 0.3), (180.0, 45.0), (-180.0, 44.5), (83.6, 22.0), (7.0, 89.7), (0, -90))
@@ -77,6 +78,66 @@ def meets_circle(field: Field, ra: float, dec: float, radius: float) -> np.ndarr
         assert abs(nearest - radius) > 1e-5, "choose another circle: brute force cannot tell"
         found[row] = nearest <= radius or inside(field.corners()[row], np.array([[there.ra.deg, dec]]))[0]
     return found
+
+
+def sky_moc(field: Field, row: int, scale: float, parts: float) -> MOC:
+    """The cells that the field of a row has, its size scaled, and each of them so many times smaller than it."""
+    radius = float(field.radius[row])
+    depth = math.ceil(math.log2(58.6 * parts / radius))
+    if field.is_circle[row]:
+        lon, lat = field.ra[row] * u.deg, field.dec[row] * u.deg
+        return MOC.from_cone(lon, lat, radius=radius * scale * u.deg, max_depth=depth, delta_depth=1)
+    middle = np.array([field.ra[row], field.dec[row]])
+    corners = middle + (field.corners()[row] - middle) * scale
+    return MOC.from_polygon_skycoord(SkyCoord(corners * u.deg), max_depth=depth)
+
+
+@lru_cache
+def by_moc(test: str, text: str, ra: float, dec: float) -> np.ndarray:
+    """Which fields of the rows near a place pass a test of their cells and those of a MOC near it.
+
+    A field that is a little smaller and one that is a little larger must tell the same.
+    """
+    field, moc = starfield(), MOC.from_string(text)
+    outside = moc.complement()
+    passes = {
+        "meets": lambda own: not own.intersection(moc).empty(),
+        "lies in": lambda own: own.intersection(outside).empty(),  # mocpy 0.21: difference loses cells
+        "holds": lambda own: moc.intersection(own.complement()).empty(),
+    }[test]
+    found = np.zeros(len(field.id), bool)
+    for row in np.flatnonzero(separation(field, ra, dec) < 4):
+        for change, parts in ((0.05, 100), (0.003, 3000)):
+            less, more = (passes(sky_moc(field, row, 1 + sign * change, parts)) for sign in (-1, 1))
+            if less == more:
+                break
+        assert less == more, "choose another MOC: brute force cannot tell"
+        found[row] = less
+    return found
+
+
+def mocs() -> Iterator[Case]:
+    def around(ra: float, dec: float, radius: float, depth: int) -> str:
+        cells = MOC.from_cone(ra * u.deg, dec * u.deg, radius=radius * u.deg, max_depth=depth)
+        return " ".join(str(cells.to_string("ascii")).split())
+
+    def asked(condition: str, test: str, table: str, text: str, ra: float, dec: float) -> Case:
+        return where(condition.format(text), lambda field: by_moc(test, text, ra, dec), table)
+
+    for ra, dec, radius, depth in ((10.3, 20.2, 0.6, 9), (0.1, 0.0, 1.3, 11), (180, 45, 0.03, 13)):
+        for table in ("lab.stars", "lab.plain"):
+            text = around(ra, dec, radius, depth)
+            yield asked("1 = INTERSECTS(field, MOC('{}'))", "meets", table, text, ra, dec)
+    for table in ("lab.stars", "lab.plain"):
+        yield asked("1 = CONTAINS(field, MOC('{}'))", "lies in", table, around(10.3, 20.2, 1.5, 10), 10.3, 20.2)
+        yield asked("1 = CONTAINS(MOC('{}'), field)", "holds", table, around(10.3, 20.2, 0.05, 14), 10.3, 20.2)
+    yield Case(
+        "SELECT TOP 1 INTERSECTS(MOC('3/5'), MOC('5/80-90')), INTERSECTS(MOC('3/5'), MOC('5/96')), "
+        "CONTAINS(MOC('5/80-90'), MOC('3/5')), CONTAINS(MOC('5/80-96'), MOC('3/5')), "
+        "INTERSECTS(CIRCLE(45, 20, 1), MOC('0/0')), CONTAINS(BOX(0, 0, 1, 1), MOC('0/4')), "
+        "CONTAINS(MOC('9/1'), CIRCLE(45, 0, 20)) FROM lab.stars",
+        lambda field: [(1, 0, 1, 0, 1, 1, 1)],
+    )  # fmt: skip
 
 
 def where(condition: str, mask: Callable[[Field], np.ndarray], table: str = "lab.stars") -> Case:

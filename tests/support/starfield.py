@@ -13,11 +13,12 @@ import numpy as np
 import psycopg
 from mocpy import MOC
 
+from uws_server.storage.region_sizes import REACHES_DEG, values_of_region
 from uws_server.tap.adql import postgresql, sqlite
 from uws_server.tap.adql.backends import BackendName
 from uws_server.tap.adql.translation import Translated
 from uws_server.tap.tables import ColumnDescription as Column
-from uws_server.tap.tables import Position, TableDescription
+from uws_server.tap.tables import Position, RegionIndex, TableDescription
 
 STARS = TableDescription(
     "lab.stars",
@@ -36,7 +37,8 @@ STARS = TableDescription(
         Column("tags", "char", "*"),
         Column("Mixed Case", "int"),
     ),
-    (Position("ra", "dec", healpix="cell", region="field", reach_deg=1.2),),
+    (Position("ra", "dec", healpix="cell"),),
+    regions=(RegionIndex("field", "field_ra", "field_dec", "reach", "size", REACHES_DEG),),
 )
 """With the index columns of geometry."""
 
@@ -47,9 +49,11 @@ TABLES = {table.name: table for table in (STARS, PLAIN)}
 _NAMES = ("Vega", "deneb", "Altair", "sirius", "Rigel", "vesta", "pallas", "JUNO", "100%", "a_b")
 _TYPES = {
     "sqlite": "id INTEGER, name TEXT, ra REAL, declination REAL, mag REAL, flux REAL, n INTEGER, start REAL, "
-    'field TEXT, bright INTEGER, tags TEXT, "Mixed Case" INTEGER, cell INTEGER',
+    'field TEXT, bright INTEGER, tags TEXT, "Mixed Case" INTEGER, cell INTEGER, '
+    'field_ra REAL, field_dec REAL, reach REAL, size INTEGER',
     "postgresql": "id bigint, name text, ra float8, declination float8, mag float8, flux real, n int, start float8,"
-    'field text, bright boolean, tags text, "Mixed Case" int, cell bigint',
+    'field text, bright boolean, tags text, "Mixed Case" int, cell bigint, field_ra float8, field_dec float8, '
+    'reach float8, size int',
 }
 
 
@@ -116,11 +120,12 @@ def regions(field: Field) -> list[str]:
 
 
 def _rows(field: Field, ra: np.ndarray) -> Iterator[tuple[Any, ...]]:
+    circles = [tuple(values_of_region(text).values()) for text in regions(field)]
     columns = (
         field.id.tolist(), field.name.tolist(), ra.tolist(), field.dec.tolist(),
         [None if np.isnan(one) else float(one) for one in field.mag], field.flux.tolist(), field.n.tolist(),
         field.start.tolist(), regions(field), field.bright.tolist(), field.tags.tolist(), (field.n * 2).tolist(),
-        field.cell.tolist(),
+        field.cell.tolist(), *zip(*circles, strict=True),
     )  # fmt: skip
     return zip(*columns, strict=True)
 
@@ -139,10 +144,11 @@ class Asked:
             self.connection.execute(f"CREATE TABLE {table.sql_name} ({_TYPES[self.backend]})")
             cursor = self.connection.cursor()
             cursor.executemany(
-                f"INSERT INTO {table.sql_name} VALUES ({', '.join([mark] * 13)})", list(_rows(field, ra))
+                f"INSERT INTO {table.sql_name} VALUES ({', '.join([mark] * 17)})", list(_rows(field, ra))
             )
         self.connection.execute("CREATE INDEX by_place ON lab_stars (declination, ra)")
         self.connection.execute("CREATE INDEX by_cell ON lab_stars (cell)")
+        self.connection.execute("CREATE INDEX by_region ON lab_stars (size, field_dec, field_ra)")
 
     def rows(self, query: Translated) -> list[tuple[Any, ...]]:
         """The rows of a query."""

@@ -29,7 +29,8 @@ NUMBERS: Final = (
 
 # A row of a product of a job or of the archive, as ObsCore has it, but for the address of the file (access_url), which
 # is that of the server and `uws_place`. `uws_owner` is that of the job ('' for nobody, '*' for the archive, which is
-# for everybody), `uws_did` what identifies the product below the identifier of a publisher.
+# for everybody), `uws_did` what identifies the product below the identifier of a publisher. `uws_region_...` tell the
+# circle around s_region, degrees, and the number of its size (`region_sizes`).
 tap_obscore = sa.Table(
     "tap_obscore",
     metadata,
@@ -42,6 +43,8 @@ tap_obscore = sa.Table(
     *(sa.Column(name, sa.Text) for name in TEXTS),
     *(sa.Column(name, sa.BigInteger) for name in INTEGERS),
     *(sa.Column(name, sa.Double) for name in NUMBERS),
+    *(sa.Column(f"uws_region_{name}", sa.Double) for name in ("ra", "dec", "radius")),
+    sa.Column("uws_region_size", sa.Integer),
     sqlite_autoincrement=True,
 )
 for _name, _columns in (
@@ -49,6 +52,10 @@ for _name, _columns in (
     ("time", "t_min t_max"),
     ("obs_id", "obs_id"),
     ("target", "target_name"),
+    ("region", "uws_region_size uws_region_dec uws_region_ra"),
+    ("did", "uws_did"),
+    ("place", "uws_place"),
+    ("publisher_did", "obs_publisher_did"),
 ):
     sa.Index(f"ix_tap_obscore_{_name}", *(tap_obscore.c[name] for name in _columns.split()))
 

@@ -6,7 +6,7 @@ ADQL is translated against these values alone (`uws_server/tap/adql/`), and they
   xtype `circle` or `polygon`, MOCs ASCII text, boolean columns integers in SQLite and boolean in PostgreSQL.
 - Indexes that the geometry wants: for each `Position` a b-tree over (dec, ra) in that order, and, where it names one,
   a b-tree over its column `healpix`, which holds the nested HEALPix cell of order 29 (`adql.healpix.cell`) of the
-  position as a 64-bit integer. A region column is found by its position's index if `reach_deg` is given.
+  position as a 64-bit integer; for each `RegionIndex` a b-tree over (size, dec, ra).
 """
 
 from __future__ import annotations
@@ -33,18 +33,42 @@ class ColumnDescription:
 
 @dataclass(frozen=True)
 class Position:
-    """The columns that hold a row's place, ICRS degrees; `region` is the column of the region around it.
+    """The columns that hold a row's place, ICRS degrees.
 
     `healpix` is the name in the database of the cell of order 29, which need not be a column of the description.
-    `reach_deg` is how far from the place the largest region of the table reaches: regions are looked for so far only,
-    and none of a row without a place is found. None: nobody knows, and no index helps.
     """
 
     ra: str
     dec: str
     healpix: str | None = None
-    region: str | None = None
-    reach_deg: float | None = None
+
+
+@dataclass(frozen=True)
+class RegionIndex:
+    """The columns of the database that tell of each row's `region` which circle, ICRS degrees, is around it.
+
+    They need not be columns of the description. `size` is the number of the first of `reaches_deg` that is no smaller
+    than the radius; the last one also of a region whose circle nobody knows, NULL where there is no region.
+    """
+
+    region: str
+    ra: str
+    dec: str
+    radius: str
+    size: str
+    reaches_deg: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A column whose values are, where they are told at all, each a prefix and the value of a column behind it.
+
+    `parts` are those that there may be, prefixes with the names in the database of columns that have an index; a value
+    is one of them at least.
+    """
+
+    column: str
+    parts: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -62,6 +86,8 @@ class TableDescription:
     positions: tuple[Position, ...] = ()
     rows_sql: str | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
+    regions: tuple[RegionIndex, ...] = ()
+    composed: tuple[Composed, ...] = ()
 
     @cached_property
     def by_name(self) -> Mapping[str, tuple[ColumnDescription, ...]]:

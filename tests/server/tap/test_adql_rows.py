@@ -124,8 +124,11 @@ def test_an_index_answers_the_conditions_of_the_sky(asked: Asked) -> None:
         "CONTAINS(POINT(ra, dec), CIRCLE(10, 20, 0.1))": "by_place",
         "CONTAINS(POINT(ra, dec), POLYGON(10, 20, 11, 20, 11, 21))": "by_place",
         "CONTAINS(POINT(ra, dec), MOC('8/100-110 9/7'))": "by_cell",
-        "INTERSECTS(field, CIRCLE(10, 20, 0.1))": "by_place",
-        "CONTAINS(POINT(10, 20), field)": "by_place",
+        "INTERSECTS(field, CIRCLE(10, 20, 0.1))": "by_region",
+        "INTERSECTS(BOX(10, 20, 0.1, 0.2), field)": "by_region",
+        "CONTAINS(POINT(10, 20), field)": "by_region",
+        "INTERSECTS(field, MOC('8/100-110 9/7'))": "by_region",
+        "CONTAINS(field, MOC('8/100-110 9/7'))": "by_region",
     }
     for condition, index in conditions.items():
         query = translate(f"SELECT id FROM lab.stars WHERE 1 = {condition}", TABLES, asked.backend)

@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
+from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from obscorerows import fill
@@ -27,13 +29,18 @@ from uws_server.storage.jobstore import JobStore
 from uws_server.storage.obscore_rows import KeptRow
 from uws_server.storage.ownership import Most, Ownership
 from uws_server.storage.rows import job_row, result_row
+from uws_server.storage.tap_rows import values_of
 from uws_server.storage.tap_schema import SchemaStore
+from uws_server.storage.tap_tables import tap_obscore
+from uws_server.tap.adql import translate
+from uws_server.tap.adql.backends import BackendName
 from uws_server.tap.jobs.running import QueryRun
 from uws_server.tap.query.budget import Budget, Cancelled, TimedOut
 from uws_server.tap.query.connections import BATCH
 from uws_server.tap.query.request import read_request
 from uws_server.tap.query.service import Owners, Queries
 from uws_server.tap.query.sqlite import SQLiteConnection
+from uws_server.tap.schema.visible import Visible
 
 BASE = "https://x.org/uws"
 ENDLESS = "SELECT COUNT(*) FROM ivoa.obscore AS a, ivoa.obscore AS b, ivoa.obscore AS c WHERE a.s_ra + b.s_ra < c.s_ra"
@@ -167,6 +174,100 @@ def test_times_of_jobs_are_iso_8601(store: JobStore, queries: Queries) -> None:
     ((created,),) = ask(queries, "SELECT created FROM uws.jobs")
     assert len(created) == len("2026-11-29T21:00:00.123")
     assert abs(datetime.fromisoformat(f"{created}Z") - job.created) <= timedelta(milliseconds=1)
+
+
+# --- what an index answers -----------------------------------------------------------------------------
+
+
+def plan(queries: Queries, store: JobStore, query: str) -> str:
+    """What the database means to do for a query of everybody's rows."""
+    backend: BackendName = "sqlite" if store.engine.dialect.name == "sqlite" else "postgresql"
+    visible = Visible(backend, None, BASE, "ivo://x.org/uws")
+    translated = translate(query, queries.catalog.tables(visible), backend)
+    connection = queries._connections.take()
+    try:
+        raw = connection._connection  # type: ignore[attr-defined]
+        if backend == "sqlite":
+            raw.set_authorizer(None)
+            return str(raw.execute(f"EXPLAIN QUERY PLAN {translated.sql}", translated.parameters).fetchall())
+        raw.execute("SET enable_seqscan = off")  # a table of 4000 rows is read whole otherwise
+        return str(raw.execute(f"EXPLAIN {translated.sql}".encode(), translated.parameters).fetchall())
+    finally:
+        connection.close()
+
+
+def test_indexes_find_regions_identifiers_and_addresses(
+    store: JobStore, database_url: str, tmp_path: Path
+) -> None:
+    fill(store.engine, 4000)
+    config = Config.of(data=tmp_path, database=database_url, publisher="ivo://x.org/uws")
+    queries = Queries(SchemaStore(store.engine), config, BASE)
+    found = {
+        "1 = INTERSECTS(s_region, CIRCLE(10, 20, 3))": "region",
+        "1 = CONTAINS(POINT(10, 20), s_region)": "region",
+        "1 = CONTAINS(s_region, POLYGON(8, 18, 12, 18, 12, 22, 8, 22))": "region",
+        "1 = INTERSECTS(MOC('6/19861 19863 19904'), s_region)": "region",
+        "obs_publisher_did = 'ivo://x.org/uws?archive/17.fits'": "did",
+        "obs_publisher_did IN ('ivo://x.org/uws?archive/17.fits', 'ivo://x.org/uws?archive/18.fits', 'x')": "did",
+        f"access_url = '{BASE}/archive/file/17.fits'": "place",
+    }
+    for condition, index in found.items():
+        planned = plan(queries, store, f"SELECT obs_id FROM ivoa.obscore WHERE {condition}")
+        assert f"ix_tap_obscore_{index}" in planned and "SCAN" not in planned and "Seq Scan" not in planned, planned
+    joined = "SELECT a.obs_id FROM ivoa.obscore AS a JOIN ivoa.obscore AS b ON a.obs_publisher_did = b.obs_title"
+    assert "ix_tap_obscore_did" in plan(queries, store, f"{joined} WHERE b.obs_id = '0000000003'")
+    queries.close()
+
+
+def test_a_product_is_found_by_its_identifier_and_its_address(
+    store: JobStore, queries: Queries, database_url: str, tmp_path: Path
+) -> None:
+    fill(store.engine, 40)
+    make_job(store, "ann")
+    config = Config.of(data=tmp_path, database=database_url, publisher="ivo://x.org/uws")
+    published = Queries(SchemaStore(store.engine), config, BASE)
+    for each, prefix in ((published, "ivo://x.org/uws?"), (queries, "")):
+        for did, url in ask(each, "SELECT obs_publisher_did, access_url FROM ivoa.obscore"):
+            assert did.startswith(prefix)
+            for column, text in (("obs_publisher_did", did), ("access_url", url)):
+                counted = f"SELECT {column} FROM ivoa.obscore WHERE"
+                assert ask(each, f"{counted} {column} = '{text}'") == [(text,)]
+                assert ask(each, f"{counted} {column} IN ('x', '{text}')") == [(text,)]
+                assert ask(each, f"{counted} '{text[1:]}' = {column}") == []
+        assert len(ask(each, "SELECT obs_id FROM ivoa.obscore WHERE NOT obs_publisher_did = 'x'")) == 41
+    published.close()
+
+
+def test_regions_of_every_size_are_found_as_brute_force_finds_them(store: JobStore, queries: Queries) -> None:
+    random = np.random.default_rng(5)
+    ra, dec = random.uniform(0, 360, 900), np.degrees(np.arcsin(random.uniform(-1, 1, 900)))
+    radius = 10 ** random.uniform(-3, 2, 900)
+    regions = [f"Circle ICRS {a!r} {d!r} {r!r}" for a, d, r in zip(ra.tolist(), dec.tolist(), radius.tolist(),
+                                                                  strict=True)]  # fmt: skip
+    texts = [*regions, "Union ICRS (Circle 10 20 1 Circle 30 20 1)", "nonsense", None]
+    rows = [
+        {**values_of({"s_region": text, "obs_id": f"{number:04d}"}, 1), "uws_owner": "*", "uws_result": None,
+         "uws_archive": None, "uws_place": f"archive/file/{number}", "uws_did": f"archive/{number}"}
+        for number, text in enumerate(texts)
+    ]  # fmt: skip
+    with store.engine.begin() as connection:
+        connection.execute(tap_obscore.insert(), rows)
+    places = SkyCoord(ra, dec, unit="deg")
+    for at in ((10, 20, 0.1), (0.01, -0.2, 2), (120, 89.9, 1), (200, -60, 30)):
+        apart = places.separation(SkyCoord(*at[:2], unit="deg")).deg
+        met = [(f"{number:04d}",) for number in np.flatnonzero(apart <= radius + at[2])]
+        inner = [(f"{number:04d}",) for number in np.flatnonzero(apart + radius <= at[2])]
+        circle = f"CIRCLE({at[0]}, {at[1]}, {at[2]})"
+        select = "SELECT obs_id FROM ivoa.obscore WHERE"
+        assert ask(queries, f"{select} 1 = INTERSECTS(s_region, {circle}) ORDER BY obs_id") == met != []
+        assert ask(queries, f"{select} 1 = CONTAINS(s_region, {circle}) ORDER BY obs_id") == inner
+        assert len(ask(queries, f"{select} 0 = INTERSECTS(s_region, {circle})")) == 900 - len(met)
+    pairs = ask(
+        queries, "SELECT COUNT(*) FROM ivoa.obscore AS a JOIN ivoa.obscore AS b ON 1 = INTERSECTS(a.s_region, "
+        "b.s_region) WHERE a.obs_id < '0040'"
+    )  # fmt: skip
+    apart = places[:40, None].separation(places[None, :]).deg
+    assert pairs == [(int((apart <= radius[:40, None] + radius[None, :]).sum()),)]
 
 
 # --- what ends a query ---------------------------------------------------------------------------------

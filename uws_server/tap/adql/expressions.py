@@ -290,7 +290,9 @@ def _in(context: QueryContext, scope: Scope, node: exp.Expr) -> str:
         if not items:
             raise context.error("IN takes values in parentheses, or a SELECT", node)
         pairs = [operators.comparable(context, subject, item, node) for item in items]
-        return f"{pairs[0][0]} IN ({', '.join(second for _, second in pairs)})"
+        listed = [second for _, second in pairs]
+        conditions = [*operators.narrowing(context, subject, *listed), f"{pairs[0][0]} IN ({', '.join(listed)})"]
+        return f"({' AND '.join(conditions)})"
     sql, columns = context.subquery(query.this if isinstance(query, exp.Subquery) else query, scope)
     if len(columns) != 1:
         raise context.error(f"IN (SELECT ...) has one column; this one has {len(columns)}", node)

@@ -12,15 +12,12 @@ from typing import Final
 
 from sqlglot import exp
 
-from uws_server.tap.adql import healpix, shapes, sphere
+from uws_server.tap.adql import bands, healpix, shapes, sphere
 from uws_server.tap.adql.context import QueryContext
 from uws_server.tap.adql.functions import Function
 from uws_server.tap.adql.operators import as_number, numeral
 from uws_server.tap.adql.values import Number, Shape, Value, flag, number, text
 from uws_server.tap.tables import ColumnDescription
-
-_MARGIN_DEG: Final = 1e-9
-"""By how much a band is wider than the region, so that no row is lost to rounding."""
 
 _EDGES_AS_CONDITIONS: Final = 16
 """Up to so many edges of a convex polygon are conditions of their own; of more edges a function asks."""
@@ -56,41 +53,12 @@ def within(context: QueryContext, one: Shape, other: Shape, radius: Value, stric
             return f"{chord} {sign} {backend.real(1.0 if radius.literal == 180 else 2.0)}"
         most = math.sin(math.radians(float(radius.literal)) / 2) ** 2
         exact = f"{chord} {sign} {backend.real(most)}" if radius.literal >= 0 else f"{chord} < 0"
-        return _and([*_bands(context, one, other, float(radius.literal)), exact])
+        return _and([*bands.within(context, one, other, float(radius.literal)), exact])
     half = f"sin(radians({radius.sql}) / 2)"
     dec1, dec2 = shapes.coordinates(context, one)[1], shapes.coordinates(context, other)[1]
-    reach = f"({radius.sql} + {backend.real(_MARGIN_DEG)})"
-    bands = [f"{a} BETWEEN ({b}) - {reach} AND ({b}) + {reach}" for a, b in ((dec1, dec2), (dec2, dec1))]
-    return _and([*bands, f"{radius.sql} >= 0", f"{chord} {sign} {half} * {half}"])
-
-
-def _bands(context: QueryContext, one: Shape, other: Shape, radius_deg: float) -> list[str]:
-    """Return the conditions on declination, and right ascension, that hold for all points within a radius."""
-    for moving, fixed in ((one, other), (other, one)):
-        place = fixed.constants
-        if place is not None and moving.constants is None and moving.name == "POINT":
-            return band(context, moving, place[0], place[1], radius_deg)
-    reach = context.backend.real(max(0.0, radius_deg) + _MARGIN_DEG)
-    dec1, dec2 = shapes.coordinates(context, one)[1], shapes.coordinates(context, other)[1]
-    return [f"{a} BETWEEN ({b}) - {reach} AND ({b}) + {reach}" for a, b in ((dec1, dec2), (dec2, dec1))]
-
-
-def band(context: QueryContext, point: Shape, ra_deg: float, dec_deg: float, radius_deg: float) -> list[str]:
-    """Return conditions that hold for every point within a radius of a place, degrees.
-
-    Right ascensions of the table may count from 0 to 360 or from -180 to 180.
-    """
-    real, reach = context.backend.real, max(0.0, radius_deg) + _MARGIN_DEG
-    ra, dec = shapes.coordinates(context, point)
-    conditions = [f"{dec} BETWEEN {real(dec_deg - reach)} AND {real(dec_deg + reach)}"]
-    if abs(dec_deg) + reach < 89.9:
-        side = math.degrees(math.asin(math.sin(math.radians(reach)) / math.cos(math.radians(dec_deg)))) + _MARGIN_DEG
-        if side < 90:
-            middle = ra_deg % 360
-            turns = [0.0] + [-360.0] * (middle + side >= 180) + [360.0] * (middle - side < 0)
-            ranges = [f"{ra} BETWEEN {real(middle - side + turn)} AND {real(middle + side + turn)}" for turn in turns]
-            conditions.append(ranges[0] if len(ranges) == 1 else f"({' OR '.join(ranges)})")
-    return conditions
+    reach = f"({radius.sql} + {backend.real(bands.MARGIN_DEG)})"
+    near = [f"{a} BETWEEN ({b}) - {reach} AND ({b}) + {reach}" for a, b in ((dec1, dec2), (dec2, dec1))]
+    return _and([*near, f"{radius.sql} >= 0", f"{chord} {sign} {half} * {half}"])
 
 
 def contains(context: QueryContext, node: exp.Expr, arguments: Sequence[Value]) -> Value:
@@ -98,9 +66,13 @@ def contains(context: QueryContext, node: exp.Expr, arguments: Sequence[Value]) 
     inner, outer = _regions(context, node, arguments)
     if inner.name == "POINT":
         return flag(_holds(context, node, inner, outer))
-    texts = (shapes.text_of_shape(context, node, shape) for shape in (outer, inner))
-    bands = _bands_between(context, node, outer, inner)
-    return flag(_and([*bands, f"{context.backend.call('adql_contains', *texts)} = 1"]))
+    kinds = ("moc" if inner.name == "MOC" else "region", "moc" if outer.name == "MOC" else "region")
+    if kinds == ("region", "region"):
+        function, texts = "adql_contains", (shapes.text_of_shape(context, node, shape) for shape in (outer, inner))
+    else:
+        function, texts = f"adql_{kinds[0]}_in_{kinds[1]}", (shapes.stored(context, shape) for shape in (inner, outer))
+    near = bands.between(context, node, outer, inner)
+    return flag(_and([*near, f"{context.backend.call(function, *texts)} = 1"]))
 
 
 def intersects(context: QueryContext, node: exp.Expr, arguments: Sequence[Value]) -> Value:
@@ -108,9 +80,12 @@ def intersects(context: QueryContext, node: exp.Expr, arguments: Sequence[Value]
     one, other = _regions(context, node, arguments)
     if one.name == "POINT" or other.name == "POINT":
         return flag(_holds(context, node, *((one, other) if one.name == "POINT" else (other, one))))
-    texts = [shapes.text_of_shape(context, node, shape) for shape in (one, other)]
-    bands = _bands_between(context, node, one, other)
-    return flag(_and([*bands, f"{context.backend.call('adql_intersects', *texts)} = 1"]))
+    if one.name == "MOC":
+        one, other = other, one
+    function = "adql_mocs_meet" if one.name == "MOC" else "adql_meets_moc" if other.name == "MOC" else "adql_intersects"
+    texts = [shapes.stored(context, shape) for shape in (one, other)]
+    near = bands.between(context, node, one, other)
+    return flag(_and([*near, f"{context.backend.call(function, *texts)} = 1"]))
 
 
 def _holds(context: QueryContext, node: exp.Expr, point: Shape, outer: Shape) -> str:
@@ -125,8 +100,8 @@ def _holds(context: QueryContext, node: exp.Expr, point: Shape, outer: Shape) ->
     constants = outer.constants
     if constants is not None and point.constants is None:
         return _and(_in_polygon(context, point, outer, sphere.region("POLYGON", constants)))
-    bands = _bands_between(context, node, outer, point)
-    return _and([*bands, f"{context.backend.call('adql_in_region', ra, dec, outer.text)} = 1"])
+    near = bands.between(context, node, outer, point)
+    return _and([*near, f"{context.backend.call('adql_in_region', ra, dec, outer.text)} = 1"])
 
 
 def _in_polygon(context: QueryContext, point: Shape, outer: Shape, polygon: sphere.Region) -> list[str]:
@@ -134,13 +109,13 @@ def _in_polygon(context: QueryContext, point: Shape, outer: Shape, polygon: sphe
     assert isinstance(polygon, sphere.Polygon)
     real = context.backend.real
     ra, dec = shapes.coordinates(context, point)
-    bands = band(context, point, *sphere.bounds(polygon))
+    near = bands.around(context, point, *sphere.bounds(polygon))
     edges = sphere.half_spaces(polygon) if len(polygon.vertices) <= _EDGES_AS_CONDITIONS else None
     if edges is None:
-        return [*bands, f"{context.backend.call('adql_in_region', ra, dec, outer.text)} = 1"]
+        return [*near, f"{context.backend.call('adql_in_region', ra, dec, outer.text)} = 1"]
     across = f"cos(radians({dec})) * ({{}} * cos(radians({ra})) + {{}} * sin(radians({ra})))"
     sides = [f"{across.format(real(x), real(y))} + {real(z)} * sin(radians({dec})) >= 0" for x, y, z in edges]
-    return [*bands, *sides]
+    return [*near, *sides]
 
 
 def _in_moc(context: QueryContext, point: Shape, moc: Shape) -> str:
@@ -149,48 +124,21 @@ def _in_moc(context: QueryContext, point: Shape, moc: Shape) -> str:
     Where it has many ranges, rows are looked for in coarser ones and then in the MOC itself.
     """
     indexed, most = shapes.position_of(point), _RANGES_AS_CONDITIONS
-    bands: list[str] = []
+    coarse: list[str] = []
     if indexed is None or indexed[1].healpix is None:
         cell = context.backend.call("adql_cell", str(healpix.DEEPEST), *shapes.coordinates(context, point))
     else:
         cell = f"{indexed[0]}.{context.backend.quoted(indexed[1].healpix)}"
-        bands = [_within_cells(cell, healpix.coarse(moc.ranges, most))] if moc.ranges else []
-        if bands and len(moc.ranges) <= most:
-            return bands[0]
+        coarse = [_within_cells(cell, healpix.coarse(moc.ranges, most))] if moc.ranges else []
+        if coarse and len(moc.ranges) <= most:
+            return coarse[0]
     if context.backend.is_sqlite or not moc.ranges:
-        return _and([*bands, f"{context.backend.call('adql_in_moc', cell, moc.text)} = 1"])
-    ranges = f"(SELECT CAST({context.bind(healpix.written(moc.ranges))} AS bigint[]))"  # read once, not for each row
-    return _and([*bands, f"{context.backend.call('adql_in_ranges', cell, ranges)} = 1"])
+        return _and([*coarse, f"{context.backend.call('adql_in_moc', cell, moc.text)} = 1"])
+    return _and([*coarse, f"{context.backend.call('adql_in_ranges', cell, shapes.stored(context, moc))} = 1"])
 
 
 def _within_cells(cell: str, ranges: Sequence[tuple[int, int]]) -> str:
     return f"({' OR '.join(f'{cell} BETWEEN {first} AND {last}' for first, last in ranges)})"
-
-
-def _bands_between(context: QueryContext, node: exp.Expr, one: Shape, other: Shape) -> list[str]:
-    """Return the bands in which two regions stand that have a place in common; none if nobody knows their extent."""
-    first, second = _extent(context, node, one), _extent(context, node, other)
-    if first is None or second is None or (first[0].constants and second[0].constants):
-        return []
-    return _bands(context, first[0], second[0], first[1] + second[1])
-
-
-def _extent(context: QueryContext, node: exp.Expr, shape: Shape) -> tuple[Shape, float] | None:
-    """Return a point, and how far from it a region reaches, degrees; None if nobody knows."""
-    constants, origin = shape.constants, shape.origin
-    if constants is not None:
-        ra_deg, dec_deg, radius_deg = sphere.bounds(sphere.region(shape.name, constants))
-        return Shape("POINT", (numeral(context, ra_deg, node), numeral(context, dec_deg, node))), radius_deg
-    if shape.name == "POINT":
-        return shape, 0.0
-    if shape.name == "CIRCLE" and isinstance(shape.numbers[2].literal, Number):
-        return Shape("POINT", shape.numbers[:2]), float(shape.numbers[2].literal)
-    for position in origin.positions if origin is not None else ():
-        if origin is not None and position.region == origin.column and position.reach_deg is not None:
-            names = (origin.sql_name(name) for name in (position.ra, position.dec))
-            sql = (f"{origin.alias}.{context.backend.quoted(name)}" for name in names)
-            return Shape("POINT", tuple(map(number, sql))), position.reach_deg
-    return None
 
 
 def _regions(context: QueryContext, node: exp.Expr, arguments: Sequence[Value]) -> tuple[Shape, Shape]:

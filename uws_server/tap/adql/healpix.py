@@ -6,11 +6,12 @@ but the standard library: the database calls it for each row.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 DEEPEST: Final = 29
 """The order of the cells of an index column, and the finest of a MOC."""
@@ -72,6 +73,20 @@ def centre(index: int, order: int) -> tuple[float, float] | None:
     offset = _TURNS[face] * width + x - y
     ra = (offset % (8 * width)) / (8 * width) * 360
     return ra, math.degrees(math.asin(height))
+
+
+@functools.lru_cache(maxsize=DEEPEST + 1)
+def reach(order: int) -> float:
+    """Return how far a cell of an order reaches from its centre at most, radians: that on the border of the caps.
+
+    Source: the centre of the topmost cell of the equatorial belt, and its corner to the north.
+    """
+    side = 1 << order
+    low, high = 2 / 3, 1 - (1 - 1 / side) ** 2 / 3
+    across = math.pi / (4 * side)
+    flat = [math.sqrt(1 - low * low), math.sqrt(max(0.0, 1 - high * high))]
+    chord = math.hypot(flat[0] * math.cos(across) - flat[1], flat[0] * math.sin(across), high - low)
+    return 2 * math.asin(chord / 2) * (1 + 1e-6)
 
 
 def _spread(value: int) -> int:
@@ -142,6 +157,13 @@ class Ranges:
         """Whether a cell lies in one of the ranges."""
         number = bisect_right(self.firsts, cell_29) - 1
         return number >= 0 and cell_29 <= self.lasts[number]
+
+    def share(self, first: int, last: int) -> Literal["none", "part", "all"]:
+        """Return how much of a range of cells lies in the ranges."""
+        number = bisect_right(self.firsts, first) - 1
+        if number >= 0 and first <= self.lasts[number]:
+            return "all" if last <= self.lasts[number] else "part"
+        return "part" if number + 1 < len(self.firsts) and self.firsts[number + 1] <= last else "none"
 
 
 def written(ranges: Iterable[tuple[int, int]]) -> str:

@@ -131,4 +131,19 @@ def comparison(context: QueryContext, node: exp.Expr, left: Value, right: Value)
         holds = (sign == "=") == (right.literal == 1)
         return left.condition if holds else f"NOT ({left.condition})"
     first, second = comparable(context, left, right, node)
-    return f"{first} {sign} {second}"
+    whole = f"{first} {sign} {second}"
+    narrowed = [*narrowing(context, left, second), *narrowing(context, right, first)] if sign == "=" else []
+    return f"({' AND '.join([*narrowed, whole])})" if narrowed else whole
+
+
+def narrowing(context: QueryContext, column: Value, *texts: str) -> list[str]:
+    """Return the condition that holds where a composed column is one of some texts: on columns that have an index."""
+    composed = column.origin.composed if column.origin is not None else None
+    if composed is None or column.origin is None:
+        return []
+    found = []
+    for prefix, name in composed.parts:
+        behind = [f"substr({each}, {len(prefix) + 1})" if prefix else each for each in texts]
+        part = f"{column.origin.alias}.{context.backend.quoted(name)}"
+        found.append(f"{part} = {behind[0]}" if len(behind) == 1 else f"{part} IN ({', '.join(behind)})")
+    return [f"({' OR '.join(found)})" if len(found) > 1 else found[0]]

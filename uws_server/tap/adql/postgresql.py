@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from uws_server.tap.adql.postgresql_mocs import MOCS
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -217,30 +219,31 @@ BEGIN
 END $$;
 CREATE OR REPLACE FUNCTION pg_temp.adql_in_region(a float8, d float8, t text) RETURNS int LANGUAGE sql IMMUTABLE STRICT
 AS $$ SELECT pg_temp.adql_holds(pg_temp.adql_region(t), pg_temp.adql_vector(a, d))::int $$;
-CREATE OR REPLACE FUNCTION pg_temp.adql_intersects(s text, t text) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT AS $$
-DECLARE a float8[] := pg_temp.adql_region(s); b float8[] := pg_temp.adql_region(t); c float8[];
+CREATE OR REPLACE FUNCTION pg_temp.adql_touch(a float8[], b float8[]) RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT
+AS $$
+DECLARE c float8[];
 BEGIN
-  IF a IS NULL OR b IS NULL THEN RETURN NULL; END IF;
-  IF a[1] = 0 AND b[1] = 0 THEN RETURN (pg_temp.adql_angle(a[2:4], b[2:4]) <= a[5] + b[5] + 1e-15)::int; END IF;
+  IF a[1] = 0 AND b[1] = 0 THEN RETURN pg_temp.adql_angle(a[2:4], b[2:4]) <= a[5] + b[5] + 1e-15; END IF;
   IF a[1] = 0 THEN c := a; a := b; b := c; END IF;
-  IF b[1] = 0 THEN
-    RETURN (pg_temp.adql_holds(a, b[2:4]) OR pg_temp.adql_nearest_edge(a, b[2:4]) <= b[5])::int;
-  END IF;
-  RETURN (pg_temp.adql_holds(a, b[2:4]) OR pg_temp.adql_holds(b, a[2:4]) OR pg_temp.adql_meet(a, b))::int;
+  IF b[1] = 0 THEN RETURN pg_temp.adql_holds(a, b[2:4]) OR pg_temp.adql_nearest_edge(a, b[2:4]) <= b[5]; END IF;
+  RETURN pg_temp.adql_holds(a, b[2:4]) OR pg_temp.adql_holds(b, a[2:4]) OR pg_temp.adql_meet(a, b);
 END $$;
-CREATE OR REPLACE FUNCTION pg_temp.adql_contains(s text, t text) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT AS $$
-DECLARE a float8[] := pg_temp.adql_region(s); b float8[] := pg_temp.adql_region(t);
+CREATE OR REPLACE FUNCTION pg_temp.adql_encloses(a float8[], b float8[]) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+STRICT AS $$
 BEGIN
-  IF a IS NULL OR b IS NULL THEN RETURN NULL; END IF;
   IF b[1] = 0 THEN
-    IF a[1] = 0 THEN RETURN (pg_temp.adql_angle(a[2:4], b[2:4]) + b[5] <= a[5] + 1e-15)::int; END IF;
-    RETURN (pg_temp.adql_holds(a, b[2:4]) AND (b[5] = 0 OR pg_temp.adql_nearest_edge(a, b[2:4]) >= b[5]))::int;
+    IF a[1] = 0 THEN RETURN pg_temp.adql_angle(a[2:4], b[2:4]) + b[5] <= a[5] + 1e-15; END IF;
+    RETURN pg_temp.adql_holds(a, b[2:4]) AND (b[5] = 0 OR pg_temp.adql_nearest_edge(a, b[2:4]) >= b[5]);
   END IF;
   FOR i IN 0..array_length(b, 1) / 3 - 1 LOOP
-    IF NOT pg_temp.adql_holds(a, b[3 * i + 2:3 * i + 4]) THEN RETURN 0; END IF;
+    IF NOT pg_temp.adql_holds(a, b[3 * i + 2:3 * i + 4]) THEN RETURN FALSE; END IF;
   END LOOP;
-  RETURN (a[1] = 0 OR NOT pg_temp.adql_meet(a, b))::int;
+  RETURN a[1] = 0 OR NOT pg_temp.adql_meet(a, b);
 END $$;
+CREATE OR REPLACE FUNCTION pg_temp.adql_intersects(s text, t text) RETURNS int LANGUAGE sql IMMUTABLE STRICT AS $$
+  SELECT pg_temp.adql_touch(pg_temp.adql_region(s), pg_temp.adql_region(t))::int $$;
+CREATE OR REPLACE FUNCTION pg_temp.adql_contains(s text, t text) RETURNS int LANGUAGE sql IMMUTABLE STRICT AS $$
+  SELECT pg_temp.adql_encloses(pg_temp.adql_region(s), pg_temp.adql_region(t))::int $$;
 """
 
 _CELLS: Final = """
@@ -249,7 +252,10 @@ CREATE OR REPLACE FUNCTION pg_temp.adql_spread(n bigint) RETURNS bigint LANGUAGE
     SELECT (b | (b << 4)) & 1085102592571150095 AS c FROM (SELECT (a | (a << 8)) & 71777214294589695 AS b FROM (
       SELECT (n | (n << 16)) & 281470681808895 AS a) AS p) AS q) AS r) AS s $$;
 CREATE OR REPLACE FUNCTION pg_temp.adql_gather(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT AS $$
-  SELECT coalesce(sum(((n >> (2 * i)) & 1) << i), 0)::bigint FROM generate_series(0, 30) AS i $$;
+  SELECT (e | (e >> 16)) & 4294967295 FROM (SELECT (d | (d >> 8)) & 281470681808895 AS e FROM (
+    SELECT (c | (c >> 4)) & 71777214294589695 AS d FROM (SELECT (b | (b >> 2)) & 1085102592571150095 AS c FROM (
+      SELECT (a | (a >> 1)) & 3689348814741910323 AS b FROM (
+        SELECT n & 6148914691236517205 AS a) AS o) AS p) AS q) AS r) AS s $$;
 CREATE OR REPLACE FUNCTION pg_temp.adql_cell(o bigint, ra float8, de float8) RETURNS bigint LANGUAGE plpgsql
 IMMUTABLE STRICT AS $$
 DECLARE
@@ -274,8 +280,8 @@ BEGIN
   END IF;
   RETURN (face << (2 * n)) | pg_temp.adql_spread(x) | (pg_temp.adql_spread(y) << 1);
 END $$;
-CREATE OR REPLACE FUNCTION pg_temp.adql_cell_centre(o bigint, i bigint) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT
-AS $$
+CREATE OR REPLACE FUNCTION pg_temp.adql_cell_place(o bigint, i bigint) RETURNS float8[] LANGUAGE plpgsql IMMUTABLE
+STRICT AS $$
 DECLARE
   side float8; face int; rest bigint; x bigint; y bigint; ring float8; width float8; z float8; turn float8;
 BEGIN
@@ -288,8 +294,10 @@ BEGIN
   ELSE width := side; z := (2 * side - ring) * 2 / (3 * side); END IF;
   turn := (ARRAY[1, 3, 5, 7, 0, 2, 4, 6, 1, 3, 5, 7])[face + 1] * width + x - y;
   turn := (turn - 8 * width * floor(turn / (8 * width))) / (8 * width) * 360;
-  RETURN 'Position ICRS ' || turn || ' ' || degrees(asin(z));
+  RETURN ARRAY[turn, degrees(asin(z))];
 END $$;
+CREATE OR REPLACE FUNCTION pg_temp.adql_cell_centre(o bigint, i bigint) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS $$
+  SELECT 'Position ICRS ' || place[1] || ' ' || place[2] FROM (SELECT pg_temp.adql_cell_place(o, i) AS place) AS x $$;
 CREATE OR REPLACE FUNCTION pg_temp.adql_in_moc(c bigint, moc text) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 DECLARE part text; pieces text[]; o int := -1; k bigint; inside int := 0;
 BEGIN
@@ -313,4 +321,4 @@ BEGIN
   RETURN (low > 0 AND c <= r[2 * low])::int;
 END $$;
 """
-_FUNCTIONS: Final = _SIMPLE + _VECTORS + _REGIONS + _TESTS + _CELLS
+_FUNCTIONS: Final = _SIMPLE + _VECTORS + _REGIONS + _TESTS + _CELLS + MOCS

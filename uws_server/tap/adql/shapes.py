@@ -106,10 +106,20 @@ def text_of(context: QueryContext, name: str, numbers: Sequence[Value]) -> str:
 
 
 def text_of_shape(context: QueryContext, node: exp.Expr, shape: Shape) -> str:
-    """Return the SQL of a shape as text; raise AdqlError for a MOC, which only points are looked up in."""
+    """Return the SQL of a shape as text; raise AdqlError for a MOC."""
     if shape.name == "MOC":
-        raise context.error("a MOC goes with points only: CONTAINS(POINT(ra, dec), MOC('...'))", node)
+        raise context.error("a MOC goes with CONTAINS and INTERSECTS only", node)
     return shape.text
+
+
+def stored(context: QueryContext, shape: Shape) -> str:
+    """Return the SQL of a shape as the functions of the database take it: a MOC for PostgreSQL as its ranges."""
+    if shape.name != "MOC" or context.backend.is_sqlite:
+        return shape.text
+    if not shape.ranges:
+        return context.backend.call("adql_ranges", shape.text)
+    # read once, not for each row
+    return f"(SELECT CAST({context.bind(healpix.written(shape.ranges))} AS bigint[]))"
 
 
 def coordinates(context: QueryContext, shape: Shape) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from contextlib import closing
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
-from uws_server.tap.adql import healpix, sphere
+from uws_server.tap.adql import healpix, overlap, sphere
 
 _TOO_DEEP: Final = ("stack overflow", "too large", "too deep")
 _WORD: Final = re.compile(r"[^\w]+")
@@ -150,6 +150,18 @@ def _cell_centre(order: int, index: int) -> str | None:
     return None if found is None else _text("Position", *found)
 
 
+def _of_region_and_moc(test: Callable[[sphere.Region, healpix.Ranges], bool]) -> Callable[[str, str], int | None]:
+    def tested(text: str, moc: str) -> int | None:
+        region, ranges = sphere.read(text), _ranges(moc)
+        return None if region is None else int(test(region, ranges))
+
+    return tested
+
+
+def _of_mocs(test: Callable[[healpix.Ranges, healpix.Ranges], bool]) -> Callable[[str, str], int]:
+    return lambda one, other: int(test(_ranges(one), _ranges(other)))
+
+
 class _Mocs:
     """The MOC that was read last, and others: to compare a long text with the last one is faster than to hash it."""
 
@@ -184,6 +196,7 @@ def _moved(ra: float, dec: float, east: float, north: float, years: float) -> st
     return _text("Position", *sphere.position(moved))  # type: ignore[arg-type]
 
 
+_moc_in_region = _of_region_and_moc(overlap.holds)
 _FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Any], int]]] = {
     name: (_known(function), arguments)
     for name, function, arguments in (
@@ -197,6 +210,11 @@ _FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Any], int]]] = {
         ("adql_in_region", _in_region, 3),
         ("adql_intersects", _of_two(sphere.intersects), 2),
         ("adql_contains", _of_two(sphere.contains), 2),
+        ("adql_meets_moc", _of_region_and_moc(overlap.meets), 2),
+        ("adql_region_in_moc", _of_region_and_moc(overlap.within), 2),
+        ("adql_moc_in_region", lambda moc, text: _moc_in_region(text, moc), 2),
+        ("adql_mocs_meet", _of_mocs(overlap.share_a_cell), 2),
+        ("adql_moc_in_moc", _of_mocs(overlap.lies_within), 2),
         ("adql_area", _area, 1),
         ("adql_centroid", _centroid, 1),
         ("adql_coordinate", _coordinate, 2),

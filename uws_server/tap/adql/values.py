@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from uws_server.tap.tables import ColumnDescription, Position, TableDescription
+from uws_server.tap.tables import ColumnDescription, Composed, Position, RegionIndex, TableDescription
 
 Kind = Literal["number", "text", "boolean", "null", "shape"]
 Number = int | float
@@ -77,6 +77,16 @@ class Origin:
     def positions(self) -> tuple[Position, ...]:
         """The positions of the table."""
         return self.table.positions
+
+    @property
+    def region_index(self) -> RegionIndex | None:
+        """What tells the circle around each value of the column; None if nothing does."""
+        return next((index for index in self.table.regions if index.region == self.column), None)
+
+    @property
+    def composed(self) -> Composed | None:
+        """What the values of the column are made of; None if that is not known."""
+        return next((each for each in self.table.composed if each.column == self.column), None)
 
     def sql_name(self, column: str) -> str:
         """Return the name in the database of another column of the table."""

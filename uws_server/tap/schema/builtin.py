@@ -9,15 +9,19 @@ from typing import Final
 
 from provenance.obscore import ALL_COLUMNS, COLUMNS, Column
 from provenance.obscore.table import unit_of
+from uws_server.storage.region_sizes import REACHES_DEG
 from uws_server.tap.schema.model import Key, Schema, SchemaColumn, SchemaTable
-from uws_server.tap.tables import ColumnDescription, Position
+from uws_server.tap.tables import ColumnDescription, Position, RegionIndex
 
 OBSCORE: Final = "ivoa.obscore"
 _TYPES: Final = {"text": ("unicodeChar", "*"), "ascii": ("char", "*"), "time": ("char", "*"), "int": ("int", None),
                  "long": ("long", None), "double": ("double", None)}  # fmt: skip
 _OF_OBSCORE: Final = {"VARCHAR": "text", "CLOB": "ascii", "TIMESTAMP": "time", "REGION": "ascii", "INTEGER": "int",
                       "BIGINT": "long", "DOUBLE": "double"}  # fmt: skip
-_INDEXED: Final = frozenset({"s_ra", "s_dec", "t_min", "obs_id", "target_name"})
+REGION_COLUMNS: Final = ("uws_region_ra", "uws_region_dec", "uws_region_radius", "uws_region_size")
+_INDEXED: Final = frozenset(
+    {"s_ra", "s_dec", "s_region", "t_min", "obs_id", "target_name", "obs_publisher_did", "access_url"}
+)
 _UCDS: Final = {"bib_reference": "meta.bib.bibcode"}
 """UCDs that ObsCore 1.1 has otherwise in its table for TAP_SCHEMA than in that of the data model."""
 _XTYPES: Final = {"TIMESTAMP": "timestamp", "REGION": "adql:REGION"}
@@ -133,6 +137,7 @@ _IVOA: Final = Schema(
             "ivo://ivoa.net/std/ObsCore#core-1.1",
             "view",
             (Position("s_ra", "s_dec"),),
+            regions=(RegionIndex("s_region", *REGION_COLUMNS, REACHES_DEG),),
         ),
     ),
 )

@@ -47,7 +47,10 @@ class Catalog:
         return {**self._seen(visible), **self._of_loaded}
 
     def _seen_by(self, visible: Visible) -> Mapping[str, TableDescription]:
-        return {name: replace(table, rows_sql=visible.rows(name)) for name, table in self._builtin.items()}
+        return {
+            name: replace(table, rows_sql=visible.rows(name), composed=visible.composed(name))
+            for name, table in self._builtin.items()
+        }
 
     def require_published(self) -> None:
         """Write what the server itself tells to the database, if it stands otherwise there."""
@@ -70,7 +73,7 @@ class Catalog:
 
 def _described(table: SchemaTable) -> TableDescription:
     columns = tuple(_plain(each.column) for each in table.columns)
-    return TableDescription(table.name, table.sql_name, columns, table.positions)
+    return TableDescription(table.name, table.sql_name, columns, table.positions, regions=table.regions)
 
 
 def _plain(column: ColumnDescription) -> ColumnDescription:

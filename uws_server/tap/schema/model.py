@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from uws_server.tap.tables import ColumnDescription, Position
+from uws_server.tap.tables import ColumnDescription, Position, RegionIndex
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class SchemaTable:
     kind: str = "table"
     positions: tuple[Position, ...] = ()
     rows: int | None = None
+    regions: tuple[RegionIndex, ...] = ()
 
     @property
     def schema(self) -> str:

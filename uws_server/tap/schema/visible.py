@@ -12,8 +12,10 @@ from typing import Final
 from uws_server.storage.tap_rows import PUBLIC
 from uws_server.tap.schema import builtin
 from uws_server.tap.schema.model import SchemaColumn
+from uws_server.tap.tables import Composed
 
-_CURATION: Final = ("publisher_id", "data_rights")
+_OWN_DID: Final = "uws_own_did"
+"""The name of the column of publisher DIDs as products state them."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,19 @@ class Visible:
             if self.publisher
             else f"CASE WHEN uws_archive IS NULL THEN obs_publisher_did ELSE {base} || uws_place END"
         )
-        names = [each.column.name for each in _columns(builtin.OBSCORE)]
+        names = [*(each.column.name for each in _columns(builtin.OBSCORE)), *builtin.REGION_COLUMNS]
         listed = ", ".join(f"{special[name]} AS {name}" if name in special else name for name in names)
+        listed += f", uws_did, uws_place, obs_publisher_did AS {_OWN_DID}"
         owners = None if self.owners is None else (PUBLIC, *self.owners)
         return f"SELECT {listed} FROM tap_obscore{self._where('uws_owner', owners)}"
+
+    def composed(self, name: str) -> tuple[Composed, ...]:
+        """Return the columns of a built-in table that are found by what their values are made of."""
+        if name != builtin.OBSCORE:
+            return ()
+        place = (f"{self.base_url}/", "uws_place")
+        did = ((f"{self.publisher}?", "uws_did"),) if self.publisher else (("", _OWN_DID), place)
+        return Composed("obs_publisher_did", did), Composed("access_url", (place,))
 
     def _jobs(self) -> str:
         listed = _listed(
