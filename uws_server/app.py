@@ -34,6 +34,7 @@ from uws_server.protocol.scs import ConeSearch
 from uws_server.protocol.sessions import SessionResources
 from uws_server.protocol.sia2 import SIA2
 from uws_server.protocol.soda import SODA
+from uws_server.protocol.soda_jobs import SodaContents, SodaJobs
 from uws_server.protocol.ssap import SSAP
 from uws_server.protocol.tap.door import TapDoor
 from uws_server.protocol.uws import UWS
@@ -65,7 +66,8 @@ def build(services: Services) -> Application:
     app = Bottle()
     people = PeoplesDoor(services)
     parts = (UWS, Contents, Parts, VOSI, Watching, JDL, Reprocessing, ObsCore, ResultTable, ArchiveSearch, Provenance,
-             DataLink, OpenAPI, SIA2, ConeSearch, SSAP, SODA, Registry, TapDoor)  # fmt: skip
+             DataLink, OpenAPI, SIA2, ConeSearch, SSAP, SODA, SodaJobs, SodaContents, Registry,
+             TapDoor)  # fmt: skip
     with _compiled_once(app.router):
         for part in parts:
             part(services).routes(app)

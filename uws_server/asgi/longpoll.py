@@ -36,7 +36,9 @@ FILE_HEADER = "X-Park-File"
 
 _NAME = HEADER.lower().encode()
 _FILE_NAME = FILE_HEADER.lower().encode()
-_JOB = re.compile(r"/(?:rest/[^/]+|tap/async)/(?:sync/)?([0-9a-f]{32})(?:-[0-9a-f]{32})?(/sync|/stdout|/stderr|/log)?")
+_JOB = re.compile(
+    r"/(?:rest/[^/]+|(?:tap|soda)/async)/(?:sync/)?([0-9a-f]{32})(?:-[0-9a-f]{32})?(/sync|/stdout|/stderr|/log)?"
+)
 """A request that may wait: for a job or a log with a query string, or for the answer to a synchronous call."""
 _IRRELEVANT = frozenset(
     b"accept-encoding accept-language cache-control connection dnt forwarded keep-alive pragma priority referer te "

@@ -22,6 +22,7 @@ _SERVICES: Final = (
     (f"{_STD}/ConeSearch", "scs?", "Products by their position"),
     (f"{_STD}/SSA", "ssap?", "Spectra"),
     (f"{_STD}/SODA#sync-1.0", "soda/sync", "Cutouts of event lists and images"),
+    (f"{_STD}/SODA#async-1.0", "soda/async", "Cutouts as a job list of UWS"),
 )
 """Standard id, address and a description of each service on products."""
 

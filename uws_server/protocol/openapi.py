@@ -16,8 +16,10 @@ from bottle import Bottle, HTTPResponse, request
 from uws_server.incoming.callers import job_service_of
 from uws_server.jobs.definition import PARAMETER_TYPES, Definition, ParameterSpec
 from uws_server.jobs.phases import Phase
+from uws_server.protocol import soda_jobs
 from uws_server.protocol.uws_json import JSON
 from uws_server.services.context import Services
+from uws_server.services.cutouts import DEFINITIONS
 from uws_server.services.job_service import JobService
 from uws_server.services.rights import Caller
 from uws_server.version import VERSION
@@ -79,6 +81,8 @@ def document(definitions: Iterable[Definition], base_url: str, is_open: bool) ->
         paths[f"/rest/{each.name}/sync"] = _of_sync(each)
     if known:
         paths |= _of_jobs([each.name for each in known])
+    if {each.name for each in known} & {*DEFINITIONS}:
+        paths[soda_jobs.ADDRESS] = _of_cutouts()
     return {
         "openapi": "3.1.0",
         "info": {"title": "uws-server", "version": VERSION, "description": _ABOUT},
@@ -240,6 +244,27 @@ def _of_sync(definition: Definition) -> Plain:
     return {
         "post": _operation(f"sync.{name}", [name], f"Run a job and wait for its main result: {definition.title}",
                            answer, requestBody=_form(_schema(_schema_name(definition)))),
+    }  # fmt: skip
+
+
+def _of_cutouts() -> Plain:
+    """Return the operations of the job list of cutouts, which has all that other lists have below each of its jobs."""
+    words = {
+        "ID": "The product: its obs_publisher_did or address", "CIRCLE": "ra dec radius, degrees",
+        "POLYGON": "ra dec ra dec ra dec ..., degrees", "POS": "CIRCLE, RANGE or POLYGON with its numbers",
+        "BAND": "Wavelengths in m: two numbers", "TIME": "MJD (TT): two numbers",
+    }  # fmt: skip
+    own = {name: {"type": "string", "description": text} for name, text in words.items()}
+    schema = {"type": "object", "properties": {**own, **_CONTROL}, "required": ["ID"]}
+    listed, made = {"200": _both("The list", "Jobs")}, {"303": _response("SeeOther")}
+    about = (
+        f"SODA 1.0. The job is one of {' or '.join(DEFINITIONS)}, and has below {soda_jobs.ADDRESS}/{{job}} the "
+        "resources that it has below its own list."
+    )
+    return {
+        "get": _operation("list.soda", ["soda"], "Jobs that make cutouts", listed),
+        "post": _operation("create.soda", ["soda"], "Make a job: a cutout of an event list or image", made,
+                           description=about, requestBody=_form(schema)),
     }  # fmt: skip
 
 

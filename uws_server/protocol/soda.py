@@ -1,7 +1,8 @@
 """SODA 1.0 at /soda/sync: the part of an event list or image within CIRCLE, POLYGON or POS, BAND and TIME, as a job.
 
 GET or POST: ID (what DataLink takes), at most one of each other parameter; 303 to where the end of the job is waited
-for, and from there to the file; 204 where the product has nothing of it. Imports the services.
+for, and from there to the file; 204 where the product has nothing of it. `soda_jobs` has /soda/async. Imports the
+services.
 
 Source: IVOA Recommendation Server-side Operations for Data Access 1.0 (2017-05-17).
 """
@@ -27,7 +28,7 @@ from uws_server.services.cutouts import Cut, Cutouts, CutProduct, NothingThere
 ADDRESS: Final = "/soda/sync"
 STANDARD: Final = "ivo://ivoa.net/std/SODA#sync-1.0"
 _PLACES: Final = ("CIRCLE", "POLYGON", "POS")
-_KNOWN: Final = ("ID", *_PLACES, "BAND", "TIME")
+KNOWN: Final = ("ID", *_PLACES, "BAND", "TIME")
 
 
 class SODA:
@@ -46,13 +47,12 @@ class SODA:
         job_service = job_service_of(self.services, request.environ)
         job_service.require_entry()
         given = dali.parameters(request, self.services.spool, self.services.config)
-        dali.require_known(given, _KNOWN)
+        dali.require_known(given, KNOWN)
         asked = dali.by_name(given)
-        if "ID" not in asked:
-            raise BadRequest("ID is needed: that of an event list or image, as obs_publisher_did has it")
+        identifier = require_id(asked)
         cuts, cut = Cutouts(self.services, job_service), read_cut(asked)
         try:
-            job = cuts.make(cuts.named(asked["ID"][0]), cut)
+            job = cuts.make(cuts.named(identifier), cut)
         except NothingThere:
             return HTTPResponse("", 204)
         address = f"{self.services.base_url}/rest/{job.definition}/{job_service.address(job.id)}/sync"
@@ -63,9 +63,16 @@ class SODA:
         return HTTPResponse(f"HEAD is not possible at {ADDRESS}\n", 405, {"Allow": "GET, POST", "Content-Type": TEXT})
 
 
+def require_id(asked: Mapping[str, Sequence[str]]) -> str:
+    """Return the product that a request names. Raise BadRequest if it names none."""
+    if not asked.get("ID"):
+        raise BadRequest("ID is needed: that of an event list or image, as obs_publisher_did has it")
+    return asked["ID"][0]
+
+
 def read_cut(asked: Mapping[str, Sequence[str]]) -> Cut:
     """Return what a request wants to keep. Raise BadRequest for a value that is none, and for two of one kind."""
-    for name in _KNOWN:
+    for name in KNOWN:
         if len(asked.get(name, ())) > 1:
             raise BadRequest(f"{name}: several values came; one is allowed, each makes a cutout of its own")
     given = [name for name in _PLACES if name in asked]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -29,6 +29,8 @@ from uws_server.storage.files import copy, safe_name
 
 _DEFINITIONS: Final[Mapping[str, tuple[str, str]]] = {"event": ("events", "eventlist"), "image": ("cutout", "image")}
 """What cuts a product of a type: the job definition, and its parameter that the product is."""
+DEFINITIONS: Final = tuple(sorted(name for name, _ in _DEFINITIONS.values()))
+"""The job definitions that make cutouts."""
 _WHOLE: Final = {"pattern": ["all"], "flag": ["none"]}
 """The parameters by which no event is left out for its own sake."""
 _STEP_DEG: Final = 0.5
@@ -108,13 +110,18 @@ class Cutouts:
             raise BadRequest(f"ID: {identifier[:80]!r} is neither an event list nor an image: no cutout is made of it")
         return found
 
-    def make(self, product: CutProduct, cut: Cut) -> Job:
-        """Make and run the job of a cutout. Raise NothingThere if it is known before that nothing would be left."""
+    def make(self, product: CutProduct, cut: Cut, given: Request | None = None, *, is_run: bool = True) -> Job:
+        """Make the job of a cutout and run it; not yet if `is_run` is False.
+
+        `given` has the control parameters of the job. Raise NothingThere if it is known before that nothing would be
+        left.
+        """
         _require_some(product.row, cut)
-        values = self._values(product, cut)
+        begin = self._jobs.create_and_run if is_run else self._jobs.create
+        values, given = self._values(product, cut), given or Request({})
         if product.source:
             values[product.parameter] = [product.source]
-            return self._jobs.create_and_run(product.definition, Request(values))
+            return begin(product.definition, replace(given, values=values))
         name = safe_name(product.path.name)
         token, place, spooled = new_id(), f"inputs/{product.parameter}-{name}", self._needs.spool()
         try:
@@ -122,7 +129,7 @@ class Cutouts:
             files = {token: ParameterValue(name, place, "upload")}
             origin = RerunOrigin(files=files, placed={place: spooled})
             values[product.parameter] = [token]
-            return self._jobs.create_and_run(product.definition, Request(values, origin=origin))
+            return begin(product.definition, replace(given, values=values, origin=origin))
         finally:
             spooled.unlink(missing_ok=True)
 

@@ -18,6 +18,7 @@ from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
 from lxml import etree
+from pyvo.dal import AsyncTAPJob
 from pyvo.dal.adhoc import DatalinkResults, SodaQuery
 
 from labs import Lab
@@ -221,3 +222,69 @@ def test_datalinklint_finds_no_error(lab: Lab, image: tuple[str, Path], tmp_path
                               check=False, timeout=300)  # fmt: skip
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("E-", "W-"))]
         assert [line for line in lines if "documentation" not in line and "package" not in line] == []
+
+
+# --- as a job list -------------------------------------------------------------------------------------
+
+
+def test_a_cutout_is_a_job_as_uws_has_it(lab: Lab, image: tuple[str, Path]) -> None:
+    """A client of UWS makes the job, waits, and takes its result: pyvo's, which knows nothing of SODA's own words."""
+    asked = {"ID": image[0], "circle": " ".join(map(str, CIRCLE)), "RUNID": "mine"}
+    made = requests.post(f"{lab.url}/soda/async", asked, timeout=60)
+    assert made.url.startswith(f"{lab.url}/soda/async/") and "PENDING" in made.text and "mine" in made.text
+    job = AsyncTAPJob(made.url)
+    assert job.phase == "PENDING"
+    job.run().wait(timeout=300)
+    assert job.phase == "COMPLETED"
+    assert all(uri.startswith(f"{made.url}/results/") for uri in job.result_uris)
+    content = requests.get(f"{job.url}/results/result", timeout=60).content
+    assert np.array_equal(pixels(content), pixels(soda(lab, ID=image[0], CIRCLE=asked["circle"]).content))
+    number = made.url.rpartition("/")[2]
+    assert f"{lab.url}/soda/async/{number}" in requests.get(f"{lab.url}/soda/async", timeout=60).text
+    assert requests.get(f"{lab.url}/rest/cutout/{number}/phase", timeout=60).text == "COMPLETED"
+    newest = requests.get(f"{lab.url}/soda/async?LAST=1", headers={"Accept": "application/json"}, timeout=60).json()
+    assert len(newest["jobs"]) == 1
+    job.delete()
+    assert requests.get(made.url, timeout=60).status_code == 404
+
+
+def pixels(content: bytes) -> np.ndarray:
+    with fits.open(io.BytesIO(content)) as hdus:
+        return hdus[0].data.copy()
+
+
+def test_the_end_of_a_cutout_is_waited_for(lab: Lab) -> None:
+    asked = {"ID": of_archive(), "CIRCLE": " ".join(map(str, CIRCLE)), "PHASE": "RUN"}
+    url = requests.post(f"{lab.url}/soda/async", asked, timeout=60).url
+    document = requests.get(url, {"WAIT": 300, "PHASE": "QUEUED"}, timeout=310).text
+    while "COMPLETED" not in document:
+        assert "ERROR" not in document
+        document = requests.get(url, {"WAIT": 300, "PHASE": "EXECUTING"}, timeout=310).text
+    for path in ("/results/result", "/parameters", "/phase", "/owner", "/executionduration", "/stdout"):
+        assert requests.get(f"{url}{path}", timeout=60).status_code == 200, path
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "message"),
+    [({}, 400, "ID is needed"), ({"ID": "nothing"}, 404, "nothing"),
+     ({"ID": of_archive(), "WIDTH": "3"}, 400, "WIDTH: no such parameter"),
+     ({"ID": of_archive(), "CIRCLE": "1 2"}, 400, "CIRCLE"), ({"ID": of_archive(), "PHASE": "GO"}, 400, "PHASE"),
+     ({"ID": of_archive(), "CIRCLE": "10 -20 0.1"}, 204, "")],
+)  # fmt: skip
+def test_what_is_no_cutout_makes_no_job(lab: Lab, asked: dict[str, str], status: int, message: str) -> None:
+    before = requests.get(f"{lab.url}/soda/async", timeout=60).text.count("jobref id")
+    answer = requests.post(f"{lab.url}/soda/async", asked, timeout=60)
+    assert answer.status_code == status and message in answer.text, answer.text
+    assert requests.get(f"{lab.url}/soda/async", timeout=60).text.count("jobref id") == before
+
+
+def test_other_jobs_are_none_of_the_list_and_words_of_soda_come_first(lab: Lab, image: tuple[str, Path]) -> None:
+    other = image[0].split("/results/")[0].rpartition("/")[2]
+    assert requests.get(f"{lab.url}/soda/async/{other}", timeout=60).status_code == 404
+    assert requests.delete(f"{lab.url}/soda/async/{other}", timeout=60).status_code == 404
+    url = requests.post(f"{lab.url}/soda/async", {"ID": of_archive(), "BAND": "1e-10 2e-9"}, timeout=60).url
+    late = requests.post(f"{url}/parameters", {"CIRCLE": "1 2 3"}, timeout=60)
+    assert late.status_code == 400 and "CIRCLE: it comes with the POST" in late.text
+    document = requests.get(f"{lab.url}/openapi.json", timeout=60).json()
+    assert document["paths"]["/soda/async"]["post"]["requestBody"]
+    assert "SODA#async-1.0" in requests.get(f"{lab.url}/capabilities", timeout=60).text

@@ -101,6 +101,7 @@ def test_capabilities_are_valid_and_name_every_job_list(server: str, shared: Pat
         ("ivo://ivoa.net/std/ConeSearch", f"{server}/scs?"),
         ("ivo://ivoa.net/std/SSA", f"{server}/ssap?"),
         ("ivo://ivoa.net/std/SODA#sync-1.0", f"{server}/soda/sync"),
+        ("ivo://ivoa.net/std/SODA#async-1.0", f"{server}/soda/async"),
         *(("ivo://ivoa.net/std/UWS#rest-1.1", f"{server}/rest/{name}") for name in names),
     }
     for interface in document.iterfind("capability/interface"):  # on a loopback address nobody needs an account

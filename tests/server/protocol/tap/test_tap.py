@@ -358,14 +358,15 @@ def test_methods_that_an_address_does_not_have(served: Served) -> None:
 
 
 @STILTS
-def test_taplint_finds_nothing_in_any_stage_that_concerns_this_server(served: Served) -> None:
-    stages = "TMV TME TMS TMC CPV CAP AVV QGE QPO QAS UWS MDQ OBS UPL EXA"
-    command = ["stilts", "-Xmx300m", "taplint", f"tapurl={served.url}/tap", f"stages={stages}"]
+def test_taplint_finds_nothing_in_any_stage(served: Served) -> None:
+    command = ["stilts", "-Xmx300m", "taplint", f"tapurl={served.url}/tap"]
     report = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300).stdout
     found = [line for line in report.splitlines() if line[:2] in ("E-", "W-", "F-")]
     # it writes the smallest number as its own null into the table that it uploads, then misses the number
     own = re.compile(r"E-UPL-TMCD-\d Upload result value mismatch for column d_(short|int|long).* in row 22")
-    assert [line for line in found if not own.match(line)] == []
+    # its stage of planned observations (ObsLocTAP) looks for that table whatever the capabilities say: there is no plan
+    absent = "F-LOC-NOTP-1 No table with name ivoa.obsplan"
+    assert [line for line in found if not own.match(line) and line != absent] == []
     assert "Totals:" in report
 
 
