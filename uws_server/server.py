@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import errno
 import functools
-import gc
 import ipaddress
 import logging
 import re
@@ -44,8 +43,6 @@ LOG = logging.getLogger(__name__)
 _THREADS = 16
 _OF_ONE_CLIENT = 8
 _BACKLOG = 4096
-_COLLECTIONS = (5000, 20, 20)
-"""When Python looks for cycles: by its own settings after 700 new objects, a request or two."""
 _MOST_FILES = 1 << 20
 _ALL_ADDRESSES = ("0.0.0.0", "::")
 _QUICK = re.compile(
@@ -69,7 +66,6 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     notifier = Notifier()
     services.scheduler.observers.add(_Waker(notifier))
     services.start()
-    gc.set_threshold(*_COLLECTIONS)
     adapter = WsgiAdapter(app.build(services), _THREADS, _is_quick)
     at_once = app.at_once(services)
 
