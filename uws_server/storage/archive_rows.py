@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from uws_server.storage import tap_rows
 from uws_server.storage.archive_tables import archive_files
@@ -194,7 +193,7 @@ def _of_keys(dialect: str) -> sa.Select[Any]:
     """Return the query for the rows of some keys, which are one value, however many: text of JSON in SQLite."""
     columns = [archive_files.c[name] for name in _KNOWN]
     if dialect == "postgresql":
-        listed = sa.bindparam("keys", type_=postgresql.ARRAY(sa.Integer))
+        listed = sa.bindparam("keys", type_=sa.ARRAY(sa.Integer))
         return sa.select(*columns).where(archive_files.c.key == sa.any_(listed))
     value = sa.func.json_each(sa.bindparam("keys", type_=sa.Text)).table_valued("value").c.value
     return sa.select(*columns).where(archive_files.c.key.in_(sa.select(value)))

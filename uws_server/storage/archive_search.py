@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from uws_server.archive.query.conditions import (
     AllOf,
@@ -156,7 +155,7 @@ class ArchiveSearchStore:
         if self._is_sqlite:
             listed = sa.func.json_each(json.dumps(list(keys))).table_valued("value")
             return _FILES.key.in_(sa.select(listed.c.value))
-        whole = sa.bindparam(None, list(keys), type_=postgresql.ARRAY(sa.Integer))
+        whole = sa.bindparam(None, list(keys), type_=sa.ARRAY(sa.Integer))
         return _FILES.key == sa.any_(whole)
 
 
