@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import combinations
@@ -32,6 +31,8 @@ def expected_seconds(samples: Sequence[Sample], size: int) -> float | None:
     """
     if not samples:
         return None
+    import statistics  # here: a server that starts need not load it, with the fractions and decimals that it imports
+
     seconds = [each.seconds for each in samples]
     sizes = [each.size for each in samples]
     if (
@@ -65,4 +66,4 @@ def _ranks(values: Sequence[float]) -> list[float]:
     places: dict[float, list[int]] = {}
     for place, value in enumerate(sorted(values)):
         places.setdefault(value, []).append(place)
-    return [statistics.fmean(places[value]) for value in values]
+    return [sum(places[value]) / len(places[value]) for value in values]
