@@ -26,6 +26,7 @@ from uws_server.protocol.openapi import OpenAPI
 from uws_server.protocol.parts import Parts
 from uws_server.protocol.provenance import Provenance
 from uws_server.protocol.quick import QuickUWS, whole_answer
+from uws_server.protocol.quick_archive import QuickArchive
 from uws_server.protocol.registry import Registry
 from uws_server.protocol.reruns import Reprocessing
 from uws_server.protocol.resource import TEXT
@@ -111,19 +112,17 @@ def _compiled_once(router: Router) -> Iterator[None]:
         router._compile(method)
 
 
-def at_once(services: Services) -> Callable[[Scope], Answer | None] | None:
+def at_once(services: Services) -> Callable[[Scope], Answer | None]:
     """Return the function that answers some requests in the event loop, with what the application would send.
 
-    Return None if the database has to be waited for.
+    Where the database has to be waited for, these are searches of the archive by a cone only.
     """
     quick = services.at_hand()
-    if quick is None:
-        return None
-    resources = QuickUWS(quick)
+    jobs, archive = None if quick is None else QuickUWS(quick), QuickArchive(services)
 
     def answer(scope: Scope) -> Answer | None:
         try:
-            response = resources.answer(scope)
+            response = archive.answer(scope) or (jobs.answer(scope) if jobs is not None else None)
         except ServerError as error:
             response = _refusal(error.status, str(error)) if error.status < 500 else None  # the application logs it
         return None if response is None else whole_answer(response, (_PRIVATE, *_HEADERS))

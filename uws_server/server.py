@@ -69,13 +69,12 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     adapter = WsgiAdapter(app.build(services), _THREADS, _is_quick)
     at_once = app.at_once(services)
 
-    def short(application: Application) -> Application:
-        return application if at_once is None else Shortcut(application, at_once)
-
     try:
         address = functools.partial(_client_address, config)
         throttle = BodiesFirst(Throttle(adapter, address, _OF_ONE_CLIENT, _is_quick))
-        polling = LongPolling(short(throttle), notifier, address=address, asked=short(adapter))
+        polling = LongPolling(
+            Shortcut(throttle, at_once), notifier, address=address, asked=Shortcut(adapter, at_once)
+        )
         services.metrics.now.waiters = lambda: polling.places.taken
         counting = Counting(polling, services.metrics.count_answer)
         settings = _uvicorn_settings(counting, _patience(config, files))

@@ -83,9 +83,37 @@ def suitable_order(region: RegionSet, lowest: int, cells: int = CELLS) -> int:
         At least `lowest`, which is also that of a region in pixels; else at most 18 (cells of 0.8 arcsec).
     """
     found = region.centre_and_radius()
-    if found is None:
-        return lowest
-    radius_deg = found[1].deg
+    return lowest if found is None else _order_across(float(found[1].deg), lowest, cells)
+
+
+def circle_to_moc(ra_deg: float, dec_deg: float, radius_deg: float, lowest: int, cells: int = CELLS) -> MOC:
+    """Return the cells that a circle overlaps: those of `to_moc` at `suitable_order`, without making a region first.
+
+    Parameters
+    ----------
+    ra_deg
+        Right ascension of the centre, ICRS, in degrees.
+    dec_deg
+        Declination of the centre in degrees.
+    radius_deg
+        The radius in degrees.
+    lowest
+        The least order that is wanted.
+    cells
+        The most cells along the radius.
+
+    Returns
+    -------
+    MOC
+        The cells.
+    """
+    order = _order_across(radius_deg, lowest, cells)
+    lon, lat, radius = (u.Quantity(value, u.deg) for value in (ra_deg, dec_deg, radius_deg))
+    return _cone(lon, lat, radius, order)
+
+
+def _order_across(radius_deg: float, lowest: int, cells: int) -> int:
+    """Return the order of `suitable_order` for a radius."""
     fine = (order for order in range(18, -1, -1) if radius_deg < cells * _cell_deg(order))
     return max(lowest, next(fine, 0))
 
@@ -178,7 +206,7 @@ def _shrunk(moc: MOC) -> MOC:
     return moc if moc.empty() else moc.remove_neighbours()
 
 
-def _cone(lon: Longitude, lat: Latitude, radius: u.Quantity, order: int) -> MOC:
+def _cone(lon: u.Quantity, lat: u.Quantity, radius: u.Quantity, order: int) -> MOC:
     return MOC.from_cone(lon=lon, lat=lat, radius=radius, max_depth=order, delta_depth=2)
 
 

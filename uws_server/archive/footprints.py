@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +32,9 @@ _HEADER: Final = struct.Struct("<8sIIQQ")
 _LONGEST: Final = 1 << 14
 """Cells of a run in the file: a query looks at all runs that begin so far before it. Longer ones are cut."""
 
+_Numbers = npt.NDArray[np.intp]
+_Sums = npt.NDArray[np.float64]
+
 Cells = npt.NDArray[np.uint32]
 """Runs of cells at ORDER: the first, and the one behind the last, shape (runs, 2), ascending, none overlapping."""
 
@@ -41,8 +43,7 @@ class OutdatedIndex(ValueError):
     """Error for a file of footprints that another version wrote, or that is not whole: it is to be made again."""
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """An exposure that sees a part of a region: its key, the fraction of the region, the fraction of its footprint."""
 
     exposure: int
@@ -149,9 +150,21 @@ class FootprintIndex:
         overlaps = shared > 0
         number = self._number[at[overlaps]]
         # in units of cells of the footprints: a sum of integers of order 29 would be too large for a float's digits
-        found, which = np.unique(number, return_inverse=True)
-        area = np.bincount(which, shared[overlaps] / float(1 << _SHIFT), minlength=len(found))
+        found, area = _sums(number, shared[overlaps] / float(1 << _SHIFT))
         of_region = np.minimum(area / (float((end - begin).sum()) / (1 << _SHIFT)), 1.0)
         of_footprint = np.minimum(area / self._sizes[found], 1.0)
-        triples = zip(self._keys[found].tolist(), of_region.tolist(), of_footprint.tolist(), strict=True)
-        return sorted((Seen(*each) for each in triples), key=lambda seen: seen.exposure)
+        return sorted(map(Seen, self._keys[found].tolist(), of_region.tolist(), of_footprint.tolist()))
+
+
+def _sums(number: npt.NDArray[np.uint32], values: npt.NDArray[np.float64]) -> tuple[_Numbers, _Sums]:
+    """Return which numbers there are, ascending, and the sum of the values of each.
+
+    Each number is sorted with its place in one integer: in half the time of `numpy.unique`, which sorts places.
+    """
+    if not number.size:
+        return np.empty(0, dtype=np.intp), np.empty(0)
+    half = np.uint64(32)
+    both = np.sort(number.astype(np.uint64) << half | np.arange(len(number), dtype=np.uint64))
+    ordered = (both >> half).astype(np.intp)
+    begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    return ordered[begins], np.add.reduceat(values[both.astype(np.uint32)], begins)  # the lower half is the place

@@ -159,12 +159,17 @@ def _wanted(asked: Mapping[str, str]) -> tuple[str, str, int]:
 def _table(answer: ArchiveTable, asked: Mapping[str, str]) -> HTTPResponse:
     """Return the answer with a table in the format that is asked for; a header tells of more rows in any of them."""
     form = dali.format_of(asked.get(dali.RESPONSEFORMAT, "votable"), archive_tables.FORMATS, archive_tables.ALLOWED)
-    headers = {"Content-Type": archive_tables.MIME[form], "Vary": "Authorization"}
+    headers = table_headers(form)
     if answer.is_cut:
         headers["X-Overflow"] = "true"
     pieces = archive_tables.written(answer, form)
     body = b"".join(pieces) if len(answer.rows) <= _MOST_AT_ONCE else pieces
     return HTTPResponse(body, 200, headers)
+
+
+def table_headers(form: str) -> dict[str, str]:
+    """Return the headers of a table in one of the formats."""
+    return {"Content-Type": archive_tables.MIME[form], "Vary": "Authorization"}
 
 
 def _needed(asked: Mapping[str, str], name: str) -> str:

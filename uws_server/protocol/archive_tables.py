@@ -14,6 +14,8 @@ from provenance.obscore.table import About
 from uws_server.protocol import dali
 from uws_server.services.archive_files import ArchiveProduct, archive_address
 from uws_server.services.archive_search import ExposureFound, ObservationFound
+from uws_server.services.exposures import ExposureSeen
+from uws_server.storage.archive_rows import ArchiveRow
 
 _BATCH: Final = 100
 _TYPES: Final = {"text": ("str", "VARCHAR"), "number": ("float", "DOUBLE"), "count": ("int", "BIGINT")}
@@ -43,13 +45,16 @@ _HERE: Final = _column(
     "here", "count", "", "meta.code", "1 if the event list is in the archive, 0 if a table tells of it"
 )
 
+_OF_REGION: Final = (
+    _column("fraction", "number", "", "obs.field;arith.ratio", "part of the region that the exposure sees"),
+    _column("field_fraction", "number", "", "instr.fov;arith.ratio", "part of the field of the exposure that this is"),
+    _column("off_axis", "number", "arcmin", "pos.angDistance", "from the pointing to the middle of the region"),
+)
 EXPOSURES: Final = (
     _OF_OBSERVATION[0], _CAMERA, _EXPOSURE_ID, *_OF_OBSERVATION[1:],
     _column("filter", "text", "", "meta.id;instr.filter", "optical filter"),
     _column("mode", "text", "", "meta.code;instr.setup", "submode of the camera"),
-    _column("fraction", "number", "", "obs.field;arith.ratio", "part of the region that the exposure sees"),
-    _column("field_fraction", "number", "", "instr.fov;arith.ratio", "part of the field of the exposure that this is"),
-    _column("off_axis", "number", "arcmin", "pos.angDistance", "from the pointing to the middle of the region"),
+    *_OF_REGION,
     _column("eventlist", "text", "", "meta.id;meta.file", "what a job names as its event list; empty if not here"),
     _SOURCE, _HERE, _COLLECTION,
 )  # fmt: skip
@@ -122,6 +127,29 @@ def exposures(found: Sequence[ExposureFound], is_cut: bool) -> ArchiveTable:
     """Return the table of exposures."""
     about = About("exposures", "Exposures of the archive")
     return ArchiveTable(about, EXPOSURES, [_exposure(one) for one in found], is_cut)
+
+
+def exposures_json(found: Sequence[ExposureSeen]) -> bytes:
+    """Return the table of exposures that is not cut as JSON, as `written` does; what stays of each is kept with it."""
+    lines = []
+    for row, fraction, field_fraction, off_axis in found:
+        begin, end = row.written or _pieces(row)
+        angle = "null" if off_axis is None else float.__repr__(off_axis)
+        lines.append(f'{begin}"fraction":{fraction!r},"field_fraction":{field_fraction!r},"off_axis":{angle},{end}')
+    return f'{{"exposures":[{",".join(lines)}],"overflow":false}}'.encode()
+
+
+def _pieces(row: ArchiveRow) -> tuple[str, str]:
+    """Return the JSON of an exposure before and after what depends on the region, and keep it with the row."""
+    exposure = _exposure(ExposureFound(row))
+    names = [column.name for column in EXPOSURES]
+    first = names.index("fraction")
+    begin, end = (
+        json.dumps({name: exposure[name] for name in some}, separators=(",", ":"), allow_nan=False)
+        for some in (names[:first], names[first + len(_OF_REGION) :])
+    )
+    row.written = f"{begin[:-1]},", end[1:]
+    return row.written
 
 
 def _exposure(one: ExposureFound) -> Mapping[str, Any]:

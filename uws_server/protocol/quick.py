@@ -10,6 +10,7 @@ import io
 import re
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import Any
 
 from bottle import HTTPResponse, request
 
@@ -46,18 +47,10 @@ class QuickUWS(UWS):
             return None
         if asked[2] is None and b"LAST=" not in scope["query_string"].upper():
             return None
-        headers = scope["headers"]
-        # who is signed in is found out in a thread
-        if any(name == b"authorization" or (name == b"cookie" and _SESSION in value) for name, value in headers):
+        environ = environ_at_once(scope, self.services)
+        if environ is None:
             return None
-        if has_body(headers) or _OF_SESSION.search(scope["query_string"]):
-            return None
-        environ = environ_of(scope, io.BytesIO())
         request.bind(environ)  # of this thread alone
-        try:
-            require_own(self.services, environ)
-        except ServerError:
-            return None
         try:
             if asked[2] is None:
                 return self.short_list(asked[1])
@@ -87,6 +80,22 @@ class QuickUWS(UWS):
                 self._documents.popitem(last=False)
         self._documents.move_to_end(key)
         return kept[2]
+
+
+def environ_at_once(scope: Scope, services: Services) -> dict[str, Any] | None:
+    """Return a request as the application has it. Return None if who sends it has to be looked up, or must not."""
+    headers = scope["headers"]
+    # who is signed in is found out in a thread
+    if any(name == b"authorization" or (name == b"cookie" and _SESSION in value) for name, value in headers):
+        return None
+    if has_body(headers) or _OF_SESSION.search(scope["query_string"]):
+        return None
+    environ = environ_of(scope, io.BytesIO())
+    try:
+        require_own(services, environ)
+    except ServerError:
+        return None
+    return environ
 
 
 def whole_answer(response: HTTPResponse, more: Iterable[tuple[str, str]]) -> Answer:

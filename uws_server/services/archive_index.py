@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mocpy import MOC
 
@@ -25,7 +26,8 @@ from uws_server.archive.description import (
 from uws_server.archive.footprints import FootprintIndex, OutdatedIndex, Seen
 from uws_server.archive.observation_table import ObservationTable, TableOptions
 from uws_server.errors import ConfigurationError
-from uws_server.storage.archive_rows import ArchiveRows, FileState
+from uws_server.services.kept_rows import KeptRows
+from uws_server.storage.archive_rows import ArchiveRow, ArchiveRows, FileState
 
 LOG = logging.getLogger(__name__)
 
@@ -50,12 +52,30 @@ class Report:
     notes: dict[str, str] = field(default_factory=dict)
 
 
+_LOOK_S: Final = 0.05
+"""How long the file is taken to be the same where nothing is waited for: a look at it costs a tenth of an answer."""
+
+_Stamp = tuple[int, int, int]
+"""What tells one file of footprints from another: inode, time of change, size."""
+
+SeenRow = tuple[Seen, ArchiveRow]
+
+
+class _Opened(NamedTuple):
+    """A file of footprints that is open, and the rows that were read since."""
+
+    stamp: _Stamp
+    footprints: FootprintIndex
+    rows: KeptRows
+
+
 class ArchiveIndex:
     """The index of the archive of one server: rows in its database, footprints in a file of its data folder."""
 
     def __init__(self, rows: ArchiveRows, folder: Path, data: Path) -> None:
         self._rows, self._folder, self._file = rows, folder.resolve(), data / FILE
-        self._open: tuple[int, FootprintIndex] | None = None
+        self._open: _Opened | None = None
+        self._looked = 0.0
 
     @property
     def folder(self) -> Path:
@@ -132,28 +152,53 @@ class ArchiveIndex:
         found = self._rows.footprints((EVENT_LIST, OBSERVATION))
         footprints.write(self._file, ((key, cells_of(cells)) for key, cells in found))
 
-    def seeing(self, cells: MOC) -> list[tuple[Seen, Mapping[str, Any]]]:
+    def seeing(self, cells: MOC) -> list[SeenRow]:
         """Return the exposures that see a part of the cells of a region, with their rows."""
-        found = self._footprints().seeing(cells)
-        rows = {row["key"]: row for row in self._rows.of_keys([seen.exposure for seen in found])}
+        now = self._opened()
+        found = now.footprints.seeing(cells)
+        rows = now.rows.of_keys([seen.exposure for seen in found])
         return [(seen, rows[seen.exposure]) for seen in found if seen.exposure in rows]
+
+    def seeing_at_hand(self, cells: MOC) -> list[SeenRow] | None:
+        """Return what `seeing` does, without waiting for anything. Return None if that cannot be had."""
+        now, asked = self._open, time.monotonic()
+        if now is None:
+            return None
+        if asked > self._looked + _LOOK_S:
+            try:
+                if now.stamp != self._stamp():
+                    return None
+            except OSError:
+                return None
+            self._looked = asked
+        found = now.footprints.seeing(cells)
+        rows = now.rows.at_hand([seen.exposure for seen in found])
+        return None if rows is None else [(seen, rows[seen.exposure]) for seen in found]
 
     def coverage(self) -> MOC:
         """Return the sky that any exposure sees."""
-        return self._footprints().coverage
+        return self._opened().footprints.coverage
 
-    def _footprints(self) -> FootprintIndex:
+    def _opened(self) -> _Opened:
         """Return the file of the footprints as it is now; one of another version is made anew."""
+        now = self._open
         try:
-            inode = self._file.stat().st_ino
-            if self._open is None or self._open[0] != inode:
-                self._open = inode, FootprintIndex(self._file)
+            stamp = self._stamp()
+            if now is None or now.stamp != stamp:
+                now = self._open = self._newly_opened(stamp)
         except (FileNotFoundError, OutdatedIndex) as error:
             level = logging.WARNING if isinstance(error, OutdatedIndex) else logging.INFO
             LOG.log(level, "the footprints of the archive are made anew: %s", error)
             self.write_footprints()
-            self._open = self._file.stat().st_ino, FootprintIndex(self._file)
-        return self._open[1]
+            now = self._open = self._newly_opened(self._stamp())
+        return now
+
+    def _newly_opened(self, stamp: _Stamp) -> _Opened:
+        return _Opened(stamp, FootprintIndex(self._file), KeptRows(self._rows.of_keys))
+
+    def _stamp(self) -> _Stamp:
+        status = self._file.stat()
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
     def _place_of(self, below: Path) -> str:
         """Return the path of a folder below that of the archive, '' for itself."""

@@ -8,33 +8,37 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reduction.errors import ReductionError
 from uws_server.errors import BadRequest, NotFound
 from uws_server.jobs.positions import separation_deg
-from uws_server.storage.archive_rows import ArchiveRows
+from uws_server.storage.archive_rows import ArchiveRow, ArchiveRows
 
 if TYPE_CHECKING:
     from mocpy import MOC
 
     from reduction.regions import RegionSet
-    from uws_server.services.archive_index import ArchiveIndex
+    from uws_server.services.archive_index import ArchiveIndex, SeenRow
     from uws_server.services.search_region import SearchRegion
 
 MOC_FORMATS: Final = ("fits", "json", "ascii")
 """How a MOC can be had: MOC 2.0, sections 4.2.1, 4.3.2 and 4.3.1."""
 
+_NUMBER: Final = r"([+-]?\d{1,3}(?:\.\d{0,20})?)"
+_PLAIN_CIRCLE: Final = re.compile(rf"(?:circle icrs )?{_NUMBER} {_NUMBER} {_NUMBER}", re.IGNORECASE | re.ASCII)
+_SMALL_DEG: Final = 1.0
+"""Radius up to which a circle is searched for in any case, at whatever order."""
+
 _REMEMBERED: Final = 64
 """Regions whose cells are remembered: a page and its parts ask for the same one several times."""
 
 
-@dataclass(frozen=True)
-class ExposureSeen:
+class ExposureSeen(NamedTuple):
     """An exposure that sees a part of a region.
 
     `row` is its row in the archive; `fraction` the part of the region that it sees, `field_fraction` the part of its
@@ -42,7 +46,7 @@ class ExposureSeen:
     pointing.
     """
 
-    row: Mapping[str, Any]
+    row: ArchiveRow
     fraction: float
     field_fraction: float
     off_axis_arcmin: float | None
@@ -54,13 +58,28 @@ class Exposures:
     def __init__(self, rows: ArchiveRows, folder: Path | None, data: Path) -> None:
         self._rows, self._folder, self._data = rows, folder, data
         self._searched = lru_cache(_REMEMBERED)(_searched)
+        self._has_searched = False
 
     def seeing(self, text: str) -> list[ExposureSeen]:
         """Return the exposures that see a part of a region, ordered by observation, camera and exposure.
 
         Raise BadRequest if the text is no region on the sky, NotFound if the server has no archive.
         """
-        return self._seeing(self._searched(text))
+        found = self._seeing(self._searched(text))
+        self._has_searched = True
+        return found
+
+    def seeing_at_hand(self, text: str) -> list[ExposureSeen] | None:
+        """Return what `seeing` does for a small circle of ICRS in degrees, without waiting for anything.
+
+        Return None for any other region, as long as none was searched for, and if the rows of some exposures have to
+        be read first.
+        """
+        if not self._has_searched or _circle(text) is None:
+            return None
+        wanted = self._searched(text)
+        found = self._index.seeing_at_hand(wanted.cells)
+        return None if found is None else _with_angles(wanted, found)
 
     def seeing_moc(self, path: Path) -> list[ExposureSeen]:
         """Return the exposures that see a part of the MOC in a file. Raise as `seeing` does."""
@@ -73,13 +92,7 @@ class Exposures:
             return self._seeing(search_moc(read_moc(content)))
 
     def _seeing(self, wanted: SearchRegion) -> list[ExposureSeen]:
-        found = self._index.seeing(wanted.cells)
-        angles = _off_axis(wanted.middle, [row for _, row in found])
-        seen = [
-            ExposureSeen(row, one.of_region, one.of_footprint, angle)
-            for (one, row), angle in zip(found, angles, strict=True)
-        ]
-        return sorted(seen, key=_order)
+        return _with_angles(wanted, self._index.seeing(wanted.cells))
 
     def named(self, sources: Sequence[str]) -> list[Mapping[str, Any]]:
         """Return the rows of the exposures that some paths below the archive's folder name, in that order."""
@@ -137,10 +150,34 @@ class Exposures:
 def _searched(text: str) -> SearchRegion:
     """Return what the archive is searched with for the text of a region or of a MOC. Raise BadRequest if it is none."""
     from uws_server.services.moc_files import is_moc, read_moc
-    from uws_server.services.search_region import search_moc, search_region
+    from uws_server.services.search_region import search_circle, search_moc, search_region
 
+    if (circle := _circle(text)) is not None:
+        return search_circle(*circle)
     with _refusals():
         return search_moc(read_moc(text.encode())) if is_moc(text) else search_region(_region(text))
+
+
+def _circle(text: str) -> tuple[float, float, float] | None:
+    """Return centre and radius of a small circle that is written in the plain way, in degrees.
+
+    Return None for whatever else is a region, or none: what reads all of them takes half as long as the whole search.
+    """
+    found = _PLAIN_CIRCLE.fullmatch(text)
+    if found is None:
+        return None
+    ra, dec, radius = map(float, found.groups())
+    return (ra, dec, radius) if 0 <= ra < 360 and -90 <= dec <= 90 and 0 < radius <= _SMALL_DEG else None
+
+
+def _with_angles(wanted: SearchRegion, found: Sequence[SeenRow]) -> list[ExposureSeen]:
+    """Return exposures with their angles to the middle of a region, ordered by observation, camera and exposure."""
+    angles = _off_axis(wanted.middle, [row for _, row in found])
+    seen = [
+        ExposureSeen(row, one.of_region, one.of_footprint, angle)
+        for (one, row), angle in zip(found, angles, strict=True)
+    ]
+    return sorted(seen, key=_order)
 
 
 def _order(one: ExposureSeen) -> tuple[str, str, str, int]:

@@ -12,7 +12,7 @@ from mocpy import MOC
 
 from reduction.errors import ReductionError
 from reduction.regions import RegionSet
-from reduction.regions.coverage import CELLS, highest_order, suitable_order, to_moc
+from reduction.regions.coverage import CELLS, circle_to_moc, highest_order, suitable_order, to_moc
 from uws_server.archive import footprints
 
 MAX_MOC_ORDER: Final = 18
@@ -63,6 +63,12 @@ def search_region(region: RegionSet) -> SearchRegion:
     if enclosing is None:
         return SearchRegion(cells, None)
     return SearchRegion(cells, (float(enclosing[0].ra.deg), float(enclosing[0].dec.deg)))
+
+
+def search_circle(ra_deg: float, dec_deg: float, radius_deg: float) -> SearchRegion:
+    """Return what the archive is searched with for a circle of ICRS that is small enough for any order: the same."""
+    cells = circle_to_moc(ra_deg, dec_deg, radius_deg, footprints.ORDER, _SEARCH_CELLS)
+    return SearchRegion(cells, (ra_deg, dec_deg))
 
 
 def search_moc(cells: MOC) -> SearchRegion:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,11 +14,11 @@ import pytest
 import requests
 
 from accounts import account
+from answering import answer_of_application, scope_of
 from processes import until
 from serving import Served, running_server
 from uws_server import app
 from uws_server.asgi.shortcut import Answer
-from uws_server.asgi.wsgi import WsgiAdapter
 from uws_server.config import Config
 from uws_server.protocol.uws import ATOMS
 from uws_server.resources import definitions_folder
@@ -50,34 +49,7 @@ class Both:
 
     def slow(self, path: str, method: str = "GET", **headers: str) -> Answer:
         """The answer of the application."""
-        sent: list[Any] = []
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        adapter = WsgiAdapter(app.build(self.services), 1)
-        asyncio.run(adapter(scope_of(self.services, path, method, headers), receive, send))  # type: ignore[arg-type]
-        adapter.close()
-        return Answer(sent[0]["status"], sent[0]["headers"], b"".join(part["body"] for part in sent[1:]))
-
-
-def scope_of(services: Services, path: str, method: str, headers: dict[str, str]) -> dict[str, Any]:
-    parts, base = urlsplit(path), urlsplit(services.base_url)
-    sent = {"host": base.netloc} | headers
-    return {
-        "type": "http",
-        "method": method,
-        "path": parts.path,
-        "query_string": parts.query.encode(),
-        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in sent.items()],
-        "http_version": "1.1",
-        "scheme": "http",
-        "server": (base.hostname, base.port),
-        "client": ("127.0.0.1", 1),
-    }
+        return answer_of_application(self.services, scope_of(self.services, path, method, headers))
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +73,6 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
             database.execute("update jobs set share = ? where owner = 'ann'", ("5" * 32,))
         services = Services(Config.of(data=data), served.url, definitions_folder())
         at_once = app.at_once(services)
-        assert at_once is not None
         yield Both(served, services, at_once, {name: job[len(served.url) :] for name, job in jobs.items()})
         services.store.close()
         change(f"{jobs['running']}/phase", PHASE="ABORT")
