@@ -29,7 +29,8 @@ class ChartSeries:
     """Points of one colour, shape (n,) each: edges and middle on the x axis, y and the ends of its bar (NaN for none).
 
     `joined` points are drawn as one line, `stepped` ones as a line of steps, from edge to edge. `colour` is the number
-    of its colour and its mark; None for its place among the series.
+    of its colour and its mark; None for its place among the series. Points that are `rows` of a table, by their numbers
+    from 1, have no order and no bars: dots.
     """
 
     label: str
@@ -42,6 +43,7 @@ class ChartSeries:
     joined: bool = False
     stepped: bool = False
     colour: int | None = None
+    rows: Floats | None = None
 
     def part(self, low: float, high: float) -> ChartSeries:
         """Return the points with a y of which some lies between two x."""
@@ -49,6 +51,7 @@ class ChartSeries:
         return replace(
             self, low=self.low[keep], middle=self.middle[keep], high=self.high[keep],
             y=self.y[keep], y_low=self.y_low[keep], y_high=self.y_high[keep],
+            rows=None if self.rows is None else self.rows[keep],
         )  # fmt: skip
 
 
@@ -75,7 +78,7 @@ class Chart:
 
     `names` are those of the columns of x and y in a table; `mjd` is the MJD at x = 0, `day` the length of a day in x.
     `residuals` are points of a second plot below the first, over the same x axis, with `residual_label` at its own y
-    axis; none for most charts.
+    axis; none for most charts. The y axis of counts begins at 0: `from_zero`.
     """
 
     kind: str
@@ -94,6 +97,7 @@ class Chart:
     day: float = 0.0
     residuals: tuple[ChartSeries, ...] = ()
     residual_label: str = ""
+    from_zero: bool = False
 
     @property
     def empty(self) -> bool:
@@ -144,7 +148,7 @@ class Chart:
             low, high = low / _ROOM["log"], max(high, self._cut_y()) * _ROOM["log"]
         else:
             low, high = (bottoms.min(), max(tops.max(), self._cut_y())) if y.size else (0.0, 1.0)
-            low = 0.0 if 0 <= low < 0.6 * high else low
+            low = 0.0 if low >= 0 and (self.from_zero or low < 0.6 * high) else low
             room = _ROOM["linear"] * (high - low) or 0.5 * abs(high) or 1.0
             low, high = low - room if low else low, high + room
         return _ordered("y", extent.y_low, extent.y_high, float(low), float(high), scale)

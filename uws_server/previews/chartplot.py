@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from uws_server.previews import svg
+from uws_server.previews import dots, svg
 from uws_server.previews.axes import Axis, Log
 from uws_server.previews.chart import Chart, ChartSeries, Floats
 from uws_server.previews.extent import WHOLE, Extent
@@ -50,6 +50,11 @@ _LETTER: Final = 6.6
 _CAPITAL: Final = 10.0
 """The same of a capital."""
 
+_DIGIT: Final = 7.6
+"""Width of a digit of a tick, about."""
+_LEAST_BESIDE: Final = 36
+"""Pixels left of the numbers of the y axis, for its name, and between them and the axis."""
+
 _KEY_WIDTHS: Final = {"s": 18, "l": 25}
 """Widths in the key of a mark, and of a line."""
 
@@ -60,7 +65,7 @@ def _colour_rules(colours: tuple[str, ...]) -> str:
 
 
 _STYLE = (
-    ".gap{fill:#e9edf0}.gap1{fill:#dbe6f0}.gap2{fill:#f5e3d3}.gap3{fill:#e6dff0}.bars{fill:none;stroke-width:1.3}"
+    ".dots{fill:none;stroke-width:3;stroke-linecap:round;stroke-opacity:.6}.gap{fill:#e9edf0}.gap1{fill:#dbe6f0}.gap2{fill:#f5e3d3}.gap3{fill:#e6dff0}.bars{fill:none;stroke-width:1.3}"
     f".cut{{fill:none;stroke:#b3261e;stroke-width:1.6;stroke-dasharray:7 4}}{_colour_rules(COLOURS)}"
     "@media (prefers-color-scheme:dark){.gap{fill:#242f36}.gap1{fill:#1f3445}.gap2{fill:#43311f}.gap3{fill:#352c45}"
     f".cut{{stroke:#f2918a}}{_colour_rules(_AT_NIGHT)}}}.bars{{fill:none}}"
@@ -88,7 +93,10 @@ class _Frame:
         key = _key_rows(chart, width - left - _RIGHT)
         height = high + _LINE * max(len(key) - 1, 0)
         bottom = height - _BOTTOM
-        x, y = chart.axes(extent, (left, width - _RIGHT, _TOP + height - high, bottom))
+        top = _TOP + height - high
+        x, y = chart.axes(extent, (left, width - _RIGHT, top, bottom))
+        if (wide := _tick_width(y)) > left - _LEAST_BESIDE:  # long numbers get the room that they need
+            x, y = chart.axes(extent, (wide + _LEAST_BESIDE, width - _RIGHT, top, bottom))
         if not chart.residuals:
             return cls(chart, x, y, width, height)
         top = bottom + _BETWEEN
@@ -125,13 +133,23 @@ def draw(chart: Chart, extent: Extent = WHOLE) -> str:
         f'<rect class="frame" x="{left:g}" y="{frame.top:g}" width="{across:g}" height="{up:g}"/>',
         f'<text x="{left + across / 2:g}" y="{frame.height - 12}" text-anchor="middle">'
         f"{escape(_fitting(chart.x_label, frame.width))}</text>",
-        f'<text transform="translate({20 if left == _LEFT else 14} {(frame.bottom + frame.top) / 2:g}) rotate(-90)" '
+        f'<text transform="translate({_name_at(frame)} {(frame.bottom + frame.top) / 2:g}) rotate(-90)" '
         'text-anchor="middle">'
         f"{escape(chart.y_label)}</text>",
         *_key(frame),
         *_residuals(frame),
     ]
     return svg.document(frame.width, frame.height, f"{chart.kind} {chart.title}", chart.summary, parts, _STYLE)
+
+
+def _name_at(frame: _Frame) -> int:
+    """Return where the name of a y axis stands."""
+    return 20 if frame.width == WIDTH else 14
+
+
+def _tick_width(axis: Axis) -> float:
+    """Return how wide the numbers along an axis are, about."""
+    return max((_DIGIT * len(tick.text) for tick in axis.marks(6)), default=0.0)
 
 
 def _fitting(text: str, width: float) -> str:
@@ -164,8 +182,19 @@ def describe(chart: Chart, extent: Extent = WHOLE) -> dict[str, Any]:
         "drawing": [frame.width, frame.height],
         "box": [frame.x.start, frame.top, frame.x.end - frame.x.start, frame.bottom - frame.top],
         "axes": [{"low": axis.low, "high": axis.high, "log": isinstance(axis, Log)} for axis in (frame.x, frame.y)],
-        "series": [_numbers(points.part(frame.x.low, frame.x.high)) for points in (*chart.series, *chart.residuals)],
+        "series": [_described(points.part(frame.x.low, frame.x.high), frame)
+                   for points in (*chart.series, *chart.residuals)],
     }
+
+
+def _described(points: ChartSeries, frame: _Frame) -> dict[str, Any]:
+    """Return the numbers of the points of a series; of rows of a table those that the drawing tells apart."""
+    if points.rows is None:
+        return _numbers(points)
+    told = [which for which, _, _ in dots.places(points, frame.x, frame.y)]
+    columns = {"middle": points.middle, "rate": points.y}
+    found = {name: [float(f"{value:.7g}") for value in values[told].tolist()] for name, values in columns.items()}
+    return {"label": points.label, **found, "rows": [int(row) for row in points.rows[told]]}
 
 
 def _numbers(points: ChartSeries) -> dict[str, Any]:
@@ -209,7 +238,8 @@ def _x_ticks(frame: _Frame) -> Iterator[str]:
             yield f'<path class="grid" d="M{at} {frame.top:g}V{frame.foot:g}"/>'
         yield f'<path class="minor" d="M{at} {frame.foot:g}v{6 if tick.grid else 4}"/>'
         if tick.text:
-            yield f'<text x="{at}" y="{frame.foot + 21:g}" text-anchor="middle">{tick.text}</text>'
+            middle = min(frame.x.at(tick.value), frame.width - 1 - _DIGIT * len(tick.text) / 2)  # no digit is cut off
+            yield f'<text x="{middle:.1f}" y="{frame.foot + 21:g}" text-anchor="middle">{tick.text}</text>'
 
 
 def _y_ticks(frame: _Frame) -> Iterator[str]:
@@ -232,7 +262,7 @@ def _residuals(frame: _Frame) -> Iterator[str]:
     for tick in axis.marks(6):
         yield f'<path class="minor" d="M{left:g} {axis.at(tick.value):.1f}h-6"/>'
         yield (f'<text x="{left - 11:g}" y="{axis.at(tick.value) + 4.5:.1f}" text-anchor="end">{tick.text}</text>')
-    at = 20 if left == _LEFT else 14
+    at = _name_at(frame)
     yield (f'<text transform="translate({at} {(axis.start + axis.end) / 2:g}) rotate(-90)" text-anchor="middle">'
            f"{escape(frame.chart.residual_label)}</text>")  # fmt: skip
     below = replace(frame, y=axis)
@@ -251,6 +281,8 @@ def _points(series: ChartSeries, number: int, frame: _Frame, radius: float) -> s
     if series.joined or series.stepped:
         line = _steps(series, frame) if series.stepped else _line(series, frame)
         return f'<g class="{kind}"><path class="bars" d="{line}"/></g>'
+    if series.rows is not None:
+        return f'<g class="{kind}">{dots.draw(series, frame.x, frame.y, radius)}</g>'
     bars, marks = [], []
     marked = radius > 0 and len(series.y) <= MOST_MARKS
     columns = (series.low, series.middle, series.high, series.y, series.y_low, series.y_high)

@@ -21,8 +21,11 @@ _UNIT_BOX = (0.0, 1.0, 0.0, 1.0)
 def of_chart(chart: Chart, extent: Extent = WHOLE) -> str:
     """Return the points that a plot shows: their series, x and y with the edges of the bins and the ends of the bars.
 
-    Where the day of x = 0 is known, MJD is a column too. What is not known is empty. Residuals follow as series.
+    Where the day of x = 0 is known, MJD is a column too. What is not known is empty. Residuals follow as series. Points
+    that are rows of a table have the number of the row, x and y.
     """
+    if any(points.rows is not None for points in chart.series):
+        return _of_rows(chart, extent)
     x_name, y_name = chart.names
     dated = chart.mjd is not None
     header = ["series", f"{x_name}_low", x_name, f"{x_name}_high", *(["mjd"] if dated else []),
@@ -41,6 +44,18 @@ def of_chart(chart: Chart, extent: Extent = WHOLE) -> str:
         for values in zip(points.low, points.middle, points.high, points.y, points.y_low, points.y_high, strict=True):
             rows.append([points.label, *(_text(value) for value in values)])
     return _written(header, rows)
+
+
+def _of_rows(chart: Chart, extent: Extent) -> str:
+    x, y = chart.axes(extent, _UNIT_BOX)
+    rows = [
+        [str(int(row)), _text(across), _text(up)]
+        for points in chart.shown(x)
+        if points.rows is not None
+        for row, across, up in zip(points.rows, points.middle, points.y, strict=True)
+        if y.low <= up <= y.high
+    ]
+    return _written(["row", *chart.names], rows)
 
 
 def of_sky(view: SkyView) -> str:
