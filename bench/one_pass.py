@@ -29,7 +29,8 @@ from images import BINNING, SELECTION, cpu
 from provenance.fits.columns import Rows
 from reduction import regions
 from reduction.events.eventlist import EventList, open_eventlist
-from reduction.events.selection import Target, choose, gather
+from reduction.events.gathering import Target, gather
+from reduction.events.selection import choose
 from reduction.images.bands import parse_bands
 from reduction.images.counting import Counter
 from reduction.images.grid import sky_grid
@@ -88,7 +89,8 @@ def one_pass(events: EventList) -> dict[str, Counts]:
         curve[:] += counts_in(np.array(events.time.floats(rows)), edges)
 
     circle = regions.parse(filter_rows.REGION).on(events.wcs)
-    _, source = gather(events, choose(events, (0.2, 12.0)), [Target(None, image), Target(circle, count_times)])
+    targets = [Target(None, observer=image, channels=False), Target(circle, count_times)]
+    _, source = gather(events, choose(events, (0.2, 12.0)), targets)
     return {"image": image.counts[0], "spectrum": source.counts, "curve": curve}
 
 

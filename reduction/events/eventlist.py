@@ -29,7 +29,7 @@ from reduction.events.goodtime import GTI
 from reduction.events.gti import read_tables
 from reduction.missions import Mission, identify, number
 
-CHUNK_BYTES: Final = 3_000_000
+CHUNK_BYTES: Final = 800_000
 """Rows at a time, in bytes: what fits the cache of a processor is faster, and keeps the memory small."""
 
 

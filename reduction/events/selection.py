@@ -1,11 +1,11 @@
-"""Which events are wanted: energies, patterns, flags, good times and regions, found in one pass over an event list."""
+"""Which events are wanted: energies, patterns, flags, good times and regions, and the tests of rows for them."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -147,89 +147,6 @@ def _flag_mask(events: EventList, word: str) -> tuple[int, list[str]]:
     return (ALL_FLAG_BITS if word == "strict" else 0), []
 
 
-@dataclass
-class Tally:
-    """The events of one region that were counted during the pass.
-
-    `counts` are those of the channels of the mission, shape (n,); `per_ccd` are those by CCD (None: no CCD column).
-    """
-
-    counts: npt.NDArray[np.int64]
-    per_ccd: dict[int | None, int] = field(default_factory=dict)
-    selected: int = 0
-    no_time: int = 0
-    bad_time: int = 0
-    off_channels: int = 0
-    first_s: float = math.inf
-    last_s: float = -math.inf
-
-
-@dataclass(frozen=True)
-class Target:
-    """A region to gather events of: None takes all events; `sink` gets the selected rows, valid during the call."""
-
-    region: Region | None
-    sink: Callable[[Rows], None] | None = None
-
-
-def gather(
-    events: EventList,
-    selection: Selection,
-    targets: Sequence[Target],
-    observers: Iterable[Callable[[Rows], None]] = (),
-) -> list[Tally]:
-    """Go once through the event list and tally every target.
-
-    The cheapest test comes first: rows outside the smallest box around all regions fall out on X alone, by a strided
-    look at one column; only what is left is copied together.
-
-    Parameters
-    ----------
-    events
-        The open event list.
-    selection
-        What an event must be.
-    targets
-        Regions in the plane of the X,Y columns; each event may count for several.
-    observers
-        Called with every chunk of rows before selection.
-
-    Returns
-    -------
-    list
-        A tally for each target, in the order of `targets`.
-
-    Raises
-    ------
-    ReductionError
-        A region is given and the event list has no sky columns.
-    """
-    if any(target.region for target in targets) and (events.x is None or events.y is None):
-        raise ReductionError(f"{events.name} has no sky columns for a region", "source_region")
-    size = events.mission.last_channel - events.mission.first_channel + 1
-    tallies = [Tally(np.zeros(size, dtype=np.int64)) for _ in targets]
-    tests = row_tests(events, selection, [target.region for target in targets])
-    watching = tuple(observers)
-    for rows in events.chunks():
-        for observer in watching:
-            observer(rows)
-        rows = _passing(rows, tests)
-        for target, tally in zip(targets, tallies, strict=True):
-            inside = rows if target.region is None else keep(rows, in_region(events, target.region, rows))
-            _count(events, selection, target, tally, inside)
-    return tallies
-
-
-def _passing(rows: Rows, tests: Sequence[tuple[str, Callable[[Rows], Mask]]]) -> Rows:
-    """Return the rows that pass all tests, copied when half of them have failed: a copy costs more than some tests."""
-    mask = np.ones(rows.size, dtype=np.bool_)
-    for _, test in tests:
-        mask &= test(rows)
-        if 2 * np.count_nonzero(mask) < rows.size:
-            rows, mask = (kept := keep(rows, mask)), np.ones(kept.size, dtype=np.bool_)
-    return keep(rows, mask)
-
-
 def keep(rows: Rows, mask: Mask) -> Rows:
     """Return the rows where the mask holds; a copy unless it holds everywhere.
 
@@ -261,10 +178,8 @@ def row_tests(
     """
     tests: list[tuple[str, Callable[[Rows], Mask]]] = []
     boxes = [region.bounds for region in regions if region]
-    if len(boxes) == len(regions) and events.x and events.y:
-        name = "box around the region"
-        tests.append((name, events.x.between(min(box[0] for box in boxes), max(box[1] for box in boxes))))
-        tests.append((name, events.y.between(min(box[2] for box in boxes), max(box[3] for box in boxes))))
+    if len(boxes) == len(regions):
+        tests += [("box around the region", test) for test in box_tests(events, boxes)]
     if events.ccd and selection.ccds is not None:
         tests.append(("CCD", _among(events.ccd, selection.ccds)))
     if events.flag and selection.flag_mask:
@@ -276,14 +191,22 @@ def row_tests(
     return tests
 
 
+def box_tests(events: EventList, boxes: Sequence[tuple[float, float, float, float]]) -> list[Callable[[Rows], Mask]]:
+    """Return the tests, first of X and then of Y, that rows lie in the box around some boxes; none without a sky."""
+    if not boxes or events.x is None or events.y is None:
+        return []
+    low_x, high_x, low_y, high_y = zip(*boxes, strict=True)
+    return [events.x.between(min(low_x), max(high_x)), events.y.between(min(low_y), max(high_y))]
+
+
 def _unset(column: Column, mask: int) -> Callable[[Rows], Mask]:
     """Return a test that no bit of the mask is set in the value, whole numbers of any type; a row without one fails."""
     if mask == ALL_FLAG_BITS:
         return column.between(0, 0)
     if column.is_whole and not column.scaled and column.null is None:
-        kind = np.dtype(f">u{column.dtype.itemsize}")
-        bits = kind.newbyteorder("=").type(mask & (2 ** (8 * column.dtype.itemsize) - 1))
-        return lambda rows: np.asarray((rows[column.field].view(kind) & bits) == 0, dtype=np.bool_)
+        kind = np.dtype(f"u{column.dtype.itemsize}")
+        bits = kind.type(mask & (2 ** (8 * column.dtype.itemsize) - 1))
+        return lambda rows: np.asarray((column.stored(rows).view(kind) & bits) == 0, dtype=np.bool_)
 
     def test(rows: Rows) -> Mask:
         numbers, valid = column.whole(rows)
@@ -296,6 +219,8 @@ def _unset(column: Column, mask: int) -> Callable[[Rows], Mask]:
 def _among(column: Column, ranges: Ranges) -> Callable[[Rows], Mask]:
     """Return a test that the value, a whole number but for rounding, lies in one of the ranges."""
     tests = [column.between(low - 0.5, high + 0.5) for low, high in ranges]
+    if len(tests) == 1:
+        return tests[0]
     return lambda rows: np.logical_or.reduce([test(rows) for test in tests])
 
 
@@ -323,44 +248,6 @@ def in_region(events: EventList, region: Region, rows: Rows) -> Mask:
     return inside
 
 
-def _count(events: EventList, selection: Selection, target: Target, tally: Tally, rows: Rows) -> None:
-    """Apply the good times to rows of a region, then count them by channel and by CCD."""
-    times = events.time.floats(rows)
-    ccds, on_ccd = events.ccd.whole(rows) if events.ccd else (None, None)
-    known = np.isfinite(times)
-    good = known & in_good_time(selection, times, ccds)
-    if on_ccd is not None:
-        good &= on_ccd
-    tally.no_time += int(rows.size - np.count_nonzero(known))
-    tally.bad_time += int(np.count_nonzero(known) - np.count_nonzero(good))
-    if not good.any():
-        return
-    if ccds is not None:
-        for ccd in _present(ccds[good]):
-            tally.per_ccd[ccd] = tally.per_ccd.get(ccd, 0) + int(np.count_nonzero(good & (ccds == ccd)))
-    kept = keep(rows, good)
-    times = times[good]
-    tally.selected += int(kept.size)
-    tally.first_s, tally.last_s = min(tally.first_s, float(times.min())), max(tally.last_s, float(times.max()))
-    channels = _channels(events, kept)
-    on = (channels >= 0) & (channels < tally.counts.size)
-    tally.off_channels += int(kept.size - np.count_nonzero(on))
-    tally.counts += np.bincount(channels[on], minlength=tally.counts.size)
-    if target.sink:
-        target.sink(kept)
-
-
-def _channels(events: EventList, rows: Rows) -> npt.NDArray[np.int64]:
-    """Return the place of each row among the channels of the mission, -1 for one without a channel."""
-    column, mission = events.channel, events.mission
-    if column.is_whole and column.null is None:
-        channels: npt.NDArray[np.int64] = np.floor_divide(column.values(rows), mission.channel_divisor).astype(np.int64)
-        return channels - mission.first_channel
-    numbers = np.floor(column.floats(rows) / mission.channel_divisor + 1e-9) - mission.first_channel
-    on = (numbers >= 0) & (numbers <= mission.last_channel)
-    return np.where(on, numbers, -1.0).astype(np.int64)
-
-
 def in_good_time(selection: Selection, times: npt.NDArray[np.float64], ccds: npt.NDArray[Any] | None) -> Mask:
     """Tell which events lie in the good time of their CCD, and at a phase that is kept.
 
@@ -379,7 +266,7 @@ def in_good_time(selection: Selection, times: npt.NDArray[np.float64], ccds: npt
         Shape (n,).
     """
     good = np.zeros(times.size, dtype=np.bool_)
-    present = _present(ccds)
+    present = present_ccds(ccds)
     for ccd in present:
         intervals = of_ccd(selection.gtis, ccd)
         if intervals is None:
@@ -391,7 +278,7 @@ def in_good_time(selection: Selection, times: npt.NDArray[np.float64], ccds: npt
     return good
 
 
-def _present(ccds: npt.NDArray[Any] | None) -> list[int | None]:
+def present_ccds(ccds: npt.NDArray[Any] | None) -> list[int | None]:
     """Return the CCDs of some events, None for no number. Lists have one CCD after the other: one is the usual case."""
     if ccds is None:
         return [None]

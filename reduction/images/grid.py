@@ -72,7 +72,7 @@ class Grid:
         axes = [self._along(rows, axis) for axis in (0, 1)]
         (column, across, known_x), (row, up, known_y) = axes
         placed = None if known_x is None and known_y is None else _both(known_x, known_y)
-        return Placed(row * np.intp(self.shape[1]) + column, across & up, placed)
+        return Placed(row * row.dtype.type(self.shape[1]) + column, across & up, placed)
 
     def _along(self, rows: Rows, axis: int) -> tuple[Pixels, Mask, Mask | None]:
         """Return the pixel of each row along an axis, whether it is one of the grid, and whether the row has a value.
@@ -81,10 +81,13 @@ class Grid:
         """
         column, size, edge = (self.x, self.y)[axis], self.shape[1 - axis], self.low[axis] + 0.5
         if column.is_whole and column.null is None and self.step.is_integer() and edge.is_integer():
-            numbers: Pixels = column.values(rows)
-            numbers = numbers.astype("i8" if column.dtype.itemsize > 4 else "i4", copy=False)
-            pixel: Pixels = (numbers - int(edge)) // int(self.step)
-            return pixel, np.asarray((pixel >= 0) & (pixel < size)), None
+            short = column.dtype.itemsize <= 4 and not column.scaled and abs(edge) + size * self.step < 2**31
+            whole = np.dtype("i4" if short else "i8")
+            numbers: Pixels = column.values(rows).astype(whole, copy=False)
+            # One below the first pixel becomes a huge number without a sign, so that one comparison does for both ends.
+            bare = np.dtype(f"u{whole.itemsize}").type
+            pixel: Pixels = (numbers - whole.type(edge)).view(bare) // bare(self.step)
+            return pixel, np.asarray(pixel < bare(size)), None
         values = column.floats(rows)
         known = np.isfinite(values)
         with np.errstate(invalid="ignore"):

@@ -16,8 +16,9 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs.utils import wcs_to_celestial_frame
 
 from reduction.events.eventlist import EventList
+from reduction.events.gathering import Tally
 from reduction.events.pointing import optical_axis
-from reduction.events.selection import Region, Selection, Tally
+from reduction.events.selection import Region, Selection
 from reduction.images.coverage import Cut
 from reduction.images.exposure import Vignetting, exposure_map
 from reduction.images.grid import Grid

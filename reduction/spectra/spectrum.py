@@ -14,8 +14,9 @@ import numpy.typing as npt
 from provenance.fits.columns import Rows
 from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList
+from reduction.events.gathering import Tally, Target, gather
 from reduction.events.goodtime import of_ccd
-from reduction.events.selection import Selection, Tally, Target, gather
+from reduction.events.selection import Selection
 from reduction.missions import Mission
 from reduction.spectra import grouping
 from reduction.spectra.area import CcdPlace, GoodArea, Sampler, SizedRegion, good_area, place_ccds, require_in_field

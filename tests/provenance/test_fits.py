@@ -352,7 +352,8 @@ def test_null_integers_are_no_numbers(tmp_path: Path) -> None:
 
 def test_a_flag_is_tested_by_its_value_however_it_is_stored(tmp_path: Path) -> None:
     """Unsigned numbers of 32 bits, as astropy writes them, and floats select the events that plain numbers do."""
-    from reduction.events.selection import Target, choose, gather
+    from reduction.events.gathering import Target, gather
+    from reduction.events.selection import choose
 
     plain = tmp_path / "pn.fits"
     write(plain, Epic(rows=2000))

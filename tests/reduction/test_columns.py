@@ -14,7 +14,8 @@ from astropy.io import fits
 
 from reduction import regions
 from reduction.events.eventlist import open_eventlist
-from reduction.events.selection import Tally, Target, choose, gather
+from reduction.events.gathering import Tally, Target, gather
+from reduction.events.selection import choose
 from synthetic import Epic, gti_table, gtis, write
 
 CIRCLE = "physical; circle(25921,25921,6000)"

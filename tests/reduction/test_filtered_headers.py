@@ -13,8 +13,9 @@ from reduction import regions
 from reduction.events import dss
 from reduction.events.eventlist import open_eventlist
 from reduction.events.filtered import writing_events
+from reduction.events.gathering import Target, gather
 from reduction.events.goodtime import GTI
-from reduction.events.selection import Target, choose, gather
+from reduction.events.selection import choose
 from synthetic import START, Epic, gtis, write
 
 TOTAL_S = sum(stop - start for ccd in range(1, 13) for start, stop in gtis(ccd))

@@ -11,8 +11,9 @@ from astropy.io import fits
 from reduction.events import dss
 from reduction.events.eventlist import open_eventlist
 from reduction.events.filtered import writing_events
+from reduction.events.gathering import Target, gather
 from reduction.events.goodtime import GTI
-from reduction.events.selection import Target, choose, gather
+from reduction.events.selection import choose
 from reduction.spectra.ogip import write_spectrum
 from reduction.spectra.spectrum import extract
 from synthetic import Epic, gti_table, write

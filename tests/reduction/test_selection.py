@@ -12,8 +12,9 @@ from astropy.io import fits
 from reduction import regions
 from reduction.errors import ReductionError
 from reduction.events.eventlist import open_eventlist
+from reduction.events.gathering import Target, gather
 from reduction.events.goodtime import GTI
-from reduction.events.selection import Target, choose, gather, in_region
+from reduction.events.selection import choose, in_region
 from reduction.spectra.spectrum import extract
 from synthetic import LENGTH, START, Epic, gti_table, gtis, write
 
