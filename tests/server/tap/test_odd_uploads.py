@@ -92,3 +92,13 @@ def test_a_gzipped_table_is_read_up_to_a_size(tmp_path: Path) -> None:
     assert "more than 2 MB when it is inflated" in refused(tmp_path, bomb, 2_000_000)
     assert "gzipped twice" in refused(tmp_path, gzip.compress(gzip.compress(plain)))
     assert "gzip is damaged" in refused(tmp_path, gzip.compress(plain)[:-20])
+
+
+def test_a_table_of_many_parts_comes_whole(tmp_path: Path) -> None:
+    """The file is opened anew every 32 MB; here a row has 40 kB."""
+    numbers = np.arange(4500)
+    wide = fits.Column("wide", "40000A", array=np.array([b"x"] * 4500))
+    path = tmp_path / "wide.fits"
+    fits.BinTableHDU.from_columns([fits.Column("n", "J", array=numbers), wide]).writeto(path)
+    rows = [row[0] for batch in open_table(path, "wide").read() for row in batch]
+    assert rows == numbers.tolist()

@@ -16,6 +16,8 @@ from uws_server.tap.upload.table import BATCH, Batch, FileTable, plain_value
 
 _TYPES: Final = {"L": "boolean", "B": "unsignedByte", "I": "short", "J": "int", "K": "long", "E": "float",
                  "D": "double"}  # fmt: skip
+_PART: Final = 1 << 25
+"""Bytes of a table for which a file stays open."""
 
 
 def fits_table(path: Path, name: str) -> FileTable:
@@ -53,14 +55,20 @@ def _column(hdu: Any, at: int) -> ColumnDescription:
 
 
 def _batches(path: Path, name: str, number: int) -> Iterator[Batch]:
+    """Yield the rows of a table; the file is opened anew for each part, so that its pages do not stay in memory."""
+    first, total = 0, 1
     try:
-        with fits.open(path, memmap=True) as hdus:
-            hdu: Any = hdus[number]
-            nulls = [_null(column) for column in hdu.columns]
-            for first in range(0, len(hdu.data) if hdu.data is not None else 0, BATCH):
-                part = hdu.data[first : first + BATCH]
-                cells = [_cells(part.field(at), nulls[at]) for at in range(len(nulls))]
-                yield list(zip(*cells, strict=True))
+        while first < total:
+            with fits.open(path, memmap=True) as hdus:
+                hdu: Any = hdus[number]
+                nulls = [_null(column) for column in hdu.columns]
+                total = len(hdu.data) if hdu.data is not None else 0
+                until = min(total, first + max(1, _PART // max(1, hdu.header["NAXIS1"] * BATCH)) * BATCH)
+                for start in range(first, until, BATCH):
+                    part = hdu.data[start : min(until, start + BATCH)]
+                    cells = [_cells(part.field(at), nulls[at]) for at in range(len(nulls))]
+                    yield list(zip(*cells, strict=True))
+                first = until
     except (OSError, ValueError, TypeError, IndexError, KeyError) as error:
         raise BadRequest(f"{name}: the rows of this FITS table cannot be read: {first_line(error)}") from error
 
