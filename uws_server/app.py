@@ -16,27 +16,14 @@ from uws_server.errors import DiskFull, ServerError, TooMany, Unavailable
 from uws_server.incoming.callers import BASIC, BEARER, known_job_service
 from uws_server.incoming.sites import SAFE_METHODS, require_own
 from uws_server.protocol import cors, dali
-from uws_server.protocol.archive import ArchiveSearch
 from uws_server.protocol.contents import Contents
 from uws_server.protocol.control import prefers_page
-from uws_server.protocol.datalink import DataLink
-from uws_server.protocol.definitions import JDL
-from uws_server.protocol.obscore import ObsCore
-from uws_server.protocol.openapi import OpenAPI
+from uws_server.protocol.door import ProductsDoor
 from uws_server.protocol.parts import Parts
-from uws_server.protocol.provenance import Provenance
 from uws_server.protocol.quick import QuickUWS, whole_answer
 from uws_server.protocol.quick_archive import QuickArchive
-from uws_server.protocol.registry import Registry
-from uws_server.protocol.reruns import Reprocessing
 from uws_server.protocol.resource import TEXT
-from uws_server.protocol.result_table import ResultTable
-from uws_server.protocol.scs import ConeSearch
 from uws_server.protocol.sessions import SessionResources
-from uws_server.protocol.sia2 import SIA2
-from uws_server.protocol.soda import SODA
-from uws_server.protocol.soda_jobs import SodaContents, SodaJobs
-from uws_server.protocol.ssap import SSAP
 from uws_server.protocol.tap.door import TapDoor
 from uws_server.protocol.uws import UWS
 from uws_server.protocol.vosi import VOSI
@@ -66,9 +53,7 @@ def build(services: Services) -> Application:
     """Return the application: the programs' door under /rest and /store, the people's door everywhere else."""
     app = Bottle()
     people = PeoplesDoor(services)
-    parts = (UWS, Contents, Parts, VOSI, Watching, JDL, Reprocessing, ObsCore, ResultTable, ArchiveSearch, Provenance,
-             DataLink, OpenAPI, SIA2, ConeSearch, SSAP, SODA, SodaJobs, SodaContents, Registry,
-             TapDoor)  # fmt: skip
+    parts = (UWS, Contents, Parts, VOSI, Watching, ProductsDoor, TapDoor)
     with _compiled_once(app.router):
         for part in parts:
             part(services).routes(app)

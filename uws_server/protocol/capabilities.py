@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from lxml import etree
-
 from uws_server.jobs.definition import Definition
+from uws_server.jobs.formats import etree
 from uws_server.protocol.uws_xml import XSI
 
 RESOURCE: Final = "http://www.ivoa.net/xml/VOResource/v1.0"

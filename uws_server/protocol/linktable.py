@@ -9,9 +9,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lxml import etree
-
 from uws_server.jobs.definition import Definition, ParameterSpec
+from uws_server.jobs.formats import etree
 from uws_server.jobs.formats.datalink import ASYNC, SYNC, add_service, add_services
 from uws_server.jobs.formats.votablexml import add, serialized, table_root
 from uws_server.jobs.job import ParameterValue

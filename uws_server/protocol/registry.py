@@ -12,11 +12,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bottle import Bottle, HTTPResponse, request
-from lxml import etree
 
 from uws_server.errors import BadRequest, NotFound
 from uws_server.incoming.callers import job_service_of
-from uws_server.jobs.job import utcnow
+from uws_server.jobs.formats import etree
 from uws_server.protocol import dali
 from uws_server.protocol.archive import moc_answer
 from uws_server.protocol.capabilities import DATA_SERVICE, RESOURCE, add_capabilities
@@ -36,11 +35,11 @@ _USUAL: Final = (
 
 
 class Registry:
-    """The resources over one set of services."""
+    """The resources over one set of services, of a server that is up since a moment."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, up_since: datetime) -> None:
         self.services = services
-        self._up_since = utcnow()
+        self._up_since = up_since
 
     def routes(self, app: Bottle) -> None:
         """Add the resources to the application."""

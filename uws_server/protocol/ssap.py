@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bottle import Bottle, HTTPResponse, request
-from lxml import etree
 
 from provenance.obscore import Column, table
 from provenance.obscore.table import About
@@ -20,6 +19,7 @@ from uws_server.discovery import reading
 from uws_server.discovery.conditions import Condition, Covers, OneOf, Overlaps
 from uws_server.errors import BadRequest
 from uws_server.incoming.callers import job_service_of
+from uws_server.jobs.formats import etree
 from uws_server.jobs.formats.votablexml import VOTABLE as NAMESPACE
 from uws_server.protocol import dali
 from uws_server.protocol.obscore_formats import logged

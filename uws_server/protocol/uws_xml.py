@@ -22,7 +22,7 @@ OWN = "urn:uws-server:progress"
 _JOBS_A_PIECE = 200
 
 _NAMES = f'xmlns:uws="{UWS}" xmlns:xlink="{XLINK}" xmlns:xsi="{XSI}"'
-_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
 def timestamp(when: datetime) -> str:
@@ -45,10 +45,10 @@ def job_document(job: Job, url: str, progress: Progress | None, style: str, quer
     job asks for it.
     """
     lines = [
-        _DECLARATION,
+        DECLARATION,
         f'<?xml-stylesheet type="text/xsl" href={quoteattr(style)}?>\n<uws:job {_NAMES} version="1.1">\n',
         f"  <uws:jobId>{url.rpartition('/')[2]}</uws:jobId>\n",
-        "" if job.run_id is None else f"  <uws:runId>{_escaped(job.run_id)}</uws:runId>\n",
+        "" if job.run_id is None else f"  <uws:runId>{escaped(job.run_id)}</uws:runId>\n",
         _element("ownerId", job.owner),
         f"  <uws:phase>{job.phase.value}</uws:phase>\n",
         _time("quote", job.quote),
@@ -88,7 +88,7 @@ def _job_info(job: Job, progress: Progress | None) -> str:
         now = f' memory="{usage.memory_now}"' if usage.memory_now else ""
         told.append(("usage", f' cpuSeconds="{usage.cpu_s:.3f}" maxMemory="{usage.memory}"{now}', ""))
     elements = [
-        f'    <progress:{name} xmlns:progress="{OWN}"{attributes}>{_escaped(text)}</progress:{name}>\n'
+        f'    <progress:{name} xmlns:progress="{OWN}"{attributes}>{escaped(text)}</progress:{name}>\n'
         for name, attributes, text in told
     ]
     return f"  <uws:jobInfo>\n{''.join(elements)}  </uws:jobInfo>\n" if elements else ""
@@ -96,12 +96,12 @@ def _job_info(job: Job, progress: Progress | None) -> str:
 
 def parameters_document(job: Job, url: str, query: str = "") -> bytes:
     """Return the document of a job's parameters."""
-    return (_DECLARATION + _parameters(job, url, query, f" {_NAMES}")).encode()
+    return (DECLARATION + _parameters(job, url, query, f" {_NAMES}")).encode()
 
 
 def results_document(job: Job, url: str, query: str = "") -> bytes:
     """Return the document of a job's results."""
-    return (_DECLARATION + _results(job, url, query, f" {_NAMES}")).encode()
+    return (DECLARATION + _results(job, url, query, f" {_NAMES}")).encode()
 
 
 def list_document(jobs: Iterable[JobReference], list_address: Callable[[str], str], style: str) -> Iterator[bytes]:
@@ -111,7 +111,7 @@ def list_document(jobs: Iterable[JobReference], list_address: Callable[[str], st
     because each one goes from a thread to the event loop.
     """
     lines = [
-        f'{_DECLARATION}<?xml-stylesheet type="text/xsl" href={quoteattr(style)}?>\n',
+        f'{DECLARATION}<?xml-stylesheet type="text/xsl" href={quoteattr(style)}?>\n',
         f'<uws:jobs {_NAMES} version="1.1">\n',
     ]
     lists: dict[str, str] = {}
@@ -123,8 +123,8 @@ def list_document(jobs: Iterable[JobReference], list_address: Callable[[str], st
         address = lists.get(definition)
         if address is None:
             address = lists[definition] = quoteattr(list_address(definition))[1:-1]
-        run = f"<uws:runId>{_escaped(run_id)}</uws:runId>" if run_id is not None else ""
-        of = f"<uws:ownerId>{_escaped(owner)}</uws:ownerId>" if owner else ""
+        run = f"<uws:runId>{escaped(run_id)}</uws:runId>" if run_id is not None else ""
+        of = f"<uws:ownerId>{escaped(owner)}</uws:ownerId>" if owner else ""
         lines.append(
             f'<uws:jobref id="{job_id}" xlink:type="simple" xlink:href="{address}/{job_id}">'
             f"<uws:phase>{phase}</uws:phase>{run}{of}"
@@ -145,9 +145,9 @@ def _parameters(job: Job, url: str, query: str, names: str) -> str:
             if value.each[number - 1].kind == "upload":
                 place = f"{name}/{number}" if value.parts else name
                 lines.append(f'    <uws:parameter id="{name}" byReference="true">')
-                lines.append(_escaped(f"{url}/parameters/{place}{query}"))
+                lines.append(escaped(f"{url}/parameters/{place}{query}"))
             else:
-                lines.append(f'    <uws:parameter id="{name}">{_escaped(text)}')
+                lines.append(f'    <uws:parameter id="{name}">{escaped(text)}')
             lines.append("</uws:parameter>\n")
     lines.append("  </uws:parameters>\n")
     return "".join(lines)
@@ -166,10 +166,10 @@ def _results(job: Job, url: str, query: str, names: str) -> str:
 def _element(name: str, text: str | None) -> str:
     if text is None:
         return f'  <uws:{name} xsi:nil="true"/>\n'
-    return f"  <uws:{name}>{_escaped(text)}</uws:{name}>\n"
+    return f"  <uws:{name}>{escaped(text)}</uws:{name}>\n"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Return text as it stands in an element; a reader would take a carriage return as such for a line feed."""
     return saxutils.escape(text).replace("\r", "&#13;")
 

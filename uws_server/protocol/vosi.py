@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from bottle import Bottle, HTTPResponse, request
-from lxml import etree
 
+from provenance.text.xmltext import writable
 from uws_server.incoming.callers import BASIC, BEARER, job_service_of
+from uws_server.jobs.formats import etree
 from uws_server.jobs.job import utcnow
 from uws_server.protocol.capabilities import DATA_SERVICE, RESOURCE, add_capabilities
-from uws_server.protocol.uws_xml import XSI, timestamp
+from uws_server.protocol.uws_xml import DECLARATION, XSI, escaped, timestamp
 from uws_server.services.announcements import Announcements
 from uws_server.services.context import Services
 from uws_server.services.job_service import JobService
@@ -67,29 +68,30 @@ class VOSI:
         return HTTPResponse(self.availability_document(utcnow()), 200, _XML)
 
     def availability_document(self, now: datetime) -> bytes:
-        """Return the availability document at a moment."""
+        """Return the availability document at a moment.
+
+        It is written as text: programs that watch a server ask for it again and again, often before anything else.
+        """
         downtime = read_downtime(self.services.config.server.downtime)
-        root = etree.Element(f"{{{_AVAILABILITY}}}availability", nsmap={"vosi": _AVAILABILITY})
-
-        def add(name: str, text: str) -> None:
-            etree.SubElement(root, f"{{{_AVAILABILITY}}}{name}").text = text
-
         obstacle = self._for_nobody.obstacle()
-        add("available", "false" if obstacle or downtime.holds(now) else "true")
-        add("upSince", timestamp(self.up_since))
+        said = [
+            ("available", "false" if obstacle or downtime.holds(now) else "true"),
+            ("upSince", timestamp(self.up_since)),
+        ]
         if downtime.down_at is not None and not downtime.over(now):
-            add("downAt", timestamp(downtime.down_at))
+            said.append(("downAt", timestamp(downtime.down_at)))
             if downtime.back_at is not None:
-                add("backAt", timestamp(downtime.back_at))
+                said.append(("backAt", timestamp(downtime.back_at)))
             if downtime.note:
-                add("note", downtime.note)
+                said.append(("note", downtime.note))
         if obstacle:
-            add("note", obstacle)
+            said.append(("note", obstacle))
         elif note := Operating(self.services, Caller()).drain_note():
-            add("note", note)
-        for announced in Announcements(self.services, Caller()).now():
-            add("note", announced.text)
-        return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+            said.append(("note", note))
+        said += [("note", announced.text) for announced in Announcements(self.services, Caller()).now()]
+        elements = (f"  <vosi:{name}>{escaped(writable(text))}</vosi:{name}>\n" for name, text in said)
+        root = f'<vosi:availability xmlns:vosi="{_AVAILABILITY}">\n{"".join(elements)}</vosi:availability>\n'
+        return f"{DECLARATION}{root}".encode()
 
     def capabilities(self) -> HTTPResponse:
         """GET what the server offers: VOSI itself, links, searches, cutouts, and a UWS job list for each definition.

@@ -11,11 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
-from lxml import etree
-
 from provenance.text.xmltext import is_writable, writable
 from uws_server.jobs.definition import Definition, ParameterSpec
-from uws_server.jobs.formats import arrays, leaves
+from uws_server.jobs.formats import arrays, etree, leaves
 from uws_server.jobs.formats.votablexml import add, add_text, datatype
 
 UWS_STANDARD = "ivo://ivoa.net/std/UWS#rest-1.1"

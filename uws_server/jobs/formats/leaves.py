@@ -11,13 +11,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from lxml import etree
-
 from provenance.text import jsontext
 from provenance.text.errors import JsonError
 from uws_server.jobs import checks
 from uws_server.jobs.definition import Contact, Control, Definition, Duration, Entry, Keep
-from uws_server.jobs.formats import xmltext
+from uws_server.jobs.formats import etree, xmltext
 from uws_server.jobs.formats.content import JSON_LIMITS
 from uws_server.jobs.formats.native import Misfit
 from uws_server.jobs.words import truth

@@ -12,11 +12,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lxml import etree
-
 from uws_server.errors import DefinitionError, Problem
 from uws_server.jobs import checks
-from uws_server.jobs.formats import Package, leaves, native, xmltext
+from uws_server.jobs.formats import Package, etree, leaves, native, xmltext
 from uws_server.jobs.formats.par import name_of
 
 _TYPES: Mapping[str, str] = {

@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lxml import etree
-
 from provenance.text.xmltext import is_writable
 from uws_server.errors import DefinitionError, Problem
 from uws_server.jobs import checks
 from uws_server.jobs.definition import FILE_TYPES, Definition, ParameterSpec, ResultSpec
-from uws_server.jobs.formats import Package, arrays, datalink, leaves, native, xmltext
+from uws_server.jobs.formats import Package, arrays, datalink, etree, leaves, native, xmltext
 from uws_server.jobs.formats.votablexml import add, add_text, serialized, table_root
 
 OWN = "uws-server:"

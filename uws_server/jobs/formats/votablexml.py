@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from lxml import etree
-
 from provenance.text.xmltext import writable
+from uws_server.jobs.formats import etree
 
 VOTABLE = "http://www.ivoa.net/xml/VOTable/v1.3"
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lxml import etree
-
 from provenance.text.xmltext import is_writable
 from uws_server.errors import DefinitionError, Problem
 from uws_server.jobs import checks
 from uws_server.jobs.definition import FILE_TYPES, Definition, ParameterSpec, ResultSpec
-from uws_server.jobs.formats import Package, leaves, native, xmltext
+from uws_server.jobs.formats import Package, etree, leaves, native, xmltext
 from uws_server.jobs.formats.wadl_resources import OWN, PARAMETERS, WADL, add, application
 
 _TYPES: Mapping[str, leaves.TypeRange] = {

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from lxml import etree
-
 from uws_server.jobs.definition import Definition
+from uws_server.jobs.formats import etree
 from uws_server.jobs.phases import Phase
 
 WADL = "http://wadl.dev.java.net/2009/02"

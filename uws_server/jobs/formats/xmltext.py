@@ -11,10 +11,8 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from lxml import etree
-
 from uws_server.errors import DefinitionError, Problem
-from uws_server.jobs.formats import content
+from uws_server.jobs.formats import content, etree
 
 _PLACE_OF_PARSER = re.compile(r", line \d+, column \d+.*$", re.DOTALL)
 
