@@ -25,11 +25,8 @@ from uws_server.execution.work import SingleWork
 from uws_server.jobs.job import Job
 from uws_server.oidc.attempt import Sealing
 from uws_server.services.accounts import Accounts
-from uws_server.services.archive_files import ArchiveFiles
-from uws_server.services.archive_search import ArchiveSearch
 from uws_server.services.definition_check import DefinitionCheck, candidates
 from uws_server.services.expiry import Expiry
-from uws_server.services.exposures import Exposures
 from uws_server.services.hashes import Hashes
 from uws_server.services.health import Health
 from uws_server.services.housekeeping import Housekeeping
@@ -46,8 +43,6 @@ from uws_server.services.stored_files import StoredFiles
 from uws_server.storage.account_lists import AccountLists
 from uws_server.storage.accounts import AccountStore
 from uws_server.storage.announcements import AnnouncementStore
-from uws_server.storage.archive_rows import ArchiveRows
-from uws_server.storage.archive_search import ArchiveSearchStore
 from uws_server.storage.audit import AuditStore
 from uws_server.storage.clock import ClockStore
 from uws_server.storage.counts import Counts
@@ -70,6 +65,10 @@ from uws_server.tap.jobs.work import QueryWork
 
 if TYPE_CHECKING:
     from uws_server.oidc.provider import Provider
+    from uws_server.services.archive_files import ArchiveFiles
+    from uws_server.services.archive_search import ArchiveSearch
+    from uws_server.services.exposures import Exposures
+    from uws_server.storage.archive_rows import ArchiveRows
     from uws_server.tap.jobs.running import QueryRun
     from uws_server.tap.query.service import Queries
 
@@ -124,7 +123,6 @@ class Services:
             config.jobs.keep_days,
         )
         self.scheduler.observers.add(self.housekeeping)
-        self._know_archive()
         self.counts = Counts(self.store.engine)
         self.drain = DrainStore(self.store.engine, self.store.server)
         self.health = Health(self.counts, self.files, self.scheduler, self._starter.cluster_answers)
@@ -148,13 +146,34 @@ class Services:
         self.sessions = Sessions(SessionStore(engine))
         self.ownership = Ownership(engine, self.store.server)
 
-    def _know_archive(self) -> None:
-        """Put together what searches the index of the archive."""
-        folder, rows = self.config.folders.archive, ArchiveRows(self.store.engine, self.store.reader)
-        self.exposures = Exposures(rows, folder, self.config.folders.data)
-        found = ArchiveSearchStore(self.store.engine)
-        self.archive_search = ArchiveSearch(found, self.exposures, self.outside.resolve)
-        self.archive_files = ArchiveFiles(rows, self.archive, self.archive_search, folder)
+    @cached_property
+    def _archive_rows(self) -> ArchiveRows:
+        """The index of the archive. What searches it is loaded with the first search, as with the first query."""
+        from uws_server.storage.archive_rows import ArchiveRows
+
+        return ArchiveRows(self.store.engine, self.store.reader)
+
+    @cached_property
+    def exposures(self) -> Exposures:
+        """The footprints of the exposures of the archive."""
+        from uws_server.services.exposures import Exposures
+
+        return Exposures(self._archive_rows, self.config.folders.archive, self.config.folders.data)
+
+    @cached_property
+    def archive_search(self) -> ArchiveSearch:
+        """The search for observations and exposures."""
+        from uws_server.services.archive_search import ArchiveSearch
+        from uws_server.storage.archive_search import ArchiveSearchStore
+
+        return ArchiveSearch(ArchiveSearchStore(self.store.engine), self.exposures, self.outside.resolve)
+
+    @cached_property
+    def archive_files(self) -> ArchiveFiles:
+        """The files of the archive, by what is known of them."""
+        from uws_server.services.archive_files import ArchiveFiles
+
+        return ArchiveFiles(self._archive_rows, self.archive, self.archive_search, self.config.folders.archive)
 
     @cached_property
     def queries(self) -> Queries:

@@ -36,7 +36,9 @@ _PLANCK_C: Final = 6.62607015e-34 * 299792458.0
 class Needs(obscore.Needs, Protocol):
     """The parts of a server that coverage is read from."""
 
-    exposures: Exposures
+    @property
+    def exposures(self) -> Exposures:
+        """The footprints of the exposures of the archive."""
 
 
 @dataclass(frozen=True)

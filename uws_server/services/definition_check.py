@@ -53,7 +53,11 @@ class DefinitionCheck:
 
 
 def candidates(folder: Path, revisions: Revisions, store: DefinitionStore) -> Iterator[Definition]:
-    """Yield the definitions that a library will check, those of its folder and the live ones, if they can be read."""
+    """Yield the definitions with regions that a library will check, if they can be read.
+
+    They are those of its folder and the live ones. A region whose type is written with an escape of JSON is left out,
+    and found out about when it is checked.
+    """
     known: set[str] = set()
     places = [place for place in folder.glob("*") if not place.name.startswith(".")]
     for row in store.all().values():
@@ -62,6 +66,6 @@ def candidates(folder: Path, revisions: Revisions, store: DefinitionStore) -> It
     for place in places:
         with contextlib.suppress(OSError, UnicodeDecodeError, DefinitionError):  # the library tells what is wrong
             text = (place / DEFINITION_FILE).read_text(encoding="utf-8")
-            if text not in known:  # what is live is most often what is in the folder
+            if '"region"' in text and text not in known:  # what is live is most often what is in the folder
                 known.add(text)
                 yield native.read_unchecked(text, DEFINITION_FILE)

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from uws_server.archive.observations import Archive, ArchiveFile
 from uws_server.errors import NotFound
@@ -19,10 +19,7 @@ from uws_server.execution.scheduler import Scheduler
 from uws_server.jobs.estimates import expected_end
 from uws_server.jobs.job import Filter, Job, JobReference, JobSummary, Position, Progress, Result, new_id, utcnow
 from uws_server.jobs.phases import Phase
-from uws_server.services.archive_files import ArchiveFiles
-from uws_server.services.archive_search import ArchiveSearch
 from uws_server.services.definition_service import DefinitionService
-from uws_server.services.exposures import Exposures
 from uws_server.services.job_keys import JobKeys
 from uws_server.services.job_parts import JobParts
 from uws_server.services.job_results import JobResults
@@ -35,6 +32,11 @@ from uws_server.storage.library import Library
 from uws_server.storage.uses import UseStore
 from uws_server.storage.work_sessions import WorkSessionStore
 
+if TYPE_CHECKING:
+    from uws_server.services.archive_files import ArchiveFiles
+    from uws_server.services.archive_search import ArchiveSearch
+    from uws_server.services.exposures import Exposures
+
 
 class LookNeeds(Protocol):
     """The parts of a server that are needed to look at jobs."""
@@ -42,9 +44,6 @@ class LookNeeds(Protocol):
     rights: Rights
     keys: JobKeys
     archive: Archive
-    exposures: Exposures
-    archive_search: ArchiveSearch
-    archive_files: ArchiveFiles
     parameters: ParameterReader
     files: JobFiles
     store: JobStore
@@ -52,6 +51,18 @@ class LookNeeds(Protocol):
     library: Library
     scheduler: Scheduler
     work_sessions: WorkSessionStore
+
+    @property
+    def exposures(self) -> Exposures:
+        """The footprints of the exposures of the archive."""
+
+    @property
+    def archive_search(self) -> ArchiveSearch:
+        """The search for observations and exposures."""
+
+    @property
+    def archive_files(self) -> ArchiveFiles:
+        """The files of the archive, by what is known of them."""
 
 
 class JobReader:
@@ -64,8 +75,8 @@ class JobReader:
         self.parts = JobParts(needs.store, needs.files)
         self._rights, self._keys, self._store, self._files = needs.rights, needs.keys, needs.store, needs.files
         self._archive, self._uses, self._running = needs.archive, needs.uses, needs.scheduler
-        self._exposures, self._archive_search = needs.exposures, needs.archive_search
-        self._archive_files, self._parameters = needs.archive_files, needs.parameters
+        self._parameters = needs.parameters
+        self._looked_at = needs  # what searches the archive is made when something asks for it
         self._work_sessions = needs.work_sessions
 
     def require_entry(self) -> None:
@@ -284,17 +295,17 @@ class JobReader:
     @property
     def exposures(self) -> Exposures:
         """The index of these event lists, by the sky that they see. No right is checked."""
-        return self._exposures
+        return self._looked_at.exposures
 
     @property
     def archive_search(self) -> ArchiveSearch:
         """The search in the archive by what people type. No right is checked."""
-        return self._archive_search
+        return self._looked_at.archive_search
 
     @property
     def archive_files(self) -> ArchiveFiles:
         """The files of the archive. No right is checked."""
-        return self._archive_files
+        return self._looked_at.archive_files
 
     def obstacle(self) -> str:
         """Return the sentence that says why no jobs are accepted now: '' where they are."""

@@ -43,7 +43,10 @@ class Needs(Protocol):
     rights: Rights
     files: JobFiles
     store: JobStore
-    archive_files: ArchiveFiles
+
+    @property
+    def archive_files(self) -> ArchiveFiles:
+        """The files of the archive, by what is known of them."""
 
 
 def publisher_did(publisher: str, result_id: str) -> str:
