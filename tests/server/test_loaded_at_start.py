@@ -32,8 +32,8 @@ LATER = (
     # with the first XML document that is more than a few lines, PostgreSQL, the first query, the first picture, ...
     "lxml", "sqlalchemy.dialects.postgresql", "psycopg", "alembic", "sqlglot", "lark", "cryptography", "requests",
     "numpy", "astropy", "mocpy", "regions", "matplotlib", "jsonschema", "prov", "pyvo", "markdown_it",
-    # nothing that uvicorn would only reload code or speak WebSocket with
-    "watchfiles", "websockets", "anyio", "statistics",
+    # with the first estimate
+    "statistics",
     # with the first request for products, definitions or reruns, and the first search of the archive
     "uws_server.protocol.datalink", "uws_server.protocol.definitions", "uws_server.protocol.obscore",
     "uws_server.protocol.provenance", "uws_server.protocol.registry", "uws_server.protocol.reruns",
