@@ -104,7 +104,9 @@ HOUSE: dict[str, tuple[str, ...]] = {
     "uws_server.web.search": (
         "uws_server.web.shared",
         "uws_server.services",
+        "uws_server.tap.query",
         "uws_server.discovery",
+        "uws_server.previews",
         "uws_server.jobs",
         "provenance.obscore",
     ),
@@ -182,6 +184,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "uws_server.tap.query",
         "uws_server.tap.schema",
         "uws_server.tap.formats",
+        "uws_server.tap.adql",
         "uws_server.execution.arrays",
         "uws_server.execution.warm",
         "uws_server.execution.slurm",

@@ -2,12 +2,14 @@
 // and downloads of what is shown. The server draws; without this script a form opens its drawing alone.
 
 import { readChart, nextPoint } from "./chart.js";
+import { nearestRow, readScatter } from "./scatter.js";
 import { decode, readSky } from "./skyplace.js";
 
 const ENLARGED = 2; // pixels of a PNG for each unit of the drawing
 const LEAST = 8, THIN = 24; // how far a drag goes at least, and how wide a zoom is in both directions, in pixels of the screen
 const NARROW = matchMedia("(max-width: 34rem)"); // as the page has it
 const ENDS = ["x_low", "x_high", "y_low", "y_high"];
+const READERS = { sky: readSky, scatter: readScatter, chart: readChart };
 const WRONG = "It cannot be shown so: a limit is a number, the lower one comes first, and a logarithmic axis begins above 0.";
 
 export function readFigures(root) {
@@ -152,6 +154,7 @@ class Figure {
   end() {
     const drag = this.drag, shown = !this.frame.hidden;
     this.cancel();
+    if (drag && !shown) this.choose(drag.from);
     if (!drag?.to || !shown) return;
     const ends = this.ends();
     for (const axis of ["x", "y"]) {
@@ -159,6 +162,12 @@ class Figure {
       if (range && range[1] > range[0]) [ends[`${axis}_low`], ends[`${axis}_high`]] = range.map((part) => this.written(axis, part));
     }
     this.zoom(ends);
+  }
+
+  /** Tells the page which row of a table the point at a place is. */
+  choose(place) {
+    const row = this.figure.dataset.shown === "scatter" && place && this.data ? nearestRow(this.data, place) : null;
+    if (row) this.figure.dispatchEvent(new CustomEvent("chosen", { bubbles: true, detail: { row } }));
   }
 
   cancel() {
@@ -188,6 +197,7 @@ class Figure {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") { this.cancel(); this.leave(); return; }
     if (event.key === "0" || event.key === "Home") { event.preventDefault(); this.zoom({}); return; }
+    if (event.key === "Enter") { this.choose(this.place); return; }
     if (!(event.key in moves || event.key in zooms)) return;
     event.preventDefault();
     this.load().then((data) => {
@@ -195,7 +205,7 @@ class Figure {
       this.reading.setAttribute("aria-live", "polite");
       if (event.key in zooms) { this.zoomAround(zooms[event.key]); return; }
       const [across, up] = moves[event.key], from = this.place ?? { x: 0.5, y: 0.5 };
-      const next = across && !event.shiftKey && this.figure.dataset.shown === "chart" ? nextPoint(data, from, across) : null;
+      const next = across && !event.shiftKey && this.figure.dataset.shown !== "sky" ? nextPoint(data, from, across) : null;
       this.point(next ?? { x: clamp(from.x + across * step), y: clamp(from.y + up * step) });
     });
   }
@@ -218,8 +228,7 @@ class Figure {
     if (!place) { this.reading.textContent = "\u00a0"; return; }
     this.lay(this.cross[0], 0, place.y, 1, 0);
     this.lay(this.cross[1], place.x, 1, 0, 1);
-    const read = this.figure.dataset.shown === "sky" ? readSky : readChart;
-    this.reading.textContent = read(this.data, place) || "\u00a0";
+    this.reading.textContent = READERS[this.figure.dataset.shown](this.data, place) || "\u00a0";
   }
 
   /** Lays a part of the pane over a part of the plot: its left and upper edge, its width and height. */

@@ -38,7 +38,7 @@ class Sending {
     several.hidden = false;
     for (const box of this.boxes) { box.closest("label").hidden = false; box.addEventListener("change", () => this.count(several)); }
     this.count(several);
-    several.addEventListener("click", () => this.attempt(() => this.send(this.ticked.map((box) => box.closest("tr").querySelector("button[data-samp]").dataset))));
+    several.addEventListener("click", () => this.attempt(() => this.send(this.ticked.flatMap((box) => [...box.closest("tr").querySelectorAll("button[data-samp]")].map(({ dataset }) => dataset)))));
   }
 
   get ticked() {

@@ -54,7 +54,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, chained: Chained) -> Iterator
              "/help", "/nothing", f"/jobs/plot?job={one}", f"/jobs/{one}/image/events", "/sky",
              '/sky?source=icrs; circle(148.97, 69.68, 40")', "/archive",
              "/archive?q=exposure > 20000", "/archive?q=target LIKE", "/archive/observation/0999990101",
-             "/search", "/search?kind=event", "/search?low=x", "/sessions", "/login")  # fmt: skip
+             "/search", "/search?kind=event", "/search?low=x",
+             "/search?adql=SELECT+*+FROM+ivoa.obscore&x=s_ra&y=s_dec", "/search?adql=SELECT+targt+FROM+ivoa.obscore",
+             "/search?adql=SELECT+obs_id,t_exptime+FROM+ivoa.obscore&x=t_exptime", "/sessions", "/login")  # fmt: skip
     data = tmp_path_factory.mktemp("closed")
     with running_server(data, anonymous="refused") as served:
         root, _ = account(data, "root", "--admin"), account(data, "ann", "--role", "author")

@@ -60,8 +60,9 @@ def answers(served: Served, **asked: str) -> Answers:
         text = requests.get(urljoin(served.url, address), timeout=300).text
         table = [row["access_url"] for row in csv.DictReader(io.StringIO(text))]
     form = page.all("//form[@id='query']")[0]
-    fields = {**dict(form.form_values()), "RESPONSEFORMAT": "votable"}
-    found = requests.get(urljoin(served.url, form.action), fields, timeout=300)
+    answer = visit(f"{urljoin(served.url, form.action)}?{urlencode(form.form_values())}")
+    assert answer.status == 200, answer.text()
+    found = requests.get(urljoin(served.url, answer.all("//a[text()='All as VOTable']/@href")[0]), timeout=300)
     assert found.status_code == 200, found.text
     rows = parse_single_table(io.BytesIO(found.content)).to_table()
     return Answers(sorted(shown), sorted(table), sorted(str(row["access_url"]) for row in rows))
@@ -147,3 +148,156 @@ def test_nothing_that_was_typed_is_markup(served: Served) -> None:
 def test_products_of_others_are_not_found(tmp_path: Path) -> None:
     with running_server(tmp_path, anonymous="refused") as served:
         assert visit(f"{served.url}/search?kind=event").status == 401
+
+
+STORED = "SELECT TOP 2 obs_publisher_did, s_ra FROM ivoa.obscore WHERE dataproduct_type = 'event' ORDER BY s_dec"
+ANSWER = "//table[@aria-labelledby='found']/tbody/tr"
+
+
+def asked(served: Served, query: str, **more: str) -> Page:
+    return search(served, adql=query, **more)
+
+
+def picture_of(served: Served, page: Page) -> requests.Response:
+    return requests.get(urljoin(served.url, page.all("//section[@id='plot']//img/@src")[0]), timeout=300)
+
+
+@pytest.fixture(scope="module")
+def stars(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """The server with a table of 100,000 rows, every third without a flux."""
+    folder = tmp_path_factory.mktemp("stars")
+    lines = [f"{n},{n % 360},{'' if n % 3 == 0 else 10.0 ** (n % 7)}" for n in range(100_000)]
+    (folder / "stars.csv").write_text("name,ra,flux\n" + "\n".join(lines) + "\n")
+    data = str(served.log.parent)
+    assert cli.main(["table", "add", str(folder / "stars.csv"), "--schema", "cat", "--data", data]) == 0
+    return served
+
+
+def test_an_edited_query_is_answered_on_the_page_and_in_files(served: Served) -> None:
+    first = visit(f"{served.url}/search")
+    (form,) = first.all("//form[@id='query']")
+    query = "SELECT instrument_name, COUNT(*) AS n\nFROM ivoa.obscore WHERE calib_level = 2\nGROUP BY instrument_name"
+    fields = {**dict(form.form_values()), "adql": query}
+    page = visit(f"{urljoin(served.url, form.action)}?{urlencode(fields)}")
+    assert page.status == 200 and page.text("//textarea") == " ".join(query.split())
+    shown = {tuple(cell.text_content() for cell in row.xpath("td")) for row in page.all(ANSWER)}
+    (csv_link, fits_link, votable_link) = (
+        urljoin(served.url, page.all(f"//a[text()='All as {title}']/@href")[0]) for title in ("CSV", "FITS", "VOTable")
+    )
+    rows = list(csv.reader(io.StringIO(requests.get(csv_link, timeout=300).text)))
+    assert rows[0] == ["instrument_name", "n"] and shown == {tuple(row) for row in rows[1:]} and len(shown) >= 3
+    assert requests.get(fits_link, timeout=300).content.startswith(b"SIMPLE")
+    table = parse_single_table(io.BytesIO(requests.get(votable_link, timeout=300).content))
+    assert len(table.array) == len(shown)
+    assert page.all("//input[@type='checkbox']") == []  # no row is a product
+    (button,) = page.all("//button[@data-samp]")
+    assert urljoin(served.url, button.get("data-url")) == votable_link
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        STORED, "SELECT TOP 2 access_url FROM ivoa.obscore WHERE dataproduct_type = 'event' ORDER BY access_url",
+        "SELECT * FROM ivoa.obscore WHERE dataproduct_type = 'event' AND instrument_name = 'EPN' AND calib_level = 2",
+        "SELECT obs_id, COUNT(*) AS n FROM ivoa.obscore GROUP BY obs_id", "SELECT obs_id FROM archive.observations",
+    ],
+)  # fmt: skip
+def test_rows_that_are_products_are_ticked_sent_analysed_and_drawn(served: Served, query: str) -> None:
+    page = asked(served, query)
+    assert page.status == 200, page.text()
+    for row in page.all(ANSWER):
+        for link in row.xpath(".//a[contains(@class, 'path')]"):
+            assert requests.get(link.get("href"), timeout=300).content.startswith(b"SIMPLE")
+        sent = [button.get("data-url") for button in row.xpath(".//button[@data-samp]")]
+        assert sent == [link.get("href") for link in row.xpath(".//a[contains(@class, 'path')]")]
+    boxes = page.all("//input[@name='eventlist']")
+    assert boxes, page.text()
+    names = boxes[0].get("value").split()
+    (button,) = page.all("//button[text()='Image, exposure map and background']")
+    values = {"eventlist": boxes[0].get("value")}
+    form = requests.get(urljoin(served.url, button.get("formaction")), values, timeout=300)
+    assert form.status_code == 200 and all(name in form.text for name in names)
+    (drawing,) = page.all("//figure[contains(@class, 'footprints')]//img/@src")
+    assert requests.get(urljoin(served.url, drawing), timeout=300).headers["Content-Type"] == "image/svg+xml"
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence", "wrong"),
+    [
+        ("SELECT obs_id,\n  targt_name\nFROM ivoa.obscore",
+         "Line 2, column 3: there is no column targt_name; did you mean target_name", "targt_name"),
+        ("SELECT * FROM ivoa.obscor", "Line 1, column 15", "ivoa.obscor"),
+        ("DROP TABLE jobs", "begins with SELECT", "DROP"),
+        ("SELECT <b>'", "Line 1, column", None), ("", "a query in ADQL is needed", None),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_query_stands_beside_it_and_is_marked(
+    served: Served, query: str, sentence: str, wrong: str | None
+) -> None:
+    page = asked(served, query)
+    assert page.status == 400 and page.text("//textarea") == " ".join(query.split())
+    assert sentence in page.text("//section[@role='alert']"), page.text("//section[@role='alert']")
+    marks = [mark.text for mark in page.all("//mark")]
+    assert wrong is None or marks == [wrong]
+    assert page.all("//main//b") == [] and page.all(ANSWER) == []
+
+
+def test_an_answer_without_rows_says_so(served: Served) -> None:
+    page = asked(served, "SELECT obs_id, s_ra FROM ivoa.obscore WHERE obs_id = 'Café'", x="s_ra")
+    assert (page.status, page.text("//h2[@id='found']")) == (200, "0 rows")
+    assert "No row is like this" in page.text() and "Its 2 columns: obs_id, s_ra." in page.text()
+    assert "Café" in page.text("//textarea")
+
+
+def test_of_many_rows_the_first_are_shown_and_all_are_plotted(stars: Served) -> None:
+    page = asked(stars, "SELECT * FROM cat.stars", rows="50", x="ra", y="flux")
+    assert page.text("//h2[@id='found']") == "The first 50 rows" and len(page.all(ANSWER)) == 50
+    assert "There are more than these 50 rows. More in a file: VOTable, FITS, CSV." in page.text()
+    assert "flux against ra: 66,666 points. 33,334 rows without a number in ra or flux are left out." in page.text()
+    drawing = picture_of(stars, page)
+    assert drawing.headers["Content-Type"].startswith("image/svg+xml") and "</svg>" in drawing.text
+    address = page.all("//a[@data-suffix='csv']/@href")[0]
+    table = list(csv.reader(io.StringIO(requests.get(urljoin(stars.url, address), timeout=300).text)))
+    assert table[0] == ["row", "ra", "flux"] and table[1][1:] == ["1", "10"]
+    data = requests.get(drawing.url.replace("plot.svg", "plot.json"), timeout=300).json()
+    assert [axis["log"] for axis in data["axes"]] == [False, True]
+    # of a flux of 10, the rows that have the same ra and flux are one place
+    assert len(data["series"][0]["rows"]) == len({(n % 360, n % 7) for n in range(100_000) if n % 3})
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"x": "obs_id"}, "x: obs_id is text, no number; the columns of numbers are s_ra, s_xel1"),
+        ({"x": "s_rra"}, "x: the answer has no column 's_rra'; did you mean s_ra?"),
+        ({"x": "s_ra", "y": "obs_id"}, "y: obs_id is text"),
+        ({"x": "s_resolution_max"}, "s_resolution_max has no number in any of the"),
+        ({"x": "s_ra", "y": "s_resolution_max"}, "s_resolution_max has no number in any of the"),
+        ({"x": "s_ra", "x_low": "9", "x_high": "3"}, "x_low: 9 came; a number below x_high (3) is allowed"),
+        ({"x": "s_ra", "x_scale": "cubic"}, "x_scale: 'cubic' came; linear, log are allowed"),
+        ({"x": "below", "x_scale": "log"}, "a logarithmic axis shows values above 0, and below has none"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_plotted_is_told_and_the_rows_stay(
+    served: Served, more: dict[str, str], sentence: str
+) -> None:
+    page = asked(served, "SELECT obs_id, s_ra, s_xel1, s_resolution_max, -s_ra AS below FROM ivoa.obscore", **more)
+    assert page.status == 200 and len(page.all(ANSWER)) >= 4
+    assert sentence in page.text("//section[@id='plot']"), page.text("//section[@id='plot']")
+    assert page.all("//section[@id='plot']//img") == []
+    assert "Without a value in any row here: s_resolution_max" in page.text()
+
+
+def test_letters_beyond_ascii_are_kept_in_the_form(served: Served) -> None:
+    page = search(served, target="Café")
+    assert page.all("//input[@name='target']/@value") == ["Café"]
+    assert "LOWER(target_name) IN ('café')" in page.text("//textarea")
+    text = "target LIKE 'Café%'"
+    archive = visit(f"{served.url}/archive?{urlencode([('q', text)])}")
+    assert archive.all("//input[@name='q']/@value") == [text]
+
+
+def test_the_menu_and_the_help_lead_to_the_search(served: Served) -> None:
+    assert "/search" in visit(f"{served.url}/").all("//nav[@aria-label='Main']/a/@href")
+    assert visit(f"{served.url}/search").text("//nav[@aria-label='Main']/a[@aria-current='page']") == "Search"
+    assert "Plot of columns" in visit(f"{served.url}/help").text()

@@ -27,7 +27,7 @@ class View:
         page = query.get("page") or "1"
         if not re.fullmatch(r"[1-9][0-9]{0,6}", page):
             raise NotFound(f"page: {page[:20]!r} came; a whole number from 1 on is allowed")
-        return cls(query.get("q", "").strip(), query.get("sort", "").strip() or "obsid", int(page))
+        return cls(query.getunicode("q", "").strip(), query.get("sort", "").strip() or "obsid", int(page))
 
     @property
     def column(self) -> str:

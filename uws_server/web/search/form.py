@@ -41,7 +41,7 @@ class SearchForm:
     @classmethod
     def of(cls, query: FormsDict) -> SearchForm:
         """Return the form that an address has."""
-        return cls(**{each.name: query.get(each.name, "").strip()[:1000] for each in fields(cls)})
+        return cls(**{each.name: query.getunicode(each.name, "").strip()[:1000] for each in fields(cls)})
 
     @property
     def radius_arcmin(self) -> str:

@@ -61,6 +61,7 @@ PAGES: Final[tuple[Address, ...]] = (
     ("GET", "/archive/observation/<obs_id:path>", "archive.observation"),
     ("GET", "/archive/footprints.svg", "archive.footprints"),
     ("GET", "/search", "search.page"),
+    ("GET", "/search/plot.<suffix:re:svg|json|csv>", "search.plot"),
     ("GET", "/rerun", "rerun.page"),
     ("POST", "/rerun", "rerun.send"),
     ("GET", f"/jobs/{_ID}/compare/{_OLD_ID}", "rerun.compare"),

@@ -69,7 +69,7 @@ class SkyPage(Page):
         """GET a position or the name of an object (q): where it is, as JSON; or why it cannot be said, with a 400."""
         self.job_service.require_entry()
         try:
-            found = sky_place(self.services, request.query.get("q", ""))
+            found = sky_place(self.services, request.query.getunicode("q", ""))
         except BadRequest as error:
             return _json({"problem": sentence(str(error))}, error.status)
         return _json({"text": found.text, "ra": found.ra_deg, "dec": found.dec_deg})
@@ -152,7 +152,7 @@ class SkyPage(Page):
     def _sent(self) -> tuple[str, str]:
         """Return the texts of source and background, from the query or from a form."""
         if request.method != "POST":
-            return request.query.get("source", ""), request.query.get("background", "")
+            return request.query.getunicode("source", ""), request.query.getunicode("background", "")
         with forms.reading(request.environ, self.services.spool, _LONGEST) as form:
             return form.take("source") or "", form.take("background") or ""
 
