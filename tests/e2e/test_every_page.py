@@ -67,7 +67,8 @@ def test_every_page_is_named_ordered_readable_and_fits(
     paths = ("/", f"/jobs/{one}", f"/jobs/{two}/provenance", f"/jobs/{two}/compare/{one}", f"/jobs/{waiting}", "/rerun",
              f"/rerun?job={two}", "/new/spectrum", f"/new/spectrum?_from={two}", "/definitions",
              "/definitions/spectrum", "/help", "/sky", "/nothing", "/?phase=NONE",
-             "/search?kind=spectrum", "/search?place=x")  # fmt: skip
+             "/search?kind=spectrum", "/search?place=x",
+             "/search?adql=SELECT+*+FROM+ivoa.obscore&x=s_ra&y=s_dec#plot")  # fmt: skip
     addresses = [chained.url + path for path in paths]
     addresses += [many.url + path for path in ("/", "/definitions", "/new", "/new/task03")]
     wrong = {}
@@ -173,7 +174,7 @@ def test_many_definitions_are_chosen_from_a_list(new_page: NewPage, many: Served
     page = new_page()
     page.goto(many.url)
     expect(page.locator("nav[aria-label=Main] > a")).to_have_text(
-        ["Jobs", "Sky", "Archive", "Sessions", "Definitions", "Run again", "Help"]
+        ["Jobs", "Sky", "Archive", "Search", "Sessions", "Definitions", "Run again", "Help"]
     )
     menu = page.locator("summary", has_text="New job")
     menu.press("Enter")
