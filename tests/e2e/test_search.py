@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -70,3 +72,76 @@ def test_the_table_and_the_selected_are_sent(new_page: NewPage, served: Served, 
         page.get_by_role("button", name="Send the 2 selected").click()
         assert len({taken(page, files)["url"] for _ in range(2)}) == 2
         expect(page.locator("#samp-status")).to_contain_text("to Files.")
+
+
+EVENTS = "SELECT obs_publisher_did, s_ra, s_dec, t_exptime\nFROM ivoa.obscore\nWHERE dataproduct_type = 'event'"
+
+
+def answer_of(served: Served, query: str, **more: str) -> str:
+    return f"{served.url}/search?{urlencode({'adql': query, **more})}"
+
+
+def test_a_query_is_mended_and_its_rows_become_a_job_by_the_keyboard(new_page: NewPage, served: Served) -> None:
+    page = new_page()
+    page.expected.append("400 (Bad Request)")
+    page.goto(f"{served.url}/search")
+    page.get_by_text("The same in ADQL").press("Enter")
+    box = page.get_by_label("Query ADQL")
+    box.fill(EVENTS.replace("t_exptime", "t_exptme"))
+    page.get_by_role("button", name="Run the query").press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Line 1, column 40: there is no column t_exptme; did you mean")
+    expect(page.locator("mark")).to_have_text("t_exptme")
+    expect(box).to_be_focused()
+    assert page.evaluate("getSelection().toString()") == "t_exptme"  # in the box, too
+    page.keyboard.type("t_exptime")
+    page.get_by_role("button", name="Run the query").press("Enter")
+    expect(page.get_by_role("heading", name="3 rows")).to_be_visible()
+    for row in (1, 3):
+        page.get_by_role("checkbox", name=re.compile(rf"row {row}$")).press("Space")
+    page.get_by_text("Analyse the selected", exact=True).press("Enter")
+    page.get_by_role("button", name="Image, exposure map and background").press("Enter")
+    expect(page).to_have_title("New job: Image, exposure map and background · uws-server")
+    assert len(page.locator("[name=eventlist]").first.input_value().split()) == 2
+
+
+def test_points_are_read_and_lead_to_their_rows(new_page: NewPage, served: Served) -> None:
+    page = new_page()
+    page.goto(answer_of(served, EVENTS))
+    page.get_by_label("x", exact=True).select_option("t_exptime")
+    page.get_by_label("y", exact=True).select_option("s_dec")
+    page.get_by_role("button", name="Plot", exact=True).press("Enter")
+    pane, reading = page.locator("#plot .pane"), page.locator("#plot .reading")
+    expect(page.locator("#plot .about").first).to_contain_text("s_dec against t_exptime: 3 points.")
+    pane.focus()
+    pane.press("ArrowRight")
+    expect(reading).to_contain_text(re.compile(r"^Row \d: t_exptime 1\d+(\.\d+)? s; s_dec 69\.6510\d* deg$"))
+    row = reading.inner_text()[4]
+    pane.press("Enter")
+    expect(page.locator(f"#row-{row}")).to_be_focused()
+    source = page.locator("#plot img").get_attribute("src")
+    page.get_by_label("x axis").select_option("log")
+    expect(page.locator("#plot img")).not_to_have_attribute("src", source or "")
+    expect(page.locator("#plot img")).to_have_js_property("naturalWidth", 760)
+    pane.focus()
+    pane.press("ArrowLeft")
+    expect(reading).to_contain_text("Row ")
+    at = page.locator("#plot .cross").last.bounding_box()
+    across = page.locator("#plot .cross").first.bounding_box()
+    assert at is not None and across is not None
+    row = reading.inner_text()[4]
+    page.mouse.move(at["x"], across["y"])
+    expect(reading).to_contain_text(f"Row {row}")
+    page.mouse.click(at["x"], across["y"])
+    expect(page.locator(f"#row-{row}")).to_be_focused()
+
+
+def test_the_answer_and_its_plot_are_there_without_javascript(new_page: NewPage, served: Served) -> None:
+    page = new_page(java_script_enabled=False)
+    page.goto(f"{served.url}/search?kind=event")
+    page.get_by_role("link", name="All columns, and plots of them").click()
+    expect(page.get_by_role("row")).to_have_count(4)
+    expect(page.locator("#plot img")).to_have_js_property("naturalWidth", 760)
+    page.get_by_label("y", exact=True).select_option("")
+    page.get_by_role("button", name="Plot", exact=True).click()
+    expect(page.get_by_role("heading", name="Histogram of s_ra")).to_be_visible()
+    expect(page.locator("#plot img")).to_have_js_property("naturalWidth", 760)
