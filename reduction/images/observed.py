@@ -95,6 +95,8 @@ class Watch:
         if not places:
             note = (f"the CCDs of {events.mission.name} cannot be placed by its events: every pixel has the same "
                     "exposure, without gaps, bad pixels, edges or vignetting, and no exposure map is made")  # fmt: skip
+            if events.mission.exposure_maker:
+                note += f"; {events.mission.exposure_maker}, makes one"
             seconds = np.full(grid.shape, max(live_s.values(), default=0.0))
             if region is not None:
                 x, y = np.meshgrid(*grid.centres())

@@ -12,4 +12,5 @@ ACIS = Mission(
     channel_zero_kev=-0.0146, channel_width_kev=0.0146, fwhm_ev=(67.0, 55.0),
     pattern="grade", default_patterns=((0, 0), (2, 4), (6, 6)), ccd="ccd_id",
     live_per_ccd=("LIVTIME{:d}", "ONTIME{:d}"), detector_plane=DetectorPlane(("detx", "dety"), 0.492),
+    exposure_maker="fluximage of CIAO, with the aspect solution, the bad pixels and the mask file",
 )  # fmt: skip

@@ -98,6 +98,8 @@ class Mission:
     """What to know of every product of the instrument; empty for nothing."""
     filter_card: str | None = None
     """The keyword of the filter wheel, where a position of it keeps the sky out or lets in a calibration source."""
+    exposure_maker: str = ""
+    """The mission's own program of exposure maps and what it reads besides events; empty where maps are made here."""
     field: FieldOfView = EPIC_FIELD
     """The sky about the pointing that the instrument sees."""
 

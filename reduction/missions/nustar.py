@@ -14,5 +14,6 @@ FPMA = Mission(
     channel="PI", channel_divisor=1, first_channel=0, last_channel=4095, channel_zero_kev=1.6, channel_width_kev=0.04,
     fwhm_ev=(219.0, 106.0), pattern="GRADE", default_patterns=((0, 26),),
     detector_plane=DetectorPlane(("DET1X", "DET1Y"), 2.46), field=FieldOfView(9.0),
+    exposure_maker="nuexpomap of NuSTARDAS, with the attitude and the motion of the mast",
 )  # fmt: skip
 FPMB = replace(FPMA, name="NuSTAR FPMB", instruments=("FPMB",))

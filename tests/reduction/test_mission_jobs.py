@@ -22,6 +22,7 @@ REAL = {
     "NICER XTI": "nicer/ngc300nicer_bary.evt",
 }
 NO_SKY = "no sky"
+NO_RESPONSE = "responses are made of XMM-Newton EPIC only; this list is of "
 NO_LIMIT = "no sky coordinates, so that there are no regions"
 CORRECTED = "are at the barycentre already"
 OTHER_TIME = "dummy_orb.fits covers .*give the orbit of the whole observation"
@@ -33,12 +34,14 @@ PRODUCTS = {
     "spectrum": "source_spectrum.fits",
     "upper_limit": "limits.fits",
     "barycentre": "barycentred.fits",
+    "response": "response.rmf",
 }
 REFUSED = {
     ("image", "NICER XTI"): NO_SKY,
     ("upper_limit", "NICER XTI"): NO_LIMIT,
     ("barycentre", "NICER XTI"): CORRECTED,
     **{("barycentre", name): OTHER_TIME for name in ("Chandra ACIS", *LISTS)},
+    **{("response", name): NO_RESPONSE for name in ("Chandra ACIS", "NuSTAR FPMA", "NuSTAR FPMB", "NICER XTI", *LISTS)},
     ("barycentre", "Swift XRT"): "SWIFT counts seconds of UTC, which are not read; use barycorr",
 }
 
@@ -74,6 +77,8 @@ def asked(job: str, path: Path, shared: Path) -> dict[str, Any]:
             return {"energy": "3 8", "method": "sigma", "bin_size": 200.0}
         case "barycentre":
             return {"orbit": shared / "real/nustar_b1937/dummy_orb.fits.gz", "position": "294.91 21.58"}
+        case "response":
+            return {"source_region": regions["source_region"] or "physical; circle(1,1,1)"}
         case _:
             return {"energy": "3 8", **regions}
 
@@ -95,6 +100,20 @@ def test_each_job_on_each_mission_works_or_is_refused_with_a_sentence(
     with fits.open(product) as hdus:
         hdus.verify("exception")
         assert any(hdu.header.get("TELESCOP") == fits.getval(path, "TELESCOP", 1) for hdu in hdus)
+
+
+@pytest.mark.parametrize(
+    ("name", "maker"), [("Chandra ACIS", "fluximage of CIAO"), ("NuSTAR FPMA", "nuexpomap of NuSTARDAS")]
+)
+def test_a_map_that_is_not_made_is_told_with_what_makes_one(
+    shared: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, maker: str
+) -> None:
+    path = shared / "real" / REAL[name]
+    products = run_job(tmp_path, "image", eventlist=path, **asked("image", path, shared))
+    assert not [product for product in products if "exposure" in product]
+    told = " ".join(capfd.readouterr())
+    assert f"the CCDs of {name} cannot be placed by its events" in told
+    assert maker in told
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -130,7 +149,7 @@ def test_a_documented_list_has_its_clock_its_sky_and_its_good_times(lists: dict[
 def test_the_table_of_the_documentation_is_what_these_tests_find() -> None:
     """Every known instrument has a row, and a job that is refused for what the instrument is says no."""
     lines = (ROOT / "docs/missions.md").read_text().splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.count("|") == 9]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.count("|") == 10]
     jobs = rows[0][1:]
     assert set(jobs) == set(PRODUCTS)
     assert [row[0] for row in rows[2:]] == [mission.name for mission in MISSIONS]
