@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from reduction.calibration.area import USUAL_PATTERNS, Curve, OnAxis, region_area
+from reduction.calibration.builtin import ORIGIN as BUILT_IN
+from reduction.calibration.builtin import built_in_redistribution
 from reduction.calibration.canned import Spot
-from reduction.calibration.gaussian import ORIGIN as GAUSSIAN
-from reduction.calibration.gaussian import gaussian_redistribution
 from reduction.calibration.keys import Keys, date_of
 from reduction.calibration.source import Files
 from reduction.calibration.view import PointView, View, row_at, view_extended, view_point
@@ -150,7 +150,7 @@ def find_matrix(observed: Observed, files: Files | None, own: Path | None) -> tu
     observed
         The observation and the place on the camera.
     files
-        Calibration files; None where there are none, and the built-in Gaussian is taken.
+        Calibration files; None where there are none, and the built-in one is taken.
     own
         A matrix that the user gave, which comes before all.
 
@@ -166,7 +166,7 @@ def find_matrix(observed: Observed, files: Files | None, own: Path | None) -> tu
     """
     channels = observed.mission.channels.size
     if own is None and files is None:
-        return gaussian_redistribution(observed.mission, observed.camera), f"redistribution: {GAUSSIAN}"
+        return built_in_redistribution(observed.mission, observed.camera), f"redistribution: {BUILT_IN}"
     parameter = "calibration" if own is None else "rmf"
     if own is not None:
         path = own

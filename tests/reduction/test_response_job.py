@@ -14,7 +14,7 @@ from calibrationserver import running_service
 from checkout import ROOT
 from provenance import votags
 from reduction.calibration.area import OnAxis
-from reduction.calibration.gaussian import gaussian_redistribution
+from reduction.calibration.builtin import built_in_redistribution
 from reduction.missions.xmm import EMOS1, EPN
 from reduction.responses import (
     EffectiveArea,
@@ -91,7 +91,8 @@ def test_what_is_approximate_is_said_in_header_and_log(pn: Path) -> None:
         assert header["APPROX"] is True and header["EXTENDED"] is False and header["PATTERN"] == "0:4"
         assert header["ENCIRCLE"] == pytest.approx(0.878, abs=0.004)
         told = [header[f"RESPFRM{number}"] for number in range(1, 5)]
-    assert told[0].startswith("redistribution: Gaussian") and told[1].startswith("area on the axis: built-in curve")
+    assert told[0].startswith("redistribution: peak, tail, shelf and escape peak as measured")
+    assert told[1].startswith("area on the axis: built-in curve")
     assert told[3] == "vignetting and encircled energy: published curves, rounded, good to some 5 %"
     assert all(f"Note: {line}\n" in log for line in told)
 
@@ -178,7 +179,7 @@ def folder(tmp_path: Path) -> Path:
     place = tmp_path / "calibration"
     place.mkdir()
     for name in ("epn_e4_ff20_sdY9_v21.0.rmf", "epn_e3_ff20_sdY9_v21.0.rmf"):
-        write_redistribution(place / name, gaussian_redistribution(EPN, Camera("XMM", "EPN")))
+        write_redistribution(place / name, built_in_redistribution(EPN, Camera("XMM", "EPN")))
     return place
 
 
@@ -245,7 +246,7 @@ def test_a_service_is_asked_with_the_token_of_the_server(
 
 def test_a_matrix_of_the_user_comes_first(lists: dict[str, Path], tmp_path: Path) -> None:
     own = tmp_path / "mine.rmf"
-    write_redistribution(own, gaussian_redistribution(EMOS1.with_channel_width(15), Camera("XMM", "EMOS1")))
+    write_redistribution(own, built_in_redistribution(EMOS1.with_channel_width(15), Camera("XMM", "EMOS1")))
     made(tmp_path / "job", eventlist=lists["EMOS1"], rmf=own, channel_width="15")
     assert "redistribution: of the user mine.rmf" in (tmp_path / "job/log.txt").read_text()
     told = refused(tmp_path / "five", eventlist=lists["EMOS1"], rmf=own)

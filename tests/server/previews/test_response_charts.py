@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from reduction.calibration.gaussian import gaussian_redistribution
+from reduction.calibration.builtin import built_in_redistribution
 from reduction.missions.xmm import EPN
 from reduction.responses import write_redistribution
 from reduction.responses.grid import Camera
@@ -52,7 +52,7 @@ def test_a_real_matrix_is_drawn_where_it_counts(shared: Path) -> None:
 def test_our_own_matrix_is_drawn_and_said_to_be_approximate(tmp_path: Path) -> None:
     path = tmp_path / "response.rmf"
     cards = [("APPROX", True, ""), ("RESPFRM1", "a Gaussian " * 9, ""), ("RESPFRM2", "a curve", "")]
-    write_redistribution(path, gaussian_redistribution(EPN, Camera("XMM", "EPN", "Medium")), cards)  # type: ignore[arg-type]
+    write_redistribution(path, built_in_redistribution(EPN, Camera("XMM", "EPN", "Medium")), cards)  # type: ignore[arg-type]
     previews = Previews()
     assert previews.plot_picture(file(path)).ok
     assert previews.look(file(path)).text == f"Approximate: {('a Gaussian ' * 9).strip()}; a curve."

@@ -43,7 +43,7 @@ def test_the_page_shows_both_and_says_that_they_are_approximate(server: str, don
     page = html.unescape(requests.get(f"{server}/jobs/{done.url.rstrip('/').rpartition('/')[2]}", timeout=300).text)
     for words in ("Effective area", "Redistribution"):
         assert f'<span class="muted">{words}</span>' in page
-    assert page.count("Approximate: redistribution: Gaussian of the resolution of the instrument") == 2
+    assert page.count("Approximate: redistribution: peak, tail, shelf and escape peak as measured") == 2
     assert "vignetting and encircled energy: published curves" in page
 
 
