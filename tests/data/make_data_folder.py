@@ -275,7 +275,7 @@ def whole_seconds(folder: Path) -> None:
 def after_the_crash(old: Old) -> None:
     """Wait for the job that goes on without its server; end the suspended one with its supervisor."""
     os.kill(old.supervisor("suspended"), signal.SIGKILL)
-    until(lambda: (old.folder("running") / "status.json").exists(), 60)
+    until(lambda: (old.folder("running") / "status.json").exists())
     assert not (old.folder("suspended") / "status.json").exists()
 
 

@@ -371,7 +371,7 @@ def test_without_scripts_the_same_is_a_form(new_page: NewPage, archive: Served) 
     page.get_by_role("button", name="Accept").click()
     expect(page.locator("#sky-problems")).to_contain_text("The background overlaps the source")
     drawing = page.get_by_role("img", name=re.compile("^The regions")).get_attribute("src")
-    assert ">EPN" in requests.get(f"{archive.url}{drawing}", timeout=60).text
+    assert ">EPN" in requests.get(f"{archive.url}{drawing}", timeout=300).text
     address = page.get_by_role("link", name="JSON").get_attribute("href")
-    found = MOC.from_json(json.loads(requests.get(f"{archive.url}{address}", timeout=60).text))
+    found = MOC.from_json(json.loads(requests.get(f"{archive.url}{address}", timeout=300).text))
     assert found.contains_skycoords(SkyCoord(RA, DEC, unit="deg"))

@@ -36,7 +36,7 @@ def job(served: Served, tmp_path_factory: pytest.TempPathFactory) -> str:
     files = [("images", (path.name, path.read_bytes())) for path in images]
     files.append(("exposure_maps", (exposure.name, exposure.read_bytes())))
     made = requests.post(f"{served.url}/rest/detect", files=files, data={"PHASE": "RUN"}, timeout=300)
-    assert reached(made.url, *ENDED) == "COMPLETED", requests.get(made.url, timeout=60).text
+    assert reached(made.url, *ENDED) == "COMPLETED", requests.get(made.url, timeout=300).text
     return made.url.rsplit("/", 1)[1]
 
 
@@ -44,7 +44,7 @@ def job(served: Served, tmp_path_factory: pytest.TempPathFactory) -> str:
 def listed(served: Served, job: str, tmp_path_factory: pytest.TempPathFactory) -> Table:
     """The source list as the server hands it out."""
     path = tmp_path_factory.mktemp("list") / "sources.fits"
-    path.write_bytes(requests.get(f"{served.url}/rest/detect/{job}/results/sources", timeout=60).content)
+    path.write_bytes(requests.get(f"{served.url}/rest/detect/{job}/results/sources", timeout=300).content)
     return Table.read(path, hdu="SOURCES")
 
 
@@ -71,7 +71,7 @@ def test_rows_lead_to_the_form_of_a_spectrum(
     assert [float(text) for text in given["position"][0].split()] == pytest.approx(
         [listed["RA"][0], listed["DEC"][0]], abs=1e-5
     )
-    assert requests.get(served.url + given["source_list"][0], timeout=60).content.startswith(b"SIMPLE")
+    assert requests.get(served.url + given["source_list"][0], timeout=300).content.startswith(b"SIMPLE")
     page.set_viewport_size({"width": 320, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     page.set_viewport_size({"width": 1280, "height": 900})
@@ -104,7 +104,7 @@ def test_sources_are_drawn_on_the_sky(
 
 
 def test_sources_are_drawn_over_the_image_of_the_job(served: Served, job: str, listed: Table) -> None:
-    drawing = requests.get(f"{served.url}/jobs/{job}/preview/image.svg", timeout=60).text
+    drawing = requests.get(f"{served.url}/jobs/{job}/preview/image.svg", timeout=300).text
     drawn = re.findall(r'class="m region" d="([^"]*)"', drawing)
     assert sum(path.count("M") for path in drawn) >= len(listed)
 
@@ -112,4 +112,4 @@ def test_sources_are_drawn_over_the_image_of_the_job(served: Served, job: str, l
 def test_what_is_no_source_list_is_not_found(served: Served, job: str) -> None:
     for path, status in ((f"jobs/{job}/sources/image", 404), (f"jobs/{job}/sources/none", 404),
                          (f"jobs/{job}/sources/sources?from=900", 400), ("sky?sources=x", 400)):  # fmt: skip
-        assert requests.get(f"{served.url}/{path}", timeout=60).status_code == status, path
+        assert requests.get(f"{served.url}/{path}", timeout=300).status_code == status, path

@@ -96,7 +96,7 @@ def create(session: requests.Session, url: str, **form: str) -> str:
 
 
 def test_plain_http_is_sent_to_https(site: Site) -> None:
-    answer = requests.post(f"{site.proxy.plain_url}/rest/dummy?a=b", allow_redirects=False, timeout=60)
+    answer = requests.post(f"{site.proxy.plain_url}/rest/dummy?a=b", allow_redirects=False, timeout=300)
     assert (answer.status_code, answer.headers["Location"]) == (308, "https://localhost/rest/dummy?a=b")
 
 
@@ -104,11 +104,11 @@ def test_addresses_and_cookies_are_those_of_the_site(site: Site) -> None:
     with site.proxy.session() as session:
         job = create(session, f"{site.proxy.url}/rest/dummy")
         assert job.startswith(f"{site.proxy.url}/rest/dummy/")
-        assert session.get(f"{job}/phase", timeout=60).text == "PENDING"
-        answer = session.post(f"{site.proxy.url}/signin", data={"name": "nobody", "token": "wrong"}, timeout=60)
+        assert session.get(f"{job}/phase", timeout=300).text == "PENDING"
+        answer = session.post(f"{site.proxy.url}/signin", data={"name": "nobody", "token": "wrong"}, timeout=300)
         assert answer.status_code != 502
         assert all(cookie.secure for cookie in session.cookies)
-        page = session.get(f"{site.proxy.url}/new/dummy", timeout=60)
+        page = session.get(f"{site.proxy.url}/new/dummy", timeout=300)
         assert page.status_code == 200
         assert site.direct not in page.text
 
@@ -125,8 +125,8 @@ def test_an_upload_that_nginx_would_refuse_passes_whole(site: Site) -> None:
         )
         assert answer.status_code == 303, answer.text
         job = answer.headers["Location"]
-        until(lambda: session.get(f"{job}/phase", timeout=60).text in ENDED, what="the job has ended")
-        assert session.get(f"{job}/results/out", timeout=60).text.split()[0] == hashlib.sha256(content).hexdigest()
+        until(lambda: session.get(f"{job}/phase", timeout=300).text in ENDED, what="the job has ended")
+        assert session.get(f"{job}/results/out", timeout=300).text.split()[0] == hashlib.sha256(content).hexdigest()
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_comes(site: Site) -> None:
@@ -176,7 +176,7 @@ def test_who_waits_hears_of_the_end_of_a_job(site: Site) -> None:
     with site.proxy.session() as session, site.proxy.session() as waiter, ThreadPoolExecutor(1) as thread:
         job = create(session, f"{site.proxy.url}/rest/dummy")
         waiting = thread.submit(waiter.get, f"{job}?WAIT=300&PHASE=PENDING", timeout=600)
-        session.post(f"{job}/phase", data={"PHASE": "RUN"}, timeout=60)
+        session.post(f"{job}/phase", data={"PHASE": "RUN"}, timeout=300)
         assert "<uws:phase>PENDING</uws:phase>" not in waiting.result(600).text
 
 
@@ -185,11 +185,11 @@ def test_a_log_comes_while_the_job_runs(site: Site) -> None:
         job = create(session, f"{site.proxy.url}/rest/dummy", PHASE="RUN", seconds="50")
         answer = session.get(f"{job}/log?OFFSET=0&WAIT=40", timeout=300)
         assert (answer.headers["X-Phase"], bool(answer.content)) == ("EXECUTING", True)
-        session.post(f"{job}/phase", data={"PHASE": "ABORT"}, timeout=60)
+        session.post(f"{job}/phase", data={"PHASE": "ABORT"}, timeout=300)
 
 
 def wrong_token(session: requests.Session, url: str, **headers: str) -> int:
-    return session.get(f"{url}/rest/dummy", auth=("nobody", "wrong"), headers=headers, timeout=60).status_code
+    return session.get(f"{url}/rest/dummy", auth=("nobody", "wrong"), headers=headers, timeout=300).status_code
 
 
 def test_the_address_of_a_client_is_that_which_the_proxy_saw(site: Site) -> None:
@@ -209,9 +209,9 @@ def test_only_the_proxy_is_believed(site: Site) -> None:
 
 def test_figures_are_for_the_machine_and_health_for_all(site: Site) -> None:
     with site.proxy.session() as session:
-        assert session.get(f"{site.proxy.url}/health/ready", timeout=60).status_code == 200
-        assert session.get(f"{site.proxy.url}/metrics", timeout=60).status_code in (401, 403)
-    assert requests.get(f"{site.direct}/metrics", timeout=60).status_code == 200
+        assert session.get(f"{site.proxy.url}/health/ready", timeout=300).status_code == 200
+        assert session.get(f"{site.proxy.url}/metrics", timeout=300).status_code in (401, 403)
+    assert requests.get(f"{site.direct}/metrics", timeout=300).status_code == 200
 
 
 def test_an_account_comes_through_the_proxy(site: Site) -> None:
@@ -219,7 +219,7 @@ def test_an_account_comes_through_the_proxy(site: Site) -> None:
     with site.proxy.session() as session:
         session.auth = (name, token)
         job = create(session, f"{site.proxy.url}/rest/dummy")
-        assert "<uws:ownerId>ann</uws:ownerId>" in session.get(job, timeout=60).text
+        assert "<uws:ownerId>ann</uws:ownerId>" in session.get(job, timeout=300).text
 
 
 # --- the unit ------------------------------------------------------------------------------------------------
@@ -287,20 +287,20 @@ def test_a_restart_of_the_unit_costs_no_job(unit: configparser.ConfigParser, tmp
     with requests.Session() as session:
         with unit_started(unit, tmp_path, port):
             running = create(session, f"{url}/rest/waits", PHASE="RUN", gate=str(gate))
-            until(lambda: session.get(f"{running}/phase", timeout=60).text == "EXECUTING", what="it runs")
+            until(lambda: session.get(f"{running}/phase", timeout=300).text == "EXECUTING", what="it runs")
             drain = [str(BIN / "uws-server"), "jobs", "drain", "--why", "an upgrade", "--data", str(tmp_path / "data")]
             subprocess.run(drain, check=True, capture_output=True)
             queued = create(session, f"{url}/rest/waits", PHASE="RUN", gate=str(gate))
         session.close()
         with unit_started(unit, tmp_path, port):
-            assert session.get(f"{running}/phase", timeout=60).text == "EXECUTING"
-            assert session.get(f"{queued}/phase", timeout=60).text == "QUEUED"
+            assert session.get(f"{running}/phase", timeout=300).text == "EXECUTING"
+            assert session.get(f"{queued}/phase", timeout=300).text == "QUEUED"
             undrain = [str(BIN / "uws-server"), "jobs", "undrain", "--data", str(tmp_path / "data")]
             subprocess.run(undrain, check=True, capture_output=True)
             gate.touch()
             for job in (running, queued):
-                until(lambda job=job: session.get(f"{job}/phase", timeout=60).text in ENDED, what="ended")  # type: ignore[misc]
-                assert session.get(f"{job}/phase", timeout=60).text == "COMPLETED"
+                until(lambda job=job: session.get(f"{job}/phase", timeout=300).text in ENDED, what="ended")  # type: ignore[misc]
+                assert session.get(f"{job}/phase", timeout=300).text == "COMPLETED"
     assert [path for path in (tmp_path / "data").iterdir() if path.stat().st_mode & 0o077] == []
 
 

@@ -108,7 +108,7 @@ class Old:
     def supervisor(self, label: str) -> int:
         """The pid of the process that keeps a job, once there is one."""
         claim = self.folder(label) / "shepherd.json"
-        until(claim.exists, 60)
+        until(claim.exists)
         return int(json.loads(claim.read_text())["pid"])
 
     def page(self, who: str | None, path: str) -> Page:

@@ -112,12 +112,12 @@ def running_proxy(
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
-        until(lambda: process.poll() is not None or _answers(port), 60, "nginx listens")
+        until(lambda: process.poll() is not None or _answers(port), what="nginx listens")
         assert process.poll() is None, (folder / "output").read_text() + (folder / "error.log").read_text()
         yield Proxy(f"https://{NAME}:{port}", f"http://{NAME}:{plain}", certificate)
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(300)
 
 
 def _around(folder: Path) -> str:

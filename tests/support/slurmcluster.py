@@ -150,7 +150,7 @@ class SlurmCluster:
     def run(self, program: str, *arguments: str, given: str = "", check: bool = True) -> str:
         """What a client of Slurm prints."""
         done = subprocess.run(
-            [program, *arguments], input=given, env=self.environment, capture_output=True, text=True, timeout=60
+            [program, *arguments], input=given, env=self.environment, capture_output=True, text=True, timeout=300
         )
         assert not check or done.returncode == 0, f"{program} {arguments}: {done.stderr}"
         return done.stdout.strip()
@@ -163,7 +163,7 @@ class SlurmCluster:
             states = self.run("sinfo", "-h", "-p", "debug", "-N", "-o", "%T", check=False).split()
             return sum(state in ("idle", "mixed", "allocated") for state in states) == number
 
-        until(is_up, 60, f"{number} nodes of Slurm are up (see {self.folder})", every=0.05)
+        until(is_up, what=f"{number} nodes of Slurm are up (see {self.folder})", every=0.05)
 
     def jobs(self) -> dict[str, str]:
         """The state of every job that Slurm knows, by its comment."""
@@ -236,7 +236,7 @@ def _end_jobs(cluster: SlurmCluster) -> None:
     if not {"slurmctld", *cluster.nodes} <= cluster.daemons.keys():
         return
     cluster.run("scancel", "-u", str(os.geteuid()), check=False)
-    until(lambda: not cluster.run("squeue", "-h", check=False), 60, "all jobs of Slurm ended", every=0.05)
+    until(lambda: not cluster.run("squeue", "-h", check=False), what="all jobs of Slurm ended", every=0.05)
 
 
 def _free_ports(number: int) -> list[int]:

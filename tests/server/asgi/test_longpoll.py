@@ -577,8 +577,8 @@ def test_who_stands_in_his_own_line_holds_nobody_else_up(served: Served) -> None
             more = "" if number >= 8 else "Content-Length: 1000\r\n"
             connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n{more}\r\n".encode())
         require_read(served.url)
-        assert requests.get(f"{job}?PHASE=PENDING", timeout=60).status_code == 200
-        assert requests.get(f"{job}?WAIT=1", auth=("", ""), timeout=60).status_code == 200  # by a thread
+        assert requests.get(f"{job}?PHASE=PENDING", timeout=300).status_code == 200
+        assert requests.get(f"{job}?WAIT=1", auth=("", ""), timeout=300).status_code == 200  # by a thread
         connection = opened.enter_context(connected(served.url))
         connection.sendall(request_for(job))
         require_read(served.url)

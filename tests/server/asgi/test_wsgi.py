@@ -156,7 +156,7 @@ def url(application: Application) -> Iterator[str]:
 def test_an_answer_waits_for_its_event_in_no_thread(
     application: Application, url: str, error: Exception | None, status: int, text: str
 ) -> None:
-    post = functools.partial(requests.post, timeout=60, allow_redirects=False)
+    post = functools.partial(requests.post, timeout=300, allow_redirects=False)
     with ThreadPoolExecutor(2) as pool:
         other = pool.submit(post, f"{url}/blocked")
         until(lambda: application.begun["blocked"], what="another request is being answered")
@@ -176,7 +176,7 @@ def test_an_answer_waits_for_its_event_in_no_thread(
 
 
 def test_an_answer_to_one_that_comes_alone_is_not_put_off(application: Application, url: str) -> None:
-    came = requests.post(f"{url}/after", timeout=60, allow_redirects=False)
+    came = requests.post(f"{url}/after", timeout=300, allow_redirects=False)
     assert (came.status_code, came.text) == (303, "at once")
     assert not application.event.calls
 

@@ -155,7 +155,7 @@ def test_a_job_that_ran_is_not_run_again(lab: Lab, other: str, tmp_path: Path) -
         running = lab.run(label="running", gate=str(tmp_path / "gate"))
         until(lambda: "begin running" in lab.tracked(), what="it runs")
         queued, held = lab.run(label="queued"), lab.run(label="held")
-        held.session.post(f"{held.url}/phase", data={"PHASE": "HOLD"}, timeout=60)
+        held.session.post(f"{held.url}/phase", data={"PHASE": "HOLD"}, timeout=300)
         pending = with_file(lab, b"given" * LONG)
         told(lab, "backup", str(tmp_path / "backups"))
         (tmp_path / "gate").touch()
@@ -167,10 +167,10 @@ def test_a_job_that_ran_is_not_run_again(lab: Lab, other: str, tmp_path: Path) -
         done, running, queued, pending = (after.again(job) for job in (done, running, queued, pending))
         assert (done.phase(), made_of(done)) == ("COMPLETED", hashlib.sha256(b"done\n").hexdigest())
         assert running.phase() == "ERROR"
-        assert SENTENCE in running.session.get(f"{running.url}/error", timeout=60).text
+        assert SENTENCE in running.session.get(f"{running.url}/error", timeout=300).text
         assert queued.ended() == "COMPLETED"
         assert pending.phase() == "PENDING"
-        pending.session.post(f"{pending.url}/phase", data={"PHASE": "RUN"}, timeout=60)
+        pending.session.post(f"{pending.url}/phase", data={"PHASE": "RUN"}, timeout=300)
         assert pending.ended() == "COMPLETED"
         assert made_of(pending) == hashlib.sha256(b"given" * LONG).hexdigest()
         assert lab.tracked() == ["begin queued", "end queued"]
@@ -189,9 +189,9 @@ def test_jobs_that_change_while_files_are_copied_come_whole(lab: Lab, tmp_path: 
         def act(_so_far: str) -> None:
             if not acted:
                 acted.append(True)
-                assert doomed.session.delete(doomed.url, allow_redirects=False, timeout=60).status_code == 303
+                assert doomed.session.delete(doomed.url, allow_redirects=False, timeout=300).status_code == 303
                 answer = changed.session.post(
-                    f"{changed.url}/parameters", files={"source": b"after"}, allow_redirects=False, timeout=60
+                    f"{changed.url}/parameters", files={"source": b"after"}, allow_redirects=False, timeout=300
                 )
                 assert answer.status_code == 303, answer.text
 
@@ -201,9 +201,9 @@ def test_jobs_that_change_while_files_are_copied_come_whole(lab: Lab, tmp_path: 
     after = restored_lab(lab, f"sqlite:///{tmp_path / 'restored.sqlite'}")
     told(after, "restore", str(place))
     with after.serving():
-        assert requests.get(after.again(doomed).url, timeout=60).status_code == 404
+        assert requests.get(after.again(doomed).url, timeout=300).status_code == 404
         job = after.again(changed)
-        job.session.post(f"{job.url}/phase", data={"PHASE": "RUN"}, timeout=60)
+        job.session.post(f"{job.url}/phase", data={"PHASE": "RUN"}, timeout=300)
         assert job.ended() == "COMPLETED"
         assert made_of(job) == hashlib.sha256(b"after").hexdigest()
     after.close()

@@ -188,7 +188,7 @@ def test_after_ctrl_c_a_script_is_told_how_to_end_the_job(served: Served) -> Non
     assert process.stdout is not None
     address = process.stdout.readline().strip()
     reached(address, "EXECUTING")
-    time.sleep(0.3)
+    assert process.stderr is not None and process.stderr.readline(), "it follows the job"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 130

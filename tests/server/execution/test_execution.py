@@ -88,7 +88,7 @@ def test_thirty_quick_jobs_leave_nothing_but_results(open_shop: Lab) -> None:
     assert sorted(open_shop.tracked()) == sorted(expected)
     assert jobs[7].results() == {"out": "text/plain", "log": "text/plain"}
     until(lambda: not [pid for pid in children_of(server) if state(pid) == "Z"], what="no zombies")
-    until(lambda: descriptors_of(server) <= descriptors + 12, 60, "descriptors do not grow with the jobs")
+    until(lambda: descriptors_of(server) <= descriptors + 12, what="descriptors do not grow with the jobs")
     assert threads_of(server) <= threads + 16  # the workers of the polling; not one for each job
 
 
@@ -144,11 +144,11 @@ def test_suspend_and_resume_at_any_moment_of_the_start(open_shop: Lab) -> None:
         until(lambda job=job: job.phase() != "QUEUED", every=0)  # type: ignore[misc]
         time.sleep(delay)
         assert job.post(PHASE="SUSPEND").ok
-        until(lambda job=job: standing_still(job), 60, f"SUSPEND {delay} s after the start")  # type: ignore[misc]
+        until(lambda job=job: standing_still(job), what=f"SUSPEND {delay} s after the start")  # type: ignore[misc]
         assert job.phase() == "SUSPENDED"
         gate.touch()
         assert job.post(PHASE="RESUME").ok
-        assert job.ended(60) == "COMPLETED"
+        assert job.ended() == "COMPLETED"
 
 
 def test_the_last_of_many_requests_to_suspend_and_resume_counts(open_shop: Lab) -> None:
@@ -157,7 +157,7 @@ def test_the_last_of_many_requests_to_suspend_and_resume_counts(open_shop: Lab) 
         until(lambda job=job: job.phase() == "EXECUTING", every=0)  # type: ignore[misc]
         for phase in ("SUSPEND", "RESUME") * 4 + (("SUSPEND",) if last == "SUSPEND" else ()):
             assert job.post(PHASE=phase).ok
-        until(lambda job=job, last=last: bool(job.processes()) and standing_still(job) == (last == "SUSPEND"), 60)  # type: ignore[misc]
+        until(lambda job=job, last=last: bool(job.processes()) and standing_still(job) == (last == "SUSPEND"))  # type: ignore[misc]
         assert job.post(PHASE="ABORT").ok
         assert job.ended() == "ABORTED"
 
@@ -366,10 +366,10 @@ def test_a_job_that_lost_its_folder_while_no_server_ran_is_not_run_again(lab: La
     until(lambda: not any(jobs[name].processes() for name in ("removes", "empties", "kills")))
     until(lambda: not local.claimed(lab.folder(jobs["kills"])) or not lab.folder(jobs["kills"]).exists())
     with lab.serving(max_running=4):
-        assert lab.run("track", label="other").ended(60) == "COMPLETED", "the queue was looked at"
+        assert lab.run("track", label="other").ended() == "COMPLETED", "the queue was looked at"
         assert lab.again(jobs["stays"]).phase() == "EXECUTING", "adopted"
         (lab.root / "open").touch()
-        found = {name: (lab.again(job).ended(60), lab.again(job).text("message")) for name, job in jobs.items()}
+        found = {name: (lab.again(job).ended(), lab.again(job).text("message")) for name, job in jobs.items()}
     assert sorted(line for line in lab.tracked() if "other" not in line) == [f"begin {name}" for name in sorted(ends)]
     assert {name: phase for name, (phase, _) in found.items()} == {
         "removes": "ERROR", "empties": "COMPLETED", "kills": "ERROR", "stays": "ERROR",
@@ -403,13 +403,13 @@ def test_a_job_that_ended_before_it_could_be_suspended_ends_as_it_did(lab: Lab) 
         until(lambda: len(lab.tracked()) == 2)
         server.kill()
     (lab.root / "gate").touch()
-    until(lambda: all(local.status(lab.folder(job)) for job in jobs), 60)
+    until(lambda: all(local.status(lab.folder(job)) for job in jobs))
     store = JobStore(lab.database)
     assert all(store.move(job.id, [Phase.EXECUTING], Phase.SUSPENDED) for job in jobs)
     store.close()
     with lab.serving():
-        assert [lab.again(job).ended(60) for job in jobs] == ["COMPLETED", "ERROR"]
-        assert lab.run().ended(60) == "COMPLETED", "their places are free"
+        assert [lab.again(job).ended() for job in jobs] == ["COMPLETED", "ERROR"]
+        assert lab.run().ended() == "COMPLETED", "their places are free"
 
 
 def test_a_job_whose_start_was_noted_but_not_confirmed_runs_all_the_same(lab: Lab) -> None:

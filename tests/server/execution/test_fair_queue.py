@@ -111,7 +111,7 @@ def test_a_job_that_stands_still_for_too_long_is_ended_with_a_sentence(lab: Lab)
         job = lab.run(label="still", gate=gate(lab, "never"))
         until(lambda: bool(job.processes()))
         assert job.post(PHASE="SUSPEND").ok
-        assert job.ended(60) == "ABORTED"
+        assert job.ended() == "ABORTED"
         assert "stood still for 3 s, as long as one may" in job.text("message")
         assert job.processes() == []
         assert job.results()["out"], "what it made is kept"

@@ -237,7 +237,7 @@ def test_every_job_ends_once_whatever_is_killed(siege: Siege) -> None:
         siege.serve()
         lab.served = siege.servers[0]
         require_ended(siege)
-        until(lambda: not siege.working(), 60, f"round {number}: no process works for a job that has ended")
+        until(lambda: not siege.working(), what=f"round {number}: no process works for a job that has ended")
         tracked = Counter(lab.tracked())
         assert set(tracked.values()) <= {1}, "a script ran twice"
         for one in made:

@@ -83,13 +83,13 @@ def bare_image(path: Path) -> Path:
 def product_of(server: str, definition: str, path: Path, name: str = "product.fits") -> MadeProduct:
     """Run a definition on a file, and read the row of one of its products as it is served."""
     with path.open("rb") as stream:
-        sent = requests.post(f"{server}/rest/{definition}", files={"table": stream}, allow_redirects=False, timeout=60)
+        sent = requests.post(f"{server}/rest/{definition}", files={"table": stream}, allow_redirects=False, timeout=300)
     address = sent.headers["Location"]
     change(f"{address}/phase", PHASE="RUN")
-    assert reached(address, "COMPLETED", "ERROR") == "COMPLETED", requests.get(f"{address}/stderr", timeout=60).text
+    assert reached(address, "COMPLETED", "ERROR") == "COMPLETED", requests.get(f"{address}/stderr", timeout=300).text
     job = document(address)
     began, ended = (datetime.fromisoformat(str(job.findtext(f"{UWS}{tag}"))) for tag in ("startTime", "endTime"))
-    content = requests.get(f"{address}/results/{name}", timeout=60).content
+    content = requests.get(f"{address}/results/{name}", timeout=300).content
     saved = path.with_name(f"{definition}-{name}")
     saved.write_bytes(content)
     tags = votags.read(saved)

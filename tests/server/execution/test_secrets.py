@@ -88,15 +88,15 @@ class House(Lab):
 
     def set_own(self, value: str = OWN, name: str = NAME) -> requests.Response:
         assert self.served is not None
-        page = self.session.get(f"{self.served.url}/account", timeout=60).text
+        page = self.session.get(f"{self.served.url}/account", timeout=300).text
         token = re.search(r'name="_token" value="([^"]+)"', page)
         assert token is not None
         form = {"_token": token[1], "name": name, "value": value}
-        return self.session.post(f"{self.served.url}/account/secrets", data=form, timeout=60)
+        return self.session.post(f"{self.served.url}/account/secrets", data=form, timeout=300)
 
     def refusal(self, name: str = "asks") -> str:
         assert self.served is not None
-        answer = self.session.post(f"{self.served.url}/rest/{name}", allow_redirects=False, timeout=60)
+        answer = self.session.post(f"{self.served.url}/rest/{name}", allow_redirects=False, timeout=300)
         assert answer.status_code == 403, answer.text
         return answer.text
 
@@ -112,7 +112,7 @@ def house(tmp_path: Path, database_url: str) -> Iterator[House]:
 
 
 def out(job: Remote) -> list[str]:
-    return job.session.get(f"{job.url}/results/out", timeout=60).text.split()
+    return job.session.get(f"{job.url}/results/out", timeout=300).text.split()
 
 
 def sha256(text: str) -> str:
@@ -131,7 +131,7 @@ def test_a_job_has_its_owners_secret_and_nothing_else_does(house: House, tmp_pat
         house.sign_in()
         assert house.set_own().status_code == 200
         job = house.create("asks", PHASE="RUN", code="3", gate=str(tmp_path / "gate"))
-        until(lambda: "[STAGE" in job.session.get(f"{job.url}/log", timeout=60).text, what="it has printed")
+        until(lambda: "[STAGE" in job.session.get(f"{job.url}/log", timeout=300).text, what="it has printed")
         (path,) = house.given()
         assert (path.read_text(), oct(path.stat().st_mode)[-3:]) == (OWN, "400")
         assert oct(path.parent.stat().st_mode)[-3:] == "700"
@@ -139,15 +139,15 @@ def test_a_job_has_its_owners_secret_and_nothing_else_does(house: House, tmp_pat
         assert job.ended() == "ERROR"
         assert house.given() == []
         assert out(job)[0] == sha256(OWN), "its own goes before the operator's"
-        log = job.session.get(f"{job.url}/log", timeout=60).text
+        log = job.session.get(f"{job.url}/log", timeout=300).text
         assert log.splitlines()[:2] == [f"[STAGE 1/2] with [secret {NAME}]", f"cut [secret {NAME}]"]
-        assert f"refused: [secret {NAME}]" in job.session.get(f"{job.url}/error", timeout=60).text
+        assert f"refused: [secret {NAME}]" in job.session.get(f"{job.url}/error", timeout=300).text
         pages = ("", "/log", "/stdout", "/stderr", "/parameters", "/results", "/error")
-        texts = [job.session.get(f"{job.url}{page}", timeout=60).text for page in pages]
+        texts = [job.session.get(f"{job.url}{page}", timeout=300).text for page in pages]
         page = f"{served.url}/jobs/{job.id}"
-        texts += [house.session.get(place, timeout=60).text for place in (f"{served.url}/account", page)]
-        assert house.session.get(page, timeout=60).status_code == 200
-        archive = house.session.get(f"{page}/all.zip", timeout=60)
+        texts += [house.session.get(place, timeout=300).text for place in (f"{served.url}/account", page)]
+        assert house.session.get(page, timeout=300).status_code == 200
+        archive = house.session.get(f"{page}/all.zip", timeout=300)
         assert not any(OWN in text or OPERATORS in text for text in texts)
         assert OWN.encode() not in archive.content
         backup = [*COMMAND, "backup", "--config", str(house.config()), str(tmp_path / "backups")]
@@ -166,19 +166,19 @@ def test_a_missing_secret_is_told_before_there_is_a_job(house: House) -> None:
         assert f"secrets: {NAME} is needed and not set: sign in, and set it on the page" in house.refusal()
         house.sign_in()
         assert f"{NAME} is needed and not set: set it on the page of your account" in house.refusal()
-        assert "uws:jobref" not in house.session.get(f"{served.url}/rest/asks", timeout=60).text
+        assert "uws:jobref" not in house.session.get(f"{served.url}/rest/asks", timeout=300).text
         house.set_own()
         assert house.create("asks", PHASE="RUN").ended() == "COMPLETED"
         token = re.findall(
-            r'name="_token" value="([^"]+)"', house.session.get(f"{served.url}/account", timeout=60).text
+            r'name="_token" value="([^"]+)"', house.session.get(f"{served.url}/account", timeout=300).text
         )[0]
         late = house.create("asks")
-        gone = house.session.post(f"{served.url}/account/secrets/{NAME}/delete", data={"_token": token}, timeout=60)
+        gone = house.session.post(f"{served.url}/account/secrets/{NAME}/delete", data={"_token": token}, timeout=300)
         assert gone.status_code == 200
         late.post(PHASE="RUN")
-        late.session.post(f"{late.url}/phase", data={"PHASE": "RUN"}, timeout=60)
+        late.session.post(f"{late.url}/phase", data={"PHASE": "RUN"}, timeout=300)
         assert late.ended() == "ERROR"
-        assert f"{NAME} is needed" in late.session.get(f"{late.url}/error", timeout=60).text
+        assert f"{NAME} is needed" in late.session.get(f"{late.url}/error", timeout=300).text
 
 
 def test_the_operators_are_for_live_definitions(house: House) -> None:
@@ -205,7 +205,7 @@ def test_a_value_is_set_replaced_and_never_shown(house: House) -> None:
         assert (wrong.status_code, OWN in wrong.text) == (400, False)
         assert (
             house.session.post(
-                f"{served.url}/account/secrets", data={"name": NAME, "value": OWN}, timeout=60
+                f"{served.url}/account/secrets", data={"name": NAME, "value": OWN}, timeout=300
             ).status_code
             == 403
         )
@@ -216,7 +216,7 @@ def test_one_whose_supervisor_and_server_were_killed_leaves_no_file(house: House
     settings = {"secrets": house.folder_of_operator, "anonymous": "listed"}
     with house.serving(**settings) as served:
         job = house.create("asks", PHASE="RUN", gate=str(tmp_path / "gate"))
-        until(lambda: "[STAGE" in job.session.get(f"{job.url}/log", timeout=60).text, what="it has printed")
+        until(lambda: "[STAGE" in job.session.get(f"{job.url}/log", timeout=300).text, what="it has printed")
         served.kill()
         handle = local.find(house.folder(job))
         assert handle is not None
@@ -242,9 +242,9 @@ def test_a_warm_process_never_has_one(house: House) -> None:
 
         def run() -> str:
             job = house.create("python", PHASE="RUN")
-            assert job.ended() == "COMPLETED", job.session.get(f"{job.url}/error", timeout=60).text
+            assert job.ended() == "COMPLETED", job.session.get(f"{job.url}/error", timeout=300).text
             assert out(job) == [sha256(OPERATORS)]
-            return job.session.get(f"{job.url}/log", timeout=60).text.splitlines()[-1]
+            return job.session.get(f"{job.url}/log", timeout=300).text.splitlines()[-1]
 
         until(lambda: run() == f"forked [secret {NAME}]", what="a script is forked from a warm process")
         warm = warm_processes(served.process.pid)
@@ -273,9 +273,9 @@ def test_every_part_of_an_array_has_it_until_the_last_has_ended(house: House, tm
     settings = {"secrets": house.folder_of_operator, "anonymous": "listed", "max_running": 1}
     with house.serving(**settings) as served:  # one part after the other
         form = {"PHASE": "RUN", "word": ["a", "b", "c"]}
-        answer = requests.post(f"{served.url}/rest/each", data=form, allow_redirects=False, timeout=60)
+        answer = requests.post(f"{served.url}/rest/each", data=form, allow_redirects=False, timeout=300)
         job = Remote(answer.headers["Location"], house.session)
-        assert job.ended() == "COMPLETED", job.session.get(f"{job.url}/error", timeout=60).text
+        assert job.ended() == "COMPLETED", job.session.get(f"{job.url}/error", timeout=300).text
         parts = sorted(house.folder(job).glob("parts/*/results/out.txt"))
         assert [part.read_text().split()[0] for part in parts] == [sha256(OPERATORS)] * 3
         assert house.given() == []

@@ -317,10 +317,10 @@ def test_the_limit_of_a_suspended_job_stands_still_while_its_machine_is_silent(t
         library = Library(town.lab.definitions, lambda definition: None, Revisions(town.lab.data), revisions)
         staging.prepare(store.get(suspended), library.get("track"), files.folder(suspended), settings, "http://x")
         handle = local.start(files.folder(suspended))
-        until(lambda: one.phase() == "SUSPENDED" and {state(pid) for pid in one.processes()} == {"T"}, 60)
+        until(lambda: one.phase() == "SUSPENDED" and {state(pid) for pid in one.processes()} == {"T"})
         town.open("gate")
         assert one.post(PHASE="RESUME").ok
-        assert one.ended(60) == "COMPLETED", one.text("message")
+        assert one.ended() == "COMPLETED", one.text("message")
         assert 30 < store.seconds_run(suspended, utcnow()) < 3600
         handle.close()
     store.close()
@@ -406,7 +406,7 @@ def test_a_change_that_is_taken_back_is_never_heard(two_stores: tuple[JobStore, 
         raise ZeroDivisionError
     with other.engine.begin() as connection:
         changes.announce(connection, other.server, "0" * 32, "QUEUED")
-    until(lambda: ear.heard, 5)
+    until(lambda: ear.heard)
     assert ear.heard == [("0" * 32, "QUEUED")]
 
 
@@ -420,7 +420,7 @@ def test_a_lost_connection_is_made_again_and_told(postgres_url: str) -> None:
     until(lambda: ear.missed == 2, what="it listens again, and says that something may have gone unheard")
     with other.engine.begin() as connection:
         changes.announce(connection, other.server, "0" * 32, "QUEUED")
-    until(lambda: ear.heard, 5)
+    until(lambda: ear.heard)
     ear.watch.stop()
     store.close()
     other.close()

@@ -76,7 +76,7 @@ def test_a_job_whose_folder_was_spoiled_ends_as_it_did_and_can_be_deleted(
     lab: Lab, name: str, phase: str, message: str, results: set[str]
 ) -> None:
     job = lab.run(name)
-    assert job.ended(60) == phase, job.text("message")
+    assert job.ended() == phase, job.text("message")
     assert job.text("message").startswith(message)
     assert job.results().keys() == results
     if name.startswith("moves"):
@@ -92,13 +92,13 @@ def test_nobody_waits_for_a_pipe_in_the_place_of_the_log(lab: Lab) -> None:
     assert lab.served is not None
     job = lab.run("log_piped")
     folder = lab.folder(job)
-    until(lambda: "First" in lab.session.get(job.url, timeout=60).text, 60, "the stage is told")
+    until(lambda: "First" in lab.session.get(job.url, timeout=300).text, what="the stage is told")
     (folder / "go").touch()
-    until((folder / "piped").exists, 60, "the log is a pipe")
+    until((folder / "piped").exists, what="the log is a pipe")
     places = [job.url, f"{job.url}/stdout", f"{lab.served.url}/jobs/{job.id}", f"{lab.served.url}/jobs/{job.id}/state"]
-    assert [lab.session.get(place, timeout=60).status_code for place in places] == [200] * 4
+    assert [lab.session.get(place, timeout=300).status_code for place in places] == [200] * 4
     (folder / "end").touch()
-    assert job.ended(60) == "COMPLETED"
+    assert job.ended() == "COMPLETED"
 
 
 def test_what_lies_deep_is_counted_and_removed(tmp_path: Path) -> None:

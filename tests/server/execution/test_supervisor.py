@@ -500,7 +500,7 @@ def test_a_forged_claim_makes_no_supervisor_of_another_process(prepare: Prepare)
     """The server itself, the first of all processes, any other, the supervisor of another job."""
     other = prepare("sleep 600")
     handle = local.start(other.folder)
-    until(lambda: local.claimed(other.folder) and other.living(), 60)
+    until(lambda: local.claimed(other.folder) and other.living())
     kept = prepare("exit 0")
     sleeps = subprocess.Popen(["sleep", "600"])
     for pid in (os.getpid(), os.getppid(), 1, sleeps.pid, handle.pid):

@@ -61,7 +61,7 @@ def test_a_database_that_is_silent_costs_no_job(cluster: Cluster, tmp_path: Path
             until(lambda: len(lab.tracked()) == 4, what="both scripts end meanwhile")
             end = time.monotonic() + SILENT_S
             while time.monotonic() < end:
-                live = requests.get(f"{served.url}/health/live", timeout=5)
+                live = requests.get(f"{served.url}/health/live", timeout=60)
                 assert live.status_code == 200, "a load balancer does not restart it for that"
                 time.sleep(0.5)
         assert {answer.result().status_code for answer in asked} <= {200, 503}

@@ -50,7 +50,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def rows_of(served: Served, path: str, **asked: Any) -> list[dict[str, Any]]:
-    answer = requests.get(f"{served.url}/archive/{path}", {**asked, "RESPONSEFORMAT": "json"}, timeout=60)
+    answer = requests.get(f"{served.url}/archive/{path}", {**asked, "RESPONSEFORMAT": "json"}, timeout=300)
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()[path]
     return found
@@ -84,7 +84,7 @@ def test_products_are_known_by_their_names(served: Served) -> None:
     assert (row["dataproduct_type"], row["product"], row["subset"]) == ("image", "exposure map", "8")
     assert rows_of(served, "products", QUERY=f"obsid = {HERE}") == [row]
     assert rows_of(served, "products", QUERY=f"obsid = {ELSEWHERE}") == []
-    answer = requests.get(row["access_url"], timeout=60)
+    answer = requests.get(row["access_url"], timeout=300)
     content = (served.archive / ODD).read_bytes()  # type: ignore[attr-defined]
     assert answer.status_code == 200 and answer.content == content and row["size"] == len(content)
 
@@ -93,7 +93,7 @@ def test_products_are_known_by_their_names(served: Served) -> None:
 @pytest.mark.parametrize("form", ["votable", "csv", "fits"])
 def test_every_format_of_every_table_has_the_same_rows(served: Served, path: str, form: str) -> None:
     expected = rows_of(served, path)
-    answer = requests.post(f"{served.url}/archive/{path}", {"RESPONSEFORMAT": form}, timeout=60)
+    answer = requests.post(f"{served.url}/archive/{path}", {"RESPONSEFORMAT": form}, timeout=300)
     assert answer.status_code == 200, answer.text
     if form == "votable":
         table = parse_single_table(io.BytesIO(answer.content)).to_table()
@@ -115,7 +115,7 @@ def test_every_format_of_every_table_has_the_same_rows(served: Served, path: str
 
 
 def test_a_votable_is_valid_and_read_by_pyvo(served: Served, tmp_path: Path) -> None:
-    answer = requests.get(f"{served.url}/archive/exposures", timeout=60)
+    answer = requests.get(f"{served.url}/archive/exposures", timeout=300)
     (tmp_path / "table.xml").write_bytes(answer.content)
     out = io.StringIO()
     validate(str(tmp_path / "table.xml"), out)
@@ -127,8 +127,8 @@ def test_a_votable_is_valid_and_read_by_pyvo(served: Served, tmp_path: Path) -> 
 @pytest.mark.parametrize("form", ["votable", "json", "csv", "fits"])
 def test_a_table_that_is_cut_says_so(served: Served, form: str) -> None:
     asked: dict[str, Any] = {"MAXREC": 4, "RESPONSEFORMAT": form}
-    cut = requests.get(f"{served.url}/archive/exposures", asked, timeout=60)
-    whole = requests.get(f"{served.url}/archive/exposures", {**asked, "MAXREC": 6}, timeout=60)
+    cut = requests.get(f"{served.url}/archive/exposures", asked, timeout=300)
+    whole = requests.get(f"{served.url}/archive/exposures", {**asked, "MAXREC": 6}, timeout=300)
     assert cut.headers["X-Overflow"] == "true" and "X-Overflow" not in whole.headers
     if form == "json":
         assert (cut.json()["overflow"], len(cut.json()["exposures"])) == (True, 4)
@@ -136,7 +136,7 @@ def test_a_table_that_is_cut_says_so(served: Served, form: str) -> None:
     if form == "votable":
         assert 'value="OVERFLOW"' in cut.text and 'value="OVERFLOW"' not in whole.text
         assert len(parse_single_table(io.BytesIO(cut.content)).array) == 4
-    none = requests.get(f"{served.url}/archive/exposures", {**asked, "MAXREC": 0}, timeout=60)
+    none = requests.get(f"{served.url}/archive/exposures", {**asked, "MAXREC": 0}, timeout=300)
     assert none.status_code == 200 and none.headers["X-Overflow"] == "true"
 
 
@@ -145,15 +145,15 @@ def test_the_footprints_of_an_observation_and_all_of_them_together(served: Serve
     rows = rows_of(served, "exposures", QUERY=f"obsid = {HERE}")
     for row in rows:
         asked = {"ID": row["source"], "FORMAT": "ascii"}
-        answer = requests.get(f"{served.url}/archive/footprint", asked, timeout=60)
+        answer = requests.get(f"{served.url}/archive/footprint", asked, timeout=300)
         mocs.append(MOC.from_string(answer.text))
         assert mocs[-1].contains_skycoords(SkyCoord([row["ra"]], [row["dec"]], unit="deg")).all()
     asked_all = [("ID", row["source"]) for row in rows] + [("FORMAT", "ascii")]
-    both = requests.get(f"{served.url}/archive/footprint", asked_all, timeout=60)
+    both = requests.get(f"{served.url}/archive/footprint", asked_all, timeout=300)
     assert MOC.from_string(both.text) == mocs[0].union(*mocs[1:])
-    unknown = requests.get(f"{served.url}/archive/footprint", {"ID": "nothing.fits"}, timeout=60)
+    unknown = requests.get(f"{served.url}/archive/footprint", {"ID": "nothing.fits"}, timeout=300)
     assert unknown.status_code == 404 and "no exposure 'nothing.fits'" in unknown.text
-    blind = requests.get(f"{served.url}/archive/footprint", {"ID": ODD}, timeout=60)
+    blind = requests.get(f"{served.url}/archive/footprint", {"ID": ODD}, timeout=300)
     assert blind.status_code == 404 and "no footprint is known" in blind.text
 
 
@@ -161,13 +161,13 @@ def test_a_file_of_the_archive_is_sent_whole_and_in_parts(served: Served) -> Non
     row = rows_of(served, "exposures", QUERY=f"obsid = {HERE}")[0]
     address = f"{served.url}/archive/file/{row['source']}"
     content = (served.archive / row["source"]).read_bytes()  # type: ignore[attr-defined]
-    whole = requests.get(address, timeout=60)
+    whole = requests.get(address, timeout=300)
     assert whole.content == content and int(whole.headers["Content-Length"]) == len(content)
-    part = requests.get(address, headers={"Range": "bytes=100-199"}, timeout=60)
+    part = requests.get(address, headers={"Range": "bytes=100-199"}, timeout=300)
     assert (part.status_code, part.content) == (206, content[100:200])
-    again = requests.get(address, headers={"If-None-Match": whole.headers["ETag"]}, timeout=60)
+    again = requests.get(address, headers={"If-None-Match": whole.headers["ETag"]}, timeout=300)
     assert again.status_code == 304
-    assert requests.head(address, timeout=60).headers["Content-Length"] == str(len(content))
+    assert requests.head(address, timeout=300).headers["Content-Length"] == str(len(content))
 
 
 @pytest.mark.parametrize("source", ["notes.txt", "../data/jobs.sqlite", "%2e%2e/data/jobs.sqlite", "/etc/passwd",
@@ -176,7 +176,7 @@ def test_nothing_is_sent_but_what_is_indexed(served: Served, source: str) -> Non
     session = requests.Session()
     prepared = requests.Request("GET", served.url).prepare()
     prepared.url = f"{served.url}/archive/file/{source}"
-    answer = session.send(prepared, timeout=60)
+    answer = session.send(prepared, timeout=300)
     assert answer.status_code in (400, 404), answer.text
 
 
@@ -192,23 +192,23 @@ def test_an_archive_is_for_those_who_may_enter(tmp_path: Path) -> None:
             "coverage",
             "file/x",
         ):
-            assert requests.get(f"{refusing.url}/archive/{path}", timeout=60).status_code == 401, path
+            assert requests.get(f"{refusing.url}/archive/{path}", timeout=300).status_code == 401, path
 
 
 def test_the_files_of_the_archive_are_in_the_table_of_obscore_with_their_links(served: Served) -> None:
-    answer = requests.get(f"{served.url}/obscore", timeout=60)
+    answer = requests.get(f"{served.url}/obscore", timeout=300)
     table = parse_single_table(io.BytesIO(answer.content)).to_table()
     assert [str(row["obs_id"]) for row in table] == [HERE] * 4  # what only a table tells of has no data
     lists = table[table["dataproduct_type"] == "event"]
     assert sorted(str(name) for name in lists["instrument_name"]) == ["EMOS1", "EMOS2", "EPN"]
     for row in lists:
-        moc = requests.get(f"{served.url}/archive/footprint", {"ID": _source(row), "FORMAT": "ascii"}, timeout=60)
+        moc = requests.get(f"{served.url}/archive/footprint", {"ID": _source(row), "FORMAT": "ascii"}, timeout=300)
         cells = MOC.from_string(moc.text)
         outline = MOC.from_stcs(str(row["s_region"]), max_depth=13)
         assert cells.difference(outline).sky_fraction < 0.05 * cells.sky_fraction
         assert outline.sky_fraction == pytest.approx(cells.sky_fraction, rel=0.3)
     for row in table:
-        content = requests.get(str(row["access_url"]), timeout=60).content
+        content = requests.get(str(row["access_url"]), timeout=300).content
         assert round(len(content) / 1000) == int(row["access_estsize"]) or len(content) < 1000
         assert row["obs_collection"] == "XMM-Newton" and row["calib_level"] in (1, 2)
     assert len(set(table["obs_publisher_did"])) == 4
@@ -217,8 +217,8 @@ def test_the_files_of_the_archive_are_in_the_table_of_obscore_with_their_links(s
     )
     assert [str(link.semantics) for link in links] == ["#this", "#cutout", "#auxiliary"]
     assert links[0].access_url == lists[0]["access_url"]
-    assert requests.get(str(links[2].access_url), timeout=60).status_code == 200
-    gone = requests.get(f"{served.url}/datalink", {"ID": f"{served.url}/archive/file/nothing.fits"}, timeout=60)
+    assert requests.get(str(links[2].access_url), timeout=300).status_code == 200
+    gone = requests.get(f"{served.url}/datalink", {"ID": f"{served.url}/archive/file/nothing.fits"}, timeout=300)
     assert "NotFoundFault: the archive has no file" in gone.text
 
 
@@ -234,10 +234,10 @@ def test_the_identifiers_of_a_publisher_outlive_the_address(tmp_path: Path) -> N
     for _ in range(2):
         with running_server(tmp_path / "data", "--archive", str(tmp_path / "archive"),
                             publisher="ivo://example.org/x") as server:  # fmt: skip
-            answer = requests.get(f"{server.url}/obscore", {"RESPONSEFORMAT": "json"}, timeout=60).json()
+            answer = requests.get(f"{server.url}/obscore", {"RESPONSEFORMAT": "json"}, timeout=300).json()
             names = [column["name"] for column in answer["metadata"]]
             row = dict(zip(names, answer["data"][0], strict=True))
             found.append(row["obs_publisher_did"])
-            links = requests.get(f"{server.url}/datalink", {"ID": found[-1]}, timeout=60)
+            links = requests.get(f"{server.url}/datalink", {"ID": found[-1]}, timeout=300)
             assert row["access_url"] in links.text and row["publisher_id"] == "ivo://example.org/x"
     assert found[0] == found[1] and found[0].startswith("ivo://example.org/x?archive/")

@@ -80,16 +80,16 @@ def test_a_silent_database_is_not_ready_and_is_again(postgres: Cluster, tmp_path
             for pid in stopped:
                 os.kill(pid, signal.SIGSTOP)
             try:
-                answers = [requests.get(f"{served.url}/health", timeout=60) for _ in range(3)]
+                answers = [requests.get(f"{served.url}/health", timeout=300) for _ in range(3)]
                 assert [(answer.status_code, answer.json()["database"]) for answer in answers] == [(503, False)] * 3
-                assert requests.get(f"{served.url}/health/live", timeout=60).status_code == 200
+                assert requests.get(f"{served.url}/health/live", timeout=300).status_code == 200
                 found = figures(served.url)
                 assert (one(found, "uws_database_answers"), one(found, "uws_scheduler_beats")) == (0, 1)
                 assert one(found, "uws_disk_free_bytes") > 0
             finally:
                 for pid in stopped:
                     os.kill(pid, signal.SIGCONT)
-            until(lambda: requests.get(f"{served.url}/health", timeout=60).status_code == 200, what="it answers again")
+            until(lambda: requests.get(f"{served.url}/health", timeout=300).status_code == 200, what="it answers again")
 
 
 def _processes(begin: bytes) -> list[int]:

@@ -64,7 +64,7 @@ def added_together(store: JobStore, made: list[Job]) -> tuple[list[Exception | N
     def held(rows: Sequence[Any], notices: Sequence[Any]) -> None:
         transactions.append(rows)
         begun.set()
-        gate.wait(60)
+        gate.wait(300)
         commit(rows, notices)
 
     def met(one: Job) -> Exception | None:
@@ -78,7 +78,7 @@ def added_together(store: JobStore, made: list[Job]) -> tuple[list[Exception | N
     store._added._commit = held
     with ThreadPoolExecutor(len(made)) as pool:
         futures = [pool.submit(met, made[0])]
-        assert begun.wait(60)
+        assert begun.wait(300)
         futures += [pool.submit(met, one) for one in made[1:]]
         until(lambda: len(store._added._waiting) == len(made) - 1, what="the others wait")
         gate.set()

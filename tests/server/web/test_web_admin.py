@@ -115,4 +115,4 @@ def test_it_drains_the_queue_and_lets_it_go_on(lab: Lab) -> None:
     assert waits.phase() == "QUEUED"
     page = visit(lab, root).send("/admin/undrain")
     assert "still runs" not in page.text("//section[@id='drain']")
-    assert waits.ended(20) == "COMPLETED"
+    assert waits.ended() == "COMPLETED"

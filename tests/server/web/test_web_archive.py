@@ -166,7 +166,7 @@ def test_an_observation_has_its_exposures_products_and_columns(served: Served) -
     assert len(columns) == 4 and "s_region" in columns[0].text_content()
     assert "em_min" in columns[3].text_content() and "s_fov" not in columns[3].text_content()
     (picture,) = page.all("//figure//img/@src")
-    drawing = requests.get(f"{served.url}{picture}", timeout=60)
+    drawing = requests.get(f"{served.url}{picture}", timeout=300)
     assert drawing.headers["Content-Type"] == "image/svg+xml"
     root = etree.fromstring(drawing.content)
     assert "3 footprints (EPN, EMOS1, EMOS2) about 148.97" in (root.findtext(f"{SVG}desc") or "")
@@ -185,7 +185,7 @@ def test_an_exposure_of_a_table_has_no_file_to_run_on(served: Served) -> None:
 
 def test_footprints_are_drawn_for_a_region_a_search_or_names(served: Served) -> None:
     def words(**query: Any) -> str:
-        answer = requests.get(f"{served.url}/archive/footprints.svg", query, timeout=60)
+        answer = requests.get(f"{served.url}/archive/footprints.svg", query, timeout=300)
         assert answer.status_code == 200, answer.text
         return " ".join(etree.fromstring(answer.content).itertext())
 
@@ -197,9 +197,9 @@ def test_footprints_are_drawn_for_a_region_a_search_or_names(served: Served) -> 
     alone = words(REGION="icrs; circle(10, -60, 0.1)")
     assert "source region" in alone and "No exposure sees the region." in alone
     assert "1 of the exposures has no footprint" in words(q="148.9745 69.651 OR obsid = 0100000007")
-    assert 'width="340"' in requests.get(f"{served.url}/archive/footprints.svg?q=pn&size=narrow", timeout=60).text
+    assert 'width="340"' in requests.get(f"{served.url}/archive/footprints.svg?q=pn&size=narrow", timeout=300).text
     for wrong in ({}, {"REGION": "circle("}, {"q": "expsure > 3"}):
-        answer = requests.get(f"{served.url}/archive/footprints.svg", wrong, timeout=60)
+        answer = requests.get(f"{served.url}/archive/footprints.svg", wrong, timeout=300)
         assert answer.status_code == 400
 
 
@@ -208,10 +208,10 @@ def test_a_server_for_accounts_shows_its_archive_to_them_only_and_says_what_its_
     nobody_there = "http://127.0.0.1:9/{name}"
     with running_server(tmp_path / "data", anonymous="refused", resolver=nobody_there) as served:
         for path in ("archive", "archive/observation/1", "archive/footprints.svg?q=pn"):
-            assert requests.get(f"{served.url}/{path}", timeout=60).status_code == 401, path
-        page = requests.get(f"{served.url}/archive", auth=signed_in, timeout=60)
+            assert requests.get(f"{served.url}/{path}", timeout=300).status_code == 401, path
+        page = requests.get(f"{served.url}/archive", auth=signed_in, timeout=300)
         assert page.status_code == 200 and "--archive FOLDER" in page.text
         assert "The archive is empty." in page.text and "q=M82" in page.text
-        unknown = requests.get(f"{served.url}/archive", {"q": "M82"}, auth=signed_in, timeout=60)
+        unknown = requests.get(f"{served.url}/archive", {"q": "M82"}, auth=signed_in, timeout=300)
         assert unknown.status_code == 400 and "cannot be looked up now: the service does not answer" in unknown.text
         assert "target LIKE &#039;%M82%&#039;" in unknown.text

@@ -73,12 +73,12 @@ def part_supervisor(lab: Lab, job: Remote, number: int) -> int:
 
 
 def phases(lab: Lab, job: Remote) -> list[str]:
-    document = job.session.get(f"{job.url}/parts", timeout=60).json()
+    document = job.session.get(f"{job.url}/parts", timeout=300).json()
     return [part["phase"] for part in sorted(document["parts"], key=lambda part: part["part"])]
 
 
 def require_none_left(job: Remote) -> None:
-    until(lambda: not job.processes(), 20, "no process of the job is left")
+    until(lambda: not job.processes(), what="no process of the job is left")
 
 
 def test_a_part_whose_supervisor_is_killed_is_an_error_of_that_part(lab: Lab) -> None:
@@ -190,6 +190,6 @@ def test_what_a_job_writes_over_its_places_stops_no_other(lab: Lab, said: str) -
 
         has_ended()
         quick.post(PHASE="RUN")
-        until(has_ended, 20, "the other job has run in the place that is free")
+        until(has_ended, what="the other job has run in the place that is free")
         let(lab, "all")
-        assert job.ended(60) == "COMPLETED"
+        assert job.ended() == "COMPLETED"

@@ -175,7 +175,7 @@ def test_nothing_runs_twice_and_nothing_is_left_whatever_is_killed(stored_lab: L
     with lab.serving(max_running=3):
         job = lab.again(job)
         phase = job.ended()
-        until(lambda: not job.processes(), 30, f"no process is left after {what} was killed")
+        until(lambda: not job.processes(), what=f"no process is left after {what} was killed")
         begun = Counter(line for line in lab.tracked() if line.startswith("begin"))
         assert set(begun.values()) == {1}, what
         parts = {part["input"]: part["phase"]

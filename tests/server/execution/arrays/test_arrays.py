@@ -77,9 +77,9 @@ def test_each_value_has_a_part_and_each_part_its_results(lab: Lab) -> None:
     assert job.ended() == "COMPLETED"
     assert warning(job.document()) is None
     assert list(job.results()) == ["out_part1", "out_part2", "out_part3", "log"]
-    texts = [lab.session.get(f"{job.url}/results/out_part{number}", timeout=60).text for number in (1, 2, 3)]
+    texts = [lab.session.get(f"{job.url}/results/out_part{number}", timeout=300).text for number in (1, 2, 3)]
     assert texts == ["one\n", "two\n", "three\n"]
-    log = lab.session.get(f"{job.url}/results/log", timeout=60).text
+    log = lab.session.get(f"{job.url}/results/log", timeout=300).text
     assert "[STAGE 3/3] 3 of 3 parts have ended" in log
     assert job.processes() == []
 
@@ -89,7 +89,7 @@ def test_a_part_that_fails_stops_no_other(lab: Lab) -> None:
     assert job.ended() == "COMPLETED"
     assert warning(job.document()) == "2 of 5 parts failed; 1 of 5 parts: no counts"
     assert list(job.results()) == ["out_part1", "out_part4", "log"]
-    log = lab.session.get(f"{job.url}/results/log", timeout=60).text
+    log = lab.session.get(f"{job.url}/results/log", timeout=300).text
     assert "[WARNING] part 2 (bad): word: bad came" in log
     assert "[WARNING] part 3 (nothing): the script ended well but left no out.txt" in log
 
@@ -114,7 +114,7 @@ def test_the_last_script_sees_every_part(lab: Lab) -> None:
     job = run(lab, "merged", word=["one", "bad", "two"])
     assert job.ended() == "COMPLETED", job.text("message")
     assert list(job.results()) == ["all", "out_part1", "out_part3", "log"]
-    told = lab.session.get(f"{job.url}/results/all", timeout=60).text
+    told = lab.session.get(f"{job.url}/results/all", timeout=300).text
     assert told == "['one', 'two'] ['COMPLETED', 'ERROR', 'COMPLETED']\n"
 
 
@@ -128,11 +128,11 @@ def test_a_last_script_that_fails_keeps_the_parts(lab: Lab) -> None:
 def test_uploaded_files_and_shell_scripts(lab: Lab) -> None:
     assert lab.served is not None
     files = [("file", (name, name.encode(), "text/plain")) for name in ("a.txt", "b.txt")]
-    answer = lab.session.post(f"{lab.served.url}/rest/shell", data={"PHASE": "RUN"}, files=files, timeout=60)
+    answer = lab.session.post(f"{lab.served.url}/rest/shell", data={"PHASE": "RUN"}, files=files, timeout=300)
     assert answer.status_code == 200, answer.text
     job = Remote(answer.url, lab.session)
     assert job.ended() == "COMPLETED", job.text("message")
-    texts = [lab.session.get(f"{job.url}/results/out_part{number}", timeout=60).text for number in (1, 2)]
+    texts = [lab.session.get(f"{job.url}/results/out_part{number}", timeout=300).text for number in (1, 2)]
     assert texts == ["a.txt", "b.txt"]
     folder = lab.folder(job)
     assert [(folder / f"parts/000{n}/stdout.log").read_text() for n in (1, 2)] == ["x 1\n", "x 2\n"]

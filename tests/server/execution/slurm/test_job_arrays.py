@@ -70,18 +70,18 @@ def run(lab: Lab, words: list[str], name: str = "words", **form: Any) -> Remote:
 
 def record(lab: Lab, job: Remote) -> dict[str, Any]:
     path = lab.folder(job) / "slurm.json"
-    until(path.exists, 60, "the job was given to the cluster")
+    until(path.exists, what="the job was given to the cluster")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
 def parts(job: Remote) -> list[tuple[str, str]]:
-    document = job.session.get(f"{job.url}/parts", timeout=60).json()
+    document = job.session.get(f"{job.url}/parts", timeout=300).json()
     return [(part["phase"], part["sentence"]) for part in sorted(document["parts"], key=lambda part: part["part"])]
 
 
 def begun(lab: Lab, *words: str) -> None:
-    until(lambda: all(f"begin {word}" in lab.tracked() for word in words), 60, f"{words} run")
+    until(lambda: all(f"begin {word}" in lab.tracked() for word in words), what=f"{words} run")
 
 
 def listed(cluster: SlurmCluster, mark: str) -> list[list[str]]:
@@ -93,8 +93,8 @@ def listed(cluster: SlurmCluster, mark: str) -> list[list[str]]:
 def test_each_part_is_a_task(lab: Lab, cluster: SlurmCluster) -> None:
     """Of one array, each with the cores of a part; the job itself gathers them afterwards."""
     job = run(lab, ["one", "two", "bad", "four", "five"], "merged")
-    assert job.ended(120) == "COMPLETED", job.text("message")
-    answer = job.session.get(f"{job.url}/results/all", timeout=60)
+    assert job.ended() == "COMPLETED", job.text("message")
+    answer = job.session.get(f"{job.url}/results/all", timeout=300)
     assert answer.text == "one\ntwo\nfour\nfive\n"
     assert [phase for phase, _ in parts(job)] == ["COMPLETED", "COMPLETED", "ERROR", "COMPLETED", "COMPLETED"]
     assert job.document().findtext(".//{urn:uws-server:progress}warning") == "1 of 5 parts failed"
@@ -110,37 +110,37 @@ def test_as_many_run_at_a_time_as_the_configuration_says_and_are_shown(lab: Lab,
     gate = lab.root / "wide"
     job = run(lab, [f"w{number}" for number in range(1, 6)], gate=str(gate))
     begun(lab, "w1", "w2", "w3")
-    until(lambda: job.phase() == "EXECUTING", 60, "the job runs with its first part")
+    until(lambda: job.phase() == "EXECUTING", what="the job runs with its first part")
     assert job.text("startTime")
-    until(lambda: [phase for phase, _ in parts(job)] == ["EXECUTING"] * 3 + ["QUEUED"] * 2, 60)
+    until(lambda: [phase for phase, _ in parts(job)] == ["EXECUTING"] * 3 + ["QUEUED"] * 2)
     gate.touch()
-    assert job.ended(120) == "COMPLETED"
+    assert job.ended() == "COMPLETED"
     assert sorted(line for line in lab.tracked() if line.startswith("begin w")) == [f"begin w{n}" for n in range(1, 6)]
 
 
 def test_abort_ends_all_tasks(lab: Lab, cluster: SlurmCluster) -> None:
     job = run(lab, ["a1", "a2", "a3", "a4"], gate=str(lab.root / "never"))
     begun(lab, "a1", "a2", "a3")
-    until(lambda: job.phase() == "EXECUTING", 60)
+    until(lambda: job.phase() == "EXECUTING")
     job.post(PHASE="ABORT")
-    assert job.ended(120) == "ABORTED"
-    until(lambda: not job.processes(), 60, "nothing is left")
+    assert job.ended() == "ABORTED"
+    until(lambda: not job.processes(), what="nothing is left")
     assert "begin a4" not in lab.tracked()
     assert {phase for phase, _ in parts(job)} == {"ABORTED"}
-    until(lambda: {row[2] for row in listed(cluster, job.id)} == {"CANCELLED"}, 60)
+    until(lambda: {row[2] for row in listed(cluster, job.id)} == {"CANCELLED"})
 
 
 def test_suspended_parts_stand_still_and_none_begins(lab: Lab, cluster: SlurmCluster) -> None:
     gate = lab.root / "still"
     job = run(lab, ["s1", "s2", "s3", "s4"], gate=str(gate))
     begun(lab, "s1", "s2", "s3")
-    until(lambda: job.phase() == "EXECUTING", 60)
+    until(lambda: job.phase() == "EXECUTING")
     job.post(PHASE="SUSPEND")
-    until(lambda: [state(pid) for pid in job.processes()].count("T") >= 3, 60, "their scripts stand still")
+    until(lambda: [state(pid) for pid in job.processes()].count("T") >= 3, what="their scripts stand still")
     assert job.phase() == "SUSPENDED"
     gate.touch()
     job.post(PHASE="RESUME")
-    assert job.ended(120) == "COMPLETED"
+    assert job.ended() == "COMPLETED"
 
 
 def test_a_task_that_is_ended_from_outside_is_that_part_only(lab: Lab, cluster: SlurmCluster) -> None:
@@ -152,9 +152,9 @@ def test_a_task_that_is_ended_from_outside_is_that_part_only(lab: Lab, cluster: 
     cluster.run("scancel", f"{array}_1", f"{array}_5")
     cluster.run("scontrol", "update", f"jobid={array}_2", "requeue=1")
     cluster.run("scontrol", "requeue", f"{array}_2")
-    until(lambda: "begin o4" in lab.tracked(), 60, "the place of the one that was ended is used")
+    until(lambda: "begin o4" in lab.tracked(), what="the place of the one that was ended is used")
     gate.touch()
-    until(lambda: "end o4" in lab.tracked() and "end o3" in lab.tracked(), 60)
+    until(lambda: "end o4" in lab.tracked() and "end o3" in lab.tracked())
     cluster.run("scontrol", "update", f"jobid={array}_2", "starttime=now", check=False)
     assert job.ended(300) == "COMPLETED"
     outside = ("ABORTED", "it was ended on the cluster, not with the job")
@@ -170,14 +170,14 @@ def test_a_part_whose_supervisor_is_killed(lab: Lab, cluster: SlurmCluster) -> N
     claim = json.loads((lab.folder(job) / "parts/0001/shepherd.json").read_text(encoding="utf-8"))
     os.kill(int(claim["pid"]), signal.SIGKILL)
     gate.touch()
-    assert job.ended(120) == "COMPLETED"
+    assert job.ended() == "COMPLETED"
     assert parts(job) == [("ERROR", "the supervisor of the part was killed"), ("COMPLETED", "")]
 
 
 def test_more_parts_than_an_array_may_have_share_a_node(lab: Lab, cluster: SlurmCluster) -> None:
     """The cluster allows 20: it refuses the array, and the job runs as one of Slurm's."""
     job = run(lab, [f"m{number}" for number in range(25)])
-    assert job.ended(180) == "COMPLETED"
+    assert job.ended() == "COMPLETED"
     assert (record(lab, job)["array"], len(listed(cluster, f"{job.id}.parts"))) == ("", 0)
     assert listed(cluster, job.id)[0][1] == "3"
     told = cluster.run("scontrol", "-o", "show", "job", str(record(lab, job)["id"]))
@@ -186,11 +186,11 @@ def test_more_parts_than_an_array_may_have_share_a_node(lab: Lab, cluster: Slurm
 
 def test_failed_parts_run_again_as_an_array(lab: Lab, cluster: SlurmCluster) -> None:
     job = run(lab, ["one", "bad", "bad"])
-    assert job.ended(120) == "COMPLETED"
-    answer = job.session.post(f"{job.url}/parts/rerun", data={"PHASE": "RUN"}, allow_redirects=False, timeout=60)
+    assert job.ended() == "COMPLETED"
+    answer = job.session.post(f"{job.url}/parts/rerun", data={"PHASE": "RUN"}, allow_redirects=False, timeout=300)
     assert answer.status_code == 303, answer.text
     again = Remote(answer.headers["Location"], lab.session)
-    assert again.ended(120) == "ERROR"
+    assert again.ended() == "ERROR"
     assert len(listed(cluster, f"{again.id}.parts")) == 2
 
 
@@ -206,7 +206,7 @@ def test_the_lost_reply_for_an_array_is_found_by_its_mark(
     made = make_lab(tmp_path / "lab")
     with made.serving(execution="slurm", squeue_interval=1):
         job = run(made, ["l1", "l2"])
-        assert job.ended(120) == "COMPLETED"
+        assert job.ended() == "COMPLETED"
         assert record(made, job)["array_id"] == int(once.read_text(encoding="utf-8"))
         assert len(listed(cluster, f"{job.id}.parts")) == 2
         assert sorted(made.tracked()) == ["begin l1", "begin l2", "end l1", "end l2"]
@@ -219,17 +219,17 @@ def test_a_server_adopts_an_array_and_waits_for_a_controller(lab: Lab, cluster: 
     with made.serving(execution="slurm", squeue_interval=1) as served:
         job = run(made, ["c1", "c2", "c3"], gate=str(gate))
         begun(made, "c1", "c2", "c3")
-        until(lambda: job.phase() == "EXECUTING", 60)
+        until(lambda: job.phase() == "EXECUTING")
         served.kill()
     with made.serving(execution="slurm", squeue_interval=1):
         job = made.again(job)
         assert job.phase() == "EXECUTING"
         cluster.stop_controller()
         gate.touch()
-        until(lambda: sum(line.startswith("end") for line in made.tracked()) == 3, 60)
-        until(lambda: not requests.get(f"{made.served.url}/health/ready", timeout=60).json()["cluster"], 90)  # type: ignore[union-attr]
+        until(lambda: sum(line.startswith("end") for line in made.tracked()) == 3)
+        until(lambda: not requests.get(f"{made.served.url}/health/ready", timeout=300).json()["cluster"])  # type: ignore[union-attr]
         assert job.phase() == "EXECUTING"
         cluster.start_controller()
-        assert job.ended(180) == "COMPLETED"
+        assert job.ended() == "COMPLETED"
         assert [phase for phase, _ in parts(job)] == ["COMPLETED"] * 3
     made.close()

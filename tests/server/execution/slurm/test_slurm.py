@@ -52,7 +52,7 @@ def lab(cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def record(lab: Lab, job: Remote) -> dict[str, Any]:
     """What the server noted of the place of a job on the cluster, once it did."""
     path = lab.folder(job) / "slurm.json"
-    until(path.exists, 60, "the job was given to the cluster")
+    until(path.exists, what="the job was given to the cluster")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
@@ -66,8 +66,8 @@ def asked(cluster: SlurmCluster, number: int) -> dict[str, str]:
 def executing(lab: Lab, **form: Any) -> Remote:
     """A job whose script runs on the cluster, until it is ended."""
     job = lab.run(seconds="600", **form)
-    until(lambda: job.processes() and job.phase() == "EXECUTING", 60, "the job runs")
-    until(lambda: f"begin {form.get('label', 'one')}" in lab.tracked(), 60, "its script runs")
+    until(lambda: job.processes() and job.phase() == "EXECUTING", what="the job runs")
+    until(lambda: f"begin {form.get('label', 'one')}" in lab.tracked(), what="its script runs")
     return job
 
 
@@ -79,7 +79,7 @@ def supervisor(lab: Lab, job: Remote) -> int:
 def test_job_runs_on_a_node(lab: Lab, cluster: SlurmCluster) -> None:
     """The same results and times as on this machine; Slurm has the job under its id, once."""
     job = lab.run("track", label="far", seconds="0.2")
-    assert job.ended(60) == "COMPLETED"
+    assert job.ended() == "COMPLETED"
     assert "out" in job.results()
     assert lab.tracked()[-2:] == ["begin far", "end far"]
     found = asked(cluster, record(lab, job)["id"])
@@ -92,7 +92,7 @@ def test_parameter_reaches_script_by_file(lab: Lab, cluster: SlurmCluster) -> No
     """What sbatch's --export would cut at a comma, or a shell would read, comes as it was given."""
     odd = "a,b='c' \"d\" $HOME `id`\nnext"
     job = lab.run("track", label=odd)
-    assert job.ended(60) == "COMPLETED"
+    assert job.ended() == "COMPLETED"
     assert (lab.folder(job) / "results" / "out.txt").read_text(encoding="utf-8") == odd + "\n"
 
 
@@ -108,7 +108,7 @@ def test_environment_of_server_stays_there(lab: Lab, cluster: SlurmCluster) -> N
 def test_resources_become_options(lab: Lab, cluster: SlurmCluster) -> None:
     """Cores, memory with room for the supervisor, and the limit of time in whole minutes, with a margin."""
     job = lab.run("asking")
-    assert job.ended(60) == "COMPLETED"
+    assert job.ended() == "COMPLETED"
     found = asked(cluster, record(lab, job)["id"])
     assert found["Partition"] == "short"
     assert found["NumCPUs"] == "2"
@@ -119,7 +119,7 @@ def test_resources_become_options(lab: Lab, cluster: SlurmCluster) -> None:
 def test_definition_that_runs_here(lab: Lab, cluster: SlurmCluster) -> None:
     """A definition may say that its jobs run on the server."""
     job = lab.run("here")
-    assert job.ended(60) == "COMPLETED"
+    assert job.ended() == "COMPLETED"
     assert not (lab.folder(job) / "slurm.json").exists()
     assert job.id not in cluster.jobs()
 
@@ -127,7 +127,7 @@ def test_definition_that_runs_here(lab: Lab, cluster: SlurmCluster) -> None:
 def test_job_that_waits_is_queued(lab: Lab, cluster: SlurmCluster) -> None:
     """It waits: QUEUED, with Slurm's reason, and no start; it cannot be held, and an abort ends it at once."""
     job = lab.run("waits")
-    until(lambda: "PartitionDown" in record(lab, job)["waits"], 60, "Slurm's reason is known")
+    until(lambda: "PartitionDown" in record(lab, job)["waits"], what="Slurm's reason is known")
     assert job.phase() == "QUEUED"
     assert job.text("startTime") == ""
     told = job.document().findtext(".//{urn:uws-server:progress}progress")
@@ -138,8 +138,8 @@ def test_job_that_waits_is_queued(lab: Lab, cluster: SlurmCluster) -> None:
     assert refused.status_code == 403 and "waits on the cluster" in refused.text
     assert job.session.post(f"{job.url}/executionduration", data={"EXECUTIONDURATION": "5"}).status_code == 403
     job.post(PHASE="ABORT")
-    assert job.ended(60) == "ABORTED"
-    until(lambda: cluster.jobs()[job.id] == "CANCELLED", 60, "Slurm's job is cancelled")
+    assert job.ended() == "ABORTED"
+    until(lambda: cluster.jobs()[job.id] == "CANCELLED", what="Slurm's job is cancelled")
 
 
 @pytest.mark.parametrize(
@@ -152,21 +152,21 @@ def test_job_that_waits_is_queued(lab: Lab, cluster: SlurmCluster) -> None:
 )
 def test_refusal_is_told(lab: Lab, cluster: SlurmCluster, name: str, sentence: str) -> None:
     job = lab.run(name)
-    assert job.ended(60) == "ERROR"
+    assert job.ended() == "ERROR"
     assert job.text("message").startswith(sentence)
 
 
 def test_failure_of_script(lab: Lab, cluster: SlurmCluster) -> None:
     """Its own sentence is the reason, as it is on this machine."""
     job = lab.run("fails")
-    assert job.ended(60) == "ERROR"
+    assert job.ended() == "ERROR"
     assert job.text("message") == "radius: \ufffd came"
 
 
 def test_time_limit_below_a_minute(lab: Lab, cluster: SlurmCluster) -> None:
     """Slurm knows no limit of two seconds: the supervisor keeps it."""
     job = lab.run("brief")
-    assert job.ended(60) == "ABORTED"
+    assert job.ended() == "ABORTED"
     assert "executionDuration: the job ran for its limit of 2 s" in job.text("message")
 
 
@@ -174,40 +174,40 @@ def test_abort(lab: Lab, cluster: SlurmCluster) -> None:
     """The supervisor ends the script, and says so: what was made so far is kept, nothing is left on the node."""
     job = executing(lab, label="aborted")
     job.post(PHASE="ABORT")
-    assert job.ended(60) == "ABORTED"
+    assert job.ended() == "ABORTED"
     assert json.loads((lab.folder(job) / "status.json").read_text())["reason"] == "abort"
     assert job.text("message") == ""
     assert "out" in job.results()
-    until(lambda: not job.processes(), 60, "nothing is left")
+    until(lambda: not job.processes(), what="nothing is left")
 
 
 def test_deaf_script_is_aborted(lab: Lab, cluster: SlurmCluster) -> None:
     job = lab.run("stubborn")
-    until(lambda: len(job.processes()) > 2, 60, "its tree runs")
+    until(lambda: len(job.processes()) > 2, what="its tree runs")
     job.post(PHASE="ABORT")
-    assert job.ended(60) == "ABORTED"
-    until(lambda: not job.processes(), 60, "nothing is left")
+    assert job.ended() == "ABORTED"
+    until(lambda: not job.processes(), what="nothing is left")
 
 
 def test_suspend_reaches_supervisor(lab: Lab, cluster: SlurmCluster) -> None:
     """Every process of the script stands still, and goes on; that of the supervisor does not."""
     job = executing(lab, label="still")
     job.post(PHASE="SUSPEND")
-    until(lambda: all(state(pid) == "T" for pid in job.processes()), 60, "the script stands still")
+    until(lambda: all(state(pid) == "T" for pid in job.processes()), what="the script stands still")
     assert job.phase() == "SUSPENDED"
     assert state(supervisor(lab, job)) != "T"
     job.post(PHASE="RESUME")
-    until(lambda: all(state(pid) != "T" for pid in job.processes()), 60, "the script goes on")
+    until(lambda: all(state(pid) != "T" for pid in job.processes()), what="the script goes on")
     assert job.phase() == "EXECUTING"
     job.post(PHASE="ABORT")
-    assert job.ended(60) == "ABORTED"
+    assert job.ended() == "ABORTED"
 
 
 def test_cancelled_from_outside(lab: Lab, cluster: SlurmCluster) -> None:
     """Whatever exit code Slurm has for it: the job was cancelled, and not by us."""
     job = executing(lab, label="cancelled")
     cluster.run("scancel", str(record(lab, job)["id"]))
-    assert job.ended(60) == "ABORTED"
+    assert job.ended() == "ABORTED"
     assert job.text("message") == "the job was cancelled on the cluster, not by this server"
 
 
@@ -215,18 +215,18 @@ def test_script_that_ends_well_when_it_is_told_to(lab: Lab, cluster: SlurmCluste
     """Exit status 0 is no success of a job that the cluster ended, or put back into its queue."""
     cancelled, requeued = lab.run("gentle"), lab.run("gentle")
     for job in (cancelled, requeued):
-        until(lambda job=job: len(job.processes()) > 1, 60, "its script runs")  # type: ignore[misc]
+        until(lambda job=job: len(job.processes()) > 1, what="its script runs")  # type: ignore[misc]
     cluster.run("scancel", str(record(lab, cancelled)["id"]))
     cluster.run("scontrol", "update", f"jobid={record(lab, requeued)['id']}", "requeue=1")
     cluster.run("scontrol", "requeue", str(record(lab, requeued)["id"]))
-    assert (cancelled.ended(60), requeued.ended(60)) == ("ABORTED", "ERROR")
+    assert (cancelled.ended(), requeued.ended()) == ("ABORTED", "ERROR")
 
 
 def test_cancelled_from_outside_while_it_waits(lab: Lab, cluster: SlurmCluster) -> None:
     job = lab.run("waits")
-    until(lambda: record(lab, job)["id"], 60, "Slurm has it")
+    until(lambda: record(lab, job)["id"], what="Slurm has it")
     cluster.run("scancel", str(record(lab, job)["id"]))
-    assert job.ended(60) == "ABORTED"
+    assert job.ended() == "ABORTED"
     assert job.text("message") == "the job was cancelled on the cluster, not by this server"
     assert job.text("startTime") == ""
 
@@ -237,25 +237,25 @@ def test_requeued_from_outside_runs_once(lab: Lab, cluster: SlurmCluster) -> Non
     cluster.run("scontrol", "requeue", str(record(lab, job)["id"]), check=False)
     cluster.run("scontrol", "update", f"jobid={record(lab, job)['id']}", "requeue=1")
     cluster.run("scontrol", "requeue", str(record(lab, job)["id"]))
-    assert job.ended(60) == "ERROR"
+    assert job.ended() == "ERROR"
     assert "put it back into its queue" in job.text("message")
-    until(lambda: cluster.jobs()[job.id] == "CANCELLED", 60, "Slurm's job is cancelled")
+    until(lambda: cluster.jobs()[job.id] == "CANCELLED", what="Slurm's job is cancelled")
     assert lab.tracked().count("begin requeued") == 1
 
 
 def test_supervisor_killed(lab: Lab, cluster: SlurmCluster) -> None:
     job = executing(lab, label="killed")
     os.kill(supervisor(lab, job), signal.SIGKILL)
-    assert job.ended(60) == "ERROR"
+    assert job.ended() == "ERROR"
     assert "the supervisor of the job was killed on node node" in job.text("message")
-    until(lambda: not job.processes(), 60, "nothing is left")
+    until(lambda: not job.processes(), what="nothing is left")
 
 
 def test_script_killed(lab: Lab, cluster: SlurmCluster) -> None:
     """A script that was killed may have used too much memory: Slurm is asked, and has not ended it."""
     job = executing(lab, label="script")
     kill_all([pid for pid in job.processes() if pid != supervisor(lab, job)])
-    assert job.ended(60) == "ERROR"
+    assert job.ended() == "ERROR"
     assert job.text("message") == "the script was ended by signal 9 and gave no reason"
 
 
@@ -263,16 +263,16 @@ def test_server_adopts_jobs_of_cluster(lab: Lab, cluster: SlurmCluster) -> None:
     """One that runs, one that waits and one that ended meanwhile, after the server was killed."""
     assert lab.served is not None
     runs, ends, waits = executing(lab, label="adopted"), executing(lab, label="ended"), lab.run("waits")
-    until(lambda: record(lab, waits)["id"], 60, "Slurm has it")
+    until(lambda: record(lab, waits)["id"], what="Slurm has it")
     lab.served.kill()
     kill_all([pid for pid in ends.processes() if pid != supervisor(lab, ends)])
     with lab.serving(execution="slurm", squeue_interval=1):
         runs, ends, waits = lab.again(runs), lab.again(ends), lab.again(waits)
-        assert ends.ended(60) == "ERROR"
+        assert ends.ended() == "ERROR"
         assert (runs.phase(), waits.phase()) == ("EXECUTING", "QUEUED")
         for job in (runs, waits):
             job.post(PHASE="ABORT")
-            assert job.ended(60) == "ABORTED"
+            assert job.ended() == "ABORTED"
     assert list(cluster.jobs()).count(runs.id) == 1
 
 
@@ -283,15 +283,15 @@ def test_two_servers_on_one_cluster(cluster: SlurmCluster, tmp_path: Path) -> No
     with running_server(made.data, **settings) as one, running_server(made.data, **settings) as other:
         made.served = one
         jobs = [made.run(label=f"two{number}", seconds="600") for number in range(4)]
-        until(lambda: sum("begin two" in line for line in made.tracked()) == 4, 60, "all four run: two servers")
+        until(lambda: sum("begin two" in line for line in made.tracked()) == 4, what="all four run: two servers")
         made.served = other
         made.again(jobs[0]).post(PHASE="ABORT")
-        assert jobs[0].ended(60) == "ABORTED"
+        assert jobs[0].ended() == "ABORTED"
         one.kill()
         for job in map(made.again, jobs[1:]):
             assert job.phase() == "EXECUTING"
             job.post(PHASE="ABORT")
-            assert job.ended(120) == "ABORTED"
+            assert job.ended() == "ABORTED"
     comments = cluster.run("squeue", "-h", "-t", "all", "-o", "%k").split()
     assert [comments.count(job.id) for job in jobs] == [1] * 4
     made.close()

@@ -104,7 +104,7 @@ def test_an_import_that_spoils_a_process_makes_the_script_start_cold(
         time.sleep(0.05)
     assert ended.log.startswith(f"{NEW}{why}"), ended.log
     assert ended.code == (1 if what in ("failure", "exit") else 0)
-    until(lambda: len(warm_processes(os.getpid())) == 1, 60, "the spoiled process is gone")
+    until(lambda: len(warm_processes(os.getpid())) == 1, what="the spoiled process is gone")
     install("fine", "")
     assert starts.until_forked(starts.define(FORKED + "import fine", "fine")).code == 0  # others are not held up
 
@@ -117,13 +117,13 @@ def test_an_import_that_hangs_holds_nobody_up(
     installed = starts.define(FORKED + "import spoiling\nprint('end')", "hangs")
     assert starts.run(installed).out == "new\nend\n"
     assert starts.run(starts.define(FORKED, "ready")).out == "forked\n"  # the other process goes on meanwhile
-    until(lambda: NEW in starts.run(installed).log, 60, "it is given up", every=0.2)
+    until(lambda: NEW in starts.run(installed).log, what="it is given up", every=0.2)
     assert "its imports did not come to an end" in starts.run(installed).log
 
 
 def test_a_module_that_does_not_exist_is_the_scripts_own_fault(starts: Starts) -> None:
     installed = starts.define(FORKED + "import nowhere_at_all", "missing")
-    until(lambda: NEW in starts.run(installed).log, 60, every=0.05)
+    until(lambda: NEW in starts.run(installed).log, every=0.05)
     ended = starts.run(installed)
     assert ended.log.startswith(f"{NEW}there is no module nowhere_at_all\n")
     assert "ModuleNotFoundError: No module named 'nowhere_at_all'" in ended.err
@@ -179,7 +179,7 @@ def test_jobs_go_on_when_a_warm_process_dies_or_hangs(
     quick = starts.define(FORKED + ("import shared" if which else ""), "quick")
     starts.until_forked(quick)
     running = [starts.start(installed) for _ in range(2)]
-    until(lambda: all((folder / "begun").exists() for _, folder in running), 60)
+    until(lambda: all((folder / "begun").exists() for _, folder in running))
     before = warm_processes(os.getpid())[which]
     os.kill(before, sign)
     assert starts.run(quick).code == 0
@@ -195,7 +195,7 @@ def test_jobs_go_on_when_a_warm_process_dies_or_hangs(
 def test_the_supervisor_of_a_fork_can_be_found_asked_and_told_from_others(starts: Starts) -> None:
     installed = starts.define(SLEEPS, "sleeps")
     (handle, folder), (other, elsewhere) = starts.start(installed), starts.start(installed)
-    until(lambda: (folder / "begun").exists() and (elsewhere / "begun").exists(), 60)
+    until(lambda: (folder / "begun").exists() and (elsewhere / "begun").exists())
     found = local.find(folder)
     assert found is not None and found.pid == handle.pid
     found.close()
@@ -219,11 +219,11 @@ def test_all_processes_of_a_killed_supervisor_are_found(starts: Starts) -> None:
         + "import os, time, pathlib\nif os.fork() == 0:\n    os.setsid()\npathlib.Path(f'alive{os.getpid()}').touch()\n"
     )
     handle, folder = starts.start(starts.define(text + "time.sleep(600)", "tree"))
-    until(lambda: len(list(folder.glob("alive*"))) == 2, 60)
+    until(lambda: len(list(folder.glob("alive*"))) == 2)
     pids = [int(path.name[5:]) for path in folder.glob("alive*")]
     handle.kill()
     local.end_orphans(starts.ids[-1])
-    until(lambda: all(state(pid) == "" for pid in pids), 60)
+    until(lambda: all(state(pid) == "" for pid in pids))
 
 
 def test_the_supervisor_and_the_script_lead_sessions_of_their_own(starts: Starts) -> None:
@@ -243,7 +243,7 @@ def test_time_limit_suspension_and_disk_hold_for_forks(starts: Starts) -> None:
     until((folder / "begun").exists)
     handle.suspend()
     script = int(Path(f"/proc/{handle.pid}/task/{handle.pid}/children").read_text())
-    until(lambda: state(script) == "T", 60)
+    until(lambda: state(script) == "T")
     handle.resume()
     (folder / "go").touch()
     assert starts.ended(handle, folder).code == 0
@@ -270,7 +270,7 @@ def test_warm_processes_end_with_their_server(tmp_path: Path, install: Installs)
     handle, folder = made.start(made.define(SLEEPS, "sleeps"))
     until((folder / "begun").exists)
     made.starter.stop()
-    until(lambda: all(state(pid) == "" for pid in pids), 60)
+    until(lambda: all(state(pid) == "" for pid in pids))
     (folder / "go").touch()
     assert made.ended(handle, folder).out == "forked\ndone\n"
     made.close()
@@ -280,10 +280,10 @@ def test_an_idle_process_ends_and_the_next_job_starts(tmp_path: Path, monkeypatc
     monkeypatch.setattr(link, "IDLE_S", 1)
     made = warm(tmp_path, tmp_path / "definitions")
     (pid,) = warm_processes(os.getpid())
-    until(lambda: state(pid) in ("", "Z"), 60)
+    until(lambda: state(pid) in ("", "Z"))
     assert made.run(made.define(FORKED, "next")).out == "new\n"
     made.starter.look()
-    until(lambda: state(pid) == "", 60, "no zombie is left")
+    until(lambda: state(pid) == "", what="no zombie is left")
     made.close()
 
 
@@ -311,6 +311,6 @@ def test_starts_leave_no_descriptor_and_no_zombie(starts: Starts) -> None:
         starts.ended(handle, folder)
         handle.close()
         starts.handles.remove(handle)
-        until(lambda pid=handle.pid: state(pid) == "", 60)
+        until(lambda pid=handle.pid: state(pid) == "")
     assert not descriptors() - before
     assert plainfiles.size_of(starts.root) > 0

@@ -57,7 +57,7 @@ def test_a_restarted_server_finds_the_jobs_that_a_warm_process_started(lab: Lab,
         until(lambda: len(lab.tracked()) == 3, what="all have begun")
         pids = warm_processes(served.process.pid)
         served.kill()
-    until(lambda: all(state(pid) in ("", "Z") for pid in pids), 60, "no warm process outlives its server")
+    until(lambda: all(state(pid) in ("", "Z") for pid in pids), what="no warm process outlives its server")
     with lab.serving():
         again = [lab.again(job) for job in jobs]
         until(lambda: all(job.phase() == "EXECUTING" for job in again), what="they are found")
@@ -89,9 +89,9 @@ def test_a_warm_process_that_hangs_holds_up_no_job_for_long(lab: Lab) -> None:
         (pid,) = warm_processes(served.process.pid)
         os.kill(pid, signal.SIGSTOP)
         job = lab.run("waits", label="after")
-        assert job.ended(60) == "COMPLETED"
+        assert job.ended() == "COMPLETED"
         assert lab.tracked() == ["begin after", "end after"]
-        until(lambda: state(pid) == "", 60, "it is gone")
+        until(lambda: state(pid) == "", what="it is gone")
 
 
 def test_the_setting_and_the_server_s_end(lab: Lab) -> None:
@@ -104,7 +104,7 @@ def test_the_setting_and_the_server_s_end(lab: Lab) -> None:
         until_warm(lab)
         pids = warm_processes(served.process.pid)
         assert len(pids) == 1
-    until(lambda: all(state(pid) == "" for pid in pids), 60)
+    until(lambda: all(state(pid) == "" for pid in pids))
 
 
 def test_a_job_finds_no_socket_and_no_database_of_the_server(lab: Lab) -> None:
@@ -134,7 +134,7 @@ def test_no_process_is_left_that_hangs_in_an_import_when_its_server_is_killed(
         assert len(pids) == 2
         os.kill(pids[0], signal.SIGSTOP)  # not even this one can leave by itself
         served.kill()
-    until(lambda: all(state(pid) in ("", "Z") for pid in pids), 60, "no process is left")
+    until(lambda: all(state(pid) in ("", "Z") for pid in pids), what="no process is left")
 
 
 def test_a_script_that_puts_another_process_in_the_place_of_its_supervisor(lab: Lab) -> None:
@@ -144,6 +144,6 @@ def test_a_script_that_puts_another_process_in_the_place_of_its_supervisor(lab: 
     with lab.serving():
         until_warm(lab)
         job = lab.run("kills")
-        assert job.ended(60) == "ERROR"
-        until(lambda: job.processes() == [], 60)
+        assert job.ended() == "ERROR"
+        until(lambda: job.processes() == [])
         assert lab.run("waits", label="next").ended() == "COMPLETED"
