@@ -24,9 +24,10 @@ import pytest
 import requests
 
 from accounts import account
+from ports import free_port
 from postgres import Cluster
 from processes import until
-from proxying import EXAMPLES, Proxy, free_port, program, replaced, running_proxy, session_from
+from proxying import EXAMPLES, Proxy, program, replaced, running_proxy, session_from
 from serving import SANDBOX, require_read, running_server
 from uws_server import config
 from uws_server.protocol import control

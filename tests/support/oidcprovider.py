@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from joserfc.jwk import RSAKey
 
 from checkout import ROOT
 from pagereader import AS_BROWSER, TIMEOUT_S, Page
+from ports import free_port
 from serving import Served, running_server
 
 SCRIPT = Path(__file__).with_suffix(".mjs")
@@ -42,13 +42,6 @@ def node() -> str:
     if not (ROOT / "node_modules" / "oidc-provider").is_dir():
         pytest.skip("no oidc-provider: make front-end")
     return found
-
-
-def free_port() -> int:
-    """A port that nothing listens on at the moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @functools.cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
+
+from ports import free_port
 
 INSTALLED = Path("/usr/lib/postgresql")
 USER = "uws"
@@ -90,8 +91,7 @@ def running_cluster(fsync: bool = False) -> Iterator[Cluster]:
     binaries = programs()
     assert binaries is not None
     folder = Path(tempfile.mkdtemp(prefix="uws-postgres-"))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     cluster = Cluster(binaries, folder, port)
     try:
         if os.geteuid() == 0:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from requests.adapters import HTTPAdapter
 
 from checkout import ROOT
+from ports import free_port
 from processes import until
 
 EXAMPLES = ROOT / "examples" / "operating"
@@ -67,13 +68,6 @@ def session_from(address: str) -> requests.Session:
 def program() -> str | None:
     """The nginx of this machine, which is on no ordinary user's PATH."""
     return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def replaced(text: str, changes: Mapping[str, str]) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from ports import free_ports
 from processes import carrying, until
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "sinfo")
@@ -202,7 +203,7 @@ def running_slurm(number: int = 2, cpus: int = 4, more: str = "", cgroups: str =
     """
     folder = Path(tempfile.mkdtemp(prefix="uws-slurm-"))
     folder.chmod(0o755)
-    first, *others = _free_ports(number + 1)
+    first, *others = free_ports(number + 1)
     settings = {
         "host": socket.gethostname().partition(".")[0],
         "user": pwd.getpwuid(os.geteuid()).pw_name,
@@ -237,13 +238,3 @@ def _end_jobs(cluster: SlurmCluster) -> None:
         return
     cluster.run("scancel", "-u", str(os.geteuid()), check=False)
     until(lambda: not cluster.run("squeue", "-h", check=False), what="all jobs of Slurm ended", every=0.05)
-
-
-def _free_ports(number: int) -> list[int]:
-    """So many ports that were free a moment ago."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    try:
-        return sorted(probe.getsockname()[1] for probe in probes)
-    finally:
-        for probe in probes:
-            probe.close()
