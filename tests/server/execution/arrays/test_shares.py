@@ -66,7 +66,7 @@ def working(lab: Lab) -> list[str]:
 
 def until_working(lab: Lab, *words: str) -> None:
     """Wait until these scripts run, and require that no other one begins."""
-    until(lambda: working(lab) == sorted(words), 60, f"{words} run", every=0.05)
+    until(lambda: working(lab) == sorted(words), what=f"{words} run", every=0.05)
     time.sleep(SETTLED_S)
     assert working(lab) == sorted(words)
 
@@ -96,14 +96,14 @@ def test_five_hundred_parts_on_one_place_let_another_owner_pass(lab: Lab) -> Non
         ada, bob = signed_in(lab, "ada"), signed_in(lab, "bob")
         job = spread(ada, "a", 500, "quick", seconds=0.2)
         until(lambda: "end a2" in lab.tracked())
-        before = sum(line.startswith("begin a") for line in lab.tracked())
         let(lab, "b1")
         late = spread(bob, "b", 1)
+        before = sum(line.startswith("begin a") for line in lab.tracked())  # now the server knows of it
         assert late.ended() == "COMPLETED"
         lines = lab.tracked()
         passed = sum(line.startswith("begin a") for line in lines[: lines.index("begin b1")]) - before
         assert passed < 15, "those of a second, not of the time until the queue is looked at anyway"
-        until(lambda: lab.tracked()[-1].startswith("end a"), 30, "the parts go on")
+        until(lambda: lab.tracked()[-1].startswith("end a"), what="the parts go on")
         assert job.post(PHASE="ABORT").ok
         assert job.ended() == "ABORTED"
 
@@ -114,7 +114,7 @@ def test_parts_of_two_owners_have_as_many_places_and_what_one_leaves_the_other_g
         first = spread(ada, "a", 40, "quick", seconds=0.3)
         until(lambda: len(working(lab)) == 4)
         second = spread(bob, "b", 6)
-        until(lambda: {"b1", "b2"} <= set(working(lab)), 60, "two of the second owner's run")
+        until(lambda: {"b1", "b2"} <= set(working(lab)), what="two of the second owner's run")
         time.sleep(SETTLED_S)
         assert sum(word.startswith("b") for word in working(lab)) == 2
         assert first.ended() == "COMPLETED"
@@ -143,13 +143,13 @@ def test_limits_hold_for_the_parts_on_two_servers(lab: Lab) -> None:
         one, other = (stack.enter_context(running_server(lab.data, **settings)) for _ in range(2))
         lab.served = one
         jobs = [spread(lab, "a", 9), spread(lab, "b", 9)]
-        until(lambda: len(working(lab)) == 5, 60, "as many parts run as the owner may have")
+        until(lambda: len(working(lab)) == 5, what="as many parts run as the owner may have")
         time.sleep(SETTLED_S)
         assert len(working(lab)) == 5
         one.kill()
         lab.served = other
         let(lab, *working(lab)[:3])
-        until(lambda: len(working(lab)) == 5 and sum("end" in line for line in lab.tracked()) == 3, 60)
+        until(lambda: len(working(lab)) == 5 and sum("end" in line for line in lab.tracked()) == 3)
         time.sleep(SETTLED_S)
         assert len(working(lab)) == 5
         let(lab, "all")
@@ -188,7 +188,7 @@ def test_a_last_script_waits_for_a_place(lab: Lab) -> None:
         other = spread(bob, "b", 1)
         time.sleep(SETTLED_S)
         let(lab, "a1")
-        until(lambda: job.phase() == "COMPLETED" or "begin b1" in lab.tracked(), 60)
+        until(lambda: job.phase() == "COMPLETED" or "begin b1" in lab.tracked())
         let(lab, "b1")
         assert [job.ended(), other.ended()] == ["COMPLETED"] * 2
         lines = lab.tracked()
