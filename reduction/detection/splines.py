@@ -59,7 +59,7 @@ def spline_background(counts: Floats, exposure: Floats, kept: Mask, nodes: int) 
     lit = kept & (exposure > 0)
     total, seconds = float(counts[lit].sum()), float(exposure[lit].sum())
     mean = max(total, 0.5) / max(seconds, 1e-300)
-    nodes = int(np.clip(np.sqrt(total / COUNTS_PER_NODE), 2, nodes))
+    nodes = int(np.clip(np.sqrt(max(total, 0.0) / COUNTS_PER_NODE), 2, nodes))
     rows, columns = (_inner(np.flatnonzero((exposure > 0).any(axis=axis))) for axis in (1, 0))
     part = np.ix_(rows, columns)
     whole = [_basis((np.arange(len(axis)) + 0.5) / len(axis), nodes) for axis in (columns, rows)]

@@ -87,6 +87,14 @@ def test_spline_follows_a_slope_and_ignores_what_is_masked():
     assert (found[:, :20] == 0).all()
 
 
+def test_background_stays_above_zero_where_sources_are_taken_off_too_much():
+    """In a crowded field the first rough models hold more counts than there are."""
+    exposure = np.full((40, 50), 1e3)
+    found = spline_background(np.full(exposure.shape, -0.3), exposure, exposure > 0, 16)
+    assert (found > 0).all()
+    assert np.isfinite(found).all()
+
+
 @pytest.mark.parametrize("size", [4, 10, 21])
 def test_blocks_solve_what_the_whole_matrix_does(size: int):
     """The matrix of a spline, solved block by block, against numpy's solution of the whole."""
