@@ -75,7 +75,7 @@ class JobReader:
         self.parts = JobParts(needs.store, needs.files)
         self._rights, self._keys, self._store, self._files = needs.rights, needs.keys, needs.store, needs.files
         self._archive, self._uses, self._running = needs.archive, needs.uses, needs.scheduler
-        self._parameters = needs.parameters
+        self._parameters = needs.parameters.seen_by(self.job)
         self._looked_at = needs  # what searches the archive is made when something asks for it
         self._work_sessions = needs.work_sessions
 

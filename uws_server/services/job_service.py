@@ -105,7 +105,7 @@ class JobService(JobReader):
     def problems(self, definition: Definition, request: Request) -> Sequence[Problem]:
         """Return what the parameters of a request would be refused for; no job is made."""
         try:
-            self._needs.parameters.read(definition, request.values, request.uploads)
+            self._parameters.read(definition, request.values, request.uploads)
         except InvalidParameters as error:
             return error.problems
         return ()
@@ -136,7 +136,7 @@ class JobService(JobReader):
         if obstacle := self._needs.capacity.obstacle(definition):
             raise Forbidden(f"{obstacle}: it cannot run on this server; ask who runs it")
         self._needs.secrets.of(Asking(definition, installed.revision, self.caller.name, trial, utcnow()))
-        accepted = self._needs.parameters.read(definition, request.values, request.uploads, origin)
+        accepted = self._parameters.read(definition, request.values, request.uploads, origin)
         self.quotas.require_room(accepted.size)
         now, duration = utcnow(), self.quotas.duration(definition, request.execution_duration)
         expected = self._expected(installed, accepted.input_size)
@@ -198,7 +198,7 @@ class JobService(JobReader):
         _must_be(job, "its parameters can be changed", Phase.PENDING)
         self._files.reserve.require()
         installed = self.definitions.of(job)
-        accepted = self._needs.parameters.read_changes(installed.definition, values, uploads, job.parameters)
+        accepted = self._parameters.read_changes(installed.definition, values, uploads, job.parameters)
         changed = replace(job, parameters=accepted.values)
         kept = job.upload_places & changed.upload_places
         input_size = accepted.input_size + self._files.size_of_files(job.id, kept)

@@ -27,7 +27,7 @@ from uws_server.jobs.job import ParameterValue, new_id
 from uws_server.jobs.rerun_origin import RerunOrigin
 from uws_server.jobs.words import require_printable
 from uws_server.services.region_texts import problem_of
-from uws_server.services.stored_files import StoredFiles
+from uws_server.services.stored_files import Look, StoredFiles
 from uws_server.storage.files import safe_name
 
 _HEAD = 1 << 16
@@ -111,8 +111,15 @@ class JobParameters:
 class ParameterReader:
     """Reads the parameters that clients send, by the definition of their job."""
 
-    def __init__(self, archive: Archive, outside: Outside = Outside(), stored: StoredFiles | None = None) -> None:
-        self._archive, self._outside, self._stored = archive, outside, stored
+    def __init__(
+        self, archive: Archive, outside: Outside = Outside(), stored: StoredFiles | None = None,
+        look: Look | None = None,
+    ) -> None:  # fmt: skip
+        self._archive, self._outside, self._stored, self._look = archive, outside, stored, look
+
+    def seen_by(self, look: Look) -> ParameterReader:
+        """Return the same for a caller, who may name the results of the jobs that `look` returns."""
+        return ParameterReader(self._archive, self._outside, self._stored, look)
 
     def read(
         self,
@@ -155,7 +162,7 @@ class ParameterReader:
 
         Raise ValueError, with the reason, if there is none.
         """
-        found = self._stored.find(text) if self._stored is not None else None
+        found = self._stored.find(text, self._look) if self._stored is not None else None
         return self._archive.find(text) if found is None else found
 
 
