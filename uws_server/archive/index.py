@@ -19,7 +19,9 @@ from pathlib import Path
 
 from uws_server.archive import pps_names
 
-_SUFFIXES = (".fits", ".fit", ".ftz", ".evt", ".fits.gz", ".fit.gz", ".evt.gz", ".evt.ftz")
+_PLAIN = (".fits", ".fit", ".evt", ".pha", ".pi", ".rmf", ".rsp", ".arf")
+"""How the names of FITS files end: also spectra, response matrices and ancillary responses, as OGIP has them."""
+_SUFFIXES = (*_PLAIN, ".ftz", ".evt.ftz", *(f"{plain}.gz" for plain in _PLAIN))
 _EVENT_LISTS = (
     re.compile(r"acisf(\d{5})(?:n\d{3})?_(?:repro_)?evt2"),  # Chandra ACIS
     re.compile(r"nu(\d{11})[ab]\d\d_cl"),  # NuSTAR

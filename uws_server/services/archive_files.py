@@ -25,12 +25,18 @@ MAX_FOOTPRINTS: Final = 1000
 
 _KIND: Final = "product"
 
+_WORDS: Final[Mapping[str, str]] = {
+    "response.specresp": "ancillary response", "response.": "response matrix",
+    "spectrum.bkg": "background spectrum", "spectrum.": "spectrum",
+}  # fmt: skip
+"""What a file is, by the beginning of the subtype that its header tells, where its name tells nothing."""
+
 
 @dataclass(frozen=True)
 class ArchiveProduct:
     """A product of the archive: its row, and what row and name tell of it; texts are empty where they do not.
 
-    `subset` is the energy band, order or filter, `words` what the product is.
+    `subset` is the energy band, order or filter, `words` what the product is; a header tells that of OGIP files only.
     """
 
     row: Mapping[str, Any]
@@ -164,7 +170,10 @@ def _obscore(path: Path, row: Mapping[str, Any]) -> dict[str, Value] | None:
 def product_of(row: Mapping[str, Any]) -> ArchiveProduct:
     """Return the product of a row."""
     name = pps_names.parse(row["source"].rpartition("/")[2])
-    told = json.loads(row["row"]).get("dataproduct_type", "") if row["row"] else ""
+    header = json.loads(row["row"]) if row["row"] else {}
+    told = header.get("dataproduct_type", "")
     if name is None:
-        return ArchiveProduct(row, told, "", "")
+        subtype = str(header.get("dataproduct_subtype", ""))
+        words = next((words for beginning, words in _WORDS.items() if subtype.startswith(beginning)), "")
+        return ArchiveProduct(row, told, words, "")
     return ArchiveProduct(row, told or name.dataproduct_type, name.words, name.subset)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,9 +14,11 @@ import pytest
 from astropy.coordinates import SkyCoord
 from mocpy import MOC
 
+import fitfiles
 from reduction import regions
 from synthetic import Epic, write
 from uws_server.errors import ConfigurationError
+from uws_server.services.archive_files import product_of
 from uws_server.services.archive_index import FILE, ArchiveIndex, Report
 from uws_server.services.search_region import search_region
 from uws_server.storage.archive_rows import ArchiveRows
@@ -190,3 +194,20 @@ def test_an_index_of_another_version_is_made_again_and_told(
     assert ArchiveIndex(lab.rows, lab.folder, tmp_path).seeing(cells(CENTRE))
     assert "made anew" in caplog.text and "version 99" in caplog.text
     assert (tmp_path / FILE).read_bytes() == content
+
+
+def test_spectra_and_responses_are_products_with_rows_of_obscore(lab: Lab, tmp_path: Path) -> None:
+    files = fitfiles.write(lab.folder)
+    packed = lab.folder / "packed.arf.gz"
+    packed.write_bytes(gzip.compress(files.area.read_bytes()))
+    assert lab.update().found == 7
+    found = {row["source"]: product_of(row) for row in lab.rows.page("product")}
+    assert {source: (one.dataproduct_type, one.words) for source, one in found.items()} == {
+        files.spectrum.name: ("spectrum", "spectrum"),
+        files.background.name: ("spectrum", "background spectrum"),
+        files.response.name: ("measurements", "response matrix"),
+        files.area.name: ("measurements", "ancillary response"),
+        packed.name: ("measurements", "ancillary response"),
+    }
+    spectrum = json.loads(found[files.spectrum.name].row["row"])
+    assert spectrum["obs_id"] == "0999990101" and spectrum["instrument_name"] == "EPN"
