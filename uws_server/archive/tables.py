@@ -1,19 +1,23 @@
-"""Reads a table of observations, CSV, VOTable or FITS, as columns with their names, units and UCDs.
+"""Reads a table of observations, CSV, VOTable or FITS, plain or gzipped, as columns with their names, units and UCDs.
 
 astropy is imported where a VOTable or a FITS table is read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
+from provenance.fits import gzipped
+from provenance.text.errors import FitsError
 from provenance.text.votablerows import elsewhere
 from uws_server.errors import BadRequest, first_line
 
@@ -21,6 +25,10 @@ _NAME: Final = re.compile(r"\s*[A-Za-z_]")
 _DELIMITERS: Final = ",\t;|"
 _XML: Final = (b"<?xml", b"<VOTABLE")
 _GZIP: Final = b"\x1f\x8b"
+_CHUNK: Final = 1 << 20
+
+MAX_INFLATED: Final = 1_000_000_000
+"""Bytes of a gzipped table when it is inflated: a million observations, and what memory has room for."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +58,8 @@ def read_table(path: Path, names: Sequence[str] = ()) -> tuple[TableColumn, ...]
     OSError
         It cannot be read.
     """
-    with path.open("rb") as file:
-        head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
-    if head.startswith((b"SIMPLE", _GZIP)):
-        columns = tuple(_fits(path))
-    elif head.startswith(_XML):
-        columns = tuple(_votable(path))
-    elif head.startswith(b"# %ECSV"):
-        columns = tuple(_ecsv(path))
-    else:
-        columns = tuple(_csv(path, bool(names)))
+    with _plain(path) as plain:
+        columns = _columns(plain, bool(names))
     if names:
         if len(names) != len(columns):
             raise BadRequest(f"--columns: {len(names)} names came; {path.name} has {len(columns)} columns")
@@ -68,6 +68,49 @@ def read_table(path: Path, names: Sequence[str] = ()) -> tuple[TableColumn, ...]
     if not columns or not columns[0].values:
         raise BadRequest(f"{path.name}: this table has no rows")
     return columns
+
+
+@contextlib.contextmanager
+def _plain(path: Path) -> Iterator[Path]:
+    """Yield a file, in place of a gzipped one an inflated copy. Raise BadRequest if it is damaged or too long."""
+    with path.open("rb") as stream:
+        if not gzipped.is_gzipped(stream):
+            yield path
+            return
+        with tempfile.TemporaryDirectory(prefix="uws-table-") as folder:
+            copy = Path(folder) / path.name
+            with copy.open("wb") as target:
+                _inflate(stream, path, target)
+            yield copy
+
+
+def _inflate(stream: IO[bytes], path: Path, target: IO[bytes]) -> None:
+    most = min(MAX_INFLATED, gzipped.longest(stream))
+    try:
+        with gzipped.inflated(stream, path) as content:
+            while piece := content.read(_CHUNK):
+                target.write(piece)
+                if target.tell() > most:
+                    size = f"{most / 1e6:,.0f} MB"
+                    raise BadRequest(f"{path.name}: it has more than {size} when it is inflated; no more is read")
+    except FitsError as error:
+        raise BadRequest(f"{path.name}: the gzip is damaged") from error
+    target.seek(0)
+
+
+def _columns(path: Path, is_named: bool) -> tuple[TableColumn, ...]:
+    """Return the columns of a plain file by what it is."""
+    with path.open("rb") as file:
+        head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith(_GZIP):
+        raise BadRequest(f"{path.name}: it is gzipped twice; once is allowed")
+    if head.startswith(b"SIMPLE"):
+        return tuple(_fits(path))
+    if head.startswith(_XML):
+        return tuple(_votable(path))
+    if head.startswith(b"# %ECSV"):
+        return tuple(_ecsv(path))
+    return tuple(_csv(path, is_named))
 
 
 def _csv(path: Path, is_named: bool) -> Iterator[TableColumn]:

@@ -41,6 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     table.add_argument("--number-rows", action="store_true", help="take the number of a row where no id is known")
     table.add_argument("--telescope", default="XMM", metavar="NAME", help="where the table names none (default XMM)")
     table.add_argument("--ra-unit", choices=("deg", "h"), help="of right ascensions without a unit")
+    table.add_argument("--replace", action="store_true",
+                       help="forget the exposures of tables taken in before that are not in this one")  # fmt: skip
     table.set_defaults(act=_import)
     listed = add_command(actions, "list", "list the exposures of the archive")
     listed.set_defaults(act=_list)
@@ -109,6 +111,12 @@ def _import(index: ArchiveIndex, rows: ArchiveRows, options: argparse.Namespace)
     bar.done()
     print(f"{report.found} exposures of {table.rows} rows: {report.added} new, {report.changed} changed; "
           f"{table.left_out} rows left out")  # fmt: skip
+    if report.others and options.replace:
+        index.forget(report.others)
+        print(f"{len(report.others)} exposures of tables taken in before are forgotten: they are not in this one")
+    elif report.others:
+        print(f"{len(report.others)} exposures of tables taken in before are not in this one, and stay: --replace "
+              "forgets them")  # fmt: skip
     _tell_notes(report)
     _tell_counts(rows)
     return 0

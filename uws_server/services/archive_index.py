@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,6 +34,9 @@ LOG = logging.getLogger(__name__)
 FILE: Final = "footprints.bin"
 """Name of the file of the footprints, in the server's data folder."""
 
+_OF_TABLE: Final = "//"
+"""What the names of exposures of tables begin with; no path does."""
+
 _AT_ONCE: Final = 50
 """Rows stored at a time: what an interrupted run has done stays done."""
 
@@ -43,13 +46,17 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass
 class Report:
-    """What a look at the archive changed: numbers of files, and what is wrong with some by their paths."""
+    """What a look at the archive changed: numbers of files, and what is wrong with some by their paths.
+
+    `others` are the exposures of tables that were taken in before and are not in this one.
+    """
 
     found: int = 0
     added: int = 0
     changed: int = 0
     removed: int = 0
     notes: dict[str, str] = field(default_factory=dict)
+    others: frozenset[str] = frozenset()
 
 
 _LOOK_S: Final = 0.05
@@ -129,11 +136,14 @@ class ArchiveIndex:
     def import_table(self, table: ObservationTable, progress: Progress) -> Report:
         """Take in the exposures of a table, those that were taken in before in place of themselves.
 
-        Those of which the archive has the event list are set aside, also if that comes later.
+        Those of which the archive has the event list are set aside, also if that comes later. Those of other tables,
+        and of rows that the table had before, stay; `forget` removes them.
         """
         known = self._rows.known()
         report = Report(notes={f"row {row}": note for row, note in table.notes.items()})
+        others = {source for source in known if source.startswith(_OF_TABLE)}
         for batch in table.exposures(progress):
+            others.difference_update(one.source for one in batch)
             rows = [{"source": one.source, **_state_of(one.description)._asdict(), **asdict(one.description)}
                     for one in batch]  # fmt: skip
             fresh = [row for row in rows if known.get(row["source"]) != FileState(row["size"], row["changed"])]
@@ -142,9 +152,16 @@ class ArchiveIndex:
             report.added += added
             report.changed += len(fresh) - added
             self._rows.keep(fresh)
+        report.others = frozenset(others)
         if report.added or report.changed or not self._file.exists():
             self.write_footprints()
         return report
+
+    def forget(self, sources: Collection[str]) -> None:
+        """Forget exposures of tables."""
+        if sources:
+            self._rows.remove(sources)
+            self.write_footprints()
 
     def write_footprints(self) -> None:
         """Make the file of the footprints anew from the rows."""
@@ -257,7 +274,7 @@ def _state_of(description: Description) -> FileState:
 
 def _is_below(source: str, inside: str) -> bool:
     """Return whether a source is a file below a folder of the archive; an exposure of a table (//...) is none."""
-    return not source.startswith("//") and (not inside or source.startswith(f"{inside}/"))
+    return not source.startswith(_OF_TABLE) and (not inside or source.startswith(f"{inside}/"))
 
 
 def processors() -> int:

@@ -261,3 +261,27 @@ def test_the_command_takes_a_table_in(tmp_path: Path, capsys: pytest.CaptureFixt
     assert len(listed) == 10 and listed[1].startswith("0123456789   EPN") and listed[1].endswith("(not here)")
     assert cli.main(["archive", "import", str(tmp_path / "nothing.csv"), *where]) == 2
     assert "nothing.csv is no file" in capsys.readouterr().err
+
+
+def test_exposures_that_left_the_table_are_told_and_forgotten_where_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "archive").mkdir()
+    write(tmp_path / "archive" / "list.fits", Epic(rows=20_000))
+    where = ["--archive", str(tmp_path / "archive"), "--data", str(tmp_path / "data")]
+    assert cli.main(["archive", "add", *where]) == 0
+    as_csv(tmp_path / "table.csv")
+    assert cli.main(["archive", "import", str(tmp_path / "table.csv"), *where]) == 0
+    assert "taken in before" not in capsys.readouterr().out
+    lines = CSV.splitlines(keepends=True)
+    (tmp_path / "table.csv").write_text("".join(lines[:-1]))
+    assert cli.main(["archive", "import", str(tmp_path / "table.csv"), *where]) == 0
+    out = capsys.readouterr().out
+    assert "3 exposures of tables taken in before are not in this one, and stay: --replace forgets them" in out
+    assert cli.main(["archive", "list", *where]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 10
+    assert cli.main(["archive", "import", "--replace", str(tmp_path / "table.csv"), *where]) == 0
+    assert "3 exposures of tables taken in before are forgotten" in capsys.readouterr().out
+    assert cli.main(["archive", "list", *where]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert len(listed) == 7 and sum(line.endswith("(not here)") for line in listed) == 5
