@@ -65,9 +65,11 @@ class ArchiveSearch:
             dali.require_known(given, ("REGION", "QUERY"))
             asked = _each_once(given)
             text, region, most = _wanted(asked)
-            if file is not None and (text or region):
-                raise BadRequest("REGION: a file came; it is searched for without QUERY and a further REGION")
-            if file is not None:
+            if file is not None and region:
+                raise BadRequest(f"REGION: a file came, and the text {region[:40]!r}; one of them is searched for")
+            if file is not None and text:
+                found = job_service.archive_search.exposures_in_moc(text, file, Part(most=most + 1))
+            elif file is not None:
                 found = _seen(job_service.exposures.seeing_moc(file))
             elif region and not text:
                 found = _seen(job_service.exposures.seeing(region))

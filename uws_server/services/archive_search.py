@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from reduction.errors import ReductionError
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["ArchiveSearch", "ExposureFound", "ObservationFound", "Part", "QueryError"]
 
 _EVERYTHING: Final = Part()
+_FILE: Final = "\0 the MOC of a file"
+"""What stands for a region that came as a file: no text of a search."""
+
 _AT_ONCE: Final = 400
 _EXAMPLE: Final = "a position such as 148.97 69.68 or 09:55:53 +69:40:47"
 
@@ -87,6 +91,11 @@ class _Search:
     keys: Mapping[Place, Sequence[int]]
     seen: Mapping[int, ExposureSeen]
 
+    def within(self, place: Place, found: Sequence[ExposureSeen]) -> _Search:
+        """Return the same search in a further place, which some exposures see: the one whose fractions are told."""
+        seen = {one.row["key"]: one for one in found}
+        return _Search(AllOf((place, self.condition)), {**self.keys, place: list(seen)}, seen)
+
     def found(self, row: Mapping[str, Any]) -> ExposureFound:
         seen = self.seen.get(row["key"])
         if seen is None:
@@ -107,6 +116,12 @@ class ArchiveSearch:
         """
         _require_order(part, EXPOSURE_ORDERS)
         search = self._search(text, region)
+        return [search.found(row) for row in self._store.exposures(search.condition, search.keys, part)]
+
+    def exposures_in_moc(self, text: str, moc: Path, part: Part = _EVERYTHING) -> list[ExposureFound]:
+        """Return the exposures that a search finds and that see a part of the MOC in a file. Raise as `exposures`."""
+        _require_order(part, EXPOSURE_ORDERS)
+        search = self._search(text, "").within(InRegion(_FILE), self._exposures.seeing_moc(moc))
         return [search.found(row) for row in self._store.exposures(search.condition, search.keys, part)]
 
     def observations(self, text: str, region: str = "", part: Part = _EVERYTHING) -> list[ObservationFound]:
@@ -186,12 +201,8 @@ class ArchiveSearch:
             keys[place] = [*(one.row["key"] for one in found), *others]
             if len(places) == 1 and not region:
                 seen = {one.row["key"]: one for one in found}
-        if region:
-            whole = InRegion(region)
-            seen = {one.row["key"]: one for one in self._exposures.seeing(region)}
-            keys[whole] = list(seen)
-            condition = AllOf((whole, condition))
-        return _Search(condition, keys, seen)
+        search = _Search(condition, keys, seen)
+        return search.within(InRegion(region), self._exposures.seeing(region)) if region else search
 
     def _seeing(self, place: Place, text: str) -> tuple[list[ExposureSeen], list[int]]:
         """Return the exposures that see a place of a search, and the keys of those whose pointing only is in it."""

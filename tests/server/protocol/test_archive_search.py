@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -264,14 +265,31 @@ def test_a_moc_of_order_29_finds_the_exposures_of_its_one_cell(served: Served) -
     assert [one["fraction"] for one in answer.json()["exposures"]] == pytest.approx([1.0, 1.0, 1.0])
 
 
+def test_a_moc_of_a_file_is_searched_for_together_with_a_query(served: Served) -> None:
+    moc = MOC.from_cone(Longitude(148.9745 * u.deg), Latitude(69.651 * u.deg), radius=1 * u.arcmin, max_depth=16)
+
+    def found(region: str, **asked: str) -> list[dict[str, Any]]:
+        files = {"REGION": ("moc.txt", region)}
+        answer = requests.post(f"{served.url}/archive/exposures", {"RESPONSEFORMAT": "json"} | asked, files=files,
+                               timeout=60)  # fmt: skip
+        assert answer.status_code == 200, answer.text
+        rows: list[dict[str, Any]] = answer.json()["exposures"]
+        return rows
+
+    whole, both = found(moc.serialize("str")), found(moc.serialize("str"), QUERY="pn")
+    assert len(whole) == 3 and both == [one for one in whole if one["instrument"] == "EPN"]
+    assert found(moc.serialize("str"), QUERY="pn AND cone('148.9745 69.651', '1deg')") == both
+    assert found("12/5", QUERY="pn") == []
+
+
 def test_files_that_mean_nothing_are_refused(served: Served) -> None:
     address, moc = f"{served.url}/archive/exposures", ("moc.txt", "3/5")
     for files, data, words in (
         ({"REGION": ("moc.txt", "30/5")}, {}, "order 30 came"),
         ({"REGION": ("empty.txt", "")}, {}, "no cells"),
         ({"SKY": moc}, {}, "sky: a file came; one can be sent for REGION only"),
-        ({"REGION": moc}, {"QUERY": "pn"}, "without QUERY"),
-        ({"REGION": moc}, {"REGION": "1 2 3"}, "without QUERY"),
+        ({"REGION": moc}, {"QUERY": "expsure > 3"}, "did you mean exposure?"),
+        ({"REGION": moc}, {"REGION": "1 2 3"}, "one of them is searched for"),
     ):
         answer = requests.post(address, data, files=files, timeout=300)
         assert answer.status_code == 400 and words in answer.text, answer.text
