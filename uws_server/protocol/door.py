@@ -57,8 +57,8 @@ class Door(ABC):
 
 _OF_JOB = rf"rest/[^/]+/(?:[^/]+/prov(?:json|xml|n|svg|png)|{job_keys.ADDRESS}/rerun(?:/sync)?)"
 _OF_ARCHIVE = r"archive/(?:exposures|observations|products|footprint|moc|coverage|file/.+)"
-_SERVICES = r"obscore|provsap|datalink|sia2|scs|ssap|soda/sync|soda/async(?:/.*)?|coverage|record|openapi\.json|store/products\.vot"
-_TREES = r"(?:jdl|reprocessing)(?:/.*)?"
+_SERVICES = r"obscore|provsap|datalink|sia2|scs|ssap|soda/sync|coverage|record|openapi\.json|store/products\.vot"
+_TREES = r"(?:jdl|reprocessing|soda/async)(?:/.*)?"
 
 
 class ProductsDoor(Door):
