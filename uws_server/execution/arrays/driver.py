@@ -77,10 +77,7 @@ class Driver:
         """Read how the parts ended, which the tasks of a cluster ran; none is begun here."""
         while self.todo:
             number = self.todo.popleft()
-            ended = self.verdict_of(number)
-            if not local.claimed(self.folder / plan.folder_of(number)):
-                ended = Verdict(Phase.ABORTED, verdict.NOT_RUN)
-            self.note_end(number, ended)
+            self.note_end(number, self.verdict_of(number))
 
     def begin_some(self) -> None:
         """Begin as many parts as may run."""
@@ -156,7 +153,7 @@ class Driver:
     def verdict_of(self, number: int) -> Verdict:
         """Return how a part ended whose supervisor has ended."""
         ended = verdict.of_part(self.folder / plan.folder_of(number), self.plan.part, self.plan.statuses)
-        return ended or Verdict(Phase.ERROR, "the supervisor of the part could not be started")
+        return ended or verdict.of_unbegun(self.folder)
 
     def note_end(self, number: int, ended: Verdict) -> None:
         """Take note of how a part ended, and print its sentence if it has one."""

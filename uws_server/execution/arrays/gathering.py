@@ -28,12 +28,11 @@ def listing(folder: Path, planned: Plan) -> list[dict[str, Any]]:
     found = []
     for number, given in enumerate(planned.inputs, start=1):
         place = folder / plan.folder_of(number)
-        ended = verdict.of_part(place, planned.part, planned.statuses)
-        phase = ended.phase if ended else Phase.ABORTED
-        results = [str(path) for path in declared.files(place)] if phase is Phase.COMPLETED else []
+        ended = verdict.of_part(place, planned.part, planned.statuses) or verdict.of_unbegun(folder)
+        results = [str(path) for path in declared.files(place)] if ended.phase is Phase.COMPLETED else []
         found.append({
-            "part": number, "value": given.value, "text": given.text, "phase": phase.value,
-            "sentence": ended.sentence if ended else "", "results": results,
+            "part": number, "value": given.value, "text": given.text, "phase": ended.phase.value,
+            "sentence": ended.sentence, "results": results,
         })  # fmt: skip
     return found
 

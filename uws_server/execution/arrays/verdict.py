@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uws_server.execution import declared, local, reasons
-from uws_server.execution.arrays.plan import Task
+from uws_server.execution.arrays.plan import TASKS_FILE, Task
 from uws_server.jobs.phases import Phase
 
 NOT_RUN = "the cluster did not run the part"
+NOT_STARTED = "the supervisor of the part could not be started"
 KILLED = "the supervisor of the part was killed"
 
 
@@ -34,6 +35,13 @@ def of_part(place: Path, task: Task, statuses: Mapping[str, str]) -> Verdict | N
     if status is None:
         return Verdict(Phase.ERROR, KILLED) if local.claimed(place) else None
     return Verdict(*_of_status(place, task, statuses, status), status)
+
+
+def of_unbegun(folder: Path) -> Verdict:
+    """Return how a part ended that never began though its job, which has that folder, went on to its end."""
+    if (folder / TASKS_FILE).exists():
+        return Verdict(Phase.ABORTED, NOT_RUN)
+    return Verdict(Phase.ERROR, NOT_STARTED)
 
 
 def _of_status(place: Path, task: Task, statuses: Mapping[str, str], status: local.Status) -> tuple[Phase, str]:

@@ -112,7 +112,8 @@ class _Collector:
         ended = verdict.of_part(place, self.plan.part, self.plan.statuses)
         if ended is None:
             was_cut_off = self.status is None or self.status.reason != "exit" or self.status.code < 0
-            return Part(number, text, Phase.ABORTED, sentence=_NOT_BEGUN if was_cut_off else verdict.NOT_RUN)
+            ended = Verdict(Phase.ABORTED, _NOT_BEGUN) if was_cut_off else verdict.of_unbegun(self.ended.folder)
+            return Part(number, text, ended.phase, sentence=ended.sentence)
         if ended.status is None and (self.status is None or self.status.reason in _CUT_OFF):
             ended = Verdict(Phase.ABORTED, "it was ended with the job")
         elif ended.phase is Phase.ABORTED and self.status is not None and self.status.reason == "exit":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -93,6 +94,21 @@ def test_a_part_whose_supervisor_is_killed_is_an_error_of_that_part(lab: Lab) ->
         assert sorted(lab.tracked()) == ["begin a", "begin b", "begin c", "end a", "end c"]
         assert before < 12  # what the part left, in a session of its own, was ended with it
         require_none_left(job)
+
+
+def test_a_part_that_cannot_be_begun_is_an_error_of_that_part_alike_wherever_it_is_told(lab: Lab) -> None:
+    with lab.serving(max_running=1):
+        job = gated(lab, ["a", "b"], begun=1)
+        place = lab.folder(job) / "parts/0002"
+        shutil.rmtree(place, ignore_errors=True)
+        place.write_text("no folder can be made here")
+        let(lab, "all")
+        assert job.ended() == "COMPLETED"
+        why = "the supervisor of the part could not be started"
+        assert f"part 2 (b): {why}" in (lab.folder(job) / "job.log").read_text()
+        document = job.session.get(f"{job.url}/parts", timeout=300).json()
+        parts = {part["part"]: (part["phase"], part["sentence"]) for part in document["parts"]}
+        assert parts == {1: ("COMPLETED", ""), 2: ("ERROR", why)}
 
 
 def test_the_parts_of_a_driver_that_is_killed_end_with_it(lab: Lab) -> None:
