@@ -22,7 +22,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from uws_server.execution import local, processes, supervisor
+from uws_server.execution import processes, supervisor
 from uws_server.execution.arrays import gathering, plan, sharing, verdict
 from uws_server.execution.arrays.journal import BEGUN, Journal
 from uws_server.execution.arrays.plan import Plan
