@@ -9,8 +9,6 @@ FRONT_END ?= yes
 PYTEST_ARGS ?=
 # processes that run tests side by side: one more than two cores, as a quarter of the time of two is spent waiting
 TEST_WORKERS ?= 3
-# a file is run by one process; tests/conftest.py says which files come first
-SPREAD = --dist loadfile --no-loadscope-reorder
 # least percentage of the code that `make coverage` wants run
 COVERAGE_FLOOR ?= 90
 # e.g. make serve SERVE_ARGS='--port 8081'
@@ -39,14 +37,14 @@ serve: .venv/.installed $(FRONT_END_PARTS)  ## start the server
 
 test: system .venv/.installed-test $(FRONT_END_PARTS) lint  ## install what the tests need, then run the linters and the tests
 	@$(COMPILE)
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(SPREAD) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-oldest: system .venv-oldest/.installed $(FRONT_END_PARTS)  ## the tests with the oldest versions that setup.cfg promises
-	@.venv-oldest/bin/python -m pytest -n $(TEST_WORKERS) $(SPREAD) $(PYTEST_ARGS)
+	@.venv-oldest/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 coverage: system .venv/.installed-test $(FRONT_END_PARTS)  ## the tests, and how much of the code they run, processes included
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(SPREAD) --cov --cov-report=term:skip-covered --cov-report=html \
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html \
 		--cov-fail-under=$(COVERAGE_FLOOR) $(PYTEST_ARGS)
 
 lint: .venv/.installed-test  ## ruff, pydoclint and mypy

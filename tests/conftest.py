@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,17 +16,6 @@ ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # how long an example takes by the clock tells what else the machine does
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have files of slow tests come first, then those of many: workers that end with short files end together.
-
-    xdist itself looks at the number of tests only, so that files of one test that takes a minute would come last.
-    """
-    sizes = Counter(item.path for item in items)
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (item.path not in slow, -sizes[item.path]))
-
 
 DATABASES = ("sqlite", "postgresql")
 """The kinds of database that the same tests run on."""

@@ -11,8 +11,6 @@ from astropy.io import fits
 from checkout import ROOT
 from tutorials import blocks_of, reading
 
-pytestmark = pytest.mark.slow
-
 
 def test_the_recipes_for_other_programs_run_as_they_are_printed(tmp_path: Path) -> None:
     for program in ("curl", "stilts"):

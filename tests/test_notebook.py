@@ -21,8 +21,6 @@ from reduction.simulate import simulate, small
 from serving import running_server
 from tutorials import ADDRESS
 
-pytestmark = pytest.mark.slow
-
 NOTEBOOK = ROOT / "examples" / "spectrum.ipynb"
 EXECUTE = "from nbclient.cli import main; main()"
 

@@ -21,8 +21,6 @@ from serving import running_server
 from tutorials import Block, blocks_of, reading
 from uws_server import client
 
-pytestmark = pytest.mark.slow
-
 
 def test_a_reduction_is_written_as_the_tutorial_says(tmp_path: Path) -> None:
     with reading(tmp_path) as reader:

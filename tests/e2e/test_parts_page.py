@@ -12,8 +12,6 @@ from browsing import AUDIT, NewPage
 from serving import Served, running_server
 from uwsjobs import define
 
-pytestmark = pytest.mark.slow
-
 SPREAD = {"name": "word", "type": "string", "max_values": 1000, "required": True, "spread": True}
 GATE = {"name": "gate", "type": "string"}
 WORK = """

@@ -10,8 +10,6 @@ import requests
 
 from browsing import NewPage
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def product(spectrum_address: str, tmp_path: Path) -> Path:

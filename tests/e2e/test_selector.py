@@ -18,8 +18,6 @@ from uws_server.services.archive_index import ArchiveIndex
 from uws_server.storage.archive_rows import ArchiveRows
 from uws_server.storage.jobstore import JobStore
 
-pytestmark = pytest.mark.slow
-
 REGION, ELSEWHERE = "icrs; circle(150, 2, 1')", "icrs; circle(10, 10, 1')"
 CAMERAS = ("EPN", "EMOS1", "EMOS2")
 LISTEN = """

@@ -18,8 +18,6 @@ from playwright.sync_api import expect
 from serving import Served
 from uwsjobs import ENDED, reached
 
-pytestmark = pytest.mark.slow
-
 CENTRE = (148.96, 69.68)
 ENDS = ("x_low", "x_high", "y_low", "y_high")
 

@@ -24,8 +24,6 @@ from reduction.simulate.draw import detectors
 from reduction.simulate.write import ontime_s
 from reduction.spectra.field import find_field
 
-pytestmark = pytest.mark.slow
-
 UNIFORM = Observation(
     "0999990201", 150.0, 2.0, 40.0, "2026-03-01T10:00:00", 4000.0, particle_rate=0.0, sky_rate=0.0, proton_rate=0.02
 )

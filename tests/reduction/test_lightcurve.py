@@ -33,8 +33,6 @@ from reduction.timing.lightcurve import Background, LightCurve
 from scriptjobs import ROOT, prepare, run
 from synthetic import LENGTH, START, Epic, gti_table, gtis, write, write_gti
 
-pytestmark = pytest.mark.slow
-
 OBSERVATIONS = int(os.environ.get("UWS_OBSERVATIONS", "100"))
 """How many observations the pulls of rates come from."""
 

@@ -32,7 +32,7 @@ assert libc.mount(b"none", b"/", None, 0x4000 | 0x40000, None) == 0, os.strerror
 assert libc.mount(b"tmpfs", data, b"tmpfs", 0, b"size=64m") == 0, os.strerror(ctypes.get_errno())
 """
 can = subprocess.run([sys.executable, "-c", PRIVATE], capture_output=True, check=False).returncode == 0
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not can, reason="this machine allows no private mounts")]
+pytestmark = pytest.mark.skipif(not can, reason="this machine allows no private mounts")
 
 
 FILLS = """

@@ -24,8 +24,6 @@ from uws_server.backups.manifest import BackupError, Manifest
 from uws_server.storage import dump, migrate
 from uwsjobs import define
 
-pytestmark = pytest.mark.slow
-
 SENTENCE = "the job was running when the backup of"
 SUMS = 'cat "$source" > results/out.txt; sleep "$seconds"'
 LONG = 100_000

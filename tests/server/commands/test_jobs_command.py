@@ -14,8 +14,6 @@ from joblab import Lab, Remote
 from processes import until
 from serving import COMMAND
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, module_database_url: str) -> Iterator[Lab]:

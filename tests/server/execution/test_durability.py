@@ -20,8 +20,6 @@ import requests
 from processes import until
 from serving import Served, running_server, start_server
 
-pytestmark = pytest.mark.slow
-
 SOAK = bool(os.environ.get("UWS_SOAK"))
 KILLS = 200 if SOAK else 5
 LOOKED_AT = 300 if SOAK else 25

@@ -19,8 +19,6 @@ from uws_server.jobs.job import utcnow
 from uws_server.storage.drain import Drain, DrainStore
 from uws_server.storage.jobstore import JobStore
 
-pytestmark = pytest.mark.slow
-
 SPACE = "{urn:uws-server:progress}"
 
 

@@ -28,8 +28,6 @@ from serving import Served, start_server
 from starts import warm_processes
 from uws_server.execution.processes import start_time
 
-pytestmark = pytest.mark.slow
-
 ROUNDS = 200 if SOAK else 4
 JOBS = 6
 """Jobs that the client makes in a round."""

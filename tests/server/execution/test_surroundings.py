@@ -22,8 +22,6 @@ from postgres import Cluster, running_cluster
 from processes import until
 from uws_server.execution.processes import descendants
 
-pytestmark = pytest.mark.slow
-
 SILENT_S = 60 if SOAK else 8
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 

@@ -46,8 +46,6 @@ from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore
 from uwsjobs import define
 
-pytestmark = pytest.mark.slow
-
 SOURCE = small().sources[0]
 CIRCLE = f'icrs; circle({SOURCE.ra}, {SOURCE.dec}, 40")'
 

@@ -20,8 +20,6 @@ from uws_server.jobs.definition import Definition, Entry, ParameterSpec
 from uws_server.jobs.formats import native
 from uws_server.services import trials
 
-pytestmark = pytest.mark.slow
-
 SPECS = (
     ParameterSpec("text", "string", default="hello", max_values=3),
     ParameterSpec("eventlist", "eventlist", max_values=5),

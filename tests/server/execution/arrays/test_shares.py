@@ -13,8 +13,6 @@ from joblab import PARAMETERS, Lab, Remote, define, signed_in
 from processes import carrying, until
 from serving import running_server
 
-pytestmark = pytest.mark.slow
-
 SPREAD = {"name": "word", "type": "string", "max_values": 1000, "required": True, "spread": True}
 WORK = """
 echo "begin $word" >> "$track"

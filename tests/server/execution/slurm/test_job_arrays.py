@@ -17,7 +17,7 @@ from joblab import PARAMETERS, Lab, Remote, define
 from processes import state, until
 from slurmcluster import SlurmCluster, missing, running_slurm
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
 SPREAD = {"name": "word", "type": "string", "max_values": 40, "required": True, "spread": True}
 WORK = """
