@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +25,8 @@ def answer_of_application(services: Services, scope: Mapping[str, Any]) -> Answe
         return {"type": "http.request", "body": b"", "more_body": False}
 
     adapter = WsgiAdapter(app.build(services), 1)
-    asyncio.run(adapter(scope, receive, send))  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as pool:  # that of the tests may have a loop already: the one of a browser
+        pool.submit(lambda: asyncio.run(adapter(scope, receive, send))).result()  # type: ignore[arg-type]
     adapter.close()
     return Answer(sent[0]["status"], sent[0]["headers"], b"".join(part["body"] for part in sent[1:]))
 

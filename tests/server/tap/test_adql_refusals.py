@@ -144,7 +144,6 @@ REFUSED = [
     ("SELECT id FROM lab.stars WHERE 1 = CONTAINS(POINT(ra, dec), REGION('nan nan 1'))", "REGION"),
     ("SELECT id FROM lab.stars WHERE 1 = CONTAINS(POINT(ra, dec), MOC('40/1'))", "an order of 0 to 29"),
     ("SELECT id FROM lab.stars WHERE 1 = CONTAINS(POINT(ra, dec), MOC('3/9999'))", "order 3 has no cells"),
-    ("SELECT id FROM lab.stars WHERE 1 = INTERSECTS(field, MOC('3/1'))", "a MOC goes with points only"),
     ("SELECT IVO_HISTOGRAM(ra, 0, 1, n) FROM lab.stars", "the number of bins"),
     ("SELECT id FROM lab.stars WHERE name = 'a\0b'", "NUL"),
 ]
