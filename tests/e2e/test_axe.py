@@ -18,7 +18,8 @@ from uwsjobs import ENDED, reached
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-SIZES = [(1280, "light"), (320, "dark")]
+WIDE = 1280
+SIZES = [(WIDE, "light"), (320, "dark")]
 """Each page in both colours and at both ends of what people have; colours do not depend on the width."""
 ADMIN = ("/account", "/admin", "/admin/accounts", "/admin/accounts/ann", "/admin/roles", "/admin/changes",
          "/admin/definitions", "/admin/announcements", "/definitions/_new", "/sessions")  # fmt: skip
