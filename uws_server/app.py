@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 from bottle import Bottle, HTTPError, HTTPResponse, Router, request
 
@@ -21,7 +23,6 @@ from uws_server.protocol.control import prefers_page
 from uws_server.protocol.door import ProductsDoor
 from uws_server.protocol.parts import Parts
 from uws_server.protocol.quick import QuickUWS, whole_answer
-from uws_server.protocol.quick_archive import QuickArchive
 from uws_server.protocol.resource import TEXT
 from uws_server.protocol.sessions import SessionResources
 from uws_server.protocol.tap.door import TapDoor
@@ -34,10 +35,16 @@ from uws_server.services.rights import is_loopback
 from uws_server.storage.failures import meaning_of
 from uws_server.web.site.routes import PeoplesDoor
 
+if TYPE_CHECKING:
+    from uws_server.protocol.quick_archive import QuickArchive
+
 LOG = logging.getLogger(__name__)
 _HEADERS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin"))
 _PRIVATE = ("Cache-Control", "private, no-cache")
 """For what depends on who asks: a cookie, unlike Authorization, keeps no cache from sharing an answer."""
+_SEARCH_PATH: Final = "/archive/exposures"
+_SEARCH: Final = "uws_server.protocol.archive"
+"""The module of the resource at that address, which is loaded by the first request for it."""
 _PUBLIC = ("/store/", "/jdl")
 """Beginnings of the addresses whose answers are the same for everybody who has the address."""
 
@@ -103,7 +110,7 @@ def at_once(services: Services) -> Callable[[Scope], Answer | None]:
     Where the database has to be waited for, these are searches of the archive by a cone only.
     """
     quick = services.at_hand()
-    jobs, archive = None if quick is None else QuickUWS(quick), QuickArchive(services)
+    jobs, archive = None if quick is None else QuickUWS(quick), _QuickSearch(services)
 
     def answer(scope: Scope) -> Answer | None:
         try:
@@ -113,6 +120,25 @@ def at_once(services: Services) -> Callable[[Scope], Answer | None]:
         return None if response is None else whole_answer(response, (_PRIVATE, *_HEADERS))
 
     return answer
+
+
+class _QuickSearch:
+    """The search by a cone in the event loop, from the time on when a thread has loaded what it is made of."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def answer(self, scope: Scope) -> HTTPResponse | None:
+        """Return the answer to a request. Return None if it is not had at once."""
+        if scope["path"] != _SEARCH_PATH or _SEARCH not in sys.modules:
+            return None
+        return self._quick.answer(scope)
+
+    @cached_property
+    def _quick(self) -> QuickArchive:
+        from uws_server.protocol.quick_archive import QuickArchive
+
+        return QuickArchive(self._services)
 
 
 def _with_headers(app: Bottle, is_public: bool) -> Application:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from uws_server.discovery.footprints import shapes_of
-from uws_server.discovery.sphere import Circle
-
 REACHES_DEG: Final = (0.02, 0.1, 0.5, 2.0, 10.0, 180.0)
 """The sizes of regions: of each the largest radius, degrees, of the circle around one. Each is looked for as far as
 its own reaches: a few large regions do not make those that ask for small ones look far."""
@@ -24,6 +21,10 @@ def values_of_region(text: str | None) -> dict[str, float | int | None]:
 
 def _around(text: str) -> tuple[float, float, float] | None:
     """Return right ascension, declination and radius, degrees, of the circle around a region of one shape."""
+    # here, not above: a start loads this module, and needs shapes with the first product only
+    from uws_server.discovery.footprints import shapes_of
+    from uws_server.discovery.sphere import Circle
+
     shapes = shapes_of(text)
     if len(shapes) != 1:
         return None

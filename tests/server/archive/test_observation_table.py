@@ -135,7 +135,7 @@ def test_the_cameras_are_those_that_the_table_says_were_on(tmp_path: Path) -> No
         ("obs_id,ra,dec,exposure\n1,15,2,long\n", "'long' is no duration"),
         ("<?xml version='1.0'?><VOTABLE><RESOURCE>", "no readable VOTable"),
         ("SIMPLE  =                    T", "no readable FITS table"),
-        ("\x1f\x8bno gzip at all", "no readable FITS table"),
+        ("\x1f\x8bno gzip at all", "the gzip is damaged"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused_with_what_to_do(tmp_path: Path, text: str, words: str) -> None:
