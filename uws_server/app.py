@@ -42,9 +42,8 @@ LOG = logging.getLogger(__name__)
 _HEADERS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin"))
 _PRIVATE = ("Cache-Control", "private, no-cache")
 """For what depends on who asks: a cookie, unlike Authorization, keeps no cache from sharing an answer."""
-_SEARCH_PATH: Final = "/archive/exposures"
 _SEARCH: Final = "uws_server.protocol.archive"
-"""The module of the resource at that address, which is loaded by the first request for it."""
+"""The module of the searches of the archive, which is loaded by the first request for one."""
 _PUBLIC = ("/store/", "/jdl")
 """Beginnings of the addresses whose answers are the same for everybody who has the address."""
 
@@ -130,9 +129,7 @@ class _QuickSearch:
 
     def answer(self, scope: Scope) -> HTTPResponse | None:
         """Return the answer to a request. Return None if it is not had at once."""
-        if scope["path"] != _SEARCH_PATH or _SEARCH not in sys.modules:
-            return None
-        return self._quick.answer(scope)
+        return self._quick.answer(scope) if _SEARCH in sys.modules else None
 
     @cached_property
     def _quick(self) -> QuickArchive:
