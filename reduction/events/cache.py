@@ -78,12 +78,18 @@ class Cache:
             if copy.exists():  # another process has made it meanwhile
                 part.unlink()
                 return True
+            is_whole = False
             try:
-                return self._fill(packed, sink, part, copy)
+                if self._fill(packed, sink, part):
+                    part.rename(copy)
+                    is_whole = True
             finally:
-                part.unlink(missing_ok=True)
+                if not is_whole:  # what is renamed has left its name to the next process
+                    part.unlink(missing_ok=True)
+            return is_whole
 
-    def _fill(self, packed: Path, sink: BinaryIO, part: Path, copy: Path) -> bool:
+    def _fill(self, packed: Path, sink: BinaryIO, part: Path) -> bool:
+        """Inflate a file into one of the cache. Return False if there is no room for it."""
         length = _inflated_length(packed)
         if not self._has_room(length, length, part):
             return False
@@ -98,7 +104,6 @@ class Cache:
             return False
         os.fchmod(sink.fileno(), 0o444)
         os.fsync(sink.fileno())
-        part.rename(copy)
         return True
 
     def _has_room(self, length: int, to_come: int, part: Path) -> bool:

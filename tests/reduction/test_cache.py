@@ -171,6 +171,23 @@ def test_many_processes_share_a_cache_that_is_too_small(tmp_path: Path) -> None:
     until(lambda: not list((tmp_path / "cache").glob("*.part")))
 
 
+def test_a_copy_that_another_process_begins_when_the_name_is_free_again_is_left_to_it(tmp_path: Path) -> None:
+    """Removed by the one before, it would be begun twice, and one would be given away while the other writes."""
+
+    class Watched(type(tmp_path)):  # type: ignore[misc]
+        def rename(self, target: Path) -> Path:
+            done: Path = super().rename(target)
+            self.write_bytes(b"of the next process")
+            return done
+
+    source = packed(tmp_path, "a")
+    cache = Cache(Watched(tmp_path / "cache"), (tmp_path / "archive").resolve(), 10 * SIZE, 0)
+    inflate_by(cache, source, tmp_path / "target", "eventlist")
+    (begun,) = (tmp_path / "cache").glob("*.part")
+    assert begun.read_bytes() == b"of the next process"
+    assert (tmp_path / "target").read_bytes() == _content("a")
+
+
 def test_a_job_names_the_file_of_the_archive_with_its_own_hashes_whether_a_copy_is_kept_or_not(tmp_path: Path) -> None:
     plain = tmp_path / "plain.fits"
     write(plain, Epic(rows=3000))
