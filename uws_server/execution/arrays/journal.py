@@ -50,6 +50,11 @@ class Journal:
             return
 
 
+def is_kept(folder: Path) -> bool:
+    """Tell whether a job came as far as its parts: whether its driver began."""
+    return (folder / JOURNAL_FILE).exists()
+
+
 def begun(folder: Path) -> float | None:
     """Return when the first part of a job began, in seconds since 1970; None before that."""
     try:

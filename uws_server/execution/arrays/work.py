@@ -16,7 +16,7 @@ from provenance import steps
 from provenance.text.errors import ProvenanceError
 from uws_server.config import Config
 from uws_server.execution import job_steps, local, products, results
-from uws_server.execution.arrays import listing, plan, planning, sharing, verdict
+from uws_server.execution.arrays import journal, listing, plan, planning, sharing, verdict
 from uws_server.execution.arrays.plan import Plan
 from uws_server.execution.arrays.verdict import Verdict
 from uws_server.execution.job_steps import EndedJob
@@ -112,7 +112,8 @@ class _Collector:
         ended = verdict.of_part(place, self.plan.part, self.plan.statuses)
         if ended is None:
             was_cut_off = self.status is None or self.status.reason != "exit" or self.status.code < 0
-            ended = Verdict(Phase.ABORTED, _NOT_BEGUN) if was_cut_off else verdict.of_unbegun(self.ended.folder)
+            is_early = was_cut_off or not journal.is_kept(self.ended.folder)  # as inputs could not be fetched
+            ended = Verdict(Phase.ABORTED, _NOT_BEGUN) if is_early else verdict.of_unbegun(self.ended.folder)
             return Part(number, text, ended.phase, sentence=ended.sentence)
         if ended.status is None and (self.status is None or self.status.reason in _CUT_OFF):
             ended = Verdict(Phase.ABORTED, "it was ended with the job")
