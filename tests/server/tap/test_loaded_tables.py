@@ -106,6 +106,25 @@ def test_a_table_of_every_format_is_asked(
     assert [row[4] for row in rows] == whole["SELECT"].tolist()
 
 
+def test_a_table_that_was_loaded_a_moment_ago_is_asked_and_one_that_was_removed_is_told(
+    store: JobStore, queries: Queries, tmp_path: Path
+) -> None:
+    """Tables are remembered for a while; nobody who waits for `table add` to end has to know that."""
+    loader, path, query = Loader(SchemaStore(store.engine)), tmp_path / "cat.csv", "SELECT name FROM xmm.cat"
+    with pytest.raises(BadRequest, match=r"there is no table xmm\.cat"):
+        ask(queries, query)
+    path.write_text("id\n7\n")
+    loader.add(LoadRequest(path, "xmm"))
+    assert ask(queries, "SELECT id FROM xmm.cat") == [(7,)]
+    loader.remove("xmm.cat")
+    path.write_text("name\nM31\n")
+    loader.add(LoadRequest(path, "xmm"))
+    assert ask(queries, query) == [("M31",)]
+    loader.remove("xmm.cat")
+    with pytest.raises(BadRequest, match=r"there is no table xmm\.cat"):
+        ask(queries, query)
+
+
 def test_units_and_ucds_are_in_tap_schema_and_a_cone_uses_an_index(
     whole: Table, store: JobStore, queries: Queries, tmp_path: Path
 ) -> None:

@@ -64,13 +64,29 @@ class Queries:
         opened
             Called with the connection before it works: who cancels the query may have to ask it.
         """
-        tables = dict(self.catalog.tables(self._tables_of(owners)))
+        visible = self._tables_of(owners)
         uploaded = {
             pair.name: open_table(files[pair.name], f"UPLOAD {pair.name}", MOST_BYTES) for pair in request.uploads
         }
-        tables |= {f"{SCHEMA}.{pair.name}": _described(pair, uploaded[pair.name]) for pair in request.uploads}
-        backend = self._connections.backend
-        translated = translate(request.query, tables, backend, request.maxrec)
+        try:
+            return self._computed(request, self.catalog.tables(visible), uploaded, budget, opened)
+        except BadRequest:
+            if not self.catalog.has_changed():  # a table may have been loaded or removed a moment ago
+                raise
+            return self._computed(request, self.catalog.tables(visible), uploaded, budget, opened)
+
+    def _computed(
+        self,
+        request: QueryRequest,
+        served: Mapping[str, TableDescription],
+        uploaded: Mapping[str, FileTable],
+        budget: Budget,
+        opened: Callable[[Connection], None],
+    ) -> Answer:
+        """Return the answer to a query of the tables of the server and of those that came with it."""
+        own = {f"{SCHEMA}.{pair.name}": _described(pair, uploaded[pair.name]) for pair in request.uploads}
+        tables = {**served, **own}
+        translated = translate(request.query, tables, self._connections.backend, request.maxrec)
         connection, source = self._begun(request, translated, tables, uploaded, budget, opened)
         return Answer(
             translated.columns, source, request.maxrec, request.query,

@@ -127,7 +127,9 @@ class SQLiteConnection:
 def _meaning(error: sqlite3.DatabaseError) -> Exception:
     """Return the error of a query for what SQLite says of a value; any other stays as it is."""
     text = str(error)
-    told = ("too big", "overflow", "malformed", "out of range", "domain", "user-defined function", "ESCAPE")
+    told = (
+        "too big", "overflow", "malformed", "out of range", "domain", "user-defined function", "ESCAPE", "no such",
+    )  # fmt: skip
     if any(word in text for word in told):
         return BadRequest(f"the query could not be computed: {text}")
     return error

@@ -6,6 +6,7 @@ What the server itself tells is written to the database by the first who asks, w
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -32,7 +33,7 @@ class Catalog:
         self._store = store
         self._lock = threading.Lock()
         self._is_published = False
-        self._loaded: tuple[float, tuple[Schema, ...]] = (-_FRESH_S, ())
+        self._loaded: tuple[float, tuple[Schema, ...]] = (-math.inf, ())
         self._builtin = {table.name: _described(table) for schema in builtin.SCHEMAS for table in schema.tables}
         self._of_loaded: dict[str, TableDescription] = {}
         self._seen = functools.lru_cache(_CALLERS)(self._seen_by)
@@ -45,6 +46,11 @@ class Catalog:
         """Return the tables by name, with the rows that a caller may see."""
         self._look()
         return {**self._seen(visible), **self._of_loaded}
+
+    def has_changed(self) -> bool:
+        """Look whether there are other loaded tables than those that are remembered, which are forgotten then."""
+        before, self._loaded = self._loaded[1], (-math.inf, ())
+        return self._look() != before
 
     def _seen_by(self, visible: Visible) -> Mapping[str, TableDescription]:
         return {
