@@ -10,6 +10,7 @@ import contextlib
 import os
 import selectors
 import threading
+import weakref
 
 from uws_server.execution.starter import Handle, Starter
 from uws_server.storage.files import JobFiles
@@ -32,6 +33,7 @@ class Running:
         self._asking = threading.Lock()
         self._selector = selectors.DefaultSelector()
         self._wake_out, self._wake_in = os.pipe()
+        weakref.finalize(self, _close, self._wake_out, self._wake_in)
         os.set_blocking(self._wake_in, False)
         self._selector.register(self._wake_out, selectors.EVENT_READ, None)
 
@@ -120,3 +122,8 @@ class Running:
         handle.abort()
         handle.close()
         return True
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
