@@ -22,7 +22,8 @@ export class RegionEditor {
     svg.addEventListener("pointermove", (event) => this.#moved(event));
     svg.addEventListener("pointerup", (event) => this.#released(event));
     svg.addEventListener("pointercancel", () => this.cancel());
-    svg.addEventListener("dblclick", (event) => this.#deleteAt(event));
+    // not "dblclick": there is none where a frame has drawn the node anew while it was pressed
+    svg.addEventListener("mousedown", (event) => event.detail === 2 && this.#deleteAt(event));
     svg.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     svg.addEventListener("keydown", (event) => this.#key(event));
     svg.addEventListener("keyup", (event) => event.key in ARROWS && this.store.commit());
@@ -112,18 +113,28 @@ export class RegionEditor {
     this.svg.focus({ preventScroll: true });
     const pixel = this.#at(event), sky = this.view.toSky(pixel);
     if (!sky) return;
+    const { shape, node, side } = this.#under(event);
     this.svg.setPointerCapture(event.pointerId);
-    if (this.#corners || (this.tool === "polygon" && !event.target.dataset.shape)) {
+    if (this.#corners || (this.tool === "polygon" && shape === undefined)) {
       this.#drag = { kind: "corner", from: pixel };
       return;
     }
-    const { shape, node, side } = event.target.dataset;
     if (shape === undefined) {
       this.choose(-1);
       this.#drag = { kind: "draw", from: pixel, sky, before: this.store.shapes };
       return;
     }
     this.#take(Number(shape), node, side, pixel, sky);
+  }
+
+  /** What is under a pointer now: the frame that shows the last change may still be to come, and the target be that which has the pointer. */
+  #under(event) {
+    if (this.#frame) {
+      cancelAnimationFrame(this.#frame);
+      this.#frame = 0;
+      this.#render();
+    }
+    return document.elementFromPoint(event.clientX, event.clientY)?.dataset ?? {};
   }
 
   /** Take a node, a new corner of a side, or a shape as a whole. */
@@ -197,8 +208,9 @@ export class RegionEditor {
   }
 
   #deleteAt(event) {
-    const { shape, node } = document.elementFromPoint(event.clientX, event.clientY)?.dataset ?? {}; // the target is what has the pointer
-    if (node === undefined || this.store.shapes[shape]?.kind !== "polygon") return;
+    const { shape, node } = this.#under(event);
+    if (node === undefined || this.mode !== "edit" || this.#corners || this.store.shapes[shape]?.kind !== "polygon") return;
+    this.#drag = null;
     this.choose(Number(shape), Number(node));
     this.deleteChosen();
   }
