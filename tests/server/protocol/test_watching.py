@@ -110,6 +110,7 @@ def test_figures_are_those_of_the_jobs_that_ran(lab: Lab) -> None:
     gate = lab.root / "gate"
     running = lab.run(label="first", gate=str(gate))
     until(lambda: running.phase() == "EXECUTING")
+    until(lambda: one(figures(lab.served.url), "uws_running_jobs") == 1)  # type: ignore[union-attr]
     waiting = [lab.run(label=f"later{i}") for i in range(3)]
     failing = lab.run("fails")
     during = figures(lab.served.url)
