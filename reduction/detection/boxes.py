@@ -170,11 +170,14 @@ def level_of(cut: float, parameters: int) -> float:
 
 
 def _highest(values: Floats, reach: int) -> Floats:
-    """Return the highest value in the box around each pixel, axis by axis."""
-    for axis in (0, 1):
-        padded = np.pad(values, [(reach, reach) if axis == at else (0, 0) for at in (0, 1)], constant_values=-np.inf)
-        lines = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=axis)
-        values = np.asarray(lines.max(axis=-1))
+    """Return the highest value in the box around each pixel, axis by axis, from stretches of doubled lengths."""
+    size = 2 * reach + 1
+    for _ in (0, 1):
+        lines, length = np.pad(values, ((reach, reach), (0, 0)), constant_values=-np.inf), 1
+        while 2 * length <= size:
+            lines, length = np.maximum(lines[:-length], lines[length:]), 2 * length
+        rest = size - length
+        values = np.maximum(lines[: len(values)], lines[rest : rest + len(values)]).T
     return values
 
 
@@ -183,8 +186,23 @@ def merged(found: Sequence[Candidates]) -> Candidates:
     kept = found[0]
     for wider in found[1:]:
         if len(wider) and len(kept):
-            apart = np.hypot(wider.x[:, None] - kept.x, wider.y[:, None] - kept.y).min(axis=1)
-            wider = wider.chosen(np.flatnonzero(apart > wider.half + 1))
+            wider = wider.chosen(np.flatnonzero(~_within(wider, kept, int(wider.half.max()) + 1)))
         kept = Candidates(*(np.concatenate((getattr(kept, name), getattr(wider, name)))
                             for name in ("x", "y", "half", "likelihood")))  # fmt: skip
     return kept.chosen(np.argsort(-kept.likelihood, kind="stable"))
+
+
+def _within(these: Candidates, others: Candidates, reach: int) -> Mask:
+    """Return which of some candidates lie within `reach` pixels of one of others, shape (n,).
+
+    All lie on pixels, so that a map of the others with a border tells it: pairs of thousands would not fit into memory.
+    """
+    x, y, other_x, other_y = (np.rint(axis).astype(np.intp) + reach for axis in (these.x, these.y, others.x, others.y))
+    taken = np.zeros((max(y.max(), other_y.max()) + reach + 1, max(x.max(), other_x.max()) + reach + 1), dtype=np.bool_)
+    taken[other_y, other_x] = True
+    found = np.zeros(len(these), dtype=np.bool_)
+    for up in range(-reach, reach + 1):
+        for across in range(-reach, reach + 1):
+            if up * up + across * across <= reach * reach:
+                found |= taken[y + up, x + across]
+    return found

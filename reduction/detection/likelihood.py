@@ -63,6 +63,7 @@ def excess(counts: Floats, expected: Floats) -> Floats:
     """
     mean = np.maximum(expected, LEAST_EXPECTED)
     more = counts > mean
-    logarithm = np.zeros(counts.shape)
-    np.log(np.divide(counts, mean, where=more, out=np.ones(counts.shape)), out=logarithm, where=more)
-    return np.where(more, counts * logarithm - (counts - mean), 0.0)
+    result = np.zeros(counts.shape)
+    found, mean = counts[more], mean[more]  # the logarithm of all others would take as long again
+    result[more] = found * np.log(found / mean) - (found - mean)
+    return result
