@@ -78,13 +78,13 @@ def detect(field: Field, options: Options, log: Callable[[str], None] = lambda t
     found = _few(_map_candidates(field, sums, backgrounds, options.box_cut), notes)
     log(f"boxes on background maps: {len(found)} candidates")
     fitted = _pruned(scene, _points(scene.narrow(), started(scene, found), FIRST_STEPS), options.box_cut, options)
-    fitted = with_blobs(scene, fitted, options)
+    model = with_blobs(scene, fitted.model, options)
     for _ in range(options.rounds):
-        scene = scene.on(_backgrounds(scene, fitted.model, options))
-        fitted = _with_residuals(scene, sums, fitted, options, notes)
-        log(f"fitted with what the residuals show: {len(fitted.model)} sources")
-    scene = scene.on(_backgrounds(scene, fitted.model, options))
-    final, gained = _finished(scene, fitted, options)
+        scene = scene.on(_backgrounds(scene, model, options))
+        model = _with_residuals(scene, sums, model, options, notes)
+        log(f"fitted with what the residuals show: {len(model)} sources")
+    scene = scene.on(_backgrounds(scene, model, options))
+    final, gained = _finished(scene, model, options)
     extended = final.model.extent > 0
     log(f"{len(final.model)} sources, {int(extended.sum())} of them extended")
     return Detected(field, final, _likelihood(final.difference, extended), gained, scene.inside(scene.background),
@@ -207,18 +207,17 @@ def side_likelihood(scene: Scene, model: Model) -> Floats:
 
 
 def _with_residuals(
-    scene: Scene, sums: Sequence[list[Floats]], fitted: Fitted, options: Options, notes: list[str]
-) -> Fitted:
+    scene: Scene, sums: Sequence[list[Floats]], model: Model, options: Options, notes: list[str]
+) -> Model:
     """Return the sources with those that the residuals show besides, all fitted together."""
-    models = scene.inside(scene.rendered(fitted.model))
-    expected = scene.inside(scene.background) + models * (1 + _MIXED)
+    rendered = scene.rendered(model)
+    expected = scene.inside(scene.background) + scene.inside(rendered) * (1 + _MIXED)
     further = _map_candidates(scene.field, sums, expected, options.box_cut)
-    further = _few(further, notes).first(MOST_SOURCES - len(fitted.model))
-    start = fitted.model.joined(started(replace(scene, background=scene.background + scene.rendered(fitted.model)),
-                                        further))  # fmt: skip
+    further = _few(further, notes).first(MOST_SOURCES - len(model))
+    start = model.joined(started(replace(scene, background=scene.background + rendered), further))
     largest = options.largest_extent_arcsec / scene.field.pixel_arcsec
     again = fit(scene if (start.extent > 0).any() else scene.narrow(), start, start.extent > 0, largest, FIRST_STEPS)
-    return with_blobs(scene, _pruned(scene, again, options.box_cut, options), options)
+    return with_blobs(scene, _pruned(scene, again, options.box_cut, options).model, options)
 
 
 def _points(scene: Scene, start: Model, steps: int) -> Fitted:
@@ -226,10 +225,10 @@ def _points(scene: Scene, start: Model, steps: int) -> Fitted:
     return fit(scene, start, np.zeros(len(start), dtype=np.bool_), 1.0, steps)
 
 
-def _finished(scene: Scene, fitted: Fitted, options: Options) -> tuple[Fitted, Floats]:
+def _finished(scene: Scene, model: Model, options: Options) -> tuple[Fitted, Floats]:
     """Return the final sources, fitted until all that are left pass the cut, and the likelihoods of their extents."""
     largest = options.largest_extent_arcsec / scene.field.pixel_arcsec
-    final = with_extents(scene, fitted, options)
+    final = with_extents(scene, model, options)
     while True:
         kept = _pruned(scene, final, options.cut, options)
         if len(kept.model) == len(final.model):

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from reduction.detection.fit import LEAST_MODEL, PARAMETERS, Fitted, Model, Scene, extent_gain, fit
+from reduction.detection.fit import LEAST_MODEL, PARAMETERS, Fitted, Model, Scene, fit, placed
 from reduction.detection.options import Options
+from reduction.detection.stamps import stamps
+from reduction.images.background import box_sums
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -23,14 +25,14 @@ _BLOB_ARCSEC = 32.0
 """Points nearer than this to a brighter one may be parts of one extended source."""
 
 
-def with_extents(scene: Scene, fitted: Fitted, options: Options) -> Fitted:
+def with_extents(scene: Scene, model: Model, options: Options) -> Fitted:
     """Return sources fitted anew, those of them extended whose likelihood gains enough by it.
 
     Parameters
     ----------
     scene
         Counts, backgrounds and exposures.
-    fitted
+    model
         The sources so far; those with an extent keep it if it stays above `LEAST_EXTENT_ARCSEC`.
     options
         The lowest likelihood of an extent, and its upper limit.
@@ -42,10 +44,10 @@ def with_extents(scene: Scene, fitted: Fitted, options: Options) -> Fitted:
     """
     pixel = scene.field.pixel_arcsec
     largest, least = options.largest_extent_arcsec / pixel, LEAST_EXTENT_ARCSEC / pixel
-    before = fitted.model.extent > 0
-    first = fit(scene, fitted.model, before, largest)
+    before = model.extent > 0
+    first = fit(scene, model, before, largest)
     before &= first.model.extent >= least
-    worth = before | (extent_gain(scene, first.model) >= options.extent_cut / 4)
+    worth = before | (_extent_gain(scene, first.model) >= options.extent_cut / 4)
     if not worth.any():
         return first
     wide = fit(scene, replace(first.model, extent=np.where(worth, np.maximum(first.model.extent, least), 0.0)), worth,
@@ -55,7 +57,7 @@ def with_extents(scene: Scene, fitted: Fitted, options: Options) -> Fitted:
     return fit(scene, _chosen(extended, wide.model, first.model), extended, largest)
 
 
-def with_blobs(scene: Scene, fitted: Fitted, options: Options) -> Fitted:
+def with_blobs(scene: Scene, model: Model, options: Options) -> Model:
     """Return sources with those replaced by one extended source that describes the counts as well as they do.
 
     The brightest of some sources near each other is fitted with an extent and without the others; it stands for all of
@@ -65,41 +67,78 @@ def with_blobs(scene: Scene, fitted: Fitted, options: Options) -> Fitted:
     ----------
     scene
         Counts, backgrounds and exposures.
-    fitted
+    model
         The sources so far.
     options
         The upper limit of an extent.
 
     Returns
     -------
-    Fitted
+    Model
         As many sources or fewer.
     """
-    model = fitted.model
     leader = _leaders(model, _BLOB_ARCSEC / scene.field.pixel_arcsec)
-    heads = np.unique(leader[leader != np.arange(len(model))])
+    own = leader == np.arange(len(model))
+    heads = np.unique(leader[~own])
     if not heads.size:
-        return fitted
-    pixel = scene.field.pixel_arcsec
-    kept = leader == np.arange(len(model))
-    largest = options.largest_extent_arcsec / pixel
-    blobs = np.isin(np.arange(len(model)), heads)
-    total = np.array([model.amplitude[leader == head].sum(axis=0) for head in range(len(model))])
-    start = replace(model, extent=np.where(blobs, np.maximum(model.extent, 2.5), model.extent),
-                    amplitude=np.where(blobs[:, None], total, model.amplitude)).chosen(kept)  # fmt: skip
-    merged = fit(scene, start, start.extent > 0, largest, 2 * FIRST_STEPS)
-    saved = np.bincount(leader, minlength=len(model))[heads] - 1
+        return model
+    largest = options.largest_extent_arcsec / scene.field.pixel_arcsec
     around = model.chosen(heads)
-    gain = _local_likelihood(scene, merged.model, around) - _local_likelihood(scene, model, around)
+    near = _beside(scene, model, around)  # no other source changes what is compared
+    held = replace(scene, background=scene.background + scene.rendered(model.chosen(~near)))
+    blobs = np.isin(np.arange(len(model)), heads)
+    total = np.array([np.bincount(leader, layer, len(model)) for layer in model.amplitude.T]).T
+    start = replace(model, extent=np.where(blobs, np.maximum(model.extent, 2.5), model.extent),
+                    amplitude=np.where(blobs[:, None], total, model.amplitude)).chosen(own & near)  # fmt: skip
+    merged = placed(held, start, largest, 2 * FIRST_STEPS)
+    saved = np.bincount(leader, minlength=len(model))[heads] - 1
+    gain = _local_likelihood(held, merged, around) - _local_likelihood(held, model.chosen(near), around)
     parameters = saved * (2 + len(scene.counts)) - 1
     better = heads[gain > -parameters]
     if not better.size:
-        return fitted
+        return model
     one = np.isin(leader, better)
-    position = np.cumsum(kept) - 1
-    replaced = merged.model.chosen(position[better])
-    joined = model.chosen(~one).joined(replaced)
-    return fit(scene, joined, joined.extent > 0, largest, FIRST_STEPS)
+    position = np.cumsum(own & near) - 1
+    return placed(scene, model.chosen(~one).joined(merged.chosen(position[better])), largest, FIRST_STEPS)
+
+
+def _beside(scene: Scene, model: Model, others: Model) -> Mask:
+    """Return which sources have stamps that may touch those of others, shape (sources,)."""
+    marked = np.zeros(scene.field.shape)
+    marked[_pixels(scene, others)] = 1.0
+    return np.asarray(np.rint(box_sums(marked, 2 * scene.half + 3))[_pixels(scene, model)] > 0)
+
+
+def _pixels(scene: Scene, model: Model) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return rows and columns of the pixels of the field that are nearest to sources."""
+    rows, columns = scene.field.shape
+    return (np.clip(np.rint(model.y), 0, rows - 1).astype(np.intp),
+            np.clip(np.rint(model.x), 0, columns - 1).astype(np.intp))  # fmt: skip
+
+
+def _extent_gain(scene: Scene, model: Model) -> Floats:
+    """Return what an extent may add to half of the C statistic of each point, by the slope at 0, shape (sources,).
+
+    It is the score test: slope squared over twice the information; 0 where the likelihood falls with the extent.
+    """
+    everything = scene.background + scene.rendered(model)
+    gains = []
+    for part in scene.parts(len(model)):
+        some = model.chosen(part)
+        windows = scene.windows(some.x, some.y)
+        sigma, weight = scene.spread(some.x, some.y)
+        found = stamps(some.x + scene.border, some.y + scene.border, some.extent, sigma, weight, windows)
+        share = windows.cut(scene.share)
+        expected = np.maximum(windows.cut(everything), LEAST_MODEL)
+        change = found.by_extent * share * some.amplitude[:, :, None, None]
+        own = found.light * share
+        weighted = np.where(share > 0, 1 / expected, 0.0)
+        mixed, both = ((first * own * weighted).sum(axis=(2, 3)) for first in (change, own))
+        free = change - own * (mixed / np.maximum(both, 1e-12))[:, :, None, None]  # the amplitudes are free as well
+        slope = (free * (windows.cut(scene.counts) / expected - 1) * (share > 0)).sum(axis=(1, 2, 3))
+        information = (free**2 * weighted).sum(axis=(1, 2, 3))
+        gains.append(np.where(slope > 0, slope**2 / (2 * np.maximum(information, 1e-12)), 0.0))
+    return np.concatenate(gains) if gains else np.zeros(0)
 
 
 def _leaders(model: Model, reach: float) -> npt.NDArray[np.intp]:

@@ -230,6 +230,35 @@ def fit(scene: Scene, start: Model, extended: Mask, largest_extent: float, steps
     Fitted
         As many sources, in the same order.
     """
+    return _measured(scene, extended, *_moved(scene, start, extended, largest_extent, steps))
+
+
+def placed(scene: Scene, start: Model, largest_extent: float, steps: int) -> Model:
+    """Return what `fit` finds without likelihoods and errors, for fits that are only a start.
+
+    Parameters
+    ----------
+    scene
+        Counts, backgrounds and exposures.
+    start
+        Where the sources are thought to be; those with an extent are fitted with one.
+    largest_extent
+        Upper limit of an extent in pixels.
+    steps
+        Most steps of a source.
+
+    Returns
+    -------
+    Model
+        As many sources, in the same order.
+    """
+    return _moved(scene, start, start.extent > 0, largest_extent, steps)[1]
+
+
+def _moved(
+    scene: Scene, start: Model, extended: Mask, largest_extent: float, steps: int
+) -> tuple[Floats, Model, Mask]:
+    """Return the counts of background and all sources, the sources after their steps, and which came to rest."""
     model = Model(start.x.copy(), start.y.copy(), extent=np.where(extended, np.maximum(start.extent, 1.0), 0.0),
                   amplitude=start.amplitude.copy())  # fmt: skip
     everything = scene.background + scene.rendered(model)
@@ -247,7 +276,7 @@ def fit(scene: Scene, start: Model, extended: Mask, largest_extent: float, steps
             moving[index[calm]] = False
         if not moving.any():
             break
-    return _measured(scene, everything, model, extended, ~moving)
+    return everything, model, ~moving
 
 
 def _portions(scene: Scene, extended: Mask, chosen: Mask) -> Iterator[npt.NDArray[np.intp]]:
@@ -353,32 +382,7 @@ def _stepped(local: LocalStamps, model: Model, start: Model, largest: float, dam
     return Model(x, y, extent, amplitude), calm
 
 
-def extent_gain(scene: Scene, model: Model) -> Floats:
-    """Return what an extent may add to half of the C statistic of each point, by the slope at 0, shape (sources,).
-
-    It is the score test: slope squared over twice the information; 0 where the likelihood falls with the extent.
-    """
-    everything = scene.background + scene.rendered(model)
-    gains = []
-    for part in scene.parts(len(model)):
-        some = model.chosen(part)
-        windows = scene.windows(some.x, some.y)
-        sigma, weight = scene.spread(some.x, some.y)
-        found = stamps(some.x + scene.border, some.y + scene.border, some.extent, sigma, weight, windows)
-        share = windows.cut(scene.share)
-        expected = np.maximum(windows.cut(everything), LEAST_MODEL)
-        change = found.by_extent * share * some.amplitude[:, :, None, None]
-        own = found.light * share
-        weighted = np.where(share > 0, 1 / expected, 0.0)
-        mixed, both = ((first * own * weighted).sum(axis=(2, 3)) for first in (change, own))
-        free = change - own * (mixed / np.maximum(both, 1e-12))[:, :, None, None]  # the amplitudes are free as well
-        slope = (free * (windows.cut(scene.counts) / expected - 1) * (share > 0)).sum(axis=(1, 2, 3))
-        information = (free**2 * weighted).sum(axis=(1, 2, 3))
-        gains.append(np.where(slope > 0, slope**2 / (2 * np.maximum(information, 1e-12)), 0.0))
-    return np.concatenate(gains) if gains else np.zeros(0)
-
-
-def _measured(scene: Scene, everything: Floats, model: Model, extended: Mask, calm: Mask) -> Fitted:
+def _measured(scene: Scene, extended: Mask, everything: Floats, model: Model, calm: Mask) -> Fitted:
     """Return the likelihoods and errors of fitted sources; `everything` is the model of background and all of them."""
     layers = len(scene.counts)
     difference, amplitude_error = np.zeros((2, len(model), layers))
