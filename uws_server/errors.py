@@ -10,6 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words: "1 cell", "2,000 cells"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 class ServerError(Exception):
     """Root of what this server raises on purpose; a subclass gives the HTTP status."""
 

@@ -19,7 +19,7 @@ from typing import IO, Any, Final
 from provenance.fits import gzipped
 from provenance.text.errors import FitsError
 from provenance.text.votablerows import elsewhere
-from uws_server.errors import BadRequest, first_line
+from uws_server.errors import BadRequest, counted, first_line
 
 _NAME: Final = re.compile(r"\s*[A-Za-z_]")
 _DELIMITERS: Final = ",\t;|"
@@ -62,7 +62,8 @@ def read_table(path: Path, names: Sequence[str] = ()) -> tuple[TableColumn, ...]
         columns = _columns(plain, bool(names))
     if names:
         if len(names) != len(columns):
-            raise BadRequest(f"--columns: {len(names)} names came; {path.name} has {len(columns)} columns")
+            there = counted(len(columns), "column")
+            raise BadRequest(f"--columns: {counted(len(names), 'name')} came; {path.name} has {there}")
         columns = tuple(TableColumn(name, one.unit, one.ucd, one.values)
                         for name, one in zip(names, columns, strict=True))  # fmt: skip
     if not columns or not columns[0].values:
@@ -135,7 +136,8 @@ def _csv(path: Path, is_named: bool) -> Iterator[TableColumn]:
     rows = lines[1:] if has_names else lines
     wrong = next((each for each in rows if len(each[1]) != len(heads)), None)
     if wrong is not None:
-        raise BadRequest(f"{path.name}: line {wrong[0]} has {len(wrong[1])} cells; the first line has {len(heads)}")
+        cells = counted(len(wrong[1]), "cell")
+        raise BadRequest(f"{path.name}: line {wrong[0]} has {cells}; the first line has {len(heads)}")
     for number, name in enumerate(heads):
         yield TableColumn(name.strip(), "", "", [row[number].strip() or None for _, row in rows])
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uws_server import config
 from uws_server.commands.options import add_command, add_configuration, require_database
 from uws_server.commands.progress import ProgressBar
-from uws_server.errors import ConfigurationError
+from uws_server.errors import ConfigurationError, counted
 
 if TYPE_CHECKING:
     from uws_server.services.archive_index import ArchiveIndex, Report
@@ -109,14 +109,16 @@ def _import(index: ArchiveIndex, rows: ArchiveRows, options: argparse.Namespace)
     bar = ProgressBar(indent=0)
     report = index.import_table(table, bar.show if bar.live else lambda *_: None)
     bar.done()
-    print(f"{report.found} exposures of {table.rows} rows: {report.added} new, {report.changed} changed; "
-          f"{table.left_out} rows left out")  # fmt: skip
+    lines = counted(table.rows, "row")
+    print(f"{counted(report.found, 'exposure')} of {lines}: {report.added} new, {report.changed} changed; "
+          f"{counted(table.left_out, 'row')} left out")  # fmt: skip
+    count = len(report.others)
+    before = f"{counted(count, 'exposure')} of tables taken in before {'is' if count == 1 else 'are'}"
     if report.others and options.replace:
         index.forget(report.others)
-        print(f"{len(report.others)} exposures of tables taken in before are forgotten: they are not in this one")
+        print(f"{before} forgotten: not in this one")
     elif report.others:
-        print(f"{len(report.others)} exposures of tables taken in before are not in this one, and stay: --replace "
-              "forgets them")  # fmt: skip
+        print(f"{before} not in this one, and kept: --replace forgets what is not")
     _tell_notes(report)
     _tell_counts(rows)
     return 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from uws_server import config
 from uws_server.commands.options import add_command, add_configuration, require_database
 from uws_server.commands.progress import ProgressBar
-from uws_server.errors import ConfigurationError
+from uws_server.errors import ConfigurationError, counted
 
 if TYPE_CHECKING:
     from uws_server.tap.loading.table import Loader
@@ -70,7 +70,8 @@ def _add(loader: Loader, options: argparse.Namespace) -> int:
     table = loader.add(request, lambda rows: bar.count(f"{rows:,} rows"))
     bar.done()
     indexed = ", ".join(each.column.name for each in table.columns if each.indexed) or "no column"
-    print(f"{table.name}: {table.rows:,} rows of {len(table.columns)} columns; indexed: {indexed}")
+    rows, columns = counted(table.rows or 0, "row"), counted(len(table.columns), "column")
+    print(f"{table.name}: {rows} of {columns}; indexed: {indexed}")
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from bottle import HTTPResponse, request
 
 from uws_server.asgi import longpoll
-from uws_server.errors import NotFound
+from uws_server.errors import NotFound, counted
 from uws_server.incoming import forms
 from uws_server.jobs.job import MAIN, Job, ParameterValue
 from uws_server.jobs.parameters import texts_of
@@ -66,7 +66,8 @@ class Contents(JobResource):
         job, key, value = self.value(name, job_id, parameter)
         texts = texts_of(value)
         if not re.fullmatch(r"[1-9][0-9]{0,4}", number) or int(number) > len(texts):
-            raise NotFound(f"parameter {key} of job {job.id} has {len(texts)} values, none of number {number[:20]!r}")
+            values = counted(len(texts), "value")
+            raise NotFound(f"parameter {key} of job {job.id} has {values}, none of number {number[:20]!r}")
         if value.each[int(number) - 1].kind == "upload":
             return send(self.job_service.input_path(job, key, int(number)), "application/octet-stream")
         return HTTPResponse(texts[int(number) - 1], 200, {"Content-Type": TEXT})

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from uws_server.config import Config
-from uws_server.errors import Unauthorized
+from uws_server.errors import Unauthorized, counted
 from uws_server.jobs.job import Filter, JobSummary
 from uws_server.jobs.work_session import SessionSummary
 from uws_server.services.job_keys import JobKeys, SessionKeys
@@ -96,13 +96,9 @@ class AnonymousWork:
     def _left(self, taken: Counter[Outcome], most: Most, sessions: int) -> list[str]:
         left = []
         if full := taken[Outcome.FULL]:
-            left.append(f"{_count(full, 'job')} would take more than the {amount(most.bytes)} that you may store")
+            left.append(f"{counted(full, 'job')} would take more than the {amount(most.bytes)} that you may store")
         if busy := taken[Outcome.BUSY]:
-            left.append(f"{_count(busy, 'job')} would be more than the {most.active} active jobs that you may have")
+            left.append(f"{counted(busy, 'job')} would be more than the {most.active} active jobs that you may have")
         if sessions:
-            left.append(f"{_count(sessions, 'session')} would be more than the {MOST_OF_ACCOUNT} that you may have")
+            left.append(f"{counted(sessions, 'session')} would be more than the {MOST_OF_ACCOUNT} that you may have")
         return left
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from uws_server.errors import NotFound
+from uws_server.errors import NotFound, counted
 from uws_server.execution import declared
 from uws_server.execution.arrays import listing, plan
 from uws_server.jobs.job import Job
@@ -110,7 +110,7 @@ class JobParts:
         else:
             total = len(listing.of_running(self._files.folder(job.id)))
         if not 1 <= number <= total:
-            raise NotFound(f"job {job.id} has {total:,} parts, none of number {number}")
+            raise NotFound(f"job {job.id} has {counted(total, 'part')}, none of number {number}")
 
     def _staged(self, folder: Path, parts: Sequence[Part]) -> list[Part]:
         """The parts, with the stage of those that run."""

@@ -277,7 +277,7 @@ def test_exposures_that_left_the_table_are_told_and_forgotten_where_that_is_aske
     (tmp_path / "table.csv").write_text("".join(lines[:-1]))
     assert cli.main(["archive", "import", str(tmp_path / "table.csv"), *where]) == 0
     out = capsys.readouterr().out
-    assert "3 exposures of tables taken in before are not in this one, and stay: --replace forgets them" in out
+    assert "3 exposures of tables taken in before are not in this one, and kept: --replace forgets what is not" in out
     assert cli.main(["archive", "list", *where]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 10
     assert cli.main(["archive", "import", "--replace", str(tmp_path / "table.csv"), *where]) == 0

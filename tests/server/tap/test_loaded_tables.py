@@ -166,7 +166,7 @@ def test_what_is_refused(whole: Table, store: JobStore, tmp_path: Path) -> None:
             loader.add(request)
     broken = tmp_path / "broken.csv"
     broken.write_text("a,b\n1,2\n3\n")
-    with pytest.raises(BadRequest, match="line 3 has 1 cells"):
+    with pytest.raises(BadRequest, match="line 3 has 1 cell;"):
         loader.add(LoadRequest(broken, "xmm"))
     with pytest.raises(NotFound, match=r"no loaded table 'xmm\.x'; there are xmm\.cat"):
         loader.remove("xmm.x")

@@ -100,6 +100,8 @@ def _why_not_here(before: list[Token], token: Token) -> str | None:
         return f"a query begins with SELECT or WITH, not with {shown(token)}{hint}"
     if before and before[-1].token_type is TokenType.WITH and token.text.upper() == "RECURSIVE":
         return "WITH RECURSIVE is not read: a SELECT of WITH sees the tables and those SELECTs that stand before it"
+    if before and before[-1].token_type is TokenType.TOP and token.token_type in (TokenType.DASH, TokenType.PLUS):
+        return f"behind TOP stands a whole number without a sign, not {shown(token)}"
     if before and (before[-1].token_type, token.token_type) in _APART:
         return f"{shown(token)} is not expected behind {shown(before[-1])}"
     return None

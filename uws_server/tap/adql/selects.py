@@ -101,7 +101,9 @@ def _renamed(context: QueryContext, alias: exp.Expr, columns: list[Column]) -> l
     if not names:
         return columns
     if len(names) != len(columns):
-        raise context.error(f"WITH names {len(names)} columns; the SELECT has {len(columns)}", alias)
+        raise context.error(
+            f"WITH gives another number of names ({len(names)}) than its SELECT has columns ({len(columns)})", alias
+        )
     return [Column(name_of(context, name), column.value) for name, column in zip(names, columns, strict=True)]
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from uws_server.errors import BadRequest
+from uws_server.errors import BadRequest, counted
 from uws_server.tap.tables import ColumnDescription
 from uws_server.tap.upload.table import BATCH, Batch, FileTable
 
@@ -61,7 +61,8 @@ def _lines(path: Path, name: str, count: int, delimiter: str, skipped: int) -> I
         try:
             for number, cells in enumerate(csv.reader(lines, delimiter=delimiter, skipinitialspace=True), skipped + 1):
                 if len(cells) != count and cells:
-                    raise BadRequest(f"{name}: line {number} has {len(cells)} cells; the first line has {count}")
+                    came = counted(len(cells), "cell")
+                    raise BadRequest(f"{name}: line {number} has {came}; the first line has {count}")
                 if cells:
                     yield cells
         except csv.Error as error:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from lxml import etree
 
 from provenance.text.votablerows import elsewhere
-from uws_server.errors import BadRequest
+from uws_server.errors import BadRequest, counted
 from uws_server.tap.tables import ColumnDescription
 from uws_server.tap.upload.table import BATCH, Batch, FileTable, plain_value
 
@@ -82,7 +82,8 @@ def _rows(path: Path, name: str, columns: Sequence[ColumnDescription]) -> Iterat
                 break
             cells = [cell.text for cell in row if isinstance(cell.tag, str)]
             if len(cells) != len(readers):
-                raise BadRequest(f"{name}: row {number} has {len(cells)} cells; there are {len(readers)} FIELDs")
+                came, wanted = counted(len(cells), "cell"), counted(len(readers), "FIELD")
+                raise BadRequest(f"{name}: row {number} has {came}; the table has {wanted}")
             batch.append(tuple([read(cell) for read, cell in zip(readers, cells, strict=True)]))
             _forget(row)
             if len(batch) >= BATCH:

@@ -199,7 +199,7 @@ def test_uploads_that_are_no_tables(served: Served) -> None:
     for content, sentence in (
         (b"1,2,3\n4,5,6\n", "UPLOAD mine: the first line .* holds no names"),
         (b"", "empty"),
-        (b"a,b\n1,2\n3\n", "line 3 has 1 cells; the first line has 2"),
+        (b"a,b\n1,2\n3\n", "line 3 has 1 cell; the first line has 2"),
         (b"SIMPLE  =                    T", "no readable FITS table"),
         (b"<VOTABLE><RESOURCE></VOTABLE>", "no readable VOTable"),
         (b"<VOTABLE><RESOURCE/></VOTABLE>", "no table with FIELDs"),
