@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
 from astropy.io.votable import from_table, writeto
 from astropy.table import MaskedColumn, Table
 
@@ -144,11 +146,30 @@ def test_units_and_ucds_are_in_tap_schema_and_a_cone_uses_an_index(
         names = {index["name"] for index in sa.inspect(connection).get_indexes("tap_data_1")}
     assert len(names) == 4
     cone = "1 = CONTAINS(POINT('ICRS', sc_ra, sc_dec), CIRCLE('ICRS', 120, 30, 10))"
-    from astropy.coordinates import SkyCoord
-
     sky = SkyCoord(whole["SC_RA"], whole["SC_DEC"])
     wanted = int(np.count_nonzero(sky.separation(SkyCoord(120, 30, unit="deg")) <= 10 * u.deg))
     assert ask(queries, f"SELECT COUNT(*) FROM xmm.cat WHERE {cone}") == [(wanted,)]
+
+
+@pytest.mark.parametrize(("unit", "is_place"), [("deg", True), ("degrees", True), ("", True), ("rad", False)])
+def test_ra_and_dec_without_ucds_are_the_place(
+    store: JobStore, queries: Queries, tmp_path: Path, unit: str, is_place: bool
+) -> None:
+    """A catalogue in FITS has no UCDs; its cones are found by an index all the same."""
+    sky = np.random.default_rng(4)
+    made = Table({"RA": sky.uniform(0, 360, 500), "DEC": sky.uniform(-80, 80, 500), "SRCID": np.arange(500)})
+    path = tmp_path / "cat.csv"
+    made.write(path)
+    if unit:
+        path = tmp_path / "cat.fits"
+        hdu = fits.table_to_hdu(made)
+        hdu.columns["RA"].unit = hdu.columns["DEC"].unit = unit
+        hdu.writeto(path)
+    loaded = Loader(SchemaStore(store.engine)).add(LoadRequest(path, "xmm"))
+    assert {each.column.name for each in loaded.columns if each.indexed} == ({"RA", "DEC"} if is_place else set())
+    near = SkyCoord(made["RA"], made["DEC"], unit="deg").separation(SkyCoord(120, 30, unit="deg")) <= 10 * u.deg
+    cone = "1 = CONTAINS(POINT(ra, dec), CIRCLE(120, 30, 10))"
+    assert ask(queries, f"SELECT COUNT(*) FROM xmm.cat WHERE {cone}") == [(int(np.count_nonzero(near)),)]
 
 
 def test_what_is_refused(whole: Table, store: JobStore, tmp_path: Path) -> None:

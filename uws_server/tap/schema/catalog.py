@@ -177,7 +177,10 @@ def _table_of(row: Mapping[str, Any], columns: Collection[SchemaColumn]) -> Sche
 
 
 def positions_of(columns: Collection[ColumnDescription]) -> tuple[Position, ...]:
-    """Return the positions of a loaded table: the columns whose UCDs say that they are its main ones, or the first."""
+    """Return the positions of a loaded table: the columns whose UCDs say that they are its main ones, or the first.
+
+    Many catalogues in FITS have no UCDs: there it is the columns called ra and dec, if they are numbers of degrees.
+    """
     for main in (";meta.main", ""):
         pair = [
             next((unquoted(each.name) for each in columns if (each.ucd or "").lower() == f"pos.eq.{axis}{main}"), None)
@@ -185,4 +188,14 @@ def positions_of(columns: Collection[ColumnDescription]) -> tuple[Position, ...]
         ]
         if pair[0] is not None and pair[1] is not None:
             return (Position(pair[0], pair[1]),)
+    named = {unquoted(each.name).lower(): each for each in columns}
+    ra, dec = named.get("ra"), named.get("dec")
+    if ra is not None and dec is not None and _is_angle(ra) and _is_angle(dec):
+        return (Position(unquoted(ra.name), unquoted(dec.name)),)
     return ()
+
+
+def _is_angle(column: ColumnDescription) -> bool:
+    """Check whether a column without a UCD has numbers that may be degrees."""
+    is_number = column.datatype in ("double", "float") and column.arraysize is None
+    return is_number and not column.ucd and (column.unit or "deg").lower() in ("deg", "degree", "degrees")
