@@ -104,7 +104,6 @@ HOUSE: dict[str, tuple[str, ...]] = {
     "uws_server.web.search": (
         "uws_server.web.shared",
         "uws_server.services",
-        "uws_server.tap.query",
         "uws_server.discovery",
         "uws_server.previews",
         "uws_server.jobs",

@@ -62,6 +62,7 @@ from uws_server.storage.work_sessions import WorkSessionStore
 from uws_server.tap.jobs.definition import INSTALLED as TAP_JOBS
 from uws_server.tap.jobs.executor import QueryStarter
 from uws_server.tap.jobs.work import QueryWork
+from uws_server.tap.query.turns import Turns
 
 if TYPE_CHECKING:
     from uws_server.oidc.provider import Provider
@@ -123,6 +124,7 @@ class Services:
             config.jobs.keep_days,
         )
         self.scheduler.observers.add(self.housekeeping)
+        self.turns = Turns()
         self.counts = Counts(self.store.engine)
         self.drain = DrainStore(self.store.engine, self.store.server)
         self.health = Health(self.counts, self.files, self.scheduler, self._starter.cluster_answers)

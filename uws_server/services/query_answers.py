@@ -18,7 +18,6 @@ from uws_server.tap.adql.errors import AdqlError, near
 from uws_server.tap.formats.answer import Answer
 from uws_server.tap.query.budget import Budget
 from uws_server.tap.query.request import read_request
-from uws_server.tap.query.turns import Turns
 
 MOST_PLOTTED: Final = 100_000
 """The most rows whose columns are plotted; of more the first."""
@@ -70,10 +69,10 @@ class Numbers:
 
 
 class QueryAnswers:
-    """The answers to the queries of one caller; `turns` are shared by all who ask."""
+    """The answers to the queries of one caller."""
 
-    def __init__(self, queries: QueryService, turns: Turns) -> None:
-        self._queries, self._turns = queries, turns
+    def __init__(self, queries: QueryService) -> None:
+        self._queries = queries
 
     def first(self, query: str, most: int) -> FirstRows:
         """Return at most so many rows. Raise QueryProblem if it is no query, or takes too long."""
@@ -115,7 +114,7 @@ class QueryAnswers:
         """Give an answer, of which the block reads all rows that it wants."""
         with _told():
             request = read_request({"QUERY": [query], "LANG": ["ADQL"], "MAXREC": [str(most)]})
-            with self._turns.turn():
+            with self._queries.turn():
                 answer = self._queries.answer(request, {}, Budget(_TIME_S, _HINT))
                 try:
                     yield answer

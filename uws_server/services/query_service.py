@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from uws_server.tap.formats.answer import Answer
 from uws_server.tap.query.budget import Budget
 from uws_server.tap.query.request import QueryRequest
 from uws_server.tap.query.service import Queries
+from uws_server.tap.query.turns import Turns
 from uws_server.tap.schema.model import Schema
 
 
@@ -18,6 +20,7 @@ class Needs(Protocol):
     """The parts of a server that queries need."""
 
     rights: Rights
+    turns: Turns
 
     @property
     def queries(self) -> Queries:
@@ -29,6 +32,14 @@ class QueryService:
 
     def __init__(self, needs: Needs, caller: Caller) -> None:
         self._rights, self._queries, self._caller = needs.rights, needs.queries, caller
+        self._turns = needs.turns
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Return what waits for a turn among all queries that the server answers at once, and has it for a block.
+
+        It raises Unavailable if that takes too long.
+        """
+        return self._turns.turn()
 
     def answer(self, request: QueryRequest, files: Mapping[str, Path], budget: Budget) -> Answer:
         """Return the answer to a query; `files` are the uploaded tables by their names.

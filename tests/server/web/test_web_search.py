@@ -13,10 +13,12 @@ import pytest
 import requests
 from astropy.io.votable import parse_single_table
 
+from asking import Asking
 from pagereader import Page, visit
 from reduction.simulate import simulate, small
 from serving import Served, running_server
 from uws_server import cli, client
+from uws_server.tap.query import turns
 
 SOURCE = small().sources[0]
 PN = "P0999990101PNS003PIEVLI0000.FITS"
@@ -301,3 +303,18 @@ def test_the_menu_and_the_help_lead_to_the_search(served: Served) -> None:
     assert "/search" in visit(f"{served.url}/").all("//nav[@aria-label='Main']/a/@href")
     assert visit(f"{served.url}/search").text("//nav[@aria-label='Main']/a[@aria-current='page']") == "Search"
     assert "Plot of columns" in visit(f"{served.url}/help").text()
+
+
+def test_the_page_waits_for_its_turn_with_the_queries_of_tap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many queries as are answered at a time are being answered: neither door begins another one."""
+    monkeypatch.setattr(turns, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(turns, "_QUICK_S", 1e9)  # so that no query is ever a long one, beside which others begin
+    query = urlencode({"adql": "SELECT table_name FROM TAP_SCHEMA.tables"})
+    asked = urlencode({"LANG": "ADQL", "QUERY": "SELECT table_name FROM TAP_SCHEMA.tables"})
+    asking = Asking(tmp_path)
+    with asking.services.turns.turn(), asking.services.turns.turn():
+        refused = {address: asking.get(address) for address in (f"/search?{query}", f"/tap/sync?{asked}")}
+    assert [answer.status for answer in refused.values()] == [503, 503]
+    assert all("too many queries are being answered" in answer.text for answer in refused.values())
+    assert [asking.get(address).status for address in refused] == [200, 200]
+    asking.close()

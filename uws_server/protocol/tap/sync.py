@@ -24,7 +24,6 @@ from uws_server.tap.jobs.running import fetched
 from uws_server.tap.query.budget import Budget
 from uws_server.tap.query.request import QueryRequest, read_request
 from uws_server.tap.query.service import require_files
-from uws_server.tap.query.turns import Turns
 from uws_server.tap.upload.request import MOST_BYTES
 
 LOG = logging.getLogger(__name__)
@@ -40,7 +39,6 @@ class Sync:
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        self._turns = Turns()
 
     def routes(self, app: Bottle) -> None:
         """Add the resource to the application."""
@@ -65,7 +63,7 @@ class Sync:
             wanted = read_request(values)
             write = wanted.format.write()
             budget = Budget(_TIME_S, _HINT)
-            with self._files(wanted, form) as files, self._turns.turn():
+            with self._files(wanted, form) as files, queries.turn():
                 answer = queries.answer(wanted, files, budget)
         return _sent(answer, write(answer), wanted.format)
 

@@ -22,7 +22,7 @@ _PATIENCE_S: Final = 20.0
 
 
 class Turns:
-    """The turns of the queries that are answered at once."""
+    """The turns of the queries that a server answers at once, whether /tap/sync or a page asked for them."""
 
     def __init__(self) -> None:
         self._began: list[float] = []

@@ -21,7 +21,6 @@ from uws_server.services import product_search, sky_places
 from uws_server.services.context import Services
 from uws_server.services.query_answers import QueryAnswers, QueryProblem
 from uws_server.services.query_service import QueryService
-from uws_server.tap.query.turns import Turns
 from uws_server.web.search import plots
 from uws_server.web.search.answer import ShownAnswer, shown_rows
 from uws_server.web.search.form import KINDS, SearchForm, Wanted
@@ -114,17 +113,12 @@ class SearchPages(Page):
         )
 
     @cached_property
-    def _turns(self) -> Turns:
-        """Whose turn it is of those that ask by this page."""
-        return Turns()
-
-    @cached_property
     def _finder(self) -> ProductFinder:
         return ProductFinder(self.services.base_url, lambda name: self.render.link("datalink", ID=name))
 
     def _answers(self) -> QueryAnswers:
         """Return the answers to the queries of the reader."""
-        return QueryAnswers(QueryService(self.services, self.job_service.caller), self._turns)
+        return QueryAnswers(QueryService(self.services, self.job_service.caller))
 
     def _found(self, wanted: Wanted) -> list[FoundProduct]:
         """Return the first products, and one more than the page has room for."""
