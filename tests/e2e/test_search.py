@@ -13,7 +13,7 @@ import requests
 from astropy.io.votable import parse_single_table
 from playwright.sync_api import expect
 
-from browsing import NewPage
+from browsing import AUDIT, NewPage, axe_violations, layout_faults
 from reduction.simulate import simulate, small
 from samphub import receiver, running_hub, taken
 from serving import Served, running_server
@@ -145,3 +145,57 @@ def test_the_answer_and_its_plot_are_there_without_javascript(new_page: NewPage,
     page.get_by_role("button", name="Plot", exact=True).click()
     expect(page.get_by_role("heading", name="Histogram of s_ra")).to_be_visible()
     expect(page.locator("#plot img")).to_have_js_property("naturalWidth", 760)
+
+
+@pytest.mark.usefixtures("vendored")
+def test_the_answer_of_an_edited_query_is_sent(new_page: NewPage, served: Served, web_port: Any) -> None:
+    page = new_page()
+    with (
+        running_hub() as (hub, _),
+        receiver(hub, "Tables", "table.load.votable") as tables,
+        receiver(hub, "Files", "table.load.fits") as files,
+    ):
+        page.goto(f"{served.url}/search?kind=event")
+        page.get_by_text("The same in ADQL").press("Enter")
+        page.get_by_label("Query ADQL").fill(f"{EVENTS} AND instrument_name <> 'EMOS2'\nORDER BY t_exptime")
+        page.get_by_role("button", name="Run the query").press("Enter")
+        expect(page.get_by_role("heading", name="2 rows")).to_be_visible()
+        page.get_by_role("button", name="Send the table of results").press("Enter")
+        sent = requests.get(taken(page, tables)["url"], timeout=300).content
+        table = parse_single_table(io.BytesIO(sent)).to_table()
+        assert table.colnames == ["obs_publisher_did", "s_ra", "s_dec", "t_exptime"]
+        assert len(table) == 2 and table["t_exptime"][0] <= table["t_exptime"][1]
+        expect(page.locator("#samp-status")).to_have_text("Sent answer.vot to Tables.")
+        for row in (1, 2):
+            page.get_by_role("checkbox", name=re.compile(rf"row {row}$")).press("Space")
+        page.get_by_role("button", name="Send the 2 selected").press("Enter")
+        shown = {link.get_attribute("href") for link in page.locator("td.products a.path").all()}
+        assert {taken(page, files)["url"] for _ in range(2)} == shown
+        expect(page.locator("#samp-status")).to_contain_text("to Files.")
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_no_state_of_the_page_has_a_fault(new_page: NewPage, served: Served, colours: str) -> None:
+    """Wide and narrow: the form, what it finds and what it refuses; an answer, an empty one, a plot, a wrong query."""
+    states = {
+        "form": f"{served.url}/search",
+        "found": f"{served.url}/search?kind=event",
+        "nothing found": f"{served.url}/search?target=Nobody",
+        "refused": f"{served.url}/search?place=here&radius=much",
+        "answer": answer_of(served, EVENTS),
+        "no rows": answer_of(served, "SELECT s_ra FROM ivoa.obscore WHERE s_ra < 0"),
+        "plot": answer_of(served, EVENTS, x="s_ra", y="s_dec"),
+        "histogram": answer_of(served, "SELECT obs_id, t_exptime FROM ivoa.obscore", x="t_exptime"),
+        "no plot": answer_of(served, EVENTS, x="obs_publisher_did"),
+        "wrong query": answer_of(served, EVENTS.replace("t_exptime", "t_exptme")),
+    }
+    page = new_page(color_scheme=colours)
+    page.expected.append("400 (Bad Request)")
+    wrong = {}
+    for width in (1280, 320):
+        page.set_viewport_size({"width": width, "height": 900})
+        for state, address in states.items():
+            page.goto(address)
+            if found := [*axe_violations(page), *page.evaluate(AUDIT), *layout_faults(page)]:
+                wrong[f"{state} in {width} px"] = found
+    assert not wrong
