@@ -72,12 +72,13 @@ def main(job: task.Task) -> None:
 
 def given(job: task.Task, name: str) -> list[GivenFile]:
     """Return the files of a parameter; those of the archive have their neighbours beside them."""
-    argument = job.arguments.get(name)
+    argument, archive = job.arguments.get(name), job.about.get("archive")
     parts: Sequence[Argument] = argument.parts if argument is not None and argument.value else ()
     files = []
     for part, path in zip(parts, job.paths(name), strict=True):
         place = Path(str(part.value))
-        files.append(GivenFile(Path(part.display_name).name, path, place.parent if place.is_absolute() else None))
+        root = Path(archive) if archive and place.is_relative_to(archive) else None
+        files.append(GivenFile(Path(part.display_name).name, path, place.parent if place.is_absolute() else None, root))
     return files
 
 

@@ -26,12 +26,14 @@ COMPANIONS: Final[Mapping[str, str]] = {"background": "BACKFILE", "response": "R
 class GivenFile:
     """A file that somebody gave: its name, and where it lies. It may be gzipped.
 
-    `folder` is where the files that its header names may lie; None for nowhere.
+    `folder` is where the files that its header names may lie; None for nowhere. Links there are followed below `root`
+    alone, which is the folder of an archive; None for that folder itself.
     """
 
     name: str
     path: Path
     folder: Path | None = None
+    root: Path | None = None
 
 
 Plain = Callable[[Path], Path]
@@ -205,12 +207,20 @@ def _by_names(parameter: str, files: Sequence[GivenFile], names: Sequence[str]) 
 
 
 def _beside(file: GivenFile, name: str) -> Path | None:
-    """Return the file of a name where those lie that a spectrum names, also a gzipped one; None if there is none."""
+    """Return the file of a name where those lie that a spectrum names, also a gzipped one; None if there is none.
+
+    Raises ReductionError if it is a link that leads out of where they may lie.
+    """
     if file.folder is None or not name:
         return None
     bare = re.sub(r"(?i)[.](gz|ftz)$", "", name)
     places = (file.folder / each for each in (name, f"{name}.gz", bare, f"{bare}.gz", f"{bare}.FTZ"))
-    return next((path for path in places if path.is_file()), None)
+    found = next((path for path in places if path.is_file()), None)
+    if found is not None and not found.resolve().is_relative_to((file.root or file.folder).resolve()):
+        raise ReductionError(
+            f"{file.name} names {name}, which is a link that leads out of the archive; give that file itself", SPECTRUM
+        )
+    return found
 
 
 def _plain(file: GivenFile, plain: Plain) -> Path:

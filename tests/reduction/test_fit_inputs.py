@@ -116,6 +116,25 @@ def test_files_beside_a_spectrum_are_found_also_gzipped(tmp_path: Path) -> None:
     assert data.name == "source.pha.gz"
 
 
+def test_links_beside_a_spectrum_are_followed_within_the_archive_alone(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    (archive / "one").mkdir(parents=True)
+    (archive / "matrices").mkdir()
+    files = fitfiles.write(archive / "one", 1)
+    inside, outside = archive / "matrices" / "shared.rmf", tmp_path / "secret.rmf"
+    shutil.move(files.response, inside)
+    shutil.copy(inside, outside)
+    files.response.symlink_to(inside)
+    alone = GivenFile("a.pha", files.spectrum, files.spectrum.parent)
+    in_archive = GivenFile("a.pha", files.spectrum, files.spectrum.parent, archive)
+    assert len(read_spectra({"spectrum": [in_archive]})) == 1
+    files.response.unlink()
+    files.response.symlink_to(outside)
+    for file in (alone, in_archive):
+        with pytest.raises(ReductionError, match=r"^a[.]pha names \S+, which is a link that leads out of the archive"):
+            read_spectra({"spectrum": [file]})
+
+
 def test_a_background_can_be_left_out(tmp_path: Path) -> None:
     files = {**given(fitfiles.write(tmp_path)), "background": [NO_BACKGROUND]}
     assert read_spectra(files)[0].background is None
