@@ -81,6 +81,7 @@ class ArchiveIndex:
 
     def __init__(self, rows: ArchiveRows, folder: Path, data: Path) -> None:
         self._rows, self._folder, self._file = rows, folder.resolve(), data / FILE
+        self._unfinished = data / f"{FILE}.unfinished"
         self._open: _Opened | None = None
         self._looked = 0.0
 
@@ -112,6 +113,8 @@ class ArchiveIndex:
         waiting = [source for source, state in states.items() if known.get(source) != state]
         gone = known.keys() - states.keys()
         report = Report(len(states), removed=len(gone))
+        if waiting or gone:
+            self._unfinished.touch()
         rows: list[Mapping[str, Any]] = []
         for number, (source, found) in enumerate(self._described(waiting, processes)):
             progress(number, len(waiting), source)
@@ -129,8 +132,7 @@ class ArchiveIndex:
                 rows.clear()
         self._rows.keep(rows)
         self._rows.remove(gone)
-        if report.added or report.changed or gone or not self._file.exists():
-            self.write_footprints()
+        self._finish(report.added + report.changed + len(gone))
         return report
 
     def import_table(self, table: ObservationTable, progress: Progress) -> Report:
@@ -151,16 +153,23 @@ class ArchiveIndex:
             report.found += len(rows)
             report.added += added
             report.changed += len(fresh) - added
+            if fresh:
+                self._unfinished.touch()
             self._rows.keep(fresh)
         report.others = frozenset(others)
-        if report.added or report.changed or not self._file.exists():
-            self.write_footprints()
+        self._finish(report.added + report.changed)
         return report
 
     def forget(self, sources: Collection[str]) -> None:
         """Forget exposures of tables."""
         if sources:
+            self._unfinished.touch()
             self._rows.remove(sources)
+            self.write_footprints()
+
+    def _finish(self, changes: int) -> None:
+        """Make the footprints anew after so many changes of rows, and after those of a run that was cut off."""
+        if changes or self._unfinished.exists() or not self._file.exists():
             self.write_footprints()
 
     def write_footprints(self) -> None:
@@ -168,6 +177,7 @@ class ArchiveIndex:
         self._rows.supersede(OBSERVATION, SUPERSEDED, EVENT_LIST)
         found = self._rows.footprints((EVENT_LIST, OBSERVATION))
         footprints.write(self._file, ((key, cells_of(cells)) for key, cells in found))
+        self._unfinished.unlink(missing_ok=True)
 
     def seeing(self, cells: MOC) -> list[SeenRow]:
         """Return the exposures that see a part of the cells of a region, with their rows."""

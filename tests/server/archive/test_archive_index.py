@@ -6,6 +6,9 @@ import gzip
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +139,38 @@ def test_footprints_that_are_gone_or_of_another_version_are_made_again(lab: Lab,
     ArchiveIndex(lab.rows, lab.folder, tmp_path).update(lab.folder, lambda *_: None, processes=2)
     assert lab.found() == [*expected, "new.fits"]
     assert "new.fits" in [row["source"] for _, row in fresh.seeing(cells(CENTRE))]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from uws_server.services.archive_index import ArchiveIndex
+from uws_server.storage.archive_rows import ArchiveRows
+from uws_server.storage.jobstore import JobStore
+
+def progress(done, count, name):
+    if done == 55:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+folder = Path(sys.argv[2])
+ArchiveIndex(ArchiveRows(JobStore(sys.argv[1]).engine), folder, folder.parent).update(folder, progress)
+"""
+
+
+def test_what_a_killed_run_has_stored_is_found_after_the_next(lab: Lab, database_url: str) -> None:
+    """Its rows are there, and unchanged since; the file of footprints knows nothing of them."""
+    lab.update()
+    for number in range(60):
+        shutil.copy(lab.folder / "0123456789" / "pn.fits", lab.folder / f"{number:02}.fits")
+    done = subprocess.run([sys.executable, "-c", KILLED, database_url, str(lab.folder)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    stored = {row["source"] for row in lab.rows.page("events")}
+    assert len(stored) == 2 + 50 and lab.found() == ["0123456789/pn.fits"]
+    for source in {f"{number:02}.fits" for number in range(60)} - stored:
+        (lab.folder / source).unlink()
+    again = lab.update()
+    assert (again.added, again.changed, again.removed) == (0, 0, 0)
+    assert set(lab.found()) == stored - {"lost.fits"}
 
 
 def test_progress_names_every_file_that_is_read(lab: Lab) -> None:
