@@ -152,7 +152,10 @@ def _query(database: str, columns: Sequence[sa.ColumnElement[Any]], form: _Form)
     arms = [sa.select(*columns).where(*_bounds(form), phase) for phase in _phases(form)]
     size = sa.bindparam("size", type_=sa.Integer)
     if form.counts:
-        each = [arm.with_only_columns(jobs.c.id).limit(size).subquery().select() for arm in arms]
+        places = [arm.with_only_columns(jobs.c.created, jobs.c.id) for arm in arms]
+        # PostgreSQL walks along the index alone where an order is stated, else it gathers all rows before the first
+        each = [_first(one, size, form) if database == "postgresql" else one.limit(size) for one in places]
+        each = [one.subquery().select() for one in each]
         return sa.select(sa.func.count()).select_from(sa.union_all(*each).limit(size).subquery())
     if len(arms) == 1:
         return _first(arms[0], size, form)
