@@ -7,8 +7,8 @@ PYTHON ?= python3
 FRONT_END ?= yes
 # e.g. make test PYTEST_ARGS='-k spectrum'
 PYTEST_ARGS ?=
-# processes that run tests side by side: one more than two cores, as a quarter of the time of two is spent waiting
-TEST_WORKERS ?= 3
+# processes that run tests side by side: more than cores, as half of their time is spent waiting
+TEST_WORKERS ?= 4
 # least percentage of the code that `make coverage` wants run
 COVERAGE_FLOOR ?= 90
 # e.g. make serve SERVE_ARGS='--port 8081'
