@@ -67,7 +67,7 @@ def gather(
     """Go once through the event list and tally every target.
 
     The cheapest test comes first: rows outside the smallest box around all regions fall out on X alone, by a strided
-    look at one column; only what is left is copied together.
+    look at one column. What is left is copied together once most of a chunk has failed.
 
     Parameters
     ----------
