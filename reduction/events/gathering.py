@@ -66,8 +66,10 @@ def gather(
 ) -> list[Tally]:
     """Go once through the event list and tally every target.
 
-    The cheapest test comes first: rows outside the smallest box around all regions fall out on X alone, by a strided
-    look at one column. What is left is copied together once most of a chunk has failed.
+    The cheapest test comes first: where every target has a region, rows outside the smallest box around all of them
+    fall out on X alone, by a strided look at one column. Rows that pass stay in place, beside a mask, as long as a test
+    leaves at least half of them; else they are copied together. So are those in the box around the region of a target,
+    and those that go to its `sink`.
 
     Parameters
     ----------
