@@ -11,7 +11,6 @@ A backup has its name once it is whole, and is never changed. Imports the errors
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
@@ -20,6 +19,7 @@ from typing import NamedTuple, Self
 
 from uws_server.errors import ServerError
 from uws_server.storage.files import write_json
+from uws_server.storage.plainfiles import sha256_of
 
 ROWS, FILES, FOLDER, MANIFEST = "rows.jsonl.gz", "files.jsonl.gz", "files", "manifest.json"
 FORMAT = 1
@@ -104,12 +104,6 @@ def entries(folder: Path) -> Iterator[FileEntry]:
             if entry.path.startswith("/") or ".." in entry.path.split("/"):
                 raise BackupError(f"{folder / FILES} names a file that lies elsewhere: {_printable(entry.path[:200])}")
             yield entry
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def require_sound(folder: Path, manifest: Manifest) -> Iterator[FileEntry]:

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from uws_server.backups.copying import Copier
-from uws_server.backups.manifest import BEGUN, FILES, FOLDER, ROWS, BackupError, Manifest, entries, sha256_of, wholes
+from uws_server.backups.manifest import BEGUN, FILES, FOLDER, ROWS, BackupError, Manifest, entries, wholes
 from uws_server.jobs.job import utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.storage import dump, migrate
+from uws_server.storage.plainfiles import sha256_of, sync_folder
 from uws_server.version import VERSION
 
 GIVEN = ("inputs", "notes.json", "recorded.json")
@@ -59,7 +60,7 @@ def take(url: str, data: Path, parent: Path, counted: Counted = lambda _: None) 
         (begun / FOLDER).mkdir()
         manifest = _Taking(url, data, begun, next(reversed(wholes(parent)), None), counted).run(began)
         begun.rename(place)
-        _settle(parent)
+        sync_folder(parent)
     return place, manifest
 
 
@@ -210,11 +211,3 @@ def uploads_of(parameters: str) -> list[str]:
 def _place(job_id: str, file: str = "") -> str:
     """Return the place of a job's folder, or of a file in it, below the data folder."""
     return f"jobs/{job_id[:2]}/{job_id}/{file}".rstrip("/")
-
-
-def _settle(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -7,7 +7,6 @@ kept as it is, and the log says why.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from uws_server.execution.job_steps import EndedJob
 from uws_server.execution.results import LOG_RESULT, FoundResult
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, Result
+from uws_server.storage.plainfiles import sha256_of
 from uws_server.storage.uses import Use
 
 
@@ -98,12 +98,6 @@ def _sha256(path: Path, hashed: Mapping[Path, Growing]) -> str:
     if path in hashed:
         return hashed[path].whole_with_appended()
     return sha256_of(path)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _log(folder: Path, notes: Sequence[str]) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from uws_server import config
 from uws_server.config import Config
-from uws_server.errors import BadRequest, ConfigurationError, Forbidden, NotFound, Unauthorized
+from uws_server.errors import BadRequest, ConfigurationError, NotFound
 from uws_server.services.accounts import Accounts
-from uws_server.services.rights import AUTHOR, Caller
+from uws_server.services.rights import AUTHOR, Caller, refuse
 from uws_server.storage.account_lists import AccountLists, AccountRow
 from uws_server.storage.accounts import Account, AccountColumns
 from uws_server.storage.audit import AuditEntry, AuditStore
@@ -177,15 +177,12 @@ class AccountAdmin:
     def require_admin(self) -> None:
         """Raise Unauthorized or Forbidden if the caller is no admin."""
         if not self._caller.is_admin:
-            self._refuse("accounts are looked after by admins")
+            refuse(self._caller, "accounts are looked after by admins")
 
     # --- parts -----------------------------------------------------------------------------------------
 
     def _note(self, name: str, what: str) -> None:
         self._needs.audit.add(self._caller.name or "", name, what)
-
-    def _refuse(self, rule: str) -> NoReturn:
-        raise Unauthorized(f"{rule}: sign in") if self._caller.name is None else Forbidden(rule)
 
 
 def _words(text: str) -> list[str]:

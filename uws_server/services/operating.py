@@ -12,13 +12,12 @@ from datetime import datetime
 from typing import Protocol
 
 from uws_server.config import Config
-from uws_server.errors import Forbidden, Unauthorized
 from uws_server.execution.scheduler import Scheduler
 from uws_server.jobs.job import Filter, JobSummary, Position, Progress, utcnow
 from uws_server.jobs.phases import Phase
 from uws_server.services.health import Health, Readiness
 from uws_server.services.metrics import Metrics
-from uws_server.services.rights import Caller, Rights, is_loopback
+from uws_server.services.rights import Caller, Rights, is_loopback, refuse
 from uws_server.storage.audit import AuditStore
 from uws_server.storage.counts import Counts, DiskUse, Waiting
 from uws_server.storage.drain import Drain, DrainStore
@@ -108,7 +107,7 @@ class Operating:
         is_local = is_loopback(self._caller.address) and not is_forwarded
         if not (allowed == "all" or self._caller.is_admin or (allowed == "local" and is_local)):
             whom = "admins, and programs on this machine" if allowed == "local" else "admins"
-            self._refuse(f"the figures of the server are for {whom}")
+            refuse(self._caller, f"the figures of the server are for {whom}")
         return self._needs.metrics.text()
 
     def overview(self) -> Overview:
@@ -153,7 +152,7 @@ class Operating:
     def require_operator(self) -> None:
         """Raise Unauthorized or Forbidden if the caller is no admin."""
         if not self._caller.is_admin:
-            self._refuse("the server is operated by admins")
+            refuse(self._caller, "the server is operated by admins")
 
     def _next(self) -> list[tuple[Waiting, Position]]:
         """Return the jobs that are the next to start, in their order."""
@@ -173,6 +172,3 @@ class Operating:
 
     def _note(self, what: str) -> None:
         self._needs.audit.add(self._caller.name or "", "", what)
-
-    def _refuse(self, rule: str) -> None:
-        raise Unauthorized(f"{rule}: sign in") if self._caller.name is None else Forbidden(rule)

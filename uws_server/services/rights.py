@@ -28,6 +28,7 @@ from uws_server.jobs.work_session import WorkSession
 
 AUTHOR = "author"
 """The role of those who may write job definitions."""
+_ASK = "ask an admin of this server for it"
 
 
 class Anonymous(StrEnum):
@@ -136,7 +137,8 @@ class Rights:
         self.require_entry(caller)
         if self.may_run(caller, definition):
             return
-        _refuse(caller, f"jobs of {definition.name!r} are for accounts with the role {' or '.join(definition.roles)}")
+        roles = " or ".join(definition.roles)
+        refuse(caller, f"jobs of {definition.name!r} are for accounts with the role {roles}", _ASK)
 
     def may_draft(self, caller: Caller) -> bool:
         """Check whether the caller may write job definitions, look at drafts and try them."""
@@ -146,7 +148,7 @@ class Rights:
         """Raise Forbidden or Unauthorized if the caller is no author."""
         if self.may_draft(caller):
             return
-        _refuse(caller, f"job definitions are written by accounts with the role {AUTHOR}")
+        refuse(caller, f"job definitions are written by accounts with the role {AUTHOR}", _ASK)
 
     def may_validate(self, caller: Caller) -> bool:
         """Check whether the caller may make definitions live and take them out of use."""
@@ -157,7 +159,7 @@ class Rights:
         if self.may_validate(caller):
             return
         hint = "request validation, and one of them decides"
-        _refuse(caller, "job definitions are made live by admins", hint)
+        refuse(caller, "job definitions are made live by admins", hint)
 
     def _owns(self, caller: Caller, one: Job | WorkSession) -> bool:
         if caller.is_admin:
@@ -186,9 +188,9 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _refuse(caller: Caller, rule: str, hint: str = "ask an admin of this server for it") -> NoReturn:
-    """Raise Unauthorized for a caller without an account (sign in), Forbidden with a hint for an account."""
-    raise Unauthorized(f"{rule}: sign in") if caller.name is None else Forbidden(f"{rule}: {hint}")
+def refuse(caller: Caller, rule: str, hint: str = "") -> NoReturn:
+    """Raise Unauthorized for a caller without an account (sign in), Forbidden with a hint, if any, for an account."""
+    raise Unauthorized(f"{rule}: sign in") if caller.name is None else Forbidden(f"{rule}: {hint}" if hint else rule)
 
 
 def _shows_token(caller: Caller, job: Job) -> bool:

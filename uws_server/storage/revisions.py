@@ -23,6 +23,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from uws_server.errors import DefinitionError, NotFound, Problem
+from uws_server.storage.plainfiles import sync_folder
 
 MOST_FILES = 1000
 MOST_BYTES = 50_000_000
@@ -58,7 +59,7 @@ class Revisions:
                     beside.rename(place)
                 if not place.is_dir():
                     raise OSError(f"{place} could not be made")
-                _sync(self.folder)
+                sync_folder(self.folder)
             finally:
                 _remove(beside)  # there only if another server was faster, or the disk is full
         return digest
@@ -208,7 +209,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
             os.fsync(stream.fileno())
         path.chmod(0o555 if content.startswith(b"#!") else 0o444)
     for parent, _, _ in os.walk(folder, topdown=False):
-        _sync(Path(parent))
+        sync_folder(Path(parent))
         os.chmod(parent, 0o555)  # noqa: PTH101 - os.walk gives text
 
 
@@ -227,14 +228,6 @@ def _kept(place: Path) -> float:
         return place.stat().st_mtime
     except FileNotFoundError:
         return float("inf")
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _remove(folder: Path) -> None:

@@ -29,7 +29,7 @@ from uws_server.jobs.phases import Phase
 from uws_server.storage.failures import meaning_of
 from uws_server.storage.files import STEPS_FILE
 from uws_server.storage.library import Installed
-from uws_server.storage.plainfiles import write_bytes
+from uws_server.storage.plainfiles import sha256_of, write_bytes
 from uws_server.storage.uses import Use
 
 _NOT_BEGUN = "the job ended before it began"
@@ -229,4 +229,4 @@ def _log(folder: Path) -> tuple[Result, ...]:
     if not log.is_file():
         return ()
     found = results.FoundResult(LOG_RESULT.name, log, LOG_RESULT)
-    return (results.describe(found, folder, products.sha256_of(log)),)
+    return (results.describe(found, folder, sha256_of(log)),)
