@@ -134,14 +134,16 @@ def _fits(content: bytes) -> tuple[int, Ranges]:
         raise ValueError(f"its MOCDIM is {header['MOCDIM']}; SPACE is read")
     if str(header.get("COORDSYS", "C")).strip() != "C":
         raise ValueError(f"its COORDSYS is {header['COORDSYS']}; C, equatorial, is read")
-    order = header.get("MOCORD_S", header.get("MOCORDER", _DEEPEST))
+    told = header.get("MOCORD_S", header.get("MOCORDER"))
+    order = _DEEPEST if told is None else told
     if type(order) is not int or not 0 <= order <= _DEEPEST:
         raise ValueError(f"its order is {str(order)[:20]}; 0 to {_DEEPEST} are allowed")
     ordering = str(header.get("ORDERING", "")).strip()
     if ordering == "RANGE":
         return order, _of_ranges(cells)
     if ordering in ("NUNIQ", "UNIQ"):
-        return _of_nuniq(cells)
+        deepest, found = _of_nuniq(cells)
+        return deepest if told is None else max(deepest, order), found  # four cells of the order may be one above it
     raise ValueError(f"its ORDERING is {ordering[:20]!r}; RANGE and NUNIQ are read")
 
 
@@ -157,7 +159,7 @@ def _of_ranges(cells: npt.NDArray[np.int64]) -> Ranges:
 
 
 def _of_nuniq(cells: npt.NDArray[np.int64]) -> tuple[int, Ranges]:
-    """Return order and ranges of cells that are numbered as 4 * 4**order + cell."""
+    """Return the highest order and the ranges of cells that are numbered as 4 * 4**order + cell."""
     found = cells[cells != 0]  # a table may be filled up with zeros
     if (found < 4).any():
         raise ValueError(f"{int(found.min())} is no NUNIQ number of a cell: the least is 4")

@@ -18,6 +18,7 @@ from uws_server.errors import BadRequest
 from uws_server.services.moc_files import MAX_BYTES, is_moc, read_moc
 
 SHAPES = [
+    "2/67 70 73 76 3/",
     "0/0-11", "3/5 7-9 4/81", "29/0 3458764513820540927", "12/5 14/3 29/77-99", "6/0 1 2 7/16",
 ]  # fmt: skip
 
