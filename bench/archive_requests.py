@@ -1,11 +1,13 @@
 """The archive of a running server: how many searches by region it answers a second, and how long each takes.
 
     python bench/archive_requests.py TABLE [--columns t_min,t_max,ra,dec] [--connections 8] [--rate 500] [--seconds 10]
+        [--warm 2]
 
 TABLE is one of observations, as `uws-server archive import` takes it, of which about 14,000 rows make 42,000
 footprints. Each request asks for the exposures that see a cone of 10 arcmin about a pointing, no two alike, as JSON.
 With --rate requests begin at that rate, whatever those before took; their time counts from when they were to
-begin. Without they follow one another on each connection.
+begin. Without they follow one another on each connection. The rows of an exposure are read when it is first found:
+after --warm 25 the server has all that are asked for.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--warm", type=float, default=2.0, help="seconds of requests before those that are timed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data, archive = Path(folder) / "data", Path(folder) / "archive"
@@ -50,7 +53,7 @@ def main() -> None:
         with own_server(data) as server:
             tell_tables(server.url)
             places = pointings(server.url)
-            asyncio.run(ask(server.url, places, options.connections, 0.0, 2.0))  # what is imported when first needed
+            asyncio.run(ask(server.url, places, options.connections, 0.0, options.warm))  # what is first needed
             cpu = server.cpu_s()
             times, sizes = asyncio.run(ask(server.url, places, options.connections, options.rate, options.seconds))
             cpu = server.cpu_s() - cpu
