@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from uws_server.errors import ServerError
-from uws_server.storage.files import write_json
-from uws_server.storage.plainfiles import sha256_of
+from uws_server.storage.files import sha256_of, write_json
 
 ROWS, FILES, FOLDER, MANIFEST = "rows.jsonl.gz", "files.jsonl.gz", "files", "manifest.json"
 FORMAT = 1

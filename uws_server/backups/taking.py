@@ -24,7 +24,8 @@ from uws_server.backups.manifest import BEGUN, FILES, FOLDER, ROWS, BackupError,
 from uws_server.jobs.job import utcnow
 from uws_server.jobs.phases import ENDED, Phase
 from uws_server.storage import dump, migrate
-from uws_server.storage.plainfiles import sha256_of, sync_folder
+from uws_server.storage.files import sha256_of
+from uws_server.storage.plainfiles import sync_folder
 from uws_server.version import VERSION
 
 GIVEN = ("inputs", "notes.json", "recorded.json")

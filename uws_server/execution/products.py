@@ -19,7 +19,7 @@ from uws_server.execution.job_steps import EndedJob
 from uws_server.execution.results import LOG_RESULT, FoundResult
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, Result
-from uws_server.storage.plainfiles import sha256_of
+from uws_server.storage.files import sha256_of
 from uws_server.storage.uses import Use
 
 

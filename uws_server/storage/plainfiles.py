@@ -6,7 +6,6 @@ Imports nothing of ours: the supervisor of a job starts with it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from collections.abc import Callable
@@ -75,12 +74,6 @@ def claim_beside(folder: Path) -> Path:
     Its name begins with a dot: beside the folder of a part it lies among the files of a job, and is no result.
     """
     return folder.with_name(f".{folder.name}.claim")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

@@ -590,3 +590,11 @@ def test_the_limit_is_told_even_where_the_log_is_full(prepare: Prepare) -> None:
     kept = prepare("echo 0123456789; head -c 3000000 /dev/zero > large", max_disk=10**6, max_log=5)
     assert kept.run()["reason"] == "disk"
     assert kept.lines("stderr.log")[-1] == TOLD
+
+
+def test_a_supervisor_starts_without_what_only_the_server_needs() -> None:
+    """Every job waits for its start."""
+    code = "import sys, uws_server.execution.supervisor; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"uws_server.execution.processes", "json"} <= set(loaded)
+    assert {"hashlib", "ssl", "numpy", "sqlalchemy", "bottle", "lxml"}.isdisjoint(loaded)

@@ -27,9 +27,9 @@ from uws_server.jobs.job import Job, ParameterValue, Result
 from uws_server.jobs.part import Held, Part
 from uws_server.jobs.phases import Phase
 from uws_server.storage.failures import meaning_of
-from uws_server.storage.files import STEPS_FILE
+from uws_server.storage.files import STEPS_FILE, sha256_of
 from uws_server.storage.library import Installed
-from uws_server.storage.plainfiles import sha256_of, write_bytes
+from uws_server.storage.plainfiles import write_bytes
 from uws_server.storage.uses import Use
 
 _NOT_BEGUN = "the job ended before it began"

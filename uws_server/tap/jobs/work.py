@@ -13,9 +13,8 @@ from uws_server.execution.products import Products
 from uws_server.execution.work import Outcome, Work
 from uws_server.jobs.job import Job, Result, new_id
 from uws_server.jobs.part import Held
-from uws_server.storage.files import read_json
+from uws_server.storage.files import read_json, sha256_of
 from uws_server.storage.library import Installed
-from uws_server.storage.plainfiles import sha256_of
 from uws_server.tap.jobs.definition import NAME
 
 OUTCOME_FILE: Final = "query.json"
