@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,6 +33,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield server
 
 
+@contextmanager
+def listening() -> Iterator[tuple[Any, Any]]:
+    """What two applications are sent: one for tables of results, one for the files themselves."""
+    with (
+        running_hub() as (hub, _),
+        receiver(hub, "Tables", "table.load.votable") as tables,
+        receiver(hub, "Files", "table.load.fits") as files,
+    ):
+        yield tables, files
+
+
 def test_a_search_becomes_a_job_over_the_lists_that_are_ticked(new_page: NewPage, served: Served) -> None:
     page = new_page()
     page.goto(f"{served.url}/archive")
@@ -52,11 +64,7 @@ def test_a_search_becomes_a_job_over_the_lists_that_are_ticked(new_page: NewPage
 @pytest.mark.usefixtures("vendored")
 def test_the_table_and_the_selected_are_sent(new_page: NewPage, served: Served, web_port: Any) -> None:
     page = new_page()
-    with (
-        running_hub() as (hub, _),
-        receiver(hub, "Tables", "table.load.votable") as tables,
-        receiver(hub, "Files", "table.load.fits") as files,
-    ):
+    with listening() as (tables, files):
         page.goto(f"{served.url}/search?kind=event&instrument=EPN")
         page.get_by_role("button", name="Send the table of results").click()
         message = taken(page, tables)
@@ -150,11 +158,7 @@ def test_the_answer_and_its_plot_are_there_without_javascript(new_page: NewPage,
 @pytest.mark.usefixtures("vendored")
 def test_the_answer_of_an_edited_query_is_sent(new_page: NewPage, served: Served, web_port: Any) -> None:
     page = new_page()
-    with (
-        running_hub() as (hub, _),
-        receiver(hub, "Tables", "table.load.votable") as tables,
-        receiver(hub, "Files", "table.load.fits") as files,
-    ):
+    with listening() as (tables, files):
         page.goto(f"{served.url}/search?kind=event")
         page.get_by_text("The same in ADQL").press("Enter")
         page.get_by_label("Query ADQL").fill(f"{EVENTS} AND instrument_name <> 'EMOS2'\nORDER BY t_exptime")

@@ -90,10 +90,10 @@ def document_of(job: Job, installed: Installed, folder: Path, config: Config, ba
     document["job"]["definitions"] = str(_definitions(config))
     if columns := curation.of(config):
         document["job"]["curation"] = columns
-    if config.folders.archive:
-        document["job"]["archive"] = str(config.folders.archive.resolve())
-    if config.folders.cache and config.folders.archive:
-        document["job"]["cache"] = _cache(config, config.folders.archive)
+    if archive := config.folders.archive:
+        document["job"]["archive"] = str(archive.resolve())
+        if config.folders.cache:
+            document["job"]["cache"] = _cache(config, archive)
     return document
 
 

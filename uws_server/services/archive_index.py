@@ -168,7 +168,10 @@ class ArchiveIndex:
             self.write_footprints()
 
     def _finish(self, changes: int) -> None:
-        """Make the footprints anew after so many changes of rows, and after those of a run that was cut off."""
+        """Make the footprints anew after so many changes of rows, and after those of a run that was cut off.
+
+        A run that ends beside this one takes the mark of both away: the changes are asked for, too.
+        """
         if changes or self._unfinished.exists() or not self._file.exists():
             self.write_footprints()
 

@@ -6,7 +6,6 @@ What the server itself tells is written to the database by the first who asks, w
 from __future__ import annotations
 
 import functools
-import math
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -33,7 +32,7 @@ class Catalog:
         self._store = store
         self._lock = threading.Lock()
         self._is_published = False
-        self._loaded: tuple[float, tuple[Schema, ...]] = (-math.inf, ())
+        self._loaded: tuple[float, tuple[Schema, ...]] = (-_FRESH_S, ())
         self._builtin = {table.name: _described(table) for schema in builtin.SCHEMAS for table in schema.tables}
         self._of_loaded: dict[str, TableDescription] = {}
         self._seen = functools.lru_cache(_CALLERS)(self._seen_by)
@@ -48,9 +47,9 @@ class Catalog:
         return {**self._seen(visible), **self._of_loaded}
 
     def has_changed(self) -> bool:
-        """Look whether there are other loaded tables than those that are remembered, which are forgotten then."""
-        before, self._loaded = self._loaded[1], (-math.inf, ())
-        return self._look() != before
+        """Look whether there are other loaded tables than those that were remembered, and remember these."""
+        before = self._loaded[1]
+        return self._look(0.0) != before
 
     def _seen_by(self, visible: Visible) -> Mapping[str, TableDescription]:
         return {
@@ -67,10 +66,11 @@ class Catalog:
                     self._store.publish(told)
                 self._is_published = True
 
-    def _look(self) -> tuple[Schema, ...]:
+    def _look(self, fresh_s: float = _FRESH_S) -> tuple[Schema, ...]:
+        """Return the loaded schemas, as they were at most so many seconds ago."""
         self.require_published()
         when, found = self._loaded
-        if time.monotonic() - when >= _FRESH_S:
+        if time.monotonic() - when >= fresh_s:
             found = tuple(_loaded(self._store.read()))
             self._of_loaded = {table.name: _described(table) for schema in found for table in schema.tables}
             self._loaded = (time.monotonic(), found)
