@@ -1,6 +1,6 @@
 """Measures the shape of real EPIC redistributions, and holds the built-in ones against them in a fit.
 
-The shape of each row of a real RMF is fitted by that of `reduction.calibration.lineshape`: the table of that module is
+The shape of each row of a real RMF is fitted by that of `reduction.responses.lineshape`: the table of that module is
 what this prints. Then an absorbed power law is fitted to counts that are expected of one through the real RMF: the
 column density and the index that the built-in matrix, and a Gaussian without shelf and tail, give back.
 
@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from reduction.calibration.lineshape import ENERGIES_KEV, SILICON_KEV, Shape
 from reduction.responses import Redistribution, read_redistribution
+from reduction.responses.lineshape import ENERGIES_KEV, SILICON_KEV, Shape
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reduction import instruments
-from reduction.calibration.filters import carbon_since, filter_transmission
+from reduction.calibration.filters import filter_transmission
 from reduction.calibration.view import View
 from reduction.errors import ReductionError
 from reduction.responses import EffectiveArea
@@ -53,7 +53,7 @@ class OnAxis:
 
         def curve(energy_kev: Floats) -> Floats:
             area = instruments.effective_area(instrument, energy_kev)
-            return area * carbon_since(instrument, energy_kev, date)
+            return area * instruments.carbon_since(instrument, energy_kev, date)
 
         return cls(curve, ORIGIN)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from reduction.calibration.lineshape import shape_of
 from reduction.missions import Mission
 from reduction.responses.grid import Camera, EnergyGrid
+from reduction.responses.lineshape import line_matrix
 from reduction.responses.redistribution import Channels, Redistribution
 
 ORIGIN = "peak, tail, shelf and escape peak as measured in RMFs of 2010 and 2013, whatever the date, place and patterns"
@@ -26,7 +26,7 @@ def photon_grid(highest_kev: float) -> EnergyGrid:
 
 
 def built_in_redistribution(mission: Mission, camera: Camera) -> Redistribution:
-    """Return the redistribution of a camera by the shape of its lines (`reduction.calibration.lineshape`).
+    """Return the redistribution of a camera by the shape of its lines (`reduction.responses.lineshape`).
 
     Parameters
     ----------
@@ -38,15 +38,12 @@ def built_in_redistribution(mission: Mission, camera: Camera) -> Redistribution:
     Returns
     -------
     Redistribution
-        From 0.155 keV to 12 keV, or to the last channel where that is lower; each row sums up to 1.
+        From 0.155 keV to 12 keV, or to the last channel where that is lower; each row sums up to 1, as in those that
+        the SAS makes.
     """
     bounds = mission.channel_energies()
     grid = photon_grid(min(12.0, float(bounds[-1])))
-    matrix = np.zeros((grid.size, bounds.size - 1))
-    for row, energy in enumerate(grid.middle.tolist()):
-        shape = shape_of(camera.instrument, energy)
-        last = int(np.searchsorted(bounds, energy + shape.shift_kev + 3 * shape.fwhm_kev)) + 1
-        parts = np.maximum(np.diff(shape.below(bounds[:last], energy)), 0.0)
-        matrix[row, : parts.size] = parts / parts.sum()
+    matrix = line_matrix(camera.instrument, grid.middle, bounds)
+    matrix /= matrix.sum(axis=1, keepdims=True)
     channels = Channels(mission.first_channel, bounds[:-1], bounds[1:])
     return Redistribution.of_matrix(grid, channels, matrix, camera, _THRESHOLD)

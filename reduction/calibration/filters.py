@@ -1,14 +1,12 @@
-"""What the filters of EPIC let through, and the carbon that settled on its CCDs with the years; both approximate."""
+"""What the filters of EPIC let through; approximate."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from reduction import instruments
 from reduction.errors import ReductionError
 
 Floats = npt.NDArray[np.float64]
@@ -58,32 +56,3 @@ def filter_transmission(name: str, energy_kev: Floats) -> Floats:
                              "Medium, Thick and Open", "eventlist")  # fmt: skip
     table = np.array(_FILTERS).T
     return np.asarray(np.interp(energy_kev, table[0], table[_FILTER_COLUMNS[word]]))
-
-
-_LAUNCH = datetime(1999, 12, 10, tzinfo=UTC)
-_OF_AREAS = datetime(2012, 5, 14, tzinfo=UTC)
-"""When the carbon was as deep as the built-in areas have it."""
-
-
-def carbon_since(camera: str, energy_kev: Floats, date: datetime | None) -> Floats:
-    """Return the transmission of a camera's carbon on a date relative to that of the built-in areas (2012).
-
-    The depth is taken to have grown evenly since the launch; the SAS models it from version 13 on, with a curve of its
-    own.
-
-    Parameters
-    ----------
-    camera
-        EPN, EMOS1 or EMOS2.
-    energy_kev
-        Photon energies in keV, shape (n,).
-    date
-        When the observation began; None for no carbon at all, as SAS 12 and earlier have it.
-
-    Returns
-    -------
-    array
-        Shape (n,).
-    """
-    grown = 0.0 if date is None else max((date - _LAUNCH) / (_OF_AREAS - _LAUNCH), 0.0)
-    return np.asarray(instruments.carbon(camera, energy_kev) ** (grown - 1.0))

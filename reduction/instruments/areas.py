@@ -8,6 +8,8 @@ and area gives each of them back within a tenth from 0.3 to 10 keV.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +21,10 @@ CARBON_DEPTH = {"EPN": 0.0, "EMOS1": 0.16, "EMOS2": 0.38}
 It is the ratio of areas with and without it: the SAS models the layer from version 13 on, and 0605960101 was reduced
 with version 10.
 """
+
+_LAUNCH = datetime(1999, 12, 10, tzinfo=UTC)
+_OF_AREAS = datetime(2012, 5, 14, tzinfo=UTC)
+"""When the carbon was as deep as the built-in areas have it."""
 
 SINGLE_SHARE_EPN = (
     (0.15, 0.99), (0.2825, 0.963), (0.4, 0.897), (0.525, 0.842), (0.65, 0.798), (0.825, 0.757), (1.0, 0.732),
@@ -113,3 +119,27 @@ def single_share(energy_kev: Floats) -> Floats:
     """Return the share of single events (PATTERN 0) among the usual patterns of pn, shape like the energies in keV."""
     energy, share = np.array(SINGLE_SHARE_EPN).T
     return np.asarray(np.interp(energy_kev, energy, share))
+
+
+def carbon_since(camera: str, energy_kev: Floats, date: datetime | None) -> Floats:
+    """Return the transmission of a camera's carbon on a date relative to that of the built-in areas (2012).
+
+    The depth is taken to have grown evenly since the launch; the SAS models it from version 13 on, with a curve of its
+    own.
+
+    Parameters
+    ----------
+    camera
+        EPN, EMOS1 or EMOS2.
+    energy_kev
+        Photon energies in keV, shape (n,).
+    date
+        When the observation began; None for no carbon at all, as SAS 12 and earlier have it.
+
+    Returns
+    -------
+    array
+        Shape (n,).
+    """
+    grown = 0.0 if date is None else max((date - _LAUNCH) / (_OF_AREAS - _LAUNCH), 0.0)
+    return np.asarray(carbon(camera, energy_kev) ** (grown - 1.0))

@@ -134,7 +134,7 @@ def _sky(draw: np.random.Generator, camera: Camera, detector: Detector, response
     angle = (detector.off_axis_arcmin.ravel() / _ANGLE_STEP_ARCMIN).astype(np.int16)[pixel]
     kept = draw.random(count, dtype=np.float32) < _THINNING[angle, (energy / _ENERGY_STEP_KEV).astype(np.int16)]
     energy, pixel = energy[kept], smear(draw, camera, detector.ccd.rows, pixel[kept])
-    pi = response.measure(draw, energy)
+    pi = response.detection.measure(draw, energy)
     seen = (pi >= 0) & detector.good.ravel()[pixel]
     pi, pixel = pi[seen], pixel[seen]
     return Hits(pixel, detector.draw_frames(draw, len(pixel)), pi, np.full(len(pixel), SKY, dtype=np.int16))

@@ -39,10 +39,9 @@ COSMIC_RAY = 0x80000
 class Camera:
     """Model of a camera.
 
-    The FWHM of the measured energy in eV is ``sqrt(f0^2 + f1^2 E)`` with `fwhm_ev` = (f0, f1) and E in keV; a share of
-    the photons, linear in energy between the pairs (keV, share) of `shelf`, is measured anywhere below. `patterns` has
-    the share of PATTERN 0, 1, ...; for pn that of single events changes with energy. `aim` is DETX, DETY of the aim
-    point, and `out_of_time` the part of the photons that arrive while the CCD is read out.
+    The FWHM of what is measured of particles in eV is ``sqrt(f0^2 + f1^2 E)`` with `fwhm_ev` = (f0, f1) and E in keV.
+    `patterns` has the share of PATTERN 0, 1, ...; for pn that of single events changes with energy. `aim` is DETX, DETY
+    of the aim point, and `out_of_time` the part of the photons that arrive while the CCD is read out.
     """
 
     key: str
@@ -56,7 +55,6 @@ class Camera:
     patterns: tuple[float, ...]
     usual_pattern: int
     fwhm_ev: tuple[float, float]
-    shelf: tuple[tuple[float, float], ...]
     channels: int
     """Number of channels of 5 eV of a spectrum."""
     particles: Particles
@@ -85,11 +83,6 @@ class Camera:
         """Return the standard deviation of the measured energy in eV, shape (n,) like the energies in keV."""
         noise, fano = self.fwhm_ev
         return np.asarray(np.sqrt(noise**2 + fano**2 * energy_kev) / 2.354820045)
-
-    def shelf_share(self, energy_kev: np.ndarray) -> np.ndarray:
-        """Return the share of photons that are measured anywhere below their energy, shape (n,) like the energies."""
-        energy, share = np.array(self.shelf).T
-        return np.asarray(np.interp(energy_kev, energy, share))
 
     def off_axis_arcmin(self, detx: np.ndarray, dety: np.ndarray) -> np.ndarray:
         """Return the angle from the optical axis in arcmin, shape like the detector positions."""
@@ -143,25 +136,17 @@ _MOS_PATTERNS = (
     0.72, 0.05, 0.05, 0.05, 0.05, 0.008, 0.008, 0.008, 0.008, 0.007, 0.007, 0.007, 0.007,
     *(0.02 / 13,) * 13,
 )  # fmt: skip
-_PN_SHELF = (
-    (0.15, 0.0), (0.35, 0.05), (0.45, 0.18), (0.55, 0.18), (0.7, 0.12), (1.0, 0.055), (1.5, 0.02), (1.83, 0.015),
-    (1.85, 0.12), (3.0, 0.05), (4.0, 0.027), (6.0, 0.01), (10.0, 0.003),
-)  # fmt: skip
-_MOS_SHELF = (
-    (0.15, 0.0), (0.4, 0.05), (0.5, 0.15), (0.7, 0.09), (1.0, 0.04), (1.5, 0.024), (1.83, 0.02), (1.85, 0.085),
-    (3.0, 0.05), (4.0, 0.04), (6.0, 0.047), (8.0, 0.08), (10.0, 0.135),
-)  # fmt: skip
 
 EPN = Camera(
     key="EPN", ccds=pn_ccds(), central_ccd=4, aim=(-2196.0, -1110.0), submode="PrimeFullWindow", frame_s=0.0733649,
     live_fraction=0.925, out_of_time=0.063, patterns=_PN_PATTERNS, usual_pattern=4, fwhm_ev=(81.5, 73.6),
-    shelf=_PN_SHELF, channels=4096, particles=PN_PARTICLES, flag_card="XMMEA_EP", flag_mask=0xCFA0000,
+    channels=4096, particles=PN_PARTICLES, flag_card="XMMEA_EP", flag_mask=0xCFA0000,
     exposure_id="S003", product="PNS003PIEVLI", bad_pixels_per_ccd=8,
 )  # fmt: skip
 EMOS1 = Camera(
     key="EMOS1", ccds=mos_ccds(0), central_ccd=1, aim=(110.0, -60.0), submode="PrimeFullWindow", frame_s=2.6,
     live_fraction=0.985, out_of_time=0.0035, patterns=_MOS_PATTERNS, usual_pattern=12, fwhm_ev=(41.0, 57.0),
-    shelf=_MOS_SHELF, channels=2400, particles=MOS_PARTICLES, flag_card="XMMEA_EM", flag_mask=0x766BA000,
+    channels=2400, particles=MOS_PARTICLES, flag_card="XMMEA_EM", flag_mask=0x766BA000,
     exposure_id="S001", product="M1S001MIEVLI", bad_pixels_per_ccd=20,
 )  # fmt: skip
 EMOS2 = replace(EMOS1, key="EMOS2", ccds=mos_ccds(1), aim=(-80.0, 150.0), exposure_id="S002", product="M2S002MIEVLI")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -159,6 +160,11 @@ class Observation:
     def start_time(self) -> Time:
         """Start as an astropy time."""
         return Time(self.start, format="isot", scale="utc")
+
+    @property
+    def date(self) -> datetime:
+        """The day on which it began, in UTC."""
+        return datetime.fromisoformat(self.start[:10]).replace(tzinfo=UTC)
 
     @cached_property
     def tstart(self) -> float:

@@ -267,7 +267,7 @@ def source_hits(
     else:
         frame = (source.variability.draw(draw, count, observation.exposure_s) / camera.frame_s).astype(np.int64)
     detx, dety = observation.to_detector(camera, x + dx, y + dy, (frame + 0.5) * camera.frame_s)
-    pi = response.measure(draw, energy)
+    pi = response.detection.measure(draw, energy)
     hits = {}
     for chip in chips:
         column, row = (np.floor(raw - 0.5).astype(np.int64) for raw in chip.ccd.to_raw(detx, dety))

@@ -1,25 +1,28 @@
 """What becomes of a photon of an energy: how much area there is for it, and which PI it is given; may import numpy.
 
-`BuiltIn` is the simulator's own response, Gaussian with a shelf below it; `Given` draws through an RMF and an ARF.
+Energies are measured through a redistribution, and PI are spread evenly over its channels. `BuiltIn` has the shape of
+lines that the built-in responses of regions have, too (`reduction.responses.lineshape`); `Given` has an RMF and an ARF.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from math import erf, sqrt
+from datetime import datetime
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 import numpy as np
 
-from reduction import instruments, responses
+from reduction import instruments
 from reduction.errors import ReductionError
-from reduction.responses.grid import EnergyGrid
+from reduction.responses import EffectiveArea, Redistribution, grid
+from reduction.responses.grid import EnergyGrid, Floats
+from reduction.responses.lineshape import line_matrix
 from reduction.responses.redistribution import Channels
 from reduction.simulate.cameras import Camera
 
 PI_RANGE = (150, 20479)
-"""Lowest and highest PI in eV: what is measured below is not detected, what is measured above counts as the highest."""
+"""Lowest and highest PI in eV of an event list: what is measured below is not detected."""
 
 CHANNEL_EV = 5
 
@@ -31,12 +34,44 @@ GRID = EnergyGrid.of_edges(np.concatenate((np.arange(30.0, 500.0), np.arange(500
 
 FILTER = "Medium"
 
-_STEPS = np.linspace(-8.0, 8.0, 16_001)
-_NORMAL = np.array([(1 + erf(step / sqrt(2))) / 2 for step in _STEPS])
+
+@dataclass(frozen=True)
+class Detection:
+    """Which PI photons are given: `matrix` says it in channels of `channel_ev`, whose PI are equally likely.
+
+    The energies of the channels are not looked at: those of real matrices are nominal and not quite linear.
+    """
+
+    matrix: Redistribution
+    channel_ev: int
+
+    def efficiency(self, energy_kev: np.ndarray) -> np.ndarray:
+        """Return the part of the photons that are detected at all, shape (n,) like the energies in keV."""
+        row = self.matrix.energies.index(energy_kev)
+        return np.where(row >= 0, self._detected[row], 0.0)
+
+    def measure(self, draw: np.random.Generator, energy_kev: np.ndarray) -> np.ndarray:
+        """Draw the PI in eV of photons, int16, shape (n,) like the energies in keV; -1 where one is not detected."""
+        channel = self.matrix.draw(energy_kev, draw)
+        pi = self.channel_ev * channel + (self.channel_ev * draw.random(len(channel))).astype(np.int64)
+        detected = (channel >= 0) & (pi >= PI_RANGE[0])
+        return np.where(detected, np.minimum(pi, PI_RANGE[1]), -1).astype(np.int16)
+
+    @cached_property
+    def _detected(self) -> np.ndarray:
+        """Return the part of each row of the matrix in channels that are not below the lowest PI."""
+        first = self.channel_ev * self.matrix.channel
+        detected = np.maximum(self.matrix.values, 0.0) * (first >= PI_RANGE[0])
+        row = np.repeat(np.arange(self.matrix.energies.size), np.diff(self.matrix.first_values))
+        return np.bincount(row, detected, minlength=self.matrix.energies.size)
 
 
 class Response(Protocol):
     """The response of one camera."""
+
+    @property
+    def detection(self) -> Detection:
+        """What becomes of the energies of its photons."""
 
     def area(self, energy_kev: np.ndarray, off_axis_arcmin: float, in_circle: np.ndarray) -> np.ndarray:
         """Return the area for all light of a source, in time or not.
@@ -56,18 +91,18 @@ class Response(Protocol):
             cm2 for usual patterns, shape (n,).
         """
 
-    def efficiency(self, energy_kev: np.ndarray) -> np.ndarray:
-        """Return the part of the photons that are detected at all, shape (n,) like the energies."""
-
-    def measure(self, draw: np.random.Generator, energy_kev: np.ndarray) -> np.ndarray:
-        """Draw the PI in eV of photons, int16, shape (n,) like the energies; -1 where one is not detected."""
-
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """The response that follows from the figures of a camera."""
+    """What the `response` job takes without calibration files: the areas with the carbon of a date, and the lines."""
 
     camera: Camera
+    date: datetime
+
+    @property
+    def detection(self) -> Detection:
+        """What becomes of the energies of its photons."""
+        return _of_lines(self.camera.key)
 
     def area(self, energy_kev: np.ndarray, off_axis_arcmin: float, in_circle: np.ndarray) -> np.ndarray:
         """Return the area for all light of a source: vignetted, whatever is in the circle.
@@ -86,37 +121,35 @@ class BuiltIn:
         array
             cm2 for usual patterns, shape (n,).
         """
-        in_time = self.camera.effective_area(energy_kev) * instruments.vignetting(energy_kev, off_axis_arcmin)
-        return in_time / (1 - self.camera.out_of_time)
+        on_axis = self.camera.effective_area(energy_kev) * instruments.carbon_since(
+            self.camera.key, energy_kev, self.date
+        )
+        in_time = on_axis * instruments.vignetting(energy_kev, off_axis_arcmin)
+        return np.asarray(in_time / (1 - self.camera.out_of_time))
 
-    def efficiency(self, energy_kev: np.ndarray) -> np.ndarray:
-        """Return the part of the photons that are detected at all, shape (n,) like the energies."""
-        return np.asarray(1 - self._below(energy_kev, np.array(PI_RANGE[0] - 0.5)))
-
-    def measure(self, draw: np.random.Generator, energy_kev: np.ndarray) -> np.ndarray:
-        """Draw the PI in eV of photons, int16, shape (n,) like the energies; -1 where one is not detected."""
-        count = len(energy_kev)
-        pi = 1000 * energy_kev + self.camera.sigma_ev(energy_kev) * draw.standard_normal(count)
-        low = np.flatnonzero(draw.random(count, dtype=np.float32) < self.camera.shelf_share(energy_kev))
-        pi[low] = 1000 * energy_kev[low] * draw.random(len(low))
-        return within_range(pi)
-
-    def redistribution(self) -> responses.Redistribution:
-        """Return the matrix that `measure` draws from, in channels of 5 eV."""
-        edges = np.arange(self.camera.channels + 1) * float(CHANNEL_EV)
-        bounds = np.where(edges < PI_RANGE[0], -np.inf, edges - 0.5)  # a channel holds whole numbers of PI
-        matrix = np.diff(self._below(GRID.middle[:, None], bounds[None, :]), axis=1)
+    def redistribution(self) -> Redistribution:
+        """Return the matrix that PI are drawn from, in the channels of spectra; nothing is below the lowest PI."""
+        matrix = self.detection.matrix.matrix()[:, : self.camera.channels]
         matrix[:, : PI_RANGE[0] // CHANNEL_EV] = 0.0
-        channels = Channels(0, edges[:-1] / 1000, edges[1:] / 1000)
-        who = responses.grid.Camera("XMM", self.camera.key, FILTER)
-        return responses.Redistribution.of_matrix(GRID, channels, matrix, who, threshold=1e-8)
+        return _in_channels(self.camera.key, matrix)
 
-    def _below(self, energy_kev: np.ndarray, pi: np.ndarray) -> np.ndarray:
-        """Return the chance that a photon is measured below a PI, which is no whole number, in the broadcast shape."""
-        ev = 1000 * energy_kev
-        gaussian = np.interp((pi - ev) / self.camera.sigma_ev(energy_kev), _STEPS, _NORMAL)
-        shelf = self.camera.shelf_share(energy_kev)
-        return np.asarray((1 - shelf) * gaussian + shelf * np.clip(pi / ev, 0.0, 1.0))
+
+@lru_cache(maxsize=3)
+def _of_lines(key: str) -> Detection:
+    """Return the detection of a camera in all channels that a PI can be in."""
+    matrix = line_matrix(key, GRID.middle, _edges(PI_RANGE[1] // CHANNEL_EV + 1))
+    return Detection(_in_channels(key, matrix), CHANNEL_EV)
+
+
+def _edges(channels: int) -> Floats:
+    """Return the edges of channels in keV."""
+    return np.arange(channels + 1, dtype=np.float64) * (CHANNEL_EV / 1000)
+
+
+def _in_channels(key: str, matrix: Floats) -> Redistribution:
+    edges_kev = _edges(matrix.shape[1])
+    channels = Channels(0, edges_kev[:-1], edges_kev[1:])
+    return Redistribution.of_matrix(GRID, channels, matrix, grid.Camera("XMM", key, FILTER), threshold=1e-8)
 
 
 @dataclass(frozen=True)
@@ -127,8 +160,8 @@ class Given:
     """
 
     camera: Camera
-    matrix: responses.Redistribution
-    area_in_circle: responses.EffectiveArea
+    matrix: Redistribution
+    area_in_circle: EffectiveArea
 
     def __post_init__(self) -> None:
         high = float(self.matrix.channels.high[-1])
@@ -157,35 +190,8 @@ class Given:
         np.divide(self.area_in_circle.at(energy_kev), in_circle, out=area, where=in_circle > 0)
         return area
 
-    def efficiency(self, energy_kev: np.ndarray) -> np.ndarray:
-        """Return the part of the photons that are detected at all, shape (n,) like the energies."""
-        row = self.matrix.energies.index(energy_kev)
-        return np.where(row >= 0, self._counted[row], 0.0)
-
-    def measure(self, draw: np.random.Generator, energy_kev: np.ndarray) -> np.ndarray:
-        """Draw the PI in eV of photons, int16, shape (n,) like the energies; -1 where one is not detected."""
-        channel = self.matrix.draw(energy_kev, draw)
-        first, width = self._pi
-        pi = (first[channel] + np.floor(width[channel] * draw.random(len(channel)))).astype(np.float64)
-        return within_range(np.where(channel < 0, -1.0, pi))
-
     @cached_property
-    def _pi(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the lowest PI and the number of PIs of each channel, whose nominal energies are not quite linear."""
-        width = round(1000 * float(np.median(self.matrix.channels.high - self.matrix.channels.low)) / CHANNEL_EV)
-        width = max(width, 1) * CHANNEL_EV
-        return np.arange(self.matrix.channels.size) * width, np.full(self.matrix.channels.size, width)
-
-    @cached_property
-    def _counted(self) -> np.ndarray:
-        """Return the part of each row of the matrix in channels that are not below the lowest PI."""
-        first, _ = self._pi
-        seen = np.maximum(self.matrix.values, 0.0) * (first[self.matrix.channel] >= PI_RANGE[0])
-        row = np.repeat(np.arange(self.matrix.energies.size), np.diff(self.matrix.first_values))
-        return np.bincount(row, seen, minlength=self.matrix.energies.size)
-
-
-def within_range(pi: np.ndarray) -> np.ndarray:
-    """Return measured energies as PI, int16; -1 below the lowest one, the highest one above it."""
-    whole = np.minimum(np.rint(pi), PI_RANGE[1])
-    return np.where(whole < PI_RANGE[0], -1, whole).astype(np.int16)
+    def detection(self) -> Detection:
+        """What becomes of the energies of its photons."""
+        width = 1000 * float(np.median(self.matrix.channels.high - self.matrix.channels.low))
+        return Detection(self.matrix, CHANNEL_EV * max(round(width / CHANNEL_EV), 1))

@@ -39,7 +39,7 @@ def write_responses(observation: Observation, folder: Path, camera: Camera) -> l
         ("OBS_ID", observation.obs_id, "Observation identifier"),
     ]
     paths = [folder / f"{stem}0000.RMF"]
-    responses.write_redistribution(paths[0], BuiltIn(camera).redistribution(), cards)
+    responses.write_redistribution(paths[0], BuiltIn(camera, observation.date).redistribution(), cards)
     chips = detectors(observation, camera)
     for number in range(len(observation.sources)):
         paths.append(folder / f"{stem}{number + 1:04d}.ARF")
@@ -71,7 +71,7 @@ def area_in_circle(
     """
     light, energy = light_of(observation, camera, chips, number), spectra.MIDDLES_KEV
     share = light.share(light.in_circle, energy)
-    area = BuiltIn(camera).area(energy, light.off_axis_arcmin, share) * share
+    area = BuiltIn(camera, observation.date).area(energy, light.off_axis_arcmin, share) * share
     row = GRID.index(energy)
     counts = np.bincount(row[row >= 0], minlength=GRID.size)
     mean = np.bincount(row[row >= 0], area[row >= 0], minlength=GRID.size) / np.maximum(counts, 1)

@@ -126,7 +126,7 @@ def with_pn_rows(observation: Observation, rows: int) -> Observation:
 
 def _run(observation: Observation, key: str, through: Responses | None) -> CameraRun:
     camera = observation.camera(key)
-    response = Given(camera, *through[key]) if through and key in through else BuiltIn(camera)
+    response = Given(camera, *through[key]) if through and key in through else BuiltIn(camera, observation.date)
     return CameraRun(observation, camera, detectors(observation, camera), response)
 
 

@@ -92,7 +92,7 @@ class CameraRun:
         in_time = [good_share(observation, self.camera, chip, number) for chip in self.chips]
         whole = [chip.good for chip in self.chips]
         photons = photons_per_bin(observation, observation.sources[number], light, self.response)
-        photons = photons * self.response.efficiency(energy)
+        photons = photons * self.response.detection.efficiency(energy)
         return {
             "detected": float(np.sum(photons * light.share(whole, energy, in_time))),
             "in_circle_usual": float(

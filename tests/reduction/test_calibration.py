@@ -14,9 +14,9 @@ from astropy.io import fits
 from realresponses import REAL, Real, circle, ratio
 from reduction.calibration.area import OnAxis, all_usual, known_pattern, measured_pattern, region_area
 from reduction.calibration.builtin import built_in_redistribution
-from reduction.calibration.filters import carbon_since, filter_transmission
+from reduction.calibration.filters import filter_transmission
 from reduction.errors import ReductionError
-from reduction.instruments import single_share
+from reduction.instruments import carbon_since, single_share
 from reduction.missions.xmm import EMOS1, EPN
 from reduction.responses import EffectiveArea, read_effective_area, read_redistribution, write_redistribution
 from reduction.responses.grid import Camera, EnergyGrid

@@ -149,10 +149,10 @@ def test_a_fit_gives_index_and_norm_back(case: str, tmp_path: Path, request: pyt
 @pytest.mark.parametrize("camera", CAMERAS)
 @pytest.mark.parametrize("kev", [0.3, 1.0, 1.9, 6.4])
 def test_photons_of_one_energy_fill_the_row_of_the_matrix(camera: str, kev: float) -> None:
-    response, draw = BuiltIn(CAMERAS[camera]), np.random.default_rng(5)
+    response, draw = BuiltIn(CAMERAS[camera], EMPTY.date), np.random.default_rng(5)
     matrix = response.redistribution()
     energy = GRID.middle[GRID.index(np.array([kev]))[0]]
-    pi = response.measure(draw, np.full(200_000, energy))
+    pi = response.detection.measure(draw, np.full(200_000, energy))
     photons = np.zeros(GRID.size)
     photons[GRID.index(np.array([kev]))] = 200_000
     expected = matrix.fold(photons)
@@ -182,6 +182,7 @@ def test_the_files_of_a_response_are_sound(tmp_path: Path) -> None:
     place = json_place(small(), "EMOS1", 1, tmp_path)
     light = instruments.king("EMOS1", energy, place).encircled(40.0) * instruments.vignetting(energy, place)
     assert 6 < place < 9
+    light *= instruments.carbon_since("EMOS1", energy, small().date)
     np.testing.assert_allclose(area.at(energy), instruments.effective_area("EMOS1", energy) * light, rtol=0.02)
 
 
@@ -193,7 +194,7 @@ def json_place(observation: Observation, camera: str, number: int, folder: Path)
 
 
 def test_a_response_that_is_none_of_epic_is_refused(tmp_path: Path) -> None:
-    wide = replace(BuiltIn(CAMERAS["EMOS1"]).redistribution())
+    wide = replace(BuiltIn(CAMERAS["EMOS1"], small().date).redistribution())
     high = wide.channels.high * 100
     wide = replace(wide, channels=replace(wide.channels, low=wide.channels.low * 100, high=high))
     area = responses.EffectiveArea(GRID, np.ones(GRID.size))

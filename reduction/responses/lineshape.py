@@ -109,10 +109,7 @@ class Shape:
     escape: float
 
     def below(self, bounds_kev: Floats, energy_kev: float) -> Floats:
-        """Return the part that is measured below some energies, shape (n,), of photons of an energy in keV.
-
-        Less than nothing is measured by none: the rows of a matrix are brought to 1 over its channels.
-        """
+        """Return the part that is measured below some energies, shape (n,), of photons of an energy in keV."""
         sigma, place = self.fwhm_kev / _FWHM, bounds_kev - energy_kev - self.shift_kev
         peak = _normal(place / sigma)
         # The distribution of a Gaussian number from which an exponential one is taken away.
@@ -137,3 +134,33 @@ def shape_of(camera: str, energy_kev: float) -> Shape:
     """
     table = np.array(SHAPES[camera[:4] if camera.startswith("EMOS") else camera])
     return Shape(*(float(np.interp(energy_kev, ENERGIES_KEV, column)) for column in table.T))
+
+
+def line_matrix(instrument: str, energies_kev: Floats, bounds_kev: Floats) -> Floats:
+    """Return in which channels photons are measured.
+
+    Parameters
+    ----------
+    instrument
+        ``EPN``, ``EMOS1`` or ``EMOS2``.
+    energies_kev
+        Energies of the photons, shape (n,).
+    bounds_kev
+        Edges of the channels as measured energies, ascending, shape (channels + 1,).
+
+    Returns
+    -------
+    array
+        The part of the photons of each energy in each channel, shape (n, channels). Nothing is measured below 0 keV,
+        so that the parts above it are brought to 1; what is measured outside of the channels is in none of them.
+    """
+    matrix = np.zeros((energies_kev.size, bounds_kev.size - 1))
+    edges = np.maximum(bounds_kev, 0.0)
+    for row, energy in enumerate(energies_kev.tolist()):
+        shape = shape_of(instrument, energy)
+        # No part of the shape reaches further up than its peak.
+        last = int(np.searchsorted(edges, energy + shape.shift_kev + 3 * shape.fwhm_kev)) + 1
+        below = shape.below(np.append(0.0, edges[:last]), energy)
+        parts = np.maximum(np.diff(below[1:]), 0.0)
+        matrix[row, : parts.size] = parts / (1 - below[0])
+    return matrix
