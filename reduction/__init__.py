@@ -23,7 +23,7 @@ What is wrong with an input is a `ReductionError`, whose sentence names the para
 >>> with open_eventlist(pn) as events:
 ...     spectra = extract(events, choose(events, "0.2 12.0"), {"source": circle.on(events.wcs)})
 >>> int(spectra["source"].counts.sum()), round(spectra["source"].exposure_s)
-(18998, 10997)
+(16391, 10997)
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     printed, drawn = outputs(executed)
     assert "COMPLETED\n" in printed
-    assert "18,998 counts in 10,996.8 s\n" in printed
-    assert "COMPLETED: 3,214 counts from 2 to 10 keV\n" in printed
+    assert "16,391 counts in 10,996.8 s\n" in printed
+    assert "COMPLETED: 3,250 counts from 2 to 10 keV\n" in printed
     assert "#progenitor" in printed
     curves = [len(picture.findall("{*}polyline")) for picture in drawn]
     assert curves == [1, 2]

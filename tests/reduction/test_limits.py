@@ -21,7 +21,7 @@ from scriptjobs import ROOT, prepare, run
 from synthetic import Epic, write
 
 SCRIPT = ROOT / "job_definitions/upper_limit/run.py"
-EMPTY = 'icrs; circle(149.05, 69.70, 20")'
+EMPTY = 'icrs; circle(149.05, 69.705, 20")'
 RING = 'icrs; annulus(149.05, 69.70, 40", 90")'
 
 

@@ -93,7 +93,7 @@ def sky_of(events: fits.FITS_rec, header: fits.Header) -> SkyCoord:
     wcs.wcs.crpix = [header[f"TCRPX{n}"] for n in (x, y)]
     wcs.wcs.crval = [header[f"TCRVL{n}"] for n in (x, y)]
     wcs.wcs.cdelt = [header[f"TCDLT{n}"] for n in (x, y)]
-    return SkyCoord(*wcs.all_pix2world(events["X"], events["Y"], 1), unit="deg", frame="icrs")
+    return SkyCoord(*wcs.all_pix2world(events["X"], events["Y"], 1), unit="deg", frame=header["RADECSYS"].lower())
 
 
 def test_band_and_time_cut_events_and_nothing_else_does(lab: Lab) -> None:

@@ -111,7 +111,7 @@ def test_our_own_definitions_stand_their_trial(tmp_path: Path) -> None:
     done = check(TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "| [STAGE 5/5] Working" in done.stdout
-    assert "source region: 18998 counts" in done.stdout
+    assert "source region: 16391 counts" in done.stdout
     assert "VO-TAGS: spectrum, 1 step" in done.stdout
     assert done.stdout.count("    COMPLETED") == len(TRIED)
     assert list(tmp_path.iterdir()) == []
