@@ -89,8 +89,9 @@ def one_pass(events: EventList) -> dict[str, Counts]:
         curve[:] += counts_in(np.array(events.time.floats(rows)), edges)
 
     circle = regions.parse(filter_rows.REGION).on(events.wcs)
-    targets = [Target(None, observer=image, channels=False), Target(circle, count_times)]
-    _, source = gather(events, choose(events, (0.2, 12.0)), targets)
+    selection = choose(events, (0.2, 12.0))
+    targets = [Target(None, observer=image.among(selection), channels=False), Target(circle, count_times)]
+    _, source = gather(events, selection, targets)
     return {"image": image.counts[0], "spectrum": source.counts, "curve": curve}
 
 

@@ -127,10 +127,12 @@ class Table:
         """
         at_once = max(1, min(size_bytes // self.dtype.itemsize, self.rows))
         buffer = bytearray(at_once * self.dtype.itemsize)
+        rows = np.frombuffer(buffer, dtype=self.dtype)
         with path.open("rb", buffering=0) as file:
             file.seek(self.data)
             for first in range(0, self.rows, at_once):
-                wanted = min(at_once, self.rows - first) * self.dtype.itemsize
+                number = min(at_once, self.rows - first)
+                wanted = number * self.dtype.itemsize
                 view = memoryview(buffer)[:wanted]
                 done = 0
                 while done < wanted:
@@ -138,7 +140,7 @@ class Table:
                     if not count:
                         raise FitsError(f"{self.file} became shorter while it was read")
                     done += count
-                yield np.frombuffer(view, dtype=self.dtype)
+                yield rows[:number]
 
 
 def table(hdu: Hdu, file: str = "the file") -> Table:

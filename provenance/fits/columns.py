@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -54,12 +55,17 @@ class Column:
     unit: str = ""
     items: str = ""
 
-    @property
+    @cached_property
+    def native(self) -> np.dtype[Any]:
+        """The type of a stored number in native byte order."""
+        return self.dtype.newbyteorder("=")
+
+    @cached_property
     def scaled(self) -> bool:
         """Whether stored numbers differ from values."""
         return self.scale != 1.0 or self.zero != 0.0
 
-    @property
+    @cached_property
     def is_whole(self) -> bool:
         """Whether values are integers that are stored as they are, or but for a whole TZERO."""
         return self.dtype.kind in "iu" and self.scale == 1.0 and self.zero.is_integer()
@@ -80,10 +86,10 @@ class Column:
         return _WORDS.get(self.letter, "numbers")
 
     def stored(self, rows: Rows) -> npt.NDArray[Any]:
-        """Return the stored items of some rows in native byte order, shape (n,) or (n, items)."""
+        """Return a copy of the stored items of some rows in native byte order, shape (n,) or (n, items)."""
         raw = rows[self.field]
-        native: npt.NDArray[Any] = raw.astype(raw.dtype.newbyteorder("="))
-        return native
+        items: npt.NDArray[Any] = raw.astype(self.native if raw.dtype == self.dtype else raw.dtype.newbyteorder("="))
+        return items
 
     def values(self, rows: Rows) -> npt.NDArray[Any]:
         """Return the values of some rows in native byte order, shape (n,) or (n, repeat); bits always (n, repeat).
@@ -144,7 +150,7 @@ class Column:
             most = top if high == math.inf else min(math.floor(high) - offset, top)
         if not least <= most:
             return lambda rows: np.zeros(rows.size, dtype=np.bool_)
-        native, field, null = self.dtype.newbyteorder("="), self.field, self.null
+        native, field, null = self.native, self.field, self.null
 
         def test(rows: Rows) -> npt.NDArray[np.bool_]:
             numbers = rows[field].astype(native)

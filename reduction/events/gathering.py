@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from reduction.events.selection import (
     keep,
     present_ccds,
     row_tests,
+    surely_in_good_time,
 )
 
 Test = Callable[[Rows], Mask]
@@ -98,50 +100,76 @@ def gather(
     tallies = [Tally(np.zeros(size, dtype=np.int64)) for _ in targets]
     tests = [test for _, test in row_tests(events, selection, [target.region for target in targets])]
     boxes = [box_tests(events, [target.region.bounds]) if target.region else [] for target in targets]
-    watching = tuple(observers)
+    watching, every = tuple(observers), np.ones(0, dtype=np.bool_)
     for rows in events.chunks():
         for observer in watching:
             observer(rows)
-        passing, passed = _passing(rows, np.ones(rows.size, dtype=np.bool_), tests)
+        every = every if every.size >= rows.size else np.ones(rows.size, dtype=np.bool_)
+        passing = _passing(_Sieved(rows, every[: rows.size], rows.size), tests)
         for target, box, tally in zip(targets, boxes, tallies, strict=True):
-            inside, wanted = passing, passed
-            if target.region is not None:
-                inside = keep(*_passing(passing, passed, box))
-                wanted = in_region(events, target.region, inside)
-            if wanted.any():
-                _count(events, selection, target, tally, inside, wanted)
+            if not passing.number:
+                break
+            mine = passing if target.region is None else _within(events, target.region, _passing(passing, box))
+            if mine.number:
+                _count(events, selection, target, tally, mine)
     return tallies
 
 
-def _passing(rows: Rows, passed: Mask, tests: Sequence[Test]) -> tuple[Rows, Mask]:
-    """Return rows, and which of them passed all tests, too.
+class _Sieved(NamedTuple):
+    """Rows, which of them are wanted, and how many that are."""
+
+    rows: Rows
+    wanted: Mask
+    number: int
+
+
+def _passing(sieved: _Sieved, tests: Sequence[Test]) -> _Sieved:
+    """Return the rows that passed all tests, too.
 
     They are copied together as soon as most have failed, so that what follows has little to do: before that, the copy
     of whole rows would cost more than to look at single columns of some too many.
     """
+    rows, wanted, number = sieved
     for test in tests:
-        passed = passed & test(rows)
-        if 2 * (left := int(np.count_nonzero(passed))) < rows.size:
-            rows, passed = keep(rows, passed), np.ones(left, dtype=np.bool_)
-    return rows, passed
+        passed = test(rows)
+        wanted = passed if number == rows.size else np.logical_and(passed, wanted, out=passed)
+        number = int(np.count_nonzero(wanted))
+        if not number:
+            return _Sieved(rows[:0], wanted[:0], 0)
+        if 2 * number < rows.size:
+            rows, wanted = keep(rows, wanted), np.ones(number, dtype=np.bool_)
+    return _Sieved(rows, wanted, number)
 
 
-def _count(events: EventList, selection: Selection, target: Target, tally: Tally, rows: Rows, wanted: Mask) -> None:
-    """Apply the good times to those rows of a region that are wanted, then count them by channel and by CCD."""
+def _within(events: EventList, region: Region, sieved: _Sieved) -> _Sieved:
+    """Return the rows that lie in a region, too."""
+    if not sieved.number:
+        return sieved
+    rows = keep(sieved.rows, sieved.wanted)
+    inside = in_region(events, region, rows)
+    return _Sieved(rows, inside, int(np.count_nonzero(inside)))
+
+
+def _count(events: EventList, selection: Selection, target: Target, tally: Tally, sieved: _Sieved) -> None:
+    """Apply the good times to the rows of a region that are wanted, then count them by channel and by CCD."""
+    rows, good, known = sieved
     times = events.time.floats(rows)
     ccds, on_ccd = events.ccd.whole(rows) if events.ccd else (None, None)
-    good = wanted & in_good_time(selection, times, ccds)
-    if on_ccd is not None:
-        good &= on_ccd
-    known, selected = (int(np.count_nonzero(mask)) for mask in (wanted & np.isfinite(times), good))
-    tally.no_time += int(np.count_nonzero(wanted)) - known
+    span, present = (float(times.min()), float(times.max())), present_ccds(ccds)
+    if on_ccd is not None or not surely_in_good_time(selection, *span, present):
+        known = int(np.count_nonzero(good & np.isfinite(times)))
+        good = good & in_good_time(selection, times, ccds)
+        if on_ccd is not None:
+            good &= on_ccd
+    selected = sieved.number if good is sieved.wanted else int(np.count_nonzero(good))
+    tally.no_time += sieved.number - known
     tally.bad_time += known - selected
     if not selected:
         return
     tally.selected += selected
-    _span(tally, times, good)
+    if not tally.first_s <= span[0] <= span[1] <= tally.last_s:
+        _span(tally, times[good])
     if ccds is not None:
-        present = present_ccds(ccds)
         for ccd in present:
             mine = selected if len(present) == 1 else int(np.count_nonzero(good & (ccds == ccd)))
             if mine:
@@ -158,12 +186,9 @@ def _count(events: EventList, selection: Selection, target: Target, tally: Tally
         target.sink(keep(rows, good))
 
 
-def _span(tally: Tally, times: npt.NDArray[np.float64], good: Mask) -> None:
-    """Take in the first and the last time of good events; most chunks of a list lie within what is known."""
-    if tally.first_s <= times.min() and times.max() <= tally.last_s:
-        return
-    mine = times[good]
-    tally.first_s, tally.last_s = min(tally.first_s, float(mine.min())), max(tally.last_s, float(mine.max()))
+def _span(tally: Tally, times: npt.NDArray[np.float64]) -> None:
+    """Take in the first and the last time of good events."""
+    tally.first_s, tally.last_s = min(tally.first_s, float(times.min())), max(tally.last_s, float(times.max()))
 
 
 def _channels(events: EventList, rows: Rows) -> npt.NDArray[np.int64]:

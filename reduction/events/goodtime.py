@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -91,12 +92,23 @@ class GTI:
         moments = np.asarray(times, dtype=np.float64)
         if not len(self):
             return np.zeros(moments.shape, dtype=bool)
-        if moments.size:  # the usual case: all within one interval; NaN is within none
-            around = int(np.searchsorted(self.start, moments.min(), side="right")) - 1
-            if around >= 0 and moments.max() <= self.stop[around]:
-                return np.ones(moments.shape, dtype=bool)
+        if moments.size and self.holds(float(moments.min()), float(moments.max())):  # the usual case
+            return np.ones(moments.shape, dtype=bool)
         before = np.searchsorted(self.start, moments, side="right") - 1
         return np.asarray((before >= 0) & (moments <= self.stop[before]), dtype=np.bool_)
+
+    def holds(self, first_s: float, last_s: float) -> bool:
+        """Tell whether all time from a first to a last one is good, both in seconds. NaN is never good."""
+        around = bisect_right(self._starts, first_s) - 1
+        return around >= 0 and last_s <= self._stops[around]
+
+    @cached_property
+    def _starts(self) -> list[float]:
+        return [float(start) for start in self.start]
+
+    @cached_property
+    def _stops(self) -> list[float]:
+        return [float(stop) for stop in self.stop]
 
     def _good_after(self, moments: Times) -> npt.NDArray[np.bool_]:
         """Tell whether the time right after each moment is good."""

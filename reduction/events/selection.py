@@ -206,7 +206,13 @@ def _unset(column: Column, mask: int) -> Callable[[Rows], Mask]:
     if column.is_whole and not column.scaled and column.null is None:
         kind = np.dtype(f"u{column.dtype.itemsize}")
         bits = kind.type(mask & (2 ** (8 * column.dtype.itemsize) - 1))
-        return lambda rows: np.asarray((column.stored(rows).view(kind) & bits) == 0, dtype=np.bool_)
+
+        def test_bits(rows: Rows) -> Mask:
+            stored = column.stored(rows).view(kind)
+            stored &= bits
+            return np.asarray(stored == 0, dtype=np.bool_)
+
+        return test_bits
 
     def test(rows: Rows) -> Mask:
         numbers, valid = column.whole(rows)
@@ -276,6 +282,29 @@ def in_good_time(selection: Selection, times: npt.NDArray[np.float64], ccds: npt
     if selection.phases is not None:
         good[good] = selection.phases.contains(times[good])
     return good
+
+
+def surely_in_good_time(selection: Selection, first_s: float, last_s: float, present: Sequence[int | None]) -> bool:
+    """Tell whether all events are kept of which the times and the CCDs are known; False where one has to look.
+
+    Parameters
+    ----------
+    selection
+        Its good times and phases.
+    first_s
+        The first time in seconds, NaN where some event has none.
+    last_s
+        The last one.
+    present
+        The CCDs of the events, as `present_ccds` returns them.
+
+    Returns
+    -------
+    bool
+        True where the events are of one CCD, one of its good time intervals holds both times, and all phases are kept.
+    """
+    intervals = of_ccd(selection.gtis, present[0]) if len(present) == 1 and selection.phases is None else None
+    return intervals is not None and intervals.holds(first_s, last_s)
 
 
 def present_ccds(ccds: npt.NDArray[Any] | None) -> list[int | None]:

@@ -15,15 +15,17 @@ from reduction.events.eventlist import EventList
 from reduction.events.gathering import Tally, Target, gather
 from reduction.events.selection import Mask, Region, Selection
 from reduction.images.bands import Band, around
-from reduction.images.grid import Grid
+from reduction.images.grid import Grid, Placed
 
 Counts = npt.NDArray[np.int32]
 
 MOST_CELLS = 36_000_000
 """Most pixels of all bands together: 144 MB."""
 
-_MOST_WAITING = 1_500_000
-"""Most events of all bands whose pixels wait to be counted together: 12 MB."""
+_ONE = np.int32(1)
+
+_FEW = 4
+"""Where less than one in so many rows counts, their pixels are copied together: else it costs more than it saves."""
 
 
 @dataclass
@@ -38,64 +40,56 @@ class Counter:
     bands: Sequence[Band]
     outside: npt.NDArray[np.int64] = field(init=False)
     unplaced: npt.NDArray[np.int64] = field(init=False)
-    _counts: Counts = field(init=False)
+    counts: Counts = field(init=False)
     _tests: list[Callable[[Rows], npt.NDArray[np.bool_]]] = field(init=False)
-    _waiting: npt.NDArray[np.intp] = field(init=False)
-    _fill: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
         if len(self.bands) * self.grid.pixels > MOST_CELLS:
             raise ReductionError(f"{len(self.bands)} bands of {self.grid.pixels:,} pixels each are more than "
                                  f"{MOST_CELLS:,} pixels; give fewer bands, larger bins or a smaller size",
                                  "bands")  # fmt: skip
-        self._counts = np.zeros((len(self.bands), *self.grid.shape), dtype=np.int32)
-        self._waiting = np.empty((len(self.bands), max(_MOST_WAITING // len(self.bands), 1)), dtype=np.intp)
-        self._fill = [0 for _ in self.bands]
+        self.counts = np.zeros((len(self.bands), *self.grid.shape), dtype=np.int32)
         self.outside, self.unplaced = np.zeros((2, len(self.bands)), dtype=np.int64)
         anything = Selection((0.0, 0.0), None, 0, {})
         limits = [band.within(self.events, anything).stored_energies(self.events) for band in self.bands]
         self._tests = [self.events.energy.between(low, high) for low, high in limits]
 
-    @property
-    def counts(self) -> Counts:
-        """The counts so far."""
-        for index in range(len(self.bands)):
-            self._add(index)
-        return self._counts
+    def _add(self, index: int, pixels: npt.NDArray[Any], on_grid: Mask, number: int) -> None:
+        """Add the events of a band that are on the grid, as many as `number`, to its image.
 
-    def _add(self, index: int) -> None:
-        """Add the pixels of a band that wait: for a few events at a time, zeroing an image costs more than they do."""
-        if self._fill[index]:
-            pixels = self._waiting[index, : self._fill[index]]
-            found = np.bincount(pixels, minlength=self.grid.pixels + 1)
-            self._counts[index] += found[1:].reshape(self.grid.shape)
-            self._fill[index] = 0
-
-    def _await(self, index: int, pixels: npt.NDArray[Any], on_grid: Mask) -> None:
-        """Have pixels of a band wait, numbered from 1: 0 stands for what is not counted.
-
-        To copy the others together would cost five times as much. They wait in memory that is taken once.
+        Most events count as a rule: the others are then counted in the first pixel and taken away again, which costs a
+        fifth of copying together those that count.
         """
-        room = self._waiting.shape[1]
-        for first in range(0, pixels.size, room):
-            part = slice(first, first + room)
-            size = pixels[part].size
-            if self._fill[index] + size > room:
-                self._add(index)
-            place = self._waiting[index, self._fill[index] : self._fill[index] + size]
-            np.multiply(pixels[part] + pixels.dtype.type(1), on_grid[part], out=place, casting="unsafe")
-            self._fill[index] += size
+        image = self.counts[index].reshape(-1)
+        if _FEW * number < pixels.size:
+            np.add.at(image, pixels[on_grid].astype(np.intp, copy=False), _ONE)
+            return
+        places = np.empty(pixels.size, dtype=np.intp)
+        np.multiply(pixels, on_grid, out=places, casting="unsafe")
+        np.add.at(image, places, _ONE)
+        image[0] -= pixels.size - number
 
     def __call__(self, rows: Rows, wanted: Mask | None = None) -> None:
         """Count some rows, or those of them that are wanted: most, for every row is placed."""
         placed = self.grid.place(rows)
         for index, test in enumerate(self._tests):
-            mine = test(rows) if wanted is None else test(rows) & wanted
-            on_grid = mine & placed.inside
-            self._await(index, placed.pixel, on_grid)
-            unplaced = 0 if placed.known is None else np.count_nonzero(mine & ~placed.known)
-            self.unplaced[index] += unplaced
-            self.outside[index] += np.count_nonzero(mine) - np.count_nonzero(on_grid) - unplaced
+            self._count(index, placed, test(rows) if wanted is None else test(rows) & wanted)
+
+    def among(self, selection: Selection) -> Callable[[Rows, Mask], None]:
+        """Return what counts those of some rows that passed a selection: its energies are not looked at again."""
+        if [band.within(self.events, selection) for band in self.bands] != [selection]:
+            return self
+        return lambda rows, wanted: self._count(0, self.grid.place(rows), wanted)
+
+    def _count(self, index: int, placed: Placed, mine: Mask) -> None:
+        """Count the events of a band, of all that were placed."""
+        on_grid = mine & placed.inside
+        number = int(np.count_nonzero(on_grid))
+        if number:
+            self._add(index, placed.pixel, on_grid, number)
+        unplaced = 0 if placed.known is None else np.count_nonzero(mine & ~placed.known)
+        self.unplaced[index] += unplaced
+        self.outside[index] += np.count_nonzero(mine) - number - unplaced
 
 
 def count(
@@ -131,9 +125,10 @@ def count(
         A region is given and the list has no sky columns.
     """
     every = replace(selection, energy_kev=around([band for counter in counters for band in counter.bands]))
+    counting = [counter.among(every) for counter in counters]
 
     def observer(rows: Rows, wanted: Mask) -> None:
-        for counter in counters:
+        for counter in counting:
             counter(rows, wanted)
 
     (tally,) = gather(events, every, [Target(region, observer=observer, channels=False)], observers)
