@@ -100,7 +100,7 @@ class GTI:
     def holds(self, first_s: float, last_s: float) -> bool:
         """Tell whether all time from a first to a last one is good, both in seconds. NaN is never good."""
         around = bisect_right(self._starts, first_s) - 1
-        return around >= 0 and last_s <= self._stops[around]
+        return around >= 0 and self._starts[around] <= first_s and last_s <= self._stops[around]
 
     @cached_property
     def _starts(self) -> list[float]:

@@ -45,6 +45,13 @@ def test_intervals_are_sorted_and_apart(one: GTI) -> None:
     assert (one.start[1:] > one.stop[:-1]).all()
 
 
+@given(intervals, st.integers(-1, 80), st.integers(0, 20))
+def test_all_time_between_two_moments_is_good_where_each_half_second_of_it_is(good: GTI, first: int, more: int) -> None:
+    assert good.holds(first, first + more) == bool(good.contains(np.arange(first, first + more + 0.5, 0.5)).all())
+    assert not good.holds(np.nan, first)
+    assert not good.holds(first, np.nan)
+
+
 def test_both_ends_are_good_and_nan_is_not() -> None:
     good = GTI.of([10.0, 30.0], [20.0, 40.0])
     assert good.contains([9.9, 10.0, 20.0, 20.1, 30.0, 40.0, np.nan]).tolist() == [False, True, True, False, True, True,

@@ -214,6 +214,26 @@ def test_an_event_on_the_edge_of_two_bands_counts_once(tmp_path: Path) -> None:
     ]
 
 
+def test_few_events_are_counted_as_many_are(tmp_path: Path) -> None:
+    """Whether most events of the rows that are looked at together count, or next to none, or those of all bands."""
+    rows = write(tmp_path / "pn.fits", Epic(rows=30_000))
+    bands = parse_bands(["0.2 12", "1 1.05", "11.9 12"])
+    with open_eventlist(tmp_path / "pn.fits") as events:
+        grid = sky_grid(events)
+        counter, alone = Counter(events, grid, bands), Counter(events, grid, bands[:1])
+        count(events, choose(events, around(bands), "all", "none"), [counter])
+        count(events, choose(events, around(bands[:1]), "all", "none"), [alone])
+        low, step, (height, width) = grid.low, grid.step, grid.shape
+    good = in_good_time(tmp_path / "pn.fits", per_ccd=True)
+    for number, band in enumerate(bands):
+        mine = rows[good & (rows["PI"] >= band.low_kev * 1000) & (rows["PI"] <= band.high_kev * 1000)]
+        expected = np.zeros((height, width), dtype=int)
+        pixels = [np.floor((mine[axis] - low[at]) / step).astype(int) for at, axis in enumerate("XY")]
+        np.add.at(expected, (pixels[1], pixels[0]), 1)
+        np.testing.assert_array_equal(counter.counts[number], expected)
+    np.testing.assert_array_equal(alone.counts[0], counter.counts[0])
+
+
 def test_images_of_another_centre_and_size_lie_on_the_same_pixels(simulated: Path) -> None:
     path = next(simulated.glob("*PNS*.FITS"))
     with open_eventlist(path) as events:
