@@ -6,7 +6,7 @@ Each function names the parameters that it reads: source_region, background_regi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from provenance.obscore import wavelength_m
@@ -40,13 +40,21 @@ class Wanted:
     on_pixels: Mapping[str, Any]
     shared_area: float = 0.0
 
+    _subspaces: dict[str, DataSubspace] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _columns: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, compare=False, repr=False)
+
     def subspace(self, parameter: str = SOURCE) -> DataSubspace:
-        """Return which events of a region are in a product."""
-        return dss.describe(self.events, self.selection, self.on_pixels[parameter])
+        """Return which events of a region are in a product; it is described once for all products of the region."""
+        if parameter not in self._subspaces:
+            self._subspaces[parameter] = dss.describe(self.events, self.selection, self.on_pixels[parameter])
+        return self._subspaces[parameter]
 
     def columns(self, parameter: str = SOURCE) -> dict[str, Any]:
-        """Return the columns of ObsCore that follow from a region and the energies."""
-        return columns_of(self.given.get(parameter), self.events.keywords, self.selection.energy_kev)
+        """Return the columns of ObsCore that follow from a region and the energies, worked out once for a region."""
+        if parameter not in self._columns:
+            self._columns[parameter] = columns_of(self.given.get(parameter), self.events.keywords,
+                                                  self.selection.energy_kev)  # fmt: skip
+        return dict(self._columns[parameter])
 
     def region_file(self) -> bytes:
         """Return the regions as DS9 text, those of the background marked as such."""

@@ -9,7 +9,7 @@ import contextlib
 import math
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -155,13 +155,18 @@ def scan(stream: IO[bytes], limit: int) -> Layout:
     return Layout(tuple(found), start, None if found else empty)
 
 
-def headers(path: str | Path) -> tuple[Mapping[str, cards.Value], ...]:
-    """Read the headers of a FITS file, gzipped or not: keyword -> value. Raise FitsError when it is no FITS file."""
+def headers(path: str | Path, holding: Collection[str] = ()) -> tuple[Mapping[str, cards.Value], ...]:
+    """Read the headers of a FITS file, gzipped or not: keyword -> value. Raise FitsError when it is no FITS file.
+
+    Where keywords are given, only those headers come that may hold one of them.
+    """
     with opened(Path(path)) as (stream, limit):
         layout = scan(stream, limit)
     if not layout.readable:
         raise FitsError(f"{path}: no FITS file: {layout.fault}")
-    return tuple(hdu.cards for hdu in layout.readable)
+    sought = [keyword.encode("ascii") for keyword in holding]
+    return tuple(hdu.cards for hdu in layout.readable
+                 if not sought or any(keyword in hdu.header.upper() for keyword in sought))  # fmt: skip
 
 
 @contextlib.contextmanager

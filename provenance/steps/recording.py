@@ -246,7 +246,7 @@ def calibration(files: Iterable[Path], environment: Mapping[str, str]) -> tuple[
     for path in files:
         try:
             # not of a gzipped file: for its headers all of it would be inflated
-            headers = hdus.headers(path) if hdus.looks_like_fits(path) else ()
+            headers = hdus.headers(path, CALIBRATION_KEYWORDS) if hdus.looks_like_fits(path) else ()
         except (OSError, ProvenanceError):
             continue
         for keyword in CALIBRATION_KEYWORDS:

@@ -75,6 +75,31 @@ class Ellipse:
         distance, limit = self._distance(x, y)
         return np.asarray(distance < limit)
 
+    def inside_ring(self, hole: Ellipse, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return whether points lie inside or on the border, but not within a hole, on whose border they may lie.
+
+        Parameters
+        ----------
+        hole
+            What is cut out, be it around another point.
+        x
+            X of the points in the plane of the outline, shape (n,).
+        y
+            Their Y, shape (n,).
+
+        Returns
+        -------
+        array
+            Shape (n,); False for NaN.
+        """
+        distance, limit = self._distance(x, y)
+        inside = np.asarray(distance <= limit)
+        if (hole.x, hole.y) == (self.x, self.y) and hole.a == hole.b and self.a == self.b:
+            inside &= distance >= hole.a * hole.a  # of two circles around one point the distance is the same
+        else:
+            inside &= ~hole.within(x, y)
+        return inside
+
     def crossings(self, y: np.ndarray) -> np.ndarray:
         """Return x of both sides, from the quadratic equation of the rotated ellipse in x."""
         dy = y - self.y
@@ -89,7 +114,10 @@ class Ellipse:
         """Return a squared distance and its value on the border; for a circle in whole pixels both are exact."""
         dx, dy = x - self.x, y - self.y
         if self.a == self.b:
-            return dx * dx + dy * dy, self.a * self.a
+            dx *= dx
+            dy *= dy
+            dx += dy
+            return dx, self.a * self.a
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         return ((cos * dx + sin * dy) / self.a) ** 2 + ((cos * dy - sin * dx) / self.b) ** 2, 1.0
 

@@ -51,6 +51,9 @@ class PixelRegionSet:
         xs, ys = np.asarray(x), np.asarray(y)
         inside = np.zeros(xs.shape, dtype=bool)
         for area in self._included:
+            if _all_near(area, xs, ys):  # as of a grid over the box: none is copied together
+                inside |= area.inside(np.asarray(xs, dtype=np.float64), np.asarray(ys, dtype=np.float64))
+                continue
             rows = _near(area, xs, ys)
             inside[rows[area.inside(_floats(xs, rows), _floats(ys, rows))]] = True
         if self._excluded and inside.any():
@@ -138,6 +141,8 @@ class _Area:
         return self.outer.size - (self.hole.size if self.hole else 0.0)
 
     def inside(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        if isinstance(self.outer, Ellipse) and isinstance(self.hole, Ellipse):
+            return self.outer.inside_ring(self.hole, x, y)
         within = self.outer.inside(x, y)
         if self.hole:
             within &= ~self.hole.within(x, y)
@@ -188,6 +193,12 @@ def _row(shape: regions.PixelRegion, sign: str) -> TableRow:
 def box_around(shape: regions.PixelRegion) -> Extent:
     """Return (xmin, xmax, ymin, ymax) around a shape; it may be slightly too wide, never too narrow."""
     return _area(shape).extent
+
+
+def _all_near(area: _Area, x: np.ndarray, y: np.ndarray) -> bool:
+    """Return whether all of some points lie in the box around an area; False if there is none, or one is NaN."""
+    x0, x1, y0, y1 = area.extent
+    return bool(x.size and x.min() >= x0 and x.max() <= x1 and y.min() >= y0 and y.max() <= y1)
 
 
 def _near(area: _Area, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -67,12 +67,18 @@ class CcdPlace:
 
     def covers(self, x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
         """Return whether points of the X,Y plane lie on a good pixel, shape (n,) like `x` and `y`."""
-        raw = np.floor(self.matrix @ np.stack((x, y)) + self.offset[:, None] + 0.5)
-        column = raw[0] - self.window.rawx[0]
-        row = raw[1] - self.window.rawy[0]
-        in_window = (column >= 0) & (column < self.good.shape[0]) & (row >= 0) & (row < self.good.shape[1])
+        raw = self.matrix @ np.stack((x, y))
+        raw += self.offset[:, None]
+        raw += 0.5
+        np.floor(raw, out=raw)
+        raw -= [[self.window.rawx[0]], [self.window.rawy[0]]]
+        column, row = raw
+        columns, rows = self.good.shape
+        in_window = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+        column *= rows
+        column += row  # the place of the pixel, row by row of `good`
         covered = np.zeros(x.size, dtype=np.bool_)
-        covered[in_window] = self.good[column[in_window].astype(np.intp), row[in_window].astype(np.intp)]
+        covered[in_window] = self.good.reshape(-1)[column[in_window].astype(np.intp)]
         return covered
 
 
@@ -93,7 +99,8 @@ class Sampler:
         if events.ccd and events.rawx and events.rawy and events.mission.detector:
             columns += [events.ccd, events.rawx, events.rawy]
         part = np.stack([column.floats(sample) for column in columns])
-        self._parts.append(part[:, np.isfinite(part).all(axis=0)])
+        finite = np.isfinite(part)
+        self._parts.append(part if finite.all() else part[:, finite.all(axis=0)])
 
     @property
     def table(self) -> Floats:
@@ -244,8 +251,11 @@ def good_area(
         total = float(sum(areas.values()))
         return GoodArea(total, {ccd: float(area) / total for ccd, area in areas.items()}, tuple(notes))
     shares: dict[int | None, float] = {}
+    first_x, last_x, first_y, last_y = region.bounds
     for ccd, place in places.items():
         low, high = place.extent
+        if first_x > high[0] or last_x < low[0] or first_y > high[1] or last_y < low[1]:
+            continue  # none of the points is near
         near = np.flatnonzero(free & (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1]))
         covered = near[place.covers(x[near], y[near])]
         free[covered] = False
