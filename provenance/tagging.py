@@ -54,6 +54,11 @@ class ProducingJob:
         return f"{self.base_url.rstrip('/')}/{quote(name)}" if "://" in self.base_url else None
 
 
+def load() -> None:
+    """Load the modules that make the row of a product, which the first product would load."""
+    from provenance.obscore import footprint, intervals, ogip  # noqa: F401 - numpy, which who reads rows does not need
+
+
 def tag(path: Path, job: ProducingJob, known: Mapping[str, Any], steps: Iterable[Step]) -> None:
     """Write the VO-TAGS of a product, gzipped or not.
 

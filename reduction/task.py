@@ -46,6 +46,10 @@ STEPS_FILE = "steps.json"
 RESULTS_FOLDER = "results"
 SCRATCH_FOLDER = "scratch"
 
+# Once for all jobs that are forked from a warm process, which has loaded this module.
+tagging.load()
+recording.software()
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
 
 
