@@ -53,9 +53,10 @@ def main() -> None:
 
 
 def folding(path: Path, peer: Peer | None, runs: int) -> bool:
-    """Measure the folding of one model into all channels, and into the groups of a fit; return whether that is missed.
+    """Measure the folding of a model into all channels, and into the groups of a fit; return whether that is missed.
 
-    Sherpa folds into all channels in a fit, too, and groups them then.
+    Sherpa folds into all channels in a fit, too, and groups them then. A fit of ours folds the slopes of a model by its
+    parameters at once.
     """
     spectrum = read_spectrum(path)
     channels = spectrum.channels.size
@@ -64,14 +65,19 @@ def folding(path: Path, peer: Peer | None, runs: int) -> bool:
     photons = np.random.default_rng(1).random(spectrum.redistribution.energies.size)
     first = int(np.searchsorted(spectrum.redistribution.energies.low, whole.low_kev[0]))
     mine, few = photons[first : first + whole.low_kev.size], np.ones(grouped.low_kev.size)
-    works: dict[str, Callable[[], Any]] = {"ours": lambda: whole(mine), "ours, grouped": lambda: grouped(few)}
+    several = np.array([mine] * 3)
+    works: dict[str, Callable[[], Any]] = {
+        "ours": lambda: whole(mine),
+        "ours, three at once": lambda: whole(several),
+        "ours, grouped": lambda: grouped(few),
+    }
     if peer is not None:
         works["sherpa"] = lambda: peer.matrix.apply_rmf(photons)
         np.testing.assert_allclose(whole(mine), peer.matrix.apply_rmf(photons), rtol=1e-6, atol=1e-9)
     spent = measured(works, runs, 100)
     size = spectrum.redistribution.values.size
     print(f"fold, {spectrum.redistribution.energies.size} x {channels}, {size:,} elements")
-    return shown(spent, {"ours, grouped": FOLD})
+    return shown(spent, {"ours": FOLD, "ours, grouped": FOLD})
 
 
 def fitting(path: Path, model: Model, peer: Peer | None, runs: int) -> bool:

@@ -48,7 +48,7 @@ class Likelihood:
     parameters: tuple[Parameter, ...]
     statistic: str
     evaluations: Count
-    folds: tuple[Callable[[Sequence[float]], Floats], ...]
+    photons: tuple[Callable[[Sequence[float]], Floats], ...]
 
     @classmethod
     def of(
@@ -71,8 +71,8 @@ class Likelihood:
         -------
         The statistic as a function of the free parameters.
         """
-        folds = tuple(_folded(data, model) for data in datasets)
-        return cls(tuple(datasets), model, tuple(parameters), statistic, Count(), folds)
+        photons = tuple(model.on(data.fold.edges_kev) for data in datasets)
+        return cls(tuple(datasets), model, tuple(parameters), statistic, Count(), photons)
 
     @cached_property
     def free(self) -> list[int]:
@@ -112,10 +112,13 @@ class Likelihood:
 
     def counts(self, free: Sequence[float] | Floats) -> list[Floats]:
         """Return the counts that the model gives in the groups of each dataset, without background."""
+        return [data.fold(photons) for data, photons in zip(self.datasets, self._photons(free), strict=True)]
+
+    def _photons(self, free: Sequence[float] | Floats) -> list[Floats]:
+        """Return photons/cm2/s in the bins of energy of each dataset, times its factor."""
         values = self.full(free)
         self.evaluations.number += 1
-        norms = self.norms(values)
-        return [norm * fold(values) for norm, fold in zip(norms, self.folds, strict=True)]
+        return [norm * photons(values) for norm, photons in zip(self.norms(values), self.photons, strict=True)]
 
     def norms(self, values: Sequence[float]) -> list[float]:
         """Return the factor of each dataset, from the values of all parameters."""
@@ -147,8 +150,9 @@ class Likelihood:
         Slopes
             For the parameters that move.
         """
-        counts = self.counts(free)
-        jacobians = self._derivatives(free, counts, scale, moving)
+        photons = self._photons(free)
+        counts = [data.fold(each) for data, each in zip(self.datasets, photons, strict=True)]
+        jacobians = self._derivatives(free, photons, scale, moving)
         rule = SLOPES[self.statistic]
         value = float(sum(term.sum() for term in self.terms(counts)))
         gradient, curvature = np.zeros(len(moving)), np.zeros((len(moving), len(moving)))
@@ -158,20 +162,19 @@ class Likelihood:
             curvature += (jacobian * second) @ jacobian.T
         return Slopes(value, gradient, curvature)
 
-    def _derivatives(self, free: Floats, counts: list[Floats], scale: Floats, moving: Sequence[int]) -> list[Floats]:
-        """Return the slopes of the counts of each dataset, shape (moving, groups) each."""
+    def _derivatives(self, free: Floats, photons: list[Floats], scale: Floats, moving: Sequence[int]) -> list[Floats]:
+        """Return the slopes of the counts of each dataset, shape (moving, groups) each.
+
+        The differences of photons are folded, all at once: those of counts would lose digits, and reading the matrix
+        takes longer than multiplying it by a few vectors more.
+        """
         high = self.limits[1]
-        found = [np.empty((len(moving), data.size)) for data in self.datasets]
+        found = [np.zeros((len(moving), each.size)) for each in photons]
         for place, index in enumerate(moving):
             step = STEP * scale[index]
             moved = free.copy()
             moved[index] += step if free[index] + step <= high[index] else -step
             width = moved[index] - free[index]
-            for at, new in enumerate(self.counts(moved)):
-                found[at][place] = (new - counts[at]) / width if width else 0.0
-        return found
-
-
-def _folded(data: FitData, model: Model) -> Callable[[Sequence[float]], Floats]:
-    evaluate, fold = model.on(data.fold.edges_kev), data.fold
-    return lambda values: fold(evaluate(values))
+            for at, new in enumerate(self._photons(moved)):
+                found[at][place] = (new - photons[at]) / width if width else 0.0
+        return [data.fold(each) for data, each in zip(self.datasets, found, strict=True)]
