@@ -47,7 +47,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Part:
+class _Part:
     """Some groups, from the first to the one behind the last, and likewise the bins of energy they have counts from."""
 
     begin: int
@@ -194,7 +194,7 @@ def _energy_ranges(low: Whole, high: Whole, groups: int) -> tuple[Whole, Whole]:
     return first, np.searchsorted(np.minimum.accumulate(low[::-1])[::-1], every, side="right")
 
 
-def _parts(first: Whole, last: Whole) -> list[Part]:
+def _parts(first: Whole, last: Whole) -> list[_Part]:
     """Return the parts of all groups whose products take least time together, from the energies of each group.
 
     The best partition of the groups up to each one is that up to an earlier one, and a part behind it.
@@ -211,12 +211,12 @@ def _parts(first: Whole, last: Whole) -> list[Part]:
     while end > 0:
         begin = int(before[end])
         groups = int(edges[begin]), int(edges[end])
-        found.append(Part(*groups, int(first[groups[0]]), int(last[groups[1] - 1])))
+        found.append(_Part(*groups, int(first[groups[0]]), int(last[groups[1] - 1])))
         end = begin
     return [each for each in reversed(found) if each.elements]
 
 
-def _blocks(parts: Sequence[Part], group: Whole, energy: Whole, values: Floats, energies: int) -> tuple[Block, ...]:
+def _blocks(parts: Sequence[_Part], group: Whole, energy: Whole, values: Floats, energies: int) -> tuple[Block, ...]:
     """Return the sums of values over the channels of each group, in the parts; those of the group -1 are left out."""
     starts = np.cumsum([0, *(each.elements for each in parts)]).tolist()
     place = np.full(max((each.end for each in parts), default=0) + 1, starts[-1])  # the last one is that of -1
