@@ -30,10 +30,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 
 from reduction.detection import boxes
 from reduction.detection.chain import detect
-from reduction.detection.fit import Model, Scene
 from reduction.detection.imagelayers import layers_of_images
 from reduction.detection.layers import Field
 from reduction.detection.options import Options
+from reduction.detection.scenes import Model, Scene
 from skies import nearest, points
 
 Floats = npt.NDArray[np.float64]

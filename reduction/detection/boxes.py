@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reduction.detection.likelihood import detection_likelihood, excess
-from reduction.images.background import box_sums
+from reduction.images.background import BoxTable, box_sums
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -64,10 +64,11 @@ def local_background(counts: Floats, exposure: Floats, half: int) -> Floats:
     array
         Shape (rows, columns). A frame has `FEW` counts at the mean rate of the image besides its own.
     """
-    framed, lit = (box_sums(image, half + OUTER) - box_sums(image, half + INNER) for image in (counts, exposure))
+    tables = [BoxTable.of(image, half + OUTER) for image in (counts, exposure)]
+    framed, lit = (table.sums(half + OUTER) - table.sums(half + INNER) for table in tables)
     mean = counts.sum() / max(float(exposure.sum()), 1e-300)
     known = np.maximum(framed, 0.0) + FEW
-    return np.asarray(known / (np.maximum(lit, 0.0) + FEW / max(mean, 1e-300)) * box_sums(exposure, half))
+    return np.asarray(known / (np.maximum(lit, 0.0) + FEW / max(mean, 1e-300)) * tables[1].sums(half))
 
 
 def box_counts(counts: Sequence[Floats], half: int) -> list[Floats]:
@@ -75,9 +76,9 @@ def box_counts(counts: Sequence[Floats], half: int) -> list[Floats]:
     return [np.rint(box_sums(image, half)) for image in counts]
 
 
-def box_expected(expected: Sequence[Floats] | Floats, half: int) -> list[Floats]:
-    """Return the expected counts of the box around each pixel of some layers."""
-    return [box_sums(model, half) for model in expected]
+def box_tables(images: Sequence[Floats] | Floats, halves: Sequence[int]) -> list[BoxTable]:
+    """Return what the sums of boxes of some half widths are had from, of each of some layers."""
+    return [BoxTable.of(image, max(halves)) for image in images]
 
 
 def local_backgrounds(

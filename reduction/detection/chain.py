@@ -11,10 +11,11 @@ import numpy.typing as npt
 from reduction.detection import boxes
 from reduction.detection.boxes import Candidates
 from reduction.detection.extents import FIRST_STEPS, with_blobs, with_extents
-from reduction.detection.fit import MOST_STEPS, Fitted, Model, Scene, fit, started
+from reduction.detection.fit import MOST_STEPS, Fitted, fit, started
 from reduction.detection.layers import Field
 from reduction.detection.likelihood import detection_likelihood
 from reduction.detection.options import Options
+from reduction.detection.scenes import Model, Scene
 from reduction.detection.sides import side_difference
 from reduction.detection.splines import spline_background
 
@@ -70,7 +71,8 @@ def detect(field: Field, options: Options, log: Callable[[str], None] = lambda t
     """
     notes: list[str] = []
     scene = Scene.of(field, np.zeros((len(field.layers), *field.shape)))
-    sums = [boxes.box_counts(_counts(scene), half) for half in HALVES]
+    tables = boxes.box_tables(_counts(scene), HALVES)
+    sums = [[np.rint(table.sums(half)) for table in tables] for half in HALVES]
     found, local = _local_candidates(scene, sums[0], notes)
     log(f"boxes on local backgrounds: {len(found)} candidates")
     backgrounds = _splines(field, options, _screened(scene, local, found))
@@ -87,8 +89,9 @@ def detect(field: Field, options: Options, log: Callable[[str], None] = lambda t
     final, gained = _finished(scene, model, options)
     extended = final.model.extent > 0
     log(f"{len(final.model)} sources, {int(extended.sum())} of them extended")
-    return Detected(field, final, _likelihood(final.difference, extended), gained, scene.inside(scene.background),
-                    scene.inside(scene.rendered(final.model)), tuple(dict.fromkeys(notes)))  # fmt: skip
+    images = [scene.inside(image).astype(np.float64) for image in (scene.background, scene.rendered(final.model))]
+    return Detected(field, final, _likelihood(final.difference, extended), gained, images[0], images[1],
+                    tuple(dict.fromkeys(notes)))  # fmt: skip
 
 
 def _exposures(field: Field) -> list[Floats]:
@@ -96,7 +99,7 @@ def _exposures(field: Field) -> list[Floats]:
 
 
 def _counts(scene: Scene) -> list[Floats]:
-    return list(scene.inside(scene.counts))
+    return list(scene.inside(scene.counts).astype(np.float64))
 
 
 def _streaks(field: Field) -> list[Floats] | None:
@@ -121,9 +124,9 @@ def _local_candidates(scene: Scene, sums: list[Floats], notes: list[str]) -> tup
 
 def _map_candidates(field: Field, sums: Sequence[list[Floats]], expected: Floats, cut: float) -> Candidates:
     """Return what boxes of all sizes, whose counts are `sums`, find above expected counts."""
-    seen, layers = _seen(field), len(field.layers)
-    return boxes.merged([boxes.peaks(boxes.excess_over(counts, boxes.box_expected(expected, half)), layers, half, cut,
-                                     seen) for half, counts in zip(HALVES, sums, strict=True)])  # fmt: skip
+    seen, tables = _seen(field), boxes.box_tables(expected, HALVES)
+    return boxes.merged([boxes.peaks(boxes.excess_over(counts, [table.sums(half) for table in tables]), len(tables),
+                                     half, cut, seen) for half, counts in zip(HALVES, sums, strict=True)])  # fmt: skip
 
 
 def _few(found: Candidates, notes: list[str]) -> Candidates:
@@ -138,13 +141,13 @@ def _screened(scene: Scene, local: list[Floats], found: Candidates) -> Floats:
     """Return rough models of candidates, shape (layers, rows, columns): points that have the counts of their boxes."""
     area = (2 * HALVES[0] + 1) ** 2
     model = started(scene.on(np.array(local) / area), found)
-    return scene.inside(scene.rendered(replace(model, amplitude=model.amplitude / 0.6)))
+    return scene.inside(scene.rendered(replace(model, amplitude=model.amplitude / 0.6))).astype(np.float64)
 
 
 def _backgrounds(scene: Scene, model: Model, options: Options) -> Floats:
     """Return the background of each layer with the wings of bright sources, which backgrounds that are given hold."""
     wings = scene.wings(model)
-    splines = _splines(scene.field, options, scene.inside(scene.rendered(model)) + wings)
+    splines = _splines(scene.field, options, (scene.inside(scene.rendered(model)) + wings).astype(np.float64))
     found = np.array([layer.background is None for layer in scene.field.layers])
     return np.asarray(splines + wings * found[:, None, None])
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from reduction.detection.fit import LEAST_MODEL, PARAMETERS, Fitted, Model, Scene, fit, placed
+from reduction.detection.fit import LEAST_MODEL, Fitted, fit, placed
 from reduction.detection.options import Options
+from reduction.detection.scenes import PARAMETERS, Model, Scene
 from reduction.detection.stamps import stamps
 from reduction.images.background import box_sums
 
@@ -50,11 +51,16 @@ def with_extents(scene: Scene, model: Model, options: Options) -> Fitted:
     worth = before | (_extent_gain(scene, first.model) >= options.extent_cut / 4)
     if not worth.any():
         return first
-    wide = fit(scene, replace(first.model, extent=np.where(worth, np.maximum(first.model.extent, least), 0.0)), worth,
-               largest)  # fmt: skip
-    gain = wide.difference.sum(axis=1) - first.difference.sum(axis=1)
-    extended = worth & (wide.model.extent >= least) & (before | (gain >= options.extent_cut))
-    return fit(scene, _chosen(extended, wide.model, first.model), extended, largest)
+    near = _beside(scene, first.model, first.model.chosen(worth))  # no other source changes with their extents
+    held = replace(scene, background=scene.background + scene.rendered(first.model.chosen(~near)))
+    start = replace(first.model, extent=np.where(worth, np.maximum(first.model.extent, least), 0.0)).chosen(near)
+    wide = fit(held, start, worth[near], largest)
+    gain, merged = np.zeros(len(model)), _replaced(first.model, near, wide.model)
+    gain[near] = wide.difference.sum(axis=1) - first.difference[near].sum(axis=1)
+    extended = worth & (merged.extent >= least) & (before | (gain >= options.extent_cut))
+    if not (extended.any() or (model.extent > 0).any()):
+        return first
+    return fit(scene, _chosen(extended, merged, first.model), extended, largest)
 
 
 def with_blobs(scene: Scene, model: Model, options: Options) -> Model:
@@ -161,8 +167,17 @@ def _local_likelihood(scene: Scene, model: Model, around: Model) -> Floats:
         windows = scene.windows(some.x, some.y)
         expected = np.maximum(windows.cut(everything), LEAST_MODEL)
         inside = windows.cut(scene.share) > 0
-        found.append(((windows.cut(scene.counts) * np.log(expected) - expected) * inside).sum(axis=(1, 2, 3)))
+        terms = (windows.cut(scene.counts) * np.log(expected) - expected) * inside
+        found.append(terms.sum((1, 2, 3), np.float64))
     return np.concatenate(found)
+
+
+def _replaced(model: Model, mask: Mask, others: Model) -> Model:
+    """Return sources with those where the mask is true replaced by others, as many."""
+    made = Model(*(getattr(model, name).copy() for name in PARAMETERS))
+    for name in PARAMETERS:
+        getattr(made, name)[mask] = getattr(others, name)
+    return made
 
 
 def _chosen(mask: Mask, first: Model, second: Model) -> Model:

@@ -62,8 +62,5 @@ def excess(counts: Floats, expected: Floats) -> Floats:
     never expected.
     """
     mean = np.maximum(expected, LEAST_EXPECTED)
-    more = counts > mean
-    result = np.zeros(counts.shape)
-    found, mean = counts[more], mean[more]  # the logarithm of all others would take as long again
-    result[more] = found * np.log(found / mean) - (found - mean)
-    return result
+    part = np.maximum(counts / mean, 1.0)
+    return np.asarray(mean * (part * np.log(part) - (part - 1)))

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from reduction.detection.fit import Model, Scene
 from reduction.detection.likelihood import excess
+from reduction.detection.scenes import Model, Scene
+from reduction.detection.stamps import Pixels
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,12 +38,12 @@ def side_difference(scene: Scene, model: Model) -> Floats:
     array
         Half of the difference of the C statistic, shape (sources, layers), 0 or more.
     """
-    left = scene.counts - scene.rendered(model)
+    left: Pixels = scene.counts - scene.rendered(model)
     found = [_of_part(scene, left, model.chosen(part)) for part in scene.parts(len(model))]
     return np.concatenate(found) if found else np.zeros((0, len(scene.counts)))
 
 
-def _of_part(scene: Scene, left: Floats, model: Model) -> Floats:
+def _of_part(scene: Scene, left: Pixels, model: Model) -> Floats:
     """Return the excesses of some sources; `left` are the counts less all sources."""
     unit, windows = scene.light(model)
     share = windows.cut(scene.share)

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reduction.detection.chain import Detected, side_likelihood
-from reduction.detection.fit import Model, Scene
 from reduction.detection.layers import Layer
+from reduction.detection.scenes import Model, Scene
 from reduction.detection.streaklines import on_streak
 
 Floats = npt.NDArray[np.float64]
@@ -208,14 +208,14 @@ def _lit(scene: Scene, model: Model) -> Floats:
     found = []
     for part in scene.parts(len(model)):
         unit, windows = scene.light(model.chosen(part))
-        found.append((unit * windows.cut(scene.share)).sum(axis=(2, 3)) / unit.sum(axis=(2, 3)))
+        found.append((unit * windows.cut(scene.share)).sum((2, 3), np.float64) / unit.sum((2, 3), np.float64))
     return np.concatenate(found) if found else np.zeros((0, len(scene.counts)))
 
 
 def _surroundings(detected: Detected, scene: Scene, largest_arcsec: float) -> Iterator[SourceColumn]:
     """Yield background, distances and flags."""
     model, pixel = detected.fitted.model, detected.field.pixel_arcsec
-    middle = scene.windows(model.x, model.y).cut(scene.background)[:, :, scene.half, scene.half].sum(axis=1)
+    middle = scene.windows(model.x, model.y).cut(scene.background)[:, :, scene.half, scene.half].sum(1, np.float64)
     apart = np.hypot(model.x[:, None] - model.x, model.y[:, None] - model.y) * pixel
     others = apart + np.where(np.eye(len(apart), dtype=np.bool_), np.inf, 0.0)
     nearest = others.min(axis=1, initial=np.inf)

@@ -56,30 +56,32 @@ def spline_background(counts: Floats, exposure: Floats, kept: Mask, nodes: int) 
     """
     if not 2 <= nodes <= MOST_NODES:
         raise ReductionError(f"{nodes} nodes of a spline; from 2 to {MOST_NODES} are allowed", "spline_nodes")
-    lit = kept & (exposure > 0)
-    total, seconds = float(counts[lit].sum()), float(exposure[lit].sum())
+    exposed = exposure > 0
+    part = _inner(np.flatnonzero(exposed.any(axis=1))), _inner(np.flatnonzero(exposed.any(axis=0)))
+    lit = kept[part] & exposed[part]
+    images = [np.where(lit, image[part], 0.0) for image in (counts, exposure)]
+    total, seconds = (float(image.sum()) for image in images)
     mean = max(total, 0.5) / max(seconds, 1e-300)
     nodes = int(np.clip(np.sqrt(max(total, 0.0) / COUNTS_PER_NODE), 2, nodes))
-    rows, columns = (_inner(np.flatnonzero((exposure > 0).any(axis=axis))) for axis in (1, 0))
-    part = np.ix_(rows, columns)
-    whole = [_basis((np.arange(len(axis)) + 0.5) / len(axis), nodes) for axis in (columns, rows)]
-    cells = [_cells(len(axis), nodes) for axis in (columns, rows)]
+    sizes = lit.shape[::-1]
+    whole = [_basis((np.arange(size) + 0.5) / size, nodes) for size in sizes]
+    cells = [_cells(size, nodes) for size in sizes]
     across, up = (_basis(middles, nodes) for _, middles in cells)
-    data, weight = (_summed(np.where(lit, image, 0.0)[part], cells[1][0], cells[0][0]) / seconds
-                    for image in (counts, exposure))  # fmt: skip
+    data, weight = (_summed(image, cells[1][0], cells[0][0]) / seconds for image in images)
     rate = np.full(data.shape, mean)
     coefficients = np.zeros((up.shape[1], across.shape[1]))
     for _ in range(_ROUNDS):
         coefficients = _solve(data / rate, weight / rate, across, up)
         rate = np.maximum(up @ coefficients @ across.T, _LOWEST * mean)
     result = np.zeros(counts.shape)
-    result[part] = np.maximum(whole[1] @ coefficients @ whole[0].T, _LOWEST * mean)
-    return np.asarray(result * exposure)
+    rate = np.maximum(whole[1] @ coefficients @ whole[0].T, _LOWEST * mean)
+    np.multiply(rate, exposure[part], out=result[part])
+    return result
 
 
-def _inner(used: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+def _inner(used: npt.NDArray[np.intp]) -> slice:
     """Return all numbers from the first used one to the last."""
-    return np.arange(used[0], used[-1] + 1) if used.size else np.arange(1)
+    return slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 1)
 
 
 def _cells(length: int, nodes: int) -> tuple[npt.NDArray[np.intp], Floats]:

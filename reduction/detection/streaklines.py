@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from reduction.detection.fit import Model, Scene
 from reduction.detection.layers import Columns
+from reduction.detection.scenes import Model, Scene
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -89,12 +89,35 @@ def local_background(counts: npt.ArrayLike, exposure: Floats, pixel_arcsec: floa
 
 def box_sums(values: Floats, half: int) -> Floats:
     """Return the sum over the box of 2 half + 1 pixels a side around each pixel, cut at the border of the image."""
-    size = 2 * half + 1
-    sums = np.zeros((values.shape[0] + size, values.shape[1] + size))
-    sums[half + 1 : half + 1 + values.shape[0], half + 1 : half + 1 + values.shape[1]] = values
-    for axis in (0, 1):
-        np.cumsum(sums, axis=axis, out=sums)
-    return np.asarray(sums[size:, size:] - sums[size:, :-size] - sums[:-size, size:] + sums[:-size, :-size])
+    return BoxTable.of(values, half).sums(half)
+
+
+@dataclass(frozen=True)
+class BoxTable:
+    """Sums of an image from its corner to each pixel, which give those of boxes of any size up to a largest one.
+
+    `table` has a border of 2 largest + 1 more rows and columns, `largest` is the half width of the largest boxes.
+    """
+
+    table: Floats
+    largest: int
+
+    @classmethod
+    def of(cls, values: Floats, largest: int) -> BoxTable:
+        """Return the table of an image of shape (rows, columns) for boxes of up to 2 largest + 1 pixels a side."""
+        rows, columns, before = *values.shape, largest + 1
+        table = np.zeros((rows + before + largest, columns + before + largest))
+        np.cumsum(values, axis=0, out=table[before : before + rows, before : before + columns])
+        table[before + rows :] = table[before + rows - 1]
+        np.cumsum(table, axis=1, out=table)
+        return cls(table, largest)
+
+    def sums(self, half: int) -> Floats:
+        """Return the sum over the box of 2 half + 1 pixels a side around each pixel, cut at the border of the image."""
+        low, high = self.largest - half, self.largest + half + 1
+        rows, columns = (size - 2 * self.largest - 1 for size in self.table.shape)
+        across = self.table[:, high : high + columns] - self.table[:, low : low + columns]
+        return np.asarray(across[high : high + rows] - across[low : low + rows])
 
 
 def _significant(found: Floats, expected: Floats) -> Mask:
