@@ -20,7 +20,7 @@ from provenance import obscore, steps, votags
 from reduction.arguments import Argument
 from reduction.errors import ReductionError
 from reduction.task import Task, message_of, read_task
-from scriptjobs import SCRIPT, prepare, run
+from scriptjobs import SCRIPT, prepare, run, run_cold
 from synthetic import Epic, write, write_gti
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +47,7 @@ SOURCE, BACKGROUND = "physical; circle(24000,27000,2500)", "physical; annulus(24
 def test_spectrum_job_makes_what_it_promises(pn: Path, tmp_path: Path) -> None:
     folder = prepare(tmp_path / "job", eventlist=pn, source_region=SOURCE, background_region=BACKGROUND, gti=None,
                      energy="0.3 10", min_counts=15)  # fmt: skip
-    done = run(folder)
+    done = run_cold(folder)
     assert done.returncode == 0, done.stderr
     stages = [line for line in done.stdout.splitlines() if line.startswith("[STAGE ")]
     assert [line[:12] for line in stages] == [f"[STAGE {n}/5] "[:12] for n in range(1, 6)]
@@ -139,7 +139,7 @@ def test_products_carry_tags_that_hold_and_the_steps(pn: Path, tmp_path: Path) -
 
 def test_steps_of_the_input_come_first(pn: Path, tmp_path: Path) -> None:
     first = prepare(tmp_path / "first", eventlist=pn, source_region=SOURCE)
-    assert run(first).returncode == 0
+    assert run_cold(first).returncode == 0
     second = prepare(tmp_path / "second", {"id": "2c3d"}, eventlist=first / "results/events.fits", source_region=SOURCE)
     assert run(second).returncode == 0
     earlier, later = steps.parse((second / "steps.json").read_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -9,12 +10,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import warmpython
+from uws_server.execution.warm import imports
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "job_definitions/spectrum/run.py"
 FILES = (
     "eventlist", "images", "exposure_maps", "backgrounds", "gti", "lightcurve", "orbit", "ephemeris", "spectrum", "rmf",
     "background", "response", "area",
 )  # fmt: skip
+CORES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""The variables by which libraries start no threads, as a server has them: a process with threads is not forked."""
 
 
 def prepare(folder: Path, job: dict[str, Any] | None = None, **values: Any) -> Path:
@@ -37,7 +43,23 @@ def prepare(folder: Path, job: dict[str, Any] | None = None, **values: Any) -> P
 
 
 def run(folder: Path, script: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
-    """Run a script in a job's folder; warnings are errors there too."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
-    return subprocess.run([sys.executable, str(script)], cwd=folder, env=environment, capture_output=True, text=True,
+    """Run a script in a job's folder, its modules loaded as in a warm start; warnings are errors there too."""
+    return warmpython.run([sys.executable, str(script)], _imports(), cwd=folder, env=_environment())
+
+
+def run_cold(folder: Path, script: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
+    """Run a script in a new interpreter."""
+    return subprocess.run([sys.executable, str(script)], cwd=folder, env=_environment(), capture_output=True, text=True,
                           check=False)  # fmt: skip
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"} | dict.fromkeys(CORES, "1")
+
+
+@functools.cache
+def _imports() -> tuple[imports.Import, ...]:
+    """What our job definitions import, as the warm start finds it in the text of their scripts."""
+    scripts = sorted(ROOT.glob("job_definitions/*/run.py"))
+    found = [each for script in scripts for each in imports.of_script(script, imports.own_modules(script.parent))]
+    return tuple(dict.fromkeys(found))
