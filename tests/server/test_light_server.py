@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from serving import Served, running_server
+from serving import NEW, Served, running_server
 
 HEAVY = ("/numpy/", "/astropy/", "/regions/", "/mocpy/", "/erfa/")
 PAGES = ("/availability", "/capabilities", "/jdl", "/rest/dummy", "/rest/spectrum", "/jobs", "/new", "/new/spectrum",
@@ -24,9 +24,9 @@ def mapped(served: Served, names: tuple[str, ...]) -> set[str]:
 def test_a_server_at_rest_is_light(start: str, tmp_path: Path) -> None:
     data = tmp_path / "data"
     if "earlier" in start:
-        with running_server(data):
+        with running_server(data, loaded=NEW):
             pass
-    with running_server(data) as served:
+    with running_server(data, loaded=NEW) as served:
         for page in PAGES:
             assert requests.get(f"{served.url}{page}", timeout=300).status_code == 200, page
         assert not mapped(served, HEAVY)
@@ -49,7 +49,7 @@ def test_a_region_that_is_none_is_told_with_the_start(tmp_path: Path) -> None:
     )
     said = []
     for _ in range(2):
-        with running_server(tmp_path / "data", "--definitions", str(folder)) as served:
+        with running_server(tmp_path / "data", "--definitions", str(folder), loaded=NEW) as served:
             assert not mapped(served, HEAVY)
             lines = served.log.read_text(encoding="utf-8").splitlines()
         said.append([line.partition("ERROR")[2] for line in lines if "left out" in line][-1])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from serving import PROGRAM, running_server
+from serving import NEW, PROGRAM, running_server
 from uws_server.cli import main
 from uws_server.storage.files import JobFiles
 from uwsjobs import create
@@ -62,7 +62,7 @@ def test_who_listens_everywhere_is_told_to_set_the_address(
 
 def test_a_server_listens_before_it_has_found_the_jobs_that_were_running(tmp_path: Path) -> None:
     """Three jobs whose supervisors do not come: a server that waited for them first would not be there in time."""
-    with running_server(tmp_path) as served:
+    with running_server(tmp_path, loaded=NEW) as served:
         ids = [create(served.url)[-32:] for _ in range(3)]
         served.kill()
     with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as database, database:
@@ -72,7 +72,7 @@ def test_a_server_listens_before_it_has_found_the_jobs_that_were_running(tmp_pat
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "launch.json").write_text("{}", encoding="utf-8")
     patient = f"from uws_server.execution import adopting; adopting._CLAIM_WAIT_S = 600; {PROGRAM}"
-    with running_server(tmp_path, program=patient) as served:
+    with running_server(tmp_path, program=patient, loaded=NEW) as served:
         for job_id in ids:
             assert requests.get(f"{served.url}/rest/dummy/{job_id}/phase", timeout=300).text == "EXECUTING"
         served.kill()

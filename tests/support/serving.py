@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 
 import requests
 
+import warmpython
 from uws_server.execution import sandbox
+from uws_server.execution.warm.imports import Import
 
 PROGRAM = "import sys; from uws_server.cli import main; sys.exit(main())"
 COMMAND = [sys.executable, "-c", PROGRAM]
@@ -29,6 +31,15 @@ HURRIED = (
 )
 """Put before a program: the server looks at its supervisors, at other servers and at what it could not do each second,
 not each five."""
+LOADED: tuple[Import, ...] = (
+    ("uws_server.commands.serve", ()),
+    ("uws_server.server", ()),
+    ("uws_server.web.site.pages", ()),
+    ("re2", ()),
+)
+"""What the process has loaded that servers are forked from: the modules of a server that was asked for a page."""
+NEW: tuple[Import, ...] = ()
+"""Instead of LOADED, for a server whose start, modules or memory are what is tested: in a new interpreter."""
 LISTENING = "Listening on "
 SANDBOX = "none" if sandbox.obstacle() else "trials"
 """The setting with which trials of drafts run on this machine."""
@@ -39,7 +50,7 @@ class Served:
     """A running server: its address, its process, and where its log goes."""
 
     url: str
-    process: subprocess.Popen[str]
+    process: warmpython.Forked | subprocess.Popen[str]
     log: Path
 
     def kill(self) -> None:
@@ -58,8 +69,17 @@ class Served:
                 raise
 
 
-def start_server(data: Path, *options: str, program: str = PROGRAM, **settings: object) -> Served:
-    """Start a server on a free port; `settings` are keys of the configuration."""
+def start_server(
+    data: Path,
+    *options: str,
+    program: str = PROGRAM,
+    loaded: Sequence[Import] = LOADED,
+    **settings: object,
+) -> Served:
+    """Start a server on a free port, as a fork or, with NEW, in a new interpreter.
+
+    `settings` are keys of the configuration.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("UWS_SERVER_")}
     environment |= {f"UWS_SERVER_{key.upper()}": str(value) for key, value in settings.items()}
     environment.setdefault("UWS_SERVER_SANDBOX", SANDBOX)
@@ -68,11 +88,11 @@ def start_server(data: Path, *options: str, program: str = PROGRAM, **settings: 
     data.mkdir(parents=True, exist_ok=True)
     log = data / "server.log"
     with log.open("ab") as stream:
-        process = subprocess.Popen(
+        process = warmpython.popen(
             [sys.executable, "-c", program, "serve", "--port", "0", "--data", str(data), "--verbose", *options],
+            loaded,
             stdout=subprocess.PIPE,
             stderr=stream,
-            text=True,
             env=environment,
         )
     watchdog = threading.Timer(300, process.kill)
@@ -88,9 +108,15 @@ def start_server(data: Path, *options: str, program: str = PROGRAM, **settings: 
 
 
 @contextmanager
-def running_server(data: Path, *options: str, program: str = PROGRAM, **settings: object) -> Iterator[Served]:
+def running_server(
+    data: Path,
+    *options: str,
+    program: str = PROGRAM,
+    loaded: Sequence[Import] = LOADED,
+    **settings: object,
+) -> Iterator[Served]:
     """A server for as long as the block lasts."""
-    served = start_server(data, *options, program=program, **settings)
+    served = start_server(data, *options, program=program, loaded=loaded, **settings)
     try:
         yield served
     finally:

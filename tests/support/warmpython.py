@@ -104,12 +104,12 @@ def popen(
 ) -> Forked | subprocess.Popen[str]:
     """Start a program of Python, whose command line is `sys.executable` and more, where these modules are loaded.
 
-    Its input is empty; its output goes where that of `subprocess.Popen` would, as text. Where the code that runs is
-    measured it starts in a new interpreter, which measures itself.
+    Its input is empty; its output goes where that of `subprocess.Popen` would, as text. Where no modules are named,
+    or the code that runs is measured, it starts in a new interpreter.
     """
     assert arguments[0] == sys.executable, arguments
     environment = dict(os.environ if env is None else env)
-    if _MEASURED in environment:
+    if not needed or _MEASURED in environment:
         return subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True, env=environment, cwd=cwd
         )

@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from processes import until
-from serving import WITHOUT_RECHECKS, Served, connected, connections, require_read, running_server
+from serving import NEW, WITHOUT_RECHECKS, Served, connected, connections, require_read, running_server
 from uws_server.asgi.longpoll import HEADER, LongPolling
 from uws_server.asgi.notifier import Notifier
 from uws_server.asgi.wsgi import WsgiAdapter
@@ -471,7 +471,8 @@ def test_head_does_not_wait(jobs: Jobs, adapter: WsgiAdapter) -> None:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with running_server(tmp_path_factory.mktemp("parking"), program=WITHOUT_RECHECKS, max_running=1) as served:
+    folder = tmp_path_factory.mktemp("parking")
+    with running_server(folder, program=WITHOUT_RECHECKS, loaded=NEW, max_running=1) as served:
         yield served
 
 
