@@ -32,11 +32,15 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class ArchiveFile:
-    """A file of the archive: its id, its path below the folder, and its path on disk."""
+    """A file of the archive: its id, its path below the folder, and its path on disk.
+
+    `root` is the folder of the archive, which links beside the file may not leave; None for a file of none.
+    """
 
     id: str
     place: str
     path: Path
+    root: Path | None = None
 
 
 class Archive:
@@ -135,7 +139,7 @@ class Archive:
             return None
         if not inside:
             return None
-        return ArchiveFile(index.id_of(path.name), path.relative_to(self._folder).as_posix(), path)
+        return ArchiveFile(index.id_of(path.name), path.relative_to(self._folder).as_posix(), path, self._folder)
 
     def _by_id(self, wanted: str) -> ArchiveFile:
         for known in self._indexes():
@@ -160,7 +164,7 @@ class Archive:
         for place in places:
             path = self._folder / place
             if path.is_file() and not _leads_out(path, self._folder):
-                yield ArchiveFile(index.id_of(path.name), place, path)
+                yield ArchiveFile(index.id_of(path.name), place, path, self._folder)
 
     # --- the index -------------------------------------------------------------------------------------
 

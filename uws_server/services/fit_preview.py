@@ -106,9 +106,7 @@ class FitFiles:
             file = self._job_service.named_file(line)
         except ValueError as error:
             raise InvalidParameters([Problem(name, str(error))]) from error
-        parts = Path(file.place).parts
-        root = file.path.parents[len(parts) - 1] if file.path.parts[-len(parts) :] == parts else None
-        return GivenFile(file.path.name, file.path, file.path.parent, root)
+        return GivenFile(file.path.name, file.path, file.path.parent, file.root)
 
     def _earlier(self, job: Job, name: str) -> list[GivenFile]:
         from reduction.fitting.inputs import GivenFile

@@ -104,7 +104,12 @@ def test_a_link_never_leads_out_by_path_or_id(folder: Path) -> None:
 
 def test_the_folder_itself_may_be_a_link(folder: Path) -> None:
     (folder.parent / "link").symlink_to(folder)
-    assert Archive(folder.parent / "link").find(PN).path.read_bytes() == b"pn"
+    archive = Archive(folder.parent / "link")
+    found = archive.find(PN)
+    assert found.path.read_bytes() == b"pn"
+    by_path = archive.find(found.place)
+    assert {file.root for file in (found, by_path, *archive.list())} == {folder.resolve()}
+    assert by_path.path == folder.resolve() / found.place
 
 
 def test_what_is_no_plain_file_is_not_waited_for(folder: Path) -> None:
