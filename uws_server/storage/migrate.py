@@ -24,7 +24,7 @@ LOG = logging.getLogger(__name__)
 
 REVISIONS = (
     "0001", "0002", "0003", "0004", "0006", "0007", "0008", "0009", "0010", "0011", "0013", "0014", "0015", "0017",
-    "0019", "0020", "0021", "0022", "0023", "0024",
+    "0019", "0020", "0021", "0022", "0023", "0024", "0025",
 )  # fmt: skip
 """Every revision, in order: what stands in `migrations/versions`. Known here so that a start need not load Alembic."""
 

@@ -373,7 +373,7 @@ CREATE TABLE tap_obscore (
 	em_stat_error DOUBLE,
 	o_stat_error DOUBLE,
 	energy_min DOUBLE,
-	energy_max DOUBLE, uws_region_ra DOUBLE, uws_region_dec DOUBLE, uws_region_radius DOUBLE, uws_region_size INTEGER,
+	energy_max DOUBLE, uws_region_ra DOUBLE, uws_region_dec DOUBLE, uws_region_radius DOUBLE, uws_region_size INTEGER, uws_zone INTEGER,
 	FOREIGN KEY(uws_result) REFERENCES results (id) ON DELETE CASCADE,
 	FOREIGN KEY(uws_archive) REFERENCES archive_files ("key") ON DELETE CASCADE
 );
@@ -440,3 +440,4 @@ CREATE INDEX ix_tap_obscore_region ON tap_obscore (uws_region_size, uws_region_d
 CREATE INDEX ix_tap_obscore_did ON tap_obscore (uws_did);
 CREATE INDEX ix_tap_obscore_place ON tap_obscore (uws_place);
 CREATE INDEX ix_tap_obscore_publisher_did ON tap_obscore (obs_publisher_did);
+CREATE INDEX ix_tap_obscore_zone ON tap_obscore (uws_zone, s_ra);

@@ -1,4 +1,4 @@
-"""The circle around a region, and how large it is: what an index finds s_region by. Imports the shapes."""
+"""What indexes find the sky by: the circle around a region, its size, the zone of a place. Imports the shapes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from typing import Final
 REACHES_DEG: Final = (0.02, 0.1, 0.5, 2.0, 10.0, 180.0)
 """The sizes of regions: of each the largest radius, degrees, of the circle around one. Each is looked for as far as
 its own reaches: a few large regions do not make those that ask for small ones look far."""
+ZONES_PER_DEG: Final = 4
+"""Zones of declination in a degree: a small cone needs a few of them, of which right ascension leaves little."""
+
+
+def zone_of(dec_deg: float | None) -> int | None:
+    """Return the number of the zone of a declination, from 0 at the south pole; None for one that there is not."""
+    if dec_deg is None or not abs(dec_deg) <= 90:
+        return None
+    return math.floor((dec_deg + 90) * ZONES_PER_DEG)
 
 
 def values_of_region(text: str | None) -> dict[str, float | int | None]:

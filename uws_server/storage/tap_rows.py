@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from uws_server.storage.region_sizes import values_of_region
+from uws_server.storage.region_sizes import values_of_region, zone_of
 from uws_server.storage.tables import jobs, results
 from uws_server.storage.tap_tables import INTEGERS, NUMBERS, TEXTS, tap_obscore
 
@@ -97,7 +97,7 @@ def values_of(row: Mapping[str, Any], size: int) -> dict[str, Any]:
     found |= {name: _number(row.get(name), int) for name in INTEGERS}
     found |= {name: _number(row.get(name), float) for name in NUMBERS}
     found["access_estsize"] = max(1, round(size / 1000))
-    return found | values_of_region(found["s_region"])
+    return found | values_of_region(found["s_region"]) | {"uws_zone": zone_of(found["s_dec"])}
 
 
 def _text(value: Any) -> str | None:

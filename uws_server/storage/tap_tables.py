@@ -30,7 +30,7 @@ NUMBERS: Final = (
 # A row of a product of a job or of the archive, as ObsCore has it, but for the address of the file (access_url), which
 # is that of the server and `uws_place`. `uws_owner` is that of the job ('' for nobody, '*' for the archive, which is
 # for everybody), `uws_did` what identifies the product below the identifier of a publisher. `uws_region_...` tell the
-# circle around s_region, degrees, and the number of its size (`region_sizes`).
+# circle around s_region, degrees, and the number of its size, `uws_zone` the zone of s_dec (`region_sizes`).
 tap_obscore = sa.Table(
     "tap_obscore",
     metadata,
@@ -45,6 +45,7 @@ tap_obscore = sa.Table(
     *(sa.Column(name, sa.Double) for name in NUMBERS),
     *(sa.Column(f"uws_region_{name}", sa.Double) for name in ("ra", "dec", "radius")),
     sa.Column("uws_region_size", sa.Integer),
+    sa.Column("uws_zone", sa.Integer),
     sqlite_autoincrement=True,
 )
 for _name, _columns in (
@@ -56,6 +57,7 @@ for _name, _columns in (
     ("did", "uws_did"),
     ("place", "uws_place"),
     ("publisher_did", "obs_publisher_did"),
+    ("zone", "uws_zone s_ra"),
 ):
     sa.Index(f"ix_tap_obscore_{_name}", *(tap_obscore.c[name] for name in _columns.split()))
 

@@ -6,7 +6,8 @@ ADQL is translated against these values alone (`uws_server/tap/adql/`), and they
   xtype `circle` or `polygon`, MOCs ASCII text, boolean columns integers in SQLite and boolean in PostgreSQL.
 - Indexes that the geometry wants: for each `Position` a b-tree over (dec, ra) in that order, and, where it names one,
   a b-tree over its column `healpix`, which holds the nested HEALPix cell of order 29 (`adql.healpix.cell`) of the
-  position as a 64-bit integer; for each `RegionIndex` a b-tree over (size, dec, ra).
+  position as a 64-bit integer, or one over (zone, ra) with its column `zone`; for each `RegionIndex` a b-tree over
+  (size, dec, ra).
 """
 
 from __future__ import annotations
@@ -35,12 +36,15 @@ class ColumnDescription:
 class Position:
     """The columns that hold a row's place, ICRS degrees.
 
-    `healpix` is the name in the database of the cell of order 29, which need not be a column of the description.
+    `healpix` is the name in the database of the cell of order 29, `zone` that of the number of the zone of declination,
+    floor((dec + 90) * `zones_per_deg`); they need not be columns of the description.
     """
 
     ra: str
     dec: str
     healpix: str | None = None
+    zone: str | None = None
+    zones_per_deg: int = 1
 
 
 @dataclass(frozen=True)

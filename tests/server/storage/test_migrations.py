@@ -306,6 +306,7 @@ def test_products_of_revision_0022_are_rows_of_obscore_after_the_upgrade(first_u
     engine.dispose()
     without = [{name: value for name, value in each.items() if name != "uws_key"} for each in (*kept, *again)]
     assert without[0] == without[3], "the server makes the row that the migration made"
+    assert [each["uws_zone"] for each in kept] == [None, tap_rows.values_of({"s_dec": -3.25}, 1)["uws_zone"]]
 
 
 def upgrade_to(url: str, revision: str) -> None:

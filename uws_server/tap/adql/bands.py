@@ -23,6 +23,9 @@ MARGIN_DEG: Final = 1e-9
 _CIRCLES_OF_MOC: Final = 8
 """A MOC is looked for in so many circles around parts of it."""
 
+_MOST_ZONES: Final = 64
+"""Zones that are looked into one by one; for more, the index over declination does as well."""
+
 
 @dataclass(frozen=True)
 class _Extent:
@@ -93,14 +96,27 @@ def around(context: QueryContext, point: Shape, ra_deg: float, dec_deg: float, r
     real, reach = context.backend.real, max(0.0, radius_deg) + MARGIN_DEG
     ra, dec = shapes.coordinates(context, point)
     conditions = [f"{dec} BETWEEN {real(dec_deg - reach)} AND {real(dec_deg + reach)}"]
+    zones = _zones(context, point, dec_deg - reach, dec_deg + reach)
     if abs(dec_deg) + reach < 89.9:
         side = math.degrees(math.asin(math.sin(math.radians(reach)) / math.cos(math.radians(dec_deg)))) + MARGIN_DEG
         if side < 90:
             middle = ra_deg % 360
             turns = [0.0] + [-360.0] * (middle + side >= 180) + [360.0] * (middle - side < 0)
             ranges = [f"{ra} BETWEEN {real(middle - side + turn)} AND {real(middle + side + turn)}" for turn in turns]
-            conditions.append(_any(ranges))
+            conditions.append(_any([_all([*zones, each]) for each in ranges]))
     return conditions
+
+
+def _zones(context: QueryContext, point: Shape, low_deg: float, high_deg: float) -> list[str]:
+    """Return the condition that a point is in one of the zones of some declinations; none if there is no index."""
+    indexed = shapes.position_of(point)
+    if indexed is None or indexed[1].zone is None:
+        return []
+    alias, zone, per_deg = indexed[0], indexed[1].zone, indexed[1].zones_per_deg
+    low, high = (math.floor((deg + 90) * per_deg) for deg in (low_deg, high_deg))
+    if high - low >= _MOST_ZONES:
+        return []
+    return [f"{alias}.{context.backend.quoted(zone)} IN ({', '.join(map(str, range(low, high + 1)))})"]
 
 
 def _extents(context: QueryContext, node: exp.Expr, shape: Shape) -> list[_Extent]:

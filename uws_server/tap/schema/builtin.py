@@ -9,7 +9,7 @@ from typing import Final
 
 from provenance.obscore import ALL_COLUMNS, COLUMNS, Column
 from provenance.obscore.table import unit_of
-from uws_server.storage.region_sizes import REACHES_DEG
+from uws_server.storage.region_sizes import REACHES_DEG, ZONES_PER_DEG
 from uws_server.tap.schema.model import Key, Schema, SchemaColumn, SchemaTable
 from uws_server.tap.tables import ColumnDescription, Position, RegionIndex
 
@@ -19,6 +19,7 @@ _TYPES: Final = {"text": ("unicodeChar", "*"), "ascii": ("char", "*"), "time": (
 _OF_OBSCORE: Final = {"VARCHAR": "text", "CLOB": "ascii", "TIMESTAMP": "time", "REGION": "ascii", "INTEGER": "int",
                       "BIGINT": "long", "DOUBLE": "double"}  # fmt: skip
 REGION_COLUMNS: Final = ("uws_region_ra", "uws_region_dec", "uws_region_radius", "uws_region_size")
+ZONE_COLUMN: Final = "uws_zone"
 _INDEXED: Final = frozenset(
     {"s_ra", "s_dec", "s_region", "t_min", "obs_id", "target_name", "obs_publisher_did", "access_url"}
 )
@@ -136,7 +137,7 @@ _IVOA: Final = Schema(
             "tap_obscore",
             "ivo://ivoa.net/std/ObsCore#core-1.1",
             "view",
-            (Position("s_ra", "s_dec"),),
+            (Position("s_ra", "s_dec", zone=ZONE_COLUMN, zones_per_deg=ZONES_PER_DEG),),
             regions=(RegionIndex("s_region", *REGION_COLUMNS, REACHES_DEG),),
         ),
     ),

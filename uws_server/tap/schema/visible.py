@@ -54,7 +54,8 @@ class Visible:
             if self.publisher
             else f"CASE WHEN uws_archive IS NULL THEN obs_publisher_did ELSE {base} || uws_place END"
         )
-        names = [*(each.column.name for each in _columns(builtin.OBSCORE)), *builtin.REGION_COLUMNS]
+        names = [each.column.name for each in _columns(builtin.OBSCORE)]
+        names += [*builtin.REGION_COLUMNS, builtin.ZONE_COLUMN]
         listed = ", ".join(f"{special[name]} AS {name}" if name in special else name for name in names)
         listed += f", uws_did, uws_place, obs_publisher_did AS {_OWN_DID}"
         owners = None if self.owners is None else (PUBLIC, *self.owners)
