@@ -130,6 +130,11 @@ class FootprintIndex:
         """Number of exposures."""
         return len(self._keys)
 
+    @property
+    def keys(self) -> npt.NDArray[np.uint32]:
+        """The keys of the exposures."""
+        return self._keys
+
     @cached_property
     def coverage(self) -> MOC:
         """The sky that any exposure sees; found once, since a file is never changed, only replaced."""
