@@ -45,6 +45,7 @@ _LITERALS: Final = {
 }
 _DEEPER: Final = {TokenType.L_PAREN: 1, TokenType.CASE: 1, TokenType.R_PAREN: -1, TokenType.END: -1}
 _BEGINNINGS: Final = (TokenType.SELECT, TokenType.WITH, TokenType.L_PAREN)
+_BEFORE_TOP: Final = (TokenType.SELECT, TokenType.DISTINCT, TokenType.ALL)
 _LEADING: Final = (TokenType.COMMA, TokenType.SELECT, TokenType.DISTINCT, TokenType.GROUP_BY, TokenType.ORDER_BY)
 _TRAILING: Final = (
     TokenType.COMMA, TokenType.R_PAREN, TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.HAVING,
@@ -102,9 +103,16 @@ def _why_not_here(before: list[Token], token: Token) -> str | None:
         return "WITH RECURSIVE is not read: a SELECT of WITH sees the tables and those SELECTs that stand before it"
     if before and before[-1].token_type is TokenType.TOP and token.token_type in (TokenType.DASH, TokenType.PLUS):
         return f"behind TOP stands a whole number without a sign, not {shown(token)}"
+    if _is_top(before) and token.token_type not in (TokenType.NUMBER, TokenType.L_PAREN):
+        return f"TOP needs a whole number behind it, such as TOP 10; {shown(token)} came"
     if before and (before[-1].token_type, token.token_type) in _APART:
         return f"{shown(token)} is not expected behind {shown(before[-1])}"
     return None
+
+
+def _is_top(before: list[Token]) -> bool:
+    """Check whether the last token is the TOP of a SELECT, and no name that was meant."""
+    return len(before) > 1 and before[-1].token_type is TokenType.TOP and before[-2].token_type in _BEFORE_TOP
 
 
 def shown(token: Token) -> str:

@@ -282,7 +282,8 @@ def _rows(context: QueryContext, node: exp.Expr, most: int | None) -> str:
 
 def _whole(context: QueryContext, node: exp.Expr, word: str) -> int:
     if not isinstance(node, exp.Literal) or not node.name.isdigit() or len(node.name) > 18:
-        raise context.error(f"behind {word} stands a whole number", node)
+        came = node.name if isinstance(node, exp.Literal) else node.sql()
+        raise context.error(f"{word} needs a whole number behind it, such as {word} 10; {came[:40]!r} came", node)
     return int(node.name)
 
 
