@@ -15,6 +15,11 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
+def at_most(number: int) -> str:
+    """Return how many are allowed in words: "at most 1 is allowed", "at most 2,000 are allowed"."""
+    return f"at most {number:,} {'is' if number == 1 else 'are'} allowed"
+
+
 class ServerError(Exception):
     """Root of what this server raises on purpose; a subclass gives the HTTP status."""
 

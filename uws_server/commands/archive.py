@@ -125,7 +125,7 @@ def _import(index: ArchiveIndex, rows: ArchiveRows, options: argparse.Namespace)
 
 
 def _tell(report: Report, rows: ArchiveRows) -> None:
-    print(f"{report.found} files: {report.added} new, {report.changed} changed, {report.removed} gone")
+    print(f"{counted(report.found, 'file')}: {report.added} new, {report.changed} changed, {report.removed} gone")
     _tell_notes(report)
     _tell_counts(rows)
 
@@ -139,9 +139,9 @@ def _tell_notes(report: Report) -> None:
 
 def _tell_counts(rows: ArchiveRows) -> None:
     counts = rows.counts()
-    known = [f"{counts.get('events', 0)} event lists", f"{counts.get('product', 0)} other products"]
+    known = [counted(counts.get("events", 0), "event list"), counted(counts.get("product", 0), "other product")]
     if elsewhere := counts.get("observation", 0):
-        known.append(f"{elsewhere} exposures whose files are not here")
+        known.append(f"{counted(elsewhere, 'exposure')} whose files are not here")
     print(f"the archive has {', '.join(known[:-1])} and {known[-1]}")
 
 

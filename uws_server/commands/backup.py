@@ -10,6 +10,7 @@ from pathlib import Path
 from uws_server import config
 from uws_server.commands.options import add_configuration
 from uws_server.commands.progress import ProgressBar
+from uws_server.errors import counted
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +33,8 @@ def _run(options: argparse.Namespace) -> None:
         place, made = taking.take(settings.database_url(), settings.folders.data, options.folder, bar.count)
     finally:
         bar.done()
-    print(f"{place}: {made.rows.get('jobs', 0) - len(made.deleted):,} jobs, {made.files:,} files, "
-          f"{made.bytes / 1e6:,.1f} MB")  # fmt: skip
+    jobs = counted(made.rows.get("jobs", 0) - len(made.deleted), "job")
+    print(f"{place}: {jobs}, {counted(made.files, 'file')}, {made.bytes / 1e6:,.1f} MB")
     if made.lacking:
-        print(f"{len(made.lacking):,} jobs had lost files before: uws-server check --files names them", file=sys.stderr)
+        lacking = counted(len(made.lacking), "job")
+        print(f"{lacking} had lost files before: uws-server check --files names them", file=sys.stderr)

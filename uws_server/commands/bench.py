@@ -21,7 +21,7 @@ from uws_server.client import Credentials, JobState
 from uws_server.commands.own_server import own_server
 from uws_server.commands.progress import ProgressBar
 from uws_server.commands.run import credentials, interruptible, make_folder
-from uws_server.errors import ClientError
+from uws_server.errors import ClientError, counted
 from uws_server.resources import definitions_folder
 
 MOST_RUNS = 1000
@@ -165,7 +165,7 @@ def _bench(options: argparse.Namespace, url: str, files: Mapping[str, list[Path]
             folder = options.out / f"run{options.first + int(part[1]) - 1:04d}"
             folder.mkdir(exist_ok=True)
             client.download(result, folder, who)
-    print(f"Time           {took:.1f} s for {options.runs} runs: {took / options.runs:.2f} s a run")
+    print(f"Time           {took:.1f} s for {counted(options.runs, 'run')}: {took / options.runs:.2f} s a run")
     return _summary(options.out)
 
 
@@ -202,5 +202,5 @@ def _summary(folder: Path) -> int:
             print(f"{str(row['quantity'])[:43]:44}{row['runs']:>6}{mean:>20}{width:>20}")
     for row in failed[:5]:
         print(f"run {row['run']} failed at {row['failed_step']}: {row['sentence']}")
-    print(f"\n{len(runs)} runs, {len(failed)} of them failed; look at {folder / 'report.html'}")
+    print(f"\n{counted(len(runs), 'run')}, {len(failed)} of them failed; look at {folder / 'report.html'}")
     return 1 if failed else 0

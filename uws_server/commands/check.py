@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from uws_server import config
 from uws_server.commands import check_files
-from uws_server.errors import BadRequest, NotFound, ServerError
+from uws_server.errors import BadRequest, NotFound, ServerError, counted
 
 if TYPE_CHECKING:
     from uws_server.jobs.definition import Definition
@@ -97,7 +97,9 @@ def _check(services: Services, names: list[str], only_read: bool) -> int:
             print(f"    not run: {obstacle}", flush=True)
         elif not only_read and not _try(services, installed[name]):
             failed += 1
-    print(f"{len(names or known) - failed} of {len(names or known)} definitions are well")
+    all_of = counted(len(names or known), "definition")
+    well = len(names or known) - failed
+    print(f"{well} of {all_of} {'is' if well == 1 else 'are'} well")
     return 1 if failed else 0
 
 
@@ -130,7 +132,7 @@ def _try(services: Services, installed: Installed) -> bool:
         return False
     job = _watch(services, job_service, job)
     for result in job.results:
-        print(f"    {result.name:24}{result.size:>14,} bytes  {_tags(job_service, job, result)}".rstrip())
+        print(f"    {result.name:24}{counted(result.size, 'byte'):>20}  {_tags(job_service, job, result)}".rstrip())
     reason = f": {job.error.message}" if job.error else f", with a warning: {job.warning}" if job.warning else ""
     print(f"    {job.phase}{reason}", flush=True)
     return job.phase is Phase.COMPLETED

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from uws_server import config
 from uws_server.commands.progress import ProgressBar
-from uws_server.errors import NotFound
+from uws_server.errors import NotFound, counted
 
 if TYPE_CHECKING:
     from uws_server.services.integrity import Tally
@@ -40,11 +40,12 @@ def run(options: argparse.Namespace) -> int:
     finally:
         progress_bar.done()
         store.close()
-    print(f"{tally.files:,} files of {tally.jobs:,} jobs, {tally.bytes / 1e6:,.1f} MB: "
-          f"{f'{found:,} are not as they were' if found else 'all as they were'}")  # fmt: skip
+    changed = "1 is not as it was" if found == 1 else f"{found:,} are not as they were"
+    print(f"{counted(tally.files, 'file')} of {counted(tally.jobs, 'job')}, {tally.bytes / 1e6:,.1f} MB: "
+          f"{changed if found else 'all as they were'}")  # fmt: skip
     return 1 if found else 0
 
 
 def _so_far(tally: Tally, begun: float) -> str:
     rate = tally.bytes / 1e6 / (time.monotonic() - begun)
-    return f"{tally.files:,} files, {tally.bytes / 1e6:,.0f} MB, {rate:,.0f} MB/s"
+    return f"{counted(tally.files, 'file')}, {tally.bytes / 1e6:,.0f} MB, {rate:,.0f} MB/s"

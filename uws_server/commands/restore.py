@@ -10,6 +10,7 @@ from pathlib import Path
 from uws_server import config
 from uws_server.commands.options import add_configuration
 from uws_server.commands.progress import ProgressBar
+from uws_server.errors import counted
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,5 +34,5 @@ def _run(options: argparse.Namespace) -> None:
         made = restoring.restore(backup, settings.database_url(), settings.folders.data, bar.count)
     finally:
         bar.done()
-    print(f"{settings.folders.data}: {made.rows.get('jobs', 0) - len(made.deleted):,} jobs, {made.files:,} files, as "
-          f"they were at {made.made[:19]}Z")  # fmt: skip
+    jobs = counted(made.rows.get("jobs", 0) - len(made.deleted), "job")
+    print(f"{settings.folders.data}: {jobs}, {counted(made.files, 'file')}, as they were at {made.made[:19]}Z")

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from uws_server import client
 from uws_server.client import Credentials, JobState
 from uws_server.commands.progress import ProgressBar
-from uws_server.errors import ClientError
+from uws_server.errors import ClientError, counted
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 TOKEN_VARIABLE = "UWS_TOKEN"
@@ -225,7 +225,7 @@ def _download(final: JobState, folder: Path, who: Credentials) -> None:
         place.mkdir(exist_ok=True)
         path = client.download(result, place, credentials_for(result.url, final.url, who), taken[place])
         taken[place].add(path.name)
-        print(f"{path}  {path.stat().st_size:,} bytes", flush=True)
+        print(f"{path}  {counted(path.stat().st_size, 'byte')}", flush=True)
 
 
 def credentials_for(url: str, server: str, who: Credentials) -> Credentials:

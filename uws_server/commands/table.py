@@ -67,7 +67,7 @@ def _add(loader: Loader, options: argparse.Namespace) -> int:
     request = LoadRequest(
         options.file, options.schema, options.name, options.description, tuple(options.indexes)
     )  # fmt: skip
-    table = loader.add(request, lambda rows: bar.count(f"{rows:,} rows"))
+    table = loader.add(request, lambda rows: bar.count(counted(rows, "row")))
     bar.done()
     indexed = ", ".join(each.column.name for each in table.columns if each.indexed) or "no column"
     rows, columns = counted(table.rows or 0, "row"), counted(len(table.columns), "column")
@@ -78,7 +78,7 @@ def _add(loader: Loader, options: argparse.Namespace) -> int:
 def _list(loader: Loader, options: argparse.Namespace) -> int:
     del options
     for row in loader.tables():
-        print(f"{row['table_name']:<40} {row['rows'] or 0:>12,} rows  {row['description'] or ''}".rstrip())
+        print(f"{row['table_name']:<40} {counted(row['rows'] or 0, 'row'):>17}  {row['description'] or ''}".rstrip())
     return 0
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uws_server.commands.options import add_command
+from uws_server.errors import counted
 
 if TYPE_CHECKING:
     from provenance.obscore import ObsCoreRow, Value
@@ -200,7 +201,7 @@ def _write_one(path: Path, columns: dict[str, Value | None], given: tuple[Step, 
         row = obscore.from_file(path, **row).replaced(**taken_away)
     votags.write(path, row, steps.merge(tags.steps, given))
     count = len(steps.merge(tags.steps, given))
-    print(f"{path}: {len(row)} columns, {count} step{'' if count == 1 else 's'} written")
+    print(f"{path}: {counted(len(row), 'column')}, {counted(count, 'step')} written")
     for trouble in obscore.problems(row):
         print(f"uws-server: {path}: note: {_plain(trouble)}", file=sys.stderr)
     return True

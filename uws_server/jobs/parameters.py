@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from uws_server.errors import InvalidParameters, Problem
+from uws_server.errors import InvalidParameters, Problem, at_most, counted
 from uws_server.jobs import numbers, patterns, positions, times
 from uws_server.jobs.checks import MOST_PROBLEMS
 from uws_server.jobs.definition import FILE_TYPES, Definition, ParameterSpec
@@ -140,7 +140,7 @@ def _values_problems(definition: Definition, types: Mapping[str, Check], broken:
         if tried is None or tried.type not in types or tried.name.lower() in broken:
             continue  # uws_server.jobs.checks reports it
         if tried.type in FILE_TYPES and len(values) > max(1, tried.max_values):
-            yield Problem(f"test.{name}", f"{len(values)} values came, at most {tried.max_values} are allowed")
+            yield Problem(f"test.{name}", f"{counted(len(values), 'value')} came, {at_most(tried.max_values)}")
         elif tried.type not in FILE_TYPES and any(text.strip() for text in values):
             try:
                 read_values(tried, values, types[tried.type])
@@ -162,7 +162,7 @@ def read_values(spec: ParameterSpec, texts: Sequence[str], check: Check) -> Para
     if not pieces:
         raise ValueError(f"{shorten(texts[0])} holds no value")
     if len(pieces) > spec.max_values:
-        raise ValueError(f"{len(pieces):,} values came, at most {spec.max_values} are allowed")
+        raise ValueError(f"{counted(len(pieces), 'value')} came, {at_most(spec.max_values)}")
     values: list[ParameterValue] = []
     wrong: dict[int, str] = {}
     for number, piece in enumerate(pieces, start=1):

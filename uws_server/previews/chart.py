@@ -133,7 +133,7 @@ class Chart:
                 low = float(above.min()) / 2 if above.size else 1.0
             low, high = low / 1.04, max(high, low) * 1.04
         elif self.names[0] != "phase":
-            room = 0.01 * (high - low) or 0.5 * abs(high) or 1.0
+            room = 0.01 * (high - low) or _room_of_one(high)
             low, high = low - room, high + room
         return _ordered("x", extent.x_low, extent.x_high, low, high, scale)
 
@@ -149,12 +149,17 @@ class Chart:
         else:
             low, high = (bottoms.min(), max(tops.max(), self._cut_y())) if y.size else (0.0, 1.0)
             low = 0.0 if low >= 0 and (self.from_zero or low < 0.6 * high) else low
-            room = _ROOM["linear"] * (high - low) or 0.5 * abs(high) or 1.0
+            room = _ROOM["linear"] * (high - low) or _room_of_one(high)
             low, high = low - room if low else low, high + room
         return _ordered("y", extent.y_low, extent.y_high, float(low), float(high), scale)
 
     def _cut_y(self) -> float:
         return self.cut.y if self.cut else -np.inf
+
+
+def _room_of_one(value: float) -> float:
+    """Return how far an axis reaches to each side of the only value on it."""
+    return 0.01 * abs(value) or 1.0
 
 
 def _ordered(

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from uws_server.errors import counted
 from uws_server.previews.chart import Chart, ChartSeries, Floats
 from uws_server.previews.extent import WHOLE, Extent
 from uws_server.previews.spectra import NoPreview
@@ -58,7 +59,7 @@ def scatter(x: PlottedColumn, y: PlottedColumn, extent: Extent = WHOLE, note: st
     nothing = np.full(across.shape, np.nan)
     points = ChartSeries("", across, across, across, up, nothing, nothing, rows=rows)
     left_out = _left_out(int((~known).sum()), f"{x.name} or {y.name}")
-    words = [f"{y.name} against {x.name}: {_number(across.size, 'point')}.", left_out, note]
+    words = [f"{y.name} against {x.name}: {counted(across.size, 'point')}.", left_out, note]
     return Chart(
         "Plot of columns", f"{y.name} against {x.name}", x.label, y.label, (points,), " ".join(filter(None, words)),
         (float(across.min()), float(across.max())), _scale(across), _scale(up), (x.name, y.name),
@@ -101,7 +102,7 @@ def histogram(x: PlottedColumn, extent: Extent = WHOLE, note: str = "") -> Chart
     nothing = np.full(counts.shape, np.nan)
     steps = ChartSeries("", edges[:-1], middle, edges[1:], counts, nothing, nothing, stepped=True)
     words = [
-        f"How often values of {x.name} come: {_number(int(counts.sum()), 'row')} in {_number(counts.size, 'bin')}.",
+        f"How often values of {x.name} come: {counted(int(counts.sum()), 'row')} in {counted(counts.size, 'bin')}.",
         _left_out(int(x.values.size - values.size), x.name),
         _not_positive(int(values.size - shown.size), x.name),
         note,
@@ -117,7 +118,7 @@ def _edges(values: Floats, low: float, high: float, scale: str) -> Floats:
     """Return the edges of the bins."""
     about = int(min(max(np.sqrt(values.size), 5), _MOST_BINS))
     if not low < high:
-        room = 0.5 * abs(low) or 0.5
+        room = 0.5 if float(low).is_integer() else 0.01 * abs(low)
         return np.array([low - room, low + room])
     if scale == "log" and low > 0:
         return np.geomspace(low, high, about + 1)
@@ -130,7 +131,7 @@ def _require_numbers(column: PlottedColumn) -> None:
     if not column.values.size:
         raise NoPreview("the answer has no rows")
     if not np.isfinite(column.values).any():
-        raise NoPreview(f"{column.name} has no number in any of the {_number(column.values.size, 'row')}")
+        raise NoPreview(f"{column.name} has no number in any of the {counted(column.values.size, 'row')}")
 
 
 def _require_positive(name: str, values: Floats, scale: str) -> None:
@@ -147,14 +148,10 @@ def _scale(values: Floats) -> str:
 
 def _left_out(rows: int, names: str) -> str:
     return (
-        f"{_number(rows, 'row')} without a number in {names} {'is' if rows == 1 else 'are'} left out." if rows else ""
+        f"{counted(rows, 'row')} without a number in {names} {'is' if rows == 1 else 'are'} left out." if rows else ""
     )
 
 
 def _not_positive(rows: int, name: str) -> str:
     verb = "is" if rows == 1 else "are"
-    return f"{_number(rows, 'row')} where {name} is not above 0 {verb} not on the logarithmic axis." if rows else ""
-
-
-def _number(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+    return f"{counted(rows, 'row')} where {name} is not above 0 {verb} not on the logarithmic axis." if rows else ""

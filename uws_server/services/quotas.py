@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from uws_server.config import Config
-from uws_server.errors import BadRequest, Forbidden
+from uws_server.errors import BadRequest, Forbidden, counted
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job
 from uws_server.jobs.phases import ACTIVE, Phase
@@ -22,7 +22,7 @@ def amount(count: int) -> str:
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:
             return f"{count / size:,.1f} {unit}"
-    return f"{count} bytes"
+    return counted(count, "byte")
 
 
 def expected_end(seconds: int | None, start: datetime) -> datetime | None:

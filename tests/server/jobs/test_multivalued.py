@@ -154,7 +154,7 @@ def test_defaults_and_test_values_are_checked_at_once() -> None:
         "parameters[4].type": f"unknown type 'color'; known are {', '.join(types)}",
         "test.a": "'6' is out of range; allowed is 5 or less",
         "test.b": "4 values came, at most 3 are allowed",
-        "test.c": "2 values came, at most 1 are allowed",
+        "test.c": "2 values came, at most 1 is allowed",
     }
 
 

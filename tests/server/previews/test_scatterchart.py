@@ -48,6 +48,18 @@ def test_an_axis_is_logarithmic_where_all_is_positive_and_wide(values: list[floa
     assert scatterchart.histogram(one).x_scale == scale
 
 
+@pytest.mark.parametrize(("value", "reach"), [(83.633, 0.83633), (-4.0, 0.04), (0.0, 1.0)])
+def test_points_at_one_place_have_a_narrow_plot(value: float, reach: float) -> None:
+    """An axis reaches 1 % of the only value to each side, not from half of it to the double."""
+    chart = scatterchart.scatter(column("a", [value] * 3), column("b", [value] * 3))
+    x, y = chart.axes(Extent(), (0, 100, 0, 100))
+    assert (x.low, x.high) == pytest.approx((value - reach, value + reach))
+    assert (y.low, y.high) == pytest.approx((value - reach if value else 0, value + reach))
+    steps = scatterchart.histogram(column("a", [value] * 3)).series[0]
+    half = 0.5 if value == round(value) else reach
+    assert (steps.low[0], steps.high[0], steps.y[0]) == pytest.approx((value - half, value + half, 3))
+
+
 def test_of_many_points_each_place_is_drawn_once() -> None:
     """The drawing of 100,000 rows in one corner and one far away has few dots, all of the places that there are."""
     values = np.concatenate((np.tile([1.0, 2.0], 50_000), [3.0]))

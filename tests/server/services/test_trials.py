@@ -130,7 +130,7 @@ def test_mistakes_are_told_with_their_places_and_the_rest_is_tried(tmp_path: Pat
     assert "parameters[0].min" in done.stdout
     assert "parameters[1].name" in done.stdout
     assert "torn/run.sh: script:" in done.stdout
-    assert done.stdout.splitlines()[-1] == "1 of 3 definitions are well"
+    assert done.stdout.splitlines()[-1] == "1 of 3 definitions is well"
     assert check("--definitions", str(tmp_path), "good").returncode == 0
     only_read = check("--definitions", str(tmp_path), "--no-run", "good", "torn")
     assert only_read.returncode == 1
@@ -156,7 +156,7 @@ def test_a_trial_that_fails_says_why(tmp_path: Path) -> None:
     assert "    ERROR: gti: nothing is left\n" in done.stdout
     assert "    ERROR: the script ended well but left no out.txt\n" in done.stdout
     assert "    its test values are refused: n: a value is needed" in done.stdout
-    assert "    not run: it has no test values, and n must be given\n1 of 4 definitions are well\n" in done.stdout
+    assert "    not run: it has no test values, and n must be given\n1 of 4 definitions is well\n" in done.stdout
 
 
 def test_a_script_that_cannot_be_shut_in_is_tried_and_that_is_said_first(tmp_path: Path) -> None:

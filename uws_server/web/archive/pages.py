@@ -12,7 +12,7 @@ from bottle import HTTPResponse, request
 from uws_server.archive.query.columns import CAMERAS, COLUMNS
 from uws_server.archive.query.errors import QueryError
 from uws_server.archive.query.parts import Counts
-from uws_server.errors import BadRequest, NotFound
+from uws_server.errors import BadRequest, NotFound, counted
 from uws_server.incoming import forms
 from uws_server.services.archive_search import ArchiveSearch, ObservationFound
 from uws_server.services.context import Services
@@ -53,7 +53,8 @@ class ArchivePages(Page):
         except QueryError as error:
             problem, status = error, error.status
         if view.page > 1 and problem is None and not found:
-            raise NotFound(f"what this search finds, {counts.observations:,} observations, has no page {view.page}")
+            there = counted(counts.observations, "observation")
+            raise NotFound(f"what this search finds, {there}, has no page {view.page}")
         return self.render.page(
             "archive.html",
             status,

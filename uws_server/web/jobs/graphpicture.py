@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from provenance.graph.model import File, ProvenanceGraph
+from uws_server.errors import counted
 
 WIDTH, HEIGHT = 188, 48
 _GAP_X, _GAP_Y, _MARGIN = 20, 44, 10
@@ -160,7 +161,7 @@ def _node(visible: ProvenanceGraph, files: Mapping[str, File], key: str, current
     file = files.get(key)
     if file is not None:
         kind: Kind = "files" if file.members else "file"
-        below = f"{len(file.members)} files" if file.members else _short(file.description)
+        below = counted(len(file.members), "file") if file.members else _short(file.description)
         return Node(key, kind, _short(file.name), below, f"{file.name}. {file.description}".strip(), False, x, y)
     activity = next(each for each in visible.activities if each.key == key)
     if activity.hidden:
