@@ -1,4 +1,4 @@
-"""Combined spectra: sums the spectra of each camera that the parts of the job made, with their responses."""
+"""Combined spectra: sums those of each camera that the parts of the job made, and those of both MOS."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ SPECTRUM = "source_spectrum.fits"
 
 
 def main(job: task.Task) -> None:
-    """Make a combined spectrum for each camera of which there are several."""
+    """Make a combined spectrum for each camera of which there are several, and one for the two MOS."""
     job.stage("Reading the spectra")
-    groups = combination.by_camera(pairs_of(job))
+    found = pairs_of(job)
+    cameras = combination.by_camera(found)
+    groups = {**cameras, **combination.of_twins(found)}
     names = names_of(groups)
 
     job.stage("Combining")
@@ -32,8 +34,9 @@ def main(job: task.Task) -> None:
         for note in combined.notes:
             job.log(f"Note: {names[key]}: {note}")
         write(job, names[key], combined)
-    if len(groups) > 1:
-        job.log("Note: spectra of different cameras, or with different channels, are not summed: fit them together")
+    if len({pair.together for pair in found}) > 1:
+        job.log("Note: spectra of different cameras (but the two MOS), or with different channels, are not summed: fit "
+                "them together")  # fmt: skip
     job.stage("Writing the provenance")
 
 
@@ -65,6 +68,9 @@ def write(job: task.Task, name: str, combined: Combined) -> None:
     energies = parse_energy(job.value("energy", "0.2 12.0"))
     given, grouping = parameters.given_regions(job), ChannelGrouping.asked(job.value)
     headers = [pair.source.header for pair in combined.pairs]
+    energies_of = headers[0]
+    if len({pair.key for pair in combined.pairs}) > 1:
+        headers = [{**header, "INSTRUME": combined.pairs[0].together[1]} for header in headers]
     background = combined.background
     behind = f"combined_{name}_background.fits" if background else "NONE"
     files = Files(behind, *response(job, name, combined))
@@ -74,7 +80,7 @@ def write(job: task.Task, name: str, combined: Combined) -> None:
             continue
         file = behind if what == "BKG" else f"combined_{name}_spectrum.fits"
         path = job.output(file, f"sum of {len(headers)} spectra of {spectrum.mission.name}",
-                          **parameters.columns_of(given.get(role), headers[0], energies),
+                          **parameters.columns_of(given.get(role), energies_of, energies),
                           dataproduct_type="spectrum", t_exptime=spectrum.exposure_s)  # fmt: skip
         grouped = grouping.of(spectrum, energies, background if what == "TOTAL" else None)
         write_combined(path, grouped, headers, what, files if what == "TOTAL" else Files(), count)

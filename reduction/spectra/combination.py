@@ -1,4 +1,4 @@
-"""Spectra of one camera as one: their counts and exposures summed, their areas so that the background fits.
+"""Spectra of one camera, or of both MOS, as one: counts and exposures summed, areas so that the background fits.
 
 Source spectra are summed, and so are their backgrounds, so that both stay counts with errors of Poisson's. BACKSCAL of
 the source is the mean weighted by exposure, as epicspeccombine of the SAS has it. That of the background is such that
@@ -30,6 +30,9 @@ Counts = npt.NDArray[np.int64]
 
 Key = tuple[str, str, int, int]
 """TELESCOP, INSTRUME, the first channel and the number of channels."""
+
+_TWINS: Mapping[str, str] = {"EMOS1": "EMOS", "EMOS2": "EMOS"}
+"""Cameras of one construction, whose channels are the same energies, and what they are called together."""
 
 UNEVEN = 0.02
 """By how much the errors of a background may be too small before it is told."""
@@ -78,6 +81,12 @@ class Pair:
     def key(self) -> Key:
         """What spectra that can be summed have in common."""
         return *self.source.camera, int(self.source.channel[0]), len(self.source.channel)
+
+    @property
+    def together(self) -> Key:
+        """What spectra have in common that can be summed also with those of a twin camera."""
+        telescope, instrument, first, channels = self.key
+        return telescope, _TWINS.get(instrument, instrument), first, channels
 
     @property
     def scale(self) -> float:
@@ -151,8 +160,20 @@ def by_camera(pairs: Iterable[Pair]) -> dict[Key, list[Pair]]:
     return found
 
 
+def of_twins(pairs: Iterable[Pair]) -> dict[Key, list[Pair]]:
+    """Return the spectra of both MOS, by what they have in common; none where one of the cameras is absent."""
+    found: dict[Key, list[Pair]] = {}
+    for pair in pairs:
+        found.setdefault(pair.together, []).append(pair)
+    return {key: some for key, some in found.items() if len({pair.key for pair in some}) > 1}
+
+
+def _named(key: Key) -> str:
+    return f"{key[1]} ({key[3]:,} channels from {key[2]})"
+
+
 def combine(pairs: Sequence[Pair]) -> Combined:
-    """Return the sum of spectra of one camera.
+    """Return the sum of spectra of one camera, or of both MOS.
 
     Parameters
     ----------
@@ -167,10 +188,13 @@ def combine(pairs: Sequence[Pair]) -> Combined:
     Raises
     ------
     ReductionError
-        They are of several cameras or have different channels, or the mission is none that can be reduced.
+        They are of cameras other than the two MOS, or have different channels, or the mission is none that can be
+        reduced.
     """
-    if len({pair.key for pair in pairs}) != 1:
-        raise ReductionError("spectra of several cameras, or with different channels, cannot be summed")
+    if len({pair.together for pair in pairs}) != 1:
+        came = ", ".join(dict.fromkeys(_named(pair.key) for pair in pairs)) or "none"
+        raise ReductionError(f"spectra of {came} came; those of one camera, or of both MOS, with the same channels can "
+                             "be summed: fit the others together", "parts")  # fmt: skip
     notes = []
     source = _summed([pair.source for pair in pairs])
     behind = [pair.background for pair in pairs if pair.background is not None]

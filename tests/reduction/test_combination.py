@@ -163,8 +163,61 @@ def test_spectra_are_summed_by_camera_and_channels(shared: Path) -> None:
     tables = [fits.getdata(each.source.path, "SPECTRUM")["COUNTS"] for each in pn]
     assert len(tables) == 2
     assert np.array_equal(found.source.counts, tables[0].astype(int) + tables[1])
-    with pytest.raises(ReductionError, match="of several cameras, or with different channels"):
+    with pytest.raises(ReductionError, match="both MOS, with the same channels can be summed"):
         combination.combine([pairs[0] for pairs in groups.values()])
+
+
+def of_camera(folder: Path, camera: str, channels: int, exposure: float, area: float) -> Pair:
+    """A spectrum of EPIC, drawn, and its background, three times as large."""
+    random = np.random.default_rng(len(list(folder.iterdir())))
+    made = []
+    for name, backscal, rate in ((camera, area, 3.0), (f"{camera}_bkg", 3 * area, 1.0)):
+        columns = [fits.Column("CHANNEL", "J", array=np.arange(channels)),
+                   fits.Column("COUNTS", "J", array=random.poisson(rate, channels))]  # fmt: skip
+        table = fits.BinTableHDU.from_columns(columns, name="SPECTRUM")
+        table.header.update({"TELESCOP": "XMM", "INSTRUME": camera, "HDUCLASS": "OGIP", "HDUCLAS1": "SPECTRUM",
+                             "EXPOSURE": exposure, "BACKSCAL": backscal, "AREASCAL": 1.0, "POISSERR": True,
+                             "DETCHANS": channels, "SPECDELT": 5 if camera == "EPN" else 12000 // channels,
+                             "BACKFILE": f"{camera}_bkg.pha"})  # fmt: skip
+        table.writeto(folder / f"{name}.pha")
+        made.append(combination.read(folder / f"{name}.pha"))
+    return Pair(*made)
+
+
+def test_the_two_mos_are_summed_with_the_response_of_both(tmp_path: Path) -> None:
+    """Counts, net counts and expected counts are those of the two, by sums of the columns of the files."""
+    times, areas = (20_000.0, 5_000.0), (9e5, 6e5)
+    pairs = [of_camera(tmp_path, f"EMOS{number}", 800, time, area)
+             for number, time, area in zip((1, 2), times, areas, strict=True)]  # fmt: skip
+    assert list(combination.of_twins(pairs)) == [("XMM", "EMOS", 0, 800)]
+    found = combination.combine(pairs)
+    source, behind = ([fits.getdata(tmp_path / f"EMOS{n}{end}.pha", 1)["COUNTS"].astype(int) for n in (1, 2)]
+                      for end in ("", "_bkg"))  # fmt: skip
+    assert np.array_equal(found.source.counts, source[0] + source[1])
+    assert found.background is not None and np.array_equal(found.background.counts, behind[0] + behind[1])
+    assert found.source.exposure_s == found.background.exposure_s == 25_000.0
+    assert found.source.backscal == pytest.approx((20_000 * 9e5 + 5_000 * 6e5) / 25_000)
+    net = source[0].sum() + source[1].sum() - (behind[0].sum() + behind[1].sum()) / 3
+    scale = found.source.scale_of(found.background)
+    assert found.source.total - scale * found.background.total == pytest.approx(net)
+    parts = [(matrix(0.3, Camera("XMM", "EMOS1", "Thin1")), area(400.0), times[0]),
+             (matrix(0.35, Camera("XMM", "EMOS2", "Thin1")), area(450.0), times[1])]  # fmt: skip
+    rmf, arf = responses.combine([responses.Exposed(*each) for each in parts])
+    photons = GRID.middle**-1.7
+    expected = sum(one.fold(other.area_cm2 * photons) * time for one, other, time in parts)
+    np.testing.assert_allclose(rmf.fold(arf.area_cm2 * photons) * found.source.exposure_s, expected, rtol=1e-9)
+
+
+def test_mos_and_pn_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    pairs = [of_camera(tmp_path, "EMOS1", 800, 1e4, 9e5), of_camera(tmp_path, "EPN", 4096, 1e4, 9e5)]
+    assert combination.of_twins(pairs) == {}
+    with pytest.raises(ReductionError) as refused:
+        combination.combine(pairs)
+    assert str(refused.value).startswith(
+        "spectra of EMOS1 (800 channels from 0), EPN (4,096 channels from 0) came; those of one camera, or of both MOS"
+    )
+    other = of_camera(tmp_path, "EMOS2", 2400, 1e4, 9e5)
+    assert combination.of_twins([pairs[0], other]) == {}, "channels of another width"
 
 
 def is_source(path: Path) -> bool:

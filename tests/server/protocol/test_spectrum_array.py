@@ -51,11 +51,15 @@ def job(lab: Lab) -> JobState:
 
 @pytest.fixture(scope="module")
 def products(lab: Lab, job: JobState) -> dict[str, Path]:
-    folder = lab.folder / "products"
+    return downloaded(job, lab.folder / "products")
+
+
+def downloaded(job: JobState, folder: Path) -> dict[str, Path]:
+    """The results under their names: files of several parts are called alike."""
     found = {}
     for result in job.results:
         found[result.name] = folder / result.name
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True, parents=True)
         found[result.name].write_bytes(requests.get(result.url, timeout=300).content)
     return found
 
@@ -180,14 +184,24 @@ def test_one_list_is_a_job_without_parts(lab: Lab, tmp_path: Path) -> None:
     assert lab.products(again, tmp_path / "again")["source_spectrum"].stat().st_size == product.stat().st_size
 
 
-def test_lists_of_different_cameras_are_not_summed(lab: Lab) -> None:
+def test_both_mos_are_summed_and_pn_is_not(lab: Lab, tmp_path: Path) -> None:
     given = [lists(lab, "PN")[0], lists(lab, "M1")[0], lists(lab, "M2")[0]]
     state = lab.run("spectrum", {"eventlist": given, **REGIONS})
     assert state.phase == "COMPLETED", state.error
-    assert not [result.name for result in state.results if result.name.startswith("combined")]
+    made = downloaded(state, tmp_path / "mos")
+    assert sorted(name for name in made if name.startswith("combined")) == ["combined_background", "combined_spectrum"]
+    for name in ("spectrum", "background"):
+        label = "source" if name == "spectrum" else "background"
+        parts = [spectrum(made[f"{label}_spectrum_part{number}"]) for number in (1, 2, 3)]
+        single = [each for each in parts if each[1]["INSTRUME"] != "EPN"]
+        counts, header = spectrum(made[f"combined_{name}"])
+        assert np.array_equal(counts, single[0][0] + single[1][0]) and counts.sum() > 100
+        assert header["EXPOSURE"] == pytest.approx(single[0][1]["EXPOSURE"] + single[1][1]["EXPOSURE"])
+        assert (header["INSTRUME"], header["TELESCOP"], header["NUMSPEC"]) == ("EMOS", "XMM", 2)
+        assert votags.check(made[f"combined_{name}"]) == ()
     log = requests.get(f"{state.url}/parts/gathered/log", timeout=300).text
     assert "Note: epn: one spectrum, nothing to combine" in log
-    assert "spectra of different cameras, or with different channels, are not summed: fit them together" in log
+    assert "spectra of different cameras (but the two MOS), or with different channels, are not summed: fit them" in log
 
 
 def test_a_list_that_fails_is_left_out_of_the_sum(lab: Lab, tmp_path: Path) -> None:
