@@ -140,6 +140,9 @@ class Jobs:
     max_disk: Annotated[
         int, SizeKey("bytes that one job may write; a definition may say less; 0: any number", lowest=0)
     ] = 100 * 10**9
+    control_groups: Annotated[
+        bool, Key("whether the kernel keeps jobs to their limits by control groups, where it gave some to the server")
+    ] = True
     execution: Annotated[
         str, Key("where jobs run: local, or slurm (a cluster)", pattern="local|slurm", expected="local or slurm")
     ] = "local"

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from uws_server.execution import processes, supervisor
+from uws_server.execution import delegation, processes, supervisor
 from uws_server.execution.verdicts import GivenUp
 from uws_server.storage.files import read_json
 from uws_server.storage.plainfiles import claim_beside, opened
@@ -213,7 +213,11 @@ def _is_supervisor(pid: int, folder: Path) -> bool:
 
 
 def end_orphans(job_id: str) -> int:
-    """Kill every process with a job's id in its environment, after its supervisor was killed. Return their number."""
+    """Kill every process with a job's id in its environment or in its groups, after its supervisor was killed.
+
+    Return the number of the former.
+    """
+    delegation.end(job_id)
     mark = f"UWS_JOB_ID={job_id}".encode()
     killed: set[int] = set()
     for _ in range(100):

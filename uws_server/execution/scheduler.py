@@ -12,7 +12,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from uws_server.execution import following
+from uws_server.execution import delegation, following
 from uws_server.execution.adopting import Adopter
 from uws_server.execution.announcing import Announcer
 from uws_server.execution.endings import Registrar
@@ -49,6 +49,7 @@ class Scheduler:
         capacity = resources.capacity
         self.progress = ProgressReader(files)
         self._store, self._files, self._library, self._starter = store, files, library, starter
+        self._has_groups = config.jobs.control_groups
         self._stopping = threading.Event()
         self._announcer = Announcer(store)
         self._running = Running(store, files, starter)
@@ -80,6 +81,8 @@ class Scheduler:
     def start(self) -> None:
         """Begin to adopt the jobs that still run and to take queued ones, in a thread: clients need not wait for it."""
         LOG.info("what jobs take is bounded by the limits of each process (RLIMIT), and together by their supervisors")
+        if self._has_groups:
+            delegation.base()  # before any process is started: they are to be in the group of the server
         self._peers.join()
         self._watching.start()
         self._look_at_peers = True
@@ -96,6 +99,7 @@ class Scheduler:
         self._tidier.shutdown()
         self._watching.stop()
         self._peers.leave()
+        delegation.release()
 
     def beats(self) -> bool:
         """Return whether the loop of the queue goes round."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from provenance.fits import gzipped
 from uws_server.config import Config
-from uws_server.execution import curation, fetch, sandbox
+from uws_server.execution import curation, delegation, fetch, sandbox
 from uws_server.jobs import checks
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, ParameterValue
@@ -172,6 +172,8 @@ def launch_of(
         "max_memory": memory,
         "max_together": control.memory if config.jobs.memory else 0,
         "max_processes": config.jobs.max_processes,
+        "cpus": control.cpus,
+        "groups": str(delegation.base() or "") if config.jobs.control_groups else "",
         "max_disk": disk,
         "sandboxed": sandboxed,
         "private": private if sandboxed else 0,

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from uws_server.execution.control_group import ControlGroup
 from uws_server.execution.excess import Excess
 from uws_server.execution.job_logs import Logs
 from uws_server.execution.jobfolder import claim, remove_secrets, secrets_in, write_json
@@ -76,6 +77,7 @@ class Supervisor:
         self.deadline = self.begun + launch["duration"] if launch["duration"] else float("inf")
         self.max_disk = int(launch.get("max_disk", 0))
         self.excess = Excess(launch)
+        self.group = ControlGroup(folder, launch)
         self.disk_before = size_of(folder) if self.max_disk else 0
         self.next_disk_check = time.monotonic() + _DISK_CHECK_S if self.max_disk else float("inf")
         self.process = 0
@@ -128,6 +130,7 @@ class Supervisor:
         if os.getppid() != self.pid:
             os._exit(1)  # the supervisor died before the line above
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        self.group.join()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         memory = self.launch["max_memory"]
         if memory:
@@ -169,6 +172,7 @@ class Supervisor:
         """
         give_up = time.monotonic() + _GIVE_UP_S
         while self.reap() and time.monotonic() < give_up:
+            self.group.kill()
             kill_tree(signal.SIGKILL)
             time.sleep(0.002)
 
@@ -199,7 +203,8 @@ class Supervisor:
                 self.end("disk")
         if self.settling:
             self.settle()
-        self.sampler.look(now)
+        if self.sampler.look(now):
+            self.group.keep()
         if excess := self.excess.reason(self.sampler, self.pid):
             self.end(excess)
         wait = 0.1 if self.reason else 3600.0 if self.paused_since else min(self.deadline - now, 3600.0)
@@ -259,6 +264,9 @@ class Supervisor:
             self.logs.report(
                 f"[ERROR] disk: the job wrote more than its limit of {self.max_disk:,} bytes and was ended"
             )
+        if self.reason is None and self.group.ran_out():
+            self.reason = "memory"
+        self.group.remove()
         if sentence := self.excess.sentence(self.reason):
             code = code or 1
             self.logs.report(sentence)

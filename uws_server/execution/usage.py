@@ -49,10 +49,10 @@ class Sampler:
         self.peak = self.now = self.processes = 0
         self.next = time.monotonic() + _FIRST_S
 
-    def look(self, now: float) -> None:
-        """Look if it is time for that; what cannot be written is passed over."""
+    def look(self, now: float) -> bool:
+        """Look if it is time for that, and return whether it was; what cannot be written is passed over."""
         if now < self.next:
-            return
+            return False
         begun = time.monotonic()
         used = of_tree(os.getpid())
         grows = used.processes > self.processes and used.processes > self._most // 10
@@ -67,6 +67,7 @@ class Sampler:
             with new.open("x", encoding="ascii") as stream:  # never through a link that a script put there
                 json.dump(told, stream)
             new.replace(self._folder / USAGE_FILE)
+        return True
 
 
 def _of_ended() -> float:
