@@ -33,7 +33,7 @@ from uws_server.storage.tables import jobs
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 from accounts import account  # the tests know how to make an account, to start a server and a cluster
 from postgres import programs, running_cluster
-from serving import running_server
+from serving import NEW, running_server
 
 FEW = 1_000
 PHASES = (Phase.COMPLETED, Phase.ERROR, Phase.ABORTED, Phase.PENDING)
@@ -93,7 +93,7 @@ def asking(data: Path, url: str, count: int) -> Iterator[Asking]:
     config.write_text(f"[folders]\ndata = {str(data)!r}\ndatabase = {url!r}\n", encoding="utf-8")
     who = account(data, "root", "--admin", "--config", str(config))
     fill(url, count)
-    with running_server(data, database=url) as served:
+    with running_server(data, loaded=NEW, database=url) as served:
         yield Asking(served.url, who)
 
 

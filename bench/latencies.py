@@ -26,7 +26,7 @@ from uws_server.resources import definitions_folder
 from uws_server.services.context import Services
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
-from serving import require_read, running_server  # the tests know how to start a server
+from serving import NEW, require_read, running_server  # the tests know how to start a server
 from uwsjobs import change, create
 
 LOOKUPS = 5000
@@ -63,7 +63,11 @@ def starting_to_fetch(folder: Path, runs: int) -> None:
 
 def hearing(data: Path, runs: int) -> None:
     """A client waits for a job that is aborted at one of two servers."""
-    with running_server(data) as one, running_server(data) as other, ThreadPoolExecutor(1) as pool:
+    with (
+        running_server(data, loaded=NEW) as one,
+        running_server(data, loaded=NEW) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
         times = {url: [heard(pool, create(one.url), url) for _ in range(runs)] for url in (one.url, other.url)}
     report("a change, at another server", *(statistics.median(each) for each in times.values()))
 

@@ -38,7 +38,7 @@ from uws_server.services.rights import Caller
 from uws_server.storage.uses import Use
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
-from serving import running_server  # the tests know how to start a server
+from serving import NEW, running_server  # the tests know how to start a server
 
 ROUNDS = 15
 PARAMETERS = {
@@ -156,7 +156,7 @@ def alternately(actions: dict[str, Callable[[], object]]) -> dict[str, float]:
 
 def over_http(data: Path, last: str) -> None:
     """The whole of it, from a client."""
-    with running_server(data) as server, requests.Session() as session:
+    with running_server(data, loaded=NEW) as server, requests.Session() as session:
         times = []
         for _ in range(ROUNDS):
             started = time.perf_counter()
