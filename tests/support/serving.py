@@ -125,6 +125,11 @@ def running_server(
             served.process.stdout.close()
 
 
+def run_command(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command of operators with these words, as a fork of the process that servers are forked from."""
+    return warmpython.run([*COMMAND, *words], LOADED, timeout=300)
+
+
 def require_read(url: str) -> None:
     """Return when the server has read what was sent to it before: it reads in turn, and answers this later."""
     for _ in range(2):

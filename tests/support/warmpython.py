@@ -130,14 +130,25 @@ def popen(
 
 
 def run(
-    arguments: Sequence[str], needed: Sequence[Import], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    arguments: Sequence[str],
+    needed: Sequence[Import],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program of Python to its end, as `subprocess.run` with `capture_output` and `text` does."""
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as out,
         tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
     ):
-        code = popen(arguments, needed, env=env, cwd=cwd, stdout=out, stderr=errors).wait()
+        started = popen(arguments, needed, env=env, cwd=cwd, stdout=out, stderr=errors)
+        try:
+            code = started.wait(timeout)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+            raise
         for stream in (out, errors):
             stream.seek(0)
         return subprocess.CompletedProcess(list(arguments), code, out.read(), errors.read())

@@ -18,7 +18,7 @@ import requests
 from joblab import OUT, Lab, Remote
 from postgres import Cluster
 from processes import until
-from serving import COMMAND
+from serving import COMMAND, run_command
 from uws_server.backups import manifest, restoring, taking
 from uws_server.backups.manifest import BackupError, Manifest
 from uws_server.storage import dump, migrate
@@ -59,13 +59,7 @@ def restored_lab(lab: Lab, url: str) -> Lab:
 def command(lab: Lab, *words: str) -> subprocess.CompletedProcess[str]:
     config = lab.root / f"{lab.data.name}.toml"
     config.write_text(f"[folders]\ndata = {str(lab.data)!r}\ndatabase = {lab.database!r}\n", encoding="utf-8")
-    return subprocess.run(
-        [*COMMAND, words[0], "--config", str(config), *words[1:]],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return run_command(words[0], "--config", str(config), *words[1:])
 
 
 def told(lab: Lab, *words: str) -> str:

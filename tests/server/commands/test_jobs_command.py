@@ -12,7 +12,7 @@ import requests
 from accounts import account
 from joblab import Lab, Remote
 from processes import until
-from serving import COMMAND
+from serving import COMMAND, run_command
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,7 @@ def lab(shop: Lab) -> Iterator[Lab]:
 def ran(lab: Lab, *words: str) -> subprocess.CompletedProcess[str]:
     config = lab.root / "server.toml"
     config.write_text(f"[folders]\ndata = {str(lab.data)!r}\ndatabase = {lab.database!r}\n", encoding="utf-8")
-    command = [*COMMAND, "jobs", words[0], "--config", str(config), *words[1:]]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return run_command("jobs", words[0], "--config", str(config), *words[1:])
 
 
 def told(lab: Lab, *words: str) -> str:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from joblab import OUT, Lab, Remote
 from processes import until
-from serving import COMMAND
+from serving import COMMAND, run_command
 from starts import warm_processes
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError, DefinitionError, Forbidden
@@ -83,7 +83,8 @@ class House(Lab):
 
     def sign_in(self, name: str = "ann", *options: str) -> None:
         words = ["accounts", "add", name, "--config", str(self.config()), *options]
-        done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=300, check=True)
+        done = run_command(*words)
+        assert done.returncode == 0, done.stderr
         self.session.auth = (name, done.stdout.split()[1])
 
     def set_own(self, value: str = OWN, name: str = NAME) -> requests.Response:

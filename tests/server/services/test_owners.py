@@ -17,7 +17,7 @@ import requests
 from lxml import etree
 
 from accounts import account
-from serving import running_server
+from serving import run_command, running_server
 from uws_server.config import Config
 from uws_server.errors import ConfigurationError, Forbidden, Unauthorized
 from uws_server.jobs.job import Job, new_id, utcnow
@@ -301,8 +301,7 @@ def test_accounts_tells_its_quotas_and_takes_none_that_makes_no_sense(tmp_path: 
     data = tmp_path / "data"
 
     def accounts(*options: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "uws_server", "accounts", *options[:1], "--data", str(data), *options[1:]]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        return run_command("accounts", *options[:1], "--data", str(data), *options[1:])
 
     first = accounts("add", "ann", "--max-active", "4", "--max-stored", "50GB", "--max-running", "2")
     assert f"{data} was not there: a new database was made in it\n" in first.stderr

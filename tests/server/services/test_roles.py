@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 import requests
 
 import uwsjobs
-from serving import SANDBOX, running_server
+from serving import SANDBOX, run_command, running_server
 from uws_server.config import Config
 from uws_server.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from uws_server.jobs.job import Job
@@ -189,8 +187,7 @@ def test_a_role_is_a_small_word(services: Services, roles: list[str], said: str)
 
 
 def accounts_command(data: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "uws_server", "accounts", *arguments, "--data", str(data)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = run_command("accounts", *arguments, "--data", str(data))
     return done.stdout if done.returncode == 0 else f"refused: {done.stderr}"
 
 

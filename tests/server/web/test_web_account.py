@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ import requests
 
 from accounts import account
 from pagereader import AS_BROWSER, Page
-from serving import Served, running_server
+from serving import Served, run_command, running_server
 
 CHALLENGE = 'Basic realm="uws-server", charset="UTF-8", Bearer realm="uws-server"'
 
@@ -34,8 +32,8 @@ class Door:
 
     def command(self, *options: str) -> None:
         """Change accounts as an operator does."""
-        command = [sys.executable, "-m", "uws_server", "accounts", *options, "--data", str(self.data)]
-        subprocess.run(command, check=True, timeout=300)
+        done = run_command("accounts", *options, "--data", str(self.data))
+        assert done.returncode == 0, done.stderr
 
     def signed_in(self, path: str = "/login", token: str | None = None) -> Page:
         """The page that the form leads to."""
