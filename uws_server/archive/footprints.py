@@ -131,9 +131,10 @@ class FootprintIndex:
         return len(self._keys)
 
     @property
-    def keys(self) -> npt.NDArray[np.uint32]:
+    def keys(self) -> list[int]:
         """The keys of the exposures."""
-        return self._keys
+        found: list[int] = self._keys.tolist()
+        return found
 
     @cached_property
     def coverage(self) -> MOC:

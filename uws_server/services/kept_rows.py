@@ -100,7 +100,7 @@ class RowsAhead:
                 if self._stopped.wait(pause_s):
                     return
                 begun = time.monotonic()
-                if not self._rows.keep_further([int(key) for key in self._keys[first : first + _AHEAD]]):
+                if not self._rows.keep_further(self._keys[first : first + _AHEAD]):
                     return
                 pause_s = max(_PAUSE_S, _PAUSES * (time.monotonic() - begun))
         except Exception as error:  # noqa: BLE001 - searches read what is missing, and tell what is wrong
