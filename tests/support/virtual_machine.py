@@ -19,17 +19,17 @@ LONGEST_S = 1500
 
 _INIT = """#!/bin/busybox sh
 b=/bin/busybox
-$b mkdir -p /proc /sys /dev /root /lower /up
+$b mkdir -p /proc /sys /dev /new /lower /up
 $b mount -t proc proc /proc; $b mount -t sysfs sys /sys; $b mount -t devtmpfs dev /dev
 for m in {modules}; do $b insmod /modules/$m.ko; done
 $b mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=262144 host /lower
 $b mount -t tmpfs tmpfs /up; $b mkdir /up/u /up/w
-$b mount -t overlay -o lowerdir=/lower,upperdir=/up/u,workdir=/up/w overlay /root
-$b cp -a /over/. /root/
+$b mount -t overlay -o lowerdir=/lower,upperdir=/up/u,workdir=/up/w overlay /new
+$b cp -a /over/. /new/
 {prepare}
-for m in proc sys dev; do $b mount --move /$m /root/$m; done
-$b mount -t tmpfs tmpfs /root/tmp; $b mount -t tmpfs tmpfs /root/run
-exec $b switch_root /root /lib/systemd/systemd --unit=test.target --show-status=0
+for m in proc sys dev; do $b mount --move /$m /new/$m; done
+$b mount -t tmpfs tmpfs /new/tmp; $b mount -t tmpfs tmpfs /new/run
+exec $b switch_root /new /lib/systemd/systemd --unit=test.target --show-status=0
 """
 _UNITS = {
     "etc/systemd/system/test.target": "[Unit]\nDefaultDependencies=no\nRequires=test.service\nAfter=test.service\n",
@@ -64,7 +64,7 @@ def run(folder: Path, files: Mapping[str, str], prepare: str, command: str) -> s
     files
         Content of files of the guest by path, without the first slash.
     prepare
-        What the shell does with the guest's files, which lie in /root, before systemd starts; busybox is `$b`.
+        What the shell does with the guest's files, which lie in /new, before systemd starts; busybox is `$b`.
     command
         The command; the machine ends with it.
     """

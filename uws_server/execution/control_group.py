@@ -29,10 +29,13 @@ class ControlGroup:
     def __init__(self, folder: Path, launch: Mapping[str, Any]) -> None:
         self.path: Path | None = None
         base = str(launch.get("groups", ""))
+        cores = int(launch.get("cpus", 0))
         self._limits = {
-            "memory.max": int(launch.get("max_together", 0)),
-            "pids.max": THREADS * int(launch.get("max_processes", 0)),
-            "cpu.max": int(launch.get("cpus", 0)) * PERIOD_US,
+            "memory.max": str(int(launch.get("max_together", 0)) or "max"),
+            "memory.swap.max": "0",
+            "memory.oom.group": "1",  # half a script is of no use
+            "pids.max": str(THREADS * int(launch.get("max_processes", 0)) or "max"),
+            "cpu.max": f"{cores * PERIOD_US if cores else 'max'} {PERIOD_US}",
         }
         job = str(launch.get("environment", {}).get("UWS_JOB_ID", ""))
         if not (base and job) or not _is_below(Path(base)):  # such as a supervisor that a cluster put elsewhere
@@ -41,8 +44,6 @@ class ControlGroup:
         with contextlib.suppress(OSError):
             path.mkdir(exist_ok=True)
             self.path = path
-            self._write("memory.oom.group", "1")  # half a script is of no use
-            self._write("memory.swap.max", "0")
             self.keep()
 
     def join(self) -> None:
@@ -50,10 +51,9 @@ class ControlGroup:
         self._write("cgroup.procs", "0")
 
     def keep(self) -> None:
-        """Set the limits that are not in force, as after the server was started anew."""
+        """Set the limits, which are not in force any more after the server was started anew."""
         for name, most in self._limits.items():
-            if most and self._read(name).startswith("max"):
-                self._write(name, f"{most} {PERIOD_US}" if name == "cpu.max" else str(most))
+            self._write(name, most)
 
     def ran_out(self) -> bool:
         """Return whether the kernel ended the script because its processes held more memory than they may together."""
@@ -93,7 +93,7 @@ def own_group() -> str:
 def _is_below(base: Path) -> bool:
     """Return whether this process is in a group below a folder of groups: only then may it move others there."""
     own = own_group().strip("/")
-    return any(f"{parent}/{own}".startswith(f"{base}/") for parent in (base, *base.parents))
+    return own != "" and any(f"{parent}/{own}".startswith(f"{base}/") for parent in (base, *base.parents))
 
 
 def remove(group: Path) -> None:

@@ -88,7 +88,7 @@ def seen_in_machine(folder: Path) -> dict[str, object]:
     }
     # the user of the server may read Python and the checkout wherever they are
     ways = {str(each) for path in (Path(sys.executable).resolve(), ROOT) for each in path.parents if each != Path("/")}
-    prepare = "\n".join([f"$b chmod o+rx /root{way}" for way in sorted(ways)])
+    prepare = "\n".join([f"$b chmod o+rx /new{way}" for way in sorted(ways)])
     shown = virtual_machine.run(folder, files, prepare, "/usr/bin/python3 -I /opt/guest.py")
     told = [json.loads(line[line.index('{"what"') :]) for line in shown.splitlines() if '{"what"' in line]
     return {each["what"]: each["value"] for each in told}
