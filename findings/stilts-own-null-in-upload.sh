@@ -12,6 +12,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 stilts -version 2>&1 | grep "STILTS version" | sed 's/^ *//'
+stilts -version 2>&1 | grep -q "STILTS version 3.4.7" || { echo "this is of 3.4.7, which Debian 12 has"; exit 2; }
 
 python3 - <<'PYTHON'
 import http.server

@@ -103,7 +103,8 @@ def test_every_finding_is_listed_and_pins_what_it_installs() -> None:
         assert subprocess.run(["bash", "-n", str(path)]).returncode == 0
         assert "mktemp -d" in text
         asked = re.findall(r"pip install --quiet (.*?) \|\|", text)
-        assert asked, path.name
+        # a program of Debian has the version of the distribution: the script goes on with that one only
+        assert asked or re.search(r'grep -q "\w+ version \d+\.\d+\.\d+" \|\| \{[^}]*exit 2; \}', text), path.name
         assert all("==" in requirement for line in asked for requirement in line.split()), path.name
         assert not re.search(r"^\s*(from|import) (provenance|reduction|uws_server)", text, re.MULTILINE), path.name
 

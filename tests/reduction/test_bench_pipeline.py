@@ -28,7 +28,7 @@ def document(**more: Any) -> Any:
     """A recipe of one camera, one source and a spectrum of it."""
     return {
         "name": "short",
-        "cameras": ["EMOS2"],
+        "cameras": ["EPN"],
         "observation": {
             "ra": 148.9745, "dec": 69.651, "exposure_s": 1000, "sources": [
                 {"name": "A", "offset_arcmin": [1, 1], "flux": 5e-12, "spectrum": {"powerlaw": {"index": 1.7}}},
@@ -36,7 +36,7 @@ def document(**more: Any) -> Any:
         },
         "steps": [
             {"name": "spectrum", "definition": "spectrum", "parameters": {
-                "eventlist": "${eventlist.EMOS2}", "source_region": CIRCLE, "background_region": RING,
+                "eventlist": "${eventlist.EPN}", "source_region": CIRCLE, "background_region": RING,
                 "energy": "0.15 15", "grouping": "none"}},
         ],
         "measure": {
@@ -47,8 +47,8 @@ def document(**more: Any) -> Any:
             "area": {"step": "spectrum", "result": "source_spectrum", "hdu": "SPECTRUM", "keyword": "BACKSCAL"},
             "area_behind": {"step": "spectrum", "result": "background_spectrum", "hdu": "SPECTRUM",
                             "keyword": "BACKSCAL"},
-            "true_counts": {"truth": "source.A.cameras.EMOS2.circle.usual"},
-            "expected": {"truth": "source.A.cameras.EMOS2.expected.in_circle_usual"},
+            "true_counts": {"truth": "source.A.cameras.EPN.circle.usual"},
+            "expected": {"truth": "source.A.cameras.EPN.expected.in_circle_usual"},
             "net": {"formula": "counts - behind * area / area_behind"},
             "error": {"formula": "sqrt(counts + behind * (area / area_behind)**2)"},
         },
@@ -81,11 +81,11 @@ def test_a_run_measures_what_was_simulated(tmp_path: Path) -> None:
 
 
 def test_a_step_may_run_steps_of_its_own(tmp_path: Path) -> None:
-    values = {"eventlist": "${eventlist.EMOS2}", "position": "${source.A.ra} ${source.A.dec}", "model": "",
+    values = {"eventlist": "${eventlist.EPN}", "position": "${source.A.ra} ${source.A.dec}", "model": "",
               "radius": 40, "flares": "none", "energy": "0.15 15"}  # fmt: skip
     steps = [{"name": "all", "definition": "source_products", "parameters": values}]
     counts = {"step": "all", "result": "limits", "hdu": "LIMITS", "keyword": "COUNTS"}
-    measure = {"counts": counts, "true_counts": {"truth": "source.A.cameras.EMOS2.circle.usual"}}
+    measure = {"counts": counts, "true_counts": {"truth": "source.A.cameras.EPN.circle.usual"}}
     before = Path.cwd(), list(sys.path), list(sys.argv)
     record = run(read_recipe(document(steps=steps, measure=measure, compare=[]), {}), 1, tmp_path / "a")
     assert (Path.cwd(), sys.path, sys.argv) == before

@@ -166,7 +166,7 @@ def test_roles_and_limits_hold_at_once(office: Office) -> None:
     assert "The account is changed" in page.text()
     ran = dora.post(f"{office.served.url}/rest/narrow", job, timeout=TIMEOUT_S)
     assert ran.status_code == 200, ran.text
-    assert "1 bytes" in office.visit("/account", dora).text()
+    assert "1 byte" in office.visit("/account", dora).text()
     bad = office.root("/admin/accounts/dora").send("/admin/accounts/dora", {"roles": "author", "max_running": "x"})
     assert bad.status == 400
     assert "Role: xmm" in office.visit("/account", dora).text(), "nothing of what was sent holds"
