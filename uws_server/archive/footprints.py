@@ -130,12 +130,6 @@ class FootprintIndex:
         """Number of exposures."""
         return len(self._keys)
 
-    @property
-    def keys(self) -> list[int]:
-        """The keys of the exposures."""
-        found: list[int] = self._keys.tolist()
-        return found
-
     @cached_property
     def coverage(self) -> MOC:
         """The sky that any exposure sees; found once, since a file is never changed, only replaced."""

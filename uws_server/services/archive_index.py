@@ -26,7 +26,7 @@ from uws_server.archive.description import (
 from uws_server.archive.footprints import FootprintIndex, OutdatedIndex, Seen
 from uws_server.archive.observation_table import ObservationTable, TableOptions
 from uws_server.errors import ConfigurationError
-from uws_server.services.kept_rows import KeptRows, RowsAhead
+from uws_server.services.kept_rows import KeptRows
 from uws_server.storage.archive_rows import ArchiveRow, ArchiveRows, FileState
 
 LOG = logging.getLogger(__name__)
@@ -69,12 +69,11 @@ SeenRow = tuple[Seen, ArchiveRow]
 
 
 class _Opened(NamedTuple):
-    """A file of footprints that is open, the rows that were read since, and what reads the others."""
+    """A file of footprints that is open, and the rows that were read since."""
 
     stamp: _Stamp
     footprints: FootprintIndex
     rows: KeptRows
-    ahead: RowsAhead
 
 
 class ArchiveIndex:
@@ -188,7 +187,6 @@ class ArchiveIndex:
         now = self._opened()
         found = now.footprints.seeing(cells)
         rows = now.rows.of_keys([seen.exposure for seen in found])
-        now.ahead.begin()
         return [(seen, rows[seen.exposure]) for seen in found if seen.exposure in rows]
 
     def seeing_at_hand(self, cells: MOC) -> list[SeenRow] | None:
@@ -217,8 +215,6 @@ class ArchiveIndex:
         try:
             stamp = self._stamp()
             if now is None or now.stamp != stamp:
-                if now is not None:
-                    now.ahead.stop()
                 now = self._open = self._newly_opened(stamp)
         except (FileNotFoundError, OutdatedIndex) as error:
             level = logging.WARNING if isinstance(error, OutdatedIndex) else logging.INFO
@@ -228,14 +224,7 @@ class ArchiveIndex:
         return now
 
     def _newly_opened(self, stamp: _Stamp) -> _Opened:
-        opened, rows = FootprintIndex(self._file), KeptRows(self._rows.of_keys)
-        return _Opened(stamp, opened, rows, RowsAhead(rows, opened.keys))
-
-    def close(self) -> None:
-        """Read no rows ahead any more."""
-        if self._open is not None:
-            self._open.ahead.stop()
-            self._open.ahead.join()
+        return _Opened(stamp, FootprintIndex(self._file), KeptRows(self._rows.of_keys))
 
     def _stamp(self) -> _Stamp:
         status = self._file.stat()

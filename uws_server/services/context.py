@@ -213,8 +213,6 @@ class Services:
             self._quick_store.close()
         if "queries" in self.__dict__:
             self.queries.close()
-        if "exposures" in self.__dict__:
-            self.exposures.close()
         self.store.close()
 
     def spool(self) -> Path:

@@ -138,11 +138,6 @@ class Exposures:
         """Return the sky that all exposures see. Raise NotFound if the server has no archive."""
         return self._index.coverage()
 
-    def close(self) -> None:
-        """Read nothing of the index any more."""
-        if "_index" in self.__dict__:
-            self._index.close()
-
     @cached_property
     def _index(self) -> ArchiveIndex:
         from uws_server.services.archive_index import ArchiveIndex

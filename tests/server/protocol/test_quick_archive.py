@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from uws_server.config import Config
 from uws_server.resources import definitions_folder
 from uws_server.services.context import Services
 from uws_server.services.exposures import Exposures
-from uws_server.services.kept_rows import KeptRows, RowsAhead
+from uws_server.services.kept_rows import KeptRows
 from uws_server.storage.archive_rows import ArchiveRow
 
 POINTINGS = [(0.01, 0.0), (359.99, 0.1), (10.0, 89.95), (200.0, -90.0), (83.633, 22.014), (83.7, 22.1), (148.97, 69.68)]
@@ -154,69 +153,3 @@ def test_rows_are_kept_up_to_a_number() -> None:
     assert sorted(kept.at_hand([1, 2]) or ()) == [1, 2] and read == [1, 2, 13]
     assert sorted(kept.of_keys([2, 3, 4, 5])) == [2, 3, 4, 5] and read == [1, 2, 13, 3, 4, 5]
     assert kept.at_hand([1]) is None and kept.at_hand([2, 3, 4, 5]) is not None
-
-
-def test_rows_are_read_ahead_once_each_and_never_in_place_of_others() -> None:
-    read: list[int] = []
-
-    def rows(keys: Any) -> list[ArchiveRow]:
-        read.extend(keys)
-        return [ArchiveRow((key, *[""] * 18)) for key in keys if key != 13]
-
-    kept = KeptRows(rows)
-    kept.of_keys([7, 150])
-    ahead = RowsAhead(kept, range(1000))
-    assert read == [7, 150], "nothing is read before it is begun"
-    ahead.begin()
-    ahead.begin()
-    ahead.join()
-    assert sorted(read) == list(range(1000))
-    assert kept.at_hand([key for key in range(1000) if key != 13]) is not None
-    small = KeptRows(rows, most=250)
-    small.of_keys(range(900, 950))
-    read.clear()
-    narrow = RowsAhead(small, range(1000))
-    narrow.begin()
-    narrow.join()
-    assert read == list(range(201)), "there is room for 200 rows, and there is none of number 13"
-    assert small.at_hand(range(900, 950)) is not None
-
-
-def test_what_reads_ahead_ends_when_it_is_told_to() -> None:
-    parts: list[int] = []
-    kept = KeptRows(lambda keys: parts.append(len(keys)) or [])
-    stopped = RowsAhead(kept, range(1000))
-    stopped.stop()
-    stopped.begin()
-    stopped.join()
-    assert parts == []
-    endless = RowsAhead(KeptRows(lambda keys: parts.append(len(keys)) or endless.stop() or []), range(1000))
-    endless.begin()
-    endless.join()
-    assert parts == [100]
-
-
-def test_the_first_search_has_the_rows_of_all_exposures_read(tmp_path: Path) -> None:
-    lab = made(tmp_path)
-    lab.take_in(POINTINGS)
-    lab.services.start()
-    sky = lab.services.exposures
-    for thread in reading_ahead():  # of the tests before
-        thread.join()
-    sky.sky()
-    assert not reading_ahead(), "whoever asks for the coverage asks for no rows"
-    ra, dec = POINTINGS[0]
-    lab.slow(address(f"Circle ICRS {ra} {dec} 0.01"))
-    for thread in reading_ahead():
-        thread.join()
-    for ra, dec in POINTINGS:
-        assert lab.fast(address(f"Circle ICRS {ra} {dec} 0.01")) is not None, "the event loop answers with no query"
-    lab.take_in(POINTINGS[:1], first=90)
-    ra, dec = POINTINGS[-1]
-    assert lab.slow(address(f"Circle ICRS {ra} {dec} 0.01")).status == 200
-    lab.services.stop()
-    assert not reading_ahead(), "it ends with the server"
-
-
-def reading_ahead() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "rows ahead"]
