@@ -66,8 +66,8 @@ def _prepared() -> Path | str:
 def release() -> None:
     """Have no limits below the server's group any more, which is about to stop.
 
-    systemd before 254 starts a service in its group itself, where no process may be beside limits. Jobs that go on get
-    their limits back from their supervisors, once a server has started.
+    systemd (252) starts a service in its group itself, where no process may be beside limits. Jobs that go on get their
+    limits back from their supervisors, once a server has started.
     """
     if base.cache_info().currsize and (top := base()) is not None:
         with contextlib.suppress(OSError):
