@@ -50,12 +50,15 @@ def job(lab: Lab) -> JobState:
 
 @pytest.fixture(scope="module")
 def products(lab: Lab, job: JobState) -> dict[str, Path]:
-    found = {}
-    (lab.folder / "products").mkdir()
+    return downloaded(job, lab.folder / "products")
+
+
+def downloaded(job: JobState, folder: Path) -> dict[str, Path]:
+    """Every result by its name: the files of several parts have the same."""
+    folder.mkdir()
     for result in job.results:
-        found[result.name] = lab.folder / "products" / result.name
-        found[result.name].write_bytes(requests.get(result.url, timeout=300).content)
-    return found
+        (folder / result.name).write_bytes(requests.get(result.url, timeout=300).content)
+    return {result.name: folder / result.name for result in job.results}
 
 
 def test_a_list_that_does_not_see_the_source_stops_no_other(job: JobState, products: dict[str, Path]) -> None:
@@ -149,6 +152,33 @@ def fitted(data: SpectralData) -> list[tuple[float, float]]:
     """Index and norm of a power law from 0.5 to 10 keV, each with its error."""
     found = {each.name: each for each in fit([data.select(0.5, 10.0)], parse_model("powerlaw")).parameters}
     return [(found[f"powerlaw.{name}"].value, found[f"powerlaw.{name}"].error or 0.0) for name in ("PhoIndex", "norm")]
+
+
+def test_both_mos_are_summed_and_give_the_truth_back(tmp_path: Path) -> None:
+    """Spectra, backgrounds, areas and matrices of MOS1 and MOS2 as one; index and norm within three errors."""
+    sky = replace(small(), exposure_s=6000.0, flare=None)
+    lists = simulate(sky, tmp_path / "archive", cameras=["EMOS1", "EMOS2"])
+    with running_server(tmp_path / "data", "--archive", str(tmp_path / "archive")) as served:
+        lab = Lab(served, tmp_path)
+        values = {
+            "eventlist": [path.name for path in lists],
+            "position": f"{SOURCE.ra} {SOURCE.dec}",
+            "flares": "fixed",
+        }
+        done = lab.run("source_products", values)
+        assert done.phase == "COMPLETED", done.error
+        made = downloaded(done, tmp_path / "products")
+    assert fits.getval(made["combined_spectrum"], "INSTRUME", "SPECTRUM") == "EMOS"
+    single = [fits.getdata(made[f"source_spectrum_part{part}"], "SPECTRUM")["COUNTS"] for part in (1, 2)]
+    assert np.array_equal(fits.getdata(made["combined_spectrum"], "SPECTRUM")["COUNTS"], sum(single))
+    files = {kind: made[f"combined_{kind}"] for kind in ("background", "response", "area")}
+    truth = json.loads(truth_path(tmp_path / "archive", sky).read_text())
+    norm = truth["observation"]["sources"][0]["photons_cm2_s_keV_at_1_keV"]
+    for (value, error), wanted in zip(
+        fitted(read_spectrum(made["combined_spectrum"], **files)), (1.7, norm), strict=True
+    ):
+        assert error < 0.03 * wanted
+        assert value == pytest.approx(wanted, abs=3 * error)
 
 
 def test_all_spectra_are_fitted_together(products: dict[str, Path]) -> None:
