@@ -1,8 +1,9 @@
 """The control group (cgroup v2) of a script: the kernel keeps all its processes together to what they may take.
 
 Imports nothing of ours, as a supervisor starts with it. Unlike a look at the processes from time to time it misses no
-peak, and a process cannot leave its group. `delegation` tells where the server may make groups; where it may not,
-the group of a script does nothing, and the limits of each process and the looks of the supervisor are what there is.
+peak, and what a script starts is in the group, whatever session or parent it takes. A script that is not shut in has
+the rights of the server, though, to move itself out. `delegation` tells where the server may make groups; elsewhere the
+group of a script does nothing, and the limits of each process and the looks of the supervisor are what there is.
 """
 
 from __future__ import annotations
