@@ -68,7 +68,7 @@ def write(job: task.Task, name: str, combined: Combined) -> None:
     energies = parse_energy(job.value("energy", "0.2 12.0"))
     given, grouping = parameters.given_regions(job), ChannelGrouping.asked(job.value)
     headers = [pair.source.header for pair in combined.pairs]
-    energies_of = headers[0]
+    first = headers[0]
     if len({pair.key for pair in combined.pairs}) > 1:
         headers = [{**header, "INSTRUME": combined.pairs[0].together[1]} for header in headers]
     background = combined.background
@@ -80,7 +80,7 @@ def write(job: task.Task, name: str, combined: Combined) -> None:
             continue
         file = behind if what == "BKG" else f"combined_{name}_spectrum.fits"
         path = job.output(file, f"sum of {len(headers)} spectra of {spectrum.mission.name}",
-                          **parameters.columns_of(given.get(role), energies_of, energies),
+                          **parameters.columns_of(given.get(role), first, energies),
                           dataproduct_type="spectrum", t_exptime=spectrum.exposure_s)  # fmt: skip
         grouped = grouping.of(spectrum, energies, background if what == "TOTAL" else None)
         write_combined(path, grouped, headers, what, files if what == "TOTAL" else Files(), count)

@@ -100,7 +100,7 @@ def fwhm_channels(matrix: Redistribution) -> Floats:
 
     The width of a photon energy is the number of channels whose probability is at least half of the highest one.
     """
-    row = np.repeat(np.arange(matrix.energies.size), np.diff(matrix.first_values))
+    row = matrix.row
     highest = np.zeros(matrix.energies.size)
     np.maximum.at(highest, row, matrix.values)
     above = matrix.values >= highest[row] / 2

@@ -115,7 +115,7 @@ def _mean_of(matrices: Sequence[Redistribution], weights: Sequence[np.ndarray]) 
     total = np.zeros((first.energies.size, first.channels.size))
     shares = np.asarray(weights) / np.sum(weights, axis=0)
     for matrix, share in zip(matrices, shares, strict=True):
-        row = np.repeat(np.arange(matrix.energies.size), np.diff(matrix.first_values))
+        row = matrix.row
         total[row, matrix.channel] += share[row] * matrix.values
     return Redistribution.of_matrix(first.energies, first.channels, total, camera)
 

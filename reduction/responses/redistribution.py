@@ -114,6 +114,11 @@ class Redistribution:
         """Where the probabilities of each bin of energy begin, and their number at the end, shape (energies + 1,)."""
         return np.concatenate(([0], np.cumsum(self.lengths)))[self.rows]
 
+    @property
+    def row(self) -> Whole:
+        """The bin of energy of each probability."""
+        return np.repeat(np.arange(self.energies.size), np.diff(self.first_values))
+
     @cached_property
     def channel(self) -> Whole:
         """The channel of each probability, counted from 0."""
@@ -123,8 +128,7 @@ class Redistribution:
     @cached_property
     def efficiency(self) -> Floats:
         """Probability that a photon of each bin of energy is counted at all, shape (energies,)."""
-        row = np.repeat(np.arange(self.energies.size), np.diff(self.first_values))
-        return np.bincount(row, self.values, minlength=self.energies.size).astype(np.float64)
+        return np.bincount(self.row, self.values, minlength=self.energies.size).astype(np.float64)
 
     @cached_property
     def _cumulative(self) -> Floats:
@@ -133,7 +137,7 @@ class Redistribution:
     def matrix(self) -> Floats:
         """Return the full matrix, shape (energies, channels)."""
         full = np.zeros((self.energies.size, self.channels.size))
-        full[np.repeat(np.arange(self.energies.size), np.diff(self.first_values)), self.channel] = self.values
+        full[self.row, self.channel] = self.values
         return full
 
     def fold(self, photons: Floats) -> Floats:

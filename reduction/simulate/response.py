@@ -62,8 +62,7 @@ class Detection:
         """Return the part of each row of the matrix in channels that are not below the lowest PI."""
         first = self.channel_ev * self.matrix.channel
         detected = np.maximum(self.matrix.values, 0.0) * (first >= PI_RANGE[0])
-        row = np.repeat(np.arange(self.matrix.energies.size), np.diff(self.matrix.first_values))
-        return np.bincount(row, detected, minlength=self.matrix.energies.size)
+        return np.bincount(self.matrix.row, detected, minlength=self.matrix.energies.size)
 
 
 class Response(Protocol):
