@@ -71,9 +71,9 @@ def local_background(counts: Floats, exposure: Floats, half: int) -> Floats:
     return np.asarray(known / (np.maximum(lit, 0.0) + FEW / max(mean, 1e-300)) * tables[1].sums(half))
 
 
-def box_counts(counts: Sequence[Floats], half: int) -> list[Floats]:
+def box_counts(counts: Sequence[BoxTable], half: int) -> list[Floats]:
     """Return the counts of the box around each pixel of some layers, without the rounding of their sums."""
-    return [np.rint(box_sums(image, half)) for image in counts]
+    return [np.rint(table.sums(half)) for table in counts]
 
 
 def box_tables(images: Sequence[Floats] | Floats, halves: Sequence[int]) -> list[BoxTable]:

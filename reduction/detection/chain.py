@@ -72,7 +72,7 @@ def detect(field: Field, options: Options, log: Callable[[str], None] = lambda t
     notes: list[str] = []
     scene = Scene.of(field, np.zeros((len(field.layers), *field.shape)))
     tables = boxes.box_tables(_counts(scene), HALVES)
-    sums = [[np.rint(table.sums(half)) for table in tables] for half in HALVES]
+    sums = [boxes.box_counts(tables, half) for half in HALVES]
     found, local = _local_candidates(scene, sums[0], notes)
     log(f"boxes on local backgrounds: {len(found)} candidates")
     backgrounds = _splines(field, options, _screened(scene, local, found))

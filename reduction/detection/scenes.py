@@ -121,22 +121,12 @@ class Scene:
         self.add(images, model)
         return images
 
-    def add(self, images: Pixels, model: Model, factor: float = 1.0) -> None:
-        """Add the counts of all sources to images of the scene.
-
-        Parameters
-        ----------
-        images
-            Shape (layers, rows, columns); they change.
-        model
-            The sources.
-        factor
-            What their counts are multiplied by; -1 takes them off again.
-        """
+    def add(self, images: Pixels, model: Model) -> None:
+        """Add the counts of all sources to images of the scene, shape (layers, rows, columns), which change."""
         for part in self.parts(len(model)):
             some = model.chosen(part)
             unit, windows = self.light(some)
-            windows.add(images, unit * by_pixel(factor * some.amplitude) * windows.cut(self.share))
+            windows.add(images, unit * by_pixel(some.amplitude) * windows.cut(self.share))
 
     def wings(self, model: Model) -> Pixels:
         """Return the counts of bright sources beyond their stamps, shape (layers, rows, columns) of the field."""
