@@ -16,7 +16,8 @@ PARAMETERS_FILE = "parameters.json"
 class Argument:
     """A parameter of the job as the server wrote it; one that may have several values has lists.
 
-    `kind` is 'file' or 'value', `source` how the user named a file (None for a value), `unit` None where it has none.
+    `kind` is 'file' or 'value', `source` how the user named a file (None for a value), `unit` None where it has none,
+    `hashes` what the server knows of a file already (`provenance.fits.digests.KnownDigests`), None for nothing.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Argument:
     description: str
     unit: str | None
     source: Any
+    hashes: Any = None
 
     @property
     def parts(self) -> tuple[Argument, ...]:
@@ -33,8 +35,9 @@ class Argument:
         if not isinstance(self.value, list):
             return (self,)
         sources = self.source if isinstance(self.source, list) else [self.source] * len(self.value)
-        return tuple(replace(self, value=value, source=source)
-                     for value, source in zip(self.value, sources, strict=False))  # fmt: skip
+        hashes = self.hashes if isinstance(self.hashes, list) else [None] * len(self.value)
+        return tuple(replace(self, value=value, source=source, hashes=known)
+                     for value, source, known in zip(self.value, sources, hashes, strict=False))  # fmt: skip
 
     @property
     def display_name(self) -> str:
@@ -56,6 +59,7 @@ def read_argument(name: str, entry: Any) -> Argument:
         name=name, value=entry.get("value"), kind=str(entry.get("kind") or "value"),
         editable=bool(entry.get("editable", False)), description=str(entry.get("description") or ""),
         unit=str(unit) if unit is not None else None, source=source,
+        hashes=entry.get("hashes"),
     )  # fmt: skip
 
 

@@ -24,7 +24,6 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +31,7 @@ from typing import Any
 
 from provenance import steps, tagging, votags
 from provenance.fits.atomic import write_bytes
-from provenance.fits.digests import Digests, digests, digests_of_gzipped
+from provenance.fits.digests import digests
 from provenance.fits.hdus import holds_fits
 from provenance.steps import recording
 from provenance.text.errors import FitsError, ProvenanceError
@@ -41,6 +40,7 @@ from reduction.arguments import Argument, read_parameters
 from reduction.errors import ReductionError
 from reduction.events.cache import cache_of, inflate_by
 from reduction.events.fitsfile import is_gzip
+from reduction.hashing import Hashing
 
 STEPS_FILE = "steps.json"
 RESULTS_FOLDER = "results"
@@ -78,12 +78,11 @@ class Task:
     _stage: int = 0
     _outputs: list[Output] = field(default_factory=list)
     _inherited: list[tuple[steps.Step, ...]] = field(default_factory=list)
-    _digests: dict[str, Future[Digests]] = field(default_factory=dict)
+    _hashing: Hashing = field(default_factory=Hashing)
     _has_scratch: bool = False
     _inflated: dict[str, Path] = field(default_factory=dict)
     _added: list[steps.Step] = field(default_factory=list)
     _step_began: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _workers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
 
     @property
     def scratch(self) -> Path:
@@ -135,20 +134,14 @@ class Task:
         path = self.folder / str(argument.value)
         if not path.is_file():
             raise ReductionError(f"there is no file {argument.display_name}", argument.name)
-        key = str(argument.value)
         plain = path
         if is_gzip(path):
-            plain = self._inflated_path(key, re.sub(r"(?i)\.(gz|ftz)$", "", path.name) or "inflated")
+            plain = self._inflated_path(str(argument.value), re.sub(r"(?i)\.(gz|ftz)$", "", path.name) or "inflated")
             if not plain.is_file():
                 inflate_by(cache_of(self.about.get("cache")), path, plain, argument.name)
-        self._hash(key, path, plain)
+        self._hashing.begin(argument, path, plain)
         self._read_steps(plain, argument)
         return plain
-
-    def _hash(self, key: str, path: Path, plain: Path) -> None:
-        if key not in self._digests:
-            submit = self._workers.submit
-            self._digests[key] = submit(digests, path) if plain == path else submit(digests_of_gzipped, path, plain)
 
     def _inflated_path(self, key: str, name: str) -> Path:
         """The path to which a file is inflated; two files of one name get a path each."""
@@ -276,7 +269,7 @@ class Task:
             raise ReductionError(f"there is no file {path.name} to be the input of a step")
         for argument in self._files():
             if path in (self.folder / str(argument.value), self._inflated.get(str(argument.value))):
-                self._hash(str(argument.value), self.folder / str(argument.value), path)
+                self._hashing.begin(argument, self.folder / str(argument.value), path)
                 self._read_steps(path, argument)
                 return self._used(argument)
         found = digests(path)
@@ -329,8 +322,7 @@ class Task:
 
     def _used(self, argument: Argument) -> recording.UsedFile:
         """A file of the job as its step records it, with its hashes if it was opened."""
-        hashed = self._digests.get(str(argument.value))
-        found = hashed.result() if hashed else None
+        found = self._hashing.of(argument)
         return recording.UsedFile(argument.name, argument.description, argument.editable, argument.display_name,
                            found.whole if found else "", found.science if found else "")  # fmt: skip
 
@@ -353,7 +345,7 @@ class Task:
 
     def close(self) -> None:
         """Stop the threads and remove the scratch files."""
-        self._workers.shutdown(cancel_futures=True)
+        self._hashing.stop()
         if self._has_scratch:
             shutil.rmtree(self.folder / SCRATCH_FOLDER, ignore_errors=True)
 

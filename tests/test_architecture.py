@@ -247,6 +247,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "uws_server.storage",
         "uws_server.jobs",
         "provenance.steps",
+        "provenance.fits",
         "provenance.text",
     ),
     "uws_server.execution.warm": ("uws_server.execution", "uws_server.storage", "uws_server.jobs"),
@@ -356,6 +357,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
         "provenance.obscore",
     ),
     "reduction.task": (
+        "reduction.hashing",
         "reduction.events",
         "reduction.arguments",
         "reduction.errors",
@@ -424,6 +426,7 @@ HOUSE: dict[str, tuple[str, ...]] = {
     "reduction.instruments": (),
     "reduction.regions": ("reduction.errors", "provenance.text"),
     "reduction.missions": ("reduction.errors", "provenance.fits"),
+    "reduction.hashing": ("reduction.arguments", "provenance.fits"),
     "reduction.arguments": ("reduction.errors",),
     "reduction": ("provenance.former_names",),
     "reduction.errors": (),

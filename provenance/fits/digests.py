@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple, Self
 
 from provenance.fits import gzipped, hdus
 from provenance.text.errors import FitsError
@@ -39,6 +39,49 @@ class Digests:
         return SCIENCE if self.is_fits else FILE
 
 
+class FileState(NamedTuple):
+    """What shows whether a file was changed since it was read: bytes, times in ns, inode.
+
+    `changed_ns` is of its content and can be set by anybody, `touched_ns` is the system's own and cannot.
+    """
+
+    size: int
+    changed_ns: int
+    touched_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, file: Path | IO[bytes]) -> Self:
+        """Return the state of a file, by its path or open. Raise OSError."""
+        status = file.stat() if isinstance(file, Path) else os.fstat(file.fileno())
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+@dataclass(frozen=True)
+class KnownDigests:
+    """The hashes of a file, and the state that it was in when they were taken."""
+
+    digests: Digests
+    state: FileState
+
+    def of(self, path: Path) -> Digests | None:
+        """Return the hashes of a file that still is in that state, else None. Raise OSError."""
+        return self.digests if FileState.of(path) == self.state else None
+
+    def plain(self) -> dict[str, Any]:
+        """Return what `read` reads, as JSON can hold it."""
+        return {**asdict(self.digests), "state": list(self.state)}
+
+    @staticmethod
+    def read(entry: Any) -> KnownDigests | None:
+        """Return what `plain` returned, with more beside it or not; None for anything else."""
+        try:
+            found = Digests(entry["whole"], entry["science"], entry["is_fits"])
+            return KnownDigests(found, FileState(*entry["state"]))
+        except (KeyError, TypeError):
+            return None
+
+
 class Growing:
     """The hashes of a file that is read once, although something may be appended to it later."""
 
@@ -46,7 +89,7 @@ class Growing:
         """Hash a file. Of a gzipped one, the science is what it holds inflated. Raise OSError."""
         self._path = path
         with path.open("rb") as stream:
-            self._before = _state(stream)
+            self._before = FileState.of(stream)
             self._whole: Any
             if gzipped.is_gzipped(stream):
                 self._whole, science, is_fits = _of_gzipped(stream, path)
@@ -60,26 +103,13 @@ class Growing:
         A file that took its place, or is shorter, is read as a whole.
         """
         with self._path.open("rb") as stream:
-            now = _state(stream)
+            now = FileState.of(stream)
             if now == self._before:
                 return self.digests.whole
             grown = now.inode == self._before.inode and now.size > self._before.size
             whole = self._whole.copy() if grown else hashlib.sha256()
             _feed(stream, self._before.size if grown else 0, None, whole)
         return str(whole.hexdigest())
-
-
-class _State(NamedTuple):
-    """What shows whether a file was changed since."""
-
-    size: int
-    changed_ns: int
-    inode: int
-
-
-def _state(stream: IO[bytes]) -> _State:
-    status = os.fstat(stream.fileno())
-    return _State(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def digests(path: Path) -> Digests:

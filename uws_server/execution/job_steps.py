@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from provenance import steps, votags
-from provenance.fits.digests import Growing, digests
+from provenance.fits.digests import Digests, Growing, digests
 from provenance.fits.hdus import holds_fits
 from provenance.steps import recording
 from provenance.text.errors import ProvenanceError
@@ -29,6 +29,7 @@ from uws_server.storage.plainfiles import write_bytes
 from uws_server.storage.uses import Use
 
 Steps = tuple[steps.Step, ...]
+Digesting = Callable[[Path], Digests]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -60,16 +61,18 @@ def make(
     ended: EndedJob,
     found: Sequence[FoundResult],
     hashed: Mapping[Path, Growing],
+    digest_of: Digesting = digests,
     settle: Callable[[int], object] = os.fsync,
 ) -> tuple[Steps, list[str]]:
     """Make and write the list of a job whose script left none: the steps of its inputs, then its own.
 
-    `hashed` has the hashes of all results; `settle` brings the file to the disk.
+    `hashed` has the hashes of all results, `digest_of` hashes a file of the archive or knows what it holds; `settle`
+    brings the list to the disk.
 
     Returns the list, and notes for the log on inputs whose steps cannot be read and on a list that cannot be written.
     """
     inherited, notes = _steps_of_inputs(ended.job, ended.folder)
-    everything = steps.merge(*inherited, (_own_step(ended, found, hashed),))
+    everything = steps.merge(*inherited, (_own_step(ended, found, hashed, digest_of),))
     try:
         write_bytes(ended.folder / STEPS_FILE, steps.dump(everything).encode("ascii") + b"\n", settle)
     except (OSError, ProvenanceError) as error:
@@ -153,13 +156,15 @@ def _steps_of_inputs(job: Job, folder: Path) -> tuple[list[Steps], list[str]]:
     return found, notes
 
 
-def _own_step(ended: EndedJob, found: Sequence[FoundResult], hashed: Mapping[Path, Growing]) -> steps.Step:
+def _own_step(
+    ended: EndedJob, found: Sequence[FoundResult], hashed: Mapping[Path, Growing], digest_of: Digesting
+) -> steps.Step:
     """The step of a job whose script wrote none: what `reduction.task` would have written."""
     job, definition, folder = ended.job, ended.definition, ended.folder
     inputs = _files_of(job)
     globs = {spec.name: spec.file for spec in definition.results}
     return recording.make_step(
-        [_used_file(definition, name, value, folder) for name, value in inputs],
+        [_used_file(definition, name, value, folder, digest_of) for name, value in inputs],
         [_parameter(definition, name, value) for name, value in job.parameters.items() if not value.is_file],
         [
             recording.Product(
@@ -198,11 +203,13 @@ def _files_of(job: Job) -> list[tuple[str, ParameterValue]]:
     return [(name, value) for name, value in found if value.value]
 
 
-def _used_file(definition: Definition, name: str, value: ParameterValue, folder: Path) -> recording.UsedFile:
+def _used_file(
+    definition: Definition, name: str, value: ParameterValue, folder: Path, digest_of: Digesting
+) -> recording.UsedFile:
     spec = definition.parameter(name)
     description, editable = (spec.description, spec.editable) if spec else ("", False)
     try:
-        found = digests(folder / str(value.value))
+        found = (digest_of if value.kind == "archive" else digests)(folder / str(value.value))
     except OSError:  # the script may have removed its own input
         return recording.UsedFile(name, description, editable, value.text)
     return recording.UsedFile(name, description, editable, value.text, found.whole, found.science)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from provenance.fits.digests import Growing
+from provenance.fits.digests import Growing, digests
 from uws_server.execution import gather, job_steps, results, tags
 from uws_server.execution.job_steps import EndedJob
 from uws_server.execution.results import LOG_RESULT, FoundResult
@@ -39,6 +39,7 @@ def collect(
     folder: Path,
     results_url: str,
     ended: datetime,
+    digest_of: job_steps.Digesting = digests,
     settle: Callable[[int], object] = os.fsync,
 ) -> Products:
     """Find, tag and describe the files that a job left.
@@ -53,6 +54,8 @@ def collect(
         The URL below which its results are.
     ended
         When its script ended, an aware time.
+    digest_of
+        What hashes a file of the archive, or knows what it holds.
     settle
         What brings a list of steps to the disk that is made here.
 
@@ -69,7 +72,7 @@ def collect(
     hashed: dict[Path, Growing] = {}
     if everything is None:
         hashed = {result.path: Growing(result.path) for result in found}  # each is read once, however large
-        everything, notes_on_inputs = job_steps.make(job_ended, found, hashed, settle)
+        everything, notes_on_inputs = job_steps.make(job_ended, found, hashed, digest_of, settle)
         notes_on_steps += notes_on_inputs
         used = tuple(replace(use, is_checked=True) for use in job_steps.uses_of(job, everything))
     else:

@@ -18,6 +18,7 @@ from typing import Any
 from provenance.fits import gzipped
 from uws_server.config import Config
 from uws_server.execution import curation, delegation, fetch, sandbox
+from uws_server.execution.hashes import Hashes
 from uws_server.jobs import checks
 from uws_server.jobs.definition import Definition
 from uws_server.jobs.job import Job, ParameterValue
@@ -88,6 +89,10 @@ def document_of(job: Job, installed: Installed, folder: Path, config: Config, ba
     document = parameters_document(job, installed, base_url)
     document["job"]["notes"] = notes_of(folder)
     document["job"]["definitions"] = str(_definitions(config))
+    hashes = Hashes(config.folders.data)
+    for name, value in job.parameters.items():
+        if any(found := [known_hashes(part, hashes) for part in value.each]):
+            document["parameters"][name]["hashes"] = found if value.parts else found[0]
     if columns := curation.of(config):
         document["job"]["curation"] = columns
     if archive := config.folders.archive:
@@ -95,6 +100,12 @@ def document_of(job: Job, installed: Installed, folder: Path, config: Config, ba
         if config.folders.cache:
             document["job"]["cache"] = _cache(config, archive)
     return document
+
+
+def known_hashes(value: ParameterValue, hashes: Hashes) -> dict[str, Any] | None:
+    """Return the hashes of a file of the archive, with the state of the file that they are of; None for none known."""
+    kept = hashes.kept(Path(str(value.value))) if value.kind == "archive" and value.value else None
+    return kept.plain() if kept else None
 
 
 def _definitions(config: Config) -> Path:

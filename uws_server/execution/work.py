@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from uws_server.config import Config
 from uws_server.execution import job_steps, local, products, staging
+from uws_server.execution.hashes import Hashes
 from uws_server.execution.job_steps import EndedJob
 from uws_server.execution.products import Products
 from uws_server.jobs.job import Job
@@ -76,5 +77,6 @@ class SingleWork:
 
     def outcome(self, ended: EndedJob, status: local.Status | None) -> Outcome:
         """Return what a job left whose supervisor has ended."""
-        found = products.collect(ended.job, ended.definition, ended.folder, ended.results_url, ended.ended)
+        digest_of = Hashes(self.config.folders.data).of
+        found = products.collect(ended.job, ended.definition, ended.folder, ended.results_url, ended.ended, digest_of)
         return Outcome(found, job_steps.warning_of(ended.definition, status))

@@ -14,9 +14,9 @@ from provenance import obscore, votags
 from provenance.obscore import COLUMNS
 from provenance.text.errors import ProvenanceError
 from uws_server.errors import NotFound
+from uws_server.execution.hashes import Hashes
 from uws_server.jobs.job import LOG, Job, Result
 from uws_server.services.context import Services
-from uws_server.services.hashes import Hashes
 from uws_server.services.job_results import MOST_SHOWN
 from uws_server.services.job_service import JobService
 

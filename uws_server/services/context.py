@@ -16,6 +16,8 @@ from uws_server.config import Config
 from uws_server.execution import curation, job_secrets, sandbox
 from uws_server.execution.arrays.work import ArrayWork
 from uws_server.execution.capacity import Capacity
+from uws_server.execution.hashes import Hashes
+from uws_server.execution.input_hashing import InputHashing
 from uws_server.execution.resources import Resources
 from uws_server.execution.scheduler import Scheduler
 from uws_server.execution.slurm.placing import PlacedStarter
@@ -27,7 +29,6 @@ from uws_server.oidc.attempt import Sealing
 from uws_server.services.accounts import Accounts
 from uws_server.services.definition_check import DefinitionCheck, candidates
 from uws_server.services.expiry import Expiry
-from uws_server.services.hashes import Hashes
 from uws_server.services.health import Health
 from uws_server.services.housekeeping import Housekeeping
 from uws_server.services.job_keys import JobKeys, SessionKeys
@@ -124,6 +125,8 @@ class Services:
             config.jobs.keep_days,
         )
         self.scheduler.observers.add(self.housekeeping)
+        self._input_hashing = InputHashing(self.hashes)
+        self.scheduler.observers.add(self._input_hashing)
         self.turns = Turns()
         self.counts = Counts(self.store.engine)
         self.drain = DrainStore(self.store.engine, self.store.server)
@@ -209,6 +212,7 @@ class Services:
     def stop(self) -> None:
         """Stop taking jobs; running ones go on under their supervisors."""
         self.scheduler.stop()
+        self._input_hashing.stop()
         if self._quick_store is not None:
             self._quick_store.close()
         if "queries" in self.__dict__:

@@ -9,10 +9,10 @@ import logging
 import time
 from datetime import timedelta
 
+from uws_server.execution.hashes import Hashes
 from uws_server.execution.observers import Observer
 from uws_server.jobs.job import utcnow
 from uws_server.services.expiry import Expiry
-from uws_server.services.hashes import Hashes
 from uws_server.storage.definitions import DefinitionStore
 from uws_server.storage.files import JobFiles
 from uws_server.storage.jobstore import JobStore

@@ -30,12 +30,13 @@ class PartInput:
     """The value of the spread parameter that one part gets.
 
     `value` is what its script gets (the path of a file is absolute), `source` how the user named a file (None for any
-    other value), `text` what people read.
+    other value), `text` what people read, `hashes` what is known of a file (`staging.known_hashes`).
     """
 
     value: str | int | float | bool | None
     source: str | None
     text: str
+    hashes: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ class Plan:
         given, folder = self.inputs[number - 1], self.marked.removesuffix(folder_of(0)) + folder_of(number)
         document = json.loads(json.dumps(self.part.document))
         document["job"] |= {"part": number, "results_url": f"{self.url}/{number}/results"}
-        document["parameters"][self.parameter] |= {"value": given.value, "source": given.source}
+        told = {"value": given.value, "source": given.source, "hashes": given.hashes}
+        document["parameters"][self.parameter] |= told
         environment = dict(self.part.launch["environment"])
         environment |= {name: environment[name].replace(self.marked, folder) for name in self.placed}
         text = str(given.value) if given.source is not None else given.text

@@ -14,6 +14,7 @@ from uws_server.config import Config
 from uws_server.execution import staging
 from uws_server.execution.arrays import plan
 from uws_server.execution.arrays.plan import PartInput, Plan, Task
+from uws_server.execution.hashes import Hashes
 from uws_server.execution.warm import needs
 from uws_server.jobs.definition import Definition, Entry
 from uws_server.jobs.job import Job, ParameterValue
@@ -140,13 +141,14 @@ def plan_of(
     values = [_absolute(value, folder) for value in job.parameters[spread.name].each]
     needed_files = [Path(str(value.value)) for value in values if value.kind == "archive"]
     run = staging.command(single, folder)
+    hashes = Hashes(config.folders.data)
     launch = staging.launch_of(common, single, marked, config, run, secrets, _visible(folder, needed_files))
     variables = [f"UWS_PARAM_{spread.name}"]
     if staging.may_be_variable(spread.name):
         variables.append(spread.name)
     return Plan(
         spread.name,
-        tuple(PartInput(value.value, value.text if value.is_file else None, value.text) for value in values),
+        tuple(_input(value, hashes) for value in values),
         Task(
             staging.document_of(first, single, folder, config, base_url),
             _of_part(launch, config, len(values)),
@@ -160,6 +162,11 @@ def plan_of(
         gather=_gather(job, installed, folder, config, base_url, secrets) if definition.gather else None,
         **_warm(single, launch, config),
     )
+
+
+def _input(value: ParameterValue, hashes: Hashes) -> PartInput:
+    source = value.text if value.is_file else None
+    return PartInput(value.value, source, value.text, staging.known_hashes(value, hashes))
 
 
 def _warm(installed: Installed, launch: dict[str, Any], config: Config) -> dict[str, Any]:

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from provenance import steps
+from provenance.fits.digests import digests
 from provenance.text.errors import ProvenanceError
 from uws_server.config import Config
 from uws_server.execution import job_steps, local, products, results
 from uws_server.execution.arrays import journal, listing, plan, planning, sharing, verdict
 from uws_server.execution.arrays.plan import Plan
 from uws_server.execution.arrays.verdict import Verdict
-from uws_server.execution.job_steps import EndedJob
+from uws_server.execution.hashes import Hashes
+from uws_server.execution.job_steps import Digesting, EndedJob
 from uws_server.execution.products import Products
 from uws_server.execution.results import LOG_RESULT
 from uws_server.execution.work import Outcome, Work
@@ -75,14 +77,14 @@ class ArrayWork:
             planning.require_fitting(planned, ended.job)
         except (OSError, ValueError) as error:
             return Outcome(Products(_log(ended.folder), (f"{plan.PLAN_FILE} cannot be read: {error}",), ()))
-        return _Collector(ended, planned, status).outcome()
+        return _Collector(ended, planned, status, Hashes(self.config.folders.data).of).outcome()
 
 
 class _Collector:
-    """Collects what one array left."""
+    """Collects what one array left; `digest_of` hashes the files that its parts were given."""
 
-    def __init__(self, ended: EndedJob, planned: Plan, status: local.Status | None) -> None:
-        self.ended, self.plan, self.status = ended, planned, status
+    def __init__(self, ended: EndedJob, planned: Plan, status: local.Status | None, digest_of: Digesting) -> None:
+        self.ended, self.plan, self.status, self.digest_of = ended, planned, status, digest_of
         self.found: list[Products] = []
         self.inherited: list[tuple[steps.Step, ...]] = []
         self.uses: dict[int, tuple[Use, ...]] = {}
@@ -124,7 +126,8 @@ class _Collector:
         job = planning.of_part(self.ended.job, self.ended.definition, number, self.ended.folder)
         url = f"{self.plan.url}/{number}/results"
         below = f"{plan.folder_of(number)}/"
-        self.collect(EndedJob(replace(job, started=started), definition, place, url, moment), below, f"_part{number}")
+        ended_part = EndedJob(replace(job, started=started), definition, place, url, moment)
+        self.collect(ended_part, below, f"_part{number}", self.digest_of)
         self.uses[number] = self.found[-1].used
         stage = listing.last_stage(place)
         return Part(number, text, ended.phase, started, moment, ended.sentence, stage)
@@ -144,15 +147,15 @@ class _Collector:
             replace(last, started=started), planning.definition_of_gather(definition), place, self.ended.results_url,
             moment,
         )  # fmt: skip
-        self.collect(whole, f"{plan.GATHERED_FOLDER}/", "")
+        self.collect(whole, f"{plan.GATHERED_FOLDER}/", "", digests)
         return self.found[-1].results
 
-    def collect(self, ended: EndedJob, below: str, suffix: str) -> None:
+    def collect(self, ended: EndedJob, below: str, suffix: str, digest_of: Digesting) -> None:
         """Collect what lies in the folder of a part, or of the last script."""
         # the list of the whole, which is written last, is brought to the disk
         found = products.collect(
-            ended.job, ended.definition, ended.folder, ended.results_url, ended.ended, lambda _: None
-        )  # fmt: skip
+            ended.job, ended.definition, ended.folder, ended.results_url, ended.ended, digest_of, lambda _: None
+        )
         named = [
             replace(result, name=f"{result.name}{suffix}", file=f"{below}{result.file}")
             for result in found.results

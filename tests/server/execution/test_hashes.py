@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from uws_server.services.hashes import Hashes
+from uws_server.execution.hashes import Hashes
 
 
 @pytest.fixture

@@ -14,25 +14,12 @@ import hashlib
 import itertools
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.fits.digests import Digests, digests
+from provenance.fits.digests import Digests, FileState, KnownDigests, digests
 from uws_server.storage.files import read_json, write_json
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class _State:
-    """What shows whether a file was changed since."""
-
-    size: int
-    changed_ns: int
-    inode: int
-
-    def plain(self) -> list[int]:
-        return [self.size, self.changed_ns, self.inode]
 
 
 class Hashes:
@@ -47,19 +34,24 @@ class Hashes:
         known = self.known(path)
         if known is not None:
             return known
-        before = _state(path)
+        before = FileState.of(path)
         found = digests(path)
-        if _state(path) == before:
-            self._keep(path, before, found)
+        if FileState.of(path) == before:
+            self._keep(path, KnownDigests(found, before))
         return found
 
     def known(self, path: Path) -> Digests | None:
         """Return the hashes of a file that is as it was when they were taken. Return None if none are known."""
-        kept = read_json(self._entry_of_path(path))
+        kept = self.kept(path)
+        return kept.digests if kept else None
+
+    def kept(self, path: Path) -> KnownDigests | None:
+        """Return the hashes of a file with its state, as `known` does."""
+        entry = read_json(self._entry_of_path(path))
+        kept = KnownDigests.read(entry) if entry.get("path") == str(path) else None
         try:
-            same = kept.get("state") == _state(path).plain() and kept.get("path") == str(path)
-            return Digests(kept["whole"], kept["science"], kept["is_fits"]) if same else None
-        except (OSError, KeyError):
+            return kept if kept and kept.of(path) else None
+        except OSError:
             return None
 
     def find(self, sha256: str) -> Path | None:
@@ -89,9 +81,9 @@ class Hashes:
         path = read_json(entry).get("path")
         return self.known(Path(path)) if isinstance(path, str) else None
 
-    def _keep(self, path: Path, state: _State, found: Digests) -> None:
-        content = {"path": str(path), "state": state.plain(), "whole": found.whole, "science": found.science,
-                   "is_fits": found.is_fits}  # fmt: skip
+    def _keep(self, path: Path, known: KnownDigests) -> None:
+        content = {"path": str(path), **known.plain()}
+        found = known.digests
         with contextlib.suppress(OSError):  # on a full disk they are taken again the next time
             for entry in {
                 self._entry_of_path(path),
@@ -107,8 +99,3 @@ class Hashes:
 
     def _entry_of_hash(self, sha256: str) -> Path:
         return self._folder / "found" / sha256[:2] / f"{sha256}.json"
-
-
-def _state(path: Path) -> _State:
-    status = path.stat()
-    return _State(status.st_size, status.st_mtime_ns, status.st_ino)
