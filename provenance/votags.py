@@ -97,9 +97,9 @@ def write(path: str | Path, row: ObsCoreRow, steps: Iterable[Step]) -> None:
                 changes.rewrite(stream, place, kept, block, _tail(layout))
             elif layout.unpadded:
                 length = stream.seek(0, 2)
-                changes.append(stream, length, changes.filling(layout.unpadded, length) + block)
+                changes.append(stream, place, length, changes.filling(layout.unpadded, length) + block)
             else:
-                changes.append(stream, layout.end, block)
+                changes.append(stream, place, layout.end, block)
         except OSError as error:
             reason = error.strerror or error
             raise TagsError(f"{path}: VO-TAGS cannot be written: {reason}; the file is as it was") from error
@@ -168,7 +168,7 @@ def strip(path: str | Path) -> bool:
             return False
         try:
             if kept[-1].end == sum(hdu.end - hdu.start for hdu in kept) and _tail(layout) is None:
-                changes.cut(stream, kept[-1].end)
+                changes.cut(stream, place, kept[-1].end)
             else:
                 changes.rewrite(stream, place, kept, b"", _tail(layout))
         except OSError as error:

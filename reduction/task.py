@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance import steps, tagging, votags
+from provenance.fits import settling
 from provenance.fits.atomic import write_bytes
 from provenance.fits.digests import digests
 from provenance.fits.hdus import holds_fits
@@ -358,8 +359,9 @@ def run(main: Callable[[Task], None], stages: int) -> None:
     job: Task | None = None
     try:
         job = read_task(Path.cwd(), stages)
-        main(job)
-        job.finish()
+        with settling.together():
+            main(job)
+            job.finish()
     except ReductionError as error:
         _fail(message_of(error))
     except Exception as error:  # noqa: BLE001  the last resort: whatever it is, the log must have it and the job must fail

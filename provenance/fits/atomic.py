@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from provenance.fits.settling import settle, settle_names
+
 
 @contextlib.contextmanager
 def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
-    """Open a file beside `path` for writing and reading; it is synced and replaces `path` when the block ends well.
+    """Open a file beside `path` for writing and reading, which replaces `path`, on the disk, when the block ends well.
 
     `mode` are its permissions; None for those of any new file. A symbolic link is replaced: give its target to keep it.
     Raises OSError when there is no room; the old file then stays.
@@ -25,27 +27,17 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     try:
         with open(beside, "xb+", opener=opener) as stream:  # Path.open takes no opener
             yield stream
-            stream.flush()
             if mode is not None:
                 os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
+            settle(stream, path)
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    settle_names(path.parent)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file, whole or not at all. Raise OSError."""
     with replacing(path) as stream:
         stream.write(data)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Sync a folder, so that a rename in it survives a crash."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

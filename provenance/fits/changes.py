@@ -15,6 +15,7 @@ from typing import IO, Final
 
 from provenance.fits import atomic, gzipped
 from provenance.fits.hdus import Hdu, require_regular
+from provenance.fits.settling import settle
 from provenance.text.errors import FitsError
 
 _COPY_CHUNK: Final = 4 * 1024**2
@@ -43,13 +44,15 @@ def opened_to_change(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
         # another writer replaced the file while we waited for the lock: open the new one
 
 
-def append(stream: IO[bytes], at: int, block: bytes) -> None:
-    """Append bytes to a file and sync them to disk.
+def append(stream: IO[bytes], path: Path, at: int, block: bytes) -> None:
+    """Append bytes to a file and bring them to the disk.
 
     Parameters
     ----------
     stream
         The file, open to write.
+    path
+        Where it lies.
     at
         The byte where they begin; what stands behind it is cut off.
     block
@@ -65,7 +68,7 @@ def append(stream: IO[bytes], at: int, block: bytes) -> None:
         stream.truncate(at)
         stream.seek(at)
         _write_all(stream, block)
-        os.fsync(stream.fileno())
+        settle(stream, path)
         done = True
     finally:
         if not done:
@@ -112,10 +115,10 @@ def filling(hdu: Hdu, length: int) -> bytes:
     return hdu.filling * max(hdu.end - length, 0)
 
 
-def cut(stream: IO[bytes], at: int) -> None:
-    """Cut a file off at the byte `at` and sync it."""
+def cut(stream: IO[bytes], path: Path, at: int) -> None:
+    """Cut a file, which lies at a path, off at the byte `at` and bring it to the disk."""
     stream.truncate(at)
-    os.fsync(stream.fileno())
+    settle(stream, path)
 
 
 def _write_all(stream: IO[bytes], block: bytes) -> None:
