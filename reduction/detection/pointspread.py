@@ -6,13 +6,14 @@ u = (r / core)^2, so that a sum over a few steps of ln t stands for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from reduction.instruments import King, king
+from reduction.instruments import King, Profiles
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,8 +23,11 @@ KING_CAMERAS = ("EPN", "EMOS1", "EMOS2")
 COMPONENTS = 7
 """Gaussians that stand for a King profile: its encircled energy comes out within 0.01 from 2 to 300 arcsec."""
 
-ANGLES_ARCMIN = np.arange(0.0, 10.1, 1.0)
-"""Off-axis angles for which profiles are made; the nearest is taken."""
+STEP_ARCMIN = 1.0
+"""Step of the off-axis angles for which profiles are made; the nearest is taken."""
+
+ProfileSource = Callable[[str, Mapping[str, Any]], Profiles]
+"""One of `KING_CAMERAS` and the keywords of an observation -> the King profiles of the camera."""
 
 _FIRST_T, _LAST_SIGMA_ARCSEC = 4.0, 160.0
 _FWHM = 2.3548200450309493
@@ -76,25 +80,54 @@ def gaussians_of(profile: King) -> tuple[Floats, Floats]:
     return core / np.sqrt(2 * t), weight / weight.sum(axis=1, keepdims=True)
 
 
-def king_spread(camera: str, energy_kev: float) -> PointSpread:
-    """Return the published King profile of an EPIC camera at an energy in keV, as Gaussians.
+def published(camera: str, header: Mapping[str, Any]) -> Profiles:
+    """Return the published King profiles of a camera, whatever the observation."""
+    return Profiles(camera)
 
-    `camera` is one of `KING_CAMERAS`, or ``EPIC`` for the mean of the three, as in a mosaic.
+
+def king_spread(
+    camera: str, energy_kev: float, header: Mapping[str, Any] | None = None, source: ProfileSource = published
+) -> PointSpread:
+    """Return the King profile of an EPIC camera as Gaussians.
+
+    Parameters
+    ----------
+    camera
+        One of `KING_CAMERAS`, or ``EPIC`` for the mean of the three, as in a mosaic.
+    energy_kev
+        Energy in keV.
+    header
+        Keywords of the observation, by whose date `source` may choose; None for none.
+    source
+        Where the profiles come from.
+
+    Returns
+    -------
+    PointSpread
+        The Gaussians at angles in steps of `STEP_ARCMIN`; its `origin` names the files that the profiles are from.
     """
     cameras = KING_CAMERAS if camera == "EPIC" else (camera,)
-    profiles = [king(each, np.full(ANGLES_ARCMIN.shape, energy_kev), ANGLES_ARCMIN) for each in cameras]
+    found = [source(each, header or {}) for each in cameras]
+    last = max(each.last_angle_arcmin for each in found)
+    angles = np.minimum(np.arange(0.0, last + STEP_ARCMIN - 1e-6, STEP_ARCMIN), last)
+    profiles = [each.at(np.full(angles.shape, energy_kev), angles) for each in found]
     mean = King(np.mean([each.core_arcsec for each in profiles], axis=0),
                 np.mean([each.slope for each in profiles], axis=0))  # fmt: skip
     sigma, weight = gaussians_of(mean)
     words = "the mean EPIC camera" if camera == "EPIC" else camera
-    return PointSpread(ANGLES_ARCMIN, sigma, weight, f"King profile of {words} at {energy_kev:.3g} keV")
+    return PointSpread(angles, sigma, weight, f"King profile of {words} at {energy_kev:.3g} keV{_from_files(found)}")
+
+
+def _from_files(found: Sequence[Profiles]) -> str:
+    """Return the words that name the files of profiles, and whose are published ones beside them."""
+    files = [each.file for each in found if each.file]
+    if not files:
+        return ""
+    others = [each.camera for each in found if not each.file]
+    return " from " + ", ".join(files) + (f" (of {', '.join(others)} as published)" if others else "")
 
 
 def gaussian_spread(fwhm_arcsec: float) -> PointSpread:
     """Return a Gaussian of a full width at half maximum in arcsec, the same at every angle."""
     sigma = np.array([[fwhm_arcsec / _FWHM]])
     return PointSpread(np.zeros(1), sigma, np.ones((1, 1)), f"Gaussian with an FWHM of {fwhm_arcsec:g} arcsec")
-
-
-Spreads = Callable[[str, float], PointSpread]
-"""Camera and energy in keV -> its point spread function."""

@@ -11,7 +11,17 @@ It stands in where there are no calibration files, and is what the simulator dra
 from __future__ import annotations
 
 from reduction.instruments.areas import carbon, carbon_since, effective_area, single_share
-from reduction.instruments.psf import King, king
+from reduction.instruments.psf import King, KingTable, Profiles, king
 from reduction.instruments.vignetting import vignetting
 
-__all__ = ["King", "carbon", "carbon_since", "effective_area", "king", "single_share", "vignetting"]
+__all__ = [
+    "King",
+    "KingTable",
+    "Profiles",
+    "carbon",
+    "carbon_since",
+    "effective_area",
+    "king",
+    "single_share",
+    "vignetting",
+]

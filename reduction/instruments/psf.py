@@ -60,6 +60,66 @@ class King:
         return np.asarray(1 - (1 + (radius_arcsec / self.core_arcsec) ** 2) ** (1 - self.slope))
 
 
+@dataclass(frozen=True)
+class KingTable:
+    """King profiles at `energies_kev`, shape (n,), and `angles_arcmin` from the axis, shape (m,), both ascending.
+
+    `core_arcsec` and `slope` have the shape (n, m).
+    """
+
+    energies_kev: Floats
+    angles_arcmin: Floats
+    core_arcsec: Floats
+    slope: Floats
+
+    def at(self, energy_kev: Floats, off_axis_arcmin: Floats | float) -> King:
+        """Return the profiles at energies and angles, in their broadcast shape.
+
+        Core radius and slope are bilinear between those of the table; beyond it those of its edge hold.
+        """
+        energy, angle = np.broadcast_arrays(
+            np.clip(energy_kev, self.energies_kev[0], self.energies_kev[-1]),
+            np.clip(off_axis_arcmin, self.angles_arcmin[0], self.angles_arcmin[-1]),
+        )
+        row, down = _between(self.energies_kev, energy)
+        column, along = _between(self.angles_arcmin, angle)
+        core, slope = (
+            (1 - down) * ((1 - along) * values[row, column] + along * values[row, column + 1])
+            + down * ((1 - along) * values[row + 1, column] + along * values[row + 1, column + 1])
+            for values in (self.core_arcsec, self.slope)
+        )
+        return King(core, slope)
+
+
+def _between(nodes: Floats, values: Floats) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Return the last but one node that is not above each value, and which part of the way to the next it has gone."""
+    index = np.clip(np.searchsorted(nodes, values, side="right") - 1, 0, len(nodes) - 2)
+    return index, np.asarray((values - nodes[index]) / (nodes[index + 1] - nodes[index]))
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """The King profiles of a camera: those of a calibration file, or the published ones where `table` is None.
+
+    `file` is the name of that file.
+    """
+
+    camera: str
+    table: KingTable | None = None
+    file: str = ""
+
+    def at(self, energy_kev: Floats, off_axis_arcmin: Floats | float) -> King:
+        """Return the profiles at energies in keV and angles from the axis in arcmin, in their broadcast shape."""
+        if self.table is None:
+            return king(self.camera, energy_kev, off_axis_arcmin)
+        return self.table.at(energy_kev, off_axis_arcmin)
+
+    @property
+    def last_angle_arcmin(self) -> float:
+        """The angle from which on the profile no longer changes."""
+        return MAX_ANGLE_ARCMIN if self.table is None else float(self.table.angles_arcmin[-1])
+
+
 def king(camera: str, energy_kev: Floats, off_axis_arcmin: Floats | float) -> King:
     """Return the profile of a camera.
 

@@ -14,7 +14,7 @@ from reduction.detection.boxes import Candidates
 from reduction.detection.chain import Detected, detect
 from reduction.detection.likelihood import detection_likelihood
 from reduction.detection.options import Options
-from reduction.detection.pointspread import ANGLES_ARCMIN, KING_CAMERAS, king_spread
+from reduction.detection.pointspread import KING_CAMERAS, king_spread
 from reduction.detection.sources import FLAGS, iau_names, source_list
 from reduction.detection.splines import spline_background
 from reduction.detection.stamps import Windows, light, stamps
@@ -46,7 +46,7 @@ def test_gaussians_hold_the_light_of_the_king_profile(camera):
     radius = np.array([2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0])
     for energy in (0.5, 1.5, 6.0):
         spread = king_spread(camera, energy)
-        for angle in ANGLES_ARCMIN[::5]:
+        for angle in spread.angles_arcmin[::5]:
             wanted = king(camera, np.array(energy), angle).encircled(radius)
             assert spread.encircled(radius, float(angle)) == pytest.approx(wanted, abs=0.01)
 
