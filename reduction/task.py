@@ -83,6 +83,7 @@ class Task:
     _has_scratch: bool = False
     _inflated: dict[str, Path] = field(default_factory=dict)
     _added: list[steps.Step] = field(default_factory=list)
+    _calibration: list[Mapping[str, str]] = field(default_factory=list)
     _step_began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -248,6 +249,10 @@ class Task:
         self._added.append(step)
         return step
 
+    def calibrated_by(self, path: Path, use: str) -> None:
+        """Record a calibration file that went into the job, by its name and SHA-256; `use` says what for."""
+        self._calibration.append(recording.calibration_file(path, use))
+
     @property
     def recorded_steps(self) -> tuple[steps.Step, ...]:
         """The steps of the files that were opened, then those that `also` recorded."""
@@ -329,20 +334,16 @@ class Task:
 
     def _run_info(self) -> recording.RunInfo:
         """How this job ran, with the calibration files that its environment and its FITS files name."""
-        scratch = sorted(self.folder.glob(f"{SCRATCH_FOLDER}/*"))
-        inputs = [self.folder / str(argument.value) for argument in self._files()]
-        products = [self.folder / RESULTS_FOLDER / output.name for output in self._outputs]
+        files = [self.folder / str(argument.value) for argument in self._files()]
+        files += sorted(self.folder.glob(f"{SCRATCH_FOLDER}/*"))
+        files += [self.folder / RESULTS_FOLDER / output.name for output in self._outputs]
+        job, parent = self.about.get("id"), self.about.get("parent")
         return recording.RunInfo(
-            task=str(self.about.get("definition") or "unnamed"),
-            version=str(self.about.get("version") or ""),
-            job=self.about.get("id"),
-            parent=self.about.get("parent"),
-            started=self.started,
-            ended=datetime.now(UTC),
-            exit_status=0,
-            calibration=recording.calibration([*inputs, *scratch, *products], os.environ),
+            str(self.about.get("definition") or "unnamed"), str(self.about.get("version") or ""), job, parent,
+            self.started, datetime.now(UTC), exit_status=0,
+            calibration=[*self._calibration, *recording.calibration(files, os.environ)],
             more={"note": notes} if (notes := self.about.get("notes")) else {},
-        )
+        )  # fmt: skip
 
     def close(self) -> None:
         """Stop the threads and remove the scratch files."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from provenance.obscore import wavelength_m
 from reduction import task
+from reduction.calibration.psffiles import PsfFiles
 from reduction.detection import eventlayers, imagelayers, sourcefile
 from reduction.detection.chain import detect
 from reduction.detection.eventlayers import Wanted
 from reduction.detection.layers import Field
 from reduction.detection.options import Options
+from reduction.detection.pointspread import ProfileSource, published
 from reduction.detection.sourcefile import Origin
 from reduction.detection.sources import SourceList, source_list
 from reduction.errors import ReductionError
@@ -39,7 +42,11 @@ def main(job: task.Task) -> None:
     """Find the sources, and write the list."""
     job.stage("Making the images" if job.values("eventlist") else "Reading the images")
     options = read_options(job)
-    given = from_events(job) if job.values("eventlist") else from_images(job)
+    files = psf_files(job)
+    profiles = files.profiles if files else published
+    given = from_events(job, profiles) if job.values("eventlist") else from_images(job, profiles)
+    for path in files.used.values() if files else ():
+        job.calibrated_by(path, "point spread function")
     for layer in given.field.layers:
         job.log(f"{layer.name}: {int(layer.counts[layer.seen].sum())} counts; {layer.spread.origin}")
     if not all(layer.is_exposed for layer in given.field.layers):
@@ -76,7 +83,26 @@ def read_options(job: task.Task) -> Options:
     )  # fmt: skip
 
 
-def from_events(job: task.Task) -> Given:
+def psf_files(job: task.Task) -> PsfFiles | None:
+    """Return the point spread functions among the server's calibration files; None for the published profiles.
+
+    Raise ReductionError for a way that is none, or files that are wanted and not set up.
+    """
+    word = str(job.value("psf", "auto"))
+    if word not in ("auto", "calibration", "built-in"):
+        raise ReductionError(f"{word[:20]!r} is no point spread function; write auto, calibration or built-in", "psf")
+    if word == "built-in" or (word == "auto" and job.value("psf_fwhm") is not None):
+        return None
+    if word == "calibration" and job.value("psf_fwhm") is not None:
+        raise ReductionError("a width of the point spread function is given, too; give one or the other", "psf_fwhm")
+    files = PsfFiles.of(os.environ, job.scratch, lambda text: job.log(f"Note: {text}"))
+    if files is None and word == "calibration":
+        raise ReductionError("no calibration files of a point spread function (XRTn_XPSF_nnnn.CCF) are set up on this "
+                             "server; take auto or built-in", "psf")  # fmt: skip
+    return files
+
+
+def from_events(job: task.Task, profiles: ProfileSource) -> Given:
     """Return the images of the event lists."""
     if job.values("images"):
         raise ReductionError("event lists and images are given; give one or the other", "images")
@@ -86,7 +112,7 @@ def from_events(job: task.Task) -> Given:
     wanted = Wanted(
         bands, float(job.value("bin_size", 4.0)), (centre[0], centre[1]) if len(centre) == 2 else None,
         tuple(float(size) for size in job.values("size")), job.value("pattern", "default"),
-        job.value("flag", "default"), job.value("psf_fwhm"),
+        job.value("flag", "default"), job.value("psf_fwhm"), profiles,
     )  # fmt: skip
     for note in overlaps(bands):
         job.log(f"Note: {note}")
@@ -101,7 +127,7 @@ def from_events(job: task.Task) -> Given:
     return Given(field, cards, {"em_min": wavelength_m(high), "em_max": wavelength_m(low), "t_exptime": longest})
 
 
-def from_images(job: task.Task) -> Given:
+def from_images(job: task.Task, profiles: ProfileSource) -> Given:
     """Return the images that are given. Raise ReductionError if there are none."""
     images = job.paths("images")
     if not images:
@@ -109,7 +135,7 @@ def from_images(job: task.Task) -> Given:
                              "eventlist")  # fmt: skip
     fwhm = job.value("psf_fwhm")
     field, notes, header = imagelayers.layers_of_images(
-        images, job.paths("exposure_maps"), job.paths("backgrounds"), None if fwhm is None else float(fwhm)
+        images, job.paths("exposure_maps"), job.paths("backgrounds"), None if fwhm is None else float(fwhm), profiles
     )
     for note in notes:
         job.log(f"Note: {note}")

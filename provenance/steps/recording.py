@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from provenance.fits import hdus
-from provenance.fits.digests import Digests
+from provenance.fits.digests import Digests, digests
 from provenance.steps.model import Arg, InputData, OutputData, Parameter, Scalar, Step
 from provenance.text.errors import ProvenanceError
 
@@ -253,6 +253,11 @@ def calibration(files: Iterable[Path], environment: Mapping[str, str]) -> tuple[
             for header in headers:
                 found.update(_named(str(header.get(keyword) or ""), keyword))
     return tuple({"name": name, "from": source} for name, source in found)
+
+
+def calibration_file(path: Path, use: str) -> dict[str, str]:
+    """Return a calibration file as a step names it: its name, the hash of its bytes, and what it was used for."""
+    return {"name": path.name, "from": use, "sha256": digests(path).whole}
 
 
 def _named(path: str, source: str, no_names: frozenset[str] = _NO_NAMES) -> dict[tuple[str, str], None]:

@@ -14,7 +14,14 @@ from astropy.wcs.utils import pixel_to_pixel
 
 from provenance.fits.columns import Column, Rows
 from reduction.detection.layers import Field, Layer, field_of
-from reduction.detection.pointspread import KING_CAMERAS, PointSpread, gaussian_spread, king_spread
+from reduction.detection.pointspread import (
+    KING_CAMERAS,
+    PointSpread,
+    ProfileSource,
+    gaussian_spread,
+    king_spread,
+    published,
+)
 from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList, open_eventlist
 from reduction.events.goodtime import GTI
@@ -37,6 +44,7 @@ class Wanted:
     """Which events are counted, and on which pixels; as the parameters of the definition `image` of these names.
 
     `fwhm_arcsec` is the width of the point spread function where none is published; None where none is given.
+    `profiles` says where those of the EPIC cameras come from.
     """
 
     bands: tuple[Band, ...]
@@ -46,6 +54,7 @@ class Wanted:
     pattern: str = "default"
     flag: str = "default"
     fwhm_arcsec: float | None = None
+    profiles: ProfileSource = published
 
 
 @dataclass(frozen=True)
@@ -231,4 +240,4 @@ def _spread(events: EventList, energy_kev: float, wanted: Wanted) -> PointSpread
     if camera not in KING_CAMERAS:
         raise ReductionError(f"no point spread function of {events.mission.name} is known here; give its full width at "
                              "half maximum in arcsec", "psf_fwhm")  # fmt: skip
-    return king_spread(camera, energy_kev)
+    return king_spread(camera, energy_kev, events.keywords, wanted.profiles)

@@ -19,7 +19,14 @@ from astropy.wcs.utils import proj_plane_pixel_scales
 
 from reduction.detection.imagefield import field_mask
 from reduction.detection.layers import MOST_PIXELS, Columns, Field, Layer, field_of
-from reduction.detection.pointspread import KING_CAMERAS, PointSpread, gaussian_spread, king_spread
+from reduction.detection.pointspread import (
+    KING_CAMERAS,
+    PointSpread,
+    ProfileSource,
+    gaussian_spread,
+    king_spread,
+    published,
+)
 from reduction.errors import ReductionError
 from reduction.events.fitswrite import Cards
 from reduction.missions.xmm import EPN
@@ -28,6 +35,9 @@ Floats = npt.NDArray[np.float64]
 
 IMAGES, EXPOSURES, BACKGROUNDS = "images", "exposure_maps", "backgrounds"
 """Job parameters of the three kinds of files."""
+
+Spreads = tuple[float | None, ProfileSource]
+"""Full width at half maximum that is given, and where the King profiles of EPIC come from if none is."""
 
 _SAME_PLACE_PIXELS = 0.1
 _COLUMN_ARCSEC = 820.0
@@ -95,8 +105,9 @@ def _require_plane(shape: tuple[int, ...], name: str, parameter: str) -> None:
 
 
 def layers_of_images(
-    images: Sequence[Path], exposures: Sequence[Path], backgrounds: Sequence[Path], fwhm_arcsec: float | None
-) -> tuple[Field, tuple[str, ...], Mapping[str, Any]]:
+    images: Sequence[Path], exposures: Sequence[Path], backgrounds: Sequence[Path], fwhm_arcsec: float | None,
+    profiles: ProfileSource = published,
+) -> tuple[Field, tuple[str, ...], Mapping[str, Any]]:  # fmt: skip
     """Return images as the layers of a field, sentences about what is unusual, and the header of the first image.
 
     Parameters
@@ -109,6 +120,8 @@ def layers_of_images(
         Expected background counts: none, or one for each image.
     fwhm_arcsec
         Full width at half maximum of the point spread function; None for that of the EPIC cameras.
+    profiles
+        Where the King profiles of these come from.
 
     Returns
     -------
@@ -136,7 +149,7 @@ def layers_of_images(
     layers = []
     for index, picture in enumerate(counts):
         exposure = maps[index if len(maps) > 1 else 0] if maps else None
-        layers.append(_layer(picture, exposure, models[index] if models else None, fwhm_arcsec, notes))
+        layers.append(_layer(picture, exposure, models[index] if models else None, (fwhm_arcsec, profiles), notes))
     field = replace(field_of(_numbered(layers), counts[0].wcs), columns=_columns(counts))
     return field, tuple(dict.fromkeys(notes)), counts[0].header
 
@@ -185,7 +198,7 @@ def _require_same_grid(first: Picture, other: Picture) -> None:
 
 
 def _layer(
-    picture: Picture, exposure: Picture | None, background: Picture | None, fwhm: float | None, notes: list[str]
+    picture: Picture, exposure: Picture | None, background: Picture | None, spreads: Spreads, notes: list[str]
 ) -> Layer:
     """Return one image as a layer."""
     counts = _counts(picture, notes)
@@ -206,7 +219,7 @@ def _layer(
     band = band_of(picture.header)
     camera = str(picture.header.get("INSTRUME") or "").strip().upper() or "IMAGE"
     name = f"{camera} {band[0]:.3g}-{band[1]:.3g}keV" if band else f"{camera} ({picture.name})"
-    spread = _spread(camera, band, fwhm, picture, notes)
+    spread = _spread(camera, band, spreads, picture, notes)
     return Layer(name, camera, band, counts, seconds, seconds, spread, _axis(picture, seconds, notes), model,
                  exposure is not None)  # fmt: skip
 
@@ -264,9 +277,10 @@ def _is_number(value: object) -> bool:
 
 
 def _spread(
-    camera: str, band: tuple[float, float] | None, fwhm: float | None, picture: Picture, notes: list[str]
+    camera: str, band: tuple[float, float] | None, spreads: Spreads, picture: Picture, notes: list[str]
 ) -> PointSpread:
     """Return the point spread function of an image. Raise ReductionError if none is known."""
+    fwhm, profiles = spreads
     if fwhm is not None:
         return gaussian_spread(fwhm)
     if camera not in (*KING_CAMERAS, "EPIC"):
@@ -275,7 +289,7 @@ def _spread(
     energy = 1.5 if band is None else float(np.sqrt(max(band[0], 0.1) * band[1]))
     if band is None:
         notes.append(f"{picture.name}: its header has no band; the point spread function is that at {energy:g} keV")
-    return king_spread(camera, energy)
+    return king_spread(camera, energy, picture.header, profiles)
 
 
 def _axis(picture: Picture, seconds: Floats, notes: list[str]) -> tuple[float, float]:

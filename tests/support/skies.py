@@ -12,7 +12,7 @@ from astropy.wcs import WCS
 
 from reduction.detection.layers import Field, Layer, field_of
 from reduction.detection.pointspread import king_spread
-from reduction.instruments import king
+from reduction.instruments import Profiles
 
 BANDS = ((0.5, 1.0), (1.0, 2.0), (2.0, 4.5))
 PIXEL_ARCSEC = 4.0
@@ -25,7 +25,8 @@ Floats = npt.NDArray[np.float64]
 class Sky:
     """Sources at pixels (x, y) from 0 with expected counts of shape (sources, bands) at the longest exposure.
 
-    `extent` is the sigma of each in pixels; `background` the counts of a pixel and band.
+    `extent` is the sigma of each in pixels; `background` the counts of a pixel and band; `profiles` are those of the
+    camera, None for the published ones.
     """
 
     x: Floats
@@ -35,6 +36,7 @@ class Sky:
     background: float = 0.02
     size: int = 160
     camera: str = "EPN"
+    profiles: Profiles | None = None
 
     @property
     def exposure(self) -> Floats:
@@ -50,10 +52,11 @@ class Sky:
         share = self.exposure / EXPOSURE_S
         image = rng.poisson(self.background * (share > 0), share.shape).astype(np.float64)
         energy, middle = np.array(np.sqrt(np.prod(BANDS[band]))), (self.size - 1) / 2
+        profiles = self.profiles or Profiles(self.camera)
         for x, y, counts, extent in zip(self.x, self.y, self.counts[:, band], self.extent, strict=True):
             away = np.array(np.hypot(x - middle, y - middle) * PIXEL_ARCSEC / 60)
             photons = rng.poisson(counts)
-            radius = king(self.camera, energy, away).radius(rng.random(photons)) / PIXEL_ARCSEC
+            radius = profiles.at(energy, away).radius(rng.random(photons)) / PIXEL_ARCSEC
             angle, spread = rng.random(photons) * 2 * np.pi, rng.normal(0.0, 1.0, (2, photons)) * extent
             across = np.rint(x + radius * np.cos(angle) + spread[0]).astype(int)
             up = np.rint(y + radius * np.sin(angle) + spread[1]).astype(int)
