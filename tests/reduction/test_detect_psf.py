@@ -160,6 +160,21 @@ def test_event_lists_are_searched_with_the_file_of_their_camera_which_the_produc
         assert tags is not None and used in tags.steps[-1].extra["calibration"]
 
 
+def test_a_mosaic_names_the_files_of_its_three_cameras(
+    images: tuple[Sky, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The words are longer than a card of a header."""
+    sky, _ = images
+    pictures, exposure = replace(sky, camera="EPIC").write(tmp_path / "sky", np.random.default_rng(7))
+    names = [write_ccf(tmp_path / "ccf", camera).name for camera in ("EPN", "EMOS1", "EMOS2")]
+    monkeypatch.setenv("UWS_CALIBRATION", str(tmp_path / "ccf"))
+    made(tmp_path / "job", images=pictures[:1], exposure_maps=[exposure])
+    header = fits.getheader(tmp_path / "job/results/sources.fits", "SOURCES")
+    assert header["PSF1"] == f"King profile of the mean EPIC camera at 0.707 keV from {', '.join(names)}"
+    used = json.loads((tmp_path / "job/steps.json").read_text())["provenance"][-1]["calibration"]
+    assert [each["name"] for each in used] == names
+
+
 def test_what_gives_no_point_spread_function_is_refused(
     images: tuple[Sky, dict[str, Any]], wide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

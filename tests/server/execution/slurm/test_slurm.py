@@ -16,6 +16,7 @@ from joblab import Lab, Remote, define
 from processes import kill_all, state, until
 from serving import running_server
 from slurmcluster import SlurmCluster, missing, running_slurm
+from uws_server.execution import sandbox
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
@@ -274,6 +275,26 @@ def test_server_adopts_jobs_of_cluster(lab: Lab, cluster: SlurmCluster) -> None:
             job.post(PHASE="ABORT")
             assert job.ended() == "ABORTED"
     assert list(cluster.jobs()).count(runs.id) == 1
+
+
+def test_calibration_files_are_seen_on_the_node(
+    cluster: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that is shut in, where this machine can, reads the server's folder of calibration files, and no other."""
+    made = Lab(tmp_path / "lab", "")
+    for name in ("calibration", "hidden"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "XRT3_XPSF_0018.CCF").write_text(f"of {name}\n")
+    monkeypatch.setenv("UWS_CALIBRATION", str(tmp_path / "calibration"))
+    script = f'cat "$UWS_CALIBRATION"/*.CCF > results/out.txt; ls "{tmp_path}/hidden" >> results/out.txt; true'
+    define(made.definitions, "calibrated", script)
+    shut_in = not sandbox.obstacle()
+    with made.serving(execution="slurm", squeue_interval=1, sandbox="all" if shut_in else "none"):
+        job = made.run("calibrated")
+        assert job.ended() == "COMPLETED"
+        found = (made.folder(job) / "results" / "out.txt").read_text(encoding="utf-8").split("\n")
+        assert found == (["of calibration", ""] if shut_in else ["of calibration", "XRT3_XPSF_0018.CCF", ""])
+    made.close()
 
 
 def test_two_servers_on_one_cluster(cluster: SlurmCluster, tmp_path: Path) -> None:
