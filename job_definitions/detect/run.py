@@ -9,7 +9,7 @@ from typing import Any
 
 from provenance.obscore import wavelength_m
 from reduction import task
-from reduction.calibration.psffiles import PsfFiles
+from reduction.calibration.psffiles import BUILT_IN, PsfFiles
 from reduction.detection import eventlayers, imagelayers, sourcefile
 from reduction.detection.chain import detect
 from reduction.detection.eventlayers import Wanted
@@ -89,9 +89,9 @@ def psf_files(job: task.Task) -> PsfFiles | None:
     Raise ReductionError for a way that is none, or files that are wanted and not set up.
     """
     word = str(job.value("psf", "auto"))
-    if word not in ("auto", "calibration", "built-in"):
+    if word not in ("auto", "calibration", BUILT_IN):
         raise ReductionError(f"{word[:20]!r} is no point spread function; write auto, calibration or built-in", "psf")
-    if word == "built-in" or (word == "auto" and job.value("psf_fwhm") is not None):
+    if word == BUILT_IN or (word == "auto" and job.value("psf_fwhm") is not None):
         return None
     if word == "calibration" and job.value("psf_fwhm") is not None:
         raise ReductionError("a width of the point spread function is given, too; give one or the other", "psf_fwhm")

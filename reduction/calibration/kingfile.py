@@ -18,6 +18,7 @@ import numpy.typing as npt
 from provenance.fits.bintable import Table
 from provenance.fits.columns import Column, Rows
 from reduction.errors import ReductionError
+from reduction.events import fitsfile
 from reduction.events.fitsfile import FitsFile
 from reduction.instruments import KingTable
 from reduction.instruments.psf import MAX_ANGLE_ARCMIN, MAX_ENERGY_KEV
@@ -106,7 +107,7 @@ def _read(file: FitsFile) -> _Rows:
     rows, columns = file.read(hdu)
     if not len(rows):
         raise ReductionError(f"{title} has no rows", file.parameter)
-    params = _cells(columns["PARAMS"], rows)
+    params = _params(file, table, rows)
     found = _Rows(columns["ENERGY"].floats(rows) * energy_factor, columns["THETA"].floats(rows) * angle_factor,
                   params[:, 0], params[:, 1], title, file.parameter)  # fmt: skip
     for name in ("energy_kev", "angle_arcmin", "core_arcsec", "slope"):
@@ -131,19 +132,31 @@ def _require_numbers(table: Table, title: str, parameter: str) -> None:
     """Raise ReductionError unless energies and angles are numbers, and PARAMS two of them or more."""
     for name in ("ENERGY", "THETA", "PARAMS"):
         column = table.columns[name]
-        is_right = column.is_number if name != "PARAMS" else column.letter in "BIJKED" and column.repeat >= 2
+        is_right = column.is_number
+        if name == "PARAMS":
+            is_right = (column.items or column.letter) in "BIJKED" and (bool(column.items) or column.repeat >= 2)
         if not is_right:
             wanted = "one number" if name != "PARAMS" else "two numbers or more (core radius in arcsec, slope)"
-            raise ReductionError(f"{name} of {title} has TFORM {column.form!r}; {wanted} in each row are read",
+            form = column.form + column.items
+            raise ReductionError(f"{name} of {title} has TFORM {form!r}; {wanted} in each row are read",
                                  parameter)  # fmt: skip
     unit = table.columns["PARAMS"].unit.strip().lower()
     if unit not in ("", "arcsec", '"') and u.Unit(_UNITS.get(unit, unit), parse_strict="silent").is_equivalent(u.rad):
         raise ReductionError(f"PARAMS of {title} is in {unit[:20]!r}; the core radius is read in arcsec", parameter)
 
 
-def _cells(column: Column, rows: Rows) -> Floats:
-    """Return the values of a column of several numbers, shape (rows, numbers)."""
-    return np.asarray(column.floats(rows), dtype=np.float64).reshape(len(rows), -1)
+def _params(file: FitsFile, table: Table, rows: Rows) -> Floats:
+    """Return core radii and slopes, shape (rows, 2), of cells that hold two numbers or more, or lists of them."""
+    column = table.columns["PARAMS"]
+    if not column.items:
+        return np.asarray(column.floats(rows), dtype=np.float64).reshape(len(rows), -1)[:, :2]
+    with fitsfile.reduction_errors(file.parameter), file.path.open("rb") as stream:
+        lengths, values = table.lists(stream, "PARAMS")
+    for row in np.flatnonzero(lengths < 2)[:1]:
+        raise ReductionError(f"PARAMS of {TABLE} of {file.name} has {lengths[row]} numbers in row {row + 1}; two or "
+                             "more (core radius in arcsec, slope) are read", file.parameter)  # fmt: skip
+    first = np.cumsum(lengths) - lengths
+    return np.stack((values[first], values[first + 1]), axis=1)
 
 
 def _require_ranges(rows: _Rows) -> None:

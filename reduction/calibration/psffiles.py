@@ -34,6 +34,9 @@ CCF_PATH, CCF_INDEX, INDEX_FILE = "SAS_CCFPATH", "SAS_CCF", "ccf.cif"
 
 KIND: Final = "XPSF"
 
+BUILT_IN: Final = "built-in"
+"""The choice of a job that looks at no file."""
+
 _NAME = re.compile(r"(?P<scope>XRT[123])_XPSF_(?P<issue>\d{1,4})\.CCF(\.gz)?", re.IGNORECASE)
 
 Note = Callable[[str], None]
@@ -129,8 +132,16 @@ class PsfFiles:
         Raises
         ------
         ReductionError
-            There are files of the telescope and none holds at the date, or the file cannot be used.
+            There are files of the telescope and none holds at the date, or the file cannot be used; the error says how
+            to do without.
         """
+        try:
+            return self._profiles(camera, header)
+        except ReductionError as error:
+            raise ReductionError(f"{error}; {BUILT_IN} takes the published profile", self.parameter) from error
+
+    def _profiles(self, camera: str, header: Mapping[str, Any]) -> Profiles:
+        """Return the King profiles of a camera, as `profiles` does, which completes its errors."""
         scope = TELESCOPES[camera]
         mine = sorted((file for file in self.files if file.scope == scope), key=lambda file: file.issue, reverse=True)
         if not mine:

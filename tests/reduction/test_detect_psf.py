@@ -188,6 +188,7 @@ def test_what_gives_no_point_spread_function_is_refused(
     monkeypatch.setenv("UWS_CALIBRATION", str(tmp_path / "ccf"))
     told = refused(tmp_path / "broken", **given)
     assert "[ERROR] psf: XRT3_XPSF_0018.CCF has no table KING_PARAMS" in told and str(tmp_path) not in told
+    assert told.rstrip().endswith("; built-in takes the published profile")
     made(tmp_path / "built-in", **given, psf="built-in")
     made(tmp_path / "width", **given, psf_fwhm=12.0)
     monkeypatch.setenv("UWS_CALIBRATION", str(wide))

@@ -119,6 +119,32 @@ def test_order_of_the_rows_units_and_wider_params_do_not_matter(tmp_path: Path) 
         assert table.slope == pytest.approx(plain.slope)
 
 
+def listed(path: Path, cells: list[Any]) -> Path:
+    """A file whose PARAMS are lists of their own lengths."""
+    rows = king_rows("EPN")
+    columns = [
+        fits.Column(name, "E", unit=unit, array=rows[name]) for name, unit in (("ENERGY", "eV"), ("THETA", "rad"))
+    ]
+    params = fits.Column("PARAMS", "PE()", array=np.array([*cells, None], dtype=object)[:-1])
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns([*columns, params], name="KING_PARAMS")]).writeto(
+        path
+    )
+    return path
+
+
+def test_params_may_be_lists(tmp_path: Path) -> None:
+    rng, plain = np.random.default_rng(4), king_rows("EPN")["PARAMS"]
+    cells = [np.concatenate((row, rng.random(rng.integers(0, 4)))).astype(np.float32) for row in plain]
+    found, _ = table_of(listed(tmp_path / "lists.CCF", cells))
+    wanted, _ = table_of(write_ccf(tmp_path / "ccf"))
+    assert np.array_equal(found.core_arcsec, wanted.core_arcsec) and np.array_equal(found.slope, wanted.slope)
+    cells[6] = cells[6][:1]
+    with pytest.raises(
+        ReductionError, match=r"PARAMS of KING_PARAMS of short\.CCF has 1 numbers in row 7; two or more"
+    ):
+        table_of(listed(tmp_path / "short.CCF", cells))
+
+
 def test_profiles_beyond_the_measured_ones_that_make_no_sense_are_left_out(tmp_path: Path) -> None:
     """The published formulae go below a core radius of 0 at high energies far off the axis."""
     energies, angles = (0.0, 1500.0, 4500.0, 7500.0, 9000.0, 12000.0, 15000.0), (0.0, 3.0, 6.0, 9.0, 12.0, 15.0)
@@ -316,4 +342,6 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
     path = write_ccf(tmp_path / "ccf")
     path.unlink()
     path.mkdir()
-    assert refused(tmp_path / "ccf", tmp_path) == "XRT3_XPSF_0018.CCF cannot be read: Is a directory"
+    assert refused(tmp_path / "ccf", tmp_path) == (
+        "XRT3_XPSF_0018.CCF cannot be read: Is a directory; built-in takes the published profile"
+    )
