@@ -106,7 +106,7 @@ class PsfFiles:
             found = _named(sorted(Path(own).rglob("*")))
         if not found:
             places = [Path(part) for part in variables.get(CCF_PATH, "").split(os.pathsep) if part.strip()]
-            found = _named([path for place in places if place.is_dir() for path in sorted(place.iterdir())])
+            found = _named([path for place in places if place.is_dir() for path in sorted(place.glob("*"))])
             index, words = Path(variables.get(CCF_INDEX, "").strip() or INDEX_FILE), f"the folder of {CCF_PATH}"
         if not found:
             return None
