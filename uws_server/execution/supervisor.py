@@ -233,6 +233,7 @@ class Supervisor:
         if self.reason is None and self.paused_since is None:
             self.paused_since = time.monotonic()
             self.settling = True
+            self.sampler.note_still(True)
 
     def settle(self) -> None:
         """Stop the processes, also those that were being started a moment ago, until all stand still."""
@@ -246,6 +247,7 @@ class Supervisor:
             self.deadline += time.monotonic() - self.paused_since
             self.paused_since, self.settling = None, False
             kill_tree(signal.SIGCONT)
+            self.sampler.note_still(False)
 
     def drain(self) -> None:
         """Read the rest of the pipes."""

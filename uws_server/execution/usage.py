@@ -18,6 +18,9 @@ from uws_server.execution.processes import children
 USAGE_FILE = "usage.json"
 """What a job that runs has used so far, in its folder."""
 
+STILL = "still"
+"""The name by which that file says whether the supervisor has the job stand still."""
+
 _FIRST_S, _LATER_S = 1.0, 5.0
 """Seconds from the start to the first look at the processes, and between two of the later ones."""
 _REST = 20
@@ -47,7 +50,12 @@ class Sampler:
         self._folder, self._every_s, self._most = folder, _FIRST_S, most
         self._before_s = _of_ended()
         self.peak = self.now = self.processes = 0
+        self._is_still = False
         self.next = time.monotonic() + _FIRST_S
+
+    def note_still(self, is_still: bool) -> None:
+        """Write down with the next look, which comes now, whether the processes are to stand still."""
+        self._is_still, self.next = is_still, 0.0
 
     def look(self, now: float) -> bool:
         """Look if it is time for that, and return whether it was; what cannot be written is passed over."""
@@ -61,6 +69,7 @@ class Sampler:
         self.next = now + max(self._every_s, _REST * (time.monotonic() - begun))
         self.processes, self.now, self.peak = used.processes, used.memory, max(self.peak, used.memory)
         told = {"cpu_s": used.cpu_s + _of_ended() - self._before_s, "memory": used.memory, "peak": self.peak}
+        told |= {STILL: self._is_still}
         new = self._folder / f"{USAGE_FILE}.new"
         with contextlib.suppress(OSError):
             new.unlink(missing_ok=True)

@@ -117,4 +117,4 @@ def test_no_file_of_a_script_holds_the_server_up(kind: str, tmp_path: Path) -> N
     if kind == "folder":
         assert place.is_dir()
     else:
-        assert json.loads(place.read_text()).keys() == {"cpu_s", "memory", "peak"}
+        assert json.loads(place.read_text()).keys() == {"cpu_s", "memory", "peak", "still"}

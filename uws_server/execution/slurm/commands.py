@@ -21,7 +21,7 @@ SUBMIT_S = 15
 _ASK_S = 20
 _KEPT = ("PATH", "HOME", "SLURM_CONF", "SLURM_JWT", "LD_LIBRARY_PATH")
 """The variables that the commands get of the environment of the server."""
-_FIELDS = "JobID:20|,ArrayJobID:20|,State:30|,RestartCnt:9|,NodeList:200|,Comment:200|,Reason:300"
+_FIELDS = "JobID:20|,ArrayJobID:20|,ArrayTaskID:20|,State:30|,RestartCnt:9|,NodeList:200|,Comment:200|,Reason:300"
 """What is asked of each job, with the most characters of each and what stands behind it."""
 _PASSING = re.compile(
     r"unable to contact|timed out|zero bytes|standby mode|temporarily un|connection|authentication|credential|"
@@ -62,7 +62,7 @@ class SlurmJob:
     """A job as Slurm lists it: `reason` is why it waits or has ended, `node` where it runs or ran.
 
     `restarts` is how often it was put back into the queue. `array` is the id of the job array whose task it is, for any
-    other job its own; a task that waits stands for all that do.
+    other job its own; a task that waits stands for all that do. `task` is the number of a task that has a node, else 0.
     """
 
     id: int
@@ -71,6 +71,7 @@ class SlurmJob:
     node: str = ""
     restarts: int = 0
     array: int = 0
+    task: int = 0
 
 
 class SlurmCommands:
@@ -108,10 +109,12 @@ class SlurmCommands:
             raise Unreachable(_sentence(done.stderr) or f"squeue ended with status {done.returncode}")
         found: dict[str, list[SlurmJob]] = {}
         for line in done.stdout.splitlines():
-            number, array, state, restarts, node, comment, reason = (*map(str.strip, line.split("|", 6)), *[""] * 6)[:7]
+            fields = (*map(str.strip, line.split("|", 7)), *[""] * 7)[:8]
+            number, array, task, state, restarts, node, comment, reason = fields
             if number.isdigit() and restarts.isdigit():
                 of_array = int(array) if array.isdigit() else int(number)
-                job = SlurmJob(int(number), state, reason, node, int(restarts), of_array)
+                of_task = int(task) if task.isdigit() else 0
+                job = SlurmJob(int(number), state, reason, node, int(restarts), of_array, of_task)
                 found.setdefault(comment, []).append(job)
         return found
 
@@ -128,11 +131,11 @@ class SlurmCommands:
         self._scancel("--batch", f"--signal={name}", str(slurm_id))
 
     def hold(self, slurm_id: int) -> None:
-        """Keep the tasks of a job array that wait from being started. Raise Unreachable."""
+        """Keep the tasks of a job array that wait, or a job that does, from being started. Raise Unreachable."""
         self._scontrol("hold", slurm_id)
 
     def release(self, slurm_id: int) -> None:
-        """Let the tasks of a job array be started that wait. Raise Unreachable."""
+        """Let the tasks of a job array, or a job, be started that were held. Raise Unreachable."""
         self._scontrol("release", slurm_id)
 
     def _scontrol(self, what: str, slurm_id: int) -> None:

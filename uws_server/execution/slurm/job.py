@@ -26,6 +26,9 @@ class Requests(Protocol):
     def ask(self, job_id: str, signal: str) -> None:
         """Have the supervisor of a job get a signal, as soon as it runs; KILL ends the job, wherever it is."""
 
+    def ask_soon(self) -> None:
+        """Have Slurm asked for its list soon."""
+
     def wake(self) -> None:
         """Have all jobs looked at now."""
 
@@ -53,6 +56,12 @@ class ClusterJob:
         self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.is_to_end = False
         """Whether it is to be aborted."""
+        self.is_to_stand: bool | None = None
+        """Whether it is to stand still; None as long as nobody has said so to this server."""
+        self.told: dict[int, bool] = {}
+        """Whether its supervisors were told last to stand still, or to go on, by the number that Slurm gave them."""
+        self.held_at = 0.0
+        """When its tasks were held last, by the monotonic clock."""
         self.is_over = False
         self._verdict: GivenUp | None = None
         self.refusal: GivenUp | None = None
@@ -80,16 +89,17 @@ class ClusterJob:
     def abort(self) -> None:
         """Ask the supervisor to end all processes of its job; one that has not begun never will."""
         self.is_to_end = True
-        self._ask_supervisor("TERM")
+        if claims.time_of(self.folder):  # before its supervisor has claimed the folder, that would end it
+            self._requests.ask(self.id, "TERM")
         self._requests.wake()
 
     def suspend(self) -> None:
-        """Ask the supervisor to stop all processes of its job until `resume`."""
-        self._ask_supervisor("USR1")
+        """Have the supervisor stop all processes of its job until `resume`, and no part begin."""
+        self._stand(True)
 
     def resume(self) -> None:
-        """Ask the supervisor to continue the processes of its job."""
-        self._ask_supervisor("USR2")
+        """Have the supervisor continue the processes of its job."""
+        self._stand(False)
 
     def kill(self) -> None:
         """Have the cluster end the job."""
@@ -169,10 +179,10 @@ class ClusterJob:
                 write(self.folder, changed)
             self.record = changed
 
-    def _ask_supervisor(self, signal: str) -> None:
-        """Have the supervisor get a signal, if it is there: before it has claimed the folder, that would end it."""
-        if claims.time_of(self.folder) or (self.began is not None and signal != "TERM"):
-            self._requests.ask(self.id, signal)
+    def _stand(self, is_still: bool) -> None:
+        if self.is_to_stand is not is_still:  # the queue says it again and again
+            self.is_to_stand = is_still
+            self._requests.ask_soon()
 
     def _tell(self, change: Callable[[], None]) -> None:
         with self._lock:

@@ -19,7 +19,8 @@ class Record:
 
     `array` are the tasks of a job array that run its parts, such as 1-100%8; empty where they run on one node, or there
     are none. `array_tried` and `array_id` are for it what `tried` and `id` are for the job itself, which then waits for
-    the end of all tasks. `alone` are the options with which the job runs its parts on one node.
+    the end of all tasks. `alone` are the options with which the job runs its parts on one node. `held` says that tasks
+    which wait may be held because the job is to stand still: no hold of somebody else is ever undone.
     """
 
     options: tuple[str, ...]
@@ -33,6 +34,7 @@ class Record:
     array_tried: float = 0.0
     array_id: int = 0
     alone: tuple[str, ...] = ()
+    held: bool = False
 
     @property
     def waits_for_tasks(self) -> bool:
@@ -61,6 +63,7 @@ def read(folder: Path) -> Record | None:
             float(found.get("array_tried", 0.0)),
             int(found.get("array_id", 0)),
             tuple(map(str, found.get("alone", ()))),
+            bool(found.get("held", False)),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -124,6 +124,10 @@ class SlurmStarter:
         """Have the supervisor of a job get a signal, as soon as it runs; KILL ends the job, wherever it is."""
         self._talker.ask(job_id, signal)
 
+    def ask_soon(self) -> None:
+        """Have Slurm asked for its list soon."""
+        self._talker.ask_soon()
+
     def wake(self) -> None:
         """Have all jobs looked at now."""
         self._woken.set()

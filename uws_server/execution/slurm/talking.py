@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from uws_server.execution.arrays import plan
-from uws_server.execution.slurm import claims, options, states
+from uws_server.execution.slurm import claims, options, standing, states
 from uws_server.execution.slurm import record as records
 from uws_server.execution.slurm.commands import SUBMIT_S, Refused, SlurmCommands, SlurmJob, Unreachable
 from uws_server.execution.slurm.job import ClusterJob
@@ -31,7 +30,6 @@ _PAUSE_S = 5.0
 """Seconds for which nothing is submitted after Slurm could not be reached, or had no room."""
 _LINGER_S = 60.0
 """Seconds for which a request is kept for a job that Slurm does not list: the job may be on its way there."""
-_ON = frozenset({"USR1", "USR2"})
 
 
 class Talker:
@@ -156,12 +154,14 @@ class Talker:
         if self.answers is False:
             LOG.info("the cluster answers again")
         self.answers = True
-        for job in self._jobs():
-            if not job.is_over:
-                self._note_tasks(job, found.get(options.mark_of_tasks(job.id), []))
-                self._note(job, found.get(job.id, []), asked_at)
+        listed = [job for job in self._jobs() if not job.is_over]
+        for job in listed:
+            self._note_tasks(job, found.get(options.mark_of_tasks(job.id), []))
+            self._note(job, found.get(job.id, []), asked_at)
         self._learnt()
         self._pass_on(found)
+        for job in listed:
+            standing.settle(job, self._commands)
 
     def _submit(self, job: ClusterJob) -> None:
         """Submit a job, having written down that it may have been."""
@@ -274,42 +274,25 @@ class Talker:
                 self._commands.cancel(slurm_id)
             asked.signals.clear()
         running = [each for each in alive if each.state == "RUNNING"]
-        waiting = {each.array for each in alive if each.state == "PENDING"}
-        while asked.signals and running:
-            signal = asked.signals.popleft()  # what undoes it and comes now is sent after it
-            try:
-                for array in waiting:
-                    self._tell_waiting(array, signal)
-                for each in running:
-                    self._commands.signal(each.id, signal)
-            except Unreachable:
-                asked.signals.appendleft(signal)
-                raise
-
-    def _tell_waiting(self, array: int, signal: str) -> None:
-        """Have tasks that wait do what those that run are asked for: not begin, or no more, or begin after all."""
-        if signal == "TERM":
-            self._commands.cancel_waiting(array)
-        elif signal == "USR2":
-            self._commands.release(array)
-        else:
-            self._commands.hold(array)
+        if "TERM" in asked.signals and running:
+            for array in {each.array for each in alive if each.state == "PENDING"}:
+                self._commands.cancel_waiting(array)
+            for each in running:
+                self._commands.signal(each.id, "TERM")
+            asked.signals.discard("TERM")
 
 
 class _Asked:
-    """The signals that a job is to get, in their order."""
+    """The signals that a job is to get: TERM, or KILL, which ends it wherever it is."""
 
     def __init__(self, not_before: float = 0.0) -> None:
-        self.signals: deque[str] = deque()
+        self.signals: set[str] = set()
         self.since, self.not_before = time.monotonic(), not_before
 
     def add(self, signal: str) -> None:
-        """Add a signal; of two that undo each other none is sent."""
+        """Add a signal."""
         self.since = time.monotonic()
-        if signal in _ON and self.signals and self.signals[-1] in _ON - {signal}:
-            self.signals.pop()
-        elif signal not in self.signals:
-            self.signals.append(signal)
+        self.signals.add(signal)
 
 
 def _is_new(job: ClusterJob) -> bool:
