@@ -44,6 +44,8 @@ _GIVE_UP_S = 10.0
 """Seconds for which it tries to end what cannot be killed: a process stuck in the kernel, or of another user."""
 _SETTLE_S = 0.05
 """Seconds between two looks at whether all processes of a suspended script stand still."""
+_ALSO_S = 2.0
+"""Seconds for which a supervisor on a cluster waits for the request to end by which its script has ended."""
 _STILL = frozenset("TtZXx")
 """The states of processes that are stopped or have ended."""
 _DISK_CHECK_S = 2.0
@@ -104,8 +106,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         try:
             self.watch(process)
-            while self.code == -signal.SIGTERM and self.requests:  # a cluster sends it to the script as well
-                self.requests.popleft()()
+            self.hear()
         finally:
             self.end_tree()
         self.drain()
@@ -123,6 +124,20 @@ class Supervisor:
         signal.signal(signal.SIGUSR2, lambda *_: self.requests.append(self.go_on))
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.selector.register(self.wake_out, selectors.EVENT_READ, lambda: os.read(self.wake_out, 512))
+
+    def hear(self) -> None:
+        """Carry out a request to end that comes while the script ends by it: a cluster sends it to the script as well.
+
+        In whichever order, and a process that stands still handles it later than others.
+        """
+        late = time.monotonic() + (_ALSO_S if "SLURM_JOB_ID" in os.environ else 0.0)
+        while self.code == -signal.SIGTERM and self.reason is None:
+            if self.requests:
+                self.requests.popleft()()
+            elif time.monotonic() < late:
+                time.sleep(_SETTLE_S)
+            else:
+                return
 
     def limits(self) -> None:
         """Set the limits of a process of the script, in the child: it dies with the supervisor."""
