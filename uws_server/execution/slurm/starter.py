@@ -45,7 +45,8 @@ class SlurmStarter:
 
     def __init__(self, config: Config, was_asked: Callable[[str], bool]) -> None:
         self._config = config
-        self._jobs: dict[str, ClusterJob] = {}
+        self._jobs: dict[str, list[ClusterJob]] = {}
+        """The handles of each job, in the order in which they were asked for: the first one learns of it."""
         self._lock = threading.Lock()
         self._woken = threading.Event()
         self._stopping = False
@@ -118,7 +119,7 @@ class SlurmStarter:
     def jobs(self) -> list[ClusterJob]:
         """Return the jobs that are watched."""
         with self._lock:
-            return list(self._jobs.values())
+            return [handles[0] for handles in self._jobs.values()]
 
     def ask(self, job_id: str, signal: str) -> None:
         """Have the supervisor of a job get a signal, as soon as it runs; KILL ends the job, wherever it is."""
@@ -133,10 +134,12 @@ class SlurmStarter:
         self._woken.set()
 
     def leave(self, job: ClusterJob) -> None:
-        """Watch a job no more."""
+        """Watch a job no more, unless there is another handle of it, which learns of it from now on."""
         with self._lock:
-            if self._jobs.get(job.id) is job:
-                del self._jobs[job.id]
+            handles = self._jobs.get(job.id, [])
+            handles[:] = [handle for handle in handles if handle is not job]
+            if not handles:
+                self._jobs.pop(job.id, None)
 
     def begin(self) -> None:
         """Start the threads, if they do not run."""
@@ -150,9 +153,9 @@ class SlurmStarter:
                     thread.start()
 
     def _watch(self, job: ClusterJob) -> ClusterJob:
-        """Watch a job, unless it is watched: whoever asks once more gets a handle that learns nothing."""
+        """Watch a job, unless it is watched: whoever asks once more gets a handle that learns nothing until then."""
         with self._lock:
-            self._jobs.setdefault(job.id, job)
+            self._jobs.setdefault(job.id, []).append(job)
         self.begin()
         self._talker.wake()
         self._woken.set()

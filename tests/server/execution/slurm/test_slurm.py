@@ -16,7 +16,9 @@ from joblab import Lab, Remote, define
 from processes import kill_all, state, until
 from serving import running_server
 from slurmcluster import SlurmCluster, missing, running_slurm
+from uws_server.config import Config, Slurm
 from uws_server.execution import sandbox
+from uws_server.execution.slurm.starter import SlurmStarter
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
@@ -258,6 +260,23 @@ def test_script_killed(lab: Lab, cluster: SlurmCluster) -> None:
     kill_all([pid for pid in job.processes() if pid != supervisor(lab, job)])
     assert job.ended() == "ERROR"
     assert job.text("message") == "the script was ended by signal 9 and gave no reason"
+
+
+def test_a_job_is_watched_by_the_handle_that_is_left(lab: Lab, cluster: SlurmCluster) -> None:
+    """Who asks for it to end it, and closes its handle, takes nothing from a server that adopts it at that moment."""
+    job = executing(lab, label="handles")
+    starter = SlurmStarter(Config(slurm=Slurm(squeue_interval=1)), lambda _: False)
+    try:
+        first, adopted = starter.find(lab.folder(job)), starter.find(lab.folder(job))
+        assert first is not None and adopted is not None
+        first.close()
+        until(lambda: adopted.started() is not None and adopted.listed, what="the other one learns of it")
+        adopted.close()
+        assert starter.jobs() == []
+    finally:
+        starter.stop()
+    job.post(PHASE="ABORT")
+    assert job.ended() == "ABORTED"
 
 
 def test_server_adopts_jobs_of_cluster(lab: Lab, cluster: SlurmCluster) -> None:
