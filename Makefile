@@ -19,7 +19,9 @@ SECTIONS := provenance reduction
 
 BIN := .venv/bin
 # hundreds of servers and scripts are started: where PYTHONDONTWRITEBYTECODE is set each would compile all that it imports
-COMPILE = $(BIN)/python -m compileall -q provenance reduction uws_server
+COMPILE = $(BIN)/python -m compileall -q provenance reduction uws_server tests/support
+# and each worker would rewrite the assertions of all tests
+REWRITE = PYTHONPATH=tests/support $(BIN)/python -m pytest --noconftest -p rewritten
 VENDORED := templates/static/vendor/versions.json
 FRONT_END_PARTS := $(if $(filter yes,$(FRONT_END)),$(VENDORED))
 
@@ -37,6 +39,7 @@ serve: .venv/.installed $(FRONT_END_PARTS)  ## start the server
 
 test: system .venv/.installed-test $(FRONT_END_PARTS) lint  ## install what the tests need, then run the linters and the tests
 	@$(COMPILE)
+	@$(REWRITE)
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-oldest: system .venv-oldest/.installed $(FRONT_END_PARTS)  ## the tests with the oldest versions that setup.cfg promises
