@@ -255,6 +255,8 @@ def _become(message: dict[str, Any], streams: Sequence[int], title: Title) -> No
         script._describe(command, message["env"], title)
         if command[1] == "-c":  # the scripts of jobs have no arguments behind their code
             command[2:] = [f"import sys; sys.argv += {command[3:]!r}; {command[2]}"]
+        elif command[1] == "-m" and not sys.flags.safe_path:
+            sys.path.insert(0, message["cwd"])
         modules = set(sys.modules)
         code = script._run(command)
         code = script._end(code, modules)
