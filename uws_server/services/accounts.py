@@ -170,13 +170,14 @@ class Accounts:
     def _of_earlier_version(self, name: str, token: str, address: str) -> tuple[Account, Token] | None:
         """Return the account whose one token an earlier version issued, and that token. Return None if it is wrong.
 
-        An argon2 hash is checked for every wrong token, because how long it takes must not tell which names there are,
-        until so many came from an address that only accounts which have such a hash are worth it.
+        While any account has such a token an argon2 hash is checked for every wrong one, because how long it takes must
+        not tell which names there are, until so many came from an address that only those accounts are worth it.
         """
         account = self._store.get(name) if _NAME.fullmatch(name) else None
         kept = account.token_hash if account else ""
         impatient = self._has_guessed(address)
-        is_right = (bool(kept) or not impatient) and self._earlier.fits(kept, token)
+        is_checked = bool(kept) or (not impatient and self._store.keeps_earlier_tokens())
+        is_right = is_checked and self._earlier.fits(kept, token)
         if account is None or not kept or not is_right:
             if impatient:
                 raise TooMany("too many wrong tokens came from your address: try again in a minute")

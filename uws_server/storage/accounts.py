@@ -89,6 +89,12 @@ class AccountStore:
             row = connection.execute(accounts.select().where(accounts.c.name == name)).one_or_none()
         return None if row is None else Account(*row)
 
+    def keeps_earlier_tokens(self) -> bool:
+        """Check whether any account has a token that an earlier version issued."""
+        query = sa.select(accounts.c.name).where(accounts.c.token_hash != "").limit(1)
+        with self._reading.connect() as connection:
+            return connection.execute(query).first() is not None
+
     def list(self) -> Sequence[Account]:
         """Return every account, by name."""
         with self._reading.connect() as connection:

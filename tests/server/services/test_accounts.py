@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import VerifyMismatchError
 
+from growth import counted_calls
 from uws_server.errors import BadRequest, TooMany, Unauthorized
 from uws_server.services.accounts import Accounts
 from uws_server.services.earlier_tokens import hash_of_nobody
@@ -87,6 +89,24 @@ def test_right_tokens_get_in_past_any_number_of_wrong_ones(accounts: Accounts, s
         accounts.check("old", ann, HERE)
     with pytest.raises(Unauthorized):
         accounts.check("ann", "wrong", "192.0.2.2")
+
+
+def test_a_wrong_token_costs_a_slow_hash_only_while_an_earlier_one_is_left(
+    accounts: Accounts, store: AccountStore
+) -> None:
+    accounts.create("ann")
+
+    def hashes(name: str, token: str) -> int:
+        with counted_calls() as calls, suppress(Unauthorized):
+            accounts.check(name, token, HERE)
+        return calls["verify_secret"]
+
+    names = ("ann", "nobody")
+    assert [hashes(name, "wrong") for name in names] == [0, 0], "whoever it is"
+    store.add(Account("old", PasswordHasher().hash("a token"), False, False, MADE))
+    assert [hashes(name, "wrong") for name in (*names, "old")] == [1, 1, 1]
+    assert [hashes("old", "a token") for _ in range(2)] == [1, 0], "from then on it is kept as the others are"
+    assert [hashes(name, "wrong") for name in (*names, "old")] == [0, 0, 0]
 
 
 def test_the_hash_of_nobody_is_checked_like_that_of_an_account() -> None:
