@@ -36,6 +36,8 @@ LOADED: tuple[Import, ...] = (
     ("uws_server.server", ()),
     ("uws_server.web.site.pages", ()),
     ("re2", ()),
+    ("uvicorn.lifespan.off", ()),
+    ("uvicorn.loops.uvloop", ()),
 )
 """What the process has loaded that servers are forked from: the modules of a server that was asked for a page."""
 NEW: tuple[Import, ...] = ()
