@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import astropy.units as u
 import numpy as np
-from astropy.io import fits
 
 from provenance.fits.atomic import replacing
+from provenance.fits.cards import Value
+from reduction.events import fitswrite
 from reduction.simulate.cameras import CENTRE, UNITS_PER_ARCSEC, X_MAX, Camera
 from reduction.simulate.draw import Detector
 from reduction.simulate.observation import MISSION_EPOCH, Observation
@@ -32,7 +33,13 @@ _UNITS = {
     "TIME": "s", "RAWX": "pixel", "RAWY": "pixel", "DETX": "0.05arcsec", "DETY": "0.05arcsec", "X": "0.05arcsec",
     "Y": "0.05arcsec", "PHA": "CHAN", "PI": "CHAN", "TIME_RAW": "s",
 }  # fmt: skip
-_Cards = list[tuple[str, Any, str]]
+_PRIMARY: fitswrite.Cards = [
+    ("SIMPLE", True, "conforms to FITS standard"), ("BITPIX", 8, "array data type"),
+    ("NAXIS", 0, "number of array dimensions"), ("EXTEND", True, ""),
+]  # fmt: skip
+_Cards = fitswrite.Cards
+_Header = dict[str, tuple[Value, str]]
+"""Value and comment of each keyword: a card that comes again takes the place of the first."""
 
 
 def write_event_list(
@@ -65,9 +72,9 @@ def write_event_list(
 def _write(
     file: BinaryIO, observation: Observation, camera: Camera, chips: tuple[Detector, ...], batches: Iterable[np.ndarray]
 ) -> int:
-    primary = fits.PrimaryHDU()
-    _add(primary.header, _identity(observation, camera) + _time_cards(observation) + _pointing(observation))
-    file.write(_text(primary.header))
+    primary: _Header = {}
+    _add(primary, _PRIMARY + _identity(observation, camera) + _time_cards(observation) + _pointing(observation))
+    file.write(_text(primary))
     start = file.tell()
     file.write(_text(_events_header(observation, camera, chips, 0)))
     rows = 0
@@ -93,11 +100,11 @@ def ontime_s(camera: Camera, chip: Detector) -> float:
     return chip.frames * camera.frame_s
 
 
-def _events_header(observation: Observation, camera: Camera, chips: tuple[Detector, ...], rows: int) -> fits.Header:
+def _events_header(observation: Observation, camera: Camera, chips: tuple[Detector, ...], rows: int) -> _Header:
     dtype = PN_ROW if camera.has_pn_columns else MOS_ROW
     first, last = chips[0].ccd.columns, chips[0].ccd.rows
     header = _table_header("EVENTS", np.zeros(0, dtype), _UNITS, _LIMITS | {"RAWX": (1, first), "RAWY": (1, last)})
-    header["NAXIS2"] = rows
+    header["NAXIS2"] = rows, header["NAXIS2"][1]
     names = list(dtype.names or ())
     for axis, name, world, step in (
         ("X", "RA---TAN", observation.ra, -1), ("Y", "DEC--TAN", observation.dec, 1)
@@ -188,7 +195,7 @@ def _live_cards(camera: Camera, chips: tuple[Detector, ...]) -> _Cards:
     return cards
 
 
-def _good_times(observation: Observation, camera: Camera, chip: Detector) -> tuple[fits.Header, np.ndarray]:
+def _good_times(observation: Observation, camera: Camera, chip: Detector) -> tuple[_Header, np.ndarray]:
     table = np.zeros(len(chip.starts), dtype=[("START", ">f8"), ("STOP", ">f8")])
     table["START"] = observation.tstart + chip.starts * camera.frame_s
     table["STOP"] = observation.tstart + chip.stops * camera.frame_s
@@ -203,7 +210,7 @@ def _good_times(observation: Observation, camera: Camera, chip: Detector) -> tup
     return header, table
 
 
-def _exposure(observation: Observation, camera: Camera, chip: Detector) -> tuple[fits.Header, np.ndarray]:
+def _exposure(observation: Observation, camera: Camera, chip: Detector) -> tuple[_Header, np.ndarray]:
     """Return the live share of steps of 10 s (real tables have a row per frame)."""
     edges = np.arange(0.0, observation.exposure_s, EXPOSURE_STEP_S)
     table = np.zeros(len(edges), dtype=[("TIME", ">f8"), ("TIMEDEL", ">f4"), ("FRACEXP", ">f4")])
@@ -218,7 +225,7 @@ def _exposure(observation: Observation, camera: Camera, chip: Detector) -> tuple
     return header, table
 
 
-def _bad_pixels(observation: Observation, camera: Camera, chip: Detector) -> tuple[fits.Header, np.ndarray]:
+def _bad_pixels(observation: Observation, camera: Camera, chip: Detector) -> tuple[_Header, np.ndarray]:
     names = ("RAWX", "RAWY", "TYPE", "YEXTENT", "BADFLAG")
     table = np.zeros(len(chip.bad), dtype=[(name, ">i2") for name in names])
     for index, name in enumerate(names[:4]):
@@ -236,7 +243,7 @@ def _bad_pixels(observation: Observation, camera: Camera, chip: Detector) -> tup
 
 def _table_header(
     name: str, table: np.ndarray, units: dict[str, str], limits: dict[str, tuple[int, int]] | None = None
-) -> fits.Header:
+) -> _Header:
     """Return the header of a binary table with the dtype and length of `table`."""
     forms = {"f8": "D", "f4": "E", "i4": "J", "i2": "I", "u1": "B"}
     cards: _Cards = [
@@ -254,18 +261,17 @@ def _table_header(
         if limits and column in limits:
             cards.append((f"TLMIN{number}", limits[column][0], "minimum legal value"))
             cards.append((f"TLMAX{number}", limits[column][1], "maximum legal value"))
-    header = fits.Header()
+    header: _Header = {}
     _add(header, [*cards, ("EXTNAME", name, "name of this table")])
     return header
 
 
-def _add(header: fits.Header, cards: _Cards) -> None:
-    for key, value, comment in cards:
-        header[key] = (value, comment)
+def _add(header: _Header, cards: _Cards) -> None:
+    header.update((key, (value, comment)) for key, value, comment in cards)
 
 
-def _text(header: fits.Header) -> bytes:
-    return str(header.tostring(sep="", endcard=True, padding=True)).encode("ascii")
+def _text(header: _Header) -> bytes:
+    return fitswrite.header((key, value, comment) for key, (value, comment) in header.items())
 
 
 def _pad(file: BinaryIO) -> None:
