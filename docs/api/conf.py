@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from typing import Any
 
@@ -10,6 +11,8 @@ from sphinx.application import Sphinx
 
 from provenance.graph import export
 from uws_server.version import VERSION
+
+gc.set_threshold(200_000, 50, 100)  # else a quarter of the time goes into looking through pages that are kept
 
 ARRAY = re.compile(r"~?(?:numpy\.)?ndarray\[[^]]*\]?, ~?(?:numpy\.)?dtype\[([^]]*)\]\]")
 CALL = re.compile(r"^(``.*``) {2,}(?=\S)((?!``).*)$")
