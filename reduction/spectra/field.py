@@ -216,7 +216,27 @@ def _enclosing(x: Floats, y: Floats) -> Circle:
     centre = np.array([(x.min() + x.max()) / 2, (y.min() + y.max()) / 2])
     away = np.hypot(x - centre[0], y - centre[1])
     outer = np.flatnonzero(away >= np.percentile(away, 98)) if x.size > 5000 else np.arange(x.size)
+    outer = outer[_corners(x[outer], y[outer])]  # wherever the centre is, the farthest is one of them
     for step in range(1, 3000):
         far = outer[int(np.argmax(np.hypot(x[outer] - centre[0], y[outer] - centre[1])))]
         centre += (np.array([x[far], y[far]]) - centre) / (step + 1)
     return Circle(float(centre[0]), float(centre[1]), float(np.hypot(x - centre[0], y - centre[1]).max()))
+
+
+def _corners(x: Floats, y: Floats) -> list[int]:
+    """Return the numbers of the points at the corners of the convex hull of all (Andrew's monotone chain)."""
+    order = np.lexsort((y, x)).tolist()
+    places = list(zip(x.tolist(), y.tolist(), strict=True))
+    corners: list[int] = []
+    for side in (order, order[::-1]):
+        chain: list[int] = []
+        for point in side:
+            while len(chain) > 1 and not _turns_left(places[chain[-2]], places[chain[-1]], places[point]):
+                chain.pop()
+            chain.append(point)
+        corners += chain[:-1]
+    return corners or order[:1]
+
+
+def _turns_left(one: tuple[float, float], two: tuple[float, float], three: tuple[float, float]) -> bool:
+    return (two[0] - one[0]) * (three[1] - one[1]) > (two[1] - one[1]) * (three[0] - one[0])

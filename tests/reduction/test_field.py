@@ -12,6 +12,7 @@ from reduction import regions
 from reduction.errors import ReductionError
 from reduction.events.eventlist import EventList, open_eventlist
 from reduction.events.selection import choose
+from reduction.spectra.field import find_field
 from reduction.spectra.spectrum import extract
 from synthetic import gti_table
 
@@ -69,3 +70,23 @@ def test_a_region_beyond_a_side_of_the_field_is_refused(events: EventList, text:
 
 def test_a_region_with_events_is_never_refused(events: EventList) -> None:
     assert counts_in(events, "box(2990,5000,30,30,0)") == 100
+
+
+@pytest.mark.parametrize("kind", ["a disc", "places on a grid", "one line"])
+@pytest.mark.parametrize("count", [3_000, 60_000])
+def test_the_circle_around_all_events_is_the_smallest(count: int, kind: str) -> None:
+    draw = np.random.default_rng(3)
+    away, angle = 18_000 * np.sqrt(draw.random(count)), 2 * np.pi * draw.random(count)
+    angle[:3], away[:3] = (0.3, 2.5, 4.6), 18_000  # the edge
+    x, y = 25_921 + away * np.cos(angle), 25_921 + away * np.sin(angle)
+    radius = 18_000.0
+    if kind == "places on a grid":
+        x, y = np.round(x / 80) * 80, np.round(y / 80) * 80
+    if kind == "one line":
+        y[:] = 25_921.0
+        radius = float(np.ptp(x)) / 2
+    circle, notes = find_field(np.stack((x, y, np.zeros(count))))
+    assert circle is not None
+    assert [note[:34] for note in notes] == ["no event is marked as outside of t"]
+    assert circle.distance(x, y).max() <= 1e-6 * radius
+    assert circle.radius == pytest.approx(radius, rel=3e-3)
