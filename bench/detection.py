@@ -34,6 +34,7 @@ from reduction.detection.imagelayers import layers_of_images
 from reduction.detection.layers import Field
 from reduction.detection.options import Options
 from reduction.detection.scenes import Model, Scene
+from reduction.images.background import box_sums
 from skies import nearest, points
 
 Floats = npt.NDArray[np.float64]
@@ -135,8 +136,8 @@ def of_mosaic(field: Field) -> Iterator[tuple[str, Floats]]:
     layer = field.layers[0]
     for threshold in (2.0, 3.0, 5.0):
         yield f"sep, {threshold:g} sigma", by_sep(layer.counts, ~layer.seen, threshold)
-    counts, exposures = [layer.counts * layer.seen], [layer.exposure]
-    summed = boxes.excess_over(boxes.box_counts(counts, 2), boxes.local_backgrounds(counts, exposures, 2))
+    counts, exposure = ((image * layer.seen).astype(np.float32) for image in (layer.counts, layer.exposure))
+    summed = boxes.excess_over([box_sums(counts, 2)], [boxes.local_background(counts, exposure, 2)])
     for cut in (6.0, 10.0, 15.0):
         found_by_box = boxes.peaks(summed, 1, 2, cut, layer.seen)
         yield f"plain box, likelihood {cut:g}", np.stack((found_by_box.x, found_by_box.y), axis=1)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from reduction.detection.likelihood import detection_likelihood, excess
-from reduction.images.background import BoxTable, box_sums
+from reduction.detection.stamps import Pixels
+from reduction.images.background import box_sums
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -20,7 +21,9 @@ INNER, OUTER = 2, 5
 FEW = 5.0
 """Counts of the mean of the image that join those of each frame, of which a faint image may have none."""
 
-_HALF_STEPS = 60
+_GRID, _FINER = 129, 4
+_STRIP_PIXELS = 60_000
+"""Pixels of a strip of an image: a quarter of a megabyte an array."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Candidates:
         return Candidates(self.x[index], self.y[index], self.half[index], self.likelihood[index])
 
 
-def local_background(counts: Floats, exposure: Floats, half: int) -> Floats:
+def local_background(counts: Pixels, exposure: Pixels, half: int) -> Pixels:
     """Return the counts that a frame around each box lets expect in it.
 
     Parameters
@@ -64,38 +67,29 @@ def local_background(counts: Floats, exposure: Floats, half: int) -> Floats:
     array
         Shape (rows, columns). A frame has `FEW` counts at the mean rate of the image besides its own.
     """
-    tables = [BoxTable.of(image, half + OUTER) for image in (counts, exposure)]
-    framed, lit = (table.sums(half + OUTER) - table.sums(half + INNER) for table in tables)
-    mean = counts.sum() / max(float(exposure.sum()), 1e-300)
-    known = np.maximum(framed, 0.0) + FEW
-    return np.asarray(known / (np.maximum(lit, 0.0) + FEW / max(mean, 1e-300)) * tables[1].sums(half))
+    mean = max(float(counts.sum(dtype=np.float64)) / max(float(exposure.sum(dtype=np.float64)), 1e-300), 1e-30)
+
+    def expected(counts: Pixels, exposure: Pixels) -> Pixels:
+        framed, lit = (box_sums(image, half + OUTER) - box_sums(image, half + INNER) for image in (counts, exposure))
+        known = np.maximum(framed, 0.0) + FEW
+        return np.asarray(known / (np.maximum(lit, 0.0) + FEW / mean) * box_sums(exposure, half))
+
+    return _by_strips(expected, (counts, exposure), half + OUTER)
 
 
-def box_counts(counts: Sequence[BoxTable], half: int) -> list[Floats]:
-    """Return the counts of the box around each pixel of some layers, without the rounding of their sums."""
-    return [np.rint(table.sums(half)) for table in counts]
-
-
-def box_tables(images: Sequence[Floats] | Floats, halves: Sequence[int]) -> list[BoxTable]:
-    """Return what the sums of boxes of some half widths are had from, of each of some layers."""
-    return [BoxTable.of(image, max(halves)) for image in images]
-
-
-def local_backgrounds(
-    counts: Sequence[Floats], exposures: Sequence[Floats], half: int, known: Sequence[Floats] | None = None
-) -> list[Floats]:
+def local_backgrounds(counts: Pixels, exposures: Pixels, half: int, known: Pixels | None = None) -> list[Pixels]:
     """Return the counts that the surroundings of each box let expect in it.
 
     Parameters
     ----------
     counts
-        Of each layer, shape (rows, columns).
+        Of each layer, shape (layers, rows, columns).
     exposures
-        What the background of each layer is proportional to, shape (rows, columns).
+        What the background of each layer is proportional to, in the same shape.
     half
         The boxes have 2 half + 1 pixels a side.
     known
-        Expected counts that the surroundings of a box do not tell of, such as read-out streaks, of each layer; None
+        Expected counts that the surroundings of a box do not tell of, such as read-out streaks, in the same shape; None
         for none.
 
     Returns
@@ -109,13 +103,13 @@ def local_backgrounds(
             for image, exposure, more in zip(counts, exposures, known, strict=True)]  # fmt: skip
 
 
-def excess_over(counts: Sequence[Floats], expected: Sequence[Floats]) -> Floats:
+def excess_over(counts: Sequence[Pixels], expected: Sequence[Pixels]) -> Pixels:
     """Return the excess of the counts of boxes over expected ones, summed over several layers.
 
     Parameters
     ----------
     counts
-        Of each box and layer, from `box_counts`.
+        Of each box and layer, shape (rows, columns).
     expected
         Expected counts of each box and layer.
 
@@ -124,11 +118,55 @@ def excess_over(counts: Sequence[Floats], expected: Sequence[Floats]) -> Floats:
     array
         Half of the C statistic, shape (rows, columns).
     """
-    total: Floats = sum((excess(*each) for each in zip(counts, expected, strict=True)), np.zeros(()))
-    return total
+    return _by_strips(_summed_excess, (*counts, *expected), 0)
 
 
-def peaks(summed: Floats, layers: int, half: int, cut: float, seen: Mask) -> Candidates:
+def excess_over_map(counts: Sequence[Pixels], background: Sequence[Pixels], half: int) -> Pixels:
+    """Return the excess of the counts of boxes over a map of the background, summed over several layers.
+
+    Parameters
+    ----------
+    counts
+        Of each box and layer, shape (rows, columns).
+    background
+        Expected counts of each pixel and layer.
+    half
+        The boxes have 2 half + 1 pixels a side.
+
+    Returns
+    -------
+    array
+        Half of the C statistic, shape (rows, columns).
+    """
+    layers = len(counts)
+    return _by_strips(
+        lambda *images: _summed_excess(*images[:layers], *(box_sums(image, half) for image in images[layers:])),
+        (*counts, *background), half,
+    )  # fmt: skip
+
+
+def _summed_excess(*images: Pixels) -> Pixels:
+    """Return the summed excess of the first half of some images over the second."""
+    layers = len(images) // 2
+    return np.asarray(sum(excess(images[layer], images[layers + layer]) for layer in range(layers)))
+
+
+def _by_strips(work: Callable[..., Pixels], images: Sequence[Pixels], reach: int) -> Pixels:
+    """Return what some work makes of images, strip by strip, so that all it needs on its way stays in the cache.
+
+    A pixel of its outcome must not depend on pixels farther than `reach` rows from it.
+    """
+    made = np.empty_like(images[0], order="C")
+    rows, columns = made.shape
+    strip = max(4 * reach + 4, _STRIP_PIXELS // columns)
+    for first in range(0, rows, strip):
+        low = max(first - reach, 0)
+        cut = work(*(image[low : first + strip + reach] for image in images))
+        made[first : first + strip] = cut[first - low : first - low + strip]
+    return made
+
+
+def peaks(summed: Pixels, layers: int, half: int, cut: float, seen: Mask) -> Candidates:
     """Return where the likelihood of the boxes has a maximum above a cut.
 
     Parameters
@@ -149,12 +187,7 @@ def peaks(summed: Floats, layers: int, half: int, cut: float, seen: Mask) -> Can
     Candidates
         Each the highest within its own box, the most likely first.
     """
-    reach = max(half, 2)
-    ramp = np.arange(summed.size, dtype=np.float64).reshape(summed.shape)
-    smooth = box_sums(summed, 1) * 1e-4 + ramp * (1e-9 / summed.size)  # which of several equal ones is a peak
-    value = np.where(seen, summed, 0.0) + smooth
-    highest = _highest(value, reach)
-    rows, columns = np.nonzero((value >= highest) & seen & (summed >= level_of(cut, layers)))
+    rows, columns = _highest(summed * (seen & (summed >= level_of(cut, layers))), max(half, 2))
     likelihood = detection_likelihood(summed[rows, columns], layers)
     order = np.argsort(-likelihood, kind="stable")
     return Candidates(columns[order].astype(np.float64), rows[order].astype(np.float64),
@@ -162,24 +195,33 @@ def peaks(summed: Floats, layers: int, half: int, cut: float, seen: Mask) -> Can
 
 
 def level_of(cut: float, parameters: int) -> float:
-    """Return the summed excess whose likelihood is `cut`, by halving."""
+    """Return the summed excess whose likelihood is `cut`, from ever finer grids."""
     low, high = 0.0, cut + 10.0 * parameters + 10.0
-    for _ in range(_HALF_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if detection_likelihood(middle, parameters) < cut else (low, middle)
+    for _ in range(_FINER):
+        grid = np.linspace(low, high, _GRID)
+        above = int(np.argmax(detection_likelihood(grid, parameters) >= cut))
+        low, high = float(grid[max(above - 1, 0)]), float(grid[above])
     return high
 
 
-def _highest(values: Floats, reach: int) -> Floats:
-    """Return the highest value in the box around each pixel, axis by axis, from stretches of doubled lengths."""
-    size = 2 * reach + 1
-    for _ in (0, 1):
-        lines, length = np.pad(values, ((reach, reach), (0, 0)), constant_values=-np.inf), 1
-        while 2 * length <= size:
-            lines, length = np.maximum(lines[:-length], lines[length:]), 2 * length
-        rest = size - length
-        values = np.maximum(lines[: len(values)], lines[rest : rest + len(values)]).T
-    return values
+def _highest(values: Pixels, reach: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return rows and columns of the pixels above 0 that are the highest within `reach` rows and columns around them.
+
+    Of equal ones that with the higher surroundings is the highest, then the last one. As few pixels are above 0, each
+    is compared with its neighbours, the nearest first, until one is higher.
+    """
+    rows, columns = np.nonzero(values)
+    bordered = np.pad(values.astype(np.float64), reach)
+    rank = np.zeros_like(bordered)
+    width, flat, ranks = bordered.shape[1], bordered.ravel(), rank.ravel()
+    alive = (rows + reach) * width + columns + reach
+    steps = range(-reach, reach + 1)
+    around = sorted((up * up + across * across, up * width + across) for up in steps for across in steps)[1:]
+    near = sum((flat[alive + step] for distance, step in around if distance <= 2), flat[alive])
+    ranks[alive] = flat[alive] + 1e-4 * near + alive * (1e-9 / flat.size)
+    for _, step in around:
+        alive = alive[ranks[alive] >= ranks[alive + step]]
+    return alive // width - reach, alive % width - reach
 
 
 def merged(found: Sequence[Candidates]) -> Candidates:

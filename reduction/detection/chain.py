@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reduction.detection import boxes
+from reduction.detection.backgrounds import Ground
 from reduction.detection.boxes import Candidates
 from reduction.detection.extents import FIRST_STEPS, with_blobs, with_extents
 from reduction.detection.fit import MOST_STEPS, Fitted, fit, started
@@ -17,7 +18,8 @@ from reduction.detection.likelihood import detection_likelihood
 from reduction.detection.options import Options
 from reduction.detection.scenes import Model, Scene
 from reduction.detection.sides import side_difference
-from reduction.detection.splines import spline_background
+from reduction.detection.stamps import Pixels
+from reduction.images.background import box_sums
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -29,8 +31,6 @@ HALVES = (2, 4)
 """Half widths of the boxes in pixels."""
 
 _LOCAL_CUT = 8.0
-_SCREEN = 0.15
-"""A pixel is no background where the known sources give more than this part of it."""
 _MIXED = 0.1
 """Part of the light of known sources that the point spread function may have wrong, for boxes on the residuals."""
 
@@ -70,22 +70,22 @@ def detect(field: Field, options: Options, log: Callable[[str], None] = lambda t
         The sources above the cut, the most likely first.
     """
     notes: list[str] = []
-    scene = Scene.of(field, np.zeros((len(field.layers), *field.shape)))
-    tables = boxes.box_tables(_counts(scene), HALVES)
-    sums = [boxes.box_counts(tables, half) for half in HALVES]
-    found, local = _local_candidates(scene, sums[0], notes)
+    scene = Scene.of(field, np.zeros((len(field.layers), 1, 1)))
+    ground = Ground.of(scene, options.nodes)
+    sums = [[box_sums(image, half) for image in scene.inside(scene.counts)] for half in HALVES]
+    found, local = _local_candidates(ground, sums[0], notes)
     log(f"boxes on local backgrounds: {len(found)} candidates")
-    backgrounds = _splines(field, options, _screened(scene, local, found))
+    backgrounds = ground.splines(_screened(scene, local, found))
     scene = scene.on(backgrounds)
-    found = _few(_map_candidates(field, sums, backgrounds, options.box_cut), notes)
+    found = _few(_map_candidates(scene, sums, backgrounds, options.box_cut), notes)
     log(f"boxes on background maps: {len(found)} candidates")
     fitted = _pruned(scene, _points(scene.narrow(), started(scene, found), FIRST_STEPS), options.box_cut, options)
     model = with_blobs(scene, fitted.model, options)
     for _ in range(options.rounds):
-        scene = scene.on(_backgrounds(scene, model, options))
+        scene = scene.on(ground.beside(model))
         model = _with_residuals(scene, sums, model, options, notes)
         log(f"fitted with what the residuals show: {len(model)} sources")
-    scene = scene.on(_backgrounds(scene, model, options))
+    scene = scene.on(ground.beside(model))
     final, gained = _finished(scene, model, options)
     extended = final.model.extent > 0
     log(f"{len(final.model)} sources, {int(extended.sum())} of them extended")
@@ -94,39 +94,23 @@ def detect(field: Field, options: Options, log: Callable[[str], None] = lambda t
                     tuple(dict.fromkeys(notes)))  # fmt: skip
 
 
-def _exposures(field: Field) -> list[Floats]:
-    return [layer.live * layer.seen for layer in field.layers]
+def _seen(scene: Scene) -> Mask:
+    return np.asarray((scene.inside(scene.share) > 0).any(axis=0))
 
 
-def _counts(scene: Scene) -> list[Floats]:
-    return list(scene.inside(scene.counts).astype(np.float64))
-
-
-def _streaks(field: Field) -> list[Floats] | None:
-    """Return the expected counts of events out of time of each layer, None where none are known."""
-    if all(layer.streaks is None for layer in field.layers):
-        return None
-    return [np.zeros(field.shape) if layer.streaks is None else layer.streaks * layer.seen for layer in field.layers]
-
-
-def _seen(field: Field) -> Mask:
-    return np.asarray(np.any([layer.seen for layer in field.layers], axis=0))
-
-
-def _local_candidates(scene: Scene, sums: list[Floats], notes: list[str]) -> tuple[Candidates, list[Floats]]:
+def _local_candidates(ground: Ground, sums: Sequence[Pixels], notes: list[str]) -> tuple[Candidates, list[Pixels]]:
     """Return what boxes find above the counts around them, and these counts; `sums` are those of the boxes."""
-    field, half = scene.field, HALVES[0]
-    known, seen = _streaks(field), _seen(field)
-    local = boxes.local_backgrounds(_counts(scene), _exposures(field), half, known)
-    found = boxes.peaks(boxes.excess_over(sums, local), len(field.layers), half, _LOCAL_CUT, seen)
+    local = ground.around_boxes(HALVES[0])
+    found = boxes.peaks(boxes.excess_over(sums, local), len(sums), HALVES[0], _LOCAL_CUT, _seen(ground.scene))
     return _few(found, notes), local
 
 
-def _map_candidates(field: Field, sums: Sequence[list[Floats]], expected: Floats, cut: float) -> Candidates:
+def _map_candidates(scene: Scene, sums: Sequence[Sequence[Pixels]], expected: Pixels, cut: float) -> Candidates:
     """Return what boxes of all sizes, whose counts are `sums`, find above expected counts."""
-    seen, tables = _seen(field), boxes.box_tables(expected, HALVES)
-    return boxes.merged([boxes.peaks(boxes.excess_over(counts, [table.sums(half) for table in tables]), len(tables),
-                                     half, cut, seen) for half, counts in zip(HALVES, sums, strict=True)])  # fmt: skip
+    seen, found = _seen(scene), []
+    for half, counts in zip(HALVES, sums, strict=True):
+        found.append(boxes.peaks(boxes.excess_over_map(counts, list(expected), half), len(counts), half, cut, seen))
+    return boxes.merged(found)
 
 
 def _few(found: Candidates, notes: list[str]) -> Candidates:
@@ -137,37 +121,11 @@ def _few(found: Candidates, notes: list[str]) -> Candidates:
     return found.first(MOST_SOURCES)
 
 
-def _screened(scene: Scene, local: list[Floats], found: Candidates) -> Floats:
+def _screened(scene: Scene, local: list[Pixels], found: Candidates) -> Pixels:
     """Return rough models of candidates, shape (layers, rows, columns): points that have the counts of their boxes."""
-    area = (2 * HALVES[0] + 1) ** 2
+    area = np.float32((2 * HALVES[0] + 1) ** 2)
     model = started(scene.on(np.array(local) / area), found)
-    return scene.inside(scene.rendered(replace(model, amplitude=model.amplitude / 0.6))).astype(np.float64)
-
-
-def _backgrounds(scene: Scene, model: Model, options: Options) -> Floats:
-    """Return the background of each layer with the wings of bright sources, which backgrounds that are given hold."""
-    wings = scene.wings(model)
-    splines = _splines(scene.field, options, (scene.inside(scene.rendered(model)) + wings).astype(np.float64))
-    found = np.array([layer.background is None for layer in scene.field.layers])
-    return np.asarray(splines + wings * found[:, None, None])
-
-
-def _splines(field: Field, options: Options, models: Floats) -> Floats:
-    """Return the background of each layer: that which is given, or a spline through what the sources leave."""
-    made = []
-    for layer, model in zip(field.layers, models, strict=True):
-        if layer.background is not None:
-            made.append(layer.background * layer.seen)
-            continue
-        seen = layer.seen
-        seconds = layer.live * seen
-        typical = seconds * (layer.counts[seen].sum() / max(float(seconds.sum()), 1e-300))
-        kept = seen & (model < _SCREEN * typical)
-        if kept.sum() < 0.05 * seen.sum():
-            kept = seen
-        late = np.zeros(()) if layer.streaks is None else layer.streaks * seen
-        made.append(spline_background(layer.counts - model - late, seconds, kept, options.nodes) + late)
-    return np.array(made)
+    return scene.inside(scene.rendered(replace(model, amplitude=model.amplitude / 0.6)))
 
 
 def _likelihood(difference: Floats, extended: Mask) -> Floats:
@@ -210,12 +168,12 @@ def side_likelihood(scene: Scene, model: Model) -> Floats:
 
 
 def _with_residuals(
-    scene: Scene, sums: Sequence[list[Floats]], model: Model, options: Options, notes: list[str]
+    scene: Scene, sums: Sequence[Sequence[Pixels]], model: Model, options: Options, notes: list[str]
 ) -> Model:
     """Return the sources with those that the residuals show besides, all fitted together."""
     rendered = scene.rendered(model)
-    expected = scene.inside(scene.background) + scene.inside(rendered) * (1 + _MIXED)
-    further = _map_candidates(scene.field, sums, expected, options.box_cut)
+    expected = scene.inside(scene.background) + scene.inside(rendered) * np.float32(1 + _MIXED)
+    further = _map_candidates(scene, sums, expected, options.box_cut)
     further = _few(further, notes).first(MOST_SOURCES - len(model))
     start = model.joined(started(replace(scene, background=scene.background + rendered), further))
     largest = options.largest_extent_arcsec / scene.field.pixel_arcsec

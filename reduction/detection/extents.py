@@ -11,7 +11,6 @@ from reduction.detection.fit import LEAST_MODEL, Fitted, fit, placed
 from reduction.detection.options import Options
 from reduction.detection.scenes import PARAMETERS, Model, Scene
 from reduction.detection.stamps import stamps
-from reduction.images.background import box_sums
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -52,7 +51,7 @@ def with_extents(scene: Scene, model: Model, options: Options) -> Fitted:
     if not worth.any():
         return first
     near = _beside(scene, first.model, first.model.chosen(worth))  # no other source changes with their extents
-    held = replace(scene, background=scene.background + scene.rendered(first.model.chosen(~near)))
+    held = replace(scene, background=scene.with_sources(first.model.chosen(~near)))
     start = replace(first.model, extent=np.where(worth, np.maximum(first.model.extent, least), 0.0)).chosen(near)
     wide = fit(held, start, worth[near], largest)
     gain, merged = np.zeros(len(model)), _replaced(first.model, near, wide.model)
@@ -91,7 +90,7 @@ def with_blobs(scene: Scene, model: Model, options: Options) -> Model:
     largest = options.largest_extent_arcsec / scene.field.pixel_arcsec
     around = model.chosen(heads)
     near = _beside(scene, model, around)  # no other source changes what is compared
-    held = replace(scene, background=scene.background + scene.rendered(model.chosen(~near)))
+    held = replace(scene, background=scene.with_sources(model.chosen(~near)))
     blobs = np.isin(np.arange(len(model)), heads)
     total = np.array([np.bincount(leader, layer, len(model)) for layer in model.amplitude.T]).T
     start = replace(model, extent=np.where(blobs, np.maximum(model.extent, 2.5), model.extent),
@@ -110,16 +109,10 @@ def with_blobs(scene: Scene, model: Model, options: Options) -> Model:
 
 def _beside(scene: Scene, model: Model, others: Model) -> Mask:
     """Return which sources have stamps that may touch those of others, shape (sources,)."""
-    marked = np.zeros(scene.field.shape)
-    marked[_pixels(scene, others)] = 1.0
-    return np.asarray(np.rint(box_sums(marked, 2 * scene.half + 3))[_pixels(scene, model)] > 0)
-
-
-def _pixels(scene: Scene, model: Model) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return rows and columns of the pixels of the field that are nearest to sources."""
-    rows, columns = scene.field.shape
-    return (np.clip(np.rint(model.y), 0, rows - 1).astype(np.intp),
-            np.clip(np.rint(model.x), 0, columns - 1).astype(np.intp))  # fmt: skip
+    reach, near = 2 * scene.half + 3, np.zeros(len(model), dtype=np.bool_)
+    for x, y in zip(others.x.tolist(), others.y.tolist(), strict=True):
+        near |= (np.abs(model.x - x) <= reach) & (np.abs(model.y - y) <= reach)
+    return near
 
 
 def _extent_gain(scene: Scene, model: Model) -> Floats:
@@ -127,7 +120,7 @@ def _extent_gain(scene: Scene, model: Model) -> Floats:
 
     It is the score test: slope squared over twice the information; 0 where the likelihood falls with the extent.
     """
-    everything = scene.background + scene.rendered(model)
+    everything = scene.with_sources(model)
     gains = []
     for part in scene.parts(len(model)):
         some = model.chosen(part)
@@ -160,7 +153,7 @@ def _leaders(model: Model, reach: float) -> npt.NDArray[np.intp]:
 
 def _local_likelihood(scene: Scene, model: Model, around: Model) -> Floats:
     """Return the logarithm of the likelihood of a model in the stamps around some places, shape (places,)."""
-    everything = scene.background + scene.rendered(model)
+    everything = scene.with_sources(model)
     found = []
     for part in scene.parts(len(around)):
         some = around.chosen(part)

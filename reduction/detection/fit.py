@@ -9,7 +9,7 @@ step. So blends are fitted together; the errors of a source are those with its n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -112,27 +112,22 @@ def _moved(
     """Return the counts of background and all sources, the sources after their steps, and which came to rest."""
     model = Model(start.x.copy(), start.y.copy(), extent=np.where(extended, np.maximum(start.extent, 1.0), 0.0),
                   amplitude=start.amplitude.copy())  # fmt: skip
-    everything = scene.background + scene.rendered(model)
-    moving, kept = np.ones(len(model), dtype=np.bool_), dict[bool, Shapes]()
+    everything = scene.with_sources(model)
+    moving, kept = np.ones(len(model), dtype=np.bool_), dict[bool, Sources]()
     for step in range(steps):
         damping = 1.0 if step < steps // 2 else 0.5
         for index in _portions(scene, extended, moving):
             wide = bool(extended[index[0]])
             is_all = index.size == np.count_nonzero(moving & (extended == wide))
-            before = model.chosen(index)
-            shapes = kept.pop(wide, None) or shapes_of(scene, before, wide)
-            local = _local_stamps(scene, everything, before, shapes)
-            after, calm = _stepped(local, before, start.chosen(index), largest_extent, damping)
+            before = kept.pop(wide, None) or Sources.of(scene, model.chosen(index), wide)
+            placed, calm = _stepped(before, everything, start.chosen(index), largest_extent, damping)
             for name in PARAMETERS:
-                getattr(model, name)[index] = getattr(after, name)
-            local.windows.add(everything, local.unit * by_pixel(-before.amplitude))
+                getattr(model, name)[index] = getattr(placed, name)
+            after = before.moved(scene, placed)
+            after.replace(before, everything)
             moving[index[calm]] = False
-            if is_all and not calm.all() and step + 1 < steps:  # those that move on need their slopes in the next step
-                onward = after.chosen(~calm)
-                kept[wide] = shapes_of(scene, onward, wide)
-                kept[wide].windows.add(everything, kept[wide].unit * by_pixel(onward.amplitude))
-                after = after.chosen(calm)
-            scene.add(everything, after)
+            if is_all and not calm.all():  # those that move on need the same slopes in the next step
+                kept[wide] = after.chosen(~calm)
         if not moving.any():
             break
     return everything, model, ~moving
@@ -146,99 +141,133 @@ def _portions(scene: Scene, extended: Mask, chosen: Mask) -> Iterator[npt.NDArra
 
 
 @dataclass(frozen=True)
-class LocalStamps:
-    """Stamps of sources: their counts, the model of everything, and its slopes by all parameters of the source.
+class Under:
+    """What of the images lies under the stamps of sources, shape (sources, layers, size, size).
 
-    `slopes` has the shape (sources, parameters, layers, size, size): x and y of points, the extent too of extended
-    sources; those by the amplitudes are `unit`, each in its own layer. `inside` tells which pixels are fitted.
+    `counts`, `share` (relative exposures), and `fitted`: these in the circle of pixels that are fitted, else 0.
     """
 
     counts: Pixels
-    everything: Pixels
-    unit: Pixels
-    slopes: Pixels
-    inside: Pixels
+    share: Pixels
+    fitted: Pixels
     windows: Windows
+
+    @classmethod
+    def of(cls, scene: Scene, windows: Windows) -> Under:
+        """Return what lies under some windows."""
+        axis, share = np.arange(windows.size) - scene.half, windows.cut(scene.share)
+        circle = np.hypot(axis[:, None], axis) <= scene.half + 0.5
+        return cls(windows.cut(scene.counts), share, share * circle.astype(np.float32), windows)
+
+    def moved(self, scene: Scene, windows: Windows) -> Under:
+        """Return what lies under other windows of the same sources, of which few lie elsewhere."""
+        elsewhere = windows.differ(self.windows)
+        if elsewhere.any():
+            new = Under.of(scene, windows.chosen(elsewhere))
+            for mine, other in ((self.counts, new.counts), (self.share, new.share), (self.fitted, new.fitted)):
+                mine[elsewhere] = other
+        return replace(self, windows=windows)
+
+    def chosen(self, mask: Mask) -> Under:
+        """Return that of the sources where the mask is true."""
+        return Under(self.counts[mask], self.share[mask], self.fitted[mask], self.windows.chosen(mask))
 
 
 @dataclass(frozen=True)
-class Shapes:
-    """The light of sources of one count with its slopes, and the exposure of their pixels."""
+class Sources:
+    """Sources of one kind on their way: `light` are their counts in the pixels of their stamps.
 
-    stamps: Stamps
-    unit: Pixels
-    share: Pixels
-    windows: Windows
-
-
-def shapes_of(scene: Scene, model: Model, is_extended: bool) -> Shapes:
-    """Return the shapes of some sources.
-
-    Parameters
-    ----------
-    scene
-        Point spread functions and exposures.
-    model
-        The sources.
-    is_extended
-        Whether the slopes by the extent are needed as well.
-
-    Returns
-    -------
-    Shapes
-        Light and slopes, shape (sources, layers, size, size).
+    `stamps` are the light and the slopes of one count at full exposure, `under` what lies under them.
     """
-    windows = scene.windows(model.x, model.y)
-    place = (model.x + scene.border, model.y + scene.border, model.extent, *scene.spread(model.x, model.y), windows)
-    found, share = stamps(*place) if is_extended else stamps_of_points(*place), windows.cut(scene.share)
-    return Shapes(found, found.light * share, share, windows)
+
+    model: Model
+    stamps: Stamps
+    light: Pixels
+    under: Under
+
+    @classmethod
+    def of(cls, scene: Scene, model: Model, is_extended: bool, under: Under | None = None) -> Sources:
+        """Return sources, all points or all extended.
+
+        Parameters
+        ----------
+        scene
+            Point spread functions, counts and exposures.
+        model
+            The sources.
+        is_extended
+            Whether the slopes by the extent are needed as well.
+        under
+            What lies under their stamps, if it is known.
+
+        Returns
+        -------
+        Sources
+            With new stamps.
+        """
+        windows = scene.windows(model.x, model.y)
+        place = (model.x + scene.border, model.y + scene.border, model.extent, *scene.spread(model.x, model.y), windows)
+        stamps_here = stamps(*place) if is_extended else stamps_of_points(*place)
+        under = Under.of(scene, windows) if under is None else under.moved(scene, windows)
+        light = stamps_here.light * under.share
+        light *= by_pixel(model.amplitude)
+        return cls(model, stamps_here, light, under)
+
+    def moved(self, scene: Scene, model: Model) -> Sources:
+        """Return the sources after a step; what lies under these here is gone then."""
+        return Sources.of(scene, model, self.is_extended, self.under)
+
+    def chosen(self, mask: Mask) -> Sources:
+        """Return the sources where the mask is true."""
+        return Sources(self.model.chosen(mask), self.stamps.chosen(mask), self.light[mask], self.under.chosen(mask))
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether they have slopes by the extent."""
+        return bool(self.stamps.stack.shape[2] > 3)
+
+    def replace(self, before: Sources, everything: Pixels) -> None:
+        """Put the sources into the model of everything, for what they were before."""
+        before.under.windows.add(everything, -before.light)
+        self.under.windows.add(everything, self.light)
 
 
-def _local_stamps(scene: Scene, everything: Pixels, model: Model, shapes: Shapes) -> LocalStamps:
-    """Return the stamps of some sources; `everything` is the model of background and all sources."""
-    found, share, windows = shapes.stamps, shapes.share, shapes.windows
-    is_extended = found.by_extent.size > 0
-    scale = share * by_pixel(model.amplitude)
-    slopes = np.empty((len(model), 3 if is_extended else 2, *share.shape[1:]), np.float32)
-    np.multiply(found.by_x, scale, out=slopes[:, 0])
-    np.multiply(found.by_y, scale, out=slopes[:, 1])
-    if is_extended:
-        np.multiply(found.by_extent * by_pixel(2 * model.extent[:, None]), scale, out=slopes[:, 2])
-    axis = np.arange(windows.size) - scene.half
-    inside = (np.hypot(axis[:, None], axis) <= scene.half + 0.5) & (share > 0)
-    return LocalStamps(windows.cut(scene.counts), np.maximum(windows.cut(everything), LEAST_MODEL), shapes.unit,
-                       slopes, inside.astype(np.float32), windows)  # fmt: skip
-
-
-def _information(local: LocalStamps) -> tuple[Floats, Floats]:
+def _information(sources: Sources, expected: Pixels) -> tuple[Floats, Floats]:
     """Return the information matrix of each source, (sources, n, n), and the slope of its likelihood, (sources, n).
 
-    The parameters are those of the slopes, then the amplitudes.
+    The parameters are x and y of points, the extent too of extended sources, then the amplitudes. `expected` are the
+    counts that the model of everything lets expect under the stamps.
     """
-    (sources, places), layers = local.slopes.shape[:2], local.unit.shape[1]
-    weight = local.inside / local.everything
-    residual = local.counts * weight - local.inside
-    size = places + layers
-    matrix, slope = np.zeros((sources, size, size)), np.zeros((sources, size))
-    flat, unit = local.slopes.reshape(sources, places, -1), local.unit.reshape(sources * layers, 1, -1)
-    weighted = local.slopes * weight[:, None]
-    matrix[:, :places, :places] = weighted.reshape(sources, places, -1) @ flat.swapaxes(1, 2)
-    mixed = weighted.transpose(0, 2, 1, 3, 4).reshape(sources * layers, places, -1) @ unit.swapaxes(1, 2)
-    matrix[:, places:, :places] = mixed.reshape(sources, layers, places)
+    stack, under, model = sources.stamps.stack, sources.under, sources.model
+    number, layers, shapes = stack.shape[:3]
+    weight = under.fitted / expected
+    residual = (under.counts - expected) * weight
+    weight *= under.fitted
+    flat = stack.reshape(number, layers, shapes, -1)
+    squares = (flat * weight.reshape(number, layers, 1, -1)) @ flat.swapaxes(-1, -2)
+    sums = (flat @ residual.reshape(number, layers, -1, 1))[..., 0]
+    scale = np.repeat(model.amplitude[:, :, None], shapes - 1, axis=2)  # of light to slope by each of x, y and extent
+    scale[:, :, 2:] *= 2 * model.extent[:, None, None]
+    places, size = shapes - 1, shapes - 1 + layers
+    matrix, slope = np.zeros((number, size, size)), np.zeros((number, size))
+    matrix[:, :places, :places] = (scale[..., None] * squares[:, :, 1:, 1:] * scale[:, :, None, :]).sum(axis=1)
+    matrix[:, places:, :places] = scale * squares[:, :, 0, 1:]
     matrix[:, :places, places:] = matrix[:, places:, :places].swapaxes(1, 2)
     own = np.arange(places, size)
-    matrix[:, own, own] = np.einsum("slij,slij,slij->sl", local.unit, local.unit, weight)
-    slope[:, :places] = (flat @ residual.reshape(sources, -1, 1))[:, :, 0]
-    slope[:, places:] = np.einsum("slij,slij->sl", residual, local.unit)
+    matrix[:, own, own] = squares[:, :, 0, 0]
+    slope[:, :places] = (scale * sums[:, :, 1:]).sum(axis=1)
+    slope[:, places:] = sums[:, :, 0]
     diagonal = np.arange(size)
     matrix[:, diagonal, diagonal] = matrix[:, diagonal, diagonal] * (1 + 1e-6) + 1e-12
     return matrix, slope
 
 
-def _stepped(local: LocalStamps, model: Model, start: Model, largest: float, damping: float) -> tuple[Model, Mask]:
+def _stepped(
+    sources: Sources, everything: Pixels, start: Model, largest: float, damping: float
+) -> tuple[Model, Mask]:
     """Return some sources after a step, and which of them hardly moved."""
-    matrix, slope = _information(local)
-    places = local.slopes.shape[1]
+    matrix, slope = _information(sources, _expected(sources, everything))
+    model, places = sources.model, 3 if sources.is_extended else 2
     step = damping * np.linalg.solve(matrix, slope[:, :, None])[:, :, 0]
     bounded = np.clip(step[:, :places], -_LARGEST_STEP, _LARGEST_STEP)
     extent = model.extent
@@ -255,6 +284,12 @@ def _stepped(local: LocalStamps, model: Model, start: Model, largest: float, dam
     return Model(x, y, extent, amplitude), calm
 
 
+def _expected(sources: Sources, everything: Pixels) -> Pixels:
+    """Return what the model of everything lets expect under the stamps of sources."""
+    found = sources.under.windows.cut(everything)
+    return np.maximum(found, np.float32(LEAST_MODEL), out=found)
+
+
 def _measured(scene: Scene, extended: Mask, everything: Pixels, model: Model, calm: Mask) -> Fitted:
     """Return the likelihoods and errors of fitted sources; `everything` is the model of background and all of them."""
     layers = len(scene.counts)
@@ -262,12 +297,12 @@ def _measured(scene: Scene, extended: Mask, everything: Pixels, model: Model, ca
     errors = np.full((len(model), 3), np.nan)
     for index in _portions(scene, extended, np.ones(len(model), dtype=np.bool_)):
         some = model.chosen(index)
-        local = _local_stamps(scene, everything, some, shapes_of(scene, some, bool(extended[index[0]])))
-        variance = np.maximum(np.diagonal(np.linalg.inv(_information(local)[0]), axis1=1, axis2=2), 0.0)
+        sources = Sources.of(scene, some, bool(extended[index[0]]))
+        expected, counts = _expected(sources, everything), sources.under.counts
+        variance = np.maximum(np.diagonal(np.linalg.inv(_information(sources, expected)[0]), axis1=1, axis2=2), 0.0)
         errors[index, : variance.shape[1] - layers] = np.sqrt(variance[:, :-layers])
         amplitude_error[index] = np.sqrt(variance[:, -layers:])
-        own = local.unit * by_pixel(some.amplitude)
-        without = np.maximum(local.everything - own, LEAST_MODEL)
-        gain = local.counts * np.log(local.everything / without) - own
-        difference[index] = (gain * local.inside).sum((2, 3), np.float64)
+        without = np.maximum(expected - sources.light, LEAST_MODEL)
+        gain = counts * np.log(expected / without) - sources.light
+        difference[index] = (gain * (sources.under.fitted > 0)).sum((2, 3), np.float64)
     return Fitted(model, difference, errors, amplitude_error, calm)

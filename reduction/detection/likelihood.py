@@ -12,6 +12,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from reduction.images.background import Real
+
 Floats = npt.NDArray[np.float64]
 
 LEAST_EXPECTED = 1e-6
@@ -55,12 +57,12 @@ def _log_erfc_of_root(x: Floats) -> Floats:
     return np.where(x < 25.0, direct, -np.maximum(x, 25.0) - 0.5 * math.log(math.pi) - np.log(fraction))
 
 
-def excess(counts: Floats, expected: Floats) -> Floats:
+def excess(counts: npt.NDArray[Real], expected: npt.NDArray[Real]) -> npt.NDArray[Real]:
     """Return half of the C statistic of expected counts over that of the counts themselves, 0 where there are fewer.
 
     It is ``n ln(n / b) - (n - b)``, the likelihood ratio of a Poisson mean; fewer than `LEAST_EXPECTED` counts are
     never expected.
     """
     mean = np.maximum(expected, LEAST_EXPECTED)
-    part = np.maximum(counts / mean, 1.0)
-    return np.asarray(mean * (part * np.log(part) - (part - 1)))
+    more = np.maximum(counts, mean)
+    return np.asarray(more * np.log(more / mean) - (more - mean))

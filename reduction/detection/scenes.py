@@ -73,19 +73,20 @@ class Scene:
 
     @classmethod
     def of(cls, field: Field, backgrounds: Floats) -> Scene:
-        """Return the scene of a field with the background counts of each layer, shape (layers, rows, columns)."""
+        """Return the scene of a field with background counts of a shape that fits (layers, rows, columns)."""
         half = int(np.clip(round(RADIUS_ARCSEC / field.pixel_arcsec), _LEAST_HALF, _MOST_HALF))
         border = half + int(FARTHEST) + 2
-        edges = ((0, 0), (border, border), (border, border))
-        seen = [layer.seen for layer in field.layers]
-        share = [layer.exposure / max(layer.exposure.max(), 1e-300) for layer in field.layers]
-        counts = [np.where(mask, layer.counts, 0.0) for mask, layer in zip(seen, field.layers, strict=True)]
-        images = (np.array(counts), backgrounds * seen, np.array(share))
-        padded = [np.pad(image.astype(np.float32), edges) for image in images]
-        return cls(field, padded[0], padded[1], padded[2], half, border)
+        shape = (len(field.layers), *(size + 2 * border for size in field.shape))
+        counts, nothing, share = (np.zeros(shape, np.float32) for _ in range(3))
+        scene = cls(field, counts, nothing, share, half, border)
+        for index, layer in enumerate(field.layers):
+            np.copyto(scene.inside(counts)[index], layer.counts, where=layer.seen, casting="same_kind")
+            longest = max(layer.exposure.max(), 1e-300)
+            np.divide(layer.exposure, longest, out=scene.inside(share)[index], casting="same_kind")
+        return scene.on(backgrounds)
 
-    def on(self, backgrounds: Floats) -> Scene:
-        """Return the scene with other background counts, shape (layers, rows, columns) of the field."""
+    def on(self, backgrounds: Floats | Pixels) -> Scene:
+        """Return the scene with other background counts of a shape that fits (layers, rows, columns) of the field."""
         made = np.zeros_like(self.counts)
         np.multiply(backgrounds, self.inside(self.share) > 0, out=self.inside(made), casting="same_kind")
         return replace(self, background=made)
@@ -121,12 +122,20 @@ class Scene:
         self.add(images, model)
         return images
 
+    def with_sources(self, model: Model) -> Pixels:
+        """Return the counts of the background and all sources in each pixel, shape (layers, rows, columns)."""
+        images = self.background.copy()
+        self.add(images, model)
+        return images
+
     def add(self, images: Pixels, model: Model) -> None:
         """Add the counts of all sources to images of the scene, shape (layers, rows, columns), which change."""
         for part in self.parts(len(model)):
             some = model.chosen(part)
-            unit, windows = self.light(some)
-            windows.add(images, unit * by_pixel(some.amplitude) * windows.cut(self.share))
+            stamps, windows = self.light(some)
+            stamps *= by_pixel(some.amplitude)
+            stamps *= windows.cut(self.share)
+            windows.add(images, stamps)
 
     def wings(self, model: Model) -> Pixels:
         """Return the counts of bright sources beyond their stamps, shape (layers, rows, columns) of the field."""

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reduction.errors import ReductionError
+from reduction.images.background import Real
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -20,6 +21,8 @@ COUNTS_PER_NODE = 100.0
 
 _ROUNDS = 4
 _CELLS_PER_NODE = 8
+_LINES = 32
+"""Rows of an image that are evaluated at once: so few that no threads are started for the product of matrices."""
 _LOWEST = 0.05
 """Lowest rate of a background, in units of its mean: a spline may fall below 0 where nothing holds it."""
 
@@ -27,7 +30,9 @@ _STIFFNESS = 1e-2
 """Weight that draws coefficients without data to their neighbours, relative to a typical one with data."""
 
 
-def spline_background(counts: Floats, exposure: Floats, kept: Mask, nodes: int) -> Floats:
+def spline_background(
+    counts: npt.NDArray[Real], exposure: npt.NDArray[Real], kept: Mask, nodes: int
+) -> npt.NDArray[Real]:
     """Return the background counts of an image.
 
     The spline is that of the highest likelihood, found by weighted least squares with weights renewed: the variance of
@@ -59,8 +64,8 @@ def spline_background(counts: Floats, exposure: Floats, kept: Mask, nodes: int) 
     exposed = exposure > 0
     part = _inner(np.flatnonzero(exposed.any(axis=1))), _inner(np.flatnonzero(exposed.any(axis=0)))
     lit = kept[part] & exposed[part]
-    images = [np.where(lit, image[part], 0.0) for image in (counts, exposure)]
-    total, seconds = (float(image.sum()) for image in images)
+    images = [image[part] * lit for image in (counts, exposure)]
+    total, seconds = (float(image.sum(dtype=np.float64)) for image in images)
     mean = max(total, 0.5) / max(seconds, 1e-300)
     nodes = int(np.clip(np.sqrt(max(total, 0.0) / COUNTS_PER_NODE), 2, nodes))
     sizes = lit.shape[::-1]
@@ -73,9 +78,13 @@ def spline_background(counts: Floats, exposure: Floats, kept: Mask, nodes: int) 
     for _ in range(_ROUNDS):
         coefficients = _solve(data / rate, weight / rate, across, up)
         rate = np.maximum(up @ coefficients @ across.T, _LOWEST * mean)
-    result = np.zeros(counts.shape)
-    rate = np.maximum(whole[1] @ coefficients @ whole[0].T, _LOWEST * mean)
-    np.multiply(rate, exposure[part], out=result[part])
+    result = np.zeros_like(exposure)
+    columns = whole[0].T.astype(result.dtype)
+    lines = (whole[1] @ coefficients).astype(result.dtype)
+    for first in range(0, len(lines), _LINES):
+        some = slice(first, first + _LINES)
+        rate = np.maximum(lines[some] @ columns, result.dtype.type(_LOWEST * mean))
+        np.multiply(rate, exposure[part][some], out=result[part][some])
     return result
 
 
@@ -96,9 +105,16 @@ def _cells(length: int, nodes: int) -> tuple[npt.NDArray[np.intp], Floats]:
     return first, (first + last) / 2 / length
 
 
-def _summed(image: Floats, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Floats:
+def _summed(image: npt.NDArray[Real], rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Floats:
     """Return the sums of the cells of an image that begin at some rows and columns."""
-    return np.asarray(np.add.reduceat(np.add.reduceat(image, columns, axis=1), rows, axis=0))
+    for first in (rows, columns):
+        size = int(first[1]) if len(first) > 1 else len(image)
+        sums = np.zeros_like(image, shape=(len(first), image.shape[1]))
+        for start in range(size):
+            lines = image[start::size]
+            sums[: len(lines)] += lines
+        image = sums.T
+    return image.astype(np.float64)
 
 
 def _basis(place: Floats, nodes: int) -> Floats:

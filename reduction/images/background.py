@@ -10,6 +10,7 @@ sky, so that with vignetting the exposure has the wrong shape for it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from reduction.images.smoothing import gaussian
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Real = TypeVar("Real", np.float32, np.float64)
 
 SIGMA_ARCSEC = 60.0
 """Standard deviation of the Gaussian that smooths what lies between the sources."""
@@ -87,37 +89,32 @@ def local_background(counts: npt.ArrayLike, exposure: Floats, pixel_arcsec: floa
     return Background(expected, masked & exposed)
 
 
-def box_sums(values: Floats, half: int) -> Floats:
+def box_sums(values: npt.NDArray[Real], half: int) -> npt.NDArray[Real]:
     """Return the sum over the box of 2 half + 1 pixels a side around each pixel, cut at the border of the image."""
-    return BoxTable.of(values, half).sums(half)
+    for _ in (0, 1):
+        values = _stretch_sums(values, half).T
+    return values
 
 
-@dataclass(frozen=True)
-class BoxTable:
-    """Sums of an image from its corner to each pixel, which give those of boxes of any size up to a largest one.
+def _stretch_sums(values: npt.NDArray[Real], half: int) -> npt.NDArray[Real]:
+    """Return the sums of the 2 half + 1 rows around each row, from stretches of doubled lengths.
 
-    `table` has a border of 2 largest + 1 more rows and columns, `largest` is the half width of the largest boxes.
+    Cumulative sums would take as many steps, of which numpy makes those along columns slowly, and round more.
     """
-
-    table: Floats
-    largest: int
-
-    @classmethod
-    def of(cls, values: Floats, largest: int) -> BoxTable:
-        """Return the table of an image of shape (rows, columns) for boxes of up to 2 largest + 1 pixels a side."""
-        rows, columns, before = *values.shape, largest + 1
-        table = np.zeros((rows + before + largest, columns + before + largest))
-        np.cumsum(values, axis=0, out=table[before : before + rows, before : before + columns])
-        table[before + rows :] = table[before + rows - 1]
-        np.cumsum(table, axis=1, out=table)
-        return cls(table, largest)
-
-    def sums(self, half: int) -> Floats:
-        """Return the sum over the box of 2 half + 1 pixels a side around each pixel, cut at the border of the image."""
-        low, high = self.largest - half, self.largest + half + 1
-        rows, columns = (size - 2 * self.largest - 1 for size in self.table.shape)
-        across = self.table[:, high : high + columns] - self.table[:, low : low + columns]
-        return np.asarray(across[high : high + rows] - across[low : low + rows])
+    rows, size = len(values), 2 * half + 1
+    stretches = np.zeros_like(values, shape=(rows + 2 * half, values.shape[1]))
+    stretches[half : half + rows] = values
+    spare, total = np.empty_like(stretches), stretches[:rows].copy(order="K")
+    first, length = 1, 1
+    while first < size:
+        left = len(stretches) - length
+        np.add(stretches[:left], stretches[length:], out=spare[:left])
+        stretches, spare = spare[:left], stretches
+        length *= 2
+        if size & length:
+            total += stretches[first : first + rows]
+            first += length
+    return total
 
 
 def _significant(found: Floats, expected: Floats) -> Mask:
