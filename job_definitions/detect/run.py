@@ -95,8 +95,15 @@ def psf_files(job: task.Task) -> PsfFiles | None:
         return None
     if word == "calibration" and job.value("psf_fwhm") is not None:
         raise ReductionError("a width of the point spread function is given, too; give one or the other", "psf_fwhm")
-    files = PsfFiles.of(os.environ, job.scratch, lambda text: job.log(f"Note: {text}"))
-    if files is None and word == "calibration":
+    is_required = word == "calibration"
+    try:
+        files = PsfFiles.of(os.environ, job.scratch, lambda text: job.log(f"Note: {text}"), is_required=is_required)
+    except ReductionError as error:
+        if is_required:
+            raise
+        job.log(f"Note: {error}: the point spread functions are the published ones")
+        return None
+    if files is None and is_required:
         raise ReductionError("no calibration files of a point spread function (XRTn_XPSF_nnnn.CCF) are set up on this "
                              "server; take auto or built-in", "psf")  # fmt: skip
     return files

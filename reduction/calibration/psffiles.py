@@ -56,7 +56,8 @@ class PsfFiles:
     """The point spread functions among the calibration files of a server.
 
     `folder` tells in errors where the files lie, `scratch` takes inflated copies, `note` is told what a person should
-    know, and `used` the path of each file whose profiles were given.
+    know, `used` the path of each file whose profiles were given. `is_required` says that the published profiles must
+    not take the place of a file that cannot be used.
     """
 
     files: tuple[PsfFile, ...]
@@ -64,6 +65,7 @@ class PsfFiles:
     scratch: Path
     parameter: str = "psf"
     note: Note = print
+    is_required: bool = True
     used: dict[str, Path] = field(default_factory=dict)
     _open: dict[Path, FitsFile] = field(default_factory=dict)
     _read: dict[Path, Profiles] = field(default_factory=dict)
@@ -71,7 +73,12 @@ class PsfFiles:
 
     @classmethod
     def of(
-        cls, variables: Mapping[str, str], scratch: Path, note: Note = print, parameter: str = "psf"
+        cls,
+        variables: Mapping[str, str],
+        scratch: Path,
+        note: Note = print,
+        parameter: str = "psf",
+        is_required: bool = True,
     ) -> PsfFiles | None:
         """Return the point spread functions that are set up; None where there are none.
 
@@ -85,6 +92,8 @@ class PsfFiles:
             What sentences about the files are told.
         parameter
             Job parameter named in errors.
+        is_required
+            Whether a file that cannot be used is an error; else the published profile is taken, and that is told.
 
         Returns
         -------
@@ -112,7 +121,7 @@ class PsfFiles:
             return None
         if index.is_absolute() and index.is_file():
             found = _listed(found, index, words, parameter)
-        return cls(tuple(found), words, scratch, parameter, note)
+        return cls(tuple(found), words, scratch, parameter, note, is_required)
 
     def profiles(self, camera: str, header: Mapping[str, Any]) -> Profiles:
         """Return the King profiles of a camera, of the file that holds at the date of an observation.
@@ -132,13 +141,16 @@ class PsfFiles:
         Raises
         ------
         ReductionError
-            There are files of the telescope and none holds at the date, or the file cannot be used; the error says how
-            to do without.
+            They are required, there are files of the telescope, and none holds at the date, or the file cannot be used;
+            the error says how to do without. Where they are not, the published ones are taken, which is told.
         """
         try:
             return self._profiles(camera, header)
         except ReductionError as error:
-            raise ReductionError(f"{error}; {BUILT_IN} takes the published profile", self.parameter) from error
+            if self.is_required:
+                raise ReductionError(f"{error}; {BUILT_IN} takes the published profile", self.parameter) from error
+            self._tell(f"{error}: the point spread function of {camera} is the published one")
+            return Profiles(camera)
 
     def _profiles(self, camera: str, header: Mapping[str, Any]) -> Profiles:
         """Return the King profiles of a camera, as `profiles` does, which completes its errors."""

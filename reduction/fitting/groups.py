@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Whole = npt.NDArray[np.int64]
 
+OPTIMAL = ChannelGrouping("optimal", 1, 1.0)
+"""Bins as narrow as the resolution of the instrument makes sense of (Kaastra and Bleeker 2016, A&A 587, A151)."""
+
 SAME_ENERGY = 1e-6
 """Part of an energy by which two are the same: files have energies of single precision, good to 6e-8."""
 
@@ -54,7 +57,8 @@ def channel_groups(
         Lowest and highest energy in keV.
     grouping
         How channels are grouped, of those whose middle lies in the range; None for the grouping of the file, of which
-        groups that lie across an end are in the range.
+        groups that lie across an end are in the range. Where the file has none and the spectrum has a background, that
+        is optimal binning: in channels without counts of the background W takes it for 0, and the fit is biased.
 
     Returns
     -------
@@ -63,6 +67,8 @@ def channel_groups(
     """
     low, high = spectrum.channels.low, spectrum.channels.high
     good = spectrum.quality == 0
+    if grouping is None and spectrum.grouping is None and spectrum.background is not None:
+        grouping = OPTIMAL
     if grouping is None:
         flags = np.ones(low.size) if spectrum.grouping is None else spectrum.grouping
         number = np.cumsum(flags != -1) - 1

@@ -186,10 +186,13 @@ def test_what_gives_no_point_spread_function_is_refused(
     )
     write_ccf(tmp_path / "ccf", "EPN", extname="KING")
     monkeypatch.setenv("UWS_CALIBRATION", str(tmp_path / "ccf"))
-    told = refused(tmp_path / "broken", **given)
+    told = refused(tmp_path / "broken", **given, psf="calibration")
     assert "[ERROR] psf: XRT3_XPSF_0018.CCF has no table KING_PARAMS" in told and str(tmp_path) not in told
     assert told.rstrip().endswith("; built-in takes the published profile")
-    made(tmp_path / "built-in", **given, psf="built-in")
+    published = made(tmp_path / "built-in", **given, psf="built-in")
+    by_itself = made(tmp_path / "auto", **given)
+    assert (tmp_path / "auto/log.txt").read_text().count("Note: XRT3_XPSF_0018.CCF has no table KING_PARAMS") == 1
+    np.testing.assert_array_equal(by_itself["RATE"], published["RATE"])
     made(tmp_path / "width", **given, psf_fwhm=12.0)
     monkeypatch.setenv("UWS_CALIBRATION", str(wide))
     told = refused(tmp_path / "both", **given, psf="calibration", psf_fwhm=6.0)

@@ -16,6 +16,8 @@ from reduction.responses import EffectiveArea, write_effective_area, write_redis
 from reduction.responses.grid import EnergyGrid
 from reduction.spectra.groupings import ChannelGrouping
 
+NONE = ChannelGrouping("none", 1, 1.0)
+
 
 def test_a_spectrum_is_read_with_the_files_it_names(tmp_path: Path) -> None:
     data = read_spectrum(write_set(tmp_path))
@@ -41,7 +43,7 @@ def test_photons_come_into_their_channels_whatever_the_first_is_called(tmp_path:
 
 def test_the_folding_is_the_product_with_matrix_area_and_exposure() -> None:
     matrix, area = response()
-    data = spectrum().select(0.5, 8.0, ChannelGrouping("none", 1, 1.0))
+    data = spectrum().select(0.5, 8.0, NONE)
     photons = np.random.default_rng(3).random(data.fold.low_kev.size)
     first = int(np.flatnonzero(matrix.energies.low == data.fold.low_kev[0])[0])
     part = slice(first, first + photons.size)
@@ -50,6 +52,20 @@ def test_the_folding_is_the_product_with_matrix_area_and_exposure() -> None:
     expected = full[(middle >= 0.5) & (middle < 8.0)]
     np.testing.assert_allclose(data.fold(photons), expected, rtol=1e-9)
     np.testing.assert_allclose(data.fold.matrix() @ photons, expected, rtol=1e-9)
+
+
+def test_a_spectrum_without_groups_is_binned_by_the_resolution_where_it_has_a_background() -> None:
+    """W would take the background of channels without counts of it for 0."""
+    counts, background = np.full(CHANNELS, 3.0), np.zeros(CHANNELS)
+    behind = spectrum(counts, background)
+    optimal = behind.select(0.5, 8.0, ChannelGrouping("optimal", 1, 1.0))
+    for data in (behind.select(0.5, 8.0), replace(behind, grouping=None).select(0.5, 8.0)):
+        np.testing.assert_array_equal(data.observed.counts, optimal.observed.counts)
+    every = behind.select(0.5, 8.0, NONE).size + 2  # channels across both ends of the range are in, too
+    assert optimal.size < every / 2
+    assert spectrum(counts).select(0.5, 8.0).size == every, "without a background C needs none"
+    own = replace(behind, grouping=np.ones(CHANNELS, dtype=np.int64)).select(0.5, 8.0)
+    assert own.size == every, "a file that says that each channel is a group is believed"
 
 
 def test_a_group_has_the_counts_of_its_channels() -> None:
@@ -61,12 +77,12 @@ def test_a_group_has_the_counts_of_its_channels() -> None:
     assert data.observed.background.sum() == 2.0 * inside.sum()
     assert data.observed.counts[:-1].min() >= 10
     photons = np.ones(data.fold.low_kev.size)
-    alone = spectrum(counts).select(0.5, 8.0, ChannelGrouping("none", 1, 1.0))
+    alone = spectrum(counts).select(0.5, 8.0, NONE)
     assert data.fold(photons).sum() == pytest.approx(alone.fold(photons).sum(), rel=1e-9)
     np.testing.assert_allclose(data.observed.ratio, RATIO)
 
 
-@pytest.mark.parametrize("grouping", [None, ChannelGrouping("none", 1, 1.0)])
+@pytest.mark.parametrize("grouping", [None, NONE])
 def test_an_edge_of_single_precision_is_the_energy_that_was_asked_for(grouping: ChannelGrouping | None) -> None:
     """0.3 keV in a file is 0.30000001: the channel below it has no part in a fit from 0.3 keV on."""
     data = spectrum(np.ones(CHANNELS))
@@ -206,9 +222,9 @@ def test_a_matrix_with_the_area_in_it_needs_no_file_of_area(tmp_path: Path) -> N
                             matrix.values * area.area_cm2[row])  # fmt: skip
     write_redistribution(tmp_path / "both.rsp", weighted)
     both = write_pha(tmp_path / "both.fits", np.ones(CHANNELS, dtype=int), RESPFILE="both.rsp", ANCRFILE="NONE")
-    apart = read_spectrum(tmp_path / "src.fits").select(0.3, 10)
+    apart, together = (read_spectrum(path).select(0.3, 10, NONE) for path in (tmp_path / "src.fits", both))
     photons = np.ones(apart.fold.low_kev.size)
-    np.testing.assert_allclose(read_spectrum(both).select(0.3, 10).fold(photons), apart.fold(photons), rtol=1e-5)
+    np.testing.assert_allclose(together.fold(photons), apart.fold(photons), rtol=1e-5)
 
 
 @pytest.mark.parametrize("low, high", [(2.0, 1.0), (-1.0, 5.0), (float("nan"), 5.0), (50.0, 60.0)])

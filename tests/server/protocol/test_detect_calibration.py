@@ -87,10 +87,10 @@ def test_it_is_made_again_with_the_published_profile(lab: Lab, done: JobState, t
     assert tags is not None and "calibration" not in tags.steps[-1].extra
 
 
-def test_a_file_that_cannot_be_used_ends_the_job_with_a_sentence(lab: Lab) -> None:
+def test_a_file_that_is_asked_for_and_cannot_be_used_ends_the_job_with_a_sentence(lab: Lab) -> None:
     write_ccf(lab.calibration, "EPN", issue=19, extname="KING")
     try:
-        final = lab.run()
+        final = lab.run(psf="calibration")
     finally:
         (lab.calibration / "XRT3_XPSF_0019.CCF").unlink()
     assert final.phase == "ERROR"
