@@ -187,7 +187,7 @@ def peaks(summed: Pixels, layers: int, half: int, cut: float, seen: Mask) -> Can
     Candidates
         Each the highest within its own box, the most likely first.
     """
-    rows, columns = _highest(summed * (seen & (summed >= level_of(cut, layers))), max(half, 2))
+    rows, columns = _highest(summed, seen & (summed >= level_of(cut, layers)), max(half, 2))
     likelihood = detection_likelihood(summed[rows, columns], layers)
     order = np.argsort(-likelihood, kind="stable")
     return Candidates(columns[order].astype(np.float64), rows[order].astype(np.float64),
@@ -204,17 +204,17 @@ def level_of(cut: float, parameters: int) -> float:
     return high
 
 
-def _highest(values: Pixels, reach: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return rows and columns of the pixels above 0 that are the highest within `reach` rows and columns around them.
+def _highest(values: Pixels, chosen: Mask, reach: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return rows and columns of the chosen pixels that are the highest of these within `reach` rows and columns.
 
-    Of equal ones that with the higher surroundings is the highest, then the last one. As few pixels are above 0, each
+    Of equal ones that with the higher surroundings is the highest, then the last one. As few pixels are chosen, each
     is compared with its neighbours, the nearest first, until one is higher.
     """
-    rows, columns = np.nonzero(values)
-    bordered = np.pad(values.astype(np.float64), reach)
-    rank = np.zeros_like(bordered)
-    width, flat, ranks = bordered.shape[1], bordered.ravel(), rank.ravel()
+    rows, columns = np.nonzero(chosen)
+    width = values.shape[1] + 2 * reach
+    flat, ranks = np.zeros((2, (values.shape[0] + 2 * reach) * width))
     alive = (rows + reach) * width + columns + reach
+    flat[alive] = values[rows, columns]
     steps = range(-reach, reach + 1)
     around = sorted((up * up + across * across, up * width + across) for up in steps for across in steps)[1:]
     near = sum((flat[alive + step] for distance, step in around if distance <= 2), flat[alive])

@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from reduction.detection.fit import LEAST_MODEL, Fitted, fit, placed
+from reduction.detection.fit import LEAST_MODEL, Fitted, Sources, expected_under, fit, placed
 from reduction.detection.options import Options
 from reduction.detection.scenes import PARAMETERS, Model, Scene
-from reduction.detection.stamps import stamps
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -124,18 +123,11 @@ def _extent_gain(scene: Scene, model: Model) -> Floats:
     gains = []
     for part in scene.parts(len(model)):
         some = model.chosen(part)
-        windows = scene.windows(some.x, some.y)
-        sigma, weight = scene.spread(some.x, some.y)
-        found = stamps(some.x + scene.border, some.y + scene.border, some.extent, sigma, weight, windows)
-        share = windows.cut(scene.share)
-        expected = np.maximum(windows.cut(everything), LEAST_MODEL)
-        change = found.by_extent * share * some.amplitude[:, :, None, None]
-        own = found.light * share
-        weighted = np.where(share > 0, 1 / expected, 0.0)
-        mixed, both = ((first * own * weighted).sum(axis=(2, 3)) for first in (change, own))
-        free = change - own * (mixed / np.maximum(both, 1e-12))[:, :, None, None]  # the amplitudes are free as well
-        slope = (free * (windows.cut(scene.counts) / expected - 1) * (share > 0)).sum(axis=(1, 2, 3))
-        information = (free**2 * weighted).sum(axis=(1, 2, 3))
+        sources = Sources.of(scene, some, is_extended=True)
+        squares, sums = sources.products(expected_under(sources, everything))
+        mixed = squares[:, :, 3, 0] / np.maximum(squares[:, :, 0, 0], 1e-12)  # the amplitudes are free as well
+        slope = (some.amplitude * (sums[:, :, 3] - mixed * sums[:, :, 0])).sum(axis=1)
+        information = (some.amplitude**2 * (squares[:, :, 3, 3] - mixed * squares[:, :, 3, 0])).sum(axis=1)
         gains.append(np.where(slope > 0, slope**2 / (2 * np.maximum(information, 1e-12)), 0.0))
     return np.concatenate(gains) if gains else np.zeros(0)
 

@@ -228,8 +228,33 @@ class Sources:
 
     def replace(self, before: Sources, everything: Pixels) -> None:
         """Put the sources into the model of everything, for what they were before."""
-        before.under.windows.add(everything, -before.light)
-        self.under.windows.add(everything, self.light)
+        windows, change = self.under.windows, self.light.copy()
+        elsewhere = windows.differ(before.under.windows)
+        change[~elsewhere] -= before.light[~elsewhere]
+        windows.add(everything, change)
+        before.under.windows.chosen(elsewhere).add(everything, -before.light[elsewhere])
+
+    def products(self, expected: Pixels) -> tuple[Pixels, Pixels]:
+        """Return products of light and slopes of one count, over expected counts.
+
+        Parameters
+        ----------
+        expected
+            Counts that the model of everything lets expect under the stamps.
+
+        Returns
+        -------
+        tuple of array
+            With each other, shape (sources, layers, n, n), and with the counts less the expected ones, (sources,
+            layers, n), where n counts the light and its slopes.
+        """
+        number, layers, shapes = self.stamps.stack.shape[:3]
+        weight = self.under.fitted / expected
+        residual = (self.under.counts - expected) * weight
+        weight *= self.under.fitted
+        flat = self.stamps.stack.reshape(number, layers, shapes, -1)
+        squares = (flat * weight.reshape(number, layers, 1, -1)) @ flat.swapaxes(-1, -2)
+        return squares, (flat @ residual.reshape(number, layers, -1, 1))[..., 0]
 
 
 def _information(sources: Sources, expected: Pixels) -> tuple[Floats, Floats]:
@@ -238,14 +263,8 @@ def _information(sources: Sources, expected: Pixels) -> tuple[Floats, Floats]:
     The parameters are x and y of points, the extent too of extended sources, then the amplitudes. `expected` are the
     counts that the model of everything lets expect under the stamps.
     """
-    stack, under, model = sources.stamps.stack, sources.under, sources.model
-    number, layers, shapes = stack.shape[:3]
-    weight = under.fitted / expected
-    residual = (under.counts - expected) * weight
-    weight *= under.fitted
-    flat = stack.reshape(number, layers, shapes, -1)
-    squares = (flat * weight.reshape(number, layers, 1, -1)) @ flat.swapaxes(-1, -2)
-    sums = (flat @ residual.reshape(number, layers, -1, 1))[..., 0]
+    model, (squares, sums) = sources.model, sources.products(expected)
+    number, layers, shapes = sums.shape
     scale = np.repeat(model.amplitude[:, :, None], shapes - 1, axis=2)  # of light to slope by each of x, y and extent
     scale[:, :, 2:] *= 2 * model.extent[:, None, None]
     places, size = shapes - 1, shapes - 1 + layers
@@ -266,7 +285,7 @@ def _stepped(
     sources: Sources, everything: Pixels, start: Model, largest: float, damping: float
 ) -> tuple[Model, Mask]:
     """Return some sources after a step, and which of them hardly moved."""
-    matrix, slope = _information(sources, _expected(sources, everything))
+    matrix, slope = _information(sources, expected_under(sources, everything))
     model, places = sources.model, 3 if sources.is_extended else 2
     step = damping * np.linalg.solve(matrix, slope[:, :, None])[:, :, 0]
     bounded = np.clip(step[:, :places], -_LARGEST_STEP, _LARGEST_STEP)
@@ -284,7 +303,7 @@ def _stepped(
     return Model(x, y, extent, amplitude), calm
 
 
-def _expected(sources: Sources, everything: Pixels) -> Pixels:
+def expected_under(sources: Sources, everything: Pixels) -> Pixels:
     """Return what the model of everything lets expect under the stamps of sources."""
     found = sources.under.windows.cut(everything)
     return np.maximum(found, np.float32(LEAST_MODEL), out=found)
@@ -298,7 +317,7 @@ def _measured(scene: Scene, extended: Mask, everything: Pixels, model: Model, ca
     for index in _portions(scene, extended, np.ones(len(model), dtype=np.bool_)):
         some = model.chosen(index)
         sources = Sources.of(scene, some, bool(extended[index[0]]))
-        expected, counts = _expected(sources, everything), sources.under.counts
+        expected, counts = expected_under(sources, everything), sources.under.counts
         variance = np.maximum(np.diagonal(np.linalg.inv(_information(sources, expected)[0]), axis1=1, axis2=2), 0.0)
         errors[index, : variance.shape[1] - layers] = np.sqrt(variance[:, :-layers])
         amplitude_error[index] = np.sqrt(variance[:, -layers:])

@@ -145,8 +145,8 @@ class Scene:
         for number in np.flatnonzero(model.amplitude.sum(axis=1) > _BRIGHT):
             some = model.chosen(np.array([number]))
             windows = Windows.around(some.x, some.y, 2 * reach + 1)
-            stamp = light(some.x, some.y, some.extent, *self.spread(some.x, some.y), windows)[0]
-            stamp *= by_pixel(some.amplitude)[0]
+            sigma, weight = self.spread(some.x, some.y)
+            stamp = light(some.x, some.y, some.extent, sigma, weight * some.amplitude[:, :, None], windows)[0]
             stamp[:, reach - self.half : reach + self.half + 1, reach - self.half : reach + self.half + 1] = 0.0
             row, column = int(windows.row[0]), int(windows.column[0])
             up, across = slice(max(row, 0), row + windows.size), slice(max(column, 0), column + windows.size)

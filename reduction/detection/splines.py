@@ -129,12 +129,13 @@ def _solve(data: Floats, weight: Floats, across: Floats, up: Floats) -> Floats:
     """Return the coefficients of least squares, shape (nodes, nodes); neighbours differ little without data."""
     size, width = up.shape[1], across.shape[1]
     normal = np.zeros((size, width, size, width))
+    near = [_pairs(size, offset) for offset in range(-3, 4)]
+    low, high = (np.concatenate([numbers[axis] for numbers in near]) for axis in (0, 1))
+    pairs = (up[:, low] * up[:, high]).T
     for offset in range(-3, 4):
         first, second = _pairs(width, offset)
         along = weight @ (across[:, first] * across[:, second])  # (rows, pairs)
-        for other in range(-3, 4):
-            low, high = _pairs(size, other)
-            normal[low[:, None], first, high[:, None], second] = (up[:, low] * up[:, high]).T @ along
+        normal[low[:, None], first, high[:, None], second] = pairs @ along
     matrix = normal.reshape(size * width, size * width)
     matrix += _STIFFNESS * np.trace(matrix) / len(matrix) * _differences(size, width)
     return _banded(matrix, (up.T @ data @ across).ravel(), 3 * width).reshape(size, width)
