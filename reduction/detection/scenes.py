@@ -24,7 +24,7 @@ FARTHEST = 4.0
 _CORE_ARCSEC = 28.0
 _BRIGHT = 200.0
 """Counts from which the light of a source beyond its stamp is part of the background of others."""
-_MOST_WING = 100
+_MOST_WING, _WINGS_AT_ONCE = 100, 4
 _LEAST_HALF, _MOST_HALF = 5, 24
 _MOST_STAMPS = 3_000_000
 """Most pixels of the stamps that are in work together: some 12 MB an array."""
@@ -142,16 +142,19 @@ class Scene:
         rows, columns = self.field.shape
         images = np.zeros((len(self.counts), rows, columns), np.float32)
         reach = max(self.half, min(_MOST_WING, round(LIMIT_ARCSEC / self.field.pixel_arcsec)))
-        for number in np.flatnonzero(model.amplitude.sum(axis=1) > _BRIGHT):
-            some = model.chosen(np.array([number]))
+        middle = slice(reach - self.half, reach + self.half + 1)
+        bright = np.flatnonzero(model.amplitude.sum(axis=1) > _BRIGHT)
+        for first in range(0, len(bright), _WINGS_AT_ONCE):
+            some = model.chosen(bright[first : first + _WINGS_AT_ONCE])
             windows = Windows.around(some.x, some.y, 2 * reach + 1)
             sigma, weight = self.spread(some.x, some.y)
-            stamp = light(some.x, some.y, some.extent, sigma, weight * some.amplitude[:, :, None], windows)[0]
-            stamp[:, reach - self.half : reach + self.half + 1, reach - self.half : reach + self.half + 1] = 0.0
-            row, column = int(windows.row[0]), int(windows.column[0])
-            up, across = slice(max(row, 0), row + windows.size), slice(max(column, 0), column + windows.size)
-            images[:, up, across] += stamp[:, max(-row, 0) : rows - row, max(-column, 0) : columns - column]
-        return images * self.inside(self.share)
+            stamps = light(some.x, some.y, some.extent, sigma, weight * some.amplitude[:, :, None], windows)
+            stamps[:, :, middle, middle] = 0.0
+            for row, column, stamp in zip(windows.row.tolist(), windows.column.tolist(), stamps, strict=True):
+                up, across = slice(max(row, 0), row + windows.size), slice(max(column, 0), column + windows.size)
+                images[:, up, across] += stamp[:, max(-row, 0) : rows - row, max(-column, 0) : columns - column]
+        images *= self.inside(self.share)
+        return images
 
     def parts(self, sources: int) -> list[npt.NDArray[np.intp]]:
         """Return the numbers of the sources in portions that fit into the memory."""

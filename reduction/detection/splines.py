@@ -120,7 +120,8 @@ def _summed(image: npt.NDArray[Real], rows: npt.NDArray[np.intp], columns: npt.N
 def _basis(place: Floats, nodes: int) -> Floats:
     """Return cubic B-splines on evenly spaced nodes at places from 0 to 1, shape (places, nodes + 2)."""
     away = np.abs(place[:, None] * (nodes - 1) - np.arange(-1, nodes + 1))
-    near, far = 2 / 3 - away**2 + away**3 / 2, (2 - away) ** 3 / 6
+    square, beyond = away * away, 2 - away  # products, as powers take numpy ten times as long
+    near, far = 2 / 3 - square + square * away / 2, beyond * beyond * beyond / 6
     basis: Floats = np.where(away < 1, near, np.where(away < 2, far, 0.0))
     return basis
 
