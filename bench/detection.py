@@ -137,7 +137,7 @@ def of_mosaic(field: Field) -> Iterator[tuple[str, Floats]]:
     for threshold in (2.0, 3.0, 5.0):
         yield f"sep, {threshold:g} sigma", by_sep(layer.counts, ~layer.seen, threshold)
     counts, exposure = ((image * layer.seen).astype(np.float32) for image in (layer.counts, layer.exposure))
-    summed = boxes.excess_over([box_sums(counts, 2)], [boxes.local_background(counts, exposure, 2)])
+    summed = boxes.excess_over([box_sums(counts, 2)], boxes.local_backgrounds(counts[None], exposure[None], 2))
     for cut in (6.0, 10.0, 15.0):
         found_by_box = boxes.peaks(summed, 1, 2, cut, layer.seen)
         yield f"plain box, likelihood {cut:g}", np.stack((found_by_box.x, found_by_box.y), axis=1)

@@ -50,33 +50,6 @@ class Candidates:
         return Candidates(self.x[index], self.y[index], self.half[index], self.likelihood[index])
 
 
-def local_background(counts: Pixels, exposure: Pixels, half: int) -> Pixels:
-    """Return the counts that a frame around each box lets expect in it.
-
-    Parameters
-    ----------
-    counts
-        Shape (rows, columns), 0 where nothing is exposed.
-    exposure
-        What the background is proportional to, shape (rows, columns).
-    half
-        The box has 2 half + 1 pixels a side.
-
-    Returns
-    -------
-    array
-        Shape (rows, columns). A frame has `FEW` counts at the mean rate of the image besides its own.
-    """
-    mean = max(float(counts.sum(dtype=np.float64)) / max(float(exposure.sum(dtype=np.float64)), 1e-300), 1e-30)
-
-    def expected(counts: Pixels, exposure: Pixels) -> Pixels:
-        framed, lit = (box_sums(image, half + OUTER) - box_sums(image, half + INNER) for image in (counts, exposure))
-        known = np.maximum(framed, 0.0) + FEW
-        return np.asarray(known / (np.maximum(lit, 0.0) + FEW / mean) * box_sums(exposure, half))
-
-    return _by_strips(expected, (counts, exposure), half + OUTER)
-
-
 def local_backgrounds(counts: Pixels, exposures: Pixels, half: int, known: Pixels | None = None) -> list[Pixels]:
     """Return the counts that the surroundings of each box let expect in it.
 
@@ -95,12 +68,23 @@ def local_backgrounds(counts: Pixels, exposures: Pixels, half: int, known: Pixel
     Returns
     -------
     list of array
-        Shape (rows, columns) each.
+        Shape (rows, columns) each. A frame has `FEW` counts at the mean rate of the image besides its own.
     """
-    if known is None:
-        return [local_background(image, exposure, half) for image, exposure in zip(counts, exposures, strict=True)]
-    return [local_background(image - more, exposure, half) + box_sums(more, half)
-            for image, exposure, more in zip(counts, exposures, known, strict=True)]  # fmt: skip
+    made, lit, own = [], exposures[0], exposures[0]
+    for index, (image, exposure) in enumerate(zip(counts, exposures, strict=True)):
+        if index == 0 or not np.array_equal(exposure, exposures[index - 1]):  # all bands of a camera have the same one
+            lit, own = _framed(exposure, half), box_sums(exposure, half)
+        left = image if known is None else image - known[index]
+        mean = max(float(left.sum(dtype=np.float64)) / max(float(exposure.sum(dtype=np.float64)), 1e-300), 1e-30)
+        expected = (_framed(left, half) + FEW) / (lit + FEW / mean) * own
+        made.append(expected if known is None else expected + box_sums(known[index], half))
+    return made
+
+
+def _framed(image: Pixels, half: int) -> Pixels:
+    """Return the sum over a frame around the box of each pixel, 0 or more."""
+    return _by_strips(lambda cut: np.maximum(box_sums(cut, half + OUTER) - box_sums(cut, half + INNER), 0.0),
+                      (image,), half + OUTER)  # fmt: skip
 
 
 def excess_over(counts: Sequence[Pixels], expected: Sequence[Pixels]) -> Pixels:
