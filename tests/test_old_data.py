@@ -9,7 +9,6 @@ import io
 import json
 import shutil
 import sqlite3
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from astropy.io import fits
 
 from olddata import ARCHIVE, DATA, RECORD, Seen, Who, differing, missing, settle, sha256, unpack
 from pagereader import visit
-from serving import COMMAND, Served, running_server
+from serving import Served, run_command, running_server
 from uwsjobs import ENDED, define, reached
 
 pytestmark = pytest.mark.slow
@@ -364,9 +363,7 @@ def test_a_draft_that_waited_is_made_live_and_a_removed_definition_restored(work
 
 def command(folder: Path, *words: str) -> list[str]:
     """The lines that a command prints about the data folder."""
-    done = subprocess.run(
-        [*COMMAND, *words, "--data", str(folder / "data")], capture_output=True, text=True, timeout=MINUTES, check=False
-    )
+    done = run_command(*words, "--data", str(folder / "data"))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 

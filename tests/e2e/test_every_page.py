@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from playwright.sync_api import expect
 from accounts import account
 from browsing import AUDIT, House, NewPage, sign_in
 from chained import Chained, chained_server, id_of
-from serving import Served, running_server
+from serving import Served, run_command, running_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -88,8 +86,8 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         upload = {"eventlist": b"SIMPLE  = " + b" " * 1_999_990}
         made = requests.post(f"{served.url}/rest/spectrum", files=upload, auth=who, allow_redirects=False, timeout=300)
         assert made.status_code == 303, made.text
-        command = [sys.executable, "-m", "uws_server", "accounts", "change", who[0], "--max-stored", "1.5MB"]
-        subprocess.run([*command, "--data", str(data)], check=True, timeout=300)
+        changed = run_command("accounts", "change", who[0], "--max-stored", "1.5MB", "--data", str(data))
+        assert changed.returncode == 0, changed.stderr
         yield House(served, {"ann": who})
 
 

@@ -172,7 +172,6 @@ def test_a_restart_remembers_that_the_queue_is_drained(
 
 
 def test_a_folder_that_is_no_server_is_refused(lab: Lab) -> None:
-    command = [*COMMAND, "jobs", "list", "--data", str(lab.root / "nowhere")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = run_command("jobs", "list", "--data", str(lab.root / "nowhere"))
     assert (done.returncode, "there is no such folder" in done.stderr) == (2, True)
     assert not (lab.root / "nowhere").exists()

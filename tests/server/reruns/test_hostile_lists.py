@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from accounts import account
 from growth import Work, processor_s, require_linear
 from serving import running_server
 from uws_server.execution import sandbox
@@ -49,8 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     (folder / "secret").write_text(SECRET)
     definitions = write_definitions(tmp_path_factory.mktemp("definitions"))
     with running_server(folder / "data", definitions=definitions) as served:
-        account = [sys.executable, "-m", "uws_server", "accounts", "add", "bob", "--data", str(folder / "data")]
-        name, token = subprocess.run(account, capture_output=True, text=True, check=True, timeout=300).stdout.split()
+        name, token = account(folder / "data", "bob")
         form = {"text": SECRET, "PHASE": "RUN"}
         made = requests.post(
             f"{served.url}/rest/dummy", data=form, auth=(name, token), allow_redirects=False, timeout=300

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +27,7 @@ from provenance import obscore, steps, votags
 from provenance.steps import InputData, OutputData, Parameter, Step
 from provenance.steps.rerun import PlannedInput, PlannedStep
 from reduction.simulate import simulate, small
-from serving import COMMAND, running_server, start_server
+from serving import run_command, running_server, start_server
 from uws_server import client
 from uws_server.client import JobState
 from uws_server.config import Config
@@ -143,10 +142,6 @@ def note(tmp_path: Path) -> Path:
     return path
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=300)
-
-
 def science(path: Path) -> dict[str, bytes]:
     """The bytes of each HDU but VO-TAGS, as astropy finds them."""
     with fits.open(path) as hdus:
@@ -193,7 +188,7 @@ def test_every_definition_makes_the_same_bytes_again_from_its_product_alone(
     for number, path in enumerate(files.values()):
         shutil.copyfile(path, tmp_path / "archive" / f"renamed{number}{''.join(path.suffixes)}")
     with running_server(tmp_path / "other", "--archive", str(tmp_path / "archive")) as other:
-        made = command("rerun", str(source), "--server", other.url, "--download", str(tmp_path / "after"))
+        made = run_command("rerun", str(source), "--server", other.url, "--download", str(tmp_path / "after"))
         assert made.returncode == 0, made.stderr
     assert before
     for path in before.values():
@@ -659,7 +654,7 @@ def test_files_without_sound_tags_get_one_sentence(
         assert (answer.status_code, words in answer.text) == (400, True), answer.text
         assert "incoming" not in answer.text
         assert str(lab.folder) not in answer.text
-        made = command("rerun", str(path), "--server", lab.url)
+        made = run_command("rerun", str(path), "--server", lab.url)
         assert (made.returncode, words in made.stderr) == (2, True), made.stderr
     assert requests.post(f"{lab.url}/reprocessing", data={"x": "y"}, timeout=300).status_code == 400
 
@@ -672,7 +667,7 @@ def test_only_what_may_be_seen_is_run_again_and_the_new_jobs_are_the_callers(tmp
     with running_server(tmp_path / "data", **settings) as served:
         tokens = {}
         for name in ("ann", "bob"):
-            said = command("accounts", "add", name, "--data", str(tmp_path / "data"))
+            said = run_command("accounts", "add", name, "--data", str(tmp_path / "data"))
             tokens[name] = (name, said.stdout.split()[1])
         job = client.create(f"{served.url}/rest/append", {"text": "a"}, {"table": note}, tokens["ann"])
         client.follow(job, lambda state: None, who=tokens["ann"])
@@ -692,7 +687,7 @@ def test_only_what_may_be_seen_is_run_again_and_the_new_jobs_are_the_callers(tmp
 
 
 def test_the_command_lists_what_may_be_changed(spectrum: tuple[JobState, dict[str, Path]]) -> None:
-    said = command("rerun", str(spectrum[1]["source_spectrum"]), "--list").stdout
+    said = run_command("rerun", str(spectrum[1]["source_spectrum"]), "--list").stdout
     assert said.startswith("step 1: spectrum 1.0\n")
     assert "  input eventlist = " in said
     assert " (locked)\n" in said
@@ -701,29 +696,29 @@ def test_the_command_lists_what_may_be_changed(spectrum: tuple[JobState, dict[st
 
 def test_the_command_changes_and_refuses(lab: Lab, spectrum: tuple[JobState, dict[str, Path]], tmp_path: Path) -> None:
     product = str(spectrum[1]["source_spectrum"])
-    made = command("rerun", product, "energy=1 5", "--server", lab.url, "--download", str(tmp_path / "new"))
+    made = run_command("rerun", product, "energy=1 5", "--server", lab.url, "--download", str(tmp_path / "new"))
     assert made.returncode == 0, made.stderr
     assert (tmp_path / "new" / "source_spectrum.fits").is_file()
-    nowhere = command("rerun", product, "--server", lab.url.removeprefix("http://"))
+    nowhere = run_command("rerun", product, "--server", lab.url.removeprefix("http://"))
     assert (nowhere.returncode, nowhere.stdout) == (2, "")
     assert nowhere.stderr.endswith(f"is no http or https address; did you mean {lab.url}?\n")
-    unplaced = command("rerun", product, "--server", lab.url, "--download", product)
+    unplaced = run_command("rerun", product, "--server", lab.url, "--download", product)
     assert (unplaced.returncode, unplaced.stdout) == (2, "")  # told before anything is run
     assert unplaced.stderr.endswith("this is a file; a folder is expected\n")
-    refused = command("rerun", product, "eventlist=x", "--server", lab.url)
+    refused = run_command("rerun", product, "eventlist=x", "--server", lab.url)
     assert (refused.returncode, "the input eventlist is locked" in refused.stderr) == (2, True)
-    other = command("rerun", product, f"eventlist=@{product}", "--server", lab.url)
+    other = run_command("rerun", product, f"eventlist=@{product}", "--server", lab.url)
     assert (other.returncode, "(uploaded) is not the file that was used" in other.stderr) == (2, True)
 
 
 def test_people_count_steps_from_one(lab: Lab, note: Path, tmp_path: Path) -> None:
     listed = steps_of(lab, *chain(lab, note, tmp_path))
-    made_again = command("rerun", *written(tmp_path, listed), "1.text=other", "--from", "1", "--server", lab.url,
-                         "--download", str(tmp_path / "new"))  # fmt: skip
+    made_again = run_command("rerun", *written(tmp_path, listed), "1.text=other", "--from", "1", "--server", lab.url,
+                             "--download", str(tmp_path / "new"))  # fmt: skip
     assert made_again.returncode == 0, made_again.stderr
     assert (tmp_path / "new" / "copy.txt").read_text() == note.read_text() + "other\ntwo\n"
     assert [path.name[:2] for path in (tmp_path / "new").iterdir() if path.is_dir()] == ["1-"]
-    shown = command("rerun", *written(tmp_path, listed), "--list").stdout
+    shown = run_command("rerun", *written(tmp_path, listed), "--list").stdout
     assert [line for line in shown.splitlines() if line.startswith("step")] == ["step 1: append 1", "step 2: append 1"]
     for more, sentence in (
         (["0.text=x"], "there is no step 0; the list has 2, counted from 1"),
@@ -733,7 +728,7 @@ def test_people_count_steps_from_one(lab: Lab, note: Path, tmp_path: Path) -> No
         (["1.texd=x", "--from", "1"], "no such parameter of step 1 (append)"),
         (["2.mode=x"], "the parameter mode is locked"),
     ):
-        refused = command("rerun", *written(tmp_path, listed), *more, "--server", lab.url)
+        refused = run_command("rerun", *written(tmp_path, listed), *more, "--server", lab.url)
         assert (refused.returncode, sentence in refused.stderr) == (2, True), (more, refused.stderr)
     page = visit(f"{lab.url}/rerun").send("/rerun", files={"provenance": Path(written(tmp_path, listed)[0]),
                                                            "file": Path(written(tmp_path, listed)[0])})  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -166,8 +165,9 @@ def test_a_new_token_makes_the_old_one_void_at_once(tmp_path: Path) -> None:
         who = account(tmp_path, "eve")
         job = create(served.url, who)
         assert requests.get(job, auth=who, timeout=300).status_code == 200
-        command = [sys.executable, "-m", "uws_server", "accounts", "token", "eve", "--data", str(tmp_path)]
-        token = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout.strip()
+        made = run_command("accounts", "token", "eve", "--data", str(tmp_path))
+        assert made.returncode == 0, made.stderr
+        token = made.stdout.strip()
         assert requests.get(job, auth=who, timeout=300).status_code == 401
         assert requests.get(job, auth=("eve", token), timeout=300).status_code == 200
 
@@ -337,8 +337,9 @@ def test_an_account_is_changed_and_disabled_while_the_server_runs(tmp_path: Path
         who = account(tmp_path, "ann")
 
         def accounts(*options: str) -> str:
-            command = [sys.executable, "-m", "uws_server", "accounts", *options, "--data", str(tmp_path)]
-            return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
+            done = run_command("accounts", *options, "--data", str(tmp_path))
+            assert done.returncode == 0, done.stderr
+            return done.stdout
 
         def status() -> int:
             return requests.get(f"{served.url}/rest/dummy", auth=who, timeout=300).status_code

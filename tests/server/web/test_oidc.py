@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +17,7 @@ from cryptography.fernet import Fernet
 from accounts import account
 from oidcprovider import PEOPLE, Entrance, entrance
 from pagereader import AS_BROWSER, TIMEOUT_S, Page, token_of
-from serving import running_server
+from serving import run_command, running_server
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +104,7 @@ def test_roles_follow_the_groups(door: Entrance) -> None:
     door.provider.people = {"1005": {"preferred_username": "joe", "groups": ["staff"]}}
     door.provider.start()
     door.enter("1005")
-    subprocess.run(
-        [sys.executable, "-m", "uws_server", "accounts", "roles", "joe", "author", "rosat", "--data", str(door.data)],
-        check=True, timeout=TIMEOUT_S,
-    )  # fmt: skip
+    run_command("accounts", "roles", "joe", "author", "rosat", "--data", str(door.data)).check_returncode()
     door.provider.people = {"1005": {"preferred_username": "joe", "groups": ["xmm-team"]}}
     door.provider.start()
     page = door.enter("1005", "/login/oidc?next=/account")
@@ -220,8 +215,7 @@ def test_a_disabled_account_stays_out(door: Entrance) -> None:
     page = door.enter("1002", "/login/oidc?next=/account")
     name = name_of(page)
     for action, status in (("disable", 403), ("enable", 200)):
-        command = [sys.executable, "-m", "uws_server", "accounts", action, name, "--data", str(door.data)]
-        subprocess.run(command, check=True, timeout=TIMEOUT_S)
+        run_command("accounts", action, name, "--data", str(door.data)).check_returncode()
         assert door.begin("/account", page.session).status == (401 if status == 403 else 200)
         assert door.enter("1002").status == status
 
