@@ -116,7 +116,17 @@ def filling(hdu: Hdu, length: int) -> bytes:
 
 
 def cut(stream: IO[bytes], path: Path, at: int) -> None:
-    """Cut a file, which lies at a path, off at the byte `at` and bring it to the disk."""
+    """Cut a file off and bring it to the disk.
+
+    Parameters
+    ----------
+    stream
+        The file, open to write.
+    path
+        Where it lies.
+    at
+        The byte where it ends from now on.
+    """
     stream.truncate(at)
     settle(stream, path)
 
