@@ -63,11 +63,23 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Marks:
-    """The detections of the pipeline in pixels from 0, shape (n, 2), which it flags itself, and which people spoilt."""
+    """The detections of the pipeline in pixels from 0, shape (n, 2), those that it flags itself, and what is spoilt.
+
+    `polygon` has the corners of the area that people marked as spoilt: there they believed no detection unseen.
+    """
 
     places: Floats
     flagged: npt.NDArray[np.bool_]
-    spoilt: npt.NDArray[np.bool_]
+    polygon: Floats
+
+    @property
+    def sound(self) -> Floats:
+        """Those outside of the area that is spoilt."""
+        return self.outside(self.places)
+
+    def outside(self, found: Floats) -> Floats:
+        """Return those of some places that lie outside of that area."""
+        return found[~inside(self.polygon, found)]
 
 
 def marks_of(path: Path) -> Marks:
@@ -83,7 +95,7 @@ def marks_of(path: Path) -> Marks:
             places.append(values[:2])
     found = np.array(places) - 1
     away, _ = nearest(*found.T, *(np.array(white).T - 1))
-    return Marks(found, away < 1, inside(polygon, found))
+    return Marks(found, away < 1, polygon)
 
 
 def inside(polygon: Floats, places: Floats) -> npt.NDArray[np.bool_]:
@@ -114,12 +126,12 @@ def mosaics() -> None:
     for name in MOSAICS:
         marks = marks_of(folder / f"{name}_poly.reg")
         print(f"{name}: {len(marks.places)} detections, {marks.flagged.sum()} flagged by the pipeline, "
-              f"{marks.spoilt.sum()} in what people marked as spoilt")  # fmt: skip
+              f"{len(marks.sound)} outside of what people marked as spoilt")  # fmt: skip
         field, _, _ = layers_of_images([folder / f"{name}EPX000OIMAGE8000.fits"], [], [], None)
         for label, found in of_mosaic(field):
             print(f"  {label:24} {len(found):5d} sources  {told(found, marks.places)}  "
                   f"not flagged {told(found, marks.places[~marks.flagged])}  "
-                  f"not spoilt {matched(marks.places[~marks.spoilt], found)} of {(~marks.spoilt).sum()}")  # fmt: skip
+                  f"not spoilt {told(marks.outside(found), marks.sound)}")  # fmt: skip
 
 
 def told(found: Floats, places: Floats) -> str:
