@@ -168,7 +168,7 @@ def strip(path: str | Path) -> bool:
             return False
         try:
             if kept[-1].end == sum(hdu.end - hdu.start for hdu in kept) and _tail(layout) is None:
-                changes.cut(stream, place, kept[-1].end)
+                changes.append(stream, place, kept[-1].end, b"")
             else:
                 changes.rewrite(stream, place, kept, b"", _tail(layout))
         except OSError as error:

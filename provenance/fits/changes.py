@@ -56,7 +56,7 @@ def append(stream: IO[bytes], path: Path, at: int, block: bytes) -> None:
     at
         The byte where they begin; what stands behind it is cut off.
     block
-        What to write.
+        What to write; nothing to cut the file off.
 
     Raises
     ------
@@ -113,22 +113,6 @@ def rewrite(stream: IO[bytes], path: Path, kept: Iterable[Hdu], block: bytes, ta
 def filling(hdu: Hdu, length: int) -> bytes:
     """Return the bytes that fill up the last block of an HDU in a file of some length; none where it is full."""
     return hdu.filling * max(hdu.end - length, 0)
-
-
-def cut(stream: IO[bytes], path: Path, at: int) -> None:
-    """Cut a file off and bring it to the disk.
-
-    Parameters
-    ----------
-    stream
-        The file, open to write.
-    path
-        Where it lies.
-    at
-        The byte where it ends from now on.
-    """
-    stream.truncate(at)
-    settle(stream, path)
 
 
 def _write_all(stream: IO[bytes], block: bytes) -> None:
