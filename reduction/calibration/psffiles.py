@@ -20,7 +20,7 @@ from provenance.fits.headers import Cards
 from reduction.calibration.indices import read_calindex
 from reduction.calibration.keys import date_of, parse_date
 from reduction.calibration.kingfile import read_king_table
-from reduction.calibration.source import FOLDER
+from reduction.calibration.source import FOLDER, require_folder
 from reduction.errors import ReductionError
 from reduction.events import fitsfile
 from reduction.events.fitsfile import FitsFile
@@ -109,9 +109,7 @@ class PsfFiles:
         own = variables.get(FOLDER, "").strip()
         found, index, words = [], Path(own) / INDEX_FILE, "the calibration folder"
         if own and "://" not in own:
-            if not Path(own).is_dir():
-                raise ReductionError(f"{FOLDER} names no folder and no address of a service; who runs the server sets "
-                                     "it", parameter)  # fmt: skip
+            require_folder(Path(own), parameter)
             found = _named(sorted(Path(own).rglob("*")))
         if not found:
             places = [Path(part) for part in variables.get(CCF_PATH, "").split(os.pathsep) if part.strip()]

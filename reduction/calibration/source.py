@@ -36,6 +36,13 @@ _SUFFIXES = re.compile(r"\.(fits?|fts|arf|rmf)(\.gz)?", re.IGNORECASE)
 _MOST_FILES = 5000
 
 
+def require_folder(path: Path, parameter: str) -> None:
+    """Raise ReductionError if there is no folder of calibration files at a path, which `FOLDER` named."""
+    if not path.is_dir():
+        raise ReductionError(f"{FOLDER} names no folder and no address of a service; who runs the server sets it",
+                             parameter)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class CalibrationFolder:
     """A folder of calibration files: what its index and their headers say, and its canned matrices."""
@@ -48,9 +55,7 @@ class CalibrationFolder:
     @classmethod
     def read(cls, path: Path, parameter: str = "calibration") -> CalibrationFolder:
         """Read what a folder has. Raises ReductionError if it is none, or its index cannot be read."""
-        if not path.is_dir():
-            raise ReductionError(f"{FOLDER} names no folder and no address of a service; who runs the server sets it",
-                                 parameter)  # fmt: skip
+        require_folder(path, parameter)
         indices = sorted(path.rglob("caldb.indx"))
         entries = [entry for index in indices for entry in read_caldb_index(index, None, parameter)]
         if not indices:
