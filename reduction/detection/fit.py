@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from reduction.detection.boxes import Candidates
 from reduction.detection.scenes import FARTHEST, PARAMETERS, Model, Scene, by_pixel
-from reduction.detection.stamps import Pixels, Stamps, Windows, stamps, stamps_of_points
+from reduction.detection.stamps import Pixels, Stamps, Windows, stamps
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -207,7 +207,7 @@ class Sources:
         """
         windows = scene.windows(model.x, model.y)
         place = (model.x + scene.border, model.y + scene.border, model.extent, *scene.spread(model.x, model.y), windows)
-        stamps_here = stamps(*place) if is_extended else stamps_of_points(*place)
+        stamps_here = stamps(*place, is_extended=is_extended)
         under = Under.of(scene, windows) if under is None else under.moved(scene, windows)
         light = stamps_here.light * under.share
         light *= by_pixel(model.amplitude)

@@ -131,7 +131,9 @@ def light(x: Floats, y: Floats, extent: Floats, sigma: Floats, weight: Floats, w
     return np.asarray(np.matmul(_upright(up.light() * _by_edge(weight)), across.light()))
 
 
-def stamps(x: Floats, y: Floats, extent: Floats, sigma: Floats, weight: Floats, windows: Windows) -> Stamps:
+def stamps(
+    x: Floats, y: Floats, extent: Floats, sigma: Floats, weight: Floats, windows: Windows, is_extended: bool = True
+) -> Stamps:
     """Return the light of sources and its slopes; parameters as those of `light`.
 
     Parameters
@@ -148,6 +150,8 @@ def stamps(x: Floats, y: Floats, extent: Floats, sigma: Floats, weight: Floats, 
         Of the same Gaussians, in the same shape.
     windows
         The pixels.
+    is_extended
+        Whether the slope by the extent is needed as well; without it takes half of the time.
 
     Returns
     -------
@@ -155,34 +159,7 @@ def stamps(x: Floats, y: Floats, extent: Floats, sigma: Floats, weight: Floats, 
         Light and slopes.
     """
     across, up = _axes(x, y, extent, sigma, windows)
-    return Stamps(_stacked(across, up, _by_edge(weight), 4))
-
-
-def stamps_of_points(x: Floats, y: Floats, extent: Floats, sigma: Floats, weight: Floats, windows: Windows) -> Stamps:
-    """Return the light of sources and its slopes by the place, without that by the extent, in half of the time.
-
-    Parameters
-    ----------
-    x
-        Columns of the places from 0, shape (sources,).
-    y
-        Rows of the places from 0, shape (sources,).
-    extent
-        Standard deviation of the Gaussian by which the sources are extended, in pixels, shape (sources,).
-    sigma
-        Of the Gaussians of the point spread function in pixels, shape (sources, layers, components).
-    weight
-        Of the same Gaussians, in the same shape.
-    windows
-        The pixels.
-
-    Returns
-    -------
-    Stamps
-        Light and slopes.
-    """
-    across, up = _axes(x, y, extent, sigma, windows)
-    return Stamps(_stacked(across, up, _by_edge(weight), 3))
+    return Stamps(_stacked(across, up, _by_edge(weight), 4 if is_extended else 3))
 
 
 @dataclass(frozen=True)
