@@ -77,7 +77,7 @@ def prepare(
         The content of `launch.json`.
     """
     folder = folder.resolve()
-    write_passing_json(folder / "parameters.json", document_of(job, installed, folder, config, base_url))
+    write_passing_json(folder / "parameters.json", for_script(job, installed, folder, config, base_url))
     launch = launch_of(job, installed, folder, config, command(installed, folder), secrets)
     launch["command"] = fetching(job, folder, config, launch["command"])
     write_passing_json(folder / "launch.json", launch)
@@ -89,16 +89,21 @@ def document_of(job: Job, installed: Installed, folder: Path, config: Config, ba
     document = parameters_document(job, installed, base_url)
     document["job"]["notes"] = notes_of(folder)
     document["job"]["definitions"] = str(_definitions(config))
-    hashes = Hashes(config.folders.data)
-    for name, value in job.parameters.items():
-        if any(found := [known_hashes(part, hashes) for part in value.each]):
-            document["parameters"][name]["hashes"] = found if value.parts else found[0]
     if columns := curation.of(config):
         document["job"]["curation"] = columns
     if archive := config.folders.archive:
         document["job"]["archive"] = str(archive.resolve())
         if config.folders.cache:
             document["job"]["cache"] = _cache(config, archive)
+    return document
+
+
+def for_script(job: Job, installed: Installed, folder: Path, config: Config, base_url: str) -> dict[str, Any]:
+    """Return the content of `parameters.json` that a script reads, with what is known of the files of the archive."""
+    document, hashes = document_of(job, installed, folder, config, base_url), Hashes(config.folders.data)
+    for name, value in job.parameters.items():
+        if any(found := [known_hashes(part, hashes) for part in value.each]):
+            document["parameters"][name]["hashes"] = found if value.parts else found[0]
     return document
 
 

@@ -150,7 +150,7 @@ def plan_of(
         spread.name,
         tuple(_input(value, hashes) for value in values),
         Task(
-            staging.document_of(first, single, folder, config, base_url),
+            staging.for_script(first, single, folder, config, base_url),
             _of_part(launch, config, len(values)),
             *_results(single.definition),
         ),
@@ -196,7 +196,7 @@ def _gather(
     place = folder / plan.GATHERED_FOLDER
     shown = [*_visible(folder, ()), folder / plan.PARTS_FOLDER]
     launch = staging.launch_of(given, last, place, config, run, secrets, shown)
-    document = staging.document_of(given, last, folder, config, base_url)
+    document = staging.for_script(given, last, folder, config, base_url)
     return Task(document, _of_part(launch, config, 1), *_results(definition))
 
 
